@@ -1,0 +1,1 @@
+"""Shared nouns. Imports nothing of ours; never torch."""

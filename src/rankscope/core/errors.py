@@ -1,0 +1,65 @@
+"""Every error raised on purpose, and `choose`, which explains unknown names.
+
+    RankscopeError              catch this one to catch ours and nothing else
+    ├── UnknownChoice           a name that is in no table
+    ├── BadStudy                a study file that cannot be carried out as it stands
+    ├── BadInput                a collection, run, qrels file or model that cannot be used
+    ├── DamagedArtifact         a stored file is not what was written
+    ├── MissingArtifact         a stored result that is needed is not there
+    ├── NotWritable             the disk or folder refuses
+    ├── EmptyBatch              nothing to learn from
+    └── TrainingStopped         a guard saw that the training had silently gone wrong
+
+Every message says what was asked, what was found, and what to do.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class RankscopeError(Exception):
+    """The root of every error raised on purpose; the command line prints it as one line."""
+
+
+class UnknownChoice(RankscopeError):
+    """A name that is in no table."""
+
+
+class BadStudy(RankscopeError):
+    """A study file that cannot be carried out as it stands."""
+
+
+class BadInput(RankscopeError):
+    """A collection, run, qrels file or model that cannot be used."""
+
+
+class DamagedArtifact(RankscopeError):
+    """A stored file is not what was written."""
+
+
+class MissingArtifact(RankscopeError):
+    """A stored result that is needed is not there."""
+
+
+class NotWritable(RankscopeError):
+    """The disk or folder refuses to be written."""
+
+
+class EmptyBatch(RankscopeError):
+    """Nothing to learn from."""
+
+
+class TrainingStopped(RankscopeError):
+    """A guard saw that the training had silently gone wrong."""
+
+
+def choose(table: Mapping[str, T], name: str, *, what: str) -> T:
+    """The entry called `name`, or an error that lists what there is."""
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownChoice(f"Unknown {what} {name!r}.{hint} There are: {', '.join(sorted(table))}.")

@@ -1,0 +1,43 @@
+"""How long work tells whoever watches how far it is; the default watcher is silent."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of long work under way."""
+
+    def advance(self, n: int = 1, **facts: float) -> None:
+        """`n` more units are done; `facts` are numbers worth a look, such as the loss."""
+        ...
+
+
+class Progress(Protocol):
+    """Whoever watches: a terminal, a log, or nobody."""
+
+    def task(self, label: str, total: int, unit: str) -> AbstractContextManager[Task]:
+        """Begin work of `total` units."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line a person should read."""
+        ...
+
+
+class _SilentTask:
+    def advance(self, n: int = 1, **facts: float) -> None:
+        """Nobody watches."""
+
+
+class _Silent:
+    @contextmanager
+    def task(self, label: str, total: int, unit: str) -> Iterator[Task]:  # noqa: ARG002
+        """Nobody watches."""
+        yield _SilentTask()
+
+    def note(self, text: str) -> None:
+        """Nobody watches."""
+
+
+SILENT: Progress = _Silent()

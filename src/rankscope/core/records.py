@@ -1,0 +1,99 @@
+"""Doc, Query, Qrel, ScoredDoc, Run, ListwiseSample: what everything else speaks in.
+
+Field names are those of ir_datasets and ir_measures, so that a record passes into those tools
+unconverted.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+from rankscope.core.errors import BadInput
+
+
+class Doc(NamedTuple):
+    """A unit of retrieval. `text` is the title and the body, joined by a space."""
+
+    doc_id: str
+    text: str
+
+
+class Query(NamedTuple):
+    """An information need, in words."""
+
+    query_id: str
+    text: str
+
+
+class Qrel(NamedTuple):
+    """One judgement; `relevance` is the judged grade. A doc without a Qrel is unjudged, not grade 0."""
+
+    query_id: str
+    doc_id: str
+    relevance: int
+
+
+class ScoredDoc(NamedTuple):
+    """One doc in a ranking; higher scores are better."""
+
+    query_id: str
+    doc_id: str
+    score: float
+
+
+class ListwiseSample(NamedTuple):
+    """A query and its group of docs, with one label per doc (from qrels or from a teacher)."""
+
+    query_id: str
+    doc_ids: tuple[str, ...]
+    labels: tuple[float, ...]
+
+
+def total_order(scored: ScoredDoc) -> tuple[float, str]:
+    """Sort key of a ranking: score descending, then doc_id ascending, so that no tie is left open."""
+    return (-scored.score, scored.doc_id)
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """All queries' rankings by one system, each best first in the one total order there is."""
+
+    tag: str
+    rankings: Mapping[str, list[ScoredDoc]]
+
+    @classmethod
+    def of(cls, tag: str, scored_docs: Iterable[ScoredDoc]) -> "Run":
+        """A run from scored docs in any order.
+
+        Raises BadInput for a doc ranked twice for one query or a score that is not a finite number.
+        """
+        by_query: dict[str, dict[str, ScoredDoc]] = {}
+        for scored in scored_docs:
+            if not math.isfinite(scored.score):
+                raise BadInput(
+                    f"run {tag}: query {scored.query_id}, doc {scored.doc_id} has the score "
+                    f"{scored.score}; a score must be a finite number. Rank the query again."
+                )
+            docs = by_query.setdefault(scored.query_id, {})
+            if scored.doc_id in docs:
+                raise BadInput(
+                    f"run {tag}: query {scored.query_id} ranks doc {scored.doc_id} twice. "
+                    "Keep one line for each query and doc."
+                )
+            docs[scored.doc_id] = scored
+        return cls(tag, {q: sorted(docs.values(), key=total_order) for q, docs in by_query.items()})
+
+    def top(self, depth: int) -> "Run":
+        """The same run, cut at `depth` docs a query."""
+        return Run(self.tag, {q: ranking[:depth] for q, ranking in self.rankings.items()})
+
+    def tied_share(self) -> float:
+        """Share of neighbours in the rankings whose scores are equal; 1.0 is a collapsed ranker."""
+        pairs = [
+            (above.score, below.score)
+            for ranking in self.rankings.values()
+            for above, below in zip(ranking, ranking[1:], strict=False)
+        ]
+        return sum(a == b for a, b in pairs) / len(pairs) if pairs else 0.0

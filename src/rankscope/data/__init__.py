@@ -1,0 +1,1 @@
+"""From a collection to training samples."""

@@ -1,0 +1,1 @@
+"""Rankers, and the insides of rankers."""
