@@ -16,8 +16,10 @@ class Task(Protocol):
 class Progress(Protocol):
     """Whoever watches: a terminal, a log, or nobody."""
 
-    def task(self, label: str, total: int, unit: str) -> AbstractContextManager[Task]:
-        """Begin work of `total` units."""
+    def task(
+        self, label: str, total: int, unit: str, *, done: int = 0
+    ) -> AbstractContextManager[Task]:
+        """Begin work of `total` units, `done` of which were done before."""
         ...
 
     def note(self, text: str) -> None:
@@ -32,7 +34,14 @@ class _SilentTask:
 
 class _Silent:
     @contextmanager
-    def task(self, label: str, total: int, unit: str) -> Iterator[Task]:  # noqa: ARG002
+    def task(
+        self,
+        label: str,  # noqa: ARG002
+        total: int,  # noqa: ARG002
+        unit: str,  # noqa: ARG002
+        *,
+        done: int = 0,  # noqa: ARG002
+    ) -> Iterator[Task]:
         """Nobody watches."""
         yield _SilentTask()
 

@@ -7,6 +7,7 @@ unconverted.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, final
 
 from rankscope.core.errors import BadInput
@@ -94,6 +95,6 @@ class Run:
         pairs = [
             (above.score, below.score)
             for ranking in self.rankings.values()
-            for above, below in zip(ranking, ranking[1:], strict=False)
+            for above, below in pairwise(ranking)
         ]
         return sum(a == b for a, b in pairs) / len(pairs) if pairs else 0.0

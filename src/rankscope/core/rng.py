@@ -15,5 +15,5 @@ def seed_for(seed: int, *purpose: str | int) -> int:
 
 
 def stream(seed: int, *purpose: str | int) -> random.Random:
-    """A random stream of its own for one purpose: stream(42, "negatives", query_id, epoch)."""
+    """A random stream of its own for one purpose: as in `stream(42, "negatives", query_id, epoch)`."""
     return random.Random(seed_for(seed, *purpose))  # noqa: S311 -- statistics, not secrets

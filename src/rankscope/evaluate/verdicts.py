@@ -38,6 +38,21 @@ class Judged:
     """The true difference these queries show in 80 % of cases, at the uncorrected level."""
 
 
+def pairs(systems: Sequence[str], baselines: Sequence[str]) -> list[tuple[str, str]]:
+    """(system, baseline) for every system and baseline, each two systems once.
+
+    With several baselines, the first of two that could be the baseline is it.
+    """
+    seen: set[frozenset[str]] = set()
+    found = []
+    for baseline in (name for name in baselines if name in systems):
+        for system in systems:
+            if system != baseline and frozenset((system, baseline)) not in seen:
+                seen.add(frozenset((system, baseline)))
+                found.append((system, baseline))
+    return found
+
+
 def judged(family: Sequence[Comparison], *, significance_level: float = 0.05) -> list[Judged]:
     """A verdict for every comparison of one family, in the same order."""
     corrected = holm([comparison.p_value for comparison in family])

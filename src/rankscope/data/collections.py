@@ -1,0 +1,281 @@
+"""Docs, queries and qrels from an ir_datasets id, a BEIR folder or other local files.
+
+A *source* says where a collection comes from and reads it, docs one at a time. A study writes the
+docs once into a folder of its own (`write_docs`) and reads single docs from there by position in
+the file (`StoredDocs`): nothing holds all texts in memory.
+"""
+
+import json
+import mmap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import numpy as np
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Doc, Qrel, Query
+from rankscope.core.rng import stream
+from rankscope.core.trec import read_lines, read_qrels, write_qrels
+
+ID_FIELDS = ("_id", "doc_id", "query_id", "id")
+TEXT_FIELDS = ("text", "contents", "body")
+
+
+class Source(Protocol):
+    """Where a collection comes from."""
+
+    def docs(self) -> Iterator[Doc]:
+        """All docs, one at a time."""
+        ...
+
+    def queries(self) -> Iterator[Query]:
+        """All queries, judged or not."""
+        ...
+
+    def qrels(self) -> list[Qrel]:
+        """The judgements."""
+        ...
+
+    def doc_files(self) -> tuple[Path, ...]:
+        """The files the docs are read from; none for a source that names its content by id."""
+        ...
+
+    def topic_files(self) -> tuple[Path, ...]:
+        """The files queries and qrels are read from."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class LocalFiles:
+    """Docs and queries as JSONL or TSV (`.gz` too), qrels as TREC or BEIR file."""
+
+    docs_path: Path
+    queries_path: Path
+    qrels_path: Path
+
+    def docs(self) -> Iterator[Doc]:
+        """All docs, one at a time."""
+        return (Doc(*record) for record in _records(self.docs_path, "doc"))
+
+    def queries(self) -> Iterator[Query]:
+        """All queries, judged or not."""
+        return (Query(*record) for record in _records(self.queries_path, "query"))
+
+    def qrels(self) -> list[Qrel]:
+        """The judgements."""
+        return read_qrels(self.qrels_path)
+
+    def doc_files(self) -> tuple[Path, ...]:
+        """The one file of the docs."""
+        return (self.docs_path,)
+
+    def topic_files(self) -> tuple[Path, ...]:
+        """The files of queries and qrels."""
+        return (self.queries_path, self.qrels_path)
+
+
+def beir_folder(folder: Path, split: str) -> LocalFiles:
+    """The files of a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: there is no such folder. Give one in BEIR layout.")
+
+    def one(name: str) -> Path:
+        packed = folder / f"{name}.gz"
+        return packed if packed.is_file() else folder / name
+
+    splits = sorted(path.name.split(".")[0] for path in folder.glob("qrels/*.tsv*"))
+    if split not in splits:
+        found = ", ".join(splits) or "none: is this a folder in BEIR layout?"
+        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {found}.")
+    return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
+
+
+def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
+    """(id, text) of every line of a JSONL or TSV file."""
+    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    parse = _from_tsv if suffixes[-1:] in ([".tsv"], [".txt"]) else _from_json
+    seen: set[str] = set()
+    for number, line in read_lines(path):
+        try:
+            record_id, text = parse(line)
+        except (ValueError, KeyError, AttributeError) as error:
+            raise BadInput(
+                f"{path}, line {number}: not a {what}. Expected JSON with an id ({', '.join(ID_FIELDS)}) "
+                f"and a text ({', '.join(TEXT_FIELDS)}), or id, tab, text in a .tsv file."
+            ) from error
+        if record_id in seen:
+            raise BadInput(
+                f"{path}, line {number}: the {what} {record_id!r} stands here twice. Keep one."
+            )
+        seen.add(record_id)
+        yield record_id, text
+    if not seen:
+        raise BadInput(f"{path}: no {what} in it. Give a file with at least one.")
+
+
+def _from_tsv(line: str) -> tuple[str, str]:
+    record_id, text = line.split("\t", maxsplit=1)
+    return record_id.strip(), text
+
+
+def _from_json(line: str) -> tuple[str, str]:
+    fields = json.loads(line)
+    text = f"{fields.get('title') or ''} {_first(fields, TEXT_FIELDS)}"
+    return _first(fields, ID_FIELDS), text.strip()
+
+
+def _first(fields: Mapping[str, Any], names: Sequence[str]) -> str:
+    for name in names:
+        if name in fields:
+            return str(fields[name])
+    raise KeyError(f"none of {names}")
+
+
+@final
+class IrDataset:
+    """A collection by its ir_datasets id, such as msmarco-passage/trec-dl-2019/judged."""
+
+    def __init__(self, dataset_id: str) -> None:
+        import ir_datasets
+
+        self._id = dataset_id.removeprefix("irds:")
+        try:
+            self._dataset = ir_datasets.load(self._id)
+        except KeyError as error:
+            raise BadInput(
+                f"{dataset_id!r} is neither a folder here nor an id that ir_datasets knows. "
+                "Give a folder in BEIR layout or an id such as beir/scifact/test."
+            ) from error
+
+    def docs(self) -> Iterator[Doc]:
+        """All docs, one at a time."""
+        return (Doc(doc.doc_id, doc.default_text()) for doc in self._part("docs"))
+
+    def queries(self) -> Iterator[Query]:
+        """All queries, judged or not."""
+        return (Query(query.query_id, query.default_text()) for query in self._part("queries"))
+
+    def qrels(self) -> list[Qrel]:
+        """The judgements."""
+        return [Qrel(q.query_id, q.doc_id, int(q.relevance)) for q in self._part("qrels")]
+
+    def _part(self, part: str) -> Iterable[Any]:
+        if not getattr(self._dataset, f"has_{part}")():
+            raise BadInput(f"ir_datasets has no {part} for {self._id!r}. Use an id that has them.")
+        return getattr(self._dataset, f"{part}_iter")()  # type: ignore[no-any-return]
+
+    def doc_files(self) -> tuple[Path, ...]:
+        """None: the id names the content, and ir_datasets checks what it downloads."""
+        return ()
+
+    def topic_files(self) -> tuple[Path, ...]:
+        """None: the id names the content, and ir_datasets checks what it downloads."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Judged queries and their judgements."""
+
+    queries: list[Query]
+    qrels: list[Qrel]
+
+
+def judged_topics(
+    source: Source, *, part: tuple[float, float] = (0, 1), limit: int | None = None, seed: int = 0
+) -> Topics:
+    """The judged queries of a source, sorted by id, or a part of them.
+
+    `part` is an interval of the queries in an order shuffled by the seed: (0, 0.9) and (0.9, 1)
+    never share a query. `limit` keeps the first so many of the part.
+    """
+    qrels = source.qrels()
+    judged = {qrel.query_id for qrel in qrels}
+    texts = {query.query_id: query for query in source.queries() if query.query_id in judged}
+    without_text = sorted(judged - texts.keys())
+    if without_text:
+        raise BadInput(
+            f"{len(without_text)} of {len(judged)} judged queries have no text "
+            f"(first: {without_text[0]}). Give the queries that belong to these qrels."
+        )
+    order = sorted(texts)
+    stream(seed, "part").shuffle(order)
+    kept = order[round(part[0] * len(order)) : round(part[1] * len(order))][:limit]
+    if not kept:
+        raise BadInput(f"The part {list(part)} of {len(order)} judged queries is empty. Widen it.")
+    chosen = set(kept)
+    return Topics(
+        [texts[query_id] for query_id in sorted(chosen)],
+        [qrel for qrel in qrels if qrel.query_id in chosen],
+    )
+
+
+def write_topics(topics: Topics, folder: Path) -> None:
+    """Write queries and judgements into a folder for `read_topics`."""
+    with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:
+        for query in topics.queries:
+            file.write(json.dumps(query._asdict(), ensure_ascii=False) + "\n")
+    write_qrels(folder / "qrels.trec", topics.qrels)
+
+
+def read_topics(folder: Path) -> Topics:
+    """What `write_topics` wrote."""
+    queries = [Query(*record) for record in _records(folder / "queries.jsonl", "query")]
+    return Topics(queries, read_qrels(folder / "qrels.trec"))
+
+
+def write_docs(docs: Iterable[Doc], folder: Path) -> int:
+    """Write docs into a folder for `StoredDocs`; the number of docs."""
+    offsets, ids = [0], []
+    with (folder / "docs.jsonl").open("wb") as file:
+        for doc in docs:
+            line = json.dumps({"doc_id": doc.doc_id, "text": doc.text}, ensure_ascii=False)
+            offsets.append(offsets[-1] + file.write(line.encode() + b"\n"))
+            ids.append(doc.doc_id)
+    np.save(folder / "offsets.npy", np.array(offsets, dtype=np.int64))
+    (folder / "doc_ids.json").write_text(json.dumps(ids), "utf-8")
+    return len(ids)
+
+
+@final
+class StoredDocs:
+    """Docs in a folder, read singly: memory holds the ids, the disk the texts."""
+
+    def __init__(self, folder: Path) -> None:
+        ids = json.loads((folder / "doc_ids.json").read_text("utf-8"))
+        self._places = {doc_id: place for place, doc_id in enumerate(ids)}
+        self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
+        with (folder / "docs.jsonl").open("rb") as file:
+            self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __contains__(self, doc_id: object) -> bool:
+        return doc_id in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Doc]:
+        return (Doc(doc_id, self.text(doc_id)) for doc_id in self._places)
+
+    def text(self, doc_id: str) -> str:
+        """The text of one doc; BadInput if the collection does not have it."""
+        if doc_id not in self._places:
+            raise BadInput(
+                f"doc {doc_id!r} is ranked but not in the collection. "
+                "Use the run with the collection it was made from."
+            )
+        place = self._places[doc_id]
+        line = self._file[self._offsets[place] : self._offsets[place + 1]]
+        return str(json.loads(line)["text"])
+
+    def n_bytes(self, doc_id: str) -> int:
+        """How long the doc is, without reading it."""
+        place = self._places[doc_id]
+        return int(self._offsets[place + 1] - self._offsets[place])
+
+    def texts(self, doc_ids: Sequence[str]) -> list[str]:
+        """The texts of several docs, in their order."""
+        return [self.text(doc_id) for doc_id in doc_ids]

@@ -1,0 +1,163 @@
+"""Listwise samples: a query and its group of docs, labelled by qrels or a teacher.
+
+What can be decided once (which docs may be drawn for a query, which queries are left out and why)
+is decided once, in a pool; what is drawn anew in every epoch comes from a stream named by query
+and epoch. So the samples of an epoch are a pure function of (pools, seed, epoch), and a training
+that starts again needs no state to find its place.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, Protocol, final
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import ListwiseSample, Qrel, Run
+from rankscope.core.rng import stream
+from rankscope.data import negatives
+
+MissingPositive = Literal["add", "drop"]
+
+
+class Pool(Protocol):
+    """What may be drawn for one query."""
+
+    @property
+    def query_id(self) -> str:
+        """Whose pool this is."""
+        ...
+
+    @property
+    def doc_ids(self) -> tuple[str, ...]:
+        """All docs that may be drawn."""
+        ...
+
+    def draw(self, group_size: int, rng: Random) -> ListwiseSample:
+        """One group of at most `group_size` docs."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class QrelPool:
+    """A query's relevant docs and its hard negatives."""
+
+    query_id: str
+    positives: tuple[str, ...]
+    hard_negatives: tuple[str, ...]
+
+    @property
+    def doc_ids(self) -> tuple[str, ...]:
+        """Positives and negatives."""
+        return self.positives + self.hard_negatives
+
+    def draw(self, group_size: int, rng: Random) -> ListwiseSample:
+        """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0)."""
+        positive = rng.choice(self.positives)
+        others = negatives.drawn(self.hard_negatives, group_size - 1, rng)
+        return ListwiseSample(self.query_id, (positive, *others), (1.0, *(0.0 for _ in others)))
+
+
+@final
+@dataclass(frozen=True)
+class TeacherPool:
+    """A query's docs in the order a teacher gives them, best first."""
+
+    query_id: str
+    doc_ids: tuple[str, ...]
+
+    def draw(self, group_size: int, rng: Random) -> ListwiseSample:
+        """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1.
+
+        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.)
+        """
+        n = min(group_size, len(self.doc_ids))
+        kept = sorted(rng.sample(range(len(self.doc_ids)), k=n))
+        return ListwiseSample(
+            self.query_id,
+            tuple(self.doc_ids[place] for place in kept),
+            tuple(float(n - rank) for rank in range(n)),
+        )
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The pools of all usable queries, sorted by query, and the others counted by reason."""
+
+    pools: tuple[Pool, ...]
+    dropped: Mapping[str, int]
+
+    def epoch(self, epoch: int, *, group_size: int, seed: int) -> list[ListwiseSample]:
+        """One sample per query, drawn for this epoch, in the order of the pools."""
+        return [
+            pool.draw(group_size, stream(seed, "samples", pool.query_id, epoch))
+            for pool in self.pools
+        ]
+
+
+def pools_from_qrels(
+    qrels: Sequence[Qrel],
+    run: Run,
+    *,
+    skip_top: int,
+    depth: int,
+    missing_positive: MissingPositive,
+    min_relevance: int = 1,
+) -> Pools:
+    """Pools for contrastive learning: positives from qrels, hard negatives from a run.
+
+    A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
+    is in the run's top `depth` keeps them anyway ("add") or is dropped and counted ("drop"): the
+    released code of study B lets a random negative take the positive's place (`papers.md` B.7-4).
+    """
+    relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
+    positive: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
+    for qrel in qrels:
+        if qrel.relevance > 0:
+            relevant[qrel.query_id].add(qrel.doc_id)
+        if qrel.relevance >= min_relevance:
+            positive[qrel.query_id].add(qrel.doc_id)
+    pools: list[Pool] = []
+    dropped: Counter[str] = Counter()
+    for query_id in sorted(relevant):
+        ranking = run.rankings.get(query_id, [])
+        retrieved = positive[query_id] & {doc.doc_id for doc in ranking[:depth]}
+        positives = positive[query_id] if missing_positive == "add" else retrieved
+        hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
+        if not positive[query_id]:
+            dropped["no relevant doc"] += 1
+        elif not positives:
+            dropped["positive not retrieved"] += 1
+        elif not hard:
+            dropped["no hard negative"] += 1
+        else:
+            pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard)))
+    return _usable(pools, dropped)
+
+
+def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) -> Pools:
+    """Pools for distillation: the teacher's order of its top `depth` docs."""
+    pools: list[Pool] = []
+    dropped: Counter[str] = Counter()
+    for query_id in sorted(query_ids):
+        ranking = teacher.rankings.get(query_id, [])[:depth]
+        if not ranking:
+            dropped["not ranked by the teacher"] += 1
+        elif len(ranking) == 1:
+            dropped["only one doc to rank"] += 1
+        else:
+            pools.append(TeacherPool(query_id, tuple(doc.doc_id for doc in ranking)))
+    return _usable(pools, dropped)
+
+
+def _usable(pools: Sequence[Pool], dropped: Mapping[str, int]) -> Pools:
+    if not pools:
+        reasons = (
+            ", ".join(f"{reason}: {n}" for reason, n in sorted(dropped.items())) or "none given"
+        )
+        raise BadInput(
+            f"No training query is left ({reasons}). "
+            "Check that the run or teacher is for the training queries."
+        )
+    return Pools(tuple(pools), dict(dropped))

@@ -1,0 +1,92 @@
+"""Where a model's files are: a local folder, a folder inside an installed package, or a hub.
+
+Loads no torch, so that a study can be checked and planned in a moment.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from rankscope.core.errors import BadInput
+
+PACKAGE = "package:"
+NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
+
+ModelKind = Literal["cross_encoder", "bi_encoder"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """A local `folder`, or None for the hub's `name` at `revision`."""
+
+    name: str
+    folder: Path | None
+    revision: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What transformers is given."""
+        return self.name if self.folder is None else str(self.folder)
+
+    def files(self) -> tuple[Path, ...]:
+        """The files whose bytes make the model; none for a hub's, which its revision names."""
+        if self.folder is None:
+            return ()
+        return tuple(
+            path
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.name not in NOT_CONTENT
+        )
+
+
+def located(name: str, *, beside: Path = Path(), revision: str | None = None) -> Location:
+    """Where the model called `name` is.
+
+    `package:NAME/FOLDER` is a folder inside an installed Python package; a path is looked up from
+    the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id.
+    """
+    if name.startswith(PACKAGE):
+        return Location(name, _inside_package(name))
+    folder = (beside / Path(name).expanduser()).resolve()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BadInput(
+                f"{folder}: no config.json, so this is not a model. Give a model's folder."
+            )
+        return Location(name, folder)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise BadInput(f"{folder}: there is no such model folder. Give one, or a hub id.")
+    return Location(name, None, revision)
+
+
+def _inside_package(name: str) -> Path:
+    package, _, inside = name.removeprefix(PACKAGE).partition("/")
+    spec = find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise BadInput(f"{name}: the package {package!r} is not installed. Install it with pip.")
+    folder = Path(spec.submodule_search_locations[0], inside)
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"{name}: {folder} holds no model (no config.json). Correct the folder.")
+    return folder
+
+
+def kind_of(folder: Path) -> ModelKind:
+    """What a model folder says it is, by the files that declare it; never by its name."""
+    card = _declared(folder / "config_sentence_transformers.json")
+    architectures = _declared(folder / "config.json").get("architectures") or []
+    if card.get("model_type") == "CrossEncoder" or any(
+        "ForSequenceClassification" in architecture for architecture in architectures
+    ):
+        return "cross_encoder"
+    if (folder / "modules.json").is_file():
+        return "bi_encoder"
+    raise BadInput(
+        f"{folder}: neither a cross-encoder (a ...ForSequenceClassification model) nor a "
+        "sentence-transformers bi-encoder (modules.json). A bare encoder cannot rank: tune it first."
+    )
+
+
+def _declared(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

@@ -1,0 +1,226 @@
+"""Section data to Vega-Lite charts.
+
+A chart is a plain specification, its data inside. It carries no colour of text, axis or ground:
+those come from the page when it is drawn, so that a chart follows light and dark. What a colour
+says is always said by a shape, a dash or a position too. The colours are those of Okabe and Ito.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from rankscope.report.queries import Differences
+from rankscope.report.sections import VERDICTS, Forest, clipped
+from rankscope.report.steps import Training
+
+Spec = dict[str, Any]
+
+BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
+
+VERDICT_COLOURS = {"better": BLUE, "worse": VERMILION, "equivalent": GREEN, "cannot tell": GREY}
+
+VERDICT_SHAPES = {
+    "better": "triangle-up",
+    "worse": "triangle-down",
+    "equivalent": "square",
+    "cannot tell": "circle",
+}
+
+AXIS = alt.Axis(tickCount=6)
+"""Few enough ticks for the width of a phone."""
+
+LONG = "length(datum.label) > 20"
+
+COMPARISONS = alt.Axis(
+    labelExpr=rf"{LONG} ? split(replace(datum.label, ' \u2212 ', '\n\u2212 '), '\n') : datum.label",
+    labelOffset={"condition": {"test": LONG, "value": -6}, "value": 0},
+)
+"""A long comparison is broken before its minus, so that both names can be read."""
+
+VERDICT_GLYPHS = {"better": "▲", "worse": "▼", "equivalent": "■", "cannot tell": "●"}
+
+MAX_BARS = 300
+"""So many queries are drawn; of more, evenly spaced ones, the extremes always among them."""
+
+
+def forest(data: Forest) -> Spec:
+    """Differences with their intervals, the zero line and the band of the margin."""
+    rows = [
+        {
+            "comparison": f"{row.system} \u2212 {row.baseline}",
+            "difference": row.difference,
+            "low": row.interval[0],
+            "high": row.interval[1],
+            "verdict": row.verdict,
+            "corrected p": row.corrected_p,
+        }
+        for row in data.rows
+    ]
+    verdicts = [word for word in VERDICTS if any(row.verdict == word for row in data.rows)]
+    y = alt.Y(
+        "comparison:N",
+        sort=[str(row["comparison"]) for row in rows],
+        title=None,
+        axis=COMPARISONS,
+    )
+    title = f"difference in {data.measure}"
+    base = alt.Chart(alt.InlineData(values=rows))
+    intervals = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title=title, axis=AXIS), x2="high:Q", y=y, color=_colours(verdicts)
+    )
+    points = base.mark_point(filled=True, opacity=1, size=90).encode(
+        x=alt.X("difference:Q", title=title, axis=AXIS),
+        y=y,
+        color=_colours(verdicts),
+        shape=alt.Shape(
+            "verdict:N",
+            scale=alt.Scale(domain=verdicts, range=[VERDICT_SHAPES[word] for word in verdicts]),
+            legend=None,
+        ),
+        tooltip=[
+            alt.Tooltip("comparison:N"),
+            alt.Tooltip("verdict:N"),
+            *(alt.Tooltip(f"{field}:Q", format="+.3f") for field in ("difference", "low", "high")),
+            alt.Tooltip("corrected p:Q", format=".3f"),
+        ],
+    )
+    layers = [*_band(data.margin), _rule_at(0.0).encode(x="at:Q"), intervals, points]
+    chart = alt.layer(*layers).properties(
+        width="container", height=alt.Step(28), title=_key(verdicts)
+    )
+    return _spec(chart, f"Differences in {data.measure} with their intervals")
+
+
+def _band(margin: float | None) -> list[alt.Chart]:
+    if margin is None:
+        return []
+    values = [{"from": -margin, "to": margin}]
+    band = alt.Chart(alt.InlineData(values=values)).mark_rect(color=GREEN, opacity=0.16)
+    return [band.encode(x="from:Q", x2="to:Q")]
+
+
+def _rule_at(value: float) -> alt.Chart:
+    rule: alt.Chart = alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=GREY)
+    return rule
+
+
+def _colours(verdicts: Sequence[str]) -> alt.Color:
+    scale = alt.Scale(domain=verdicts, range=[VERDICT_COLOURS[word] for word in verdicts])
+    return alt.Color("verdict:N", scale=scale, legend=None)
+
+
+def _key(verdicts: Sequence[str]) -> alt.Title:
+    """The legend as one line of text, which fits where a legend would be cut."""
+    words = "\u2003".join(f"{VERDICT_GLYPHS[word]} {word}" for word in verdicts)
+    return alt.Title(words, anchor="start", frame="bounds", fontSize=12, fontWeight="normal")
+
+
+def query_differences(data: Differences) -> Spec:
+    """A bar per query, from the biggest win to the biggest loss."""
+    rows = [
+        {
+            "place": place,
+            "next": place + 1,
+            "zero": 0,
+            "difference": row.difference,
+            "outcome": _outcome(row.difference),
+            "query": clipped(row.text, 100) or row.query_id,
+            "system": row.system_value,
+            "baseline": row.baseline_value,
+        }
+        for place, row in enumerate(data.rows)
+    ]
+    outcomes = ["above", "below", "same"]
+    bars = (
+        alt.Chart(alt.InlineData(values=_drawn(rows)))
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "place:Q",
+                title="queries, sorted",
+                axis=AXIS,
+                scale=alt.Scale(nice=False, zero=True),
+            ),
+            x2="next:Q",
+            y=alt.Y("difference:Q", title=f"difference in {data.measure}"),
+            y2="zero:Q",
+            color=alt.Color(
+                "outcome:N",
+                scale=alt.Scale(domain=outcomes, range=[BLUE, VERMILION, GREY]),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("query:N"),
+                alt.Tooltip("difference:Q", format="+.3f"),
+                alt.Tooltip("system:Q", title=data.pair.system, format=".3f"),
+                alt.Tooltip("baseline:Q", title=data.pair.baseline, format=".3f"),
+            ],
+        )
+    )
+    chart = alt.layer(bars, _rule_at(0.0).encode(y="at:Q")).properties(
+        width="container", height=170
+    )
+    pair = f"{data.pair.system} minus {data.pair.baseline}"
+    return _spec(chart, f"{data.measure} by query: {pair}")
+
+
+def _drawn(rows: list[Spec]) -> list[Spec]:
+    if len(rows) <= MAX_BARS:
+        return rows
+    places = {round(step * (len(rows) - 1) / (MAX_BARS - 1)) for step in range(MAX_BARS)}
+    drawn = [rows[place] for place in sorted(places)]
+    ends = [row["place"] for row in drawn[1:]] + [len(rows)]
+    return [row | {"next": end} for row, end in zip(drawn, ends, strict=True)]
+
+
+def _outcome(difference: float) -> str:
+    if difference == 0:
+        return "same"
+    return "above" if difference > 0 else "below"
+
+
+def loss_curve(data: Training) -> Spec:
+    """The logged loss, light, and its running mean."""
+    rows = [{"update": p.update, "loss": p.loss, "smoothed": p.smoothed} for p in data.loss]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("update:Q", title="update", axis=AXIS)
+    )
+    raw = base.mark_line(color=BLUE, opacity=0.3, strokeWidth=1).encode(
+        y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False))
+    )
+    smoothed = base.mark_line(color=BLUE, strokeWidth=2).encode(
+        y=alt.Y("smoothed:Q", title="loss", scale=alt.Scale(zero=False)),
+        tooltip=[alt.Tooltip("update:Q"), alt.Tooltip("smoothed:Q", format=".4f")],
+    )
+    chart = alt.layer(raw, smoothed).properties(width="container", height=150)
+    return _spec(chart, f"Training loss of {data.ranker}")
+
+
+def validation_curve(data: Training) -> Spec:
+    """The validation measure by update, with a dashed line at the update that was kept."""
+    rows = [{"update": update, "value": value} for update, value in data.validation]
+    line = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_line(color=VERMILION, strokeWidth=2, point=alt.OverlayMarkDef(color=VERMILION))
+        .encode(
+            x=alt.X("update:Q", title="update", axis=AXIS),
+            y=alt.Y("value:Q", title=data.validation_measure, scale=alt.Scale(zero=False)),
+            tooltip=[alt.Tooltip("update:Q"), alt.Tooltip("value:Q", format=".4f")],
+        )
+    )
+    kept = (
+        []
+        if data.kept_update is None
+        else [_rule_at(data.kept_update).encode(x="at:Q", strokeDash=alt.value([4, 3]))]
+    )
+    chart = alt.layer(*kept, line).properties(width="container", height=150)
+    return _spec(chart, f"Validation of {data.ranker} by update")
+
+
+def _spec(chart: alt.LayerChart | alt.FacetChart, description: str) -> Spec:
+    spec: Spec = chart.properties(
+        description=description, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    ).to_dict()
+    del spec["config"]  # the page brings its own, light or dark
+    return spec

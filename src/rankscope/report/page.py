@@ -1,0 +1,310 @@
+"""Sections and a template to one self-contained HTML file; tables to LaTeX and CSV.
+
+The page fetches nothing: scripts, styles, charts and data stand inside it, and its content
+security policy lets a browser refuse the rest. The same results give the same bytes.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+from urllib.parse import quote
+
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rankscope.report import charts, queries, sections, steps
+from rankscope.report.sections import VERDICTS, Compared, StoredResults
+
+COMPARISON_COLUMNS = (
+    "collection",
+    "first_stage",
+    "measure",
+    "system",
+    "baseline",
+    "n_queries",
+    "difference",
+    "interval_low",
+    "interval_high",
+    "effect_size",
+    "p_value",
+    "corrected_p",
+    "margin",
+    "equivalence_p",
+    "corrected_equivalence_p",
+    "smallest_detectable",
+    "verdict",
+)
+
+MEAN_COLUMNS = (
+    "collection",
+    "first_stage",
+    "system",
+    "measure",
+    "mean",
+    "n_queries",
+    "n_missing",
+    "tied_share",
+    "run",
+)
+
+TEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{letter: rf"\{letter}" for letter in "{}$&#%_"},
+        "<": "$<$",
+        ">": "$>$",
+        "\u2212": "$-$",
+        "\u00a0": "~",
+        "±": r"$\pm$",
+        "\u2013": "--",
+        "“": "``",
+        "”": "''",
+        "…": r"\ldots{}",
+        **{mark.symbol: f"${mark.tex}$" for mark in VERDICTS.values() if mark.symbol != "?"},
+    }
+)
+
+
+def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
+    """Write report.html, summary.json and tables/ into `folder`.
+
+    `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
+    """
+    tables = folder / "tables"
+    tables.mkdir()
+    for path, text in {
+        folder / "report.html": html(results, runs_at=runs_at),
+        folder / "summary.json": summary(results),
+        tables / "means.csv": means_csv(results),
+        tables / "means.tex": means_tex(results),
+        tables / "comparisons.csv": comparisons_csv(results),
+        tables / "comparisons.tex": comparisons_tex(results),
+    }.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def html(results: StoredResults, *, runs_at: str = "") -> str:
+    """The page."""
+    specs = Charts()
+    found = queries.pairs(results)
+    shown = [queries.differences(pair, results) for pair in found[: queries.MAX_PAIRS]]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            headlines=sections.headlines(results),
+            tally=sections.tally(results),
+            means=sections.means(results),
+            comparisons=sections.comparisons(results),
+            forests=[
+                (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
+            ],
+            differences=[(each, specs.add(charts.query_differences(each))) for each in shown],
+            trainings=[_curves(training, specs) for training in steps.trainings(results)],
+            cases=[queries.cases(each, results) for each in shown],
+            reaches=queries.reaches(results),
+            n_left_out=len(found) - len(shown),
+            n_bars=charts.MAX_BARS,
+            is_thinned=any(len(each.rows) > charts.MAX_BARS for each in shown),
+            steps=steps.step_rows(results),
+            place=lambda group: sections.place(group, results),
+            run_link=lambda run: runs_at + quote(run),
+            specs=specs.by_id,
+            bundle=Markup(_bundle()),  # noqa: S704 - our own dependency's script, not data
+            verdicts=VERDICTS,
+        )
+    )
+
+
+class Charts:
+    """The specifications of a page's charts, each under an id of its own."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, charts.Spec] = {}
+
+    def add(self, spec: charts.Spec) -> str:
+        """Keep the chart and return its id."""
+        name = f"chart-{len(self.by_id) + 1}"
+        self.by_id[name] = spec
+        return name
+
+
+def _curves(
+    training: steps.Training, specs: Charts
+) -> tuple[steps.Training, str | None, str | None]:
+    loss = specs.add(charts.loss_curve(training)) if training.loss else None
+    validation = specs.add(charts.validation_curve(training)) if training.validation else None
+    return training, loss, validation
+
+
+@cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which leaves `vegaEmbed` to the page."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rankscope.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"signed": sections.signed, "p": sections.p_text}
+    return environment
+
+
+def summary(results: StoredResults) -> str:
+    """What was found, for other programs."""
+    found = {
+        "study": results.study,
+        "seed": results.seed,
+        "results": results.evaluation["results"],
+        "comparisons": results.evaluation["comparisons"],
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def means_csv(results: StoredResults) -> str:
+    """One mean a line, in full precision."""
+    rows = (
+        {
+            **row,
+            "measure": measure,
+            "mean": mean,
+            "n_missing": len(row["missing_queries"]),
+        }
+        for row in results.evaluation["results"]
+        for measure, mean in row["means"].items()
+    )
+    return _csv(MEAN_COLUMNS, rows)
+
+
+def comparisons_csv(results: StoredResults) -> str:
+    """One comparison a line, in full precision; an empty field where nothing was tested."""
+    rows = (
+        {**row, "interval_low": row["interval"][0], "interval_high": row["interval"][1]}
+        for row in results.evaluation["comparisons"]
+    )
+    return _csv(COMPARISON_COLUMNS, rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def means_tex(results: StoredResults) -> str:
+    """The table of measures: best in bold, verdicts as marks with the baseline's letter."""
+    means = sections.means(results)
+    letters = dict(zip(means.baselines, _letters(), strict=False))
+    n_measures = len(means.measures)
+    spans = [
+        rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(sections.place(group, results))} ({n})}}"
+        for group, n in means.groups
+    ]
+    ends = [(2 + n_measures * at, 1 + n_measures * (at + 1)) for at in range(len(spans))]
+    lines = [
+        _row(["", *spans]),
+        " ".join(rf"\cmidrule(lr){{{first}-{last}}}" for first, last in ends),
+        _row(["System", *(tex(measure) for measure in means.measures * len(spans))]),
+        r"\midrule",
+        *(
+            _row([tex(row.system), *(_tex_cell(cell, letters) for cell in row.cells)])
+            for row in means.rows
+        ),
+    ]
+    baselines = ", ".join(f"{letter}: {tex(name)}" for name, letter in letters.items())
+    signs = ", ".join(f"${mark.tex}$ {word}" for word, mark in VERDICTS.items())
+    legend = f"Best in bold. Against {baselines}: {signs}. " if letters else "Best in bold. "
+    return _table("l" + "r" * len(means.rows[0].cells), lines, legend + tex(means.caption))
+
+
+def _letters() -> Iterable[str]:
+    """Marks for baselines: a to z, then aa, ab and on."""
+    yield from ascii_lowercase
+    yield from ("".join(pair) for pair in product(ascii_lowercase, repeat=2))
+
+
+def _tex_cell(cell: sections.MeanCell | None, letters: Mapping[str, str]) -> str:
+    if cell is None:
+        return "--"
+    mean = rf"\textbf{{{cell.mean:.3f}}}" if cell.is_best else f"{cell.mean:.3f}"
+    marks = "\\,".join(
+        rf"\mathrm{{{letters.get(each.baseline, '')}}}{each.mark.tex}" for each in cell.verdicts
+    )
+    return f"{mean}$^{{{marks}}}$" if marks else mean
+
+
+def comparisons_tex(results: StoredResults) -> str:
+    """Every comparison with its difference, interval, effect size, p-values and verdict."""
+    head = [
+        "Collection", "Measure", "System", "Baseline", "Difference", "Interval", "$d$", "$p$",
+        r"$p_{\mathrm{corr}}$", r"$p_{\mathrm{equiv}}$", "Detectable", "Verdict",
+    ]  # fmt: skip
+    rows = (_tex_comparison(row, results) for row in sections.comparisons(results))
+    lines = [_row(head), r"\midrule", *rows]
+    level = 100 * (1 - results.evaluation["significance_level"])
+    explained = (
+        f"System minus baseline with its {level:g}\u00a0% interval; d: mean difference over its "
+        "standard deviation; both last p-values are corrected; detectable: the smallest "
+        "difference shown in 80\u00a0% of cases by one test before correction. "
+    )
+    return _table("llll" + "r" * 7 + "l", lines, tex(explained + sections.caption(results)))
+
+
+def _tex_comparison(row: Compared, results: StoredResults) -> str:
+    low, high = row.interval
+    numbers = [
+        sections.signed(row.difference),
+        f"{sections.signed(low)} to {sections.signed(high)}",
+        "\u2013" if row.effect_size is None else sections.signed(row.effect_size, 2),
+        sections.p_text(row.p_value),
+        sections.p_text(row.corrected_p),
+        sections.p_text(row.corrected_equivalence_p),
+        "\u2013" if row.smallest_detectable is None else f"{row.smallest_detectable:.3f}",
+    ]
+    names = [sections.place(row.group, results), row.measure, row.system, row.baseline]
+    return _row([tex(text) for text in [*names, *numbers, row.verdict]])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _table(columns: str, lines: Sequence[str], caption: str) -> str:
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering\small\setlength{\tabcolsep}{4pt}",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def tex(text: str) -> str:
+    """Text as LaTeX shows it letter by letter."""
+    return text.translate(TEX)

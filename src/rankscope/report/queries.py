@@ -1,0 +1,235 @@
+"""Query by query: differences, the biggest wins and losses, and what re-ranking could not reach.
+
+Pairs by query_id. Ties are broken by query_id, so that the same results choose the same queries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rankscope.report.sections import (
+    Group,
+    StoredResults,
+    clipped,
+    comparisons,
+    groups,
+    main_baselines,
+)
+
+MAX_PAIRS = 12
+"""So many pairs of systems are shown query by query; each costs the page some 30 kB."""
+
+N_CASES = 3
+"""So many wins and so many losses are shown for each pair."""
+
+N_DOCS = 5
+"""So much of each ranking is shown side by side."""
+
+DEPTH = 1000
+"""So deep the rankings are read, to say where a doc stood and whether any relevant one was there."""
+
+MAX_READ = 500
+"""For more queries than this, the rankings are not all read to find those out of reach."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A system and a baseline over one group, with the runs they were measured on."""
+
+    group: Group
+    system: str
+    baseline: str
+    system_run: str
+    baseline_run: str
+    first_stage_run: str | None
+
+
+@dataclass(frozen=True)
+class QueryDifference:
+    """System minus baseline for one query."""
+
+    query_id: str
+    text: str
+    difference: float
+    system_value: float
+    baseline_value: float
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Every query of a pair, the biggest win first."""
+
+    pair: Pair
+    measure: str
+    rows: tuple[QueryDifference, ...]
+
+    @property
+    def n_better(self) -> int:
+        """Queries on which the system is above the baseline."""
+        return sum(row.difference > 0 for row in self.rows)
+
+    @property
+    def n_worse(self) -> int:
+        """Queries on which the system is below the baseline."""
+        return sum(row.difference < 0 for row in self.rows)
+
+
+@dataclass(frozen=True)
+class RankedDoc:
+    """A doc of a top ranking, its judged grade, and where the other ranking had it."""
+
+    rank: int
+    doc_id: str
+    text: str
+    relevance: int | None
+    other_rank: int | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One query with both rankings side by side."""
+
+    query: QueryDifference
+    system: tuple[RankedDoc, ...]
+    baseline: tuple[RankedDoc, ...]
+    out_of_reach: bool
+    """True where the first stage offered no relevant doc at all."""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The biggest wins and losses of a pair."""
+
+    differences: Differences
+    wins: tuple[Case, ...]
+    losses: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """For how many queries the first stage offered something relevant to re-rank."""
+
+    group: Group
+    n_queries: int
+    out_of_reach: tuple[str, ...]
+    depth: int
+    """The most docs any of these queries had."""
+
+
+def pairs(results: StoredResults) -> list[Pair]:
+    """Every system with its first stage and with the last baseline, where they were compared."""
+    compared = {(row.group, row.system, row.baseline) for row in comparisons(results)}
+    runs = {
+        (Group(row["collection"], row["first_stage"]), row["system"]): row["run"]
+        for row in results.evaluation["results"]
+    }
+    return [
+        Pair(
+            group,
+            system,
+            baseline,
+            run,
+            runs[group, baseline],
+            runs.get((group, group.first_stage)),
+        )
+        for (group, system), run in runs.items()
+        for baseline in main_baselines(system, group, results)
+        if (group, system, baseline) in compared
+    ]
+
+
+def differences(pair: Pair, results: StoredResults) -> Differences:
+    """The differences on the first measure, sorted from the biggest win to the biggest loss."""
+    measure = results.evaluation["measures"][0]
+    system = results.per_query[pair.system_run][measure]
+    baseline = results.per_query[pair.baseline_run][measure]
+    texts = results.queries.get(pair.group.collection, {})
+    rows = [
+        QueryDifference(
+            query_id,
+            texts.get(query_id, ""),
+            system[query_id] - baseline[query_id],
+            system[query_id],
+            baseline[query_id],
+        )
+        for query_id in system.keys() & baseline.keys()
+    ]
+    rows.sort(key=lambda row: (-row.difference, row.query_id))
+    return Differences(pair, measure, tuple(rows))
+
+
+def cases(found: Differences, results: StoredResults) -> Cases:
+    """The biggest wins and losses; a query without a difference is neither."""
+    losses = sorted(
+        (row for row in found.rows if row.difference < 0),
+        key=lambda row: (row.difference, row.query_id),
+    )
+    wins = [row for row in found.rows if row.difference > 0]
+    return Cases(
+        found,
+        wins=tuple(_case(row, found.pair, results) for row in wins[:N_CASES]),
+        losses=tuple(_case(row, found.pair, results) for row in losses[:N_CASES]),
+    )
+
+
+def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
+    system = results.rankings(pair.system_run, query.query_id, DEPTH)
+    baseline = results.rankings(pair.baseline_run, query.query_id, DEPTH)
+    return Case(
+        query,
+        system=_top(system, baseline),
+        baseline=_top(baseline, system),
+        out_of_reach=_is_out_of_reach(query.query_id, pair.first_stage_run, results),
+    )
+
+
+def _is_out_of_reach(query_id: str, first_stage_run: str | None, results: StoredResults) -> bool:
+    if first_stage_run is None:
+        return False
+    return not _any_relevant(results.rankings(first_stage_run, query_id, DEPTH))
+
+
+def _top(
+    ranking: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
+) -> tuple[RankedDoc, ...]:
+    ranks = {doc["doc_id"]: doc["rank"] for doc in other}
+    return tuple(
+        RankedDoc(
+            rank=doc["rank"],
+            doc_id=doc["doc_id"],
+            text=clipped(doc["text"], 240),
+            relevance=doc["relevance"],
+            other_rank=ranks.get(doc["doc_id"]),
+        )
+        for doc in ranking[:N_DOCS]
+    )
+
+
+def _any_relevant(ranking: Sequence[Mapping[str, Any]]) -> bool:
+    return any((doc["relevance"] or 0) > 0 for doc in ranking)
+
+
+def reaches(results: StoredResults) -> list[Reach]:
+    """For each group, the queries that no re-ranking of its first stage can help."""
+    runs = {
+        Group(row["collection"], row["first_stage"]): row["run"]
+        for row in results.evaluation["results"]
+        if row["system"] == row["first_stage"]
+    }
+    found = (_reach(group, runs[group], results) for group in groups(results) if group in runs)
+    return [reach for reach in found if reach is not None]
+
+
+def _reach(group: Group, run: str, results: StoredResults) -> Reach | None:
+    query_ids = sorted(results.per_query[run][results.evaluation["measures"][0]])
+    if len(query_ids) > MAX_READ:
+        return None
+    offered = {query_id: results.rankings(run, query_id, DEPTH) for query_id in query_ids}
+    return Reach(
+        group,
+        n_queries=len(query_ids),
+        out_of_reach=tuple(
+            query_id for query_id, docs in offered.items() if not _any_relevant(docs)
+        ),
+        depth=max((len(docs) for docs in offered.values()), default=0),
+    )

@@ -1,0 +1,383 @@
+"""Stored results to plain section data: numbers, rows, captions; no HTML.
+
+Nothing is tested or averaged here: every number was stored by an earlier step, and a section only
+chooses, orders and words. What is said query by query stands in `queries`,
+and what is said of the steps and of training in `steps`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rankscope.core.errors import choose
+
+
+@dataclass(frozen=True)
+class StoredResults:
+    """All that a report shows, as the steps of a study left it."""
+
+    study: str
+    study_file: str
+    seed: int
+    steps: Sequence[Mapping[str, Any]]
+    versions: Mapping[str, str]
+    evaluation: Mapping[str, Any]
+    per_query: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """Run path, measure and query_id to value."""
+    training: Mapping[str, Sequence[Mapping[str, float]]]
+    """Ranker to log rows: those with a loss, and those with a validation value."""
+    queries: Mapping[str, Mapping[str, str]]
+    """Collection and query_id to text."""
+    rankings: Callable[[str, str, int], Sequence[Mapping[str, Any]]]
+    """(run path, query_id, depth) to docs, best first; relevance None means not judged."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a verdict is shown: never by colour alone."""
+
+    symbol: str
+    tex: str
+    word: str
+
+
+VERDICTS: Mapping[str, Mark] = {
+    "better": Mark("▲", r"\uparrow", "better"),
+    "worse": Mark("▼", r"\downarrow", "worse"),
+    "equivalent": Mark("≈", r"\approx", "equivalent"),
+    "cannot tell": Mark("?", "?", "cannot tell"),
+}
+
+CORRECTIONS = {"holm": "Holm-corrected", "bonferroni": "Bonferroni-corrected"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is compared with one another: the systems over one collection and first stage."""
+
+    collection: str
+    first_stage: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A stored comparison, system minus baseline, with its verdict."""
+
+    group: Group
+    measure: str
+    system: str
+    baseline: str
+    n_queries: int
+    difference: float
+    interval: tuple[float, float]
+    effect_size: float | None
+    p_value: float
+    corrected_p: float
+    margin: float | None
+    equivalence_p: float | None
+    corrected_equivalence_p: float | None
+    smallest_detectable: float | None
+    verdict: str
+
+    @property
+    def mark(self) -> Mark:
+        """The verdict's symbol and word."""
+        return choose(VERDICTS, self.verdict, what="verdict")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict as one sentence."""
+
+    mark: Mark
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The findings of one group, and how many came out how."""
+
+    group: Group
+    tally: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class MeanCell:
+    """A mean, the run it was measured on, and the verdicts against the baselines."""
+
+    mean: float
+    is_best: bool
+    run: str
+    verdicts: tuple[Compared, ...]
+
+
+@dataclass(frozen=True)
+class MeansRow:
+    """One system; a cell per group and measure, None where it was not measured."""
+
+    system: str
+    cells: tuple[MeanCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Means:
+    """The table of measures: systems down, measures across, grouped."""
+
+    groups: tuple[tuple[Group, str], ...]
+    """Each group with its number of queries, in words."""
+    measures: tuple[str, ...]
+    baselines: tuple[str, ...]
+    rows: tuple[MeansRow, ...]
+    notes: tuple[str, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Differences with their intervals, for one measure in one group."""
+
+    group: Group
+    measure: str
+    margin: float | None
+    rows: tuple[Compared, ...]
+
+
+def groups(results: StoredResults) -> list[Group]:
+    """Every collection with a first stage, in the order of the results."""
+    found = (Group(row["collection"], row["first_stage"]) for row in results.evaluation["results"])
+    return list(dict.fromkeys(found))
+
+
+def place(group: Group, results: StoredResults) -> str:
+    """A group in words; the first stage is named where there is more than one."""
+    if len({each.first_stage for each in groups(results)}) == 1:
+        return group.collection
+    return f"{group.collection} from {group.first_stage}"
+
+
+def comparisons(results: StoredResults) -> list[Compared]:
+    """Every stored comparison, in the stored order."""
+    return [_compared(row) for row in results.evaluation["comparisons"]]
+
+
+def _compared(row: Mapping[str, Any]) -> Compared:
+    plain = {key: row[key] for key in Compared.__dataclass_fields__ if key in row}
+    low, high = row["interval"]
+    return Compared(
+        **plain | {"group": Group(row["collection"], row["first_stage"]), "interval": (low, high)}
+    )
+
+
+def main_baselines(system: str, group: Group, results: StoredResults) -> list[str]:
+    """What a system is held against first: its first stage, then the last baseline of the study.
+
+    A first stage that is a baseline itself is not turned round to be compared again.
+    """
+    baselines = list(results.evaluation["baselines"])
+    if system == group.first_stage and system in baselines:
+        return []
+    chosen = dict.fromkeys([group.first_stage, *baselines[-1:]])
+    return [baseline for baseline in chosen if baseline != system]
+
+
+def headlines(results: StoredResults) -> list[Headline]:
+    """For each group a sentence per main comparison on the first measure, in the stored order."""
+    found = []
+    for group in groups(results):
+        rows = [row for row in comparisons(results) if _is_main(row, group, results)]
+        if rows:
+            findings = tuple(Finding(row.mark, _sentence(row, results)) for row in rows)
+            found.append(Headline(group, _tally(rows), findings))
+    return found
+
+
+def _is_main(row: Compared, group: Group, results: StoredResults) -> bool:
+    return (row.group, row.measure) == (
+        group,
+        results.evaluation["measures"][0],
+    ) and row.baseline in main_baselines(row.system, group, results)
+
+
+def tally(results: StoredResults) -> str:
+    """How many comparisons came out how, all measures together."""
+    rows = comparisons(results)
+    return f"All {len(rows)} comparisons, every measure and baseline: {_tally(rows)}."
+
+
+def _tally(rows: Iterable[Compared]) -> str:
+    counts = Counter(row.verdict for row in rows)
+    return ", ".join(f"{counts[word]} {word}" for word in VERDICTS)
+
+
+def _sentence(row: Compared, results: StoredResults) -> str:
+    level = results.evaluation["significance_level"]
+    low, high = row.interval
+    where = place(row.group, results)
+    numbers = (
+        f"{row.measure} {signed(row.difference)}, "
+        f"{100 * (1 - level):g}\u00a0% interval {signed(low)} to {signed(high)}"
+    )
+    if row.verdict == "cannot tell":
+        return (
+            f"We cannot tell {row.system} from {row.baseline} on {where} ({numbers})."
+            f"{_could_have_shown(row, level)}"
+        )
+    if row.verdict == "equivalent":
+        margin = "" if row.margin is None else f", margin ±{row.margin:g}"
+        return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin})."
+    return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
+
+
+def _could_have_shown(row: Compared, level: float) -> str:
+    if row.smallest_detectable is None:
+        return ""
+    return (
+        f" The smallest difference these {row.n_queries} queries show in 80\u00a0% of cases is "
+        f"{row.smallest_detectable:.3f} (one test at level {level:g}, before correction)."
+    )
+
+
+def means(results: StoredResults) -> Means:
+    """The table of measures, with every system in the order of the results."""
+    found = {
+        (Group(row["collection"], row["first_stage"]), row["system"]): row
+        for row in results.evaluation["results"]
+    }
+    columns = [
+        (group, measure) for group in groups(results) for measure in results.evaluation["measures"]
+    ]
+    systems = list(dict.fromkeys(row["system"] for row in results.evaluation["results"]))
+    best = {column: _best(column, found) for column in columns}
+    verdicts = comparisons(results)
+
+    def cell(system: str, column: tuple[Group, str]) -> MeanCell | None:
+        group, measure = column
+        row = found.get((group, system))
+        if row is None or measure not in row["means"]:
+            return None
+        mean = row["means"][measure]
+        against = tuple(
+            each
+            for each in verdicts
+            if (each.system, each.group, each.measure) == (system, group, measure)
+        )
+        return MeanCell(mean, _shown(mean) == best[column], row["run"], against)
+
+    return Means(
+        groups=tuple((group, _n_queries(group, found)) for group in groups(results)),
+        measures=tuple(results.evaluation["measures"]),
+        baselines=tuple(results.evaluation["baselines"]),
+        rows=tuple(
+            MeansRow(system, tuple(cell(system, column) for column in columns))
+            for system in systems
+        ),
+        notes=tuple(_notes(results)),
+        caption=caption(results),
+    )
+
+
+Found = Mapping[tuple[Group, str], Mapping[str, Any]]
+
+
+def _best(column: tuple[Group, str], found: Found) -> float | None:
+    """The highest mean as shown: what looks equal on the page is marked equally."""
+    group, measure = column
+    shown = [
+        _shown(row["means"][measure])
+        for (of, _), row in found.items()
+        if of == group and measure in row["means"]
+    ]
+    return max(shown, default=None)
+
+
+def _shown(mean: float) -> float:
+    return round(mean, 3)
+
+
+def _n_queries(group: Group, found: Found) -> str:
+    counts = sorted({row["n_queries"] for (of, _), row in found.items() if of == group})
+    if len(counts) == 1:
+        return _n(counts[0])
+    return f"{counts[0]} to {counts[-1]} queries"
+
+
+def _n(queries: int) -> str:
+    return "1 query" if queries == 1 else f"{queries} queries"
+
+
+def _notes(results: StoredResults) -> Iterable[str]:
+    for row in results.evaluation["results"]:
+        where = place(Group(row["collection"], row["first_stage"]), results)
+        missing = row["missing_queries"]
+        if missing:
+            named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+            yield f"{row['system']} on {where}: no ranking for {_n(len(missing))} ({named})."
+        if row["tied_share"]:
+            share = _share(row["tied_share"])
+            yield f"{row['system']} on {where}: {share} of neighbours in its rankings have equal scores."
+
+
+def _share(share: float) -> str:
+    return "under 0.1\u00a0%" if share < 0.001 else f"{100 * share:.1f}\u00a0%"
+
+
+def caption(results: StoredResults) -> str:
+    """The test, its correction, level and margin, in words."""
+    evaluation = results.evaluation
+    correction, n = evaluation["correction"], len(evaluation["comparisons"])
+    corrected = CORRECTIONS.get(correction, f"corrected by {correction}")
+    return (
+        f"Two-sided paired t-tests over queries, {corrected} over all {n} comparisons, "
+        f"level {evaluation['significance_level']:g}. {_margins(evaluation)} "
+        "“Cannot tell” is not “equal”: neither a difference nor its absence was shown."
+    )
+
+
+def _margins(evaluation: Mapping[str, Any]) -> str:
+    margins = evaluation["margin"]
+    if not margins:
+        return "No margin was stated, so nothing could be shown equivalent."
+    stated = ", ".join(f"{measure} ±{margin:g}" for measure, margin in margins.items())
+    without = [measure for measure in evaluation["measures"] if measure not in margins]
+    rest = f" {', '.join(without)}: no margin, so never equivalent." if without else ""
+    return (
+        "Equivalent: two one-sided t-tests, corrected likewise, show a difference smaller than "
+        f"the margin ({stated}).{rest}"
+    )
+
+
+def forests(results: StoredResults) -> list[Forest]:
+    """The comparisons by measure, the headline measure first, and by group."""
+    rows = comparisons(results)
+    found = []
+    for measure in results.evaluation["measures"]:
+        for group in groups(results):
+            chosen = tuple(row for row in rows if (row.measure, row.group) == (measure, group))
+            if chosen:
+                found.append(Forest(group, measure, chosen[0].margin, chosen))
+    return found
+
+
+def signed(number: float, digits: int = 3) -> str:
+    """A difference as it is written: with its sign, and a true minus; no sign for zero."""
+    text = f"{number:+.{digits}f}"
+    if float(text) == 0:
+        return text[1:]
+    return text.replace("-", "\u2212")
+
+
+def p_text(p_value: float | None) -> str:
+    """A p-value as it is written; a dash where nothing was tested."""
+    if p_value is None:
+        return "\u2013"
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def clipped(text: str, length: int) -> str:
+    """The text on one line, cut at a word where it is too long."""
+    line = " ".join(text.split())
+    if len(line) <= length:
+        return line
+    return line[: length - 1].rsplit(" ", 1)[0] + " …"

@@ -1,0 +1,136 @@
+"""What was run: every step with its summary, and how each ranker was trained."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rankscope.report.sections import StoredResults, clipped
+
+Point = TypeVar("Point")
+
+N_POINTS = 300
+"""So many points of a training curve are drawn; more would only make the page heavy."""
+
+SMOOTHED_OVER = 20
+"""A smoothed loss is the mean over the twentieth of the log around it."""
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """One logged loss and the mean of those around it."""
+
+    update: float
+    loss: float
+    smoothed: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one ranker was trained."""
+
+    ranker: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    loss: tuple[LossPoint, ...]
+    validation: tuple[tuple[float, float], ...]
+    validation_measure: str
+    kept_update: float | None
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step of the plan: how long it took and what it said of itself."""
+
+    name: str
+    kind: str
+    seconds: float
+    facts: tuple[tuple[str, str], ...]
+
+
+def trainings(results: StoredResults) -> list[Training]:
+    """Every trained ranker, in the order of the steps; without a log, its facts alone."""
+    summaries = {
+        step["summary"].get("ranker", step["name"]): step["summary"]
+        for step in results.steps
+        if step["kind"] == "train"
+    }
+    rankers = dict.fromkeys([*summaries, *results.training])
+    return [
+        _training(ranker, summaries.get(ranker, {}), results.training.get(ranker, ()))
+        for ranker in rankers
+    ]
+
+
+def _training(
+    ranker: str, summary: Mapping[str, Any], log: Sequence[Mapping[str, float]]
+) -> Training:
+    kept = summary.get("kept_update")
+    notes = list(summary.get("notes", ()))
+    if kept == 0:
+        notes.append("The weights from before training were the best ones and were kept.")
+    return Training(
+        ranker=ranker,
+        facts=_facts(summary, leave_out=("ranker", "notes")),
+        notes=tuple(notes),
+        loss=tuple(_losses(_finite(log, "loss"))),
+        validation=tuple(_thinned(_finite(log, "validation"))),
+        validation_measure=str(summary.get("validation_measure", "validation")),
+        kept_update=kept,
+    )
+
+
+def _finite(log: Sequence[Mapping[str, float]], key: str) -> list[tuple[float, float]]:
+    return [(row["update"], row[key]) for row in log if key in row and math.isfinite(row[key])]
+
+
+def _losses(points: Sequence[tuple[float, float]]) -> list[LossPoint]:
+    half = len(points) // SMOOTHED_OVER // 2
+    smoothed = []
+    for place, (update, loss) in enumerate(points):
+        around = [value for _, value in points[max(0, place - half) : place + half + 1]]
+        smoothed.append(LossPoint(update, loss, math.fsum(around) / len(around)))
+    return _thinned(smoothed)
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    """At most about N_POINTS of the points, evenly spaced, the last one always among them."""
+    stride = math.ceil(len(points) / N_POINTS) or 1
+    return list(reversed(points[::-1][::stride]))
+
+
+def step_rows(results: StoredResults) -> list[StepRow]:
+    """Every step with its seconds and its summary."""
+    return [
+        StepRow(step["name"], step["kind"], step["seconds"], _step_facts(step))
+        for step in results.steps
+    ]
+
+
+def _step_facts(step: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The notes of a training stand beside its curves, not among the facts."""
+    return _facts(step["summary"], leave_out=("notes",) if step["kind"] == "train" else ())
+
+
+def _facts(
+    summary: Mapping[str, Any], leave_out: Sequence[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (key.replace("_", " "), clipped(_fact(value), 200))
+        for key, value in summary.items()
+        if key not in leave_out
+    )
+
+
+def _fact(value: object) -> str:
+    match value:
+        case bool() | None:
+            return {True: "yes", False: "no", None: "none"}[value]
+        case float():
+            return f"{value:.4g}"
+        case Mapping():
+            return ", ".join(f"{key} {_fact(each)}" for key, each in value.items())
+        case list() | tuple():
+            return ", ".join(_fact(each) for each in value) or "none"
+        case _:
+            return str(value)

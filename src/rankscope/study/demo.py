@@ -1,0 +1,27 @@
+"""The embedded default: a made-up world, and a study file over it that a user can start from."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from rankscope.data import world
+from rankscope.store.artifacts import explained
+
+SEED = 42
+N_PEOPLE = 100
+TEST_SHARE = 0.25
+
+
+def write_demo(folder: Path) -> Path:
+    """Write the world and the study file into a folder; the study file's path.
+
+    A study file that is there already is left as it is: it may be the user's by now.
+    """
+    study_file = folder / "study.yaml"
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        made = world.world(SEED, n_people=N_PEOPLE)
+        world.write(made, folder / "world", test_share=TEST_SHARE, seed=SEED)
+        if not study_file.exists():
+            template = files("rankscope.study").joinpath("templates/demo.yaml")
+            study_file.write_text(template.read_text("utf-8"), "utf-8")
+    return study_file

@@ -1,0 +1,104 @@
+"""A YAML file (and a.b=c overrides) to a Study; every mistake named with its place."""
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rankscope.core.errors import BadStudy, RankscopeError
+from rankscope.study.spec import Study
+
+TABLES = {"collections", "first_stages", "teachers", "rankers"}
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study, and the folder its relative paths start from."""
+
+    study: Study
+    folder: Path
+
+    def path(self, written: str) -> Path:
+        """A path of the study file: variables filled in, relative to the study file's folder."""
+        return (self.folder / Path(_expanded(written)).expanduser()).resolve()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """The study in a file, with overrides such as `rankers.C.max_updates=100` applied."""
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise BadStudy(f"{path}: there is no such study file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadStudy(f"{path}: cannot be read ({error}).") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise BadStudy(f"{path}: not YAML ({reason}). Mend the line it names.") from error
+    if not isinstance(values, dict):
+        raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
+    values = copy.deepcopy(values)  # an anchor and its aliases are one object
+    for override in overrides:
+        _override(values, override)
+    return LoadedStudy(validated(values, str(path)), path.parent)
+
+
+def validated(values: Mapping[str, Any], source: str) -> Study:
+    """A Study from plain values, or one sentence for every mistake in them."""
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        mistakes = [_mistake(details) for details in error.errors()]
+        raise BadStudy(f"{source}: " + "; ".join(mistakes)) from error
+    except RankscopeError as error:
+        raise BadStudy(f"{source}: {error}") from error
+
+
+def _mistake(details: Any) -> str:
+    parts = [str(part) for part in details["loc"]]
+    if parts[:1] and parts[0] in TABLES and len(parts) > 2:
+        del parts[2]  # pydantic names the kind here; it does not stand in the file
+    place = ".".join(part for part in parts if part not in {"str", "ScratchSpec"})
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        message = "there is no such field"
+    elif details["type"] == "missing":
+        message = "this field is needed"
+    return f"{place or 'study'}: {message}"
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Set one value by its dotted name; the value is read as YAML."""
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise BadStudy(f"The override {override!r} is not of the form a.b=value.")
+    *tables, last = name.split(".")
+    place = values
+    for table in tables:
+        inner = place.setdefault(table, {})
+        if not isinstance(inner, dict):
+            raise BadStudy(f"The override {override!r}: `{table}` is a value, it has no fields.")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadStudy(f"The override {override!r}: its value is not YAML.") from error
+
+
+def _expanded(written: str) -> str:
+    """${NAME} and ${NAME:-default}, filled in from the environment."""
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = os.environ.get(name, default)
+        if found is None:
+            raise BadStudy(f"{written}: the variable {name} is not set. Set it, or give the path.")
+        return found
+
+    return VARIABLE.sub(value, written)

@@ -1,0 +1,273 @@
+"""A study as an ordered list of steps with inputs. Pure: reads no data, loads no torch.
+
+What a step is called comes from everything that could change its result: its kind and the kind's
+version, its own fields, the bytes of the files it reads (through `digest`), and the fingerprints
+of the steps before it. So changing stage two renames stage two and what hangs on it, nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+from rankscope.core.errors import choose
+from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.models.location import Location, located
+from rankscope.store.fingerprint import fingerprint
+from rankscope.study.load import LoadedStudy
+from rankscope.study.spec import (
+    BeirSpec,
+    BM25Spec,
+    CollectionSpec,
+    CrossEncoderSpec,
+    FilesSpec,
+    RankerTeacherSpec,
+    RunFilesSpec,
+    RunTeacherSpec,
+    ScratchSpec,
+    Spec,
+    TrainedSpec,
+)
+
+VERSIONS = {
+    "docs": 1,
+    "collection": 1,
+    "index": 1,
+    "search": 1,
+    "scratch": 1,
+    "ranker": 1,
+    "train": 1,
+    "rerank": 1,
+    "evaluate": 1,
+    "report": 1,
+}
+"""Raise a kind's number when its meaning changes; nothing else makes stored results void."""
+
+Digest = Callable[[Path], str]
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """One cached piece of work: (params, inputs) -> a folder of files.
+
+    `params` is what names it; `spec`, `source`, `location` and `paths` are what carrying it out
+    needs beside that.
+    """
+
+    kind: str
+    label: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, "Step"]
+    spec: Spec | None = None
+    source: Source | None = None
+    location: Location | None = None
+    paths: Mapping[str, Path] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that could change the result."""
+        inputs = {role: step.fingerprint for role, step in self.inputs.items()}
+        return fingerprint(self.kind, VERSIONS[self.kind], self.params, inputs)
+
+    @property
+    def name(self) -> str:
+        """The name of the step's folder."""
+        return f"{self.kind}-{self.label}-{self.fingerprint}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a study, every step after its inputs."""
+
+    study: LoadedStudy
+    steps: tuple[Step, ...]
+
+
+def plan(loaded: LoadedStudy, digest: Digest) -> Plan:
+    """The steps of a study. `digest` gives the hash of a file; sources that are absent are named."""
+    planner = _Planner(loaded, digest)
+    planner.report()
+    return Plan(loaded, tuple(planner.steps.values()))
+
+
+class _Planner:
+    """Builds steps on demand, each once, inputs first."""
+
+    def __init__(self, loaded: LoadedStudy, digest: Digest) -> None:
+        self.loaded, self.study, self.digest = loaded, loaded.study, digest
+        self.steps: dict[str, Step] = {}
+
+    def _add(self, step: Step) -> Step:
+        return self.steps.setdefault(step.fingerprint, step)
+
+    def _digests(self, paths: tuple[Path, ...]) -> list[str]:
+        return [self.digest(path) for path in paths]
+
+    # -- data --
+
+    def _source(self, spec: CollectionSpec) -> Source:
+        if isinstance(spec, BeirSpec):
+            return beir_folder(self.loaded.path(spec.path), spec.split)
+        if isinstance(spec, FilesSpec):
+            names = (spec.docs, spec.queries_file, spec.qrels)
+            return LocalFiles(*(self.loaded.path(name) for name in names))
+        return IrDataset(spec.id)
+
+    def docs(self, name: str) -> Step:
+        """The docs of a collection; collections over the same docs share the step."""
+        source = self._source(self.study.collections[name])
+        files = source.doc_files()
+        params = {"digests": self._digests(files), "id": None if files else str(source)}
+        return self._add(Step("docs", name, params, {}, source=source))
+
+    def collection(self, name: str) -> Step:
+        """Queries and qrels of a collection."""
+        spec = self.study.collections[name]
+        source = self._source(spec)
+        files = source.topic_files()
+        params = {
+            "digests": self._digests(files),
+            "id": None if files else str(source),
+            "part": spec.part,
+            "queries": spec.queries,
+            "seed": self.study.seed if spec.part != (0.0, 1.0) or spec.queries else None,
+        }
+        inputs = {"docs": self.docs(name)}
+        return self._add(Step("collection", name, params, inputs, spec=spec, source=source))
+
+    def first_stage_run(self, first_stage: str, collection: str) -> Step:
+        """The first stage's run over a collection."""
+        spec = self.study.first_stages[first_stage]
+        topics, docs = self.collection(collection), self.docs(collection)
+        label = f"{first_stage}.{collection}"
+        if isinstance(spec, BM25Spec):
+            index = self._add(
+                Step("index", first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
+            )
+            inputs = {"collection": topics, "index": index}
+            return self._add(Step("search", label, {"depth": spec.depth}, inputs, spec=spec))
+        path = self._run_file(spec, first_stage, collection)
+        params = {"digest": self.digest(path), "depth": spec.depth}
+        inputs = {"collection": topics, "docs": docs}
+        return self._add(Step("search", label, params, inputs, spec=spec, paths={"run": path}))
+
+    def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
+        what = f"run file in first_stages.{first_stage}.paths"
+        return self.loaded.path(choose(spec.paths, collection, what=what))
+
+    # -- rankers --
+
+    def ranker(self, name: str) -> Step:
+        """A ranker's weights: a loaded model, or the outcome of a stage."""
+        spec = self.study.rankers[name]
+        if isinstance(spec, TrainedSpec):
+            return self._trained(name, spec)
+        params: dict[str, Any] = {"kind": spec.kind}
+        inputs: dict[str, Step] = {}
+        location = None
+        if isinstance(spec, CrossEncoderSpec):
+            params |= {"max_length": spec.max_length, "seed": self.study.seed}
+            if isinstance(spec.backbone, ScratchSpec):
+                inputs["backbone"] = self._scratch(name, spec.backbone)
+            else:
+                location = self._located(spec.backbone, spec.revision)
+        else:
+            location = self._located(spec.model, spec.revision)
+        if location is not None:
+            files = location.files()
+            params["digests"] = {path.name: self.digest(path) for path in files}
+            params["hub"] = None if files else [location.name, location.revision]
+        return self._add(Step("ranker", name, params, inputs, spec=spec, location=location))
+
+    def _located(self, name: str, revision: str | None) -> Location:
+        return located(name, beside=self.loaded.folder, revision=revision)
+
+    def _scratch(self, name: str, spec: ScratchSpec) -> Step:
+        params = spec.identity("collection") | {"seed": self.study.seed}
+        return self._add(
+            Step("scratch", name, params, {"docs": self.docs(spec.collection)}, spec=spec)
+        )
+
+    def _trained(self, name: str, spec: TrainedSpec) -> Step:
+        samples, watched = spec.samples, spec.validate_on
+        inputs = {
+            "start": self.ranker(spec.start),
+            "docs": self.docs(samples.collection),
+            "collection": self.collection(samples.collection),
+        }
+        if samples.negatives is None:
+            inputs["teacher"] = self._teacher_run(samples.labels, samples.collection)
+        else:
+            negatives = samples.negatives
+            inputs["negatives"] = self.first_stage_run(negatives.first_stage, samples.collection)
+        if watched:
+            inputs["validation"] = self.collection(watched.collection)
+            inputs["validation_docs"] = self.docs(watched.collection)
+            inputs["validation_run"] = self.first_stage_run(watched.first_stage, watched.collection)
+        teacher = self.study.teachers.get(samples.labels)
+        params = spec.identity("start", "keep", "samples", "validate_on") | {
+            "keep": spec.kept,
+            "seed": self.study.seed,
+            "samples": samples.identity("collection", "labels", "negatives"),
+            "negatives": samples.negatives and samples.negatives.identity("first_stage"),
+            "teacher_depth": teacher and teacher.depth,
+            "validate": watched and watched.identity("collection", "first_stage"),
+        }
+        return self._add(Step("train", name, params, inputs, spec=spec))
+
+    def _teacher_run(self, name: str, collection: str) -> Step:
+        teacher = self.study.teachers[name]
+        if isinstance(teacher, RankerTeacherSpec):
+            return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
+        assert isinstance(teacher, RunTeacherSpec)
+        path = self.loaded.path(teacher.path)
+        inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
+        params = {"digest": self.digest(path), "depth": teacher.depth, "teacher": True}
+        label = f"{name}.{collection}"
+        return self._add(Step("search", label, params, inputs, spec=teacher, paths={"run": path}))
+
+    # -- evaluation --
+
+    def rerank(self, ranker: str, collection: str, first_stage: str, depth: int) -> Step:
+        """A ranker's re-ranking of a first stage's run."""
+        inputs = {
+            "ranker": self.ranker(ranker),
+            "collection": self.collection(collection),
+            "docs": self.docs(collection),
+            "run": self.first_stage_run(first_stage, collection),
+        }
+        label = f"{ranker}.{collection}.{first_stage}"
+        return self._add(Step("rerank", label, {"depth": depth, "tag": ranker}, inputs))
+
+    def evaluate(self) -> Step:
+        """Measures and comparisons of all runs."""
+        spec = self.study.evaluate
+        inputs: dict[str, Step] = {}
+        for collection in spec.over:
+            inputs[f"collection {collection}"] = self.collection(collection)
+            for first_stage in spec.rerank.first_stages:
+                place = f"{collection} {first_stage}"
+                inputs[f"run {place} {first_stage}"] = self.first_stage_run(first_stage, collection)
+                for ranker in self.evaluated_rankers():
+                    inputs[f"run {place} {ranker}"] = self.rerank(
+                        ranker, collection, first_stage, spec.rerank.depth
+                    )
+        return self._add(Step("evaluate", "all", spec.identity(), inputs, spec=spec))
+
+    def evaluated_rankers(self) -> tuple[str, ...]:
+        """The rankers that are evaluated, in the study's order."""
+        return self.study.evaluate.rankers or tuple(self.study.rankers)
+
+    def report(self) -> Step:
+        """The page; it reads everything before it."""
+        evaluate = self.evaluate()
+        inputs = {"evaluate": evaluate}
+        params = {"study": self.study.model_dump(mode="json", by_alias=True)}
+        for collection in self.study.evaluate.over:
+            inputs[f"docs {collection}"] = self.docs(collection)
+        for step in list(self.steps.values()):
+            if step.kind == "train":
+                inputs[f"train {step.label}"] = step
+        return self._add(Step("report", self.study.study, params, inputs))

@@ -1,0 +1,90 @@
+"""Carry out a plan: skip what is stored, do what is missing, remember what failed."""
+
+import shutil
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankscope.core.errors import DamagedArtifact, RankscopeError
+from rankscope.core.progress import SILENT, Progress
+from rankscope.store.artifacts import Status, Store, explained
+from rankscope.study.plan import VERSIONS, Plan, Step
+from rankscope.study.steps import STEPS, Work
+
+
+@dataclass(frozen=True)
+class CarriedOut:
+    """What a run of a study did."""
+
+    done: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def carry_out(
+    plan: Plan, store: Store, *, retry: bool = False, progress: Progress = SILENT
+) -> CarriedOut:
+    """Carry out the steps that are missing, in order; the first that fails ends it.
+
+    A damaged result is an error, or with `retry` computed anew. A step that failed or was
+    interrupted is taken up again where its checkpoints are.
+    """
+    done, skipped = [], []
+    for step in plan.steps:
+        if _stored(step, store, retry=retry, progress=progress):
+            skipped.append(step.name)
+        else:
+            _carry_out_step(step, plan, store, progress)
+            done.append(step.name)
+    _publish(plan.steps[-1], store)
+    return CarriedOut(tuple(done), tuple(skipped))
+
+
+def report_again(plan: Plan, store: Store) -> Path:
+    """Make the report anew from stored results, and nothing else; its path."""
+    report = plan.steps[-1]
+    for step in report.inputs.values():
+        store.open(step.name)
+    store.forget(report.name)
+    _carry_out_step(report, plan, store, SILENT)
+    _publish(report, store)
+    return store.root / "report.html"
+
+
+def _stored(step: Step, store: Store, *, retry: bool, progress: Progress) -> bool:
+    if store.status(step.name) is Status.DAMAGED:
+        if not retry:
+            store.open(step.name)  # says which file
+        progress.note(f"{step.name} is damaged: computing it anew")
+        store.forget(step.name)
+    return store.status(step.name) is Status.DONE
+
+
+def _carry_out_step(step: Step, plan: Plan, store: Store, progress: Progress) -> None:
+    facts = {
+        "name": step.name,
+        "kind": step.kind,
+        "version": VERSIONS[step.kind],
+        "params": step.params,
+        "inputs": {role: other.name for role, other in step.inputs.items()},
+    }
+    started = time.monotonic()
+    try:
+        with store.writing(step.name, facts) as (out, learnt):
+            learnt["summary"] = STEPS[step.kind](Work(step, plan, store, out, progress))
+            learnt["seconds"] = round(time.monotonic() - started, 3)
+    except Exception as error:
+        store.record_error(step.name, traceback.format_exc())
+        if isinstance(error, RankscopeError) and not isinstance(error, DamagedArtifact):
+            error.add_note(f"(in step {step.name})")
+        raise
+    progress.note(f"{step.kind} {step.label}: {learnt['seconds']:.1f} s")
+
+
+def _publish(report: Step, store: Store) -> None:
+    """Put the report where a person looks for it."""
+    folder = store.open(report.name)
+    with explained(store.root):
+        for name in ("report.html", "summary.json"):
+            shutil.copyfile(folder / name, store.root / name)
+        shutil.copytree(folder / "tables", store.root / "tables", dirs_exist_ok=True)

@@ -1,0 +1,107 @@
+"""Search and re-rank without a study file."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import Progress
+from rankscope.core.records import Run
+from rankscope.core.trec import read_run, write_run
+from rankscope.data.collections import (
+    IrDataset,
+    Source,
+    StoredDocs,
+    beir_folder,
+    judged_topics,
+    write_docs,
+)
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.location import Location, located
+from rankscope.retrieve import bm25, dense
+from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.store.artifacts import explained
+from rankscope.study.steps import open_ranker
+
+
+def source(collection: str, split: str) -> Source:
+    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
+    folder = Path(collection).expanduser()
+    return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
+
+
+def search(model: str, source: Source, *, depth: int, out: Path, progress: Progress) -> Run:
+    """Rank all docs for the judged queries with BM25 or a bi-encoder; write and return the run."""
+    writable(out)
+    queries = judged_topics(source).queries
+    if model == "bm25":
+        with TemporaryDirectory() as folder:
+            bm25.build(source.docs(), Path(folder))
+            found = bm25.Index.load(Path(folder))
+            run = bm25.search(found, queries, depth=depth, progress=progress)
+    else:
+        location = located(model)
+        n_docs = sum(1 for _ in source.docs())
+        encoder = BiEncoder.load(location)
+        run = dense.search(
+            encoder, source.docs(), queries, depth=depth, n_docs=n_docs, progress=progress
+        )
+        run = Run(Path(location.name).name, run.rankings)
+    _write(out, run)
+    return run
+
+
+def rerank(
+    model: str, source: Source, run_file: Path, *, depth: int, out: Path, progress: Progress
+) -> Run:
+    """Re-order the top of a run with a model; write and return the new run."""
+    writable(out)
+    location = located(model)
+    queries, run = judged_topics(source).queries, read_run(run_file)
+    ranker = open_ranker(_downloaded(location))
+    with TemporaryDirectory() as folder:
+        write_docs(source.docs(), Path(folder))
+        texts = StoredDocs(Path(folder)).texts
+        again = reranked(
+            ranker,
+            queries,
+            run,
+            texts=texts,
+            depth=depth,
+            tag=Path(location.name).name,
+            progress=progress,
+        )
+    _write(out, again)
+    return again
+
+
+def _downloaded(location: Location) -> Path:
+    """The folder of a model, fetched from the hub if it is not local."""
+    if location.folder is not None:
+        return location.folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(location.name, revision=location.revision))
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise BadInput(
+            f"The model {location.name!r} is neither a folder nor to be had from the hub "
+            f"({str(error).splitlines()[0]}). Give a model folder, or check the id and the network."
+        ) from error
+
+
+def writable(out: Path) -> None:
+    """Refuse a place that cannot be written before any work is done."""
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = out.with_name(f".partial-{out.name}")
+        aside.touch()
+        aside.unlink()
+
+
+def _write(out: Path, run: Run) -> None:
+    """Write a run whole or not at all."""
+    aside = out.with_name(f".partial-{out.name}")
+    with explained(out):
+        write_run(aside, run)
+        aside.replace(out)

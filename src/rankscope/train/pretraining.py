@@ -1,0 +1,82 @@
+"""Masked-language pre-training of a small encoder on a collection's own text (Devlin et al. 2019).
+
+Of the tokens, 15 % are to be predicted; of these 80 % are masked, 10 % replaced by a random token,
+10 % left as they are. The draws come from the loop's random state, which the update's number sets.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from rankscope.core.rng import stream
+from rankscope.train.batches import Outcome
+
+PREDICTED, MASKED, RANDOM = 0.15, 0.8, 0.1
+
+
+@final
+@dataclass
+class MaskedLanguageObjective:
+    """Predict the hidden tokens of docs, for the training loop."""
+
+    tokenizer: Any
+    n_docs: int
+    text: Callable[[int], str]
+    """The text of the doc at a place."""
+    docs_per_update: int
+    max_length: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def batches(self, update: int) -> list[Sequence[str]]:
+        """The texts of one update, in one batch."""
+        start = update * self.docs_per_update
+        return [
+            [self.text(self._doc(place)) for place in range(start, start + self.docs_per_update)]
+        ]
+
+    def _doc(self, place: int) -> int:
+        epoch, within = divmod(place, self.n_docs)
+        if epoch != self._epoch:
+            self._order, self._epoch = list(range(self.n_docs)), epoch
+            stream(self.seed, "docs", epoch).shuffle(self._order)
+        return self._order[within]
+
+    def outcome(self, model: nn.Module, batch: Sequence[str]) -> Outcome:
+        """Mean cross-entropy of the hidden tokens."""
+        inputs = self.tokenizer(
+            list(batch),
+            truncation=True,
+            max_length=self.max_length,
+            padding=True,
+            return_special_tokens_mask=True,
+            return_tensors="pt",
+        )
+        special = inputs.pop("special_tokens_mask").bool()
+        hidden, predicted = self._hidden(inputs["input_ids"], special)
+        where = next(model.parameters()).device
+        asked = {name: tensor.to(where) for name, tensor in inputs.items()} | {
+            "input_ids": hidden.to(where)
+        }
+        logits = model(**asked).logits.float()
+        truth = inputs["input_ids"].to(where)
+        return Outcome(cross_entropy(logits[predicted], truth[predicted]), None)
+
+    def _hidden(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
+        """(tokens as the model sees them, which are to be predicted): both (docs, tokens)."""
+        chance = torch.rand(ids.shape).masked_fill(special, 1.0)
+        predicted = chance < PREDICTED
+        predicted[0, 1] = True  # a batch of short docs may have no hidden token at all
+        fate = torch.rand(ids.shape)
+        hidden = ids.masked_fill(predicted & (fate < MASKED), self.tokenizer.mask_token_id)
+        replaced = predicted & (fate >= MASKED) & (fate < MASKED + RANDOM)
+        return torch.where(
+            replaced, torch.randint(len(self.tokenizer), ids.shape), hidden
+        ), predicted

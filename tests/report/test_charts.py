@@ -1,0 +1,79 @@
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import vl_convert
+
+from rankscope.report import charts, queries, sections, steps
+
+
+def drawn(spec):
+    """Every data row of a chart."""
+    return [row for rows in spec["datasets"].values() for row in rows]
+
+
+def specs(results):
+    found = [charts.forest(forest) for forest in sections.forests(results)]
+    for training in steps.trainings(results):
+        found += [charts.loss_curve(training), charts.validation_curve(training)]
+    differences = queries.differences(queries.pairs(results)[0], results)
+    return [*found, charts.query_differences(differences)]
+
+
+def test_contract_of_every_chart(results):
+    for spec in specs(results):
+        assert vl_convert.vegalite_to_vega(spec)["marks"], "Vega-Lite accepts it"
+        assert spec["width"] == "container", "fits a phone"
+        assert "config" not in spec, "leaves the theme to the page"
+        assert spec["description"]
+        assert "url" not in json.dumps(spec), "brings its data along"
+
+
+def test_a_forest_has_a_shape_for_each_verdict_and_a_band_where_there_is_a_margin(results):
+    first, second = (charts.forest(forest) for forest in sections.forests(results))
+    assert {"from": -0.05, "to": 0.05} in drawn(first)
+    assert not any("from" in row for row in drawn(second))
+    assert [row["difference"] for row in drawn(second) if "low" in row] == [
+        row.difference for row in sections.forests(results)[1].rows
+    ]
+    assert charts.VERDICT_GLYPHS.keys() == charts.VERDICT_SHAPES.keys()
+    assert charts.VERDICT_SHAPES.keys() == charts.VERDICT_COLOURS.keys() == sections.VERDICTS.keys()
+    assert first["title"]["text"] == "▲ better\u2003▼ worse\u2003■ equivalent"
+    assert len(set(charts.VERDICT_SHAPES.values())) == len(sections.VERDICTS)
+
+
+def test_bars_are_one_a_query(results):
+    found = queries.differences(queries.pairs(results)[0], results)
+    bars = [row for row in drawn(charts.query_differences(found)) if "difference" in row]
+    assert [bar["difference"] for bar in bars] == [row.difference for row in found.rows]
+    assert bars[0]["query"].startswith("who built the")
+
+
+@pytest.mark.parametrize(
+    ("difference", "outcome"), [(0.1, "above"), (-0.1, "below"), (0.0, "same")]
+)
+def test_outcomes(results, difference, outcome):
+    found = queries.differences(queries.pairs(results)[0], results)
+    one = replace(found, rows=(replace(found.rows[0], difference=difference, text=""),))
+    bar = drawn(charts.query_differences(one))
+    assert {"outcome": outcome, "query": found.rows[0].query_id}.items() <= next(
+        row.items() for row in bar if "outcome" in row
+    )
+
+
+def test_of_many_queries_evenly_spaced_ones_cover_the_axis(results):
+    found = queries.differences(queries.pairs(results)[0], results)
+    many = replace(found, rows=tuple(found.rows[0] for _ in range(1000)))
+    bars = [row for row in drawn(charts.query_differences(many)) if "difference" in row]
+    assert len(bars) == charts.MAX_BARS
+    assert (bars[0]["place"], bars[-1]["next"]) == (0, 1000)
+    assert all(left["next"] == right["place"] for left, right in pairwise(bars))
+
+
+def test_the_kept_update_is_marked_where_there_is_one(results):
+    kept, _ = steps.trainings(results)
+    assert {"at": 300} in drawn(charts.validation_curve(kept))
+    assert not any(
+        "at" in row for row in drawn(charts.validation_curve(replace(kept, kept_update=None)))
+    )

@@ -1,0 +1,270 @@
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from made_up_study import ranking, with_evaluation
+
+from rankscope.report import charts, page, queries
+
+EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
+
+
+class Tags(HTMLParser):
+    """What a browser would see: tags with attributes, ids, and what each script holds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self._in_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._in_script = tag == "script"
+
+    def handle_endtag(self, tag):
+        self._in_script = False
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts.append(data)
+
+
+def charts_of(text):
+    return json.loads(text.partition('id="charts">')[2].partition("</script>")[0])
+
+
+@pytest.fixture(scope="module")
+def text(results):
+    return page.html(results)
+
+
+def test_everything_is_written(results, tmp_path):
+    page.write(tmp_path, results)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {
+        "report.html",
+        "summary.json",
+        "tables/means.csv",
+        "tables/means.tex",
+        "tables/comparisons.csv",
+        "tables/comparisons.tex",
+    }
+    assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == {
+        "study": results.study,
+        "seed": 42,
+        "results": results.evaluation["results"],
+        "comparisons": results.evaluation["comparisons"],
+    }
+
+
+def test_same_results_same_bytes_in_another_process(results, tmp_path):
+    """A process of its own has other hash seeds, counters and memory addresses."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from made_up_study import made_up; "
+        "from rankscope.report import page; "
+        "sys.stdout.buffer.write(page.html(made_up()).encode())"
+    )
+    command = [sys.executable, "-c", script, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode() == page.html(results) == page.html(results)
+
+
+def test_torch_is_never_loaded():
+    script = "import sys, rankscope.report.page; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_nothing_is_fetched(text):
+    tags = Tags(text).tags
+    policy = next(
+        attrs["content"] for tag, attrs in tags if tag == "meta" and "http-equiv" in attrs
+    )
+    assert policy.startswith("default-src 'none';")
+    assert not re.search(r"connect-src|https?:|\*", policy), "nothing is allowed back in"
+    assert not any(tag in ("link", "img", "iframe", "object", "base", "form") for tag, _ in tags)
+    for _, attrs in tags:
+        assert "src" not in attrs
+        assert not re.match(r"\w+:|//", attrs.get("href") or "#")
+    templates = files("rankscope.report") / "templates"
+    ours = [path.read_text("utf-8") for path in templates.iterdir() if path.is_file()]
+    for word in ("http://", "https://", "fetch(", "XMLHttpRequest", "@import", "url(", "import("):
+        assert not any(word in each for each in ours), word
+
+
+def test_the_bundle_stands_in_the_page_once_and_cannot_close_its_script(text):
+    assert text.count("window.vegaEmbed = vegaEmbed") + text.count("window.vegaEmbed=") == 1
+    bundle = max(Tags(text).scripts, key=len)
+    assert "</script" not in bundle.lower()
+    assert "<!--" not in bundle
+
+
+def test_every_chart_has_its_place(text):
+    ids = Counter(attrs.get("id") for _, attrs in Tags(text).tags)
+    assert all(ids[chart] == 1 for chart in charts_of(text))
+    assert sum(count for name, count in ids.items() if name and name.startswith("chart-")) == len(
+        charts_of(text)
+    )
+    assert len(charts_of(text)) == 2 + 4 + 4
+
+
+def test_text_of_others_stays_text(results):
+    def rankings(run, query_id, depth):
+        return [doc | {"text": EVIL} for doc in ranking(run, query_id, depth)]
+
+    evil = replace(
+        results,
+        study=EVIL,
+        study_file=EVIL,
+        queries={"dev": dict.fromkeys(results.queries["dev"], EVIL)},
+        rankings=rankings,
+        versions={EVIL: EVIL, "python": EVIL},
+    )
+    html, plain = page.html(evil), page.html(results)
+    assert "<script>alert" not in html
+    assert "{{ 7 * 7 }}" in html, "a template in the data is not a template"
+    count = [Counter(tag for tag, _ in Tags(each).tags) for each in (html, plain)]
+    assert count[0] == count[1], "not one tag more"
+    rows = [
+        row
+        for spec in charts_of(html).values()
+        for data in spec["datasets"].values()
+        for row in data
+    ]
+    assert {row["query"] for row in rows if "query" in row} == {" ".join(EVIL.split())}
+
+
+def test_each_mean_leads_to_its_run(results):
+    run = results.evaluation["results"][2]["run"]
+    assert f'href="{run}"' in page.html(results)
+    assert f'href="../../{run}"' in page.html(results, runs_at="../../")
+    odd = [results.evaluation["results"][0] | {"run": "java:\"'<é"}]
+    html = page.html(
+        with_evaluation(
+            replace(results, per_query={"java:\"'<é": {"nDCG@10": {"q00": 1.0}}}),
+            results=odd,
+            comparisons=[],
+        )
+    )
+    assert 'href="java%3A%22%27%3C%C3%A9"' in html
+
+
+def test_a_bare_study_still_makes_a_page(results):
+    """Nothing trained, nothing compared."""
+    bare = with_evaluation(replace(results, steps=[], training={}), comparisons=[], baselines=[])
+    html = page.html(bare)
+    assert "Nothing was compared." in html
+    assert "No ranker was trained." in html
+    assert "Best in bold. Two-sided" in page.means_tex(bare)
+
+
+def test_the_first_of_several_groups_is_open(results):
+    evaluation = {
+        key: [
+            *results.evaluation[key],
+            *(row | {"collection": "test"} for row in results.evaluation[key]),
+        ]
+        for key in ("results", "comparisons")
+    }
+    html = page.html(with_evaluation(results, **evaluation))
+    folds = re.findall(r'<details class="fold"( open)?>\n<summary><b>(\w+)</b> <span', html)
+    assert folds == [(" open", "dev"), ("", "test")]
+    assert '<details class="fold" open>' not in page.html(results)
+
+
+def test_a_ranker_without_a_log_has_no_charts(results):
+    assert len(charts_of(page.html(replace(results, training={})))) == 2 + 4
+
+
+def test_pairs_beyond_the_cap_are_counted(results, monkeypatch):
+    monkeypatch.setattr(queries, "MAX_PAIRS", 1)
+    assert "3 further pairs are not drawn." in page.html(results)
+
+
+def test_thinning_is_said_only_where_it_happens(results, monkeypatch):
+    said = "Of more than 39 queries, 39 evenly spaced ones are drawn."
+    assert "evenly spaced" not in page.html(results)
+    monkeypatch.setattr(charts, "MAX_BARS", 39)
+    assert said in page.html(results)
+
+
+def test_the_page_stays_small(text):
+    assert len(text.encode()) < 2_000_000
+
+
+def test_csv_means_are_the_means_to_the_last_digit(results):
+    rows = list(csv.DictReader(io.StringIO(page.means_csv(results))))
+    found = {(row["system"], row["measure"]): float(row["mean"]) for row in rows}
+    assert found == {
+        (row["system"], measure): mean
+        for row in results.evaluation["results"]
+        for measure, mean in row["means"].items()
+    }
+    assert [row["n_missing"] for row in rows if row["system"] == "plain"] == ["1", "1"]
+
+
+def test_csv_comparisons_are_the_comparisons(results):
+    rows = csv.DictReader(io.StringIO(page.comparisons_csv(results)))
+    for row, stored in zip(rows, results.evaluation["comparisons"], strict=True):
+        assert [float(row["interval_low"]), float(row["interval_high"])] == stored["interval"]
+        for column in page.COMPARISON_COLUMNS:
+            if column in stored:
+                assert row[column] == ("" if stored[column] is None else str(stored[column]))
+
+
+def test_latex_escapes_what_latex_reads():
+    assert page.tex("a_b 5\u00a0% {x} \\ ~^ <0.001 \u22120.1 ≈") == (
+        r"a\_b 5~\% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{} $<$0.001 $-$0.1 $\approx$"
+    )
+
+
+def test_latex_means_have_best_in_bold_and_a_letter_a_baseline(results):
+    renamed = json.loads(json.dumps(results.evaluation).replace('"C-D"', '"C_D 5%"'))
+    table = page.means_tex(replace(results, evaluation=renamed))
+    (line,) = (line for line in table.splitlines() if line.startswith(r"C\_D 5\% & "))
+    means = renamed["results"][3]["means"]
+    assert line == (
+        rf"C\_D 5\% & \textbf{{{means['nDCG@10']:.3f}}}"
+        r"$^{\mathrm{a}\uparrow\,\mathrm{b}\uparrow\,\mathrm{c}\approx}$"
+        rf" & {means['RR@10']:.3f}$^{{\mathrm{{a}}\uparrow\,\mathrm{{b}}\uparrow\,\mathrm{{c}}?}}$ \\"
+    )
+    assert r"Against a: bm25, b: plain, c: C: $\uparrow$ better" in table
+    assert r"\cmidrule(lr){2-3}" in table
+    assert table.count("{") == table.count("}")
+
+
+def test_latex_shows_a_gap_where_a_system_was_not_measured(results):
+    rows = [
+        *results.evaluation["results"],
+        results.evaluation["results"][2] | {"collection": "other"},
+    ]
+    table = page.means_tex(with_evaluation(results, results=rows))
+    assert "bm25 & 0.430 & 0.456 & -- & -- " in table
+    assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in table
+
+
+def test_latex_comparisons_have_a_line_each(results):
+    without = [
+        row | {"effect_size": None, "smallest_detectable": None}
+        for row in results.evaluation["comparisons"]
+    ]
+    table = page.comparisons_tex(with_evaluation(results, comparisons=without))
+    body = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
+    assert body.count(r"\\") == 12
+    assert all(line.count("&") == 11 for line in body.strip().splitlines())
+    assert " & -- & " in body
+
+
+def test_letters_do_not_run_out():
+    letters = list(page._letters())
+    assert (letters[0], letters[25], letters[26], len(set(letters))) == ("a", "z", "aa", 702)

@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+from made_up_study import ranking, run_of, with_evaluation
+
+from rankscope.report import queries
+from rankscope.report.sections import Group
+
+DEV = Group("dev", "bm25")
+
+
+def differing(results, **values):
+    """C minus bm25 as the test says, and nothing else compared."""
+    runs = {
+        run_of("C"): {"nDCG@10": {query: 0.5 + value for query, value in values.items()}},
+        run_of("bm25"): {"nDCG@10": dict.fromkeys(values, 0.5)},
+    }
+    return replace(results, per_query=runs)
+
+
+PAIR = queries.Pair(DEV, "C", "bm25", run_of("C"), run_of("bm25"), run_of("bm25"))
+
+
+def test_pairs_are_those_compared_with_first_stage_and_last_baseline(results):
+    pairs = queries.pairs(results)
+    assert [(pair.system, pair.baseline) for pair in pairs] == [
+        ("plain", "bm25"),
+        ("C", "bm25"),
+        ("C-D", "bm25"),
+        ("C-D", "C"),
+    ]
+    assert pairs[1] == PAIR
+
+
+def test_a_first_stage_that_was_not_measured_is_not_read(results):
+    kept = {
+        key: [
+            row
+            for row in results.evaluation[key]
+            if "bm25" not in (row["system"], row.get("baseline"))
+        ]
+        for key in ("results", "comparisons")
+    }
+    without = with_evaluation(results, **kept)
+    pairs = queries.pairs(without)
+    assert [(pair.system, pair.baseline, pair.first_stage_run) for pair in pairs] == [
+        ("C-D", "C", None)
+    ]
+    assert queries.reaches(without) == []
+    found = queries.cases(queries.differences(pairs[0], without), without)
+    assert not any(case.out_of_reach for case in [*found.wins, *found.losses])
+
+
+def test_differences_pair_by_query_id_and_sort_with_ties_by_query_id(results):
+    made_up = differing(results, c=0.1, a=-0.2, b=0.1, d=0.0)
+    found = queries.differences(PAIR, made_up)
+    assert [row.query_id for row in found.rows] == ["b", "c", "d", "a"]
+    assert (found.n_better, found.n_worse) == (2, 1)
+    assert (found.rows[3].system_value, found.rows[3].baseline_value) == (0.3, 0.5)
+
+
+def test_wins_and_losses_are_the_biggest_and_leave_ties_out(results):
+    made_up = differing(
+        results,
+        a=0.1,
+        b=0.3,
+        c=0.2,
+        d=0.3,
+        e=0.05,
+        f=0.0,
+        g=-0.25,
+        h=-0.25,
+        i=-0.125,
+        j=-0.375,
+        k=-0.0625,
+    )
+    found = queries.cases(queries.differences(PAIR, made_up), made_up)
+    assert [case.query.query_id for case in found.wins] == ["b", "d", "c"]
+    assert [case.query.query_id for case in found.losses] == ["j", "g", "h"]
+    none = differing(results, a=0.0, b=0.0)
+    found = queries.cases(queries.differences(PAIR, none), none)
+    assert (found.wins, found.losses) == ((), ())
+
+
+def test_a_case_shows_both_tops_and_where_the_other_had_each_doc(results):
+    made_up = differing(results, q03=0.1)
+    (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
+    assert [doc.rank for doc in case.system] == [1, 2, 3, 4, 5]
+    theirs = {doc["doc_id"]: doc["rank"] for doc in ranking(run_of("bm25"), "q03", 1000)}
+    assert [doc.other_rank for doc in case.system] == [theirs[doc.doc_id] for doc in case.system]
+    assert all(len(doc.text) <= 242 for doc in case.system)
+    assert not case.out_of_reach
+
+
+def test_a_doc_the_other_did_not_rank_has_no_other_rank(results):
+    def apart(run, query_id, depth):
+        return [doc | {"doc_id": f"{run}{doc['doc_id']}"} for doc in ranking(run, query_id, depth)]
+
+    made_up = replace(differing(results, q03=0.1), rankings=apart)
+    (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
+    assert {doc.other_rank for doc in case.system} == {None}
+
+
+def test_a_query_without_a_relevant_candidate_is_out_of_reach(results):
+    """In the made-up study only q00 has no relevant doc."""
+    (reach,) = queries.reaches(results)
+    assert (reach.group, reach.n_queries, reach.out_of_reach, reach.depth) == (
+        DEV,
+        40,
+        ("q00",),
+        20,
+    )
+    made_up = differing(results, q00=0.1, q03=0.05)
+    found = queries.cases(queries.differences(PAIR, made_up), made_up)
+    assert [(case.query.query_id, case.out_of_reach) for case in found.wins] == [
+        ("q00", True),
+        ("q03", False),
+    ]
+
+
+def test_rankings_are_not_all_read_for_a_large_collection(results, monkeypatch):
+    monkeypatch.setattr(queries, "MAX_READ", 39)
+    assert queries.reaches(results) == []

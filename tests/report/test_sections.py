@@ -1,0 +1,210 @@
+import pytest
+from made_up_study import comparison, run_of, with_evaluation
+
+from rankscope.core.errors import UnknownChoice
+from rankscope.report import sections
+from rankscope.report.sections import Group, StoredResults, clipped, p_text, signed
+
+DEV = Group("dev", "bm25")
+
+
+def one_comparison(results: StoredResults, **changes: object) -> StoredResults:
+    """The study with a single comparison of C and bm25, its numbers chosen by the test."""
+    row = comparison("C", "bm25", "nDCG@10", results.per_query)
+    row |= {"difference": 0.092, "interval": [0.05, 0.1299], "margin": None} | changes
+    return with_evaluation(results, comparisons=[row])
+
+
+def sentence(results: StoredResults, **changes: object) -> str:
+    (headline,) = sections.headlines(one_comparison(results, **changes))
+    (finding,) = headline.findings
+    return finding.sentence.replace("\u00a0", " ")
+
+
+def test_a_finding_names_both_systems_the_place_and_the_interval(results):
+    assert sentence(results, verdict="better") == (
+        "C is better than bm25 on dev (nDCG@10 +0.092, 95 % interval +0.050 to +0.130)."
+    )
+
+
+def test_an_equivalence_names_its_margin(results):
+    changes = {"verdict": "equivalent", "difference": -0.001, "interval": [-0.01, 0.008]}
+    start = (
+        "C is equivalent to bm25 on dev (nDCG@10 \u22120.001, 95 % interval \u22120.010 to +0.008"
+    )
+    assert sentence(results, margin=0.02, **changes) == f"{start}, margin ±0.02)."
+    assert sentence(results, **changes) == f"{start})."
+
+
+def test_cannot_tell_says_what_could_have_been_shown(results):
+    changes = {"verdict": "cannot tell", "difference": 0.004, "interval": [-0.01, 0.018]}
+    start = (
+        "We cannot tell C from bm25 on dev (nDCG@10 +0.004, 95 % interval \u22120.010 to +0.018)."
+    )
+    assert sentence(results, smallest_detectable=None, **changes) == start
+    assert sentence(results, smallest_detectable=0.0196, **changes) == (
+        f"{start} The smallest difference these 40 queries show in 80 % of cases is 0.020 "
+        "(one test at level 0.05, before correction)."
+    )
+
+
+def test_the_interval_is_at_the_level_of_the_study(results):
+    (headline,) = sections.headlines(with_evaluation(results, significance_level=0.01))
+    assert all("99\u00a0% interval" in finding.sentence for finding in headline.findings)
+
+
+def test_findings_are_first_measure_first_stage_and_last_baseline(results):
+    (headline,) = sections.headlines(results)
+    assert (headline.group, headline.tally) == (
+        DEV,
+        "2 better, 1 worse, 1 equivalent, 0 cannot tell",
+    )
+    words = [finding.sentence.partition(" on ")[0] for finding in headline.findings]
+    assert words == [
+        "plain is worse than bm25",
+        "C is better than bm25",
+        "C-D is better than bm25",
+        "C-D is equivalent to C",
+    ]
+
+
+def test_a_first_stage_is_compared_the_other_way_round_only_where_it_is_no_baseline(results):
+    assert sections.main_baselines("bm25", DEV, results) == []
+    without = with_evaluation(results, baselines=["plain", "C"])
+    assert sections.main_baselines("bm25", DEV, without) == ["C"]
+    assert sections.main_baselines("C", DEV, without) == ["bm25"]
+    assert sections.main_baselines("C", DEV, with_evaluation(results, baselines=[])) == ["bm25"]
+
+
+def test_groups_have_headlines_of_their_own(results):
+    rows = results.evaluation["comparisons"]
+    evaluation = {
+        key: [
+            *results.evaluation[key],
+            *(row | {"collection": "test"} for row in results.evaluation[key]),
+        ]
+        for key in ("results", "comparisons")
+    }
+    found = sections.headlines(with_evaluation(results, **evaluation))
+    assert [headline.group.collection for headline in found] == ["dev", "test"]
+    assert "C is better than bm25 on test" in found[1].findings[1].sentence
+    other = with_evaluation(results, results=evaluation["results"], comparisons=rows)
+    assert [headline.group.collection for headline in sections.headlines(other)] == ["dev"]
+
+
+def test_the_tally_counts_every_comparison(results):
+    verdicts = [row["verdict"] for row in results.evaluation["comparisons"]]
+    assert sections.tally(results) == (
+        f"All 12 comparisons, every measure and baseline: {verdicts.count('better')} better, "
+        f"{verdicts.count('worse')} worse, {verdicts.count('equivalent')} equivalent, "
+        f"{verdicts.count('cannot tell')} cannot tell."
+    )
+
+
+def test_an_unknown_verdict_is_refused(results):
+    with pytest.raises(UnknownChoice, match="Unknown verdict 'great'"):
+        sections.headlines(one_comparison(results, verdict="great"))
+
+
+def test_means_are_as_stored_and_the_best_of_each_column_is_marked(results):
+    table = sections.means(results)
+    assert [row.system for row in table.rows] == ["bm25", "plain", "C", "C-D"]
+    assert table.groups == ((DEV, "40 queries"),)
+    for row, stored in zip(table.rows, results.evaluation["results"], strict=True):
+        assert [cell and cell.mean for cell in row.cells] == list(stored["means"].values())
+        assert {cell.run for cell in row.cells if cell} == {run_of(row.system)}
+    best = [[bool(cell and cell.is_best) for cell in row.cells] for row in table.rows]
+    assert best == [[False, False], [False, False], [False, True], [True, False]]
+    against = table.rows[3].cells[0]
+    assert against is not None
+    assert [each.baseline for each in against.verdicts] == ["bm25", "plain", "C"]
+
+
+def test_means_that_look_equal_are_both_marked(results):
+    rows = [
+        row | {"means": {"nDCG@10": 0.5 + shift, "RR@10": 0.1}}
+        for shift, row in zip(
+            (0.0001, 0.0, 0.0004, -0.4), results.evaluation["results"], strict=True
+        )
+    ]
+    table = sections.means(with_evaluation(results, results=rows))
+    assert [row.cells[0].is_best for row in table.rows if row.cells[0]] == [True, True, True, False]
+
+
+def test_several_groups_name_the_first_stage_and_leave_gaps(results):
+    dense = results.evaluation["results"][2] | {
+        "first_stage": "dense",
+        "n_queries": 1,
+        "means": {"nDCG@10": 0.7},
+    }
+    uneven = results.evaluation["results"][3] | {"n_queries": 39}
+    rows = [*results.evaluation["results"][:3], uneven, dense]
+    two = with_evaluation(results, results=rows)
+    table = sections.means(two)
+    assert [sections.place(group, two) for group, _ in table.groups] == [
+        "dev from bm25",
+        "dev from dense",
+    ]
+    assert [n for _, n in table.groups] == ["39 to 40 queries", "1 query"]
+    assert [cell is None for cell in table.rows[2].cells] == [False, False, False, True]
+    assert all(cell is None for cell in table.rows[0].cells[2:])
+
+
+def test_missing_queries_and_ties_are_named(results):
+    assert sections.means(results).notes == (
+        "plain on dev: no ranking for 1 query (q07).",
+        "plain on dev: 25.0\u00a0% of neighbours in its rankings have equal scores.",
+    )
+    few = results.evaluation["results"][0] | {
+        "missing_queries": [f"q{n}" for n in range(7)],
+        "tied_share": 1e-5,
+    }
+    assert sections.means(with_evaluation(results, results=[few])).notes == (
+        "bm25 on dev: no ranking for 7 queries (q0, q1, q2, q3, q4, …).",
+        "bm25 on dev: under 0.1\u00a0% of neighbours in its rankings have equal scores.",
+    )
+
+
+def test_the_caption_states_test_correction_level_and_margin(results):
+    caption = sections.caption(results)
+    assert "paired t-tests" in caption
+    assert "Holm-corrected over all 12 comparisons, level 0.05" in caption
+    assert "(nDCG@10 ±0.05). RR@10: no margin, so never equivalent." in caption
+    both = with_evaluation(results, margin={"nDCG@10": 0.05, "RR@10": 0.1}, correction="other")
+    assert "corrected by other" in sections.caption(both)
+    assert "never equivalent" not in sections.caption(both)
+    assert "nothing could be shown equivalent" in sections.caption(
+        with_evaluation(results, margin={})
+    )
+
+
+def test_forests_hold_every_comparison_once_headline_first(results):
+    found = sections.forests(results)
+    assert [(forest.measure, forest.margin) for forest in found] == [
+        ("nDCG@10", 0.05),
+        ("RR@10", None),
+    ]
+    rows = [row for forest in found for row in forest.rows]
+    assert rows == sections.comparisons(results)
+    assert len(sections.forests(one_comparison(results))) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0921, "+0.092"), (-0.0921, "\u22120.092"), (0.0, "0.000"), (-0.0001, "0.000")],
+)
+def test_signed(number, text):
+    assert signed(number) == text
+
+
+@pytest.mark.parametrize(
+    ("p_value", "text"), [(None, "\u2013"), (0.00099, "<0.001"), (0.05, "0.050"), (1.0, "1.000")]
+)
+def test_p_text(p_value, text):
+    assert p_text(p_value) == text
+
+
+def test_clipped_cuts_at_a_word():
+    assert clipped("one  two\nthree", 20) == "one two three"
+    assert clipped("one two three", 9) == "one two …"
+    assert len(clipped("x" * 50, 10)) <= 12
