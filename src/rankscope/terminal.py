@@ -98,7 +98,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a study's outcome: a row per system, means and verdicts."""
-    measures = list(summary["results"][0]["means"])
+    measures = summary["measures"]
     baselines = list(dict.fromkeys(row["baseline"] for row in summary["comparisons"]))
     verdicts = {
         (row["collection"], row["first_stage"], row["system"], row["baseline"]): row["verdict"]

@@ -1,7 +1,7 @@
 import pytest
-from made_up_study import made_up
 
 from rankscope.report.sections import StoredResults
+from support.made_up_study import made_up
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from made_up_study import ranking, with_evaluation
 
 from rankscope.report import charts, page, queries
+from support.made_up_study import ranking, with_evaluation
 
 EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
 
@@ -63,6 +63,7 @@ def test_everything_is_written(results, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == {
         "study": results.study,
         "seed": 42,
+        "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
     }
@@ -71,11 +72,11 @@ def test_everything_is_written(results, tmp_path):
 def test_same_results_same_bytes_in_another_process(results, tmp_path):
     """A process of its own has other hash seeds, counters and memory addresses."""
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from made_up_study import made_up; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from support.made_up_study import made_up; "
         "from rankscope.report import page; "
         "sys.stdout.buffer.write(page.html(made_up()).encode())"
     )
-    command = [sys.executable, "-c", script, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", script, str(Path(__file__).parents[1])]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stdout.decode() == page.html(results) == page.html(results)
 

@@ -1,9 +1,8 @@
 from dataclasses import replace
 
-from made_up_study import ranking, run_of, with_evaluation
-
 from rankscope.report import queries
 from rankscope.report.sections import Group
+from support.made_up_study import ranking, run_of, with_evaluation
 
 DEV = Group("dev", "bm25")
 

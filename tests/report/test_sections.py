@@ -1,9 +1,9 @@
 import pytest
-from made_up_study import comparison, run_of, with_evaluation
 
 from rankscope.core.errors import UnknownChoice
 from rankscope.report import sections
 from rankscope.report.sections import Group, StoredResults, clipped, p_text, signed
+from support.made_up_study import comparison, run_of, with_evaluation
 
 DEV = Group("dev", "bm25")
 

@@ -33,12 +33,14 @@ class Measured:
 def parse(measure: str) -> Any:
     """The ir_measures object of a name such as nDCG@10 or AP(rel=2)@100."""
     try:
-        return ir_measures.parse_measure(measure)
-    except (NameError, ValueError, SyntaxError, TypeError) as error:
+        parsed: Any = ir_measures.parse_measure(measure)
+        parsed.validate_params()
+    except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
         raise UnknownChoice(
             f"Unknown measure {measure!r} ({error}). Use a name of ir_measures, such as nDCG@10, "
             "RR@10, AP(rel=2)@100 or R@100."
         ) from error
+    return parsed
 
 
 def strictly_ordered(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:

@@ -1,6 +1,5 @@
 """A YAML file (and a.b=c overrides) to a Study; every mistake named with its place."""
 
-import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -43,7 +42,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
         raise BadStudy(f"{path}: not YAML ({reason}). Mend the line it names.") from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
-    values = copy.deepcopy(values)  # an anchor and its aliases are one object
+    values = _unshared(values)
     for override in overrides:
         _override(values, override)
     return LoadedStudy(validated(values, str(path)), path.parent)
@@ -71,6 +70,13 @@ def _mistake(details: Any) -> str:
     elif details["type"] == "missing":
         message = "this field is needed"
     return f"{place or 'study'}: {message}"
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which what YAML took from one anchor is several objects, to be changed one by one."""
+    if isinstance(value, dict):
+        return {key: _unshared(inner) for key, inner in value.items()}
+    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _override(values: dict[str, Any], override: str) -> None:

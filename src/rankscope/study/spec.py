@@ -5,9 +5,11 @@ teacher, a run comes from a first stage); `Study` checks that every name leads s
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -21,10 +23,38 @@ from pydantic import (
 )
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
+from rankscope.evaluate.measures import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 FREE: dict[str, Any] = {"changes_results": False}
+
+
+LOSS_NAMES = ("localized_contrastive", "ranknet")
+"""The names of `train.losses.LOSSES`, which needs torch; a test holds the two together."""
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Inside the block, an unknown choice becomes what pydantic gives a place to."""
+    try:
+        yield
+    except UnknownChoice as error:
+        raise ValueError(str(error)) from error
+
+
+def known_measure(name: str) -> str:
+    """The name, if ir_measures knows it."""
+    with as_value_error():
+        parse(name)
+    return name
+
+
+def known_loss(name: str) -> str:
+    """The name, if there is such a loss."""
+    with as_value_error():
+        choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+    return name
 
 
 class Spec(BaseModel):
@@ -55,6 +85,12 @@ class TopicsSpec(Spec):
         "[0, 0.9] and [0.9, 1] never share a query.",
     )
     queries: PositiveInt | None = Field(None, description="At most so many queries of the part.")
+
+    @model_validator(mode="after")
+    def _part_rises(self) -> Self:
+        if self.part[0] >= self.part[1]:
+            raise ValueError("`part` must rise, as in [0, 0.9]")
+        return self
 
 
 class BeirSpec(TopicsSpec):
@@ -198,13 +234,16 @@ class SamplesSpec(Spec):
         return self
 
 
+Measure = Annotated[str, AfterValidator(known_measure)]
+
+
 class ValidateSpec(Spec):
     """How a stage is watched: a measure on held-out queries."""
 
     collection: str = Field("validation", description="The held-out queries.")
     first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
     depth: PositiveInt = Field(20, description="Docs re-ranked for each query.")
-    measure: str = Field("nDCG@10", description="Any measure of ir_measures.")
+    measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: PositiveInt = Field(100, description="Updates between two validations.")
 
     model_config = ConfigDict(populate_by_name=True)
@@ -216,7 +255,9 @@ class TrainedSpec(Spec):
     kind: Literal["trained"] = "trained"
     start: str = Field(description="The ranker it starts from.")
     samples: SamplesSpec
-    loss: str = Field(description="localized_contrastive or ranknet.")
+    loss: Annotated[str, AfterValidator(known_loss)] = Field(
+        description=f"One of {', '.join(LOSS_NAMES)}."
+    )
     max_updates: PositiveInt | None = Field(None, description="How long; or give `epochs`.")
     epochs: PositiveFloat | None = Field(None, description="How long; or give `max_updates`.")
     queries_per_update: PositiveInt = Field(16, description="Queries in one update, all devices.")
@@ -292,7 +333,7 @@ class EvaluateSpec(Spec):
     over: tuple[str, ...] = Field(min_length=1, description="Test collections.")
     rerank: RerankSpec
     rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
-    measures: tuple[str, ...] = Field(
+    measures: tuple[Measure, ...] = Field(
         ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
     )
     baseline: tuple[str, ...] = Field(
@@ -314,7 +355,8 @@ class EvaluateSpec(Spec):
     @model_validator(mode="after")
     def _margins_belong_to_measures(self) -> Self:
         for measure in self.margin:
-            choose(dict.fromkeys(self.measures), measure, what="measure in `margin`")
+            with as_value_error():
+                choose(dict.fromkeys(self.measures), measure, what="measure in `margin`")
         return self
 
 

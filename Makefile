@@ -1,0 +1,39 @@
+# Every target creates what it needs in .venv with plain pip, and reuses it.
+PYTHON ?= python3
+BIN := .venv/bin
+RESULTS ?= results
+
+.PHONY: install demo test test-slow check docs clean
+
+install: .venv/installed
+
+# torch is installed first and alone: a plain resolve would fetch gigabytes of CUDA packages.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: install
+	$(BIN)/rankscope demo --results $(RESULTS)
+
+test: install
+	$(BIN)/python -m coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+test-slow: install
+	$(BIN)/python -m pytest -m "slow and not gpu and not network"
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/write_docs.py --check
+
+docs: install
+	$(BIN)/python scripts/write_docs.py
+
+clean:
+	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

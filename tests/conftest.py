@@ -1,0 +1,24 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support import tiny
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real collections; a test that needs it is skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("RANKSCOPE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real collections at {folder}; set RANKSCOPE_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study file over a tiny collection and tiny models."""
+    return tiny.write_study(tmp_path_factory.mktemp("tiny"))

@@ -1,0 +1,121 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.trec import read_qrels, read_run, write_qrels, write_run
+
+RUN = "q1 Q0 d1 1 3.5 mine\nq1 Q0 d2 2 3.5 mine\nq2\tQ0\td1\t1\t-1e-3\tmine\n"
+
+
+def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    run = Run.of(
+        "my run", [ScoredDoc("q2", "b", 1.0), ScoredDoc("q1", "a", 0.1), ScoredDoc("q1", "c", 2)]
+    )
+    for name in ("plain.run", "packed.run.gz"):
+        write_run(tmp_path / name, run)
+        again = read_run(tmp_path / name)
+        assert again.tag == "my_run"
+        assert [doc.doc_id for doc in again.rankings["q1"]] == ["c", "a"]
+        assert again.rankings["q1"][1].score == pytest.approx(0.1, rel=1e-7)
+
+
+def test_gzip_holds_no_time(tmp_path: Path) -> None:
+    run = Run.of("r", [ScoredDoc("q", "d", 1.0)])
+    write_run(tmp_path / "a.run.gz", run)
+    write_run(tmp_path / "b.run.gz", run)
+    assert (tmp_path / "a.run.gz").read_bytes() == (tmp_path / "b.run.gz").read_bytes()
+    assert gzip.decompress((tmp_path / "a.run.gz").read_bytes()) == b"q Q0 d 1 1.0 r\n"
+
+
+def test_ties_are_ordered_by_doc_id_and_written_strictly_decreasing(tmp_path: Path) -> None:
+    """Three docs with 0.5: the file has 0.5 and the next two float32 below it."""
+    run = Run.of("r", [ScoredDoc("q", doc_id, 0.5) for doc_id in ("c", "a", "b")])
+    write_run(tmp_path / "r.run", run)
+    lines = [line.split() for line in (tmp_path / "r.run").read_text().splitlines()]
+    assert [line[2] for line in lines] == ["a", "b", "c"]
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    assert [np.float32(line[4]) for line in lines] == [
+        0.5,
+        below,
+        np.nextafter(below, np.float32(0)),
+    ]
+    assert [doc.doc_id for doc in read_run(tmp_path / "r.run").rankings["q"]] == ["a", "b", "c"]
+
+
+def test_a_run_may_have_tabs_and_any_rank(tmp_path: Path) -> None:
+    (tmp_path / "r.run").write_text(RUN)
+    run = read_run(tmp_path / "r.run", tag="other")
+    assert run.tag == "other"
+    assert [doc.doc_id for doc in run.rankings["q1"]] == ["d1", "d2"]
+    assert run.rankings["q2"][0].score == -1e-3
+    assert run.tied_share() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q1 Q0 d1 1 3.5\n", "line 1: expected 6 columns"),
+        (
+            "q1 Q0 d1 1 3.5 t\n\nq1 Q0 d2 1 nan t\n",
+            "line 3: the score 'nan' is not a finite number",
+        ),
+        ("q1 Q0 d1 1 high t\n", "the score 'high'"),
+        ("q1 Q0 d1 1 2 t\nq1 Q0 d1 2 1 t\n", "ranks doc d1 twice"),
+        ("", "an empty run"),
+    ],
+)
+def test_a_bad_run_is_named_by_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.run").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        read_run(tmp_path / "bad.run")
+
+
+def test_infinite_scores_never_enter_a_run() -> None:
+    with pytest.raises(BadInput, match="finite"):
+        Run.of("r", [ScoredDoc("q", "d", float("inf"))])
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "binary.run").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "half.run.gz").write_bytes(gzip.compress(RUN.encode())[:20])
+    for path in (
+        tmp_path / "none.run",
+        tmp_path / "binary.run",
+        tmp_path / "half.run.gz",
+        tmp_path,
+    ):
+        with pytest.raises(BadInput, match=path.name):
+            read_run(path)
+
+
+def test_qrels_in_both_forms(tmp_path: Path) -> None:
+    expected = [Qrel("q1", "d1", 2), Qrel("q1", "d2", 0)]
+    write_qrels(tmp_path / "trec.qrels.gz", expected)
+    (tmp_path / "beir.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n")
+    assert read_qrels(tmp_path / "trec.qrels.gz") == expected
+    assert read_qrels(tmp_path / "beir.tsv") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q1 0 d1 1\nq1 0 d2\n", "line 2: expected 4 columns"),
+        ("q1\td1\t1\n", "expected 4 columns"),
+        ("q1 0 d1 yes\n", "'yes' is not a whole number"),
+        ("q1 0 d1 1\nq1 0 d1 2\n", "was judged 1 before and 2 here"),
+        ("\n", "no judgement"),
+    ],
+)
+def test_bad_qrels_are_named_by_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.qrels").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        read_qrels(tmp_path / "bad.qrels")
+
+
+def test_the_same_judgement_twice_is_one(tmp_path: Path) -> None:
+    (tmp_path / "twice.qrels").write_text("q1 0 d1 1\nq1 0 d1 1\n")
+    assert len(read_qrels(tmp_path / "twice.qrels")) == 1

@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import pytest
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.rng import stream
+from rankscope.core.trec import write_run
+from rankscope.data.negatives import between, drawn, without
+from rankscope.data.samples import pools_from_qrels, pools_from_teacher
+from rankscope.data.teachers import teacher_run
+
+RANKING = [ScoredDoc("q1", f"d{i}", 10.0 - i) for i in range(10)]
+RUN = Run.of("r", [*RANKING, *(doc._replace(query_id="q2") for doc in RANKING)])
+
+
+def test_negatives_skip_the_top_and_the_relevant() -> None:
+    docs = between(RANKING, 2, 6)
+    assert [doc.doc_id for doc in docs] == ["d2", "d3", "d4", "d5"]
+    assert without(docs, {"d3"}) == ["d2", "d4", "d5"]
+    assert sorted(drawn(["a", "b"], 5, stream(1, "x"))) == ["a", "b"]
+
+
+def test_exactly_one_positive_and_no_judged_relevant_negative() -> None:
+    """Grades 1 and 2 are relevant; with min_relevance 2 only d4 is a positive, d5 is neither."""
+    qrels = [Qrel("q1", "d4", 2), Qrel("q1", "d5", 1), Qrel("q1", "d6", 0)]
+    pools = pools_from_qrels(
+        qrels, RUN, skip_top=1, depth=8, missing_positive="add", min_relevance=2
+    )
+    (pool,) = pools.pools
+    assert pool.doc_ids == ("d4", "d1", "d2", "d3", "d6", "d7")
+    for epoch in range(20):
+        (sample,) = pools.epoch(epoch, group_size=4, seed=7)
+        assert sample.doc_ids[0] == "d4"
+        assert sample.labels == (1.0, 0.0, 0.0, 0.0)
+        assert len(set(sample.doc_ids)) == 4
+        assert "d5" not in sample.doc_ids
+
+
+def test_negatives_are_redrawn_per_epoch_from_a_named_stream() -> None:
+    pools = pools_from_qrels(
+        [Qrel("q1", "d0", 1)], RUN, skip_top=0, depth=10, missing_positive="add"
+    )
+    epochs = [pools.epoch(epoch, group_size=3, seed=1) for epoch in range(6)]
+    assert epochs == [pools.epoch(epoch, group_size=3, seed=1) for epoch in range(6)]
+    assert len({sample[0].doc_ids for sample in epochs}) > 1
+    other = pools_from_qrels(
+        [Qrel("q0", "d1", 1), Qrel("q1", "d0", 1)],
+        Run.of("r", [*RANKING, *(doc._replace(query_id="q0") for doc in RANKING)]),
+        skip_top=0, depth=10, missing_positive="add",
+    )  # fmt: skip
+    assert other.epoch(0, group_size=3, seed=1)[1] == epochs[0][0], "one more query moves no draw"
+
+
+def test_a_positive_that_was_not_retrieved_is_added_or_the_query_dropped() -> None:
+    qrels = [Qrel("q1", "far", 1), Qrel("q2", "d1", 1), Qrel("q3", "d1", 0)]
+    added = pools_from_qrels(qrels, RUN, skip_top=0, depth=5, missing_positive="add")
+    assert [pool.query_id for pool in added.pools] == ["q1", "q2"]
+    assert added.epoch(0, group_size=3, seed=0)[0].doc_ids[0] == "far"
+    assert added.dropped == {"no relevant doc": 1}
+    dropped = pools_from_qrels(qrels, RUN, skip_top=0, depth=5, missing_positive="drop")
+    assert [pool.query_id for pool in dropped.pools] == ["q2"]
+    assert dropped.dropped == {"no relevant doc": 1, "positive not retrieved": 1}
+
+
+def test_a_query_without_negatives_is_dropped_and_an_empty_rest_refused() -> None:
+    with pytest.raises(BadInput, match="no hard negative: 1"):
+        pools_from_qrels([Qrel("q9", "d1", 1)], RUN, skip_top=0, depth=5, missing_positive="add")
+
+
+def test_a_teachers_order_becomes_labels() -> None:
+    """Three docs, best first, are labelled 3, 2, 1; a drawn group keeps the order."""
+    teacher = Run.of("t", RANKING[:3])
+    pools = pools_from_teacher(["q1", "q5"], teacher, depth=3)
+    assert pools.dropped == {"not ranked by the teacher": 1}
+    (sample,) = pools.epoch(0, group_size=5, seed=0)
+    assert (sample.doc_ids, sample.labels) == (("d0", "d1", "d2"), (3.0, 2.0, 1.0))
+    for epoch in range(10):
+        (pair,) = pools.epoch(epoch, group_size=2, seed=0)
+        assert list(pair.doc_ids) == sorted(pair.doc_ids)
+        assert pair.labels == (2.0, 1.0)
+
+
+def test_a_list_of_one_teaches_nothing() -> None:
+    with pytest.raises(BadInput, match="only one doc to rank: 1"):
+        pools_from_teacher(["q1"], Run.of("t", RANKING[:1]), depth=5)
+
+
+def test_a_teachers_run_file_must_fit(tmp_path: Path) -> None:
+    path = tmp_path / "t.run"
+    write_run(path, RUN)
+    fits = teacher_run(path, has_doc=lambda _: True, query_ids=["q1", "q7"])
+    assert list(fits.rankings) == ["q1"]
+    with pytest.raises(BadInput, match="none of its 2 queries"):
+        teacher_run(path, has_doc=lambda _: True, query_ids=["q7"])
+    with pytest.raises(BadInput, match="1 ranked docs are not in the collection"):
+        teacher_run(path, has_doc=lambda doc_id: doc_id != "d3", query_ids=["q1"])

@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Doc, Query, Run, ScoredDoc
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.location import Location
+from rankscope.retrieve import dense
+from rankscope.retrieve.rerank import reordered, rerank
+from support import tiny
+
+RUN = Run.of("bm25", [ScoredDoc("q1", f"d{i}", 9.0 - i) for i in range(5)])
+
+
+class ByLength:
+    """Longer docs are better."""
+
+    def score(self, query: str, docs: Sequence[str]) -> list[float]:
+        return [float(len(doc)) for doc in docs]
+
+
+def test_the_top_is_reordered_and_the_tail_kept_below() -> None:
+    again = reordered(RUN.rankings["q1"], [0.1, 0.3, 0.2])
+    assert [doc.doc_id for doc in again] == ["d1", "d2", "d0", "d3", "d4"]
+    assert [doc.score for doc in again] == [0.3, 0.2, 0.1, -0.9, -1.9]
+    assert reordered(RUN.rankings["q1"], [])[0].doc_id == "d0"
+
+
+def test_equal_scores_fall_back_to_the_doc_id_not_to_the_first_stage() -> None:
+    assert [doc.doc_id for doc in reordered(RUN.rankings["q1"][::-1], [1.0] * 5)] == [
+        "d0", "d1", "d2", "d3", "d4",
+    ]  # fmt: skip
+
+
+def test_rerank_reads_only_the_top_and_leaves_out_unranked_queries() -> None:
+    asked: list[str] = []
+
+    def texts(doc_ids: Sequence[str]) -> list[str]:
+        asked.extend(doc_ids)
+        return ["x" * int(doc_id[1:]) for doc_id in doc_ids]
+
+    queries = [Query("q1", "a"), Query("q2", "b")]
+    run = rerank(ByLength(), queries, RUN, texts=texts, depth=3, tag="longest")
+    assert run.tag == "longest"
+    assert [doc.doc_id for doc in run.rankings["q1"]] == ["d2", "d1", "d0", "d3", "d4"]
+    assert (list(run.rankings), asked) == (["q1"], ["d0", "d1", "d2"])
+
+
+def test_a_run_over_other_queries_is_refused() -> None:
+    with pytest.raises(BadInput, match="ranks none of the 1 queries"):
+        rerank(ByLength(), [Query("q9", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")
+
+
+def test_dense_search_is_exact_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same ranking as scoring every doc, whatever the size of the blocks."""
+    folder = tiny.save_bi_encoder(tmp_path / "bi")
+    model = BiEncoder.load(Location("bi", folder))
+    texts = [" ".join(tiny.WORDS[i : i + 4]) for i in range(12)]
+    docs = [Doc(f"d{i:02d}", text) for i, text in enumerate(texts)]
+    queries = [Query("q1", "red cat"), Query("q2", "who sings")]
+    monkeypatch.setattr(dense, "DOCS_PER_BLOCK", 5)
+    run = dense.search(model, docs, queries, depth=4, n_docs=12)
+    for query in queries:
+        scores = model.score(query.text, texts)
+        best = sorted(range(12), key=lambda place: -scores[place])[:4]
+        assert [doc.doc_id for doc in run.rankings[query.query_id]] == [
+            docs[i].doc_id for i in best
+        ]

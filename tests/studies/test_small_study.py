@@ -1,0 +1,93 @@
+"""A study from its file to its report, and the numbers in it checked by other tools."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import ir_measures
+import pytest
+from sentence_transformers import CrossEncoder as TheirCrossEncoder
+
+from rankscope.core.trec import read_run
+from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.models import backbone
+from rankscope.store.artifacts import Store
+from rankscope.store.fingerprint import Digests
+from rankscope.study.load import load
+from rankscope.study.plan import Plan, plan
+from rankscope.study.runner import carry_out
+
+
+@pytest.fixture(scope="module")
+def study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
+    made = plan(load(tiny_study), Digests().of)
+    store = Store(tmp_path_factory.mktemp("results") / "tiny")
+    carry_out(made, store)
+    return made, store
+
+
+def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:
+    made, store = study
+    return store.open(next(s.name for s in made.steps if (s.kind, s.label) == (kind, label)))
+
+
+def test_every_mean_is_that_of_ir_measures_on_the_stored_run(study: tuple[Plan, Store]) -> None:
+    summary = json.loads((study[1].root / "summary.json").read_text())
+    qrels = list(ir_measures.read_trec_qrels(str(folder(study, "collection", "test") / "qrels.trec")))
+    assert len(summary["results"]) == 5
+    for result in summary["results"]:
+        run = list(ir_measures.read_trec_run(str(study[1].root / result["run"])))
+        for name, mean in result["means"].items():
+            measure = ir_measures.parse_measure(name)
+            by_hand = ir_measures.calc_aggregate([measure], qrels, run)[measure]
+            assert mean == pytest.approx(by_hand, abs=1e-12), (result["system"], name)
+
+
+def test_tables_hold_the_same_numbers(study: tuple[Plan, Store]) -> None:
+    root = study[1].root
+    summary = json.loads((root / "summary.json").read_text())
+    with (root / "tables" / "means.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    stored = {(r["system"], name): mean for r in summary["results"] for name, mean in r["means"].items()}
+    assert {(r["system"], r["measure"]): float(r["mean"]) for r in rows} == stored
+    assert r"\toprule" in (root / "tables" / "comparisons.tex").read_text()
+
+
+def test_the_summary_has_every_comparison_with_its_verdict(study: tuple[Plan, Store]) -> None:
+    summary = json.loads((study[1].root / "summary.json").read_text())
+    pairs = [(c["system"], c["baseline"]) for c in summary["comparisons"] if c["measure"] == "nDCG@10"]
+    assert sorted(pairs) == sorted(
+        [(s, "bm25") for s in ("bi", "plain", "C", "C-D")] + [(s, "C") for s in ("bi", "plain", "C-D")]
+    )
+    for comparison in summary["comparisons"]:
+        assert comparison["verdict"] in {"better", "worse", "equivalent", "cannot tell"}
+        assert comparison["interval"][0] <= comparison["difference"] <= comparison["interval"][1]
+
+
+def test_a_tuned_ranker_loads_in_sentence_transformers_with_the_stored_scores(
+    study: tuple[Plan, Store],
+) -> None:
+    with backbone.quiet():
+        theirs = TheirCrossEncoder(str(folder(study, "train", "C") / "model"), device="cpu")
+    docs = StoredDocs(folder(study, "docs", "test"))
+    run = read_run(folder(study, "rerank", "C.test.bm25") / "run.trec")
+    for query in read_topics(folder(study, "collection", "test")).queries:
+        ranking = run.rankings[query.query_id][:10]
+        scores = theirs.predict([(query.text, docs.text(doc.doc_id)) for doc in ranking])
+        assert [doc.score for doc in ranking] == pytest.approx(scores, abs=1e-5)
+
+
+def test_the_page_is_whole_and_fetches_nothing(study: tuple[Plan, Store]) -> None:
+    page = (study[1].root / "report.html").read_text("utf-8")
+    for expected in ("C-D", "bm25", "nDCG@10", "seed: 3", "Holm", "train-C-"):
+        assert expected in page
+    assert "default-src 'none'" in page
+    assert not re.search(r"""<(script|link|img|iframe)[^>]+(src|href)=["']?https?:""", page)
+
+
+def test_training_is_logged_with_its_validation(study: tuple[Plan, Store]) -> None:
+    log = (folder(study, "train", "C") / "log.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in log]
+    assert [row["update"] for row in rows if "validation" in row] == [0, 2, 4, 6]
+    assert len([row for row in rows if "loss" in row]) == 6

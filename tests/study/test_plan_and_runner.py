@@ -1,0 +1,276 @@
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+from support import tiny
+
+from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact
+from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.trec import write_run
+from rankscope.store.artifacts import Status, Store
+from rankscope.store.fingerprint import Digests
+from rankscope.study import plan as plans
+from rankscope.study import runner, steps
+from rankscope.study.load import load
+from rankscope.study.plan import Plan, plan
+from rankscope.train.losses import LOSSES
+
+
+def planned(study: Path, *overrides: str) -> Plan:
+    return plan(load(study, overrides), Digests().of)
+
+
+def labels(made: Plan) -> list[str]:
+    return [f"{step.kind} {step.label}" for step in made.steps]
+
+
+def differing(study: Path, *overrides: str) -> set[str]:
+    before = {step.fingerprint for step in planned(study).steps}
+    return {
+        f"{s.kind} {s.label}" for s in planned(study, *overrides).steps if s.fingerprint not in before
+    }
+
+
+def test_every_step_comes_after_its_inputs_and_once(tiny_study: Path) -> None:
+    seen: set[str] = set()
+    for step in planned(tiny_study).steps:
+        assert {given.fingerprint for given in step.inputs.values()} <= seen
+        assert step.fingerprint not in seen
+        seen.add(step.fingerprint)
+    assert labels(planned(tiny_study)).count("docs test") == 1, "collections share their docs"
+
+
+ABOVE = {"evaluate all", "report tiny"}
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("rankers.C-D.learning_rate=2.0e-3", {"train C-D", "rerank C-D.test.bm25"} | ABOVE),
+        ("rankers.C-D.checkpoint_every=7", {"report tiny"}),
+        ("evaluate.margin.nDCG@10=0.1", ABOVE),
+        (
+            "rankers.C.max_updates=7",
+            {"train C", "rerank C.test.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE,
+        ),
+        ("teachers.bi.depth=4", {"rerank bi.train.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE),
+        ("rankers.C.weight_decay=0.01", set()),
+    ],
+)
+def test_a_change_renames_what_hangs_on_it_and_nothing_else(
+    tiny_study: Path, override: str, changed: set[str]
+) -> None:
+    assert differing(tiny_study, override) == changed
+
+
+def test_another_seed_renames_what_is_drawn(tiny_study: Path) -> None:
+    changed = differing(tiny_study, "seed=4")
+    assert {"ranker plain", "train C", "train C-D"} <= changed
+    assert not {"docs test", "collection test", "index bm25", "search bm25.test"} & changed
+
+
+def test_the_bytes_of_a_source_count_not_its_place(tiny_study: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_study.parent / "data", tmp_path / "elsewhere")
+    moves = [f"collections.{name}.path={tmp_path / 'elsewhere'}" for name in ("train", "test")]
+    assert differing(tiny_study, *moves) == {"report tiny"}
+    with (tmp_path / "elsewhere" / "corpus.jsonl").open("a") as file:
+        file.write('{"_id": "new", "text": "one more"}\n')
+    assert {"docs test", "index bm25", "train C"} <= differing(tiny_study, *moves)
+
+
+def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
+    made = planned(tiny_study, "rankers.again={kind: bi_encoder, model: " + str(tiny_study.parent / "bi}"))
+    assert [label for label in labels(made) if label.startswith("ranker")] == ["ranker bi", "ranker plain"]
+
+
+def test_every_kind_of_step_can_be_carried_out() -> None:
+    assert plans.VERSIONS.keys() == steps.STEPS.keys()
+
+
+def test_losses_of_the_spec_are_those_there_are() -> None:
+    from rankscope.study.spec import LOSS_NAMES
+
+    assert set(LOSS_NAMES) == LOSSES.keys()
+
+
+def test_planning_loads_no_torch(tiny_study: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from rankscope.study.load import load;"
+        "from rankscope.study.plan import plan; from rankscope.store.fingerprint import Digests;"
+        f"plan(load(Path({str(tiny_study)!r})), Digests().of);"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def carried_out(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
+    """The tiny study, carried out once for all tests of this module."""
+    made, store = planned(tiny_study), Store(tmp_path_factory.mktemp("results") / "tiny")
+    done = runner.carry_out(made, store)
+    assert list(done.done) == [step.name for step in made.steps]
+    return made, store
+
+
+def test_running_twice_does_nothing_the_second_time(
+    carried_out: tuple[Plan, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = carried_out
+    calls: list[str] = []
+    for kind in steps.STEPS:
+        monkeypatch.setitem(steps.STEPS, kind, lambda work: calls.append(work.step.name) or {})
+    again = runner.carry_out(made, Store(store.root))
+    assert calls == []
+    assert (again.done, len(again.skipped)) == ((), len(made.steps))
+
+
+def test_changing_c_d_carries_out_c_d_and_what_hangs_on_it(
+    tiny_study: Path, carried_out: tuple[Plan, Store]
+) -> None:
+    _, store = carried_out
+    made = planned(tiny_study, "rankers.C-D.learning_rate=2.0e-3")
+    done = runner.carry_out(made, Store(store.root)).done
+    kinds = [name.rsplit("-", 1)[0] for name in done]
+    assert kinds == ["train-C-D", "rerank-C-D.test.bm25", "evaluate-all", "report-tiny"]
+
+
+def test_same_study_same_bytes(tiny_study: Path, carried_out: tuple[Plan, Store], tmp_path: Path) -> None:
+    made, store = carried_out
+    other = Store(tmp_path / "tiny")
+    runner.carry_out(made, other)
+    for step in made.steps:
+        if step.kind != "report":  # it shows the seconds
+            files = [s.manifest(step.name)["files"] for s in (store, other)]
+            assert files[0] == files[1], step.name
+
+
+def test_a_damaged_result_is_found_named_and_computed_anew_on_retry(
+    carried_out: tuple[Plan, Store],
+) -> None:
+    made, store = carried_out
+    name = next(step.name for step in made.steps if step.kind == "train")
+    weights = store.folder(name) / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DamagedArtifact, match=r"model\.safetensors.*--retry"):
+        runner.carry_out(made, Store(store.root))
+    done = runner.carry_out(made, Store(store.root), retry=True)
+    assert done.done == (name,)
+    assert weights.read_bytes() == whole
+
+
+def test_what_fails_is_remembered_and_tried_again(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, store = planned(tiny_study), Store(tmp_path / "tiny")
+
+    def broken(work: steps.Work) -> steps.Summary:
+        raise BadInput("no such thing")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(steps.STEPS, "index", broken)
+        with pytest.raises(BadInput) as caught:
+            runner.carry_out(made, store)
+    name = next(step.name for step in made.steps if step.kind == "index")
+    assert caught.value.__notes__ == [f"(in step {name})"]
+    assert store.status(name) is Status.FAILED
+    assert "no such thing" in store.error_file(name).read_text()
+    runner.carry_out(made, store)
+    assert store.status(name) is Status.DONE
+    assert not store.error_file(name).exists()
+
+
+def test_the_report_is_made_again_from_what_is_stored(
+    carried_out: tuple[Plan, Store], tmp_path: Path
+) -> None:
+    made, store = carried_out
+    (store.root / "report.html").unlink()
+    assert runner.report_again(made, Store(store.root)).is_file()
+    with pytest.raises(MissingArtifact, match="rankscope run"):
+        runner.report_again(made, Store(tmp_path))
+
+
+def test_a_stage_starts_from_the_ranker_before_it(carried_out: tuple[Plan, Store]) -> None:
+    """The head of `plain` is random; C moves it, and C-D starts from C, not from plain."""
+    made, store = carried_out
+    weights = {
+        step.label: load_file(store.open(step.name) / "model" / "model.safetensors")
+        for step in made.steps
+        if step.kind in {"ranker", "train"} and step.label != "bi"
+    }
+
+    def distance(a: str, b: str) -> float:
+        return sum(float(((weights[a][k] - weights[b][k]) ** 2).sum()) for k in weights[a]) ** 0.5
+
+    assert 0 < distance("C", "C-D") < distance("plain", "C-D")
+    summary = store.manifest(next(s.name for s in made.steps if s.label == "C-D"))["summary"]
+    assert summary["start"] == "C"
+    assert 0 < summary["displacement"]["all"] < 1
+
+
+def test_no_pickle_is_written(carried_out: tuple[Plan, Store]) -> None:
+    suffixes = {path.suffix for path in carried_out[1].root.rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".jsonl", ".safetensors", ".trec", ".npy", ".csv", ".tex", ".html", ".txt"}
+
+
+def test_runs_of_ones_own(tiny_study: Path, tmp_path: Path) -> None:
+    """A first stage and a teacher out of run files; files that do not fit are refused."""
+
+    def file(name: str, queries: Sequence[str], docs: Sequence[str]) -> Path:
+        scored = [ScoredDoc(q, d, -float(i)) for q in queries for i, d in enumerate(docs)]
+        write_run(tmp_path / name, Run.of("mine", scored))
+        return tmp_path / name
+
+    docs = [f"d{i}" for i in range(12)]
+    test = file("test.run", ["q0", "q3", "q6", "q9"], docs)
+    teacher = file("teacher.run", ["q1", "q2"], docs)
+    overrides = [
+        f"first_stages.mine={{kind: run_files, paths: {{test: {test}}}, depth: 8}}",
+        f"teachers.gpt={{kind: run, path: {teacher}, depth: 6}}",
+        "rankers.C-D.samples.labels=gpt",
+        "rankers.C-D.start=plain",
+        "evaluate.rerank.from=[mine]",
+        "evaluate.baseline=[mine]",
+        "evaluate.rankers=[C-D]",
+    ]
+    made, store = planned(tiny_study, *overrides), Store(tmp_path / "results")
+    runner.carry_out(made, store)
+    summary = store.manifest(next(s.name for s in made.steps if s.label == "C-D"))["summary"]
+    assert (summary["n_samples"], summary["dropped_queries"]) == (2, {"not ranked by the teacher": 6})
+    results = json.loads((store.root / "summary.json").read_text())["results"]
+    assert [row["system"] for row in results] == ["mine", "C-D"]
+    strange = file("strange.run", ["q0"], ["d1", "nowhere"])
+    wrong = planned(tiny_study, *overrides, f"first_stages.mine.paths.test={strange}")
+    with pytest.raises(BadInput, match="not in the collection"):
+        runner.carry_out(wrong, store)
+
+
+def test_position_embeddings_stay_where_they_are(tiny_study: Path, tmp_path: Path) -> None:
+    made = planned(
+        tiny_study, "rankers.C.freeze_position_embeddings=true", "evaluate.rankers=[C]",
+        "evaluate.baseline=[bm25]",
+    )  # fmt: skip
+    store = Store(tmp_path / "tiny")
+    runner.carry_out(made, store)
+    before, after = (
+        load_file(store.open(step.name) / "model" / "model.safetensors")
+        for step in made.steps
+        if step.kind in {"ranker", "train"}
+    )
+    moved = {name for name in before if (before[name] != after[name]).any()}
+    assert "bert.embeddings.position_embeddings.weight" not in moved
+    assert "bert.embeddings.word_embeddings.weight" in moved
+
+
+def test_a_doc_without_text_cannot_be_trained_with(tiny_study: Path, tmp_path: Path) -> None:
+    data = tiny.write_collection(tmp_path / "data")
+    with (data / "qrels" / "train.tsv").open("a") as file:
+        file.write("q1\tgone\t1\n")
+    made = planned(tiny_study, f"collections.train.path={data}")
+    with pytest.raises(BadInput, match="doc gone, which has no text"):
+        runner.carry_out(made, Store(tmp_path / "results"))

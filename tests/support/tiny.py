@@ -1,0 +1,186 @@
+"""Real but tiny models and collections, made here: no downloads, no third-party text."""
+
+import json
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from rankscope.models import backbone
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.location import Location
+
+WORDS = [
+    "red",
+    "green",
+    "blue",
+    "cat",
+    "dog",
+    "bird",
+    "sits",
+    "runs",
+    "sings",
+    "on",
+    "under",
+    "the",
+    "a",
+    "mat",
+    "tree",
+    "house",
+    "what",
+    "who",
+    "where",
+]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+ARCHITECTURES = {
+    "bert": transformers.BertConfig(**SMALL, intermediate_size=64, vocab_size=64),
+    "roberta": transformers.RobertaConfig(
+        **SMALL, intermediate_size=64, vocab_size=64, max_position_embeddings=66, pad_token_id=0
+    ),
+    "electra": transformers.ElectraConfig(
+        **SMALL, intermediate_size=64, vocab_size=64, embedding_size=32
+    ),
+    "distilbert": transformers.DistilBertConfig(
+        dim=32, n_layers=2, n_heads=4, hidden_dim=64, vocab_size=64
+    ),
+    "mpnet": transformers.MPNetConfig(**SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0),
+    "modernbert": transformers.ModernBertConfig(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, cls_token_id=2, sep_token_id=3,
+        bos_token_id=2, eos_token_id=3,
+    ),
+    "deberta-v2": transformers.DebertaV2Config(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0
+    ),
+}  # fmt: skip
+
+
+def tokenizer(max_length: int = 64) -> transformers.PreTrainedTokenizerFast:
+    """Words of WORDS, anything else [UNK]; pairs as [CLS] a [SEP] b [SEP]."""
+    inner = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate([*SPECIAL, *WORDS])}, unk_token="[UNK]")
+    )
+    inner.normalizer = normalizers.Lowercase()
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def save_encoder(folder: Path, architecture: str = "bert", seed: int = 0) -> Path:
+    """A bare encoder with random weights, as a checkpoint folder."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = transformers.AutoModel.from_config(ARCHITECTURES[architecture])
+    with backbone.quiet():
+        model.save_pretrained(folder)
+        tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_bi_encoder(folder: Path, seed: int = 0) -> Path:
+    """A sentence-transformers model with random weights and mean pooling."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    encoder = save_encoder(folder.with_name(folder.name + "-encoder"), seed=seed)
+    with backbone.quiet():
+        inner = Transformer(str(encoder))
+        model = SentenceTransformer(modules=[inner, Pooling(32)], device="cpu")
+        model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def cross_encoder(folder: Path, architecture: str = "bert", max_length: int = 32) -> CrossEncoder:
+    """A cross-encoder on a tiny encoder, with a fresh head."""
+    where = Location(architecture, save_encoder(folder / architecture, architecture))
+    return CrossEncoder.from_backbone(backbone.load_scorer(where, seed=1), max_length=max_length)
+
+
+def write_collection(folder: Path, n_docs: int = 24) -> Path:
+    """A BEIR folder: each query asks for a colour and an animal, one doc has both, graded 2."""
+    colours, animals = WORDS[:3], WORDS[3:6]
+    corpus, queries, test, train = [], [], [], []
+    for number in range(n_docs):
+        colour, animal = colours[number % 3], animals[(number // 3) % 3]
+        place = WORDS[13 + (number // 9) % 3]
+        text = f"the {colour} {animal} sits on the {place}"
+        corpus.append({"_id": f"d{number}", "title": "a" if number % 2 else "", "text": text})
+    for number in range(12):
+        colour, animal = colours[number % 3], animals[(number // 3) % 3]
+        queries.append({"_id": f"q{number}", "text": f"where sits the {colour} {animal}"})
+        rows = test if number % 3 == 0 else train
+        rows.append(f"q{number}\td{number}\t2\n")
+        rows.append(f"q{number}\td{(number + 9) % n_docs}\t1\n")
+        rows.append(f"q{number}\td{(number + 1) % n_docs}\t0\n")
+    (folder / "qrels").mkdir(parents=True)
+    for name, rows in (("corpus", corpus), ("queries", queries)):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(lines, "utf-8")
+    for name, judged in (("test", test), ("train", train)):
+        header = "query-id\tcorpus-id\tscore\n"
+        (folder / "qrels" / f"{name}.tsv").write_text(header + "".join(judged), "utf-8")
+    return folder
+
+
+STUDY = """
+study: tiny
+seed: 3
+collections:
+  train: {{kind: beir, path: {data}, split: train}}
+  test: {{kind: beir, path: {data}, split: test}}
+first_stages:
+  bm25: {{kind: bm25, depth: 20}}
+teachers:
+  bi: {{kind: ranker, ranker: bi, candidates: bm25, depth: 5}}
+rankers:
+  bi: {{kind: bi_encoder, model: {bi}}}
+  plain: {{kind: cross_encoder, backbone: {encoder}, max_length: 32}}
+  C:
+    start: plain
+    samples: {{labels: qrels, negatives: {{from: bm25, depth: 10}}, group_size: 4}}
+    loss: localized_contrastive
+    max_updates: 6
+    learning_rate: 1.0e-3
+    queries_per_update: 4
+    queries_per_batch: 2
+    validate: {{collection: train, from: bm25, depth: 5, every: 2}}
+    checkpoint_every: 2
+  C-D:
+    start: C
+    samples: {{labels: bi, group_size: 4}}
+    loss: ranknet
+    epochs: 1
+    learning_rate: 1.0e-3
+    queries_per_update: 4
+    queries_per_batch: 4
+evaluate:
+  over: [test]
+  rerank: {{from: [bm25], depth: 10}}
+  measures: [nDCG@10, RR@10]
+  baseline: [bm25, C]
+  margin: {{nDCG@10: 0.05}}
+"""
+
+
+def write_study(folder: Path) -> Path:
+    """A whole study over tiny models: a file that `rankscope run` carries out in seconds."""
+    data = write_collection(folder / "data")
+    encoder, bi = save_encoder(folder / "encoder"), save_bi_encoder(folder / "bi")
+    study = folder / "study.yaml"
+    study.write_text(STUDY.format(data=data, encoder=encoder, bi=bi), "utf-8")
+    return study
