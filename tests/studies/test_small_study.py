@@ -34,7 +34,9 @@ def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:
 
 def test_every_mean_is_that_of_ir_measures_on_the_stored_run(study: tuple[Plan, Store]) -> None:
     summary = json.loads((study[1].root / "summary.json").read_text())
-    qrels = list(ir_measures.read_trec_qrels(str(folder(study, "collection", "test") / "qrels.trec")))
+    qrels = list(
+        ir_measures.read_trec_qrels(str(folder(study, "collection", "test") / "qrels.trec"))
+    )
     assert len(summary["results"]) == 5
     for result in summary["results"]:
         run = list(ir_measures.read_trec_run(str(study[1].root / result["run"])))
@@ -49,16 +51,21 @@ def test_tables_hold_the_same_numbers(study: tuple[Plan, Store]) -> None:
     summary = json.loads((root / "summary.json").read_text())
     with (root / "tables" / "means.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    stored = {(r["system"], name): mean for r in summary["results"] for name, mean in r["means"].items()}
+    stored = {
+        (r["system"], name): mean for r in summary["results"] for name, mean in r["means"].items()
+    }
     assert {(r["system"], r["measure"]): float(r["mean"]) for r in rows} == stored
     assert r"\toprule" in (root / "tables" / "comparisons.tex").read_text()
 
 
 def test_the_summary_has_every_comparison_with_its_verdict(study: tuple[Plan, Store]) -> None:
     summary = json.loads((study[1].root / "summary.json").read_text())
-    pairs = [(c["system"], c["baseline"]) for c in summary["comparisons"] if c["measure"] == "nDCG@10"]
+    pairs = [
+        (c["system"], c["baseline"]) for c in summary["comparisons"] if c["measure"] == "nDCG@10"
+    ]
     assert sorted(pairs) == sorted(
-        [(s, "bm25") for s in ("bi", "plain", "C", "C-D")] + [(s, "C") for s in ("bi", "plain", "C-D")]
+        [(s, "bm25") for s in ("bi", "plain", "C", "C-D")]
+        + [(s, "C") for s in ("bi", "plain", "C-D")]
     )
     for comparison in summary["comparisons"]:
         assert comparison["verdict"] in {"better", "worse", "equivalent", "cannot tell"}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
-from support import tiny
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact
 from rankscope.core.records import Run, ScoredDoc
@@ -19,6 +18,7 @@ from rankscope.study import runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
 from rankscope.train.losses import LOSSES
+from support import tiny
 
 
 def planned(study: Path, *overrides: str) -> Plan:
@@ -32,7 +32,9 @@ def labels(made: Plan) -> list[str]:
 def differing(study: Path, *overrides: str) -> set[str]:
     before = {step.fingerprint for step in planned(study).steps}
     return {
-        f"{s.kind} {s.label}" for s in planned(study, *overrides).steps if s.fingerprint not in before
+        f"{s.kind} {s.label}"
+        for s in planned(study, *overrides).steps
+        if s.fingerprint not in before
     }
 
 
@@ -58,7 +60,10 @@ ABOVE = {"evaluate all", "report tiny"}
             "rankers.C.max_updates=7",
             {"train C", "rerank C.test.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE,
         ),
-        ("teachers.bi.depth=4", {"rerank bi.train.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE),
+        (
+            "teachers.bi.depth=4",
+            {"rerank bi.train.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE,
+        ),
         ("rankers.C.weight_decay=0.01", set()),
     ],
 )
@@ -84,8 +89,13 @@ def test_the_bytes_of_a_source_count_not_its_place(tiny_study: Path, tmp_path: P
 
 
 def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
-    made = planned(tiny_study, "rankers.again={kind: bi_encoder, model: " + str(tiny_study.parent / "bi}"))
-    assert [label for label in labels(made) if label.startswith("ranker")] == ["ranker bi", "ranker plain"]
+    made = planned(
+        tiny_study, "rankers.again={kind: bi_encoder, model: " + str(tiny_study.parent / "bi}")
+    )
+    assert [label for label in labels(made) if label.startswith("ranker")] == [
+        "ranker bi",
+        "ranker plain",
+    ]
 
 
 def test_every_kind_of_step_can_be_carried_out() -> None:
@@ -139,7 +149,9 @@ def test_changing_c_d_carries_out_c_d_and_what_hangs_on_it(
     assert kinds == ["train-C-D", "rerank-C-D.test.bm25", "evaluate-all", "report-tiny"]
 
 
-def test_same_study_same_bytes(tiny_study: Path, carried_out: tuple[Plan, Store], tmp_path: Path) -> None:
+def test_same_study_same_bytes(
+    tiny_study: Path, carried_out: tuple[Plan, Store], tmp_path: Path
+) -> None:
     made, store = carried_out
     other = Store(tmp_path / "tiny")
     runner.carry_out(made, other)
@@ -215,7 +227,17 @@ def test_a_stage_starts_from_the_ranker_before_it(carried_out: tuple[Plan, Store
 
 def test_no_pickle_is_written(carried_out: tuple[Plan, Store]) -> None:
     suffixes = {path.suffix for path in carried_out[1].root.rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".jsonl", ".safetensors", ".trec", ".npy", ".csv", ".tex", ".html", ".txt"}
+    assert suffixes <= {
+        ".json",
+        ".jsonl",
+        ".safetensors",
+        ".trec",
+        ".npy",
+        ".csv",
+        ".tex",
+        ".html",
+        ".txt",
+    }
 
 
 def test_runs_of_ones_own(tiny_study: Path, tmp_path: Path) -> None:
@@ -241,7 +263,10 @@ def test_runs_of_ones_own(tiny_study: Path, tmp_path: Path) -> None:
     made, store = planned(tiny_study, *overrides), Store(tmp_path / "results")
     runner.carry_out(made, store)
     summary = store.manifest(next(s.name for s in made.steps if s.label == "C-D"))["summary"]
-    assert (summary["n_samples"], summary["dropped_queries"]) == (2, {"not ranked by the teacher": 6})
+    assert (summary["n_samples"], summary["dropped_queries"]) == (
+        2,
+        {"not ranked by the teacher": 6},
+    )
     results = json.loads((store.root / "summary.json").read_text())["results"]
     assert [row["system"] for row in results] == ["mine", "C-D"]
     strange = file("strange.run", ["q0"], ["d1", "nowhere"])

@@ -70,11 +70,7 @@ def read_run(path: Path, *, tag: str | None = None) -> Run:
             yield ScoredDoc(query_id, doc_id, _score(path, number, score))
             found_tag = tag or line_tag
 
-    try:
-        run = Run.of(path.name, scored())
-    except BadInput as error:
-        error.add_note(f"(reading the run {path})")
-        raise
+    run = Run.of(str(path), scored())
     if not run.rankings:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
     return Run(found_tag, run.rankings)

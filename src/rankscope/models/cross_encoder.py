@@ -83,21 +83,26 @@ class CrossEncoder:
     def score(self, query: str, docs: Sequence[str]) -> list[float]:
         """One float32 logit per doc, in their order."""
         self.model.eval()
-        encoded = self.encode([(query, doc) for doc in docs])
-        scores = [0.0] * len(docs)
+        with torch.inference_mode():
+            encoded = self.encode([(query, doc) for doc in docs])
+            return [float(score) for score in self.logits(self.model, encoded)]
+
+    def logits(self, model: nn.Module, encoded: Sequence[Mapping[str, list[int]]]) -> Tensor:
+        """The scores of encoded pairs, in their order: (pairs,), float32.
+
+        Pairs of similar length share a batch, so that little is computed for padding. `model` is
+        the ranker's own, perhaps wrapped for several devices.
+        """
         where = next(self.model.parameters()).device.type
         budget = TOKENS_PER_BATCH.get(where, TOKENS_PER_ACCELERATOR_BATCH)
-        with torch.inference_mode():
-            for places in by_length([len(pair["input_ids"]) for pair in encoded], budget):
-                batch = self.pad([encoded[place] for place in places])
-                for place, score in zip(places, logits(self.model, batch).tolist(), strict=True):
-                    scores[place] = score
-        return scores
-
-
-def logits(model: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
-    """The scores of a padded batch: (pairs,), float32."""
-    return model(**inputs).logits.squeeze(-1).float()  # type: ignore[no-any-return]
+        places: list[int] = []
+        parts = [torch.empty(0)]
+        for batch in by_length([len(pair["input_ids"]) for pair in encoded], budget):
+            inputs = self.pad([encoded[place] for place in batch])
+            places += batch
+            parts.append(model(**inputs).logits.squeeze(-1).float())
+        scores = torch.cat([part.to(parts[-1].device) for part in parts])
+        return scores[torch.tensor(places, dtype=torch.int64).argsort().to(scores.device)]
 
 
 def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -134,7 +134,7 @@ class Store:
             aside = Path(tempfile.mkdtemp(dir=self.root / "steps", prefix=".partial-"))
         try:
             learnt: dict[str, Any] = {}
-            with explained(aside):
+            with explained(self.folder(name)):
                 yield aside, learnt
                 files = {
                     path.relative_to(aside).as_posix(): {

@@ -34,12 +34,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise BadStudy(f"{path}: there is no such study file.") from error
+        raise BadStudy(f"{path}: there is no such study file. Give the path of one.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadStudy(f"{path}: cannot be read ({error}).") from error
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise BadStudy(f"{path}: not YAML ({reason}). Mend the line it names.") from error
+        raise BadStudy(f"{path}: not YAML ({_yaml_reason(error)}). Mend that line.") from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
     values = _unshared(values)
@@ -53,10 +52,25 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        mistakes = [_mistake(details) for details in error.errors()]
+        found = error.errors()
+        mistakes = [
+            _mistake(details)
+            for details in found
+            if not any(
+                other["loc"][: len(details["loc"])] == details["loc"]
+                for other in found
+                if len(other["loc"]) > len(details["loc"])
+            )
+        ]  # what is said of a part need not be said of the whole
         raise BadStudy(f"{source}: " + "; ".join(mistakes)) from error
     except RankscopeError as error:
         raise BadStudy(f"{source}: {error}") from error
+
+
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark else ""
+    return where + str(getattr(error, "problem", None) or error)
 
 
 def _mistake(details: Any) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
-from rankscope.models.cross_encoder import CrossEncoder, logits
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train.losses import Loss, grid, spread
 
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
@@ -96,12 +96,12 @@ class ListwiseObjective:
         for sample in batch:
             query, docs = self.texts(sample)
             encoded += self.ranker.encode([(query, doc) for doc in docs])
-        inputs = self.ranker.pad(encoded)
-        where = inputs["input_ids"].device
+        flat = self.ranker.logits(model, encoded)
+        where = flat.device
         mask = torch.tensor(
             [[place < len(sample.doc_ids) for place in range(size)] for sample in batch]
         ).to(where)
         labels = torch.tensor([label for sample in batch for label in sample.labels]).to(where)
-        scores = grid(logits(model, inputs), mask)
+        scores = grid(flat, mask)
         loss = self.loss_function(scores, grid(labels, mask), mask)
         return Outcome(loss, spread(scores.detach(), mask))

@@ -1,0 +1,221 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rankscope import cli
+from rankscope.core.trec import read_run
+from support import tiny
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process."""
+
+    def command(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["rankscope", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return Answer(code, captured.out, captured.err)
+
+    return command
+
+
+def test_a_study_from_check_to_report(rankscope: Command, tiny_study: Path, tmp_path: Path) -> None:
+    where = ("--results", tmp_path)
+    assert rankscope("check", tiny_study).out == "tiny: 19 steps, no mistakes.\n"
+    assert json.loads(rankscope("check", tiny_study, "--json").out) == {
+        "study": "tiny",
+        "n_steps": 19,
+    }
+    assert rankscope("plan", tiny_study, *where).out.endswith("19 steps: 19 missing\n")
+    done = rankscope("run", tiny_study, *where)
+    assert done.code == 0
+    assert "C-D\ttest / bm25\t" in done.out
+    assert f"Report: {tmp_path / 'tiny' / 'report.html'}" in done.out
+    assert "train C: " in done.err
+    assert rankscope("status", tiny_study, *where).out.endswith("19 steps: 19 done\n")
+    again = json.loads(rankscope("run", tiny_study, *where, "--json").out)
+    assert (again["done"], len(again["skipped"])) == ([], 19)
+    assert {row["system"] for row in again["summary"]["results"]} == {
+        "bm25",
+        "bi",
+        "plain",
+        "C",
+        "C-D",
+    }
+    states = json.loads(rankscope("plan", tiny_study, "seed=4", *where, "--json").out)["steps"]
+    assert set(states.values()) == {"done", "missing"}
+    (tmp_path / "tiny" / "report.html").unlink()
+    assert rankscope("report", tiny_study, *where).code == 0
+    assert (tmp_path / "tiny" / "report.html").is_file()
+
+
+def test_status_says_what_failed(rankscope: Command, tiny_study: Path, tmp_path: Path) -> None:
+    words = (tiny_study, "rankers.C.learning_rate=6.0e-12", "--results", tmp_path)
+    stopped = rankscope("run", *words)
+    assert stopped.code == 1
+    assert "The learning rate 6e-12 cannot move the weights" in stopped.err
+    assert stopped.err.strip().splitlines()[-1].endswith(")")
+    shown = rankscope("status", *words).out
+    assert "failed: rankscope.core.errors.TrainingStopped" in shown
+    assert json.loads(rankscope("status", *words, "--json").out)["steps"]
+
+
+def test_search_and_rerank_need_no_study(rankscope: Command, tmp_path: Path) -> None:
+    data = tiny.write_collection(tmp_path / "data")
+    bi = tiny.save_bi_encoder(tmp_path / "bi")
+    tiny.cross_encoder(tmp_path).save(tmp_path / "ce")
+    first, dense, again = (
+        tmp_path / name for name in ("bm25.run", "dense.run.gz", "out/again.run")
+    )
+    words = ("--collection", data, "--split", "train")
+    assert rankscope("search", "bm25", *words, "--depth", 5, "--out", first).code == 0
+    assert rankscope("search", bi, *words, "--depth", 7, "--out", dense).code == 0
+    assert {len(ranking) for ranking in read_run(dense).rankings.values()} == {7}
+    for model in (tmp_path / "ce", bi):
+        done = rankscope("rerank", model, *words, "--run", first, "--depth", 3, "--out", again)
+        assert done.out == f"{again}: 8 queries by {model.name}.\n"
+        assert read_run(again).tag == model.name
+    before, after = read_run(first).rankings, read_run(again).rankings
+    for query_id, ranking in before.items():
+        ids = [doc.doc_id for doc in after[query_id]]
+        assert sorted(ids[:3]) == sorted(doc.doc_id for doc in ranking[:3])
+        assert ids[3:] == [doc.doc_id for doc in ranking[3:]]
+    assert not list(tmp_path.rglob(".partial-*"))
+
+
+def test_usage_mistakes_end_with_2(rankscope: Command, tiny_study: Path) -> None:
+    assert rankscope("fly").code == 2
+    assert rankscope("check").code == 2
+    assert rankscope("search", "bm25", "--collection", "x", "--out", "y", "--depth", 0).code == 2
+
+
+def test_interruptions_and_closed_pipes(
+    rankscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    answer = rankscope("run")
+    assert answer.code == 130
+    assert "goes on where this stopped" in answer.err
+
+
+def test_a_closed_pipe_is_no_mistake(tiny_study: Path) -> None:
+    command = f"{sys.executable} -m rankscope plan {tiny_study} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.stdout.split("\t")[0], done.stderr) == ("kind", "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["check"], ["plan"]])
+def test_light_commands_load_no_torch(words: list[str], tiny_study: Path) -> None:
+    study = [] if "--help" in words else [str(tiny_study)]
+    script = (
+        "import sys; from rankscope.cli import main\n"
+        f"sys.argv = ['rankscope', *{words + study!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_writes_a_world_and_a_study_file_to_start_from(tmp_path: Path) -> None:
+    from rankscope.study.demo import write_demo
+    from rankscope.study.load import load
+
+    study_file = write_demo(tmp_path / "demo")
+    assert load(study_file).study.study == "demo"
+    assert (tmp_path / "demo" / "world" / "corpus.jsonl").is_file()
+    before = {
+        path: path.read_bytes()
+        for path in (tmp_path / "demo" / "world").rglob("*")
+        if path.is_file()
+    }
+    study_file.write_text(study_file.read_text() + "# mine\n")
+    write_demo(tmp_path / "demo")
+    assert study_file.read_text().endswith("# mine\n"), "a user's changes stay"
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def test_the_demo_command(
+    rankscope: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo's own study with the stages cut to a few updates."""
+    from rankscope.study import demo
+
+    monkeypatch.setattr(demo, "N_PEOPLE", 8)
+    study_file = demo.write_demo(tmp_path / "demo")
+    text = study_file.read_text()
+    for length in ("updates: 600", "max_updates: 400", "max_updates: 200"):
+        assert length in text
+        text = text.replace(length, length.split(":")[0] + ": 3")
+    study_file.write_text(text.replace("every: 50", "every: 2"))
+    done = rankscope("demo", "--results", tmp_path)
+    assert done.code == 0, done.err
+    assert "D-C\ttest / bm25\t" in done.out
+    assert f"Study file to start from: {study_file}" in done.out
+    assert "summary" in json.loads(rankscope("demo", "--results", tmp_path, "--json").out)
+
+
+def test_a_terminal_sees_bars_and_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from rankscope import terminal
+
+    monkeypatch.setattr(
+        terminal,
+        "Console",
+        lambda stderr=False: Console(force_terminal=True, width=100, stderr=stderr),
+    )
+    watcher = terminal.progress()
+    with watcher.task("train C", 4, "updates", done=1) as task:
+        for _ in range(3):
+            task.advance(loss=0.5)
+    watcher.note("train C: 1.0 s")
+    terminal.show_table("title", ["system", "nDCG@10"], [["C", "0.5"]])
+    captured = capsys.readouterr()
+    assert "4/4" in captured.err
+    assert "loss 0.5000" in captured.err
+    assert "train C: 1.0 s" in captured.err
+    assert "nDCG@10" in captured.out
+
+
+def test_elsewhere_lines_come_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rankscope import terminal
+
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with terminal.progress().task("train C", 30, "updates", done=10) as task:
+        for _ in range(20):
+            clock[0] += 1.0
+            task.advance(loss=0.25)
+    assert capsys.readouterr().err.splitlines() == [
+        "train C: 20/30 updates, 1.0 updates/s, loss 0.2500",
+        "train C: 30/30 updates, 1.0 updates/s, loss 0.2500",
+    ]
