@@ -130,7 +130,7 @@ def run(
     retry: Retry = False,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out a study: what is stored is skipped, what was interrupted goes on."""
+    """Carry out a study, or go on where it stopped."""
     planned, store = _planned(study, overrides, results)
     _carry_out(planned, store, retry=retry, as_json=as_json)
 
@@ -164,7 +164,7 @@ def report(
 
 @app.command()
 def demo(results: Results = Path("results"), retry: Retry = False, as_json: AsJson = False) -> None:
-    """Run a whole study on a made-up world: a few minutes on two cores, no downloads."""
+    """Run a whole study on a made-up world, in minutes."""
     from rankscope.study.demo import write_demo
 
     study_file = write_demo(results / "demo")

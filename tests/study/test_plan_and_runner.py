@@ -88,6 +88,18 @@ def test_the_bytes_of_a_source_count_not_its_place(tiny_study: Path, tmp_path: P
     assert {"docs test", "index bm25", "train C"} <= differing(tiny_study, *moves)
 
 
+def test_an_ir_datasets_id_is_planned_the_same_in_every_process(tiny_study: Path) -> None:
+    """And two ids over the same docs share the docs."""
+    overrides = [
+        "collections.test={kind: ir_datasets, id: msmarco-passage/trec-dl-2019/judged}",
+        "collections.train={kind: ir_datasets, id: msmarco-passage/train/judged}",
+    ]
+    first, again = (planned(tiny_study, *overrides) for _ in range(2))
+    assert [s.fingerprint for s in first.steps] == [s.fingerprint for s in again.steps]
+    assert [label for label in labels(first) if label.startswith("docs")] == ["docs test"]
+    assert labels(first).count("index bm25") == 1
+
+
 def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
     made = planned(
         tiny_study, "rankers.again={kind: bi_encoder, model: " + str(tiny_study.parent / "bi}")

@@ -38,8 +38,16 @@ class Source(Protocol):
         """The judgements."""
         ...
 
+    def doc_names(self) -> dict[str, str]:
+        """What names the docs' content where no file does."""
+        ...
+
+    def topic_names(self) -> dict[str, str]:
+        """What names the queries' and qrels' content where no file does."""
+        ...
+
     def doc_files(self) -> tuple[Path, ...]:
-        """The files the docs are read from; none for a source that names its content by id."""
+        """The files the docs are read from; none for a source that names its content."""
         ...
 
     def topic_files(self) -> tuple[Path, ...]:
@@ -67,6 +75,14 @@ class LocalFiles:
     def qrels(self) -> list[Qrel]:
         """The judgements."""
         return read_qrels(self.qrels_path)
+
+    def doc_names(self) -> dict[str, str]:
+        """Nothing: the file's bytes say what it holds."""
+        return {}
+
+    def topic_names(self) -> dict[str, str]:
+        """Nothing: the files' bytes say what they hold."""
+        return {}
 
     def doc_files(self) -> tuple[Path, ...]:
         """The one file of the docs."""
@@ -166,6 +182,16 @@ class IrDataset:
         if not getattr(self._dataset, f"has_{part}")():
             raise BadInput(f"ir_datasets has no {part} for {self._id!r}. Use an id that has them.")
         return getattr(self._dataset, f"{part}_iter")()  # type: ignore[no-any-return]
+
+    def doc_names(self) -> dict[str, str]:
+        """The id whose docs these are; collections over the same docs share it."""
+        import ir_datasets
+
+        return {"ir_datasets": ir_datasets.docs_parent_id(self._id)}
+
+    def topic_names(self) -> dict[str, str]:
+        """The id."""
+        return {"ir_datasets": self._id}
 
     def doc_files(self) -> tuple[Path, ...]:
         """None: the id names the content, and ir_datasets checks what it downloads."""

@@ -22,6 +22,11 @@ class Measured:
     values: Mapping[str, Mapping[str, float]]
     missing_queries: tuple[str, ...]
 
+    @property
+    def n_queries(self) -> int:
+        """How many queries are judged."""
+        return len(next(iter(self.values.values()), {}))
+
     def means(self) -> dict[str, float]:
         """Measure -> mean over the judged queries."""
         return {

@@ -77,6 +77,26 @@ class Step:
         return f"{self.kind}-{self.label}-{self.fingerprint}"
 
 
+def collection_role(collection: str) -> str:
+    """What the evaluation calls a collection among its inputs."""
+    return f"collection {collection}"
+
+
+def run_role(collection: str, first_stage: str, system: str) -> str:
+    """What the evaluation calls a system's run among its inputs."""
+    return f"run {collection} {first_stage} {system}"
+
+
+def docs_role(collection: str) -> str:
+    """What the report calls a collection's docs among its inputs."""
+    return f"docs {collection}"
+
+
+def train_role(ranker: str) -> str:
+    """What the report calls a training among its inputs."""
+    return f"train {ranker}"
+
+
 @dataclass(frozen=True)
 class Plan:
     """The steps of a study, every step after its inputs."""
@@ -118,18 +138,16 @@ class _Planner:
     def docs(self, name: str) -> Step:
         """The docs of a collection; collections over the same docs share the step."""
         source = self._source(self.study.collections[name])
-        files = source.doc_files()
-        params = {"digests": self._digests(files), "id": None if files else str(source)}
+        params = {"digests": self._digests(source.doc_files()), "names": source.doc_names()}
         return self._add(Step("docs", name, params, {}, source=source))
 
     def collection(self, name: str) -> Step:
         """Queries and qrels of a collection."""
         spec = self.study.collections[name]
         source = self._source(spec)
-        files = source.topic_files()
         params = {
-            "digests": self._digests(files),
-            "id": None if files else str(source),
+            "digests": self._digests(source.topic_files()),
+            "names": source.topic_names(),
             "part": spec.part,
             "queries": spec.queries,
             "seed": self.study.seed if spec.part != (0.0, 1.0) or spec.queries else None,
@@ -246,19 +264,16 @@ class _Planner:
         spec = self.study.evaluate
         inputs: dict[str, Step] = {}
         for collection in spec.over:
-            inputs[f"collection {collection}"] = self.collection(collection)
+            inputs[collection_role(collection)] = self.collection(collection)
             for first_stage in spec.rerank.first_stages:
-                place = f"{collection} {first_stage}"
-                inputs[f"run {place} {first_stage}"] = self.first_stage_run(first_stage, collection)
-                for ranker in self.evaluated_rankers():
-                    inputs[f"run {place} {ranker}"] = self.rerank(
+                inputs[run_role(collection, first_stage, first_stage)] = self.first_stage_run(
+                    first_stage, collection
+                )
+                for ranker in self.study.evaluated_rankers():
+                    inputs[run_role(collection, first_stage, ranker)] = self.rerank(
                         ranker, collection, first_stage, spec.rerank.depth
                     )
         return self._add(Step("evaluate", "all", spec.identity(), inputs, spec=spec))
-
-    def evaluated_rankers(self) -> tuple[str, ...]:
-        """The rankers that are evaluated, in the study's order."""
-        return self.study.evaluate.rankers or tuple(self.study.rankers)
 
     def report(self) -> Step:
         """The page; it reads everything before it."""
@@ -266,8 +281,8 @@ class _Planner:
         inputs = {"evaluate": evaluate}
         params = {"study": self.study.model_dump(mode="json", by_alias=True)}
         for collection in self.study.evaluate.over:
-            inputs[f"docs {collection}"] = self.docs(collection)
+            inputs[docs_role(collection)] = self.docs(collection)
         for step in list(self.steps.values()):
             if step.kind == "train":
-                inputs[f"train {step.label}"] = step
+                inputs[train_role(step.label)] = step
         return self._add(Step("report", self.study.study, params, inputs))

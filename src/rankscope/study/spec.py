@@ -413,6 +413,10 @@ class Study(Spec):
             path.insert(0, spec.start)
         return path
 
+    def evaluated_rankers(self) -> tuple[str, ...]:
+        """The rankers that are evaluated, in the study's order."""
+        return self.evaluate.rankers or tuple(self.rankers)
+
     def _references(self) -> Iterator[Reference]:
         """Every place that names something."""
         for key, teacher in self.teachers.items():

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +35,7 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.artifacts import Store, read_json, versions, write_json
 from rankscope.study import spec as specs
-from rankscope.study.plan import Plan, Step
+from rankscope.study.plan import Plan, Step, collection_role, docs_role, run_role
 from rankscope.train.batches import ListwiseObjective
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
@@ -363,38 +364,23 @@ def rerank(work: Work) -> Summary:
 
 def evaluate(work: Work) -> Summary:
     """Per-query values of every run, and the family of comparisons."""
-    asked = work.spec(specs.EvaluateSpec)
-    results, rows = [], []
+    asked, study = work.spec(specs.EvaluateSpec), work.plan.study.study
+    results: list[Summary] = []
+    rows: list[list[Any]] = []
     family: list[tuple[Summary, comparison.Comparison]] = []
-    for name in asked.over:
-        topics = read_topics(work.folder(f"collection {name}"))
-        for first_stage in asked.rerank.first_stages:
-            place = {"collection": name, "first_stage": first_stage}
-            measured = {}
-            for role, step in work.step.inputs.items():
-                kind, *where = role.split(" ")
-                if kind != "run" or where[:2] != [name, first_stage]:
-                    continue
-                system = where[2]
-                run = read_run(work.folder(role) / "run.trec")
-                measured[system] = measures.measured(run, topics.qrels, asked.measures)
-                results.append(
-                    place
-                    | {
-                        "system": system,
-                        "run": f"steps/{step.name}/run.trec",
-                        "n_queries": len(topics.queries),
-                        "missing_queries": list(measured[system].missing_queries),
-                        "tied_share": work.store.manifest(step.name)["summary"]["tied_share"],
-                        "means": measured[system].means(),
-                    }
-                )
-                rows += [
-                    [f"steps/{step.name}/run.trec", measure, query_id, value]
-                    for measure, by_query in measured[system].values.items()
-                    for query_id, value in by_query.items()
-                ]
-            family += _compared(asked, place, measured)
+    for name, first_stage in product(asked.over, asked.rerank.first_stages):
+        place = {"collection": name, "first_stage": first_stage}
+        topics = read_topics(work.folder(collection_role(name)))
+        measured = {}
+        for system in (first_stage, *study.evaluated_rankers()):
+            role = run_role(name, first_stage, system)
+            found = measures.measured(
+                read_run(work.folder(role) / "run.trec"), topics.qrels, asked.measures
+            )
+            measured[system] = found
+            results.append(place | {"system": system} | _result(work, role, found))
+            rows += _per_query_rows(_run_path(work, role), found)
+        family += _compared(asked, place, measured)
     judged = verdicts.judged([c for _, c in family], significance_level=asked.significance_level)
     write_json(
         work.out / "evaluation.json",
@@ -414,6 +400,30 @@ def evaluate(work: Work) -> Summary:
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
     return {"n_runs": len(results), "n_comparisons": len(judged)}
+
+
+def _run_path(work: Work, role: str) -> str:
+    """Where a run is, from the results folder: what every number is traced to."""
+    return f"steps/{work.step.inputs[role].name}/run.trec"
+
+
+def _result(work: Work, role: str, found: measures.Measured) -> Summary:
+    manifest = work.store.manifest(work.step.inputs[role].name)
+    return {
+        "run": _run_path(work, role),
+        "n_queries": found.n_queries,
+        "missing_queries": list(found.missing_queries),
+        "tied_share": manifest["summary"]["tied_share"],
+        "means": found.means(),
+    }
+
+
+def _per_query_rows(run: str, found: measures.Measured) -> list[list[Any]]:
+    return [
+        [run, measure, query_id, value]
+        for measure, by_query in found.values.items()
+        for query_id, value in by_query.items()
+    ]
 
 
 def _compared(
@@ -472,12 +482,12 @@ def stored_results(work: Work) -> StoredResults:
             per_query.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
     evaluated = work.step.inputs["evaluate"]
     topics = {
-        name: read_topics(work.store.open(evaluated.inputs[f"collection {name}"].name))
+        name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))
         for name in study.evaluate.over
     }
     training = {}
-    for role, step in work.step.inputs.items():
-        if role.startswith("train "):
+    for step in work.step.inputs.values():
+        if step.kind == "train":
             lines = (work.store.open(step.name) / "log.jsonl").read_text("utf-8").splitlines()
             training[step.label] = [json.loads(line) for line in lines]
     steps = []
@@ -513,7 +523,7 @@ def _rankings(
         for name, topic in topics.items()
         for qrel in topic.qrels
     }
-    stored = {name: StoredDocs(work.folder(f"docs {name}")) for name in topics}
+    stored = {name: StoredDocs(work.folder(docs_role(name))) for name in topics}
     runs: dict[str, Run] = {}
 
     def rankings(run: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
