@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
+from rankscope.models.backbone import device
 from rankscope.train import checkpoint, guards
 from rankscope.train.batches import Outcome
 
@@ -149,7 +150,11 @@ class _Training:
         self._bare, self._objective, self._recipe = model, objective, recipe
         self._checkpoints, self._validate = checkpoints, validate
         half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        self._accelerator = Accelerator(mixed_precision="bf16" if half else "no")
+        self._accelerator = Accelerator(
+            mixed_precision="bf16" if half else "no",
+            cpu=device().type
+            == "cpu",  # without it, accelerate does not see torchrun on processors
+        )
         model.to(self._accelerator.device)
         optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), fused=True)
         self.reached = checkpoint.restore(checkpoints, model, optimizer)
