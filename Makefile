@@ -7,7 +7,8 @@ RESULTS ?= results
 
 install: .venv/installed
 
-# torch is installed first and alone: a plain resolve would fetch gigabytes of CUDA packages.
+# torch is installed first and pinned. Where only a processor is wanted, point pip at wheels built for
+# it (PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL): the registry's own wheel for Linux brings CUDA along.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch

@@ -4,9 +4,9 @@ The table is docs/bad-input.md. `RANKSCOPE_WRITE_DOCS=1 pytest tests/test_bad_in
 anew; otherwise the test compares.
 """
 
-import errno
 import os
 import re
+import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +16,6 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from rankscope import cli
-from rankscope.retrieve import bm25
 from support import tiny
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "bad-input.md"
@@ -243,7 +242,9 @@ def _(world: World) -> list[str]:
 
 @mistake("a hub id that cannot be reached")
 def _(world: World) -> list[str]:
-    return world.run("rankers.plain.backbone=no-such-owner/no-such-model")
+    return world.run(
+        "rankers.plain.backbone=no-such-owner/no-such-model", "rankers.plain.revision=0123456789abc"
+    )
 
 
 @mistake("a backbone with missing weights")
@@ -307,23 +308,25 @@ def _(world: World) -> list[str]:
     return world.search(out="study.yaml/out.run")
 
 
-@mistake("a full disk")
+@mistake("a hub id without a commit")
 def _(world: World) -> list[str]:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return world.run("rankers.plain.backbone=google/electra-base-discriminator")
 
-    world_patch.setattr(bm25, "build", full)
+
+@mistake("a full disk (here: files may not grow beyond 50 kB)")
+def _(world: World) -> list[str]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, LARGEST_FILE[1]))
     return world.run()
 
 
-world_patch = pytest.MonkeyPatch()
+LARGEST_FILE = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
 @pytest.fixture(autouse=True)
 def _undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     yield
-    world_patch.undo()
+    resource.setrlimit(resource.RLIMIT_FSIZE, LARGEST_FILE)
 
 
 def command(words: list[str]) -> int:

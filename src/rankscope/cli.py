@@ -37,6 +37,7 @@ Collection = Annotated[
 ]
 Split = Annotated[str, typer.Option("--split", help="Which qrels of a folder.")]
 Depth = Annotated[int, typer.Option("--depth", min=1, help="Docs for each query.")]
+Revision = Annotated[str | None, typer.Option("--revision", help="Of a hub's model.")]
 Out = Annotated[Path, typer.Option("--out", help="The run file to write (.gz packs it).")]
 
 
@@ -68,7 +69,7 @@ def check(study: StudyFile, overrides: Overrides = None, as_json: AsJson = False
 
     def present(path: Path) -> str:
         with path.open("rb"):
-            return "unread"
+            return str(path)
 
     planned = plan(load(study, overrides or ()), present)
     if as_json:
@@ -181,13 +182,16 @@ def search(
     out: Out,
     split: Split = "test",
     depth: Depth = 100,
+    revision: Revision = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
+    from rankscope.models.location import located
     from rankscope.study import verbs
     from rankscope.terminal import progress
 
     source = verbs.source(collection, split)
-    written = verbs.search(model, source, depth=depth, out=out, progress=progress())
+    where = None if model == "bm25" else located(model, revision=revision)
+    written = verbs.search(where, source, depth=depth, out=out, progress=progress())
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 
@@ -199,13 +203,16 @@ def rerank(
     out: Out,
     split: Split = "test",
     depth: Depth = 100,
+    revision: Revision = None,
 ) -> None:
     """Re-rank the top of a run with a model and write the new run."""
+    from rankscope.models.location import located
     from rankscope.study import verbs
     from rankscope.terminal import progress
 
     source = verbs.source(collection, split)
-    written = verbs.rerank(model, source, run_file, depth=depth, out=out, progress=progress())
+    where = located(model, revision=revision)
+    written = verbs.rerank(where, source, run_file, depth=depth, out=out, progress=progress())
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 

@@ -12,9 +12,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from rankscope.core.progress import Progress, Task
+from rankscope.report.sections import VERDICTS
 
 SECONDS_BETWEEN_LINES = 10.0
-VERDICT_MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "cannot tell": "?"}
 
 
 def progress() -> Progress:
@@ -109,7 +109,7 @@ def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
     for result in summary["results"]:
         place = (result["collection"], result["first_stage"], result["system"])
         marks = [
-            f"{VERDICT_MARKS[verdict]} {verdict}"
+            f"{VERDICTS[verdict].symbol} {verdict}"
             if (verdict := verdicts.get((*place, base)))
             else "-"
             for base in baselines

@@ -108,6 +108,8 @@ def test_an_empty_part_and_a_query_without_text_are_refused(beir: Path) -> None:
         ("corpus.jsonl", '{"_id": "d1"}\n', "line 1: not a doc"),
         ("corpus.jsonl", '{"_id": "d1", "text": "a"}\n' * 2, "'d1' stands here twice"),
         ("corpus.jsonl", "", "no doc in it"),
+        ("corpus.jsonl", '{"_id": "d 1", "text": "a"}\n', "the id 'd 1' is empty or has a space"),
+        ("corpus.jsonl", '{"_id": "d1", "text": null}\n', "not a doc"),
         ("corpus.jsonl", '["d1"]\n', "not a doc"),
     ],
 )

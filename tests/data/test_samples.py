@@ -57,7 +57,15 @@ def test_a_positive_that_was_not_retrieved_is_added_or_the_query_dropped() -> No
     added = pools_from_qrels(qrels, RUN, skip_top=0, depth=5, missing_positive="add")
     assert [pool.query_id for pool in added.pools] == ["q1", "q2"]
     assert added.epoch(0, group_size=3, seed=0)[0].doc_ids[0] == "far"
-    assert added.dropped == {"no relevant doc": 1}
+    assert (added.dropped, added.n_added) == ({"no relevant doc": 1}, 1)
+    both = pools_from_qrels(
+        [Qrel("q2", "far", 1), Qrel("q2", "d1", 1)],
+        RUN,
+        skip_top=0,
+        depth=5,
+        missing_positive="add",
+    )
+    assert both.pools[0].doc_ids[:2] == ("d1", "d0"), "where one was retrieved, no other is added"
     dropped = pools_from_qrels(qrels, RUN, skip_top=0, depth=5, missing_positive="drop")
     assert [pool.query_id for pool in dropped.pools] == ["q2"]
     assert dropped.dropped == {"no relevant doc": 1, "positive not retrieved": 1}

@@ -48,6 +48,15 @@ def test_rerank_reads_only_the_top_and_leaves_out_unranked_queries() -> None:
     assert (list(run.rankings), asked) == (["q1"], ["d0", "d1", "d2"])
 
 
+def test_a_score_that_is_no_number_is_refused() -> None:
+    class Broken:
+        def score(self, query: str, docs: Sequence[str]) -> list[float]:
+            return [1.0, float("nan"), 2.0]
+
+    with pytest.raises(BadInput, match="The ranker t scores doc d1 for query q1 nan"):
+        rerank(Broken(), [Query("q1", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")
+
+
 def test_a_run_over_other_queries_is_refused() -> None:
     with pytest.raises(BadInput, match="ranks none of the 1 queries"):
         rerank(ByLength(), [Query("q9", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact
+from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import write_run
 from rankscope.store.artifacts import Status, Store
@@ -98,6 +98,53 @@ def test_an_ir_datasets_id_is_planned_the_same_in_every_process(tiny_study: Path
     assert [s.fingerprint for s in first.steps] == [s.fingerprint for s in again.steps]
     assert [label for label in labels(first) if label.startswith("docs")] == ["docs test"]
     assert labels(first).count("index bm25") == 1
+
+
+def test_files_of_one_name_in_two_folders_of_a_model_are_two(
+    tiny_study: Path, tmp_path: Path
+) -> None:
+    """1_Pooling/config.json is not config.json: another pooling is another ranker."""
+    model = tmp_path / "bi"
+    shutil.copytree(tiny_study.parent / "bi", model)
+    moved = f"rankers.bi.model={model}"
+    assert differing(tiny_study, moved) == {"report tiny"}
+    (pooling,) = model.glob("*Pooling/config.json")
+    pooling.write_text(pooling.read_text().replace("mean", "cls"))
+    assert "ranker bi" in differing(tiny_study, moved)
+
+
+def test_a_hub_id_needs_a_commit(tiny_study: Path) -> None:
+    hub = "rankers.plain.backbone=google/electra-base-discriminator"
+    for revision in ("null", "main"):
+        with pytest.raises(
+            BadStudy, match="rankers.plain: .* needs `revision`, the hash of a commit"
+        ):
+            planned(tiny_study, hub, f"rankers.plain.revision={revision}")
+    made = planned(tiny_study, hub, "rankers.plain.revision=abcdef1234567")
+    params = next(s.params for s in made.steps if s.label == "plain")
+    assert params["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]
+
+
+def test_a_study_is_carried_out_by_one_process_at_a_time(tiny_study: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "tiny")
+    left = tmp_path / "tiny" / "steps" / ".partial-lost"
+    left.mkdir(parents=True)
+    with store.locked():
+        assert not left.exists(), "what a killed process left is swept"
+        with pytest.raises(NotWritable, match="another process"):
+            runner.carry_out(planned(tiny_study), Store(tmp_path / "tiny"))
+
+
+def test_a_validation_on_training_queries_is_noted(carried_out: tuple[Plan, Store]) -> None:
+    made, store = carried_out
+    summary = store.manifest(next(s.name for s in made.steps if s.label == "C"))["summary"]
+    assert summary["notes"] == ["8 of 8 validation queries are training queries"]
+
+
+def test_a_second_stage_draws_anew(tiny_study: Path) -> None:
+    made = planned(tiny_study)
+    stages = {s.label: s.params["stage"] for s in made.steps if s.kind == "train"}
+    assert stages == {"C": 1, "C-D": 2}
 
 
 def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:

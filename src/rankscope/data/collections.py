@@ -122,6 +122,11 @@ def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
                 f"{path}, line {number}: not a {what}. Expected JSON with an id ({', '.join(ID_FIELDS)}) "
                 f"and a text ({', '.join(TEXT_FIELDS)}), or id, tab, text in a .tsv file."
             ) from error
+        if len(record_id.split()) != 1:
+            raise BadInput(
+                f"{path}, line {number}: the id {record_id!r} is empty or has a space, which no run or "
+                "qrels file can hold. Rename it."
+            )
         if record_id in seen:
             raise BadInput(
                 f"{path}, line {number}: the {what} {record_id!r} stands here twice. Keep one."
@@ -145,7 +150,7 @@ def _from_json(line: str) -> tuple[str, str]:
 
 def _first(fields: Mapping[str, Any], names: Sequence[str]) -> str:
     for name in names:
-        if name in fields:
+        if fields.get(name) is not None:
             return str(fields[name])
     raise KeyError(f"none of {names}")
 
@@ -272,10 +277,11 @@ class StoredDocs:
 
     def __init__(self, folder: Path) -> None:
         ids = json.loads((folder / "doc_ids.json").read_text("utf-8"))
+        self._file: mmap.mmap | bytes
         self._places = {doc_id: place for place, doc_id in enumerate(ids)}
         self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
         with (folder / "docs.jsonl").open("rb") as file:
-            self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if ids else b""
 
     def __contains__(self, doc_id: object) -> bool:
         return doc_id in self._places

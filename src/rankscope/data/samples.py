@@ -8,7 +8,7 @@ that starts again needs no state to find its place.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, Protocol, final
 
@@ -87,6 +87,8 @@ class Pools:
 
     pools: tuple[Pool, ...]
     dropped: Mapping[str, int]
+    n_added: int = 0
+    """Queries whose positive was not retrieved, and was added."""
 
     def epoch(self, epoch: int, *, group_size: int, seed: int) -> list[ListwiseSample]:
         """One sample per query, drawn for this epoch, in the order of the pools."""
@@ -108,7 +110,7 @@ def pools_from_qrels(
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
     A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
-    is in the run's top `depth` keeps them anyway ("add") or is dropped and counted ("drop"): the
+    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), counted both ways: the
     released code of study B lets a random negative take the positive's place (`papers.md` B.7-4).
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
@@ -120,10 +122,11 @@ def pools_from_qrels(
             positive[qrel.query_id].add(qrel.doc_id)
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
+    n_added = 0
     for query_id in sorted(relevant):
         ranking = run.rankings.get(query_id, [])
         retrieved = positive[query_id] & {doc.doc_id for doc in ranking[:depth]}
-        positives = positive[query_id] if missing_positive == "add" else retrieved
+        positives = retrieved or (positive[query_id] if missing_positive == "add" else set())
         hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
@@ -132,8 +135,9 @@ def pools_from_qrels(
         elif not hard:
             dropped["no hard negative"] += 1
         else:
+            n_added += not retrieved
             pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard)))
-    return _usable(pools, dropped)
+    return replace(_usable(pools, dropped), n_added=n_added)
 
 
 def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) -> Pools:

@@ -14,8 +14,8 @@ def teacher_run(path: Path, *, has_doc: Callable[[str], bool], query_ids: Collec
     ours = {query_id: run.rankings[query_id] for query_id in query_ids if query_id in run.rankings}
     if not ours:
         raise BadInput(
-            f"{path}: none of its {len(run.rankings)} queries is a training query. "
-            "Give a run over the training collection."
+            f"{path}: none of its {len(run.rankings)} queries is in the collection. "
+            "Give a run over the same queries."
         )
     unknown = [
         doc.doc_id for ranking in ours.values() for doc in ranking if not has_doc(doc.doc_id)

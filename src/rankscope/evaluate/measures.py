@@ -7,6 +7,7 @@ run leaves out counts 0 and is named.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from subprocess import SubprocessError
 from typing import Any
 
 import ir_measures
@@ -46,6 +47,21 @@ def parse(measure: str) -> Any:
             "RR@10, AP(rel=2)@100 or R@100."
         ) from error
     return parsed
+
+
+def computable(measure: str) -> None:
+    """Refuse a measure that cannot be had from qrels and a run, or whose tool is not installed."""
+    parsed = parse(measure)
+    qrels = [Qrel("1", "d1", 1), Qrel("1", "d2", 0)]
+    run = [ScoredDoc("1", "d1", 2.0), ScoredDoc("1", "d2", 1.0)]
+    try:
+        ir_measures.calc_aggregate([parsed], qrels, run)
+    except (ValueError, TypeError, ArithmeticError, OSError, SubprocessError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnknownChoice(
+            f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
+            f"here ({reason}). Use another, such as nDCG@10."
+        ) from error
 
 
 def strictly_ordered(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:

@@ -4,6 +4,7 @@ Any sentence-transformers folder, used as a ranker, a teacher or a first stage; 
 pooling and similarity are the folder's own.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -34,12 +35,16 @@ class BiEncoder:
                 f"{location.folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a folder saved by sentence-transformers."
             )
-        backbone.check_encoder(location)
+        if location.folder is not None:
+            backbone.check_encoder(
+                Location(location.name, location.folder / _encoder(location.folder))
+            )
         with backbone.quiet():
             model = SentenceTransformer(
                 location.source,
                 revision=location.revision,
                 trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 device=str(backbone.device()),
             )
         return cls(model)
@@ -80,3 +85,8 @@ class BiEncoder:
     def _encoded(embeddings: object) -> Tensor:
         assert isinstance(embeddings, Tensor)
         return embeddings.to(torch.float32)
+
+
+def _encoder(folder: Path) -> str:
+    """Where in a sentence-transformers folder the encoder is: its first module."""
+    return str(json.loads((folder / "modules.json").read_text("utf-8"))[0]["path"])

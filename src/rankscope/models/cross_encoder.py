@@ -19,7 +19,8 @@ from rankscope.models.location import Location
 TOKENS_PER_BATCH = {"cpu": 2_048}
 """What fits the caches of a processor; measured, see docs/performance.md."""
 TOKENS_PER_ACCELERATOR_BATCH = 65_536
-UNBOUNDED = 1_000_000  # tokenizers without a limit claim an astronomical one
+COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+"""Model types whose positions begin behind the padding token's id."""
 
 
 @final
@@ -27,7 +28,7 @@ class CrossEncoder:
     """A ranker on any `AutoModelForSequenceClassification` with one label."""
 
     def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
-        limit = int(tokenizer.model_max_length)
+        limit = longest(model, tokenizer)
         if max_length > limit:
             raise BadInput(
                 f"max_length {max_length} is more than the {limit} tokens {type(model).__name__} "
@@ -51,8 +52,7 @@ class CrossEncoder:
                 f"{folder}: no trained scoring head in it (missing: {', '.join(loaded.fresh)}). "
                 "Tune the model first, or give a folder with a tuned cross-encoder."
             )
-        limit = int(loaded.tokenizer.model_max_length)
-        return cls(loaded.model, loaded.tokenizer, limit if limit < UNBOUNDED else 512)
+        return cls(loaded.model, loaded.tokenizer, longest(loaded.model, loaded.tokenizer))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
@@ -103,6 +103,13 @@ class CrossEncoder:
             parts.append(model(**inputs).logits.squeeze(-1).float())
         scores = torch.cat([part.to(parts[-1].device) for part in parts])
         return scores[torch.tensor(places, dtype=torch.int64).argsort().to(scores.device)]
+
+
+def longest(model: nn.Module, tokenizer: Any) -> int:
+    """How many tokens the model has positions for and the tokenizer allows."""
+    config: Any = model.config
+    skipped = config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
+    return min(int(tokenizer.model_max_length), int(config.max_position_embeddings) - skipped)
 
 
 def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -98,7 +98,7 @@ class Index:
 
     def __init__(self, scorer: bm25s.BM25, doc_ids: Sequence[str]) -> None:
         self._scorer = scorer
-        self._doc_ids = np.array(doc_ids)
+        self._doc_ids = doc_ids
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
@@ -118,8 +118,8 @@ class Index:
         cut = min(depth, n_matching)
         threshold = max(np.partition(scores, -cut)[-cut], np.finfo(scores.dtype).tiny)
         reached = np.flatnonzero(scores >= threshold)
-        order = np.lexsort((self._doc_ids[reached], -scores[reached]))[:depth]
-        return [(str(self._doc_ids[i]), float(scores[i])) for i in reached[order]]
+        found = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
+        return sorted(found, key=lambda scored: (-scored[1], scored[0]))[:depth]
 
 
 def build(docs: Iterable[Doc], folder: Path, *, k1: float = 0.9, b: float = 0.4) -> int:

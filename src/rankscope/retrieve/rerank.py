@@ -1,5 +1,6 @@
 """Re-order the top of a run with any ranker."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from rankscope.core.errors import BadInput
@@ -49,6 +50,12 @@ def rerank(
         for query in ranked:
             ranking = run.rankings[query.query_id]
             scores = ranker.score(query.text, texts([doc.doc_id for doc in ranking[:depth]]))
+            for doc, score in zip(ranking, scores, strict=False):
+                if not math.isfinite(score):
+                    raise BadInput(
+                        f"The ranker {tag} scores doc {doc.doc_id} for query {query.query_id} {score}, "
+                        "which is no finite number. Its weights are broken: train it again."
+                    )
             rankings[query.query_id] = reordered(ranking, scores)
             task.advance()
     return Run(tag, rankings)

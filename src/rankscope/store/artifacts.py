@@ -6,6 +6,7 @@ errors/<name>.txt       the last traceback of a step that failed
 """
 
 import errno
+import fcntl
 import json
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any, final
+
+from safetensors import SafetensorError
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.store.fingerprint import sha256_of
@@ -45,21 +48,42 @@ def versions() -> dict[str, str]:
     return found
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
+)
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Inside the block, a disk or folder that refuses becomes one sentence that says what to do."""
+    """Inside the block, a folder that refuses or a full disk becomes one sentence with a remedy."""
+    try:
+        with explained_full(path):
+            yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        raise NotWritable(
+            f"{path}: cannot be written ({error.strerror}). "
+            "Give a folder that can be written, with --results or --out."
+        ) from error
+
+
+@contextmanager
+def explained_full(path: Path) -> Iterator[None]:
+    """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
     try:
         yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            advice = "Free some space and run again: what was stored before is whole."
-        elif error.errno in {
-            errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST,
-        }:  # fmt: skip
-            advice = "Give a folder that can be written, with --results or --out."
-        else:
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
             raise
-        raise NotWritable(f"{path}: cannot be written ({error.strerror}). {advice}") from error
+        if isinstance(error, SafetensorError) and "I/O error" not in str(error):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise NotWritable(
+            f"{path}: cannot be written ({reason}). "
+            "Free some space and run again: what was stored before is whole."
+        ) from error
 
 
 @final
@@ -134,7 +158,7 @@ class Store:
             aside = Path(tempfile.mkdtemp(dir=self.root / "steps", prefix=".partial-"))
         try:
             learnt: dict[str, Any] = {}
-            with explained(self.folder(name)):
+            with explained_full(self.folder(name)):
                 yield aside, learnt
                 files = {
                     path.relative_to(aside).as_posix(): {
@@ -155,6 +179,24 @@ class Store:
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Inside the block, no other process carries out this study; what a lost one left is swept."""
+        with explained(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise NotWritable(
+                    f"{self.root}: another process is carrying out this study. "
+                    "Wait for it, or give another folder with --results."
+                ) from error
+            for left in self.root.glob("steps/.partial-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
 
     def forget(self, name: str) -> None:
         """Drop an artifact, so that its step is carried out again."""

@@ -61,7 +61,11 @@ class Digests:
 
     def remember(self) -> None:
         """Keep what was read for the next process, where there is a place to keep it."""
-        if self._memory is not None and self._memory.parent.is_dir():
-            aside = self._memory.with_suffix(f".{os.getpid()}")
+        if self._memory is None or not self._memory.parent.is_dir():
+            return
+        aside = self._memory.with_suffix(f".{os.getpid()}")
+        try:
             aside.write_text(json.dumps(self._known, indent=1, sort_keys=True), "utf-8")
             aside.replace(self._memory)
+        except OSError:
+            return  # a folder that cannot be written: the next process reads the sources again

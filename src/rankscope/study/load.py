@@ -26,7 +26,7 @@ class LoadedStudy:
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to the study file's folder."""
-        return (self.folder / Path(_expanded(written)).expanduser()).resolve()
+        return (self.folder / Path(expanded(written)).expanduser()).resolve()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
@@ -111,7 +111,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise BadStudy(f"The override {override!r}: its value is not YAML.") from error
 
 
-def _expanded(written: str) -> str:
+def expanded(written: str) -> str:
     """${NAME} and ${NAME:-default}, filled in from the environment."""
 
     def value(match: re.Match[str]) -> str:

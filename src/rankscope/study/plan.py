@@ -5,17 +5,18 @@ version, its own fields, the bytes of the files it reads (through `digest`), and
 of the steps before it. So changing stage two renames stage two and what hangs on it, nothing else.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from rankscope.core.errors import choose
+from rankscope.core.errors import BadStudy, choose
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
 from rankscope.models.location import Location, located
 from rankscope.store.fingerprint import fingerprint
-from rankscope.study.load import LoadedStudy
+from rankscope.study.load import LoadedStudy, expanded
 from rankscope.study.spec import (
     BeirSpec,
     BM25Spec,
@@ -45,12 +46,16 @@ VERSIONS = {
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
 
 Digest = Callable[[Path], str]
+COMMIT = re.compile("[0-9a-f]{7,40}")
 
 
 @final
 @dataclass(frozen=True)
 class Step:
     """One cached piece of work: (params, inputs) -> a folder of files.
+
+    The folder is called by kind, label and fingerprint; the label is for people, and a step that
+    gets another one is carried out again.
 
     `params` is what names it; `spec`, `source`, `location` and `paths` are what carrying it out
     needs beside that.
@@ -190,17 +195,26 @@ class _Planner:
             if isinstance(spec.backbone, ScratchSpec):
                 inputs["backbone"] = self._scratch(name, spec.backbone)
             else:
-                location = self._located(spec.backbone, spec.revision)
+                location = self._located(name, spec.backbone, spec.revision)
         else:
-            location = self._located(spec.model, spec.revision)
+            location = self._located(name, spec.model, spec.revision)
         if location is not None:
             files = location.files()
-            params["digests"] = {path.name: self.digest(path) for path in files}
+            params["digests"] = {
+                path.relative_to(location.folder or "").as_posix(): self.digest(path)
+                for path in files
+            }
             params["hub"] = None if files else [location.name, location.revision]
         return self._add(Step("ranker", name, params, inputs, spec=spec, location=location))
 
-    def _located(self, name: str, revision: str | None) -> Location:
-        return located(name, beside=self.loaded.folder, revision=revision)
+    def _located(self, ranker: str, written: str, revision: str | None) -> Location:
+        location = located(expanded(written), beside=self.loaded.folder, revision=revision)
+        if location.folder is None and not COMMIT.fullmatch(revision or ""):
+            raise BadStudy(
+                f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `revision`, the "
+                "hash of a commit: results must rest on known weights. Copy it from the model's page."
+            )
+        return location
 
     def _scratch(self, name: str, spec: ScratchSpec) -> Step:
         params = spec.identity("collection") | {"seed": self.study.seed}
@@ -228,6 +242,7 @@ class _Planner:
         params = spec.identity("start", "keep", "samples", "validate_on") | {
             "keep": spec.kept,
             "seed": self.study.seed,
+            "stage": len(self.study.lineage(name)) - 1,
             "samples": samples.identity("collection", "labels", "negatives"),
             "negatives": samples.negatives and samples.negatives.identity("first_stage"),
             "teacher_depth": teacher and teacher.depth,

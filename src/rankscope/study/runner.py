@@ -30,24 +30,26 @@ def carry_out(
     interrupted is taken up again where its checkpoints are.
     """
     done, skipped = [], []
-    for step in plan.steps:
-        if _stored(step, store, retry=retry, progress=progress):
-            skipped.append(step.name)
-        else:
-            _carry_out_step(step, plan, store, progress)
-            done.append(step.name)
-    _publish(plan.steps[-1], store)
+    with store.locked():
+        for step in plan.steps:
+            if _stored(step, store, retry=retry, progress=progress):
+                skipped.append(step.name)
+            else:
+                _carry_out_step(step, plan, store, progress)
+                done.append(step.name)
+        _publish(plan.steps[-1], store)
     return CarriedOut(tuple(done), tuple(skipped))
 
 
 def report_again(plan: Plan, store: Store) -> Path:
     """Make the report anew from stored results, and nothing else; its path."""
-    report = plan.steps[-1]
-    for step in report.inputs.values():
-        store.open(step.name)
-    store.forget(report.name)
-    _carry_out_step(report, plan, store, SILENT)
-    _publish(report, store)
+    *before, report = plan.steps
+    with store.locked():
+        for step in before:
+            store.open(step.name)
+        store.forget(report.name)
+        _carry_out_step(report, plan, store, SILENT)
+        _publish(report, store)
     return store.root / "report.html"
 
 

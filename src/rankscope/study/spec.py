@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
-from rankscope.evaluate.measures import parse
+from rankscope.evaluate.measures import computable, parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,7 +46,7 @@ def as_value_error() -> Iterator[None]:
 def known_measure(name: str) -> str:
     """The name, if ir_measures knows it."""
     with as_value_error():
-        parse(name)
+        computable(name)
     return name
 
 
@@ -96,7 +96,7 @@ class TopicsSpec(Spec):
 class BeirSpec(TopicsSpec):
     """A folder in BEIR layout."""
 
-    kind: Literal["beir"] = "beir"
+    kind: Literal["beir"]
     path: str = Field(description="The folder; relative to the study file. ${NAME:-default} works.")
     split: str = Field("test", description="Which file of qrels/.")
 
@@ -353,6 +353,19 @@ class EvaluateSpec(Spec):
         return value
 
     @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name, values in {
+            "over": self.over,
+            "rerank.from": self.rerank.first_stages,
+            "measures": [repr(parse(measure)) for measure in self.measures],
+            "baseline": self.baseline,
+            "rankers": self.rankers or (),
+        }.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"`{name}` names one thing twice ({', '.join(values)})")
+        return self
+
+    @model_validator(mode="after")
     def _margins_belong_to_measures(self) -> Self:
         for measure in self.margin:
             with as_value_error():
@@ -392,6 +405,7 @@ class Study(Spec):
             raise BadStudy(f"rankers.{clash[0]}: a first stage has this name too. Rename one.")
         for name in self.rankers:
             first = self.lineage(name)[0]
+            self._teachers_of(name, ())
             if len(self.lineage(name)) > 1 and not isinstance(
                 self.rankers[first], CrossEncoderSpec
             ):
@@ -412,6 +426,58 @@ class Study(Spec):
                 )
             path.insert(0, spec.start)
         return path
+
+    def _teachers_of(self, name: str, students: tuple[str, ...]) -> None:
+        """BadStudy where a ranker is taught, at whatever remove, by one that it teaches itself."""
+        if name in students:
+            circle = " -> ".join([*students, name])
+            raise BadStudy(
+                f"rankers.{name}: its teacher learns from it ({circle}). Break the circle."
+            )
+        for ancestor in self.lineage(name):
+            spec = self.rankers[ancestor]
+            teacher = (
+                self.teachers.get(spec.samples.labels) if isinstance(spec, TrainedSpec) else None
+            )
+            if isinstance(teacher, RankerTeacherSpec):
+                self._teachers_of(teacher.ranker, (*students, name))
+
+    @model_validator(mode="after")
+    def _baselines_are_evaluated(self) -> Self:
+        systems = {*self.evaluated_rankers(), *self.evaluate.rerank.first_stages}
+        for name in self.evaluate.baseline:
+            if name not in systems:
+                raise BadStudy(
+                    f"evaluate.baseline: {name} is not evaluated. Add it, or drop it here."
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _no_depth_below_what_was_ranked(self) -> Self:
+        for place, first_stage, depth in self._depths():
+            ranked = self.first_stages[first_stage].depth
+            if depth > ranked:
+                raise BadStudy(
+                    f"{place}: {depth} docs are asked for, but {first_stage} ranks {ranked}. "
+                    f"Lower it, or raise first_stages.{first_stage}.depth."
+                )
+        return self
+
+    def _depths(self) -> Iterator[tuple[str, str, int]]:
+        """Every depth to which a first stage's run is read: (place, first stage, depth)."""
+        for key, teacher in self.teachers.items():
+            if isinstance(teacher, RankerTeacherSpec):
+                yield f"teachers.{key}.depth", teacher.candidates, teacher.depth
+        for key, spec in self.rankers.items():
+            if isinstance(spec, TrainedSpec) and spec.samples.negatives:
+                negatives = spec.samples.negatives
+                place = f"rankers.{key}.samples.negatives.depth"
+                yield place, negatives.first_stage, negatives.depth
+            if isinstance(spec, TrainedSpec) and spec.validate_on:
+                watched = spec.validate_on
+                yield f"rankers.{key}.validate.depth", watched.first_stage, watched.depth
+        for name in self.evaluate.rerank.first_stages:
+            yield "evaluate.rerank.depth", name, self.evaluate.rerank.depth
 
     def evaluated_rankers(self) -> tuple[str, ...]:
         """The rankers that are evaluated, in the study's order."""

@@ -33,7 +33,7 @@ from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.store.artifacts import Store, read_json, versions, write_json
+from rankscope.store.artifacts import Store, read_json, write_json
 from rankscope.study import spec as specs
 from rankscope.study.plan import Plan, Step, collection_role, docs_role, run_role
 from rankscope.train.batches import ListwiseObjective
@@ -232,7 +232,7 @@ def train(work: Work) -> Summary:
     recipe = Recipe(
         max_updates=max_updates,
         learning_rate=chosen.learning_rate,
-        seed=work.seed,
+        seed=_stage_seed(work),
         schedule=chosen.schedule,
         warmup=chosen.warmup,
         weight_decay=chosen.weight_decay,
@@ -260,12 +260,32 @@ def train(work: Work) -> Summary:
         "loss": chosen.loss,
         "n_samples": len(pools.pools),
         "dropped_queries": dict(pools.dropped),
+        "n_added_positives": pools.n_added,
         "updates": max_updates,
         "kept_update": trained.kept_update,
         "validation_measure": chosen.validate_on and chosen.validate_on.measure,
         "displacement": trained.displacement,
         "updates_per_second": trained.updates_per_second,
+        "notes": _leaks(work, pools),
     }
+
+
+def _stage_seed(work: Work) -> int:
+    """A second stage does not draw again what the first drew."""
+    return seed_for(work.seed, "stage", work.step.params["stage"])
+
+
+def _leaks(work: Work, pools: samples.Pools) -> list[str]:
+    """What to know before the validation is believed."""
+    if "validation" not in work.step.inputs:
+        return []
+    held_out = {query.query_id for query in read_topics(work.folder("validation")).queries}
+    n_shared = sum(pool.query_id in held_out for pool in pools.pools)
+    if not n_shared:
+        return []
+    note = f"{n_shared} of {len(held_out)} validation queries are training queries"
+    work.progress.note(f"{work.step.label}: {note}")
+    return [note]
 
 
 def _pools(work: Work, chosen: specs.TrainedSpec) -> samples.Pools:
@@ -308,13 +328,13 @@ def _objective(
         ranker=tuned,
         loss_function=LOSSES[chosen.loss],
         epoch_samples=lambda epoch: pools.epoch(
-            epoch, group_size=chosen.samples.group_size, seed=work.seed
+            epoch, group_size=chosen.samples.group_size, seed=_stage_seed(work)
         ),
         texts=texts,
         length=lambda sample: max(stored.n_bytes(doc_id) for doc_id in sample.doc_ids),
         queries_per_update=chosen.queries_per_update,
         queries_per_batch=chosen.queries_per_batch,
-        seed=work.seed,
+        seed=_stage_seed(work),
     )
 
 
@@ -491,17 +511,20 @@ def stored_results(work: Work) -> StoredResults:
             lines = (work.store.open(step.name) / "log.jsonl").read_text("utf-8").splitlines()
             training[step.label] = [json.loads(line) for line in lines]
     steps = []
+    made_with: dict[str, set[str]] = {}
     for step in work.plan.steps:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
             steps.append({"name": step.name, **facts})
+            for package, version in manifest["versions"].items():
+                made_with.setdefault(package, set()).add(version)
     return StoredResults(
         study=study.study,
         study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
         seed=study.seed,
         steps=steps,
-        versions=versions(),
+        versions={package: ", ".join(sorted(found)) for package, found in made_with.items()},
         evaluation=evaluation,
         per_query=per_query,
         training=training,

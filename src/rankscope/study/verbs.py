@@ -16,11 +16,14 @@ from rankscope.data.collections import (
     write_docs,
 )
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.location import Location, located
+from rankscope.models.location import Location
 from rankscope.retrieve import bm25, dense
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.artifacts import explained
 from rankscope.study.steps import open_ranker
+
+NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""The files of a hub's model that are read: no pickle, no other framework's weights."""
 
 
 def source(collection: str, split: str) -> Source:
@@ -29,37 +32,38 @@ def source(collection: str, split: str) -> Source:
     return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
 
 
-def search(model: str, source: Source, *, depth: int, out: Path, progress: Progress) -> Run:
-    """Rank all docs for the judged queries with BM25 or a bi-encoder; write and return the run."""
+def search(
+    model: Location | None, source: Source, *, depth: int, out: Path, progress: Progress
+) -> Run:
+    """Rank all docs for the judged queries with a bi-encoder, or BM25 for None; write and return the run."""
     writable(out)
     queries = judged_topics(source).queries
-    if model == "bm25":
+    if model is None:
         with TemporaryDirectory() as folder:
             bm25.build(source.docs(), Path(folder))
             found = bm25.Index.load(Path(folder))
             run = bm25.search(found, queries, depth=depth, progress=progress)
     else:
-        location = located(model)
         n_docs = sum(1 for _ in source.docs())
-        encoder = BiEncoder.load(location)
+        encoder = BiEncoder.load(Location(model.name, _downloaded(model)))
         run = dense.search(
             encoder, source.docs(), queries, depth=depth, n_docs=n_docs, progress=progress
         )
-        run = Run(Path(location.name).name, run.rankings)
+        run = Run(Path(model.name).name, run.rankings)
     _write(out, run)
     return run
 
 
 def rerank(
-    model: str, source: Source, run_file: Path, *, depth: int, out: Path, progress: Progress
+    model: Location, source: Source, run_file: Path, *, depth: int, out: Path, progress: Progress
 ) -> Run:
     """Re-order the top of a run with a model; write and return the new run."""
     writable(out)
-    location = located(model)
     queries, run = judged_topics(source).queries, read_run(run_file)
-    ranker = open_ranker(_downloaded(location))
+    ranker = open_ranker(_downloaded(model))
+    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[:depth]}
     with TemporaryDirectory() as folder:
-        write_docs(source.docs(), Path(folder))
+        write_docs((doc for doc in source.docs() if doc.doc_id in ranked), Path(folder))
         texts = StoredDocs(Path(folder)).texts
         again = reranked(
             ranker,
@@ -67,7 +71,7 @@ def rerank(
             run,
             texts=texts,
             depth=depth,
-            tag=Path(location.name).name,
+            tag=Path(model.name).name,
             progress=progress,
         )
     _write(out, again)
@@ -82,7 +86,11 @@ def _downloaded(location: Location) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return Path(snapshot_download(location.name, revision=location.revision))
+        return Path(
+            snapshot_download(
+                location.name, revision=location.revision, allow_patterns=list(NEEDED)
+            )
+        )
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise BadInput(
             f"The model {location.name!r} is neither a folder nor to be had from the hub "

@@ -42,7 +42,9 @@ def length_aware_order(
     for start in range(0, len(places), size):
         bucket = sorted(places[start : start + size], key=lambda place: lengths[place])
         chunks += [bucket[i : i + per_update] for i in range(0, len(bucket), per_update)]
+    short = chunks.pop() if chunks and len(chunks[-1]) < per_update else []
     rng.shuffle(chunks)
+    chunks.append(short)  # last, so that no other update straddles two chunks
     return [place for chunk in chunks for place in chunk]
 
 

@@ -13,9 +13,12 @@ from rankscope.core.errors import TrainingStopped
 
 UNMOVED_SHARE = 0.5
 """A stage is unmoved if more than this share of its weights cannot or did not change."""
-COLLAPSED_SPREAD = 1e-6
+COLLAPSED_SPREAD = 1e-4
 """Standard deviation of a query's scores under which they are one value."""
-COLLAPSED_UPDATES = 10
+LOOK_EVERY = 10
+"""Updates between two looks at the scores."""
+COLLAPSED_LOOKS = 3
+"""So many looks in a row must find one value."""
 
 
 def can_move(weights: Iterable[nn.Parameter], learning_rate: float) -> None:
@@ -62,11 +65,14 @@ def finite(loss: float, gradient_norm: float, update: int) -> None:
 
 
 def not_collapsed(spreads: Sequence[float], update: int) -> None:
-    """Stop when a query's docs have all had the same score for some updates."""
-    recent = spreads[-COLLAPSED_UPDATES:]
-    if len(recent) == COLLAPSED_UPDATES and max(recent) < COLLAPSED_SPREAD:
+    """Stop when a query's docs have had the same score at several looks in a row.
+
+    `spreads` are of scores without dropout, whose noise would hide a collapse.
+    """
+    recent = spreads[-COLLAPSED_LOOKS:]
+    if len(recent) == COLLAPSED_LOOKS and max(recent) < COLLAPSED_SPREAD:
         raise TrainingStopped(
-            f"The scores have collapsed: for {COLLAPSED_UPDATES} updates up to {update} all docs of "
+            f"The scores have collapsed: at {COLLAPSED_LOOKS} looks up to update {update} all docs of "
             f"a query got the same score (spread under {COLLAPSED_SPREAD:g}). Lower `learning_rate`, "
             "lengthen `warmup`, or start from another ranker."
         )

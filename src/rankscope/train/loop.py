@@ -4,8 +4,9 @@ Everything random or scheduled in update u (samples, dropout, learning rate) is 
 seed and u. So a training killed at any moment and started again gives the same bytes, and there is
 no scheduler or sampler whose state could be lost.
 
-The engine is accelerate: the same loop runs under `torchrun` on several devices, in bfloat16 where
-the device has it. Scores and losses stay float32.
+The engine is accelerate: the same loop runs under `torchrun` on several devices. Where the device
+has bfloat16, the forward pass of training runs in it; losses, validation and weights are float32.
+"Same bytes" means: on one machine, with the same number of threads.
 """
 
 import math
@@ -149,11 +150,13 @@ class _Training:
     ) -> None:
         self._bare, self._objective, self._recipe = model, objective, recipe
         self._checkpoints, self._validate = checkpoints, validate
-        half = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        self._accelerator = Accelerator(
-            mixed_precision="bf16" if half else "no",
-            cpu=device().type
-            == "cpu",  # without it, accelerate does not see torchrun on processors
+        # `cpu`: without it, accelerate does not see torchrun on processors
+        self._accelerator = Accelerator(cpu=device().type == "cpu")
+        # our own autocast: accelerate's would stay on the model and round the validation's scores
+        self._half = torch.autocast(
+            self._accelerator.device.type,
+            dtype=torch.bfloat16,
+            enabled=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
         )
         model.to(self._accelerator.device)
         optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), fused=True)
@@ -175,7 +178,7 @@ class _Training:
                 reached.log.append({"update": update + 1, **facts})
                 spreads = [row["score_spread"] for row in reached.log if "score_spread" in row]
                 guards.finite(facts["loss"], facts["gradient_norm"], update + 1)
-                guards.not_collapsed(spreads[-guards.COLLAPSED_UPDATES :], update + 1)
+                guards.not_collapsed(spreads, update + 1)
                 is_best = self._validated(update + 1)
                 if is_best or (update + 1) % recipe.checkpoint_every == 0:
                     self._saved()
@@ -198,14 +201,13 @@ class _Training:
                 f"{len(batches)} batches an update cannot be shared by {accelerator.num_processes} "
                 "processes. Make queries_per_update a multiple of queries_per_batch x processes."
             )
-        losses, spreads = [], []
+        losses = []
         for place, batch in enumerate(mine, start=1):
             with self._gradients_kept_local() if place < len(mine) else nullcontext():
-                with accelerator.autocast():
+                with self._half:
                     outcome = self._objective.outcome(self._model, batch)
                 accelerator.backward(outcome.loss / len(mine))
             losses.append(outcome.loss.detach())
-            spreads += [] if outcome.score_spread is None else [outcome.score_spread]
         norm = nn.utils.clip_grad_norm_(self._bare.parameters(), self._recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -214,9 +216,16 @@ class _Training:
             "learning_rate": rate,
             "gradient_norm": float(norm),
         }
-        if spreads:
-            facts["score_spread"] = float(self._mean(torch.tensor(spreads)))
+        if (update + 1) % guards.LOOK_EVERY == 0:
+            facts |= self._looked(mine[0])
         return facts
+
+    def _looked(self, batch: Any) -> dict[str, float]:
+        """How far the scores of a query are apart, without dropout; nothing where there are none."""
+        self._bare.eval()
+        with torch.no_grad():
+            spread = self._objective.outcome(self._bare, batch).score_spread
+        return {} if spread is None else {"score_spread": float(self._mean(torch.tensor(spread)))}
 
     def _gradients_kept_local(self) -> Any:
         return self._accelerator.no_sync(self._model)
