@@ -42,20 +42,20 @@ def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 def test_a_study_from_check_to_report(rankscope: Command, tiny_study: Path, tmp_path: Path) -> None:
     where = ("--results", tmp_path)
-    assert rankscope("check", tiny_study).out == "tiny: 15 steps, no mistakes.\n"
+    assert rankscope("check", tiny_study).out == "tiny: 17 steps, no mistakes.\n"
     assert json.loads(rankscope("check", tiny_study, "--json").out) == {
         "study": "tiny",
-        "n_steps": 15,
+        "n_steps": 17,
     }
-    assert rankscope("plan", tiny_study, *where).out.endswith("15 steps: 15 missing\n")
+    assert rankscope("plan", tiny_study, *where).out.endswith("17 steps: 17 missing\n")
     done = rankscope("run", tiny_study, *where)
     assert done.code == 0
     assert "C-D\ttest / bm25\t" in done.out
     assert f"Report: {tmp_path / 'tiny' / 'report.html'}" in done.out
     assert "train C: " in done.err
-    assert rankscope("status", tiny_study, *where).out.endswith("15 steps: 15 done\n")
+    assert rankscope("status", tiny_study, *where).out.endswith("17 steps: 17 done\n")
     again = json.loads(rankscope("run", tiny_study, *where, "--json").out)
-    assert (again["done"], len(again["skipped"])) == ([], 15)
+    assert (again["done"], len(again["skipped"])) == ([], 17)
     assert {row["system"] for row in again["summary"]["results"]} == {
         "bm25",
         "bi",

@@ -13,7 +13,7 @@ from rankscope.core.errors import TrainingStopped
 
 UNMOVED_SHARE = 0.5
 """A stage is unmoved if more than this share of its weights cannot or did not change."""
-COLLAPSED_SPREAD = 1e-4
+COLLAPSED_SPREAD = 1e-5
 """Standard deviation of a query's scores under which they are one value."""
 LOOK_EVERY = 10
 """Updates between two looks at the scores."""
