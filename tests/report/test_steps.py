@@ -11,7 +11,7 @@ def test_training_keeps_facts_notes_and_the_kept_update(results):
     assert first.notes == ("3 queries had no relevant doc in their group.",)
     assert (first.kept_update, first.validation_measure) == (300, "nDCG@10")
     assert first.validation[0] == (0, 0.31)
-    assert "before training were the best" in second.notes[0]
+    assert (second.notes, second.kept_update) == ((), 200)
 
 
 def test_a_ranker_with_a_log_and_no_step_is_still_shown(results):
@@ -45,7 +45,16 @@ def test_losses_that_are_no_numbers_are_left_out(results):
 
 
 def test_facts_of_every_shape_are_words(results):
-    summary = {"n_docs": 3, "on": True, "off": False, "why": None, "parts": [1.5, "x"], "none": []}
+    summary = {
+        "n_docs": 3,
+        "on": True,
+        "off": False,
+        "why": None,
+        "parts": [1.5, "x"],
+        "none": [],
+        "left_out": {},
+        "by": {"a_b": 1},
+    }
     step = {"name": "a", "kind": "b", "seconds": 1.0, "summary": summary}
     (row,) = steps.step_rows(replace(results, steps=[step]))
     assert row.facts == (
@@ -55,6 +64,8 @@ def test_facts_of_every_shape_are_words(results):
         ("why", "none"),
         ("parts", "1.5, x"),
         ("none", "none"),
+        ("left out", "none"),
+        ("by", "a b 1"),
     )
 
 

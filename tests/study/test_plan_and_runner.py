@@ -285,7 +285,11 @@ def test_a_stage_starts_from_the_ranker_before_it(carried_out: tuple[Plan, Store
 
 
 def test_no_pickle_is_written(carried_out: tuple[Plan, Store]) -> None:
-    suffixes = {path.suffix for path in carried_out[1].root.rglob("*") if path.is_file() and path.name != ".lock"}
+    suffixes = {
+        path.suffix
+        for path in carried_out[1].root.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     assert suffixes <= {
         ".json",
         ".jsonl",

@@ -162,7 +162,12 @@ def made_up() -> StoredResults:
                 "name": "train-C-D-22cc",
                 "kind": "train",
                 "seconds": 30.0,
-                "summary": {"ranker": "C-D", "loss": "ranknet", "kept_update": 0, "resumed": False},
+                "summary": {
+                    "ranker": "C-D",
+                    "loss": "ranknet",
+                    "kept_update": 200,
+                    "resumed": False,
+                },
             },
         ],
         versions={"python": "3.12.1", "rankscope": "0.1.0"},

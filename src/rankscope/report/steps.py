@@ -65,18 +65,14 @@ def trainings(results: StoredResults) -> list[Training]:
 def _training(
     ranker: str, summary: Mapping[str, Any], log: Sequence[Mapping[str, float]]
 ) -> Training:
-    kept = summary.get("kept_update")
-    notes = list(summary.get("notes", ()))
-    if kept == 0:
-        notes.append("The weights from before training were the best ones and were kept.")
     return Training(
         ranker=ranker,
         facts=_facts(summary, leave_out=("ranker", "notes")),
-        notes=tuple(notes),
+        notes=tuple(summary.get("notes", ())),
         loss=tuple(_losses(_finite(log, "loss"))),
         validation=tuple(_thinned(_finite(log, "validation"))),
         validation_measure=str(summary.get("validation_measure", "validation")),
-        kept_update=kept,
+        kept_update=summary.get("kept_update"),
     )
 
 
@@ -129,7 +125,8 @@ def _fact(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case Mapping():
-            return ", ".join(f"{key} {_fact(each)}" for key, each in value.items())
+            words = (f"{str(key).replace('_', ' ')} {_fact(each)}" for key, each in value.items())
+            return ", ".join(words) or "none"
         case list() | tuple():
             return ", ".join(_fact(each) for each in value) or "none"
         case _:
