@@ -1,0 +1,24 @@
+"""What `import rankscope` gives, and what it costs."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import rankscope
+
+
+def test_the_front_is_what_it_says() -> None:
+    visible = {
+        name
+        for name, value in vars(rankscope).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert visible == set(rankscope.__all__)
+
+
+def test_importing_it_loads_no_torch_and_sets_nothing_up() -> None:
+    script = (
+        "import logging, sys, rankscope;"
+        "sys.exit(bool({'torch', 'transformers', 'scipy'} & set(sys.modules) or logging.root.handlers))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
