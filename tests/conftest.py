@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
-import pytest
+os.environ["HF_HUB_OFFLINE"] = (
+    "1"  # read once, when the hub's client is imported: no network in tests
+)
 
-from support import tiny
+import pytest  # noqa: E402
+from support import tiny  # noqa: E402
 
 
 @pytest.fixture

@@ -308,6 +308,12 @@ def _(world: World) -> list[str]:
     return world.search(out="study.yaml/out.run")
 
 
+@mistake("a hub model for `rerank` that cannot be reached")
+def _(world: World) -> list[str]:
+    words = world.rerank("ce")
+    return [words[0], "no-such-owner/no-such-model", *words[2:]]
+
+
 @mistake("a hub id without a commit")
 def _(world: World) -> list[str]:
     return world.run("rankers.plain.backbone=google/electra-base-discriminator")
@@ -323,8 +329,7 @@ LARGEST_FILE = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
 @pytest.fixture(autouse=True)
-def _undone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def _undone() -> Iterator[None]:
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, LARGEST_FILE)
 

@@ -100,6 +100,12 @@ def test_an_ir_datasets_id_is_planned_the_same_in_every_process(tiny_study: Path
     assert labels(first).count("index bm25") == 1
 
 
+def test_files_wherever_they_are(tiny_study: Path) -> None:
+    data = tiny_study.parent / "data"
+    files = f"docs: {data}/corpus.jsonl, queries_file: {data}/queries.jsonl, qrels: {data}/qrels/test.tsv"
+    assert differing(tiny_study, f"collections.test={{kind: files, {files}}}") == {"report tiny"}
+
+
 def test_files_of_one_name_in_two_folders_of_a_model_are_two(
     tiny_study: Path, tmp_path: Path
 ) -> None:
