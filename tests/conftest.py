@@ -7,8 +7,9 @@ os.environ["HF_HUB_OFFLINE"] = (
     "1"  # read once, when the hub's client is imported: no network in tests
 )
 
-import pytest  # noqa: E402
-from support import tiny  # noqa: E402
+import pytest
+
+from support import tiny
 
 
 @pytest.fixture
