@@ -102,6 +102,10 @@ def test_search_and_rerank_need_no_study(rankscope: Command, tmp_path: Path) -> 
         assert sorted(ids[:3]) == sorted(doc.doc_id for doc in ranking[:3])
         assert ids[3:] == [doc.doc_id for doc in ranking[3:]]
     assert not list(tmp_path.rglob(".partial-*"))
+    (tmp_path / "train-C-0123").mkdir()
+    (tmp_path / "ce").rename(tmp_path / "train-C-0123" / "model")
+    words = (*words, "--run", first, "--out", again)
+    assert "by train-C-0123" in rankscope("rerank", tmp_path / "train-C-0123/model", *words).out
 
 
 def test_usage_mistakes_end_with_2(rankscope: Command, tiny_study: Path) -> None:

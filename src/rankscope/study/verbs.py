@@ -49,7 +49,7 @@ def search(
         run = dense.search(
             encoder, source.docs(), queries, depth=depth, n_docs=n_docs, progress=progress
         )
-        run = Run(Path(model.name).name, run.rankings)
+        run = Run(_tag(model), run.rankings)
     _write(out, run)
     return run
 
@@ -71,11 +71,17 @@ def rerank(
             run,
             texts=texts,
             depth=depth,
-            tag=Path(model.name).name,
+            tag=_tag(model),
             progress=progress,
         )
     _write(out, again)
     return again
+
+
+def _tag(model: Location) -> str:
+    """What a model's run is called: its folder's name, or its step's where a study keeps it."""
+    path = Path(model.name)
+    return path.parent.name if path.name == "model" else path.name
 
 
 def _downloaded(location: Location) -> Path:
