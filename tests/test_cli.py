@@ -108,6 +108,12 @@ def test_search_and_rerank_need_no_study(rankscope: Command, tmp_path: Path) -> 
     assert "by train-C-0123" in rankscope("rerank", tmp_path / "train-C-0123/model", *words).out
 
 
+def test_check_names_a_file_that_is_missing(rankscope: Command, tiny_study: Path) -> None:
+    teacher = "teachers.bi={kind: run, path: none.run}"
+    answer = rankscope("check", tiny_study, teacher)
+    assert (answer.code, "none.run: there is no such file" in answer.err) == (1, True)
+
+
 def test_usage_mistakes_end_with_2(rankscope: Command, tiny_study: Path) -> None:
     assert rankscope("fly").code == 2
     assert rankscope("check").code == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankscope.core.errors import RankscopeError
+from rankscope.core.errors import BadInput, RankscopeError
 
 if TYPE_CHECKING:
     from rankscope.store.artifacts import Store
@@ -68,8 +68,9 @@ def check(study: StudyFile, overrides: Overrides = None, as_json: AsJson = False
     from rankscope.study.plan import plan
 
     def present(path: Path) -> str:
-        with path.open("rb"):
-            return str(path)
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file. Give the path of one that exists.")
+        return str(path)
 
     planned = plan(load(study, overrides or ()), present)
     if as_json:
