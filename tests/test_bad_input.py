@@ -122,6 +122,21 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C-D.start=D")
 
 
+@mistake("several names that lead nowhere")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C-D.start=D", "evaluate.over=[tset]")
+
+
+@mistake("a group larger than the ranks it is drawn from")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.samples.group_size=500")
+
+
+@mistake("a width that the heads do not divide")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.backbone={kind: scratch, collection: train, width: 130}")
+
+
 @mistake("rankers that start from one another")
 def _(world: World) -> list[str]:
     return world.run("rankers.C.start=C-D")
@@ -317,6 +332,18 @@ def _(world: World) -> list[str]:
 @mistake("a hub id without a commit")
 def _(world: World) -> list[str]:
     return world.run("rankers.plain.backbone=google/electra-base-discriminator")
+
+
+@mistake("a branch where a commit is needed")
+def _(world: World) -> list[str]:
+    hub = "rankers.plain.backbone=google/electra-base-discriminator"
+    return world.run(hub, "rankers.plain.revision=main")
+
+
+@mistake("a results folder that cannot be written, told by `check`")
+def _(world: World) -> list[str]:
+    (world.folder / "results").write_text("a file where the folder should be")
+    return ["check", str(world.study), "--results", str(world.folder / "results")]
 
 
 @mistake("a full disk (here: files may not grow beyond 50 kB)")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rankscope import cli
+from rankscope import __version__, cli
 from rankscope.core.trec import read_run
 from support import tiny
 
@@ -112,6 +112,10 @@ def test_check_names_a_file_that_is_missing(rankscope: Command, tiny_study: Path
     teacher = "teachers.bi={kind: run, path: none.run}"
     answer = rankscope("check", tiny_study, teacher)
     assert (answer.code, "none.run: there is no such file" in answer.err) == (1, True)
+
+
+def test_version(rankscope: Command) -> None:
+    assert rankscope("--version").out == f"rankscope {__version__}\n"
 
 
 def test_usage_mistakes_end_with_2(rankscope: Command, tiny_study: Path) -> None:

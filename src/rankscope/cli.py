@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="rankscope",
-    help="Fine-tune neural rankers in stages, measure what each stage is worth, and show what it "
-    "changed inside the model.",
+    help="Fine-tune neural rankers in stages, and measure what each stage is worth.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,6 +40,23 @@ Revision = Annotated[str | None, typer.Option("--revision", help="Of a hub's mod
 Out = Annotated[Path, typer.Option("--out", help="The run file to write (.gz packs it).")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from rankscope import __version__
+
+        typer.echo(f"rankscope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass
+
+
 def _planned(
     study_file: Path, overrides: list[str] | None, results: Path
 ) -> tuple["Plan", "Store"]:
@@ -62,8 +78,14 @@ def _print_json(value: Any) -> None:
 
 
 @app.command()
-def check(study: StudyFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Read a study file and say what, if anything, is wrong with it."""
+def check(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Say what, if anything, is wrong with a study file."""
+    from rankscope.store.artifacts import check_place
     from rankscope.study.load import load
     from rankscope.study.plan import plan
 
@@ -73,6 +95,7 @@ def check(study: StudyFile, overrides: Overrides = None, as_json: AsJson = False
         return str(path)
 
     planned = plan(load(study, overrides or ()), present)
+    check_place(results)
     if as_json:
         _print_json({"study": planned.study.study.study, "n_steps": len(planned.steps)})
     else:
@@ -148,7 +171,10 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
         steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}
         _print_json(steps | {"summary": summary})
         return
-    show_table(planned.study.study.study, *results_rows(summary))
+    measure = summary["measures"][0]
+    show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
+    for note in summary["notes"]:
+        typer.echo(f"Note: {note}")
     typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
     typer.echo(f"Report: {store.root / 'report.html'}")
 
@@ -206,7 +232,7 @@ def rerank(
     depth: Depth = 100,
     revision: Revision = None,
 ) -> None:
-    """Re-rank the top of a run with a model and write the new run."""
+    """Re-rank the top of a run; the docs below keep their order."""
     from rankscope.models.location import located
     from rankscope.study import verbs
     from rankscope.terminal import progress

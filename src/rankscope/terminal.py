@@ -116,5 +116,5 @@ def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
         ]
         means = [f"{result['means'][measure]:.4f}" for measure in measures]
         rows.append([result["system"], f"{place[0]} / {place[1]}", *means, *marks])
-    heads = [f"{measures[0]} against {base}" for base in baselines]
+    heads = [f"against {base}" for base in baselines]
     return ["system", "collection / first stage", *measures, *heads], rows

@@ -11,8 +11,10 @@ from rankscope.data.collections import (
     IrDataset,
     LocalFiles,
     StoredDocs,
+    Topics,
     beir_folder,
     judged_topics,
+    n_shared,
     read_topics,
     write_docs,
     write_topics,
@@ -158,3 +160,9 @@ def test_real_collections_by_their_counts(
     source = beir_folder(real_data / folder, split)
     assert sum(1 for _ in source.docs()) == n_docs
     assert len(judged_topics(source).queries) == n_queries
+
+
+def test_a_query_is_shared_by_its_words_not_its_id() -> None:
+    ours = Topics([Query("1", "Red  cats"), Query("2", "blue dogs")], [])
+    others = Topics([Query("9", "red cats"), Query("2", "green birds")], [])
+    assert n_shared(ours, others) == 1

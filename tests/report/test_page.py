@@ -63,6 +63,7 @@ def test_everything_is_written(results, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == {
         "study": results.study,
         "seed": 42,
+        "notes": [],
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],

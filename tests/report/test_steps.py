@@ -58,7 +58,7 @@ def test_facts_of_every_shape_are_words(results):
     step = {"name": "a", "kind": "b", "seconds": 1.0, "summary": summary}
     (row,) = steps.step_rows(replace(results, steps=[step]))
     assert row.facts == (
-        ("n docs", "3"),
+        ("docs", "3"),
         ("on", "yes"),
         ("off", "no"),
         ("why", "none"),

@@ -46,6 +46,19 @@ def test_every_mean_is_that_of_ir_measures_on_the_stored_run(study: tuple[Plan, 
             assert mean == pytest.approx(by_hand, abs=1e-12), (result["system"], name)
 
 
+def test_test_queries_that_were_trained_on_are_noted(tiny_study: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "tiny")
+    carry_out(plan(load(tiny_study, ["evaluate.over=[train]"]), Digests().of), store)
+    (note,) = json.loads((store.root / "summary.json").read_text())["notes"]
+    assert note.startswith("8 of 8 queries of train are training queries (train)")
+    assert "said there of C, C-D does not hold" in note
+    assert note in (store.root / "report.html").read_text("utf-8")
+
+
+def test_no_such_note_where_the_test_is_unseen(study: tuple[Plan, Store]) -> None:
+    assert json.loads((study[1].root / "summary.json").read_text())["notes"] == []
+
+
 def test_tables_hold_the_same_numbers(study: tuple[Plan, Store]) -> None:
     root = study[1].root
     summary = json.loads((root / "summary.json").read_text())

@@ -121,11 +121,12 @@ def test_files_of_one_name_in_two_folders_of_a_model_are_two(
 
 def test_a_hub_id_needs_a_commit(tiny_study: Path) -> None:
     hub = "rankers.plain.backbone=google/electra-base-discriminator"
-    for revision in ("null", "main"):
-        with pytest.raises(
-            BadStudy, match="rankers.plain: .* needs `revision`, the hash of a commit"
-        ):
-            planned(tiny_study, hub, f"rankers.plain.revision={revision}")
+    with pytest.raises(BadStudy, match="rankers.plain: .* needs `revision`, the hash of a commit"):
+        planned(tiny_study, hub)
+    with pytest.raises(
+        BadStudy, match="rankers.plain.revision: 'main' is not the hash of a commit"
+    ):
+        planned(tiny_study, hub, "rankers.plain.revision=main")
     made = planned(tiny_study, hub, "rankers.plain.revision=abcdef1234567")
     params = next(s.params for s in made.steps if s.label == "plain")
     assert params["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]

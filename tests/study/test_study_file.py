@@ -79,6 +79,10 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("rankers.C.validate.depth", 50, "rankers.C.validate.depth: 50 docs"),
         ("teachers.bi.depth", 50, "teachers.bi.depth: 50 docs"),
         ("teachers.bi.ranker", "C-D", "its teacher learns from it (C-D -> C-D)"),
+        ("rankers.C.samples.group_size", 12, "a group of 12 needs 11 negatives, but ranks 1 to 10"),
+        ("rankers.C-D.samples.group_size", 6, "group_size: 6 docs are asked for, but bi ranks 5"),
+        ("evaluate.over", "test", "evaluate.over: give a list"),
+        ("rankers.plain.revision", 1234567, "stands in quotes"),
         ("study", "a/b", "study: String should match pattern"),
         ("collections.train.part", [0.5, 0.2], "`part` must rise"),
     ],
@@ -91,6 +95,28 @@ def test_every_mistake_is_named_with_its_place(
     assert message in str(caught.value)
     assert str(caught.value).startswith("study.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_every_name_that_leads_nowhere_is_named_at_once(values: dict[str, Any]) -> None:
+    wrong = changed(changed(values, "rankers.C.start", "plian"), "evaluate.over", ["dev"])
+    with pytest.raises(BadStudy, match=r"rankers.C.start: Unknown .* evaluate.over: Unknown"):
+        validated(wrong, "study.yaml")
+
+
+def test_what_a_ranker_learnt_from_counts_ancestors_and_teachers(values: dict[str, Any]) -> None:
+    """C-D starts from C; taught by a ranker that learnt elsewhere, it learnt from there too."""
+    elsewhere = values["rankers"]["C"] | {
+        "samples": {
+            "collection": "test",
+            "labels": "qrels",
+            "negatives": {"from": "bm25", "depth": 9},
+        }
+    }
+    values = changed(values, "rankers.T", elsewhere)
+    assert validated(values, "s").learnt_from("C-D") == ["train"]
+    study = validated(changed(values, "teachers.bi.ranker", "T"), "s")
+    assert study.learnt_from("C-D") == ["train", "test"]
+    assert study.learnt_from("plain") == []
 
 
 def test_overrides_are_read_as_yaml(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def evaluation(values: Any) -> dict[str, Any]:
     return {
         "measures": MEASURES,
         "significance_level": 0.05,
+        "notes": [],
         "correction": "holm",
         "margin": {"nDCG@10": 0.05},
         "baselines": baselines,

@@ -244,6 +244,16 @@ def judged_topics(
     )
 
 
+def n_shared(topics: Topics, others: Topics) -> int:
+    """How many queries of `topics` are among the others: of the same words, whatever their ids."""
+    known = {_words(query) for query in others.queries}
+    return sum(_words(query) in known for query in topics.queries)
+
+
+def _words(query: Query) -> str:
+    return " ".join(query.text.casefold().split())
+
+
 def write_topics(topics: Topics, folder: Path) -> None:
     """Write queries and judgements into a folder for `read_topics`."""
     with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:

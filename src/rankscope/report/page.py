@@ -171,6 +171,7 @@ def summary(results: StoredResults) -> str:
     found = {
         "study": results.study,
         "seed": results.seed,
+        "notes": results.evaluation["notes"],
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],

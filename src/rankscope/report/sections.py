@@ -316,7 +316,10 @@ def _notes(results: StoredResults) -> Iterable[str]:
             yield f"{row['system']} on {where}: no ranking for {_n(len(missing))} ({named})."
         if row["tied_share"]:
             share = _share(row["tied_share"])
-            yield f"{row['system']} on {where}: {share} of neighbours in its rankings have equal scores."
+            yield (
+                f"{row['system']} on {where}: {share} of neighbours in its rankings had equal scores "
+                "before the run was written; the stored run orders them by doc id."
+            )
 
 
 def _share(share: float) -> str:

@@ -112,7 +112,7 @@ def _facts(
     summary: Mapping[str, Any], leave_out: Sequence[str] = ()
 ) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (key.replace("_", " "), clipped(_fact(value), 200))
+        (key.removeprefix("n_").replace("_", " "), clipped(_fact(value), 200))
         for key, value in summary.items()
         if key not in leave_out
     )

@@ -8,6 +8,7 @@ errors/<name>.txt       the last traceback of a step that failed
 import errno
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -84,6 +85,16 @@ def explained_full(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({reason}). "
             "Free some space and run again: what was stored before is whole."
         ) from error
+
+
+def check_place(results: Path) -> None:
+    """Refuse, before any work, a folder where nothing can be written; makes nothing."""
+    there = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = "is a file" if there.is_file() else "cannot be written"
+        raise NotWritable(
+            f"{results}: {there} {reason}. Give a folder that can be written, with --results."
+        )
 
 
 @final

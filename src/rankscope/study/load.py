@@ -14,6 +14,13 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.study.spec import Study
 
 TABLES = {"collections", "first_stages", "teachers", "rankers"}
+MESSAGES = {
+    "extra_forbidden": "there is no such field",
+    "missing": "this field is needed",
+    "tuple_type": "give a list, such as [a, b]",
+    "string_type": "give text; a number that is meant as text stands in quotes",
+}
+"""What pydantic's kinds of mistake are called for a person; the others keep its words."""
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -77,13 +84,9 @@ def _mistake(details: Any) -> str:
     parts = [str(part) for part in details["loc"]]
     if parts[:1] and parts[0] in TABLES and len(parts) > 2:
         del parts[2]  # pydantic names the kind here; it does not stand in the file
-    place = ".".join(part for part in parts if part not in {"str", "ScratchSpec"})
+    place = ".".join(part for part in parts if part not in {"name", "scratch"})
     message = details["msg"].removeprefix("Value error, ")
-    if details["type"] == "extra_forbidden":
-        message = "there is no such field"
-    elif details["type"] == "missing":
-        message = "this field is needed"
-    return f"{place or 'study'}: {message}"
+    return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
 
 
 def _unshared(value: Any) -> Any:

@@ -40,7 +40,7 @@ VERSIONS = {
     "ranker": 1,
     "train": 1,
     "rerank": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "report": 1,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
@@ -90,6 +90,11 @@ def collection_role(collection: str) -> str:
 def run_role(collection: str, first_stage: str, system: str) -> str:
     """What the evaluation calls a system's run among its inputs."""
     return f"run {collection} {first_stage} {system}"
+
+
+def learnt_role(collection: str) -> str:
+    """What the evaluation calls a collection that rankers were trained on among its inputs."""
+    return f"learnt {collection}"
 
 
 def docs_role(collection: str) -> str:
@@ -213,6 +218,9 @@ class _Planner:
             raise BadStudy(
                 f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `revision`, the "
                 "hash of a commit: results must rest on known weights. Copy it from the model's page."
+                if revision is None
+                else f"rankers.{ranker}.revision: {revision!r} is not the hash of a commit (7 to 40 of "
+                "0-9 and a-f), and a branch or tag may move. Copy the hash from the model's page."
             )
         return location
 
@@ -288,6 +296,9 @@ class _Planner:
                     inputs[run_role(collection, first_stage, ranker)] = self.rerank(
                         ranker, collection, first_stage, spec.rerank.depth
                     )
+        for ranker in self.study.evaluated_rankers():
+            for collection in self.study.learnt_from(ranker):
+                inputs[learnt_role(collection)] = self.collection(collection)
         return self._add(Step("evaluate", "all", spec.identity(), inputs, spec=spec))
 
     def report(self) -> Step:

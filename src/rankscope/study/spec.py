@@ -183,12 +183,26 @@ class ScratchSpec(Spec):
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
 
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(
+                f"`width` must be a multiple of `heads`; {self.width} is none of {self.heads}"
+            )
+        return self
+
+
+Backbone = Annotated[
+    Annotated[str, Tag("name")] | Annotated[ScratchSpec, Tag("scratch")],
+    Discriminator(lambda value: "scratch" if isinstance(value, Mapping | ScratchSpec) else "name"),
+]
+
 
 class CrossEncoderSpec(Spec):
     """Query and doc read together, on a pretrained backbone with a fresh scoring head."""
 
     kind: Literal["cross_encoder"]
-    backbone: str | ScratchSpec = Field(
+    backbone: Backbone = Field(
         description="A hub id, a model folder, package:NAME/FOLDER, or a `scratch` backbone."
     )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
@@ -231,6 +245,16 @@ class SamplesSpec(Spec):
     def _negatives_where_labels_are_qrels(self) -> Self:
         if (self.labels == "qrels") != (self.negatives is not None):
             raise ValueError("`negatives` goes with `labels: qrels`, and with nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_ranks_to_draw_from(self) -> Self:
+        if self.negatives and self.negatives.depth - self.negatives.skip_top < self.group_size - 1:
+            raise ValueError(
+                f"a group of {self.group_size} needs {self.group_size - 1} negatives, but ranks "
+                f"{self.negatives.skip_top + 1} to {self.negatives.depth} are drawn from; lower "
+                "`group_size`, or widen `negatives`"
+            )
         return self
 
 
@@ -395,11 +419,14 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _every_name_leads_somewhere(self) -> Self:
+        unknown = []
         for reference in self._references():
             try:
                 choose(reference.table, reference.name, what=reference.what)
             except UnknownChoice as error:
-                raise BadStudy(f"{reference.place}: {error}") from error
+                unknown.append(f"{reference.place}: {error}")
+        if unknown:
+            raise BadStudy(" ".join(unknown))
         clash = sorted(self.rankers.keys() & self.first_stages.keys())
         if clash:
             raise BadStudy(f"rankers.{clash[0]}: a first stage has this name too. Rename one.")
@@ -426,6 +453,18 @@ class Study(Spec):
                 )
             path.insert(0, spec.start)
         return path
+
+    def learnt_from(self, name: str) -> list[str]:
+        """The collections whose queries a ranker, its ancestors or their teachers were trained on."""
+        found: dict[str, None] = {}
+        for ancestor in self.lineage(name):
+            spec = self.rankers[ancestor]
+            if isinstance(spec, TrainedSpec):
+                found[spec.samples.collection] = None
+                teacher = self.teachers.get(spec.samples.labels)
+                if isinstance(teacher, RankerTeacherSpec):
+                    found |= dict.fromkeys(self.learnt_from(teacher.ranker))
+        return list(found)
 
     def _teachers_of(self, name: str, students: tuple[str, ...]) -> None:
         """BadStudy where a ranker is taught, at whatever remove, by one that it teaches itself."""
@@ -461,6 +500,19 @@ class Study(Spec):
                     f"{place}: {depth} docs are asked for, but {first_stage} ranks {ranked}. "
                     f"Lower it, or raise first_stages.{first_stage}.depth."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _no_group_larger_than_a_teachers_list(self) -> Self:
+        for key, spec in self.rankers.items():
+            if isinstance(spec, TrainedSpec) and spec.samples.labels in self.teachers:
+                labels, group_size = spec.samples.labels, spec.samples.group_size
+                depth = self.teachers[labels].depth
+                if group_size > depth:
+                    raise BadStudy(
+                        f"rankers.{key}.samples.group_size: {group_size} docs are asked for, but "
+                        f"{labels} ranks {depth}. Lower it, or raise teachers.{labels}.depth."
+                    )
         return self
 
     def _depths(self) -> Iterator[tuple[str, str, int]]:

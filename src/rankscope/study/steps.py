@@ -35,7 +35,7 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.artifacts import Store, read_json, write_json
 from rankscope.study import spec as specs
-from rankscope.study.plan import Plan, Step, collection_role, docs_role, run_role
+from rankscope.study.plan import Plan, Step, collection_role, docs_role, learnt_role, run_role
 from rankscope.train.batches import ListwiseObjective
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
@@ -266,7 +266,7 @@ def train(work: Work) -> Summary:
         "validation_measure": chosen.validate_on and chosen.validate_on.measure,
         "displacement": trained.displacement,
         "updates_per_second": trained.updates_per_second,
-        "notes": _leaks(work, pools),
+        "notes": _leaks(work),
     }
 
 
@@ -275,15 +275,15 @@ def _stage_seed(work: Work) -> int:
     return seed_for(work.seed, "stage", work.step.params["stage"])
 
 
-def _leaks(work: Work, pools: samples.Pools) -> list[str]:
+def _leaks(work: Work) -> list[str]:
     """What to know before the validation is believed."""
     if "validation" not in work.step.inputs:
         return []
-    held_out = {query.query_id for query in read_topics(work.folder("validation")).queries}
-    n_shared = sum(pool.query_id in held_out for pool in pools.pools)
+    held_out = read_topics(work.folder("validation"))
+    n_shared = collections.n_shared(held_out, read_topics(work.folder("collection")))
     if not n_shared:
         return []
-    note = f"{n_shared} of {len(held_out)} validation queries are training queries"
+    note = f"{n_shared} of {len(held_out.queries)} validation queries are training queries"
     work.progress.note(f"{work.step.label}: {note}")
     return [note]
 
@@ -402,9 +402,11 @@ def evaluate(work: Work) -> Summary:
             rows += _per_query_rows(_run_path(work, role), found)
         family += _compared(asked, place, measured)
     judged = verdicts.judged([c for _, c in family], significance_level=asked.significance_level)
+    notes = _learnt(work, asked.over)
     write_json(
         work.out / "evaluation.json",
         {
+            "notes": notes,
             "measures": list(asked.measures),
             "significance_level": asked.significance_level,
             "correction": "holm",
@@ -419,7 +421,27 @@ def evaluate(work: Work) -> Summary:
     )
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
-    return {"n_runs": len(results), "n_comparisons": len(judged)}
+    return {"n_runs": len(results), "n_comparisons": len(judged), "notes": notes}
+
+
+def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
+    """What to know before the means are believed: test queries that rankers were trained on."""
+    study, notes = work.plan.study.study, []
+    students: dict[str, list[str]] = {}
+    for ranker in study.evaluated_rankers():
+        for source in study.learnt_from(ranker):
+            students.setdefault(source, []).append(ranker)
+    for name, (source, rankers) in product(evaluated, students.items()):
+        topics = read_topics(work.folder(collection_role(name)))
+        shared = collections.n_shared(topics, read_topics(work.folder(learnt_role(source))))
+        if shared:
+            notes.append(
+                f"{shared} of {len(topics.queries)} queries of {name} are training queries "
+                f"({source}): what is said there of {', '.join(rankers)} does not hold for new queries."
+            )
+    for note in notes:
+        work.progress.note(note)
+    return notes
 
 
 def _run_path(work: Work, role: str) -> str:
