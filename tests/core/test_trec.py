@@ -36,21 +36,21 @@ def test_ties_are_ordered_by_doc_id_and_written_strictly_decreasing(tmp_path: Pa
     run = Run.of("r", [ScoredDoc("q", doc_id, 0.5) for doc_id in ("c", "a", "b")])
     write_run(tmp_path / "r.run", run)
     lines = [line.split() for line in (tmp_path / "r.run").read_text().splitlines()]
-    assert [line[2] for line in lines] == ["a", "b", "c"]
+    assert [line[2] for line in lines] == ["c", "b", "a"]
     below = np.nextafter(np.float32(0.5), np.float32(0))
     assert [np.float32(line[4]) for line in lines] == [
         0.5,
         below,
         np.nextafter(below, np.float32(0)),
     ]
-    assert [doc.doc_id for doc in read_run(tmp_path / "r.run").rankings["q"]] == ["a", "b", "c"]
+    assert [doc.doc_id for doc in read_run(tmp_path / "r.run").rankings["q"]] == ["c", "b", "a"]
 
 
 def test_a_run_may_have_tabs_and_any_rank(tmp_path: Path) -> None:
     (tmp_path / "r.run").write_text(RUN)
     run = read_run(tmp_path / "r.run", tag="other")
     assert run.tag == "other"
-    assert [doc.doc_id for doc in run.rankings["q1"]] == ["d1", "d2"]
+    assert [doc.doc_id for doc in run.rankings["q1"]] == ["d2", "d1"]
     assert run.rankings["q2"][0].score == -1e-3
     assert run.tied_share() == 1.0
 

@@ -20,8 +20,8 @@ def test_values_by_hand_and_a_missing_query_counts_zero() -> None:
 
 
 def test_all_tools_see_one_order_of_ties() -> None:
-    """Equal scores: our order is by doc_id, so `a` is first for every measure's tool."""
-    run = Run.of("r", [ScoredDoc("q1", "z", 1.0), ScoredDoc("q1", "a", 1.0)])
+    """Equal scores: as in trec_eval the larger doc_id is first, for every measure's tool."""
+    run = Run.of("r", [ScoredDoc("q1", "A", 1.0), ScoredDoc("q1", "a", 1.0)])
     values = measured(run, QRELS[:2], ["P@1", "RR@1", "RR", "nDCG@10"]).values
     assert [by_query["q1"] for by_query in values.values()] == [1.0, 1.0, 1.0, 1.0]
 

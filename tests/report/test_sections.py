@@ -154,7 +154,7 @@ def test_missing_queries_and_ties_are_named(results):
     assert sections.means(results).notes == (
         "plain on dev: no ranking for 1 query (q07).",
         "plain on dev: 25.0\u00a0% of neighbours in its rankings had equal scores "
-        "before the run was written; the stored run orders them by doc id.",
+        "before the run was written; the stored run orders them as trec_eval does.",
     )
     few = results.evaluation["results"][0] | {
         "missing_queries": [f"q{n}" for n in range(7)],
@@ -163,7 +163,7 @@ def test_missing_queries_and_ties_are_named(results):
     assert sections.means(with_evaluation(results, results=[few])).notes == (
         "bm25 on dev: no ranking for 7 queries (q0, q1, q2, q3, q4, …).",
         "bm25 on dev: under 0.1\u00a0% of neighbours in its rankings had equal scores "
-        "before the run was written; the stored run orders them by doc id.",
+        "before the run was written; the stored run orders them as trec_eval does.",
     )
 
 

@@ -40,8 +40,8 @@ def test_only_docs_with_a_term_are_ranked_and_ties_go_by_doc_id(tmp_path: Path) 
     docs = [Doc(doc_id, "cat") for doc_id in ("c", "a", "b")] + [Doc("z", "dog")]
     assert bm25.build(docs, tmp_path) == 4
     index = bm25.Index.load(tmp_path)
-    assert [doc_id for doc_id, _ in index.rank("cat", 10)] == ["a", "b", "c"]
-    assert [doc_id for doc_id, _ in index.rank("cat", 2)] == ["a", "b"]
+    assert [doc_id for doc_id, _ in index.rank("cat", 10)] == ["c", "b", "a"]
+    assert [doc_id for doc_id, _ in index.rank("cat", 2)] == ["c", "b"]
     assert index.rank("horse", 10) == index.rank("the", 10) == []
     run = bm25.search(index, [Query("q1", "dog"), Query("q2", "horse")], depth=3)
     assert list(run.rankings) == ["q1"]

@@ -29,8 +29,8 @@ def test_the_top_is_reordered_and_the_tail_kept_below() -> None:
 
 
 def test_equal_scores_fall_back_to_the_doc_id_not_to_the_first_stage() -> None:
-    assert [doc.doc_id for doc in reordered(RUN.rankings["q1"][::-1], [1.0] * 5)] == [
-        "d0", "d1", "d2", "d3", "d4",
+    assert [doc.doc_id for doc in reordered(RUN.rankings["q1"], [1.0] * 5)] == [
+        "d4", "d3", "d2", "d1", "d0",
     ]  # fmt: skip
 
 

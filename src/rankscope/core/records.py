@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple, final
 
 from rankscope.core.errors import BadInput
@@ -51,9 +52,9 @@ class ListwiseSample(NamedTuple):
     labels: tuple[float, ...]
 
 
-def total_order(scored: ScoredDoc) -> tuple[float, str]:
-    """Sort key of a ranking: score descending, then doc_id ascending, so that no tie is left open."""
-    return (-scored.score, scored.doc_id)
+def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:
+    """Best first: by score and then by doc_id, both descending. So trec_eval orders; no tie is left open."""
+    return sorted(scored_docs, key=itemgetter(2, 1), reverse=True)
 
 
 @final
@@ -84,7 +85,7 @@ class Run:
                     "Keep one line for each query and doc."
                 )
             docs[scored.doc_id] = scored
-        return cls(tag, {q: sorted(docs.values(), key=total_order) for q, docs in by_query.items()})
+        return cls(tag, {query_id: ranked(docs.values()) for query_id, docs in by_query.items()})
 
     def top(self, depth: int) -> "Run":
         """The same run, cut at `depth` docs a query."""

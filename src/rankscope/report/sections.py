@@ -318,7 +318,7 @@ def _notes(results: StoredResults) -> Iterable[str]:
             share = _share(row["tied_share"])
             yield (
                 f"{row['system']} on {where}: {share} of neighbours in its rankings had equal scores "
-                "before the run was written; the stored run orders them by doc id."
+                "before the run was written; the stored run orders them as trec_eval does."
             )
 
 

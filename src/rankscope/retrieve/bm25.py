@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import final
 
@@ -107,7 +108,7 @@ class Index:
         return cls(scorer, json.loads((folder / "doc_ids.json").read_text("utf-8")))
 
     def rank(self, query: str, depth: int) -> list[tuple[str, float]]:
-        """The `depth` best docs that share a term with the query; ties by doc_id."""
+        """The `depth` best docs that share a term with the query; ties by doc_id, descending."""
         known = [term for term in analyzed(query) if term in self._scorer.vocab_dict]
         if not known:
             return []
@@ -119,7 +120,7 @@ class Index:
         threshold = max(np.partition(scores, -cut)[-cut], np.finfo(scores.dtype).tiny)
         reached = np.flatnonzero(scores >= threshold)
         found = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
-        return sorted(found, key=lambda scored: (-scored[1], scored[0]))[:depth]
+        return sorted(found, key=itemgetter(1, 0), reverse=True)[:depth]
 
 
 def build(docs: Iterable[Doc], folder: Path, *, k1: float = 0.9, b: float = 0.4) -> int:

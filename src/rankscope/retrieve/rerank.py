@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
-from rankscope.core.records import Query, Run, ScoredDoc, total_order
+from rankscope.core.records import Query, Run, ScoredDoc, ranked
 from rankscope.models.ranker import Ranker
 
 
@@ -16,9 +16,8 @@ def reordered(ranking: Sequence[ScoredDoc], scores: Sequence[float]) -> list[Sco
     below the new ones, because trec_eval orders by score and ignores the rank column.
     """
     depth = len(scores)
-    top = sorted(
-        (doc._replace(score=score) for doc, score in zip(ranking[:depth], scores, strict=True)),
-        key=total_order,
+    top = ranked(
+        doc._replace(score=score) for doc, score in zip(ranking[:depth], scores, strict=True)
     )
     floor = min(scores, default=0.0)
     tail = [doc._replace(score=floor - place) for place, doc in enumerate(ranking[depth:], start=1)]
@@ -39,15 +38,15 @@ def rerank(
 
     `texts` gives the texts of docs by id. A query the run leaves out stays out.
     """
-    ranked = [query for query in queries if run.rankings.get(query.query_id)]
-    if not ranked:
+    asked = [query for query in queries if run.rankings.get(query.query_id)]
+    if not asked:
         raise BadInput(
             f"The run {run.tag} ranks none of the {len(queries)} queries. "
             "Give a run over the same collection and split."
         )
     rankings = {}
-    with progress.task(f"re-rank {tag}", len(ranked), "queries") as task:
-        for query in ranked:
+    with progress.task(f"re-rank {tag}", len(asked), "queries") as task:
+        for query in asked:
             ranking = run.rankings[query.query_id]
             scores = ranker.score(query.text, texts([doc.doc_id for doc in ranking[:depth]]))
             for doc, score in zip(ranking, scores, strict=False):

@@ -35,11 +35,11 @@ VERSIONS = {
     "docs": 1,
     "collection": 1,
     "index": 1,
-    "search": 1,
+    "search": 2,
     "scratch": 1,
     "ranker": 1,
     "train": 1,
-    "rerank": 1,
+    "rerank": 2,
     "evaluate": 2,
     "report": 1,
 }
