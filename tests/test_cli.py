@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from rankscope import __version__, cli
-from rankscope.core.trec import read_run
+from rankscope.core.formats import read_run
 from support import tiny
 
 

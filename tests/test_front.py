@@ -4,6 +4,8 @@ import subprocess
 import sys
 from types import ModuleType
 
+import pytest
+
 import rankscope
 
 
@@ -13,7 +15,11 @@ def test_the_front_is_what_it_says() -> None:
         for name, value in vars(rankscope).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert visible == set(rankscope.__all__)
+    assert visible | {"compare", "measure"} == set(rankscope.__all__)
+    assert callable(rankscope.compare)
+    assert callable(rankscope.measure)
+    with pytest.raises(AttributeError, match="no attribute 'compere'"):
+        rankscope.compere  # noqa: B018
 
 
 def test_importing_it_loads_no_torch_and_sets_nothing_up() -> None:

@@ -2,15 +2,17 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
 from rankscope.core.errors import BadInput, RankscopeError
 
 if TYPE_CHECKING:
+    from rankscope.data.conventions import Convention
     from rankscope.store.artifacts import Store
     from rankscope.study.plan import Plan
 
@@ -241,6 +243,310 @@ def rerank(
     where = located(model, revision=revision)
     written = verbs.rerank(where, source, run_file, depth=depth, out=out, progress=progress())
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+
+
+# -- run files -------------------------------------------------------------------------------------
+
+RunFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Run files, in any form; NAME=RUN names a system, NAME=RUN,RUN gives the runs of its "
+        "training seeds.",
+        show_default=False,
+    ),
+]
+QrelsOption = Annotated[
+    str,
+    typer.Option("--qrels", help="A qrels file, a folder in BEIR layout, or an ir_datasets id."),
+]
+Level = Annotated[
+    int | None,
+    typer.Option(
+        "--relevance-level",
+        min=1,
+        help="Lowest grade that counts as relevant in binary measures whose names do not say; 2 for TREC's "
+        "passage tracks by their ids, else 1.",
+    ),
+]
+DropOwn = Annotated[
+    bool | None,
+    typer.Option(
+        "--drop-own-docs/--keep-own-docs",
+        help="Whether docs with their query's id are left out; ArguAna and Quora by their ids: yes.",
+    ),
+]
+Written = Annotated[
+    Path | None, typer.Option("--out", help="Write to this file, not to the terminal.")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+AsLatex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
+AsHtml = Annotated[bool, typer.Option("--html", help="Print a self-contained page; use --out.")]
+
+
+class _Reading(TypedDict):
+    relevance_level: int | None
+    drop_own_docs: bool
+
+
+def _reading(level: int | None, drop: bool | None, usual: "Convention") -> _Reading:
+    """What the user said, else what the field does on this collection."""
+    usual_level = usual.relevance_level if usual.relevance_level > 1 else None
+    return {
+        "relevance_level": level or usual_level,
+        "drop_own_docs": usual.drop_own_docs if drop is None else drop,
+    }
+
+
+def _print_text(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    from rankscope.study.verbs import write_text
+
+    write_text(out, text)
+    typer.echo(f"{out}: written.")
+
+
+@app.command()
+def evaluate(
+    runs: RunFiles,
+    qrels: QrelsOption,
+    split: Split = "test",
+    measures: Annotated[
+        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
+    ] = "nDCG@10 RR@10 AP R@100 Judged@10",
+    relevance_level: Level = None,
+    drop_own_docs: DropOwn = None,
+    per_query: Annotated[
+        bool, typer.Option("--per-query", help="A row for each query, not only the means.")
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    as_html: AsHtml = False,
+    out: Written = None,
+) -> None:
+    """Measure run files against judgements; count ties, missing and unjudged queries."""
+    from rankscope import terminal
+    from rankscope.evaluate.evaluation import measure
+    from rankscope.study import run_files
+
+    judged = run_files.judged(qrels, split)
+    reading = _reading(relevance_level, drop_own_docs, judged.convention)
+    found = measure(run_files.named_runs(runs), judged.qrels, measures.split(), **reading)
+    if as_json:
+        _print_text(json.dumps(run_files.as_json(found), allow_nan=False), out)
+    elif as_html:
+        _print_text(run_files.page_of_means(found, judged, command=_command()), out)
+    elif as_csv or as_latex:
+        columns, rows = terminal.means_rows(
+            found, per_query=per_query, digits=None if as_csv else 4
+        )
+        _print_text(
+            terminal.as_csv(columns, rows) if as_csv else terminal.as_latex(columns, rows), out
+        )
+    else:
+        columns, rows = terminal.means_rows(found, per_query=per_query)
+        terminal.show_table(f"{judged.name}, {found.n_queries} queries", columns, rows)
+        _print_notes(
+            [*found.notes, *(f"{run.tag}: {note}" for run in found.runs for note in run.notes)]
+        )
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        typer.echo(f"Note: {note}", err=True)
+
+
+def _command() -> str:
+    return shlex.join(["rankscope", *sys.argv[1:]])
+
+
+@app.command()
+def compare(
+    runs: RunFiles,
+    qrels: QrelsOption,
+    split: Split = "test",
+    measures: Annotated[
+        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
+    ] = "nDCG@10",
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", help="A system all are compared with; may be repeated. Else all pairs."
+        ),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--margin",
+            help="The difference below which two systems are equivalent: nDCG@10=0.02, or nDCG@10=5% of the "
+            "baseline's mean; may be repeated.",
+        ),
+    ] = None,
+    correction: Annotated[
+        str, typer.Option("--correction", help="holm, benjamini_hochberg, bonferroni or none.")
+    ] = "holm",
+    level: Annotated[
+        float,
+        typer.Option("--level", min=1e-6, max=0.5, help="Significance level of the whole family."),
+    ] = 0.05,
+    family_size: Annotated[
+        int | None,
+        typer.Option(
+            "--family-size", min=1, help="Comparisons declared beforehand, if more than are made."
+        ),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            "--groups", help="File of `query_id group`: queries that may depend on each other."
+        ),
+    ] = None,
+    tests: Annotated[
+        str, typer.Option("--tests", help="sound, or as_published (study B's, uncorrected).")
+    ] = "sound",
+    resamples: Annotated[
+        int,
+        typer.Option("--resamples", min=0, help="Of bootstrap and randomisation test; 0: neither."),
+    ] = 9_999,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    first_stage: Annotated[
+        str | None,
+        typer.Option(
+            "--first-stage", help="The system whose docs the others re-rank, for the page."
+        ),
+    ] = None,
+    relevance_level: Level = None,
+    drop_own_docs: DropOwn = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    as_html: AsHtml = False,
+    out: Written = None,
+) -> None:
+    """Compare run files: differences, intervals, tests over the whole family, and verdicts."""
+    from rankscope import terminal
+    from rankscope.core.errors import choose
+    from rankscope.evaluate import evaluation
+    from rankscope.study import run_files
+
+    judged = run_files.judged(qrels, split)
+    terms: evaluation.Terms = {
+        "correction": correction,
+        "significance_level": level,
+        "tests": tests,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    reading = _reading(relevance_level, drop_own_docs, judged.convention)
+    if family_size is not None:
+        terms["family_size"] = family_size
+    if groups is not None:
+        terms["groups"] = run_files.read_groups(groups)
+    found = evaluation.compare(
+        run_files.named_runs(runs),
+        judged.qrels,
+        measures.split(),
+        baseline=baseline or None,
+        margin=run_files.table_of_margins(margin or ()),
+        **terms,
+        **reading,
+    )
+    if first_stage is not None:
+        choose(found.evaluation.systems(), first_stage, what="first stage")
+    if as_json:
+        _print_text(json.dumps(run_files.as_json(found.evaluation, found), allow_nan=False), out)
+    elif as_html:
+        page = run_files.page(found, judged, command=_command(), first_stage=first_stage)
+        _print_text(page, out)
+    elif as_csv:
+        _print_text(run_files.comparisons_csv(found, judged), out)
+    elif as_latex:
+        _print_text(run_files.latex(found, judged), out)
+    else:
+        measured = found.evaluation
+        title = f"{judged.name}, {measured.n_queries} queries"
+        terminal.show_table(title, *terminal.systems_rows(found))
+        terminal.show_table("", *terminal.comparison_rows(found))
+        typer.echo(terminal.caption(found))
+        notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
+        _print_notes([*measured.notes, *found.notes, *terminal.seed_notes(found), *notes])
+
+
+@app.command()
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="The run that reproduces.", show_default=False)],
+    qrels: QrelsOption,
+    split: Split = "test",
+    original: Annotated[
+        Path | None, typer.Option("--original", help="The run that it reproduces.")
+    ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option("--published", help="A published mean, nDCG@10=0.7234; may be repeated."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="This study's run of the baseline, for the gain."),
+    ] = None,
+    original_baseline: Annotated[
+        Path | None, typer.Option("--original-baseline", help="The original's run of the baseline.")
+    ] = None,
+    measures: Annotated[
+        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
+    ] = "nDCG@10",
+    depth: Annotated[
+        int, typer.Option("--depth", min=1, help="Docs whose order is compared.")
+    ] = 100,
+    relevance_level: Level = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a run against the one it reproduces, or against published means."""
+    from rankscope import terminal
+    from rankscope.study import run_files
+
+    if (baseline is None) != (original_baseline is None):
+        raise BadInput(
+            "A gain needs both runs of the baseline: --baseline and --original-baseline."
+        )
+    baselines = (baseline, original_baseline) if baseline and original_baseline else None
+    judged = run_files.judged(qrels, split)
+    found = run_files.reproduce(
+        run,
+        judged,
+        measures.split(),
+        original=original,
+        baselines=baselines,
+        published=run_files.table_of_numbers(published or ()),
+        depth=depth,
+        relevance_level=relevance_level or judged.convention.relevance_level,
+    )
+    if as_json:
+        _print_json(run_files.reproduced_as_json(found))
+    else:
+        terminal.show_table("", *terminal.reproduction_rows(found))
+
+
+@app.command()
+def convert(
+    run: Annotated[Path, typer.Argument(help="A run file, in any form.", show_default=False)],
+    out: Out,
+    tag: Annotated[str | None, typer.Option("--tag", help="The run's tag; else its own.")] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            "--metadata", help="YAML that becomes the head of the file, as ir_metadata has it."
+        ),
+    ] = None,
+) -> None:
+    """Write a run as canonical TREC: sorted, ranks from 1, no ties."""
+    from rankscope.study import run_files
+
+    written, notes = run_files.convert(run, out, tag=tag, metadata=metadata)
+    typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+    _print_notes(notes)
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
 """Progress and tables on a terminal; plain lines where the output is none."""
 
+import csv
+import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -12,7 +14,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from rankscope.core.progress import Progress, Task
-from rankscope.report.sections import VERDICTS
+from rankscope.report.sections import CORRECTIONS, VERDICTS
+
+if TYPE_CHECKING:
+    from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.study.run_files import Reproduced
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -118,3 +124,163 @@ def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
         rows.append([result["system"], f"{place[0]} / {place[1]}", *means, *marks])
     heads = [f"against {base}" for base in baselines]
     return ["system", "collection / first stage", *measures, *heads], rows
+
+
+# -- run files -------------------------------------------------------------------------------------
+
+
+def means_rows(
+    found: "Evaluation", *, per_query: bool = False, digits: int | None = 4
+) -> tuple[list[str], list[list[str]]]:
+    """A row for each run (and query); digits None gives full precision."""
+
+    def shown(value: float) -> str:
+        return repr(value) if digits is None else f"{value:.{digits}f}"
+
+    rows = []
+    for run in found.runs:
+        values, means = run.measured.values, run.measured.means()
+        if per_query:
+            rows += [
+                [
+                    run.tag,
+                    query_id,
+                    *(shown(values[measure][query_id]) for measure in found.measures),
+                ]
+                for query_id in next(iter(values.values()), {})
+            ]
+        rows.append(
+            [run.tag, *(["all"] if per_query else []), *(shown(means[m]) for m in found.measures)]
+        )
+    return ["run", *(["query"] if per_query else []), *found.measures], rows
+
+
+def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as CSV."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+    return file.getvalue()
+
+
+def as_latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as LaTeX, with booktabs."""
+    from rankscope.report.page import tex
+
+    body = [" & ".join(map(tex, row)) + r" \\" for row in (columns, *rows)]
+    head, *rest = body
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
+        r"\toprule", head, r"\midrule", *rest, r"\bottomrule",
+        r"\end{tabular}", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def systems_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
+    """A row for each system: means, and the letters of the systems it is better than."""
+    from rankscope.evaluate.evaluation import letter
+
+    measured = found.evaluation
+    letters = {measure: found.letters(measure) for measure in measured.measures}
+    rows = []
+    for place, (name, means) in enumerate(measured.means().items()):
+        cells = [
+            f"{means[measure]:.4f} {letters[measure][name]}".rstrip()
+            for measure in measured.measures
+        ]
+        rows.append([letter(place), name, *cells])
+    return ["", "system", *measured.measures], rows
+
+
+def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
+    """A row for each comparison."""
+    rows = []
+    for row in found.rows:
+        of = row.judged.comparison
+        low, high = of.interval
+        needed = row.judged.queries_needed
+        unsure = row.judged.verdict == "cannot tell"
+        detectable = row.judged.smallest_detectable
+        rows.append(
+            [
+                row.measure,
+                f"{row.system} - {row.baseline}",
+                f"{of.difference:+.4f}",
+                f"{low:+.4f} to {high:+.4f}",
+                "-" if of.effect_size is None else f"{of.effect_size:+.2f}",
+                _p(row.judged.corrected_p),
+                _p(row.judged.corrected_equivalence_p),
+                f"{VERDICTS[row.judged.verdict].symbol} {row.judged.verdict}",
+                "-" if detectable is None else f"{detectable:.4f}",
+                f"{needed:,}" if unsure and needed is not None else "-",
+            ]
+        )
+    return [
+        "measure", "systems", "difference", "interval", "effect", "p", "p equivalent", "verdict",
+        "detectable", "queries needed",
+    ], rows  # fmt: skip
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def caption(found: "Compared") -> str:
+    """What the tables' numbers are, in words."""
+    margins = {str(row.judged.comparison.margin) for row in found.rows} - {"None"}
+    corrected = CORRECTIONS[found.correction]
+    stated = (
+        f"equivalent: TOST against the margin ({', '.join(sorted(margins))}), corrected likewise"
+        if margins
+        else "no margin was stated, so nothing can be shown equivalent"
+    )
+    return (
+        f"Letters: better than these. Two-sided paired t-tests, {corrected}, {found.family_size} comparisons, "
+        f"level {found.significance_level:g}; {stated}.\nDetectable: the true difference shown in 80 % of cases at "
+        "the level left for one comparison. Queries needed: to show one as large as the margin (without one: as "
+        "observed). “Cannot tell” is not “equal”."
+    )
+
+
+def seed_notes(found: "Compared") -> list[str]:
+    """What the training seeds are worth, a line for each system that has several."""
+    return [
+        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
+        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+        for system, of_system in found.seeds.items()
+        for measure, split in of_system.items()
+    ]
+
+
+def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
+    """What agrees with the original and the published means, and how far."""
+    rows = []
+    if found.order is not None:
+        order = found.order
+        rows += [
+            [
+                f"Kendall's tau, top {order.depth}",
+                f"{order.kendall_tau:.4f}",
+                "1 is the same order",
+            ],
+            ["Kendall's tau union", f"{order.kendall_tau_union:.4f}", "as repro_eval computes it"],
+            ["rank-biased overlap", f"{order.rank_biased_overlap:.4f}", "1 is the same order"],
+            ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
+        ]
+    for name, of in found.values.items():
+        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {_p(of.p_value)}"
+        rows.append([f"{name}: root mean square error", f"{of.root_mean_square_error:.4f}", means])
+    for name, effect in found.effects.items():
+        relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"
+        rows.append([f"{name}: effect ratio", f"{effect.effect_ratio:.4f}", relative])
+    for name, number in found.published.items():
+        low, high = number.interval
+        inside = "inside" if number.is_inside else "outside"
+        rows.append(
+            [f"{name}: published", f"{number.published:g}",
+             f"{inside} the interval {low:.4f} to {high:.4f} of {number.mean:.4f}"]
+        )  # fmt: skip
+    return ["what", "value", "meaning"], rows

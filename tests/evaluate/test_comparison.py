@@ -1,60 +1,271 @@
+import math
+
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
 
-from rankscope.core.errors import BadInput
-from rankscope.evaluate.comparison import Comparison, compared, holm
-from rankscope.evaluate.verdicts import Verdict, judged, pairs
+from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
+from rankscope.evaluate.resampling import Resampling
+from rankscope.evaluate.verdicts import Verdict, corrected, judged, pairs
 
 SYSTEM = {"q1": 0.5, "q2": 0.7, "q3": 0.9, "q4": 0.5}
 BASELINE = {"q1": 0.4, "q2": 0.4, "q3": 0.8, "q4": 0.4}
 
 
+def one(system: Values, baseline: Values, margin: float | None = None, **how: object) -> Comparison:
+    pair = Pair([system], [baseline], None if margin is None else Margin(margin))
+    return compared([pair], **how)[0]  # type: ignore[arg-type]
+
+
+def drawn(seed: int, n: int = 40) -> tuple[Values, Values]:
+    rng = np.random.default_rng(seed)
+    ease = rng.beta(2, 2, n)
+    a, b = (np.clip(ease + rng.normal(shift, 0.1, n), 0, 1) for shift in (0.03, 0.0))
+    ids = [f"q{number:04d}" for number in range(n)]
+    return dict(zip(ids, a.tolist(), strict=True)), dict(zip(ids, b.tolist(), strict=True))
+
+
+def arrays(*runs: Values) -> list[np.ndarray]:
+    return [np.array([run[query] for query in sorted(run)]) for run in runs]
+
+
 def test_a_comparison_by_hand() -> None:
     """Differences .1 .3 .1 .1: mean .15, sd .1, t = .15 / (.1 / 2) = 3 with 3 degrees of freedom."""
-    found = compared(SYSTEM, dict(reversed(BASELINE.items())), margin=0.5)
+    found = one(SYSTEM, dict(reversed(BASELINE.items())), 0.5)
     assert found.difference == pytest.approx(0.15)
+    assert (found.system_mean, found.baseline_mean) == pytest.approx((0.65, 0.5))
     assert found.sd == pytest.approx(0.1)
     assert found.effect_size == pytest.approx(1.5)
     assert found.p_value == pytest.approx(2 * stats.t.sf(3, 3))
     half = stats.t.ppf(0.975, 3) * 0.05
     assert found.interval == pytest.approx((0.15 - half, 0.15 + half))
     assert found.equivalence_p == pytest.approx(stats.t.sf((0.5 - 0.15) / 0.05, 3))
+    assert found.non_inferiority_p == pytest.approx(stats.t.sf((0.5 + 0.15) / 0.05, 3))
+
+
+def test_the_tests_are_scipys_and_statsmodels() -> None:
+    a, b = drawn(1)
+    found = one(a, b, 0.05)
+    x, y = arrays(a, b)
+    assert found.p_value == pytest.approx(stats.ttest_rel(x, y).pvalue, rel=1e-9)
+    assert found.wilcoxon_p == pytest.approx(stats.wilcoxon(x - y).pvalue, rel=1e-9)
+    assert found.equivalence_p == pytest.approx(ttost_paired(x, y, -0.05, 0.05)[0], rel=1e-9)
+    interval = stats.ttest_rel(x, y).confidence_interval(0.95)
+    assert found.interval == pytest.approx(tuple(interval), rel=1e-9)
+
+
+def test_the_bootstrap_is_scipys_draw_for_draw_and_the_randomisation_test_up_to_the_draws() -> None:
+    a, b = drawn(2)
+    found = one(a, b, resampling=Resampling(n=20_000, seed=1))
+    x, y = arrays(a, b)
+    theirs = stats.bootstrap((x - y,), np.mean, n_resamples=20_000, method="BCa", rng=1)
+    assert found.bootstrap_interval == pytest.approx(tuple(theirs.confidence_interval), rel=1e-9)
+    flips = stats.permutation_test(
+        (x, y), lambda u, v: np.mean(u - v), permutation_type="samples", n_resamples=20_000, rng=1
+    )
+    assert found.randomisation_p == pytest.approx(flips.pvalue, abs=0.012)
+
+
+def test_a_skewed_difference_moves_the_bootstrap_interval_and_not_the_t_interval() -> None:
+    """Most queries differ by nothing, a few by much: BCa reaches further up than down."""
+    values = {f"q{n}": 1.0 if n < 4 else 0.0 for n in range(50)}
+    found = one(values, dict.fromkeys(values, 0.0), resampling=Resampling())
+    (low, high), mean = found.bootstrap_interval, found.difference  # type: ignore[misc]
+    assert high - mean > 1.3 * (mean - low)
+    assert found.interval[1] - mean == pytest.approx(mean - found.interval[0])
+
+
+def test_the_same_seed_gives_the_same_resamples() -> None:
+    a, b = drawn(3)
+    first, again = (one(a, b, resampling=Resampling(n=500, seed=7)) for _ in range(2))
+    assert first == again
+    other = one(a, b, resampling=Resampling(n=500, seed=8))
+    assert other.bootstrap_interval != first.bootstrap_interval
+
+
+def test_groups_give_the_cluster_robust_test_of_statsmodels() -> None:
+    a, b = drawn(4, n=60)
+    groups = {query: f"g{int(query[1:]) // 5}" for query in a}
+    found = one(a, b, 0.05, groups=groups, resampling=Resampling(n=2000))
+    x, y = arrays(a, b)
+    labels = np.array([int(groups[query][1:]) for query in sorted(a)])
+    fitted = sm.OLS(x - y, np.ones(60)).fit(
+        cov_type="cluster", cov_kwds={"groups": labels}, use_t=True
+    )
+    assert found.standard_error == pytest.approx(float(fitted.bse[0]), rel=1e-9)
+    assert found.p_value == pytest.approx(float(fitted.pvalues[0]), rel=1e-9)
+    assert (found.n_queries, found.n_groups, found.wilcoxon_p) == (60, 12, None)
+    alone = {query: query for query in a}
+    assert one(a, b, groups=alone).p_value == pytest.approx(one(a, b).p_value, rel=1e-9)
+
+
+def test_queries_that_stand_ten_times_over_show_no_more_than_once() -> None:
+    """Without groups ten copies of each query would shrink the p-value; with them they do not."""
+    a, b = drawn(5, n=20)
+    many_a = {f"{query}x{copy}": value for query, value in a.items() for copy in range(10)}
+    many_b = {f"{query}x{copy}": value for query, value in b.items() for copy in range(10)}
+    groups = {query: query.split("x")[0] for query in many_a}
+    once = one(a, b, resampling=Resampling(n=4000))
+    grouped = one(many_a, many_b, groups=groups, resampling=Resampling(n=4000))
+    assert grouped.p_value == pytest.approx(once.p_value, rel=1e-9)
+    assert grouped.interval == pytest.approx(once.interval)
+    assert grouped.bootstrap_interval == pytest.approx(once.bootstrap_interval)
+    assert grouped.randomisation_p == once.randomisation_p
+    assert one(many_a, many_b).p_value < once.p_value
+
+
+def test_a_query_without_a_group_and_one_group_for_all_are_refused() -> None:
+    with pytest.raises(BadInput, match="1 of 4 judged queries have no group"):
+        one(SYSTEM, BASELINE, groups={"q1": "a", "q2": "a", "q3": "b"})
+    with pytest.raises(BadInput, match="in one group"):
+        one(SYSTEM, BASELINE, groups=dict.fromkeys(SYSTEM, "a"))
+
+
+def test_a_relative_margin_counts_the_baselines_own_error() -> None:
+    """At 10 % of the baseline: paired t-tests of a - .9 b above 0 and of 1.1 b - a above 0."""
+    a, b = drawn(6)
+    (found,) = compared([Pair([a], [b], Margin(0.1, is_relative=True))])
+    x, y = arrays(a, b)
+    lower = stats.ttest_1samp(x - 0.9 * y, 0, alternative="greater").pvalue
+    upper = stats.ttest_1samp(1.1 * y - x, 0, alternative="greater").pvalue
+    assert found.non_inferiority_p == pytest.approx(lower, rel=1e-9)
+    assert found.equivalence_p == pytest.approx(max(lower, upper), rel=1e-9)
+    assert found.absolute_margin == pytest.approx(0.1 * y.mean())
+
+
+def test_the_effect_sizes_interval_holds_its_noncentral_t() -> None:
+    """At its ends, the observed t has probability .975 and .025 (Steiger and Fouladi 1997)."""
+    a, b = drawn(7)
+    found = one(a, b)
+    assert found.effect_size is not None
+    assert found.effect_interval is not None
+    t = found.effect_size * 40**0.5
+    ends = [stats.nct.cdf(t, 39, end * 40**0.5) for end in found.effect_interval]
+    assert ends == pytest.approx([0.975, 0.025], abs=1e-6)
+    back = one(b, a)
+    assert back.effect_interval == pytest.approx(tuple(-end for end in found.effect_interval[::-1]))
+
+
+def test_mcnemar_is_the_exact_binomial_and_only_for_right_or_wrong() -> None:
+    """System alone right 7 times, baseline alone once: 2 (C(8,0) + C(8,1)) / 2^8 = 18/256."""
+    ids = [f"q{n}" for n in range(20)]
+    a = dict(zip(ids, [1.0] * 7 + [0.0] + [1.0] * 12, strict=True))
+    b = dict(zip(ids, [0.0] * 7 + [1.0] + [1.0] * 12, strict=True))
+    assert one(a, b).mcnemar_p == pytest.approx(18 / 256)
+    assert one(a, a).mcnemar_p == 1.0
+    assert one(SYSTEM, BASELINE).mcnemar_p is None
 
 
 def test_swapping_the_two_flips_the_sign_and_nothing_else() -> None:
-    there, back = compared(SYSTEM, BASELINE, margin=0.2), compared(BASELINE, SYSTEM, margin=0.2)
+    there, back = (
+        one(*runs, 0.2, resampling=Resampling(n=999))
+        for runs in ((SYSTEM, BASELINE), (BASELINE, SYSTEM))
+    )
     assert back.difference == pytest.approx(-there.difference)
     assert back.interval == pytest.approx((-there.interval[1], -there.interval[0]))
-    assert (back.p_value, back.equivalence_p) == pytest.approx((there.p_value, there.equivalence_p))
+    for name in ("p_value", "equivalence_p", "wilcoxon_p", "randomisation_p", "sd"):
+        assert getattr(back, name) == pytest.approx(getattr(there, name)), name
 
 
 def test_differences_without_spread() -> None:
-    same = compared(SYSTEM, SYSTEM, margin=0.01)
+    same = one(SYSTEM, SYSTEM, 0.01, resampling=Resampling(n=99))
     assert (same.difference, same.p_value, same.equivalence_p, same.effect_size) == (0, 1, 0, None)
-    shifted = compared({q: v + 0.25 for q, v in BASELINE.items()}, BASELINE, margin=0.1)
-    assert (shifted.p_value, shifted.equivalence_p) == (0, 1)
-    assert compared(SYSTEM, SYSTEM).equivalence_p is None
+    assert (same.wilcoxon_p, same.randomisation_p, same.bootstrap_interval) == (1, 1, (0, 0))
+    shifted = one({q: v + 0.25 for q, v in BASELINE.items()}, BASELINE, 0.1)
+    assert (shifted.p_value, shifted.equivalence_p, shifted.non_inferiority_p) == (0, 1, 0)
+    assert one(SYSTEM, SYSTEM).equivalence_p is None
 
 
 def test_runs_over_different_queries_are_refused() -> None:
     with pytest.raises(BadInput, match=r"1 stand in one of them \(first: q4\)"):
-        compared(SYSTEM, {q: v for q, v in BASELINE.items() if q != "q4"})
+        one(SYSTEM, {q: v for q, v in BASELINE.items() if q != "q4"})
     with pytest.raises(BadInput, match="at least 2"):
-        compared({"q": 1.0}, {"q": 0.0})
+        one({"q": 1.0}, {"q": 0.0})
 
 
-def test_holm_is_statsmodels_and_none_does_not_count() -> None:
+def test_pairs_over_several_sets_of_queries_keep_their_order() -> None:
+    few, many = drawn(8, n=10), drawn(9, n=30)
+    order = [few, many, few, many]
+    found = compared([Pair([a], [b]) for a, b in order])
+    assert [each.n_queries for each in found] == [10, 30, 10, 30]
+    assert found[0].p_value == found[2].p_value == one(*few).p_value
+
+
+# -- seeds -----------------------------------------------------------------------------------------
+
+
+def seeded(seed: int, *, n_seeds: int = 3, seed_sd: float, n: int = 100) -> list[Values]:
+    """A ranker's runs: queries differ, seeds shift all of them, and both meet in noise."""
+    rng = np.random.default_rng(seed)
+    ease = np.random.default_rng(99).beta(2, 2, n)
+    return [
+        {
+            f"q{at}": float(value)
+            for at, value in enumerate(ease + rng.normal(0, seed_sd) + rng.normal(0, 0.1, n))
+        }
+        for _ in range(n_seeds)
+    ]
+
+
+def test_several_seeds_widen_the_interval_by_their_spread() -> None:
+    """The error is sqrt(sd^2/n + s_a^2/3 + s_b^2/3), s the deviation of the seeds' means."""
+    a, b = seeded(1, seed_sd=0.05), seeded(2, seed_sd=0.05)
+    (found,) = compared([Pair(a, b)], resampling=Resampling(n=99))
+    tables = [np.array([list(run.values()) for run in runs]) for runs in (a, b)]
+    difference = tables[0].mean(axis=0) - tables[1].mean(axis=0)
+    spreads = [table.mean(axis=1).std(ddof=1) for table in tables]
+    variance = difference.var(ddof=1) / 100 + sum(s**2 / 3 for s in spreads)
+    assert found.standard_error == pytest.approx(variance**0.5)
+    assert found.seed_sd == pytest.approx(tuple(spreads))
+    assert 2 <= found.degrees_of_freedom < 99
+    assert (found.bootstrap_interval, found.wilcoxon_p, found.n_seeds) == (None, None, (3, 3))
+
+
+def test_seeds_that_agree_change_next_to_nothing() -> None:
+    run_a, run_b = drawn(10)
+    (found,) = compared([Pair([run_a] * 3, [run_b] * 3)])
+    alone = one(run_a, run_b)
+    assert found.p_value == pytest.approx(alone.p_value, rel=1e-9)
+    assert found.degrees_of_freedom == alone.degrees_of_freedom
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+def test_corrections_are_statsmodels_and_none_does_not_count() -> None:
     """.01 .04 .03 -> .03, max(.06, .04) = .06, .06."""
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert corrected([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
     values = list(np.random.default_rng(0).uniform(size=9))
-    assert holm(values) == pytest.approx(list(multipletests(values, method="holm")[1]))
-    assert holm([None]) == [None]
+    for ours, theirs in {
+        "holm": "holm", "bonferroni": "bonferroni", "benjamini_hochberg": "fdr_bh",
+    }.items():  # fmt: skip
+        expected = multipletests(values, method=theirs)[1]
+        assert corrected(values, method=ours) == pytest.approx(list(expected)), ours
+    assert corrected(values, method="none") == values
+    assert corrected([None]) == [None]
+    with pytest.raises(UnknownChoice, match="Did you mean 'holm'"):
+        corrected(values, method="hollm")
+
+
+def test_a_family_declared_larger_is_corrected_for_all_of_it() -> None:
+    """.01 as one of four: .04. Fewer than are made cannot have been declared."""
+    assert corrected([0.01], family_size=4) == pytest.approx([0.04])
+    with pytest.raises(BadInput, match="declared to have 1 comparisons, but 2 are made"):
+        corrected([0.01, 0.02], family_size=1)
 
 
 def made(difference: float, p: float, q: float | None) -> Comparison:
-    return Comparison(50, difference, (0.0, 0.0), 0.1, 0.1, p, q)
+    found = one(*drawn(11, n=50), None)
+    values = vars(found) | {
+        "difference": difference, "sd": 0.1, "standard_error": 0.1 / 50**0.5,
+        "degrees_of_freedom": 49.0, "p_value": p, "equivalence_p": q, "non_inferiority_p": q,
+    }  # fmt: skip
+    return Comparison(**values)
 
 
 @pytest.mark.parametrize(
@@ -81,27 +292,40 @@ def test_the_family_is_corrected_together() -> None:
     assert both[0].corrected_p == pytest.approx(0.06)
 
 
-def test_the_smallest_detectable_difference_has_its_power() -> None:
-    """Simulated: of normal differences with that mean and sd, about 80 % are significant at 5 %."""
-    (found,) = judged([made(0.0, 0.5, None)])
-    assert found.smallest_detectable is not None
-    draws = np.random.default_rng(1).normal(found.smallest_detectable, 0.1, size=(4000, 50))
-    assert np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05) == pytest.approx(
-        0.8, abs=0.02
-    )
-    assert judged([compared(SYSTEM, SYSTEM)])[0].smallest_detectable is None
+@pytest.mark.parametrize("n_tests", [1, 28])
+def test_the_smallest_detectable_difference_is_that_of_statsmodels_power(n_tests: int) -> None:
+    family = [made(0.0, 0.5, None)] * n_tests
+    found = judged(family)[0].smallest_detectable
+    effect = TTestPower().solve_power(nobs=50, alpha=0.05 / n_tests, power=0.8)
+    assert found == pytest.approx(0.1 * float(effect), rel=1e-4)
+    same = judged([one(SYSTEM, SYSTEM)])[0]
+    assert (same.smallest_detectable, same.queries_needed) == (None, None)
+
+
+def test_the_queries_needed_have_the_power_and_one_fewer_has_not() -> None:
+    """Of a true difference as large as the margin, not of the one observed."""
+    a, b = drawn(12)
+    for margin, sought in ((0.01, 0.01), (None, None)):
+        found = judged([one(a, b, margin)])[0]
+        effect = (sought or abs(found.comparison.difference)) / found.comparison.sd
+        n = found.queries_needed
+        assert n is not None
+        powers = [TTestPower().power(effect, queries, 0.05) for queries in (n - 1, n)]
+        assert powers[0] < 0.8 + 1e-6
+        assert powers[1] > 0.8 - 1e-6
+    seeds = judged(compared([Pair(seeded(3, seed_sd=0.1), seeded(4, seed_sd=0.1))]))[0]
+    assert seeds.queries_needed is None
+    assert seeds.smallest_detectable is not None
 
 
 def test_no_difference_is_found_at_most_as_often_as_the_level_says() -> None:
     """400 families of five true nulls over 40 queries: a false verdict in at most 5 % of them."""
     rng, false = np.random.default_rng(2), 0
     for _ in range(400):
-        family = []
-        for _ in range(5):
-            a, b = rng.normal(size=(2, 40))
-            family.append(compared(*({str(i): v for i, v in enumerate(x)} for x in (a, b))))
+        runs = [[{str(i): v for i, v in enumerate(x)}] for x in rng.normal(size=(10, 40))]
+        family = compared([Pair(a, b) for a, b in zip(runs[:5], runs[5:], strict=True)])
         false += any(each.verdict is not Verdict.CANNOT_TELL for each in judged(family))
-    assert false / 400 < 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+    assert false / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
 def test_pairs_hold_every_two_systems_once() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from rankscope.core.errors import UnknownChoice
+from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import read_qrels, read_run
 from rankscope.evaluate.measures import measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]

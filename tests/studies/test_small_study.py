@@ -9,7 +9,7 @@ import ir_measures
 import pytest
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
 
-from rankscope.core.trec import read_run
+from rankscope.core.formats import read_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import backbone
 from rankscope.store.artifacts import Store

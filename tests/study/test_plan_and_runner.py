@@ -174,6 +174,13 @@ def test_losses_of_the_spec_are_those_there_are() -> None:
     assert set(LOSS_NAMES) == LOSSES.keys()
 
 
+def test_the_specs_list_of_corrections_is_the_table() -> None:
+    from rankscope.evaluate.verdicts import CORRECTIONS
+    from rankscope.study.spec import CORRECTION_NAMES
+
+    assert set(CORRECTION_NAMES) == CORRECTIONS.keys()
+
+
 def test_planning_loads_no_torch(tiny_study: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from rankscope.study.load import load;"

@@ -73,6 +73,7 @@ def evaluation(values: Any) -> dict[str, Any]:
         "measures": MEASURES,
         "significance_level": 0.05,
         "notes": [],
+        "remarks": [],
         "correction": "holm",
         "margin": {"nDCG@10": 0.05},
         "baselines": baselines,

@@ -66,22 +66,23 @@ class Run:
     rankings: Mapping[str, list[ScoredDoc]]
 
     @classmethod
-    def of(cls, tag: str, scored_docs: Iterable[ScoredDoc]) -> "Run":
-        """A run from scored docs in any order.
+    def of(cls, tag: str, scored_docs: Iterable[ScoredDoc], *, source: object = None) -> "Run":
+        """A run from scored docs in any order; `source` is what an error calls it.
 
         Raises BadInput for a doc ranked twice for one query or a score that is not a finite number.
         """
         by_query: dict[str, dict[str, ScoredDoc]] = {}
+        name = f"run {tag}" if source is None else source
         for scored in scored_docs:
             if not math.isfinite(scored.score):
                 raise BadInput(
-                    f"run {tag}: query {scored.query_id}, doc {scored.doc_id} has the score "
+                    f"{name}: query {scored.query_id}, doc {scored.doc_id} has the score "
                     f"{scored.score}; a score must be a finite number. Rank the query again."
                 )
             docs = by_query.setdefault(scored.query_id, {})
             if scored.doc_id in docs:
                 raise BadInput(
-                    f"run {tag}: query {scored.query_id} ranks doc {scored.doc_id} twice. "
+                    f"{name}: query {scored.query_id} ranks doc {scored.doc_id} twice. "
                     "Keep one line for each query and doc."
                 )
             docs[scored.doc_id] = scored

@@ -15,9 +15,10 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_qrels
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
-from rankscope.core.trec import read_lines, read_qrels, write_qrels
+from rankscope.core.trec import read_lines, write_qrels
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
 TEXT_FIELDS = ("text", "contents", "body")

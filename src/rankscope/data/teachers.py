@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run
 from rankscope.core.records import Run
-from rankscope.core.trec import read_run
 
 
 def teacher_run(path: Path, *, has_doc: Callable[[str], bool], query_ids: Collection[str]) -> Run:

@@ -8,7 +8,7 @@ run leaves out counts 0 and is named.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import SubprocessError
-from typing import Any
+from typing import Any, final
 
 import ir_measures
 
@@ -22,6 +22,9 @@ class Measured:
 
     values: Mapping[str, Mapping[str, float]]
     missing_queries: tuple[str, ...]
+    """Judged queries that the run does not rank; they count 0."""
+    unjudged_queries: tuple[str, ...] = ()
+    """Ranked queries that nobody judged; they do not count."""
 
     @property
     def n_queries(self) -> int:
@@ -34,6 +37,11 @@ class Measured:
             measure: sum(by_query.values()) / len(by_query)
             for measure, by_query in self.values.items()
         }
+
+    def called(self, names: Mapping[str, str]) -> "Measured":
+        """The same values under other names of the measures."""
+        values = {names[measure]: by_query for measure, by_query in self.values.items()}
+        return Measured(values, self.missing_queries, self.unjudged_queries)
 
 
 def parse(measure: str) -> Any:
@@ -64,20 +72,45 @@ def computable(measure: str) -> None:
         ) from error
 
 
-def strictly_ordered(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
-    """The same order with scores -1, -2, ...: no tool can break a tie its own way."""
-    return [doc._replace(score=-float(rank)) for rank, doc in enumerate(ranking, start=1)]
+def with_relevance_level(measure: str, level: int) -> str:
+    """The measure with `rel=level`, where it has such a level and the name does not give one."""
+    parsed = parse(measure)
+    takes_level = "rel" in parsed.SUPPORTED_PARAMS and parsed.NAME not in {"NumRet", "NumRel"}
+    if level == 1 or not takes_level or "rel" in parsed.params:
+        return measure
+    return str(parsed(rel=level))
 
 
-def measured(run: Run, qrels: Sequence[Qrel], measures: Sequence[str]) -> Measured:
+@final
+class Measuring:
+    """Measures over one set of judgements, made ready once for any number of runs."""
+
+    def __init__(self, qrels: Iterable[Qrel], measures: Sequence[str]) -> None:
+        relevance: dict[str, dict[str, int]] = {}
+        for qrel in qrels:
+            relevance.setdefault(qrel.query_id, {})[qrel.doc_id] = qrel.relevance
+        self.relevance: Mapping[str, Mapping[str, int]] = relevance
+        """query_id and doc_id to grade."""
+        self.query_ids = tuple(sorted(relevance))
+        self.measures = tuple(measures)
+        self._names = {parse(name): name for name in measures}
+        self._evaluator = ir_measures.evaluator(list(self._names), relevance)
+
+    def of(self, run: Run) -> Measured:
+        """Every measure's value for every judged query (0 for a query the run leaves out)."""
+        scored = {
+            query_id: {doc.doc_id: -float(rank) for rank, doc in enumerate(ranking, start=1)}
+            for query_id in self.query_ids
+            if (ranking := run.rankings.get(query_id))
+        }  # strictly ordered: no tool can break a tie its own way
+        values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
+        for metric in self._evaluator.iter_calc(scored):
+            values[self._names[metric.measure]][metric.query_id] = float(metric.value)
+        missing = tuple(query_id for query_id in self.query_ids if query_id not in scored)
+        unjudged = tuple(sorted(run.rankings.keys() - self.relevance.keys()))
+        return Measured(values, missing, unjudged)
+
+
+def measured(run: Run, qrels: Iterable[Qrel], measures: Sequence[str]) -> Measured:
     """Every measure's value for every judged query (0 for a query the run leaves out)."""
-    judged = sorted({qrel.query_id for qrel in qrels})
-    parsed = {parse(name): name for name in measures}
-    scored = [
-        doc for query_id in judged for doc in strictly_ordered(run.rankings.get(query_id, []))
-    ]
-    values: dict[str, dict[str, float]] = {name: dict.fromkeys(judged, 0.0) for name in measures}
-    for metric in ir_measures.iter_calc(list(parsed), qrels, scored):
-        values[parsed[metric.measure]][metric.query_id] = float(metric.value)
-    missing = tuple(query_id for query_id in judged if not run.rankings.get(query_id))
-    return Measured(values, missing)
+    return Measuring(qrels, measures).of(run)

@@ -9,9 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from itertools import product
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 from urllib.parse import quote
 
@@ -32,13 +30,23 @@ COMPARISON_COLUMNS = (
     "difference",
     "interval_low",
     "interval_high",
+    "bootstrap_low",
+    "bootstrap_high",
     "effect_size",
+    "effect_low",
+    "effect_high",
     "p_value",
     "corrected_p",
+    "wilcoxon_p",
+    "randomisation_p",
+    "mcnemar_p",
     "margin",
     "equivalence_p",
     "corrected_equivalence_p",
+    "non_inferiority_p",
+    "corrected_non_inferiority_p",
     "smallest_detectable",
+    "queries_needed",
     "verdict",
 )
 
@@ -196,11 +204,19 @@ def means_csv(results: StoredResults) -> str:
 
 def comparisons_csv(results: StoredResults) -> str:
     """One comparison a line, in full precision; an empty field where nothing was tested."""
-    rows = (
-        {**row, "interval_low": row["interval"][0], "interval_high": row["interval"][1]}
-        for row in results.evaluation["comparisons"]
-    )
+    rows = ({**row, **_ends(row)} for row in results.evaluation["comparisons"])
     return _csv(COMPARISON_COLUMNS, rows)
+
+
+def _ends(row: Mapping[str, Any]) -> dict[str, float]:
+    """The ends of the row's intervals under names of their own."""
+    names = {"interval": "interval", "bootstrap_interval": "bootstrap", "effect_interval": "effect"}
+    return {
+        f"{short}_{end}": at
+        for name, short in names.items()
+        if row.get(name)
+        for end, at in zip(("low", "high"), row[name], strict=True)
+    }
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -214,7 +230,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def means_tex(results: StoredResults) -> str:
     """The table of measures: best in bold, verdicts as marks with the baseline's letter."""
     means = sections.means(results)
-    letters = dict(zip(means.baselines, _letters(), strict=False))
+    is_all_pairs = any(row.letter for row in means.rows)
+    letters = {} if is_all_pairs else dict(zip(means.baselines, sections.letters(), strict=False))
     n_measures = len(means.measures)
     spans = [
         rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(sections.place(group, results))} ({n})}}"
@@ -227,20 +244,19 @@ def means_tex(results: StoredResults) -> str:
         _row(["System", *(tex(measure) for measure in means.measures * len(spans))]),
         r"\midrule",
         *(
-            _row([tex(row.system), *(_tex_cell(cell, letters) for cell in row.cells)])
+            _row([_tex_system(row), *(_tex_cell(cell, letters) for cell in row.cells)])
             for row in means.rows
         ),
     ]
     baselines = ", ".join(f"{letter}: {tex(name)}" for name, letter in letters.items())
     signs = ", ".join(f"${mark.tex}$ {word}" for word, mark in VERDICTS.items())
     legend = f"Best in bold. Against {baselines}: {signs}. " if letters else "Best in bold. "
+    legend += "Letters name the systems that a system is better than. " if is_all_pairs else ""
     return _table("l" + "r" * len(means.rows[0].cells), lines, legend + tex(means.caption))
 
 
-def _letters() -> Iterable[str]:
-    """Marks for baselines: a to z, then aa, ab and on."""
-    yield from ascii_lowercase
-    yield from ("".join(pair) for pair in product(ascii_lowercase, repeat=2))
+def _tex_system(row: sections.MeansRow) -> str:
+    return rf"$^{{\mathrm{{{row.letter}}}}}$ {tex(row.system)}" if row.letter else tex(row.system)
 
 
 def _tex_cell(cell: sections.MeanCell | None, letters: Mapping[str, str]) -> str:
@@ -250,6 +266,8 @@ def _tex_cell(cell: sections.MeanCell | None, letters: Mapping[str, str]) -> str
     marks = "\\,".join(
         rf"\mathrm{{{letters.get(each.baseline, '')}}}{each.mark.tex}" for each in cell.verdicts
     )
+    if cell.beats:
+        marks = rf"\mathrm{{{cell.beats}}}"
     return f"{mean}$^{{{marks}}}$" if marks else mean
 
 
@@ -265,7 +283,7 @@ def comparisons_tex(results: StoredResults) -> str:
     explained = (
         f"System minus baseline with its {level:g}\u00a0% interval; d: mean difference over its "
         "standard deviation; both last p-values are corrected; detectable: the smallest "
-        "difference shown in 80\u00a0% of cases by one test before correction. "
+        "difference shown in 80\u00a0% of cases at the level left for one comparison. "
     )
     return _table("llll" + "r" * 7 + "l", lines, tex(explained + sections.caption(results)))
 

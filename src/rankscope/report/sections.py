@@ -8,6 +8,8 @@ and what is said of the steps and of training in `steps`.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from string import ascii_lowercase
 from typing import Any
 
 from rankscope.core.errors import choose
@@ -19,7 +21,8 @@ class StoredResults:
 
     study: str
     study_file: str
-    seed: int
+    seed: int | None
+    """None where nothing was drawn by a study."""
     steps: Sequence[Mapping[str, Any]]
     versions: Mapping[str, str]
     evaluation: Mapping[str, Any]
@@ -49,7 +52,12 @@ VERDICTS: Mapping[str, Mark] = {
     "cannot tell": Mark("?", "?", "cannot tell"),
 }
 
-CORRECTIONS = {"holm": "Holm-corrected", "bonferroni": "Bonferroni-corrected"}
+CORRECTIONS = {
+    "holm": "Holm-corrected",
+    "benjamini_hochberg": "Benjamini-Hochberg-corrected",
+    "bonferroni": "Bonferroni-corrected",
+    "none": "not corrected",
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,11 @@ class Compared:
     corrected_equivalence_p: float | None
     smallest_detectable: float | None
     verdict: str
+    effect_interval: tuple[float, float] | None = None
+    bootstrap_interval: tuple[float, float] | None = None
+    wilcoxon_p: float | None = None
+    randomisation_p: float | None = None
+    queries_needed: int | None = None
 
     @property
     def mark(self) -> Mark:
@@ -111,6 +124,8 @@ class MeanCell:
     is_best: bool
     run: str
     verdicts: tuple[Compared, ...]
+    beats: str = ""
+    """The letters of the systems it is better than, where all pairs were compared."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,8 @@ class MeansRow:
 
     system: str
     cells: tuple[MeanCell | None, ...]
+    letter: str = ""
+    """What the system is called in other systems' cells, where all pairs were compared."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +195,9 @@ def main_baselines(system: str, group: Group, results: StoredResults) -> list[st
     baselines = list(results.evaluation["baselines"])
     if system == group.first_stage and system in baselines:
         return []
+    systems = {row["system"] for row in results.evaluation["results"]}
     chosen = dict.fromkeys([group.first_stage, *baselines[-1:]])
-    return [baseline for baseline in chosen if baseline != system]
+    return [baseline for baseline in chosen if baseline in systems - {system}]
 
 
 def headlines(results: StoredResults) -> list[Headline]:
@@ -213,6 +231,7 @@ def _tally(rows: Iterable[Compared]) -> str:
 
 def _sentence(row: Compared, results: StoredResults) -> str:
     level = results.evaluation["significance_level"]
+    n_tests = len(results.evaluation["comparisons"])
     low, high = row.interval
     where = place(row.group, results)
     numbers = (
@@ -222,7 +241,7 @@ def _sentence(row: Compared, results: StoredResults) -> str:
     if row.verdict == "cannot tell":
         return (
             f"We cannot tell {row.system} from {row.baseline} on {where} ({numbers})."
-            f"{_could_have_shown(row, level)}"
+            f"{_could_have_shown(row, n_tests)}"
         )
     if row.verdict == "equivalent":
         margin = "" if row.margin is None else f", margin ±{row.margin:g}"
@@ -230,13 +249,18 @@ def _sentence(row: Compared, results: StoredResults) -> str:
     return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
 
 
-def _could_have_shown(row: Compared, level: float) -> str:
+def _could_have_shown(row: Compared, n_tests: int) -> str:
     if row.smallest_detectable is None:
         return ""
-    return (
-        f" The smallest difference these {row.n_queries} queries show in 80\u00a0% of cases is "
-        f"{row.smallest_detectable:.3f} (one test at level {level:g}, before correction)."
+    among = "" if n_tests == 1 else f", as one of {n_tests} comparisons,"
+    shown = (
+        f" The smallest difference these {row.n_queries} queries show{among} in 80\u00a0% of cases is "
+        f"{row.smallest_detectable:.3f}"
     )
+    if row.queries_needed is None:
+        return f"{shown}."
+    sought = "as large as the margin" if row.margin else "of the size observed"
+    return f"{shown}; one {sought} would need {row.queries_needed:,} queries."
 
 
 def means(results: StoredResults) -> Means:
@@ -251,6 +275,8 @@ def means(results: StoredResults) -> Means:
     systems = list(dict.fromkeys(row["system"] for row in results.evaluation["results"]))
     best = {column: _best(column, found) for column in columns}
     verdicts = comparisons(results)
+    is_all_pairs = results.evaluation.get("all_pairs", False)
+    named = dict(zip(systems, letters(), strict=False)) if is_all_pairs else {}
 
     def cell(system: str, column: tuple[Group, str]) -> MeanCell | None:
         group, measure = column
@@ -258,19 +284,27 @@ def means(results: StoredResults) -> Means:
         if row is None or measure not in row["means"]:
             return None
         mean = row["means"][measure]
-        against = tuple(
-            each
-            for each in verdicts
-            if (each.system, each.group, each.measure) == (system, group, measure)
-        )
-        return MeanCell(mean, _shown(mean) == best[column], row["run"], against)
+        here = [each for each in verdicts if (each.group, each.measure) == (group, measure)]
+        against = tuple(each for each in here if each.system == system) if not named else ()
+        beaten = {
+            each.baseline if each.verdict == "better" else each.system
+            for each in here
+            if (each.system if each.verdict == "better" else each.baseline) == system
+            and each.verdict in ("better", "worse")
+        }
+        beats = "".join(of for name, of in named.items() if name in beaten)
+        return MeanCell(mean, _shown(mean) == best[column], row["run"], against, beats)
 
     return Means(
         groups=tuple((group, _n_queries(group, found)) for group in groups(results)),
         measures=tuple(results.evaluation["measures"]),
         baselines=tuple(results.evaluation["baselines"]),
         rows=tuple(
-            MeansRow(system, tuple(cell(system, column) for column in columns))
+            MeansRow(
+                system,
+                tuple(cell(system, column) for column in columns),
+                named.get(system, ""),
+            )
             for system in systems
         ),
         notes=tuple(_notes(results)),
@@ -331,8 +365,10 @@ def caption(results: StoredResults) -> str:
     evaluation = results.evaluation
     correction, n = evaluation["correction"], len(evaluation["comparisons"])
     corrected = CORRECTIONS.get(correction, f"corrected by {correction}")
+    family = max(n, evaluation.get("family_size", n))
+    over = f"{corrected} over all {family} comparisons" if correction != "none" else corrected
     return (
-        f"Two-sided paired t-tests over queries, {corrected} over all {n} comparisons, "
+        f"Two-sided paired t-tests over queries, {over}, "
         f"level {evaluation['significance_level']:g}. {_margins(evaluation)} "
         "“Cannot tell” is not “equal”: neither a difference nor its absence was shown."
     )
@@ -342,13 +378,17 @@ def _margins(evaluation: Mapping[str, Any]) -> str:
     margins = evaluation["margin"]
     if not margins:
         return "No margin was stated, so nothing could be shown equivalent."
-    stated = ", ".join(f"{measure} ±{margin:g}" for measure, margin in margins.items())
+    stated = ", ".join(f"{measure} ±{_margin(margin)}" for measure, margin in margins.items())
     without = [measure for measure in evaluation["measures"] if measure not in margins]
     rest = f" {', '.join(without)}: no margin, so never equivalent." if without else ""
     return (
         "Equivalent: two one-sided t-tests, corrected likewise, show a difference smaller than "
         f"the margin ({stated}).{rest}"
     )
+
+
+def _margin(margin: float | str) -> str:
+    return f"{margin} of the baseline's mean" if isinstance(margin, str) else f"{margin:g}"
 
 
 def forests(results: StoredResults) -> list[Forest]:
@@ -359,8 +399,16 @@ def forests(results: StoredResults) -> list[Forest]:
         for group in groups(results):
             chosen = tuple(row for row in rows if (row.measure, row.group) == (measure, group))
             if chosen:
-                found.append(Forest(group, measure, chosen[0].margin, chosen))
+                margins = {row.margin for row in chosen}
+                margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
+                found.append(Forest(group, measure, margin, chosen))
     return found
+
+
+def letters() -> Iterable[str]:
+    """Names for systems and baselines in tables: a to z, then aa, ab and on."""
+    yield from ascii_lowercase
+    yield from ("".join(pair) for pair in product(ascii_lowercase, repeat=2))
 
 
 def signed(number: float, digits: int = 3) -> str:

@@ -7,7 +7,7 @@ of the steps before it. So changing stage two renames stage two and what hangs o
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -299,7 +299,11 @@ class _Planner:
         for ranker in self.study.evaluated_rankers():
             for collection in self.study.learnt_from(ranker):
                 inputs[learnt_role(collection)] = self.collection(collection)
-        return self._add(Step("evaluate", "all", spec.identity(), inputs, spec=spec))
+        conventions = {
+            name: asdict(self.study.collections[name].convention()) for name in spec.over
+        }
+        params = spec.identity() | {"conventions": conventions, "seed": self.study.seed}
+        return self._add(Step("evaluate", "all", params, inputs, spec=spec))
 
     def report(self) -> Step:
         """The page; it reads everything before it."""

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
+from rankscope.data.conventions import Convention, convention
 from rankscope.evaluate.measures import computable, parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -30,8 +31,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 FREE: dict[str, Any] = {"changes_results": False}
 
 
+Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
+
 LOSS_NAMES = ("localized_contrastive", "ranknet")
 """The names of `train.losses.LOSSES`, which needs torch; a test holds the two together."""
+
+CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
+"""The names of `evaluate.verdicts.CORRECTIONS`, which needs statsmodels; a test holds them together."""
 
 
 @contextmanager
@@ -54,6 +60,13 @@ def known_loss(name: str) -> str:
     """The name, if there is such a loss."""
     with as_value_error():
         choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+    return name
+
+
+def known_correction(name: str) -> str:
+    """The name, if there is such a correction."""
+    with as_value_error():
+        choose(dict.fromkeys(CORRECTION_NAMES), name, what="correction")
     return name
 
 
@@ -85,12 +98,31 @@ class TopicsSpec(Spec):
         "[0, 0.9] and [0.9, 1] never share a query.",
     )
     queries: PositiveInt | None = Field(None, description="At most so many queries of the part.")
+    relevance_level: PositiveInt | None = Field(
+        None,
+        description="The lowest grade that counts as relevant in binary measures whose names do not "
+        "say; 2 for TREC's passage tracks by their ids, else 1.",
+    )
+    drop_own_docs: bool | None = Field(
+        None,
+        description="Leave docs that have their query's id out of rankings; true for ArguAna and Quora by "
+        "their ids, else false.",
+    )
 
     @model_validator(mode="after")
     def _part_rises(self) -> Self:
         if self.part[0] >= self.part[1]:
             raise ValueError("`part` must rise, as in [0, 0.9]")
         return self
+
+    def convention(self) -> Convention:
+        """How runs over it are measured: as the field does, or as the study says."""
+        usual = convention(getattr(self, "id", None))
+        level, drop = self.relevance_level, self.drop_own_docs
+        return Convention(
+            usual.relevance_level if level is None else level,
+            usual.drop_own_docs if drop is None else drop,
+        )
 
 
 class BeirSpec(TopicsSpec):
@@ -361,13 +393,21 @@ class EvaluateSpec(Spec):
         ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
     )
     baseline: tuple[str, ...] = Field(
-        min_length=1, description="A ranker or first stage, or a list of them."
+        (), description="A ranker or first stage, or a list of them; all pairs, if left out."
     )
-    margin: dict[str, PositiveFloat] = Field(
+    margin: dict[str, PositiveFloat | Percentage] = Field(
         default_factory=dict,
-        description="Measure -> the difference below which two rankers are equivalent.",
+        description="Measure -> the difference below which two rankers are equivalent: absolute, or "
+        '"5%" of the baseline\'s mean.',
     )
     significance_level: float = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
+    correction: Annotated[str, AfterValidator(known_correction)] = Field(
+        "holm", description=f"For the family: {', '.join(CORRECTION_NAMES)}."
+    )
+    tests: Literal["sound", "as_published"] = Field(
+        "sound",
+        description="as_published: study B's paired t-tests without correction, with a warning.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ its inputs, a folder to write into) and returns the summary that goes into the m
 import csv
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,14 +16,20 @@ from typing import Any, TypeVar
 import yaml
 
 from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress
 from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for
-from rankscope.core.trec import read_run, write_run
+from rankscope.core.trec import write_run
 from rankscope.data import collections, samples
 from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.data.conventions import Convention
 from rankscope.data.teachers import teacher_run
-from rankscope.evaluate import comparison, measures, verdicts
+from rankscope.evaluate import comparison, verdicts
+from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.evaluation import as_margin, plain, without_own_docs
+from rankscope.evaluate.measures import Measured, Measuring, measured, with_relevance_level
+from rankscope.evaluate.resampling import Resampling
 from rankscope.models import backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -353,7 +359,7 @@ def _validation(
         again = reranked(
             tuned, topics.queries, run, texts=stored.texts, depth=watched.depth, tag="validation"
         )
-        return measures.measured(again, topics.qrels, [watched.measure]).means()[watched.measure]
+        return measured(again, topics.qrels, [watched.measure]).means()[watched.measure]
 
     return validate
 
@@ -385,43 +391,75 @@ def rerank(work: Work) -> Summary:
 def evaluate(work: Work) -> Summary:
     """Per-query values of every run, and the family of comparisons."""
     asked, study = work.spec(specs.EvaluateSpec), work.plan.study.study
+    is_sound = asked.tests == "sound"
+    notes = _learnt(work, asked.over) + ([] if is_sound else [STUDY_B_WARNING])
     results: list[Summary] = []
     rows: list[list[Any]] = []
-    family: list[tuple[Summary, comparison.Comparison]] = []
-    for name, first_stage in product(asked.over, asked.rerank.first_stages):
-        place = {"collection": name, "first_stage": first_stage}
+    family: list[tuple[Summary, comparison.Pair]] = []
+    for name in asked.over:
         topics = read_topics(work.folder(collection_role(name)))
-        measured = {}
-        for system in (first_stage, *study.evaluated_rankers()):
-            role = run_role(name, first_stage, system)
-            found = measures.measured(
-                read_run(work.folder(role) / "run.trec"), topics.qrels, asked.measures
-            )
-            measured[system] = found
-            results.append(place | {"system": system} | _result(work, role, found))
-            rows += _per_query_rows(_run_path(work, role), found)
-        family += _compared(asked, place, measured)
-    judged = verdicts.judged([c for _, c in family], significance_level=asked.significance_level)
-    notes = _learnt(work, asked.over)
+        convention = study.collections[name].convention()
+        computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
+        notes += _convention_notes(name, computed, convention)
+        measuring = Measuring(topics.qrels, tuple(computed.values()))
+        for first_stage in asked.rerank.first_stages:
+            place = {"collection": name, "first_stage": first_stage}
+            found_by: dict[str, Measured] = {}
+            for system in (first_stage, *study.evaluated_rankers()):
+                role = run_role(name, first_stage, system)
+                run = read_run(work.folder(role) / "run.trec")
+                found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
+                found = found.called({new: old for old, new in computed.items()})
+                found_by[system] = found
+                results.append(place | {"system": system} | _result(work, role, found))
+                rows += _per_query_rows(_run_path(work, role), found)
+            family += _compared(asked, place, found_by)
+    correction = asked.correction if is_sound else "none"
+    compared = comparison.compared(
+        [pair for _, pair in family],
+        significance_level=asked.significance_level,
+        resampling=Resampling(seed=seed_for(work.seed, "resampling")),
+    )
+    judged = verdicts.judged(
+        compared, significance_level=asked.significance_level, correction=correction
+    )
     write_json(
         work.out / "evaluation.json",
         {
             "notes": notes,
+            "remarks": [],
             "measures": list(asked.measures),
             "significance_level": asked.significance_level,
-            "correction": "holm",
-            "margin": asked.margin,
-            "baselines": list(asked.baseline),
+            "correction": correction,
+            "margin": dict(asked.margin) if is_sound else {},
+            "baselines": list(asked.baseline or _systems(work)[:1]),
+            "all_pairs": not asked.baseline,
             "results": results,
             "comparisons": [
-                place | _comparison_row(verdict)
-                for (place, _), verdict in zip(family, judged, strict=True)
+                place | plain(verdict) for (place, _), verdict in zip(family, judged, strict=True)
             ],
         },
     )
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
     return {"n_runs": len(results), "n_comparisons": len(judged), "notes": notes}
+
+
+def _systems(work: Work) -> list[str]:
+    """All that is evaluated: first stages, then rankers."""
+    study = work.plan.study.study
+    return [*study.evaluate.rerank.first_stages, *study.evaluated_rankers()]
+
+
+def _convention_notes(
+    name: str, computed: Mapping[str, str], convention: Convention
+) -> Iterator[str]:
+    changed = [new for old, new in computed.items() if new != old]
+    if changed:
+        level = convention.relevance_level
+        yield f"{name}: grades below {level} are not relevant, so measured were {', '.join(changed)}."
+    if convention.drop_own_docs:
+        yield f"{name}: docs that have their query's id were left out of the rankings."
 
 
 def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
@@ -449,7 +487,7 @@ def _run_path(work: Work, role: str) -> str:
     return f"steps/{work.step.inputs[role].name}/run.trec"
 
 
-def _result(work: Work, role: str, found: measures.Measured) -> Summary:
+def _result(work: Work, role: str, found: Measured) -> Summary:
     manifest = work.store.manifest(work.step.inputs[role].name)
     return {
         "run": _run_path(work, role),
@@ -460,7 +498,7 @@ def _result(work: Work, role: str, found: measures.Measured) -> Summary:
     }
 
 
-def _per_query_rows(run: str, found: measures.Measured) -> list[list[Any]]:
+def _per_query_rows(run: str, found: Measured) -> list[list[Any]]:
     return [
         [run, measure, query_id, value]
         for measure, by_query in found.values.items()
@@ -469,43 +507,26 @@ def _per_query_rows(run: str, found: measures.Measured) -> list[list[Any]]:
 
 
 def _compared(
-    asked: specs.EvaluateSpec, place: Summary, measured: Mapping[str, measures.Measured]
-) -> list[tuple[Summary, comparison.Comparison]]:
+    asked: specs.EvaluateSpec, place: Summary, measured: Mapping[str, Measured]
+) -> list[tuple[Summary, comparison.Pair]]:
+    margins = {measure: as_margin(written) for measure, written in asked.margin.items()}
+    values = {
+        (system, measure): [found.values[measure]]
+        for system, found in measured.items()
+        for measure in asked.measures
+    }
     return [
         (
-            place
-            | {
-                "system": system,
-                "baseline": baseline,
-                "measure": measure,
-                "margin": asked.margin.get(measure),
-            },
-            comparison.compared(
-                measured[system].values[measure],
-                measured[baseline].values[measure],
-                margin=asked.margin.get(measure),
-                significance_level=asked.significance_level,
+            place | {"system": system, "baseline": baseline, "measure": measure},
+            comparison.Pair(
+                values[system, measure],
+                values[baseline, measure],
+                margins.get(measure) if asked.tests == "sound" else None,
             ),
         )
         for measure in asked.measures
-        for system, baseline in verdicts.pairs(list(measured), asked.baseline)
+        for system, baseline in verdicts.pairs(list(measured), asked.baseline or list(measured))
     ]
-
-
-def _comparison_row(judged: verdicts.Judged) -> Summary:
-    compared = judged.comparison
-    return {
-        "n_queries": compared.n_queries,
-        "difference": compared.difference,
-        "interval": list(compared.interval),
-        "effect_size": compared.effect_size,
-        "p_value": compared.p_value,
-        "corrected_p": judged.corrected_p,
-        "equivalence_p": compared.equivalence_p,
-        "corrected_equivalence_p": judged.corrected_equivalence_p,
-        "smallest_detectable": judged.smallest_detectable,
-        "verdict": judged.verdict.value,
-    }
 
 
 def report(work: Work) -> Summary:

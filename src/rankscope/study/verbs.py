@@ -1,12 +1,15 @@
 """Search and re-rank without a study file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.core.trec import read_run, write_run
+from rankscope.core.trec import write_run
 from rankscope.data.collections import (
     IrDataset,
     Source,
@@ -115,7 +118,21 @@ def writable(out: Path) -> None:
 
 def _write(out: Path, run: Run) -> None:
     """Write a run whole or not at all."""
+    with written_whole(out) as aside:
+        write_run(aside, run)
+
+
+@contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `out` when all is written."""
     aside = out.with_name(f".partial-{out.name}")
     with explained(out):
-        write_run(aside, run)
+        yield aside
         aside.replace(out)
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    writable(out)
+    with written_whole(out) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")

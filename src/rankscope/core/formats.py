@@ -1,0 +1,294 @@
+"""Runs and qrels in the formats people have, told apart by what they hold, not by their names.
+
+| form | what it is |
+|---|---|
+| TREC | six columns; three of `query_id doc_id score`; MS MARCO's three of `query_id doc_id rank` |
+| JSON | `{query_id: {doc_id: score}}`: BEIR, pytrec_eval, ranx |
+| RankLLM | `{"query": {"qid"}, "candidates": [{"docid", "score"}]}`, one a line, or in one list |
+| Parquet | columns of queries, docs and scores: ranx, PyTerrier, ir_measures |
+
+`.gz` is unpacked. Whatever the form: a score must be a finite number, and a query ranks a doc once.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.trec import (
+    RunFile,
+    explained_reading,
+    read_bytes,
+    read_trec_qrels,
+    read_trec_run,
+    stem,
+)
+
+PARQUET_MAGIC = b"PAR1"
+QUERY_COLUMNS = ("query_id", "q_id", "qid", "query-id")
+DOC_COLUMNS = ("doc_id", "docno", "docid", "corpus-id")
+SCORE_COLUMNS = ("score", "sim")
+RELEVANCE_COLUMNS = ("relevance", "label", "rel", "score")
+
+
+def read_run(path: Path, *, tag: str | None = None) -> Run:
+    """The run in a file of any of the forms above; `tag` replaces the file's own."""
+    run = read_run_file(path).run
+    return run if tag is None else Run(tag, run.rankings)
+
+
+def read_run_file(path: Path) -> RunFile:
+    """The run in a file, with what a reader of its numbers should know. BadInput names the place."""
+    head = _head(path)
+    if head == PARQUET_MAGIC:
+        return _non_empty(path, RunFile(from_frame(_parquet(path), stem(path), path), "Parquet"))
+    if head[:1] in (b"{", b"["):
+        return _non_empty(path, _json_run(path))
+    return read_trec_run(path)
+
+
+def read_qrels(path: Path) -> list[Qrel]:
+    """Judgements from TREC or BEIR columns, `{query_id: {doc_id: relevance}}` or Parquet."""
+    head = _head(path)
+    if head == PARQUET_MAGIC:
+        return qrels_from_frame(_parquet(path), path)
+    if head[:1] == b"{":
+        (parsed,) = [whole for _, whole in _json_parts(path)][:1]
+        return qrels_from_mapping(parsed, path)
+    return read_trec_qrels(path)
+
+
+def _head(path: Path) -> bytes:
+    """The first four bytes that are not white space."""
+    with explained_reading(path):
+        if path.suffix == ".gz":
+            return read_bytes(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
+        with path.open("rb") as file:
+            return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
+
+
+def _non_empty(path: Path, found: RunFile) -> RunFile:
+    if not any(found.run.rankings.values()):
+        raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
+    return found
+
+
+# -- JSON ----------------------------------------------------------------------------------------
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, if no key stands in it twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"{key!r} stands twice in one table")
+            seen.add(key)
+    return found
+
+
+def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
+    """(line number, value): the one value of a JSON file, or one for each line of a JSONL file."""
+    data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
+    try:
+        yield 1, json.loads(text, object_pairs_hook=_no_repeats)
+    except json.JSONDecodeError as whole:
+        if not whole.msg.startswith("Extra data"):
+            raise BadInput(
+                f"{path}, line {whole.lineno}: not JSON ({whole.msg}). Mend that line."
+            ) from whole
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: {error}. Keep one.") from error
+    else:
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line, object_pairs_hook=_no_repeats)
+            except (ValueError, RecursionError) as error:
+                raise BadInput(
+                    f"{path}, line {number}: not JSON ({error}). Mend that line."
+                ) from error
+
+
+def _json_run(path: Path) -> RunFile:
+    parts = list(_json_parts(path))
+    first = parts[0][1]
+    if isinstance(first, list):
+        return _rankllm(path, list(enumerate(first, start=1)), "entry")
+    if isinstance(first, dict) and {"query", "candidates"} <= first.keys():
+        return _rankllm(path, parts, "line")
+    if len(parts) > 1:
+        raise BadInput(
+            f"{path}, line 1: expected a RankLLM result with `query` and `candidates`, or one JSON "
+            "table of queries in the whole file. Give one of the two."
+        )
+    return RunFile(from_mapping(first, stem(path), path), "JSON")
+
+
+def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFile:
+    rankings: dict[str, list[tuple[str, Any]]] = {}
+    for number, entry in entries:
+        try:
+            query_id = str(entry["query"]["qid"])
+            docs = [(str(doc["docid"]), doc["score"]) for doc in entry["candidates"]]
+        except (KeyError, TypeError) as error:
+            raise BadInput(
+                f"{path}, {unit} {number}: not a RankLLM result ({error!r}). Expected "
+                '{"query": {"qid": ...}, "candidates": [{"docid": ..., "score": ...}]}.'
+            ) from error
+        if query_id in rankings:
+            raise BadInput(
+                f"{path}, {unit} {number}: query {query_id} was ranked before. Keep one ranking."
+            )
+        rankings[query_id] = docs
+    run = _checked(stem(path), rankings, path)
+    wrong = [
+        query_id
+        for query_id, docs in rankings.items()
+        if any(above[1] < below[1] for above, below in pairwise(docs))
+    ]
+    notes = (
+        [
+            f"in {len(wrong)} of {len(rankings)} queries (first: {wrong[0]}) its candidates stand in "
+            "another order than their scores'; the scores count"
+        ]
+        if wrong
+        else []
+    )
+    return RunFile(run, "RankLLM", tuple(notes))
+
+
+# -- what a program has at hand --------------------------------------------------------------------
+
+
+def from_mapping(table: Any, tag: str, source: object) -> Run:
+    """A run from `{query_id: {doc_id: score}}`."""
+    return _checked(
+        tag, {query: list(docs.items()) for query, docs in _tables(table, source)}, source
+    )
+
+
+def qrels_from_mapping(table: Any, source: object) -> list[Qrel]:
+    """Judgements from `{query_id: {doc_id: relevance}}`."""
+    qrels = []
+    for query_id, docs in _tables(table, source):
+        _check_id(query_id, "query", source)
+        for doc_id, relevance in docs.items():
+            if isinstance(relevance, bool) or not isinstance(relevance, int):
+                raise BadInput(
+                    f"{source}: query {query_id}, doc {doc_id}: the relevance {relevance!r} is not a "
+                    "whole number."
+                )
+            qrels.append(Qrel(query_id, _check_id(doc_id, "doc", source), relevance))
+    if not qrels:
+        raise BadInput(f"{source}: no judgement in it. Give qrels with at least one.")
+    return qrels
+
+
+def _tables(table: Any, source: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(table, Mapping) or not all(isinstance(d, Mapping) for d in table.values()):
+        raise BadInput(
+            f"{source}: expected a table of queries, each a table of docs, as in "
+            '{"q1": {"d1": 2.5}}. Rewrite it so, or give a TREC file.'
+        )
+    yield from table.items()
+
+
+def from_frame(frame: Any, tag: str, source: object) -> Run:
+    """A run from a data frame with columns of queries, docs and scores."""
+    query, doc, score = (
+        _column(frame, names, source) for names in (QUERY_COLUMNS, DOC_COLUMNS, SCORE_COLUMNS)
+    )
+    rankings: dict[str, list[tuple[str, Any]]] = {}
+    for query_id, doc_id, value in zip(query, doc, score, strict=True):
+        rankings.setdefault(query_id, []).append((doc_id, value))
+    return _checked(tag, rankings, source)
+
+
+def qrels_from_frame(frame: Any, source: object) -> list[Qrel]:
+    """Judgements from a data frame with columns of queries, docs and relevances."""
+    query, doc, relevance = (
+        _column(frame, names, source) for names in (QUERY_COLUMNS, DOC_COLUMNS, RELEVANCE_COLUMNS)
+    )
+    table: dict[str, dict[str, Any]] = {}
+    for query_id, doc_id, grade in zip(query, doc, relevance, strict=True):
+        docs = table.setdefault(query_id, {})
+        if docs.setdefault(doc_id, grade) != grade:
+            raise BadInput(
+                f"{source}: query {query_id}, doc {doc_id} was judged {docs[doc_id]} and {grade}. "
+                "Keep one."
+            )
+    return qrels_from_mapping(table, source)
+
+
+def _column(frame: Any, names: tuple[str, ...], source: object) -> list[Any]:
+    for name in names:
+        if name in frame.columns:
+            return list(frame[name].tolist())
+    raise BadInput(
+        f"{source}: it has no column {' or '.join(names)}, only {', '.join(map(str, frame.columns))}. "
+        "Rename one."
+    )
+
+
+def _parquet(path: Path) -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise BadInput(
+            f"{path}: reading Parquet needs pyarrow. Install it: pip install rankscope[parquet]."
+        ) from error
+    try:
+        return pyarrow.parquet.read_table(path).to_pandas()
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{path}: not readable as Parquet ({reason}). Write it again.") from error
+
+
+def _checked(tag: str, rankings: Mapping[Any, list[tuple[Any, Any]]], source: object) -> Run:
+    """A run whose ids are text, whose scores are finite numbers, and that ranks a doc once a query."""
+    return Run.of(
+        tag,
+        (
+            ScoredDoc(
+                _check_id(query_id, "query", source),
+                _check_id(doc_id, "doc", source),
+                _check_score(query_id, doc_id, score, source),
+            )
+            for query_id, docs in rankings.items()
+            for doc_id, score in docs
+        ),
+        source=source,
+    )
+
+
+def _check_id(value: Any, what: str, source: object) -> str:
+    if not isinstance(value, str) or len(value.split()) != 1:
+        raise BadInput(
+            f"{source}: the {what} id {value!r} is not text, is empty or has a space, which no run file "
+            "can hold. Give it as text without spaces."
+        )
+    return value
+
+
+def _check_score(query_id: Any, doc_id: Any, score: Any, source: object) -> float:
+    try:
+        number = math.nan if isinstance(score, str | bytes | bool) else float(score)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadInput(
+            f"{source}: query {query_id}, doc {doc_id}: the score {score!r} is not a finite number. "
+            "Rank the query again, or drop the doc."
+        )
+    return number

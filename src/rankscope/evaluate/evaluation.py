@@ -1,0 +1,542 @@
+"""Anybody's runs against judgements: means, ties, comparisons and verdicts. What studies use, too.
+
+`measure` and `compare` take runs as people have them: a `Run`, the path of a file in any form that
+`core.formats` reads, a `{query_id: {doc_id: score}}` table, or a data frame.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.formats import (
+    from_frame,
+    from_mapping,
+    qrels_from_frame,
+    qrels_from_mapping,
+    read_qrels,
+    read_run_file,
+)
+from rankscope.core.records import Qrel, Run
+from rankscope.core.trec import RunFile, stem
+from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.comparison import Margin, Pair, compared
+from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
+from rankscope.evaluate.resampling import Resampling
+from rankscope.evaluate.seeds import VarianceSplit, variance_split
+from rankscope.evaluate.ties import Ties, ties
+from rankscope.evaluate.verdicts import Judged, judged, pairs
+
+RunLike = Run | Path | str | Mapping[str, Any] | Any
+"""A run, a file's path, a table of tables, or a data frame."""
+
+Runs = Mapping[str, RunLike | Sequence[RunLike]] | Sequence[RunLike]
+"""Systems by name, a list under a name for several training seeds; or runs called by their tags."""
+
+MEASURES = ("nDCG@10", "RR@10", "AP", "R@100", "Judged@10")
+"""What is measured where nothing is asked for."""
+
+HEADLINE = ("nDCG@10",)
+"""What is compared where nothing is asked for: every further measure makes the family larger."""
+
+WORTH_A_PROCESS = 20_000_000
+"""Bytes of run files above which several are read at once."""
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """One run and what it measures."""
+
+    system: str
+    tag: str
+    """The system's name; with several training seeds, the run's own."""
+    path: str | None
+    measured: Measured
+    ties: Ties | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Runs over one set of judgements."""
+
+    measures: tuple[str, ...]
+    n_queries: int
+    runs: tuple[EvaluatedRun, ...]
+    notes: tuple[str, ...]
+    """What holds for all runs."""
+
+    def systems(self) -> dict[str, list[EvaluatedRun]]:
+        """System to its runs, one for each training seed, in the order given."""
+        found: dict[str, list[EvaluatedRun]] = {}
+        for run in self.runs:
+            found.setdefault(run.system, []).append(run)
+        return found
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """System and measure to the mean over judged queries (and over seeds)."""
+        return {
+            system: {
+                measure: sum(run.measured.means()[measure] for run in runs) / len(runs)
+                for measure in self.measures
+            }
+            for system, runs in self.systems().items()
+        }
+
+    def frame(self) -> Any:
+        """The means as a pandas DataFrame: systems down, measures across."""
+        import pandas as pd
+
+        return pd.DataFrame.from_dict(self.means(), orient="index", columns=list(self.measures))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison of a family, with its verdict."""
+
+    measure: str
+    system: str
+    baseline: str
+    judged: Judged
+
+    def plain(self) -> dict[str, Any]:
+        """All numbers as plain values, for JSON and tables."""
+        return {
+            "measure": self.measure,
+            "system": self.system,
+            "baseline": self.baseline,
+            **plain(self.judged),
+        }
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An evaluation and its family of comparisons."""
+
+    evaluation: Evaluation
+    rows: tuple[Row, ...]
+    significance_level: float
+    correction: str
+    family_size: int
+    baselines: tuple[str, ...]
+    """What systems were compared with; all systems where all pairs were."""
+    seeds: Mapping[str, Mapping[str, VarianceSplit]]
+    """Of systems with several training seeds, by measure."""
+    notes: tuple[str, ...]
+
+    def frame(self) -> Any:
+        """The comparisons as a pandas DataFrame, one a row."""
+        import pandas as pd
+
+        return pd.DataFrame([row.plain() for row in self.rows])
+
+    def letters(self, measure: str) -> dict[str, str]:
+        """System to the letters of the systems it is better than; letters go by the order of systems."""
+        names = list(self.evaluation.systems())
+        beaten: dict[str, list[int]] = {name: [] for name in names}
+        for row in self.rows:
+            if row.measure == measure and row.judged.verdict in ("better", "worse"):
+                won = row.judged.verdict == "better"
+                winner, loser = (row.system, row.baseline)[:: 1 if won else -1]
+                beaten[winner].append(names.index(loser))
+        return {
+            name: "".join(letter(at) for at in sorted(places)) for name, places in beaten.items()
+        }
+
+
+def letter(place: int) -> str:
+    """A to z, then aa, ab and on."""
+    text = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text
+
+
+def plain(found: Judged) -> dict[str, Any]:
+    """A judged comparison as plain values."""
+    comparison = found.comparison
+
+    def listed(interval: tuple[float, float] | None) -> list[float] | None:
+        return None if interval is None else list(interval)
+
+    return {
+        "n_queries": comparison.n_queries,
+        "n_groups": comparison.n_groups,
+        "n_seeds": list(comparison.n_seeds),
+        "system_mean": comparison.system_mean,
+        "baseline_mean": comparison.baseline_mean,
+        "difference": comparison.difference,
+        "interval": list(comparison.interval),
+        "bootstrap_interval": listed(comparison.bootstrap_interval),
+        "effect_size": comparison.effect_size,
+        "effect_interval": listed(comparison.effect_interval),
+        "p_value": comparison.p_value,
+        "corrected_p": found.corrected_p,
+        "wilcoxon_p": comparison.wilcoxon_p,
+        "randomisation_p": comparison.randomisation_p,
+        "mcnemar_p": comparison.mcnemar_p,
+        "margin": comparison.absolute_margin,
+        "margin_is_relative": comparison.margin is not None and comparison.margin.is_relative,
+        "equivalence_p": comparison.equivalence_p,
+        "corrected_equivalence_p": found.corrected_equivalence_p,
+        "non_inferiority_p": comparison.non_inferiority_p,
+        "corrected_non_inferiority_p": found.corrected_non_inferiority_p,
+        "smallest_detectable": found.smallest_detectable,
+        "queries_needed": found.queries_needed,
+        "verdict": found.verdict.value,
+    }
+
+
+# -- reading what people have ----------------------------------------------------------------------
+
+
+def read(run: RunLike, tag: str | None = None) -> RunFile:
+    """A run with its notes, from whatever it comes as."""
+    if isinstance(run, Run):
+        return RunFile(run, "run")
+    if isinstance(run, str | Path):
+        return read_run_file(Path(run))
+    name = tag or "run"
+    if isinstance(run, Mapping):
+        return RunFile(from_mapping(run, name, f"the run {name!r}"), "table")
+    return RunFile(from_frame(run, name, f"the run {name!r}"), "data frame")
+
+
+def judgements(qrels: Any) -> list[Qrel]:
+    """Judgements from a list of Qrel, a file's path, a table of tables or a data frame."""
+    if isinstance(qrels, str | Path):
+        return read_qrels(Path(qrels))
+    if isinstance(qrels, Mapping):
+        return qrels_from_mapping(qrels, "the qrels")
+    if hasattr(qrels, "columns"):
+        return qrels_from_frame(qrels, "the qrels")
+    return list(qrels)
+
+
+def without_own_docs(run: Run) -> Run:
+    """The run without the docs that have their query's id: where queries are docs of the collection."""
+    return Run(
+        run.tag,
+        {
+            query_id: [doc for doc in ranking if doc.doc_id != query_id]
+            for query_id, ranking in run.rankings.items()
+        },
+    )
+
+
+def evaluated(
+    system: str, run: RunLike, measuring: Measuring, *, drop_own_docs: bool = False
+) -> EvaluatedRun:
+    """One run's measures, its ties, and what a reader of the numbers should know."""
+    found = read(run, system)
+    whole = without_own_docs(found.run) if drop_own_docs else found.run
+    measured = measuring.of(whole)
+    if len(measured.missing_queries) == measured.n_queries:
+        raise BadInput(
+            f"{run if isinstance(run, str | Path) else system}: it ranks none of the "
+            f"{measured.n_queries} judged queries. Give the qrels of the same queries."
+        )
+    of_ties = ties(whole, measuring, measured)
+    path = str(run) if isinstance(run, str | Path) else None
+    notes = (*found.notes, *_notes(measured, of_ties))
+    return EvaluatedRun(system, found.run.tag, path, measured, of_ties, notes)
+
+
+def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
+    notes = []
+    for queries, what in (
+        (measured.missing_queries, "judged queries have no ranking and count 0"),
+        (measured.unjudged_queries, "ranked queries are not judged and do not count"),
+    ):
+        if queries:
+            notes.append(f"{len(queries)} {what} (first: {queries[0]})")
+    if of_ties is not None:
+        measure = next(iter(of_ties.worst))
+        notes.append(
+            f"{100 * of_ties.share:.2g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
+            f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order"
+        )
+    return notes
+
+
+def named(runs: Runs) -> dict[str, list[RunLike]]:
+    """System to its runs, one for each training seed.
+
+    Runs without names of their own are called by their tags; where two tags are the same, by their
+    files. A list under a name is one system, trained with several seeds.
+    """
+    if isinstance(runs, Mapping):
+        return {
+            name: list(of) if isinstance(of, list | tuple) else [of] for name, of in runs.items()
+        }
+    tags = [read(run).run.tag for run in runs]
+    names = [
+        stem(Path(run)) if isinstance(run, str | Path) and tags.count(tag) > 1 else tag
+        for run, tag in zip(runs, tags, strict=True)
+    ]
+    again = sorted({name for name in names if names.count(name) > 1})
+    if again:
+        raise BadInput(
+            f"Two runs are called {again[0]!r}. Name them: as a table of names and runs, or NAME=FILE on "
+            "the command line."
+        )
+    return {name: [run] for name, run in zip(names, runs, strict=True)}
+
+
+def measure(
+    runs: Runs,
+    qrels: Any,
+    measures: Sequence[str] = MEASURES,
+    *,
+    relevance_level: int | None = None,
+    drop_own_docs: bool = False,
+) -> Evaluation:
+    """Every run's measures.
+
+    runs: `{name: run}`, a list of runs called by their tags, or `{name: [run, ...]}` where a system was
+    trained with several seeds. qrels: a file's path, `{query_id: {doc_id: grade}}`, a data frame or Qrels.
+    relevance_level: the lowest grade that counts as relevant in binary measures whose names do not say
+    (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. Raises
+    BadInput with the place for what cannot be read, UnknownChoice for an unknown measure.
+    """
+    computed = tuple(
+        dict.fromkeys(with_relevance_level(name, relevance_level or 1) for name in measures)
+    )
+    measuring = Measuring(judgements(qrels), computed)
+    jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
+    work = partial(_evaluated, judgements=_Judgements(measuring), drop_own_docs=drop_own_docs)
+    files = [Path(run) for _, run in jobs if isinstance(run, str | Path)]
+    n_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    if len(files) == len(jobs) > 1 and n_bytes > WORTH_A_PROCESS:
+        with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
+            found = list(pool.map(work, jobs))
+    else:
+        found = [work(job) for job in jobs]
+    return Evaluation(
+        computed,
+        n_queries=len(measuring.query_ids),
+        runs=tuple(_told_apart(found)),
+        notes=(
+            *_level_notes(measures, computed, measuring, relevance_level),
+            *(
+                ["docs that have their query's id were left out of the rankings"]
+                if drop_own_docs
+                else []
+            ),
+        ),
+    )
+
+
+class _Judgements:
+    """Measures over judgements that can be sent to another process and are made ready there."""
+
+    def __init__(self, measuring: Measuring) -> None:
+        self._ready: Measuring | None = measuring
+        self._given = (measuring.relevance, measuring.measures)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_ready": None, "_given": self._given}
+
+    def ready(self) -> Measuring:
+        if self._ready is None:
+            relevance, measures = self._given
+            self._ready = Measuring(
+                (
+                    Qrel(query_id, doc_id, grade)
+                    for query_id, docs in relevance.items()
+                    for doc_id, grade in docs.items()
+                ),
+                measures,
+            )
+        return self._ready
+
+
+def _evaluated(
+    job: tuple[str, RunLike], judgements: _Judgements, drop_own_docs: bool
+) -> EvaluatedRun:
+    return evaluated(*job, judgements.ready(), drop_own_docs=drop_own_docs)
+
+
+def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
+    """A system's one run carries the system's name; several keep their number."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.system] = counts.get(run.system, 0) + 1
+        several = sum(other.system == run.system for other in runs) > 1
+        tag = f"{run.system}#{counts[run.system]}" if several else run.system
+        yield EvaluatedRun(run.system, tag, run.path, run.measured, run.ties, run.notes)
+
+
+def _level_notes(
+    asked: Sequence[str], computed: Sequence[str], measuring: Measuring, level: int | None
+) -> Iterable[str]:
+    changed = [name for name in computed if name not in asked]
+    if changed:
+        yield f"grades below {level} are not relevant: {', '.join(changed)}"
+    elif level is None:
+        highest = max(chain.from_iterable(docs.values() for docs in measuring.relevance.values()))
+        binary = [name for name in computed if with_relevance_level(name, 2) != name]
+        if highest > 1 and binary:
+            yield (
+                f"grades go up to {highest}, and {', '.join(binary)} count every grade from 1 as relevant; "
+                "TREC's passage tracks count from 2 (relevance level 2)"
+            )
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+class Terms(TypedDict, total=False):
+    """How runs are compared; all may be left out."""
+
+    correction: str
+    """holm (default), benjamini_hochberg, bonferroni or none."""
+    significance_level: float
+    """Of the whole family; 0.05."""
+    family_size: int
+    """How many comparisons were declared before the runs, if more than are made here."""
+    groups: Mapping[str, str]
+    """query_id to a group of queries that may depend on each other."""
+    tests: str
+    """sound (default), or as_published: study B's uncorrected tests, with a warning."""
+    resamples: int
+    """Of bootstrap and randomisation test; 9,999. 0 leaves both out."""
+    seed: int
+    """Of the resamples; 0."""
+
+
+def compare(
+    runs: Runs,
+    qrels: Any,
+    measures: Sequence[str] = HEADLINE,
+    *,
+    baseline: str | Sequence[str] | None = None,
+    margin: Mapping[str, str | float | Margin] | None = None,
+    relevance_level: int | None = None,
+    drop_own_docs: bool = False,
+    **terms: Unpack[Terms],
+) -> Compared:
+    """Every run against the baseline (or several; without one, all pairs), with verdicts.
+
+    runs, qrels, relevance_level, drop_own_docs: as for `measure`. margin: measure to the difference below
+    which two systems are equivalent, absolute (0.02) or a share of the baseline's mean ("5%"). The family
+    is every pair and measure.
+    """
+    found = measure(
+        runs, qrels, measures, relevance_level=relevance_level, drop_own_docs=drop_own_docs
+    )
+    return compare_evaluated(found, baseline=baseline, margin=margin, asked=measures, **terms)
+
+
+def compare_evaluated(
+    found: Evaluation,
+    *,
+    baseline: str | Sequence[str] | None = None,
+    margin: Mapping[str, str | float | Margin] | None = None,
+    asked: Sequence[str] = (),
+    **terms: Unpack[Terms],
+) -> Compared:
+    """`compare`, of what `measure` gave. `asked` are the measures' names before a relevance level."""
+    systems = found.systems()
+    baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
+    for name in baselines:
+        choose(systems, name, what="baseline")
+    if len(systems) < 2:
+        raise BadInput("One system alone cannot be compared. Give at least two runs.")
+    margins = _margins(margin or {}, found.measures, asked or found.measures)
+    as_published = choose(
+        {"sound": False, "as_published": True}, terms.get("tests", "sound"), what="kind of tests"
+    )
+    level = terms.get("significance_level", 0.05)
+    values = {
+        (name, measure): [run.measured.values[measure] for run in runs]
+        for name, runs in systems.items()
+        for measure in found.measures
+    }
+    family = [
+        (measure, system, base)
+        for measure in found.measures
+        for system, base in pairs(list(systems), baselines)
+    ]
+    compared_ = compared(
+        [
+            Pair(values[a, m], values[b, m], None if as_published else margins.get(m))
+            for m, a, b in family
+        ],
+        significance_level=level,
+        groups=terms.get("groups"),
+        resampling=_resampling(terms),
+    )
+    correction = "none" if as_published else terms.get("correction", "holm")
+    family_size = terms.get("family_size")
+    verdicts = judged(
+        compared_, significance_level=level, correction=correction, family_size=family_size
+    )
+    return Compared(
+        evaluation=found,
+        rows=tuple(Row(*names, each) for names, each in zip(family, verdicts, strict=True)),
+        significance_level=level,
+        correction=correction,
+        family_size=family_size or len(family),
+        baselines=tuple(baselines),
+        seeds={
+            name: {measure: variance_split(values[name, measure]) for measure in found.measures}
+            for name, runs in systems.items()
+            if len(runs) > 1
+        },
+        notes=tuple(_comparison_notes(systems, as_published=as_published)),
+    )
+
+
+def _resampling(terms: Terms) -> Resampling | None:
+    n = terms.get("resamples", Resampling.n)
+    return Resampling(n, terms.get("seed", 0)) if n else None
+
+
+def _margins(
+    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Sequence[str]
+) -> dict[str, Margin]:
+    computed = dict(zip(asked, measures, strict=False)) | {name: name for name in measures}
+    return {
+        choose(computed, name, what="measure in `margin`"): as_margin(written)
+        for name, written in margins.items()
+    }
+
+
+def as_margin(written: str | float | Margin) -> Margin:
+    """0.02, or "5%" of the baseline's mean. BadInput for what is no positive number."""
+    if isinstance(written, Margin):
+        return written
+    text = str(written).strip()
+    is_relative = text.endswith("%")
+    try:
+        value = float(text.removesuffix("%")) / (100 if is_relative else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise BadInput(
+            f"The margin {written!r} is not a positive number. Give one such as 0.02, or a share of the "
+            'baseline\'s mean such as "5%".'
+        )
+    return Margin(value, is_relative)
+
+
+def _comparison_notes(
+    systems: Mapping[str, Sequence[EvaluatedRun]], *, as_published: bool
+) -> Iterable[str]:
+    if as_published:
+        yield STUDY_B_WARNING
+    seeded = [name for name, runs in systems.items() if len(runs) > 1]
+    alone = [name for name, runs in systems.items() if len(runs) == 1]
+    if seeded and alone:
+        yield (
+            f"{', '.join(alone)}: one run each, so nothing is known of their training seeds, and their "
+            "part of the error is taken as none"
+        )

@@ -1,0 +1,205 @@
+"""A run against the one it reproduces, and a mean against a published number.
+
+The measures of reproducibility are those of Breuer et al. (SIGIR 2020) and of their tool repro_eval, from
+the order of docs (Kendall's tau union, rank-biased overlap) over the values per query (root mean square
+error) to the effect (effect ratio, delta relative improvement).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Run
+from rankscope.evaluate.comparison import Floats, Values
+
+RBO_PERSISTENCE = 0.8
+
+
+@dataclass(frozen=True)
+class OrderAgreement:
+    """How far two runs rank alike, as means over the queries that both rank."""
+
+    n_queries: int
+    kendall_tau_union: float
+    """As published; see the function's warning."""
+    kendall_tau: float
+    """Over the docs of both; a doc that one run leaves out stands below its last."""
+    rank_biased_overlap: float
+    overlap: float
+    """Share of docs in common at the depth."""
+    depth: int
+
+
+@dataclass(frozen=True)
+class ValueAgreement:
+    """How far two runs measure alike, query by query."""
+
+    n_queries: int
+    mean: float
+    original_mean: float
+    root_mean_square_error: float
+    p_value: float
+    """Two-sided paired t-test; large is no proof of sameness."""
+
+
+@dataclass(frozen=True)
+class EffectAgreement:
+    """Whether the gain over a baseline is the original's gain."""
+
+    effect_ratio: float
+    """Mean gain over the original's mean gain: 1 is perfect, 0 none of it, below 0 a loss."""
+    delta_relative_improvement: float
+    """The original's relative gain minus this one's: 0 is perfect."""
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """A published mean against the interval of ours."""
+
+    published: float
+    mean: float
+    interval: tuple[float, float]
+    """A t interval over queries."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the published value lies in the interval; digits it does not have are forgiven."""
+        half_a_digit: float = 0.5 * 10.0 ** -_n_decimals(self.published)
+        low, high = self.interval
+        return low - half_a_digit <= self.published <= high + half_a_digit
+
+
+def order_agreement(
+    run: Run, original: Run, *, depth: int = 100, persistence: float = RBO_PERSISTENCE
+) -> OrderAgreement:
+    """Kendall's tau union, RBO and overlap of the top `depth`, over the queries both runs rank."""
+    shared = sorted(run.rankings.keys() & original.rankings.keys())
+    if not shared:
+        raise BadInput(
+            f"The runs {run.tag} and {original.tag} rank no query in common. Give runs over one set."
+        )
+    pairs = [
+        tuple(
+            [doc.doc_id for doc in ranked.rankings[query_id][:depth]] for ranked in (run, original)
+        )
+        for query_id in shared
+    ]
+    return OrderAgreement(
+        n_queries=len(shared),
+        kendall_tau_union=float(np.mean([kendall_tau_union(a, b) for a, b in pairs])),
+        kendall_tau=float(np.mean([kendall_tau(a, b) for a, b in pairs])),
+        rank_biased_overlap=float(
+            np.mean([rank_biased_overlap(a, b, depth, persistence=persistence) for a, b in pairs])
+        ),
+        overlap=float(np.mean([len({*a} & {*b}) / max(len(a), len(b)) for a, b in pairs])),
+        depth=depth,
+    )
+
+
+def kendall_tau_union(ranking: Sequence[str], original: Sequence[str]) -> float:
+    """Kendall's tau union as repro_eval computes it (Breuer et al. 2020), to compare with its numbers.
+
+    Each doc becomes its place in the sorted union of both, and the two lists of places are correlated rank
+    by rank (up to the shorter ranking's end). So it depends on how ids sort: `kendall_tau` does not.
+    """
+    places = {doc: place for place, doc in enumerate(sorted({*ranking, *original}))}
+    length = min(len(ranking), len(original))
+    return _tau(
+        [places[doc] for doc in ranking[:length]], [places[doc] for doc in original[:length]]
+    )
+
+
+def kendall_tau(ranking: Sequence[str], original: Sequence[str]) -> float:
+    """Kendall's tau over the docs of both rankings.
+
+    What one ranking leaves out stands behind its last doc, in the order of the other.
+    """
+    places = []
+    for mine, other in ((ranking, original), (original, ranking)):
+        known = set(mine)
+        whole = [*mine, *(doc for doc in other if doc not in known)]
+        places.append({doc: place for place, doc in enumerate(whole)})
+    union = sorted(places[0])
+    return _tau(*([place[doc] for doc in union] for place in places))
+
+
+def _tau(a: list[int], b: list[int]) -> float:
+    """Of fewer than two docs, 1 if they are the same, else 0."""
+    return float(stats.kendalltau(a, b).statistic) if len(a) > 1 else float(a == b)
+
+
+def rank_biased_overlap(
+    ranking: Sequence[str],
+    original: Sequence[str],
+    depth: int,
+    *,
+    persistence: float = RBO_PERSISTENCE,
+) -> float:
+    """RBO to a depth, over its highest possible value there (Webber et al. 2010; as repro_eval has it)."""
+    seen: tuple[set[str], set[str]] = (set(), set())
+    score, highest = 0.0, 0.0
+    for rank in range(1, depth + 1):
+        for docs, found in zip((ranking, original), seen, strict=True):
+            found.update(docs[rank - 1 : rank])
+        weight = persistence ** (rank - 1)
+        score += weight * len(seen[0] & seen[1]) / rank
+        highest += weight
+    return score / highest
+
+
+def value_agreement(values: Values, original: Values) -> ValueAgreement:
+    """Root mean square error and t-test of two runs' values over the same queries."""
+    a, b = _aligned(values, original)
+    p = 1.0 if np.allclose(a, b, rtol=0, atol=1e-12) else float(stats.ttest_rel(a, b).pvalue)
+    return ValueAgreement(
+        len(a), float(a.mean()), float(b.mean()), float(np.sqrt(((a - b) ** 2).mean())), p
+    )
+
+
+def effect_agreement(
+    values: Values, baseline: Values, original: Values, original_baseline: Values
+) -> EffectAgreement:
+    """Effect ratio and delta relative improvement; a baseline or gain of 0 in the original has none."""
+    ours, base = _aligned(values, baseline)
+    theirs, their_base = _aligned(original, original_baseline)
+    gain = float((theirs - their_base).mean())
+    if gain == 0 or base.mean() == 0 or their_base.mean() == 0:
+        raise BadInput(
+            "The original gains nothing over its baseline, or a baseline's mean is 0: there is no effect "
+            "to reproduce. Compare the values instead."
+        )
+    return EffectAgreement(
+        effect_ratio=float((ours - base).mean()) / gain,
+        delta_relative_improvement=gain / float(their_base.mean())
+        - float((ours - base).mean()) / float(base.mean()),
+    )
+
+
+def published_number(
+    values: Values, published: float, *, significance_level: float = 0.05
+) -> PublishedNumber:
+    """A published mean against the t interval of ours over queries."""
+    found = np.array([values[query] for query in sorted(values)])
+    if len(found) < 2:
+        raise BadInput("An interval needs at least 2 queries.")
+    half = stats.t.ppf(1 - significance_level / 2, len(found) - 1) * stats.sem(found)
+    mean = float(found.mean())
+    return PublishedNumber(published, mean, (mean - float(half), mean + float(half)))
+
+
+def _aligned(values: Values, other: Values) -> tuple[Floats, Floats]:
+    if values.keys() != other.keys() or len(values) < 2:
+        raise BadInput(
+            "Two runs agree or not over the same queries, at least 2 of them. Measure both with the "
+            "same qrels."
+        )
+    queries = sorted(values)
+    return np.array([values[q] for q in queries]), np.array([other[q] for q in queries])
+
+
+def _n_decimals(number: float) -> int:
+    text = repr(number)
+    return len(text.partition(".")[2]) if "." in text and "e" not in text else 0

@@ -1,0 +1,94 @@
+"""What ties in a run's scores are worth: its measures under the worst, the best and random orders.
+
+A run has one total order here, as in trec_eval; another tool may break a tie otherwise. Within equal
+scores the best order puts higher grades first, the worst last (and unjudged docs below judged ones, or
+above). The expected value is the mean over random orders of the tied docs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.rng import stream
+from rankscope.evaluate.measures import Measured, Measuring
+
+N_ORDERS = 32
+UNJUDGED = -0.5
+"""Between grade 0 and what some collections judge worse than that."""
+
+
+@dataclass(frozen=True)
+class Ties:
+    """How much of a run is tied, and its means under other orders of the ties."""
+
+    share: float
+    """Of neighbours in the rankings that have equal scores."""
+    n_queries: int
+    """Judged queries with a tie."""
+    worst: Mapping[str, float]
+    best: Mapping[str, float]
+    expected: Mapping[str, float]
+    n_orders: int
+    """Random orders behind `expected`."""
+
+
+def ties(
+    run: Run, measuring: Measuring, found: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
+) -> Ties | None:
+    """The report of a run's ties; None where no judged query has one. `found` is what it measures."""
+    tied = {
+        query_id: ranking
+        for query_id in measuring.query_ids
+        if (ranking := run.rankings.get(query_id)) and _is_tied(ranking)
+    }
+    if not tied:
+        return None
+
+    def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
+        orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
+        again = measuring.of(Run(run.tag, orders)).values
+        return {
+            measure: sum(
+                (again[measure] if query_id in tied else values)[query_id] for query_id in values
+            )
+            / len(values)
+            for measure, values in found.values.items()
+        }
+
+    def by_grade(sign: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
+        def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
+            grades = measuring.relevance[query_id]
+            return [
+                doc
+                for same in _levels(ranking)
+                for doc in sorted(same, key=lambda doc: sign * grades.get(doc.doc_id, UNJUDGED))
+            ]
+
+        return reordered
+
+    def at_random(number: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
+        def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
+            rng = stream(seed, "ties", query_id, number)
+            return [doc for same in _levels(ranking) for doc in rng.sample(same, len(same))]
+
+        return reordered
+
+    random = [means(at_random(number)) for number in range(n_orders)]
+    return Ties(
+        share=run.tied_share(),
+        n_queries=len(tied),
+        worst=means(by_grade(1)),
+        best=means(by_grade(-1)),
+        expected={name: sum(of[name] for of in random) / n_orders for name in measuring.measures},
+        n_orders=n_orders,
+    )
+
+
+def _is_tied(ranking: list[ScoredDoc]) -> bool:
+    return len({doc.score for doc in ranking}) < len(ranking)
+
+
+def _levels(ranking: list[ScoredDoc]) -> Iterator[list[ScoredDoc]]:
+    """Docs of equal score, best first."""
+    return (list(same) for _, same in groupby(ranking, key=lambda doc: doc.score))

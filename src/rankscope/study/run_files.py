@@ -1,0 +1,424 @@
+"""Measure, compare, reproduce and convert run files without a study file."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run_file
+from rankscope.core.records import Qrel, Run
+from rankscope.core.trec import read_lines, write_run
+from rankscope.data.collections import (
+    IrDataset,
+    LocalFiles,
+    Source,
+    StoredDocs,
+    beir_folder,
+    write_docs,
+)
+from rankscope.data.conventions import Convention, convention
+from rankscope.evaluate import reproduction
+from rankscope.evaluate.evaluation import (
+    Compared,
+    EvaluatedRun,
+    Evaluation,
+    judgements,
+    without_own_docs,
+)
+from rankscope.evaluate.measures import Measuring, with_relevance_level
+from rankscope.report.sections import StoredResults
+from rankscope.store.artifacts import versions
+from rankscope.study.verbs import writable, written_whole
+
+SHOWN_DOCS = 1000
+"""So deep rankings are kept for the page."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Judgements, where they come from, and what may be known of their queries and docs."""
+
+    name: str
+    qrels: list[Qrel]
+    convention: Convention
+    source: Source | None = None
+
+    def queries(self) -> dict[str, str]:
+        """query_id to text, where the source has texts."""
+        judged = {qrel.query_id for qrel in self.qrels}
+        found = () if self.source is None else self.source.queries()
+        return {query.query_id: query.text for query in found if query.query_id in judged}
+
+
+def judged(written: str, split: str) -> Judged:
+    """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
+    path = Path(written).expanduser()
+    if path.is_dir():
+        source = beir_folder(path, split)
+        return Judged(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)
+    if path.is_file() or path.suffix or written.startswith((".", "/", "~")):
+        return Judged(path.name, judgements(path), Convention())
+    dataset = IrDataset(written)
+    return Judged(written, dataset.qrels(), convention(written), dataset)
+
+
+def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
+    """RUN ..., or NAME=RUN (NAME=RUN,RUN for the seeds of one system) where a name is wanted."""
+    if not any(_has_name(argument) for argument in arguments):
+        return list(arguments)
+    found: dict[str, list[str]] = {}
+    for argument in arguments:
+        name, _, files = argument.partition("=")
+        if not _has_name(argument):
+            raise BadInput(
+                f"{argument}: the other runs are named. Name this one too: NAME={argument}."
+            )
+        if name in found:
+            raise BadInput(f"Two systems are called {name!r}. Join them (NAME=A,B), or rename one.")
+        found[name] = files.split(",")
+    return found
+
+
+def _has_name(argument: str) -> bool:
+    name, equals, _ = argument.partition("=")
+    return bool(equals and name) and "/" not in name and not Path(argument).exists()
+
+
+def table_of_margins(arguments: Iterable[str]) -> dict[str, str]:
+    """MEASURE=MARGIN ... as a table."""
+    found = {}
+    for argument in arguments:
+        measure, equals, margin = argument.rpartition("=")
+        if not equals or not measure:
+            raise BadInput(
+                f"The margin {argument!r} is not of the form nDCG@10=0.02 or nDCG@10=5%."
+            )
+        found[measure] = margin
+    return found
+
+
+def table_of_numbers(arguments: Iterable[str]) -> dict[str, float]:
+    """MEASURE=VALUE ... as a table."""
+    found = {}
+    for argument in arguments:
+        measure, _, value = argument.rpartition("=")
+        try:
+            found[measure] = float(value)
+        except ValueError:
+            measure = ""
+        if not measure:
+            raise BadInput(f"The published mean {argument!r} is not of the form nDCG@10=0.7234.")
+    return found
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """query_id and group, two columns a line."""
+    groups = {}
+    for number, line in read_lines(path):
+        columns = line.split("\t") if "\t" in line else line.split()
+        if len(columns) != 2:
+            raise BadInput(
+                f"{path}, line {number}: expected 2 columns (query_id group), found {len(columns)}."
+            )
+        groups[columns[0]] = columns[1]
+    return groups
+
+
+# -- as JSON and as a page -------------------------------------------------------------------------
+
+
+def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
+    """Runs with means and per-query values, and comparisons; plain values only."""
+    return {
+        "n_queries": found.n_queries,
+        "notes": [*found.notes, *(compared.notes if compared else ())],
+        "runs": [_run_as_json(run) for run in found.runs],
+        "comparisons": [row.plain() for row in compared.rows] if compared else [],
+        "seeds": {
+            system: {measure: dict(vars(split)) for measure, split in of_system.items()}
+            for system, of_system in (compared.seeds if compared else {}).items()
+        },
+    }
+
+
+def _run_as_json(run: EvaluatedRun) -> dict[str, Any]:
+    values = run.measured.values
+    query_ids = next(iter(values.values()), {})
+    return {
+        "tag": run.tag,
+        "system": run.system,
+        "path": run.path,
+        "means": run.measured.means(),
+        "missing_queries": list(run.measured.missing_queries),
+        "unjudged_queries": list(run.measured.unjudged_queries),
+        "ties": None if run.ties is None else dict(vars(run.ties)),
+        "notes": list(run.notes),
+        "per_query": {
+            query_id: {measure: values[measure][query_id] for measure in values}
+            for query_id in query_ids
+        },
+    }
+
+
+def stored_results(
+    compared: Compared, of: Judged, *, command: str, first_stage: str | None, folder: Path
+) -> StoredResults:
+    """What the report's page needs. `folder` keeps the docs' texts while the page is made.
+
+    Of a system with several seeds the first run's rankings are shown.
+    """
+    found = compared.evaluation
+    systems = found.systems()
+    stage = first_stage or ""
+    place = {"collection": of.name, "first_stage": stage}
+    means = found.means()
+    names = list(systems)
+    is_all_pairs = set(compared.baselines) == set(names)
+    return StoredResults(
+        study=f"{len(systems)} systems on {of.name}",
+        study_file=command,
+        seed=None,
+        steps=[],
+        versions=versions(),
+        evaluation={
+            "notes": [],
+            "measures": list(found.measures),
+            "significance_level": compared.significance_level,
+            "correction": compared.correction,
+            "family_size": compared.family_size,
+            "margin": {
+                row.measure: str(margin) if margin.is_relative else margin.value
+                for row in compared.rows
+                if (margin := row.judged.comparison.margin)
+            },
+            "baselines": names[:1] if is_all_pairs else list(compared.baselines),
+            "all_pairs": is_all_pairs,
+            "remarks": [*found.notes, *compared.notes, *_remarks(found)],
+            "results": [
+                place
+                | {
+                    "system": name,
+                    "run": runs[0].path or name,
+                    "n_queries": found.n_queries,
+                    "missing_queries": [],
+                    "tied_share": 0.0,
+                    "means": means[name],
+                }
+                for name, runs in systems.items()
+            ],
+            "comparisons": [place | row.plain() for row in compared.rows],
+        },
+        per_query={
+            runs[0].path or name: {
+                measure: _mean_values([run.measured.values[measure] for run in runs])
+                for measure in found.measures
+            }
+            for name, runs in systems.items()
+        },
+        training={},
+        queries={of.name: of.queries()},
+        rankings=_rankings({n: runs[0] for n, runs in systems.items()}, of, folder),
+    )
+
+
+def _remarks(found: Evaluation) -> Iterable[str]:
+    return (f"{run.tag}: {note}." for run in found.runs for note in run.notes)
+
+
+def _mean_values(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {query_id: sum(run[query_id] for run in runs) / len(runs) for query_id in runs[0]}
+
+
+def _rankings(
+    runs: Mapping[str, EvaluatedRun], of: Judged, folder: Path
+) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
+    relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in of.qrels}
+    by_path = {run.path or name: run for name, run in runs.items()}
+
+    @cache
+    def ranked(path: str) -> Run:
+        run = read_run_file(Path(path)).run if by_path[path].path else Run("", {})
+        return without_own_docs(run) if of.convention.drop_own_docs else run
+
+    @cache
+    def stored() -> StoredDocs | None:
+        if not isinstance(of.source, LocalFiles):
+            return None
+        needed = {
+            doc.doc_id
+            for path in by_path
+            for ranking in ranked(path).rankings.values()
+            for doc in ranking[:SHOWN_DOCS]
+        }
+        write_docs((doc for doc in of.source.docs() if doc.doc_id in needed), folder)
+        return StoredDocs(folder)
+
+    def text(doc_id: str) -> str:
+        docs = stored()
+        return docs.text(doc_id) if docs is not None and doc_id in docs else doc_id
+
+    def rankings(path: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+        return [
+            {
+                "rank": rank,
+                "doc_id": doc.doc_id,
+                "score": doc.score,
+                "text": text(doc.doc_id),
+                "relevance": relevance.get((query_id, doc.doc_id)),
+            }
+            for rank, doc in enumerate(ranked(path).rankings.get(query_id, [])[:depth], start=1)
+        ]
+
+    return rankings
+
+
+def page_of_means(found: Evaluation, of: Judged, *, command: str) -> str:
+    """An evaluation without comparisons as one self-contained HTML page."""
+    nothing = Compared(found, (), 0.05, "holm", 0, (), {}, ())
+    return page(nothing, of, command=command, first_stage=None)
+
+
+def comparisons_csv(compared: Compared, of: Judged) -> str:
+    """The comparisons as the report's CSV table."""
+    from rankscope.report import page as pages
+
+    with TemporaryDirectory() as folder:
+        stored = stored_results(compared, of, command="", first_stage=None, folder=Path(folder))
+        return pages.comparisons_csv(stored)
+
+
+def latex(compared: Compared, of: Judged) -> str:
+    """The report's two LaTeX tables, means and comparisons."""
+    from rankscope.report import page as pages
+
+    with TemporaryDirectory() as folder:
+        stored = stored_results(compared, of, command="", first_stage=None, folder=Path(folder))
+        return pages.means_tex(stored) + "\n" + pages.comparisons_tex(stored)
+
+
+def page(compared: Compared, of: Judged, *, command: str, first_stage: str | None) -> str:
+    """The comparison as one self-contained HTML page."""
+    from rankscope.report.page import html
+
+    with TemporaryDirectory() as folder:
+        stored = stored_results(
+            compared, of, command=command, first_stage=first_stage, folder=Path(folder)
+        )
+        return html(stored)
+
+
+# -- reproduce and convert -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A run against its original and against published numbers."""
+
+    order: reproduction.OrderAgreement | None
+    values: Mapping[str, reproduction.ValueAgreement]
+    effects: Mapping[str, reproduction.EffectAgreement]
+    published: Mapping[str, reproduction.PublishedNumber]
+
+
+def reproduce(
+    run: Path,
+    of: Judged,
+    measures: Sequence[str],
+    *,
+    original: Path | None = None,
+    baselines: tuple[Path, Path] | None = None,
+    published: Mapping[str, float] | None = None,
+    depth: int = 100,
+    relevance_level: int = 1,
+) -> Reproduced:
+    """How far a run reproduces another's rankings, values and gain, or published means.
+
+    `baselines` are this study's and the original's run of the baseline. A published mean is held against
+    the interval of the run's.
+    """
+    if original is None and not published:
+        raise BadInput(
+            "There is nothing to compare with. Give --original RUN or --published MEASURE=VALUE."
+        )
+    if baselines and original is None:
+        raise BadInput("A gain is compared with the original's. Give --original RUN too.")
+    told = published or {}
+    names = list(
+        dict.fromkeys(with_relevance_level(name, relevance_level) for name in (*measures, *told))
+    )
+    measuring = Measuring(of.qrels, names)
+
+    def read(path: Path) -> Run:
+        found = read_run_file(path).run
+        return without_own_docs(found) if of.convention.drop_own_docs else found
+
+    ours = read(run)
+    found = measuring.of(ours).values
+    theirs = None if original is None else read(original)
+    original_values = {} if theirs is None else measuring.of(theirs).values
+    effects = {}
+    if baselines:
+        base, original_base = (measuring.of(read(path)).values for path in baselines)
+        effects = {
+            name: reproduction.effect_agreement(
+                found[name], base[name], original_values[name], original_base[name]
+            )
+            for name in names
+        }
+    return Reproduced(
+        order=None if theirs is None else reproduction.order_agreement(ours, theirs, depth=depth),
+        values={
+            name: reproduction.value_agreement(found[name], values)
+            for name, values in original_values.items()
+        },
+        effects=effects,
+        published={
+            name: reproduction.published_number(
+                found[with_relevance_level(name, relevance_level)], value
+            )
+            for name, value in told.items()
+        },
+    )
+
+
+def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
+    """All that was found, as plain values."""
+    return {
+        "order": None if found.order is None else asdict(found.order),
+        "values": {name: asdict(of) for name, of in found.values.items()},
+        "effects": {name: asdict(of) for name, of in found.effects.items()},
+        "published": {
+            name: asdict(of) | {"is_inside": of.is_inside} for name, of in found.published.items()
+        },
+    }
+
+
+def convert(
+    run: Path, out: Path, *, tag: str | None, metadata: Path | None
+) -> tuple[Run, list[str]]:
+    """Write a run of any form as canonical TREC, under the user's tag; the run and its notes."""
+    writable(out)
+    found = read_run_file(run)
+    named = found.run if tag is None else Run(tag, found.run.rankings)
+    head = None if metadata is None else _metadata(metadata)
+    with written_whole(out) as aside:
+        write_run(aside, named, metadata=head)
+    return named, [f"read as {found.form}", *found.notes]
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(
+            f"{path}: not YAML. Give ir_metadata's tables (platform, method, ...)."
+        ) from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: not a table. Give ir_metadata's tables (platform, method, ...).")
+    return found
