@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.report import charts, page, queries
+from rankscope.report import charts, page, queries, sections
 from support.made_up_study import ranking, with_evaluation
 
 EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
