@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -100,11 +100,28 @@ def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
 # -- runs ----------------------------------------------------------------------------------------
 
 
+class _Lines(NamedTuple):
+    """One query's columns in the file's order, as bytes, with the numbers of their lines."""
+
+    docs: list[bytes]
+    ranks: list[bytes]
+    scores: list[bytes]
+    numbers: list[int]
+
+
+class _Ranked(NamedTuple):
+    """One query's docs in the file's order; rank 0 where the column holds none."""
+
+    doc_ids: list[str]
+    ranks: list[int]
+    scores: list[float]
+
+
 @dataclass
 class _Found:
-    """What the lines of a run file hold: query_id to (score, doc_id, rank) in the file's order."""
+    """What the lines of a run file hold."""
 
-    rows: dict[str, list[tuple[float, str, int]]] = field(default_factory=dict)
+    lines: dict[bytes, _Lines] = field(default_factory=dict)
     tags: dict[bytes, None] = field(default_factory=dict)
     n_overlong: int = 0
 
@@ -115,34 +132,27 @@ def read_trec_run(path: Path) -> RunFile:
     Three columns are ranks where every query's third column counts 1, 2, 3 ... down the file.
     Raises BadInput naming file and line.
     """
-    found, is_plain = _Found(), None
-    for number, columns, line in _rows(path):
-        if is_plain is None:
-            is_plain = len(columns) == N_PLAIN
-        if is_plain:
-            _take_plain(path, number, columns, found)
-        else:
-            _take_scored(path, number, columns, line, found)
-    if not found.rows:
+    found, is_plain = _lines(path)
+    if not found.lines:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
-    form, notes = "TREC", []
-    if is_plain and _is_ranks(path, found.rows):
+    ranked = {
+        _text(path, lines.numbers[0], query): _ranked(path, lines)
+        for query, lines in found.lines.items()
+    }
+    form, notes = ("three columns" if is_plain else "TREC"), []
+    if is_plain and _is_ranks(path, ranked):
         form = "MS MARCO"
-        found.rows = {
-            query_id: [(-float(rank), doc_id, rank) for rank, (_, doc_id, _) in enumerate(rows, 1)]
-            for query_id, rows in found.rows.items()
-        }
+        ranked = {q: r._replace(scores=[-rank for rank in r.scores]) for q, r in ranked.items()}
         notes.append("its third column was read as the rank: 1 is the best")
-    elif is_plain:
-        form = "three columns"
     if len(found.tags) > 1:
         named = ", ".join(tag.decode(errors="replace") for tag in list(found.tags)[:3])
         notes.append(f"its lines carry {len(found.tags)} tags ({named}); the first one counts")
     if found.n_overlong:
         notes.append(f"what follows the tag in {found.n_overlong} of its lines was left out")
-    notes += _disagreements({} if is_plain else found.rows)
+    if not is_plain:
+        notes += _disagreements(ranked)
     tag = next(iter(found.tags)).decode(errors="replace") if found.tags else stem(path)
-    return RunFile(_run(path, tag, found.rows), form, tuple(notes))
+    return RunFile(_run(path, tag, ranked, found), form, tuple(notes))
 
 
 def stem(path: Path) -> str:
@@ -151,33 +161,65 @@ def stem(path: Path) -> str:
     return name.rsplit(".", 1)[0] or name
 
 
-def _take_scored(path: Path, number: int, columns: list[bytes], line: bytes, found: _Found) -> None:
-    if len(columns) < N_SCORED:
-        if line[:1].isspace():
-            raise BadInput(
-                f"{path}, line {number}: the query id is empty. "
-                f"Put it in front, or drop the line: expected {RUN_FORM}."
-            )
-        raise BadInput(
-            f"{path}, line {number}: expected {RUN_FORM}, found {len(columns)}. "
-            "Rewrite the line in TREC format."
-        )
-    query, _, doc, rank, score, tag = columns[:N_SCORED]
-    found.tags[tag] = None
-    found.n_overlong += len(columns) > N_SCORED
-    row = (_score(path, number, score), _text(path, number, doc), _rank(rank))
-    found.rows.setdefault(_text(path, number, query), []).append(row)
+def _lines(path: Path) -> tuple[_Found, bool]:
+    """The columns of every line by query, and whether there are three of them."""
+    found, of_query, is_plain = _Found(), None, None
+    last = b""
+    for number, columns, line in _rows(path):
+        if is_plain is None:
+            is_plain = len(columns) == N_PLAIN
+        if is_plain and len(columns) == N_PLAIN:
+            query, doc, score = columns
+            rank = score
+        elif not is_plain and len(columns) >= N_SCORED:
+            query, _, doc, rank, score, tag = columns[:N_SCORED]
+            found.tags[tag] = None
+            found.n_overlong += len(columns) > N_SCORED
+        else:
+            raise _misfit(path, number, columns, line, is_plain=is_plain)
+        if of_query is None or query != last:
+            of_query, last = found.lines.setdefault(query, _Lines([], [], [], [])), query
+        of_query.docs.append(doc)
+        of_query.ranks.append(rank)
+        of_query.scores.append(score)
+        of_query.numbers.append(number)
+    return found, bool(is_plain)
 
 
-def _take_plain(path: Path, number: int, columns: list[bytes], found: _Found) -> None:
-    if len(columns) != N_PLAIN:
-        raise BadInput(
+def _misfit(
+    path: Path, number: int, columns: list[bytes], line: bytes, *, is_plain: bool
+) -> BadInput:
+    if is_plain:
+        return BadInput(
             f"{path}, line {number}: expected 3 columns (query_id doc_id score) as in the lines "
             f"above, found {len(columns)}. Rewrite the line."
         )
-    query, doc, score = columns
-    row = (_score(path, number, score), _text(path, number, doc), _rank(score))
-    found.rows.setdefault(_text(path, number, query), []).append(row)
+    if line[:1].isspace():
+        return BadInput(
+            f"{path}, line {number}: the query id is empty. "
+            f"Put it in front, or drop the line: expected {RUN_FORM}."
+        )
+    return BadInput(
+        f"{path}, line {number}: expected {RUN_FORM}, found {len(columns)}. "
+        "Rewrite the line in TREC format."
+    )
+
+
+def _ranked(path: Path, lines: _Lines) -> _Ranked:
+    """Bytes to text and numbers, all at once; line by line only to name the one that does not fit."""
+    try:
+        doc_ids = b"\n".join(lines.docs).decode().split("\n")
+        scores = list(map(float, lines.scores))
+        fits = all(map(math.isfinite, scores)) and b"_" not in b"".join(lines.scores)
+    except ValueError:
+        fits = False
+    if not fits:
+        texts = zip(lines.numbers, lines.docs, strict=True)
+        doc_ids = [_text(path, number, doc) for number, doc in texts]
+        numbers = zip(lines.numbers, lines.scores, strict=True)
+        scores = [_score(path, number, score) for number, score in numbers]
+    ranks = [int(rank) if rank.isdigit() else 0 for rank in lines.ranks]
+    return _Ranked(doc_ids, ranks, scores)
 
 
 def _text(path: Path, number: int, column: bytes) -> str:
@@ -203,20 +245,15 @@ def _score(path: Path, number: int, column: bytes) -> float:
     return score
 
 
-def _rank(column: bytes) -> int:
-    """The rank, or 0 where the column holds none: the scores order the docs, ranks only check them."""
-    return int(column) if column.isdigit() else 0
-
-
-def _is_ranks(path: Path, rows: Mapping[str, list[tuple[float, str, int]]]) -> bool:
+def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
     """Whether three columns end in ranks; BadInput where they could be either."""
-    counts = {
-        query_id: [rank if rank == score else 0 for score, _, rank in of_query]
-        for query_id, of_query in rows.items()
-    }
-    if all(ranks == list(range(1, len(ranks) + 1)) for ranks in counts.values()):
+    counts = [
+        [rank if rank == score else 0 for rank, score in zip(of.ranks, of.scores, strict=True)]
+        for of in ranked.values()
+    ]
+    if all(ranks == list(range(1, len(ranks) + 1)) for ranks in counts):
         return True
-    if all(sorted(ranks) == list(range(1, len(ranks) + 1)) for ranks in counts.values()):
+    if all(sorted(ranks) == list(range(1, len(ranks) + 1)) for ranks in counts):
         raise BadInput(
             f"{path}: the third column counts 1, 2, 3 ... for every query, but not down the file, so it "
             f"may be a rank or a score. Sort the lines by rank, or give {RUN_FORM}."
@@ -224,41 +261,43 @@ def _is_ranks(path: Path, rows: Mapping[str, list[tuple[float, str, int]]]) -> b
     return False
 
 
-def _disagreements(rows: Mapping[str, list[tuple[float, str, int]]]) -> list[str]:
+def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
     wrong = [
         query_id
-        for query_id, of_query in rows.items()
+        for query_id, of in ranked.items()
         if any(
-            above[2] > below[2] > 0 and above[0] > below[0]
-            for above, below in pairwise(sorted(of_query, reverse=True))
+            above[1] > below[1] > 0 and above[0] > below[0]
+            for above, below in pairwise(
+                sorted(zip(of.scores, of.ranks, strict=True), reverse=True)
+            )
         )
     ]
     if not wrong:
         return []
     return [
-        f"in {len(wrong)} of {len(rows)} queries (first: {wrong[0]}) its ranks order docs otherwise than "
+        f"in {len(wrong)} of {len(ranked)} queries (first: {wrong[0]}) its ranks order docs otherwise than "
         "its scores; the scores count"
     ]
 
 
-def _run(path: Path, tag: str, rows: Mapping[str, list[tuple[float, str, int]]]) -> Run:
+def _run(path: Path, tag: str, ranked: Mapping[str, _Ranked], found: _Found) -> Run:
     rankings = {}
-    for query_id, of_query in rows.items():
-        ordered = sorted(of_query, reverse=True)
-        if len({doc_id for _, doc_id, _ in ordered}) < len(ordered):
-            raise _repeated(path, query_id, [doc_id for _, doc_id, _ in of_query])
-        rankings[query_id] = [ScoredDoc(query_id, doc_id, score) for score, doc_id, _ in ordered]
+    for query_id, of in ranked.items():
+        if len(set(of.doc_ids)) < len(of.doc_ids):
+            raise _repeated(path, query_id, of.doc_ids, found.lines[query_id.encode()].numbers)
+        ordered = sorted(zip(of.scores, of.doc_ids, strict=True), reverse=True)
+        rankings[query_id] = [ScoredDoc(query_id, doc_id, score) for score, doc_id in ordered]
     return Run(tag, rankings)
 
 
-def _repeated(path: Path, query_id: str, doc_ids: list[str]) -> BadInput:
+def _repeated(path: Path, query_id: str, doc_ids: list[str], numbers: list[int]) -> BadInput:
     """The error for a doc that a query ranks twice, with the line where it comes again."""
-    seen: set[str] = set()
-    place = next(at for at, doc in enumerate(doc_ids) if doc in seen or seen.add(doc))  # type: ignore[func-returns-value]
-    of_query = (number for number, columns, _ in _rows(path) if columns[0].decode() == query_id)
-    number = next(number for at, number in enumerate(of_query) if at == place)
+    first = {doc_id: at for at, doc_id in reversed(list(enumerate(doc_ids)))}
+    number, doc_id = next(
+        (numbers[at], doc_id) for at, doc_id in enumerate(doc_ids) if first[doc_id] != at
+    )
     return BadInput(
-        f"{path}, line {number}: query {query_id} ranks doc {doc_ids[place]} twice. "
+        f"{path}, line {number}: query {query_id} ranks doc {doc_id} twice. "
         "Keep one line for each query and doc."
     )
 

@@ -104,8 +104,12 @@ class Measuring:
             if (ranking := run.rankings.get(query_id))
         }  # strictly ordered: no tool can break a tie its own way
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
+        seen: dict[int, tuple[Any, dict[str, float]]] = {}
         for metric in self._evaluator.iter_calc(scored):
-            values[self._names[metric.measure]][metric.query_id] = float(metric.value)
+            key = id(metric.measure)  # its hash is that of a text made anew each time
+            if key not in seen:  # kept beside its values, so that no other object gets its id
+                seen[key] = metric.measure, values[self._names[metric.measure]]
+            seen[key][1][metric.query_id] = float(metric.value)
         missing = tuple(query_id for query_id in self.query_ids if query_id not in scored)
         unjudged = tuple(sorted(run.rankings.keys() - self.relevance.keys()))
         return Measured(values, missing, unjudged)

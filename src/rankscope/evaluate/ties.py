@@ -37,15 +37,22 @@ def ties(
     run: Run, measuring: Measuring, found: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
 ) -> Ties | None:
     """The report of a run's ties; None where no judged query has one. `found` is what it measures."""
-    tied = {
+    with_ties = {
         query_id: ranking
         for query_id in measuring.query_ids
         if (ranking := run.rankings.get(query_id)) and _is_tied(ranking)
     }
-    if not tied:
+    if not with_ties:
         return None
+    tied = {
+        query_id: ranking
+        for query_id, ranking in with_ties.items()
+        if _matters(ranking, measuring.relevance[query_id])
+    }
 
     def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
+        if not tied:
+            return found.means()
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
         again = measuring.of(Run(run.tag, orders)).values
         return {
@@ -77,7 +84,7 @@ def ties(
     random = [means(at_random(number)) for number in range(n_orders)]
     return Ties(
         share=run.tied_share(),
-        n_queries=len(tied),
+        n_queries=len(with_ties),
         worst=means(by_grade(1)),
         best=means(by_grade(-1)),
         expected={name: sum(of[name] for of in random) / n_orders for name in measuring.measures},
@@ -87,6 +94,11 @@ def ties(
 
 def _is_tied(ranking: list[ScoredDoc]) -> bool:
     return len({doc.score for doc in ranking}) < len(ranking)
+
+
+def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
+    """Whether docs of equal score differ in grade: else their order changes no measure."""
+    return any(len({grades.get(doc.doc_id) for doc in same}) > 1 for same in _levels(ranking))
 
 
 def _levels(ranking: list[ScoredDoc]) -> Iterator[list[ScoredDoc]]:
