@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import ir_measures
@@ -53,6 +54,32 @@ def test_test_queries_that_were_trained_on_are_noted(tiny_study: Path, tmp_path:
     assert note.startswith("8 of 8 queries of train are training queries (train)")
     assert "said there of C, C-D does not hold" in note
     assert note in (store.root / "report.html").read_text("utf-8")
+
+
+def test_a_study_measures_as_its_collection_and_its_tests_ask(
+    tiny_study: Path, tmp_path: Path, study: tuple[Plan, Store]
+) -> None:
+    """From grade 2 on, no own docs, all pairs, uncorrected: and nothing but evaluation is done anew."""
+    overrides = [
+        "collections.test.relevance_level=2", "collections.test.drop_own_docs=true",
+        "evaluate.tests=as_published", "evaluate.baseline=[]",
+    ]  # fmt: skip
+    store = Store(tmp_path / "tiny")
+    shutil.copytree(study[1].root, store.root)
+    done = carry_out(plan(load(tiny_study, overrides), Digests().of), store).done
+    assert [name.split("-")[0] for name in done] == ["evaluate", "report"]
+    summary = json.loads((store.root / "summary.json").read_text())
+    usual = json.loads((study[1].root / "summary.json").read_text())
+    for result, before in zip(summary["results"], usual["results"], strict=True):
+        assert result["means"]["nDCG@10"] == before["means"]["nDCG@10"], "graded: no level"
+        assert result["means"]["RR@10"] <= before["means"]["RR@10"]
+    notes = " ".join(summary["notes"])
+    assert "measured were RR(rel=2)@10" in notes
+    assert "query's id were left out" in notes
+    assert "As published (study B)" in notes
+    assert len(summary["comparisons"]) == 2 * 10
+    assert all(row["corrected_p"] == row["p_value"] for row in summary["comparisons"])
+    assert all(row["equivalence_p"] is None for row in summary["comparisons"])
 
 
 def test_no_such_note_where_the_test_is_unseen(study: tuple[Plan, Store]) -> None:

@@ -72,8 +72,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def read_bytes(path: Path) -> bytes:
     """A whole file; `.gz` is unpacked."""
-    with explained_reading(path):
-        return (gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")).read()
+    with (
+        explained_reading(path),
+        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
+    ):
+        return file.read()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

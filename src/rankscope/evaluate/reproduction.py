@@ -138,10 +138,13 @@ def rank_biased_overlap(
     *,
     persistence: float = RBO_PERSISTENCE,
 ) -> float:
-    """RBO to a depth, over its highest possible value there (Webber et al. 2010; as repro_eval has it)."""
+    """RBO to a depth, over its highest possible value there (Webber et al. 2010; as repro_eval has it).
+
+    The depth is at most that of the longer ranking: behind both ends there is nothing to agree on.
+    """
     seen: tuple[set[str], set[str]] = (set(), set())
     score, highest = 0.0, 0.0
-    for rank in range(1, depth + 1):
+    for rank in range(1, min(depth, max(len(ranking), len(original))) + 1):
         for docs, found in zip((ranking, original), seen, strict=True):
             found.update(docs[rank - 1 : rank])
         weight = persistence ** (rank - 1)

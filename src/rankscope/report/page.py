@@ -62,6 +62,9 @@ MEAN_COLUMNS = (
     "run",
 )
 
+LINES_ON_A_PAGE = 40
+"""Of a LaTeX table; a longer one runs over several pages."""
+
 TEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -308,6 +311,23 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _table(columns: str, lines: Sequence[str], caption: str) -> str:
+    """A table that floats, or, too long for a page, one that runs over several."""
+    if len(lines) > LINES_ON_A_PAGE:
+        head, rule, *body = lines
+        return "\n".join(
+            [
+                r"% needs \usepackage{booktabs,longtable}",
+                r"\begingroup\small\setlength{\tabcolsep}{4pt}",
+                rf"\begin{{longtable}}{{{columns}}}",
+                rf"\caption{{{caption}}}\\",
+                *[r"\toprule", head, rule, r"\endhead"],
+                *body,
+                r"\bottomrule",
+                r"\end{longtable}",
+                r"\endgroup",
+                "",
+            ]
+        )
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",

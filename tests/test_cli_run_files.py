@@ -1,0 +1,215 @@
+"""The commands over run files: what they print, in every form, and what they refuse."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rankscope import cli
+from rankscope.core.formats import read_run
+from support import tiny
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+RUNS = {
+    "good": {"q1": ["a", "b", "c"], "q2": ["d", "e"], "q3": ["g", "h"]},
+    "poor": {"q1": ["c", "b", "a"], "q2": ["e", "d"], "q3": ["h", "g"]},
+    "mixed": {"q1": ["a", "c", "b"], "q2": ["e", "d"], "q3": ["g", "h"]},
+}
+QRELS = "q1 0 a 3\nq1 0 b 1\nq2 0 d 2\nq3 0 g 1\n"
+
+
+@pytest.fixture
+def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def command(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["rankscope", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return Answer(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, rankings in RUNS.items():
+        lines = [
+            f"{query} Q0 {doc} {rank} {10 - rank} {name}\n"
+            for query, docs in rankings.items()
+            for rank, doc in enumerate(docs, start=1)
+        ]
+        (tmp_path / f"{name}.run").write_text("".join(lines))
+    (tmp_path / "qrels.txt").write_text(QRELS)
+    return tmp_path
+
+
+def test_evaluate_prints_means_and_notes(rankscope: Command, files: Path) -> None:
+    """RR of `poor`: 1/2 (b at 2) for q1, 1/2 for the others; from grade 2 on, q1's `a` is at 3."""
+    words = (files / "poor.run", "--qrels", files / "qrels.txt", "--measures", "RR P@1")
+    answer = rankscope("evaluate", *words)
+    assert answer.out == "run\tRR\tP@1\npoor\t0.5000\t0.0000\n"
+    assert "grades go up to 3, and RR, P@1 count every grade from 1 as relevant" in answer.err
+    level = rankscope("evaluate", *words, "--relevance-level", 2)
+    assert level.out.startswith("run\tRR(rel=2)\tP(rel=2)@1\npoor\t0.2778\t")  # (1/3 + 1/2 + 0) / 3
+
+
+def test_evaluate_in_other_forms(rankscope: Command, files: Path) -> None:
+    words = ("evaluate", files / "good.run", files / "poor.run", "--qrels", files / "qrels.txt")
+    measures = ("--measures", "RR")
+    found = json.loads(rankscope(*words, *measures, "--json").out)
+    assert [run["tag"] for run in found["runs"]] == ["good", "poor"]
+    assert found["runs"][0]["means"] == {"RR": 1.0}
+    assert found["runs"][0]["per_query"]["q2"] == {"RR": 1.0}
+    assert found["comparisons"] == []
+    rows = list(csv.reader(io.StringIO(rankscope(*words, *measures, "--per-query", "--csv").out)))
+    assert rows[0] == ["run", "query", "RR"]
+    assert ["poor", "q1", "0.5"] in rows
+    assert ["good", "all", "1.0"] in rows
+    assert r"good & 1.0000 \\" in rankscope(*words, *measures, "--latex").out
+    page = files / "page.html"
+    assert rankscope(*words, *measures, "--html", "--out", page).out == f"{page}: written.\n"
+    assert "Nothing was compared." in page.read_text("utf-8")
+
+
+def test_compare_all_pairs_and_a_baseline(rankscope: Command, files: Path) -> None:
+    words = ("compare", *sorted(files.glob("*.run")), "--qrels", files / "qrels.txt")
+    everything = json.loads(rankscope(*words, "--json").out)
+    assert len(everything["comparisons"]) == 3
+    answer = rankscope(*words, "--baseline", "poor", "--margin", "nDCG@10=50%")
+    assert "nDCG@10\tgood - poor\t" in answer.out
+    assert "mixed - good" not in answer.out
+    assert "Holm-corrected, 2 comparisons, level 0.05; equivalent: TOST against" in answer.out
+    page = rankscope(*words, "--first-stage", "poor", "--html").out
+    assert "<title>3 systems on qrels.txt" in page
+    assert r"\begin{tabular}" in rankscope(*words, "--latex").out
+    (header, *rows) = csv.reader(io.StringIO(rankscope(*words, "--csv").out))
+    assert (len(rows), header[:3]) == (3, ["collection", "first_stage", "measure"])
+
+
+def test_compare_as_published_warns(rankscope: Command, files: Path) -> None:
+    words = ("compare", *sorted(files.glob("*.run")), "--qrels", files / "qrels.txt")
+    answer = rankscope(*words, "--tests", "as_published", "--json")
+    found = json.loads(answer.out)
+    assert all(row["corrected_p"] == row["p_value"] for row in found["comparisons"])
+    assert any("As published (study B)" in note for note in found["notes"])
+
+
+def test_seeds_and_groups(rankscope: Command, files: Path) -> None:
+    (files / "groups.txt").write_text("q1 one\nq2 one\nq3 two\n")
+    seeds = f"C={files / 'good.run'},{files / 'mixed.run'}"
+    words = ("compare", seeds, f"bm25={files / 'poor.run'}", "--qrels", files / "qrels.txt")
+    answer = rankscope(*words, "--groups", files / "groups.txt", "--json")
+    found = json.loads(answer.out)
+    assert found["comparisons"][0]["n_seeds"] == [1, 2]
+    assert found["comparisons"][0]["n_groups"] == 2
+    assert found["seeds"]["C"]["nDCG@10"]["n_seeds"] == 2
+    assert [run["tag"] for run in found["runs"]] == ["C#1", "C#2", "bm25"]
+    table = rankscope(*words)
+    assert "Note: C, nDCG@10: 2 seeds, whose means spread by" in table.err
+    assert "Note: bm25: one run each" in table.err
+
+
+def test_reproduce(rankscope: Command, files: Path) -> None:
+    """The run's own mean is published, so it lies in its interval; half of it does not."""
+    words = ("reproduce", files / "good.run", "--qrels", files / "qrels.txt", "--measures", "RR")
+    answer = rankscope(*words, "--original", files / "good.run", "--published", "P@1=1.0", "--json")
+    found = json.loads(answer.out)
+    assert found["order"]["kendall_tau"] == found["order"]["rank_biased_overlap"] == 1.0
+    assert found["values"]["RR"]["root_mean_square_error"] == 0.0
+    assert found["published"]["P@1"]["is_inside"]
+    table = rankscope(
+        *words, "--original", files / "mixed.run", "--baseline", files / "poor.run",
+        "--original-baseline", files / "poor.run", "--published", "RR=0.5",
+    )  # fmt: skip
+    assert "RR: effect ratio\t1.5000" in table.out  # gains 1/2 where mixed gains 1/3
+    assert "RR: published\t0.5\toutside the interval" in table.out
+
+
+def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:
+    source = files / "beir.json"
+    source.write_text(json.dumps({"q1": {"a": 1, "b": 2}}))
+    (files / "meta.yaml").write_text("platform:\n  software: mine\n")
+    words = ("convert", source, "--out", files / "out" / "r.run", "--tag", "mine")
+    answer = rankscope(*words, "--metadata", files / "meta.yaml")
+    assert answer.out == f"{files / 'out' / 'r.run'}: 1 queries by mine.\n"
+    assert (files / "out" / "r.run").read_text().splitlines() == [
+        "# ir_metadata.start", "# platform:", "#   software: mine", "# ir_metadata.end",
+        "q1 Q0 b 1 2.0 mine", "q1 Q0 a 2 1.0 mine",
+    ]  # fmt: skip
+    assert read_run(files / "out" / "r.run").tag == "mine"
+
+
+def test_qrels_from_a_folder_bring_texts_to_the_page(
+    rankscope: Command, files: Path, tmp_path: Path
+) -> None:
+    folder = tiny.write_collection(tmp_path / "beir")
+    queries = ("q0", "q3", "q6", "q9")
+    for name, place in (("a", 0), ("b", 9)):
+        lines = [
+            f"{query} Q0 d{(int(query[1:]) + place) % 24} 1 1.0 {name}\n"
+            f"{query} Q0 d{(int(query[1:]) + 1) % 24} 2 0.5 {name}\n"
+            for query in queries
+        ]
+        (files / f"{name}.run").write_text("".join(lines))
+    words = ("compare", files / "a.run", files / "b.run", "--qrels", folder, "--html")
+    page = rankscope(*words).out
+    assert "where sits the red cat" in page
+    assert "sits on the mat" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["good.run", "--qrels", "none.txt"], "none.txt: there is no such file"),
+        (["good.run", "--qrels", "qrels.txt"], "One system alone cannot be compared"),
+        (["good.run", "good.run", "--qrels", "qrels.txt"], "Two runs are called 'good'"),
+        (["A=good.run", "poor.run", "--qrels", "qrels.txt"], "Name this one too"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--baseline", "pour"], "Did you mean"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--margin", "0.02"], "not of the form"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--margin", "nDCG@10=0"], "positive"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--margin", "AP=1"], "Unknown measure"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--correction", "hom"], "Did you mean"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--first-stage", "bm25"], "first stage"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--measures", "nDGC"], "Unknown measure"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "qrels.txt"], "2 columns"),
+    ],
+)
+def test_what_compare_refuses(
+    rankscope: Command, files: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(files)
+    answer = rankscope("compare", *words)
+    assert (answer.code, answer.out) == (1, "")
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_dl19_in_one_compare(rankscope: Command, real_data: Path) -> None:
+    """All pairs of five first stages and three LLM re-rankings; nDCG@10 0.5058 and 0.6682 are known."""
+    folder = real_data / "msmarco-dl19"
+    runs = [*sorted(folder.glob("runs/*.run")), *sorted(folder.glob("teachers/*.run"))]
+    measures = ("--measures", "nDCG@10 AP(rel=2)@100 R@20 R@100")
+    found = json.loads(rankscope("compare", *runs, "--qrels", folder, *measures, "--json").out)
+    means = {run["tag"]: run["means"] for run in found["runs"]}
+    assert means["bm25"]["nDCG@10"] == pytest.approx(0.5058, abs=5e-5)
+    vicuna = [0.6682, 0.3316, 0.2617, 0.4531]
+    assert list(means["rankvicuna.bm25-top100"].values()) == pytest.approx(vicuna, abs=5e-5)
+    assert len(found["comparisons"]) == 4 * 28
+    assert {row["verdict"] for row in found["comparisons"]} == {"better", "worse", "cannot tell"}
