@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 from rankscope.report import queries
 from rankscope.report.sections import Group
@@ -55,6 +56,25 @@ def test_differences_pair_by_query_id_and_sort_with_ties_by_query_id(results):
     assert [row.query_id for row in found.rows] == ["b", "c", "d", "a"]
     assert (found.n_better, found.n_worse) == (2, 1)
     assert (found.rows[3].system_value, found.rows[3].baseline_value) == (0.3, 0.5)
+
+
+def test_all_queries_are_drawn_each_at_its_place(results):
+    found = queries.differences(PAIR, differing(results, a=-0.2, b=0.1))
+    assert [(place, row.query_id) for place, row in found.drawn] == [(1, "b"), (2, "a")]
+    assert replace(found, rows=()).drawn == ()
+
+
+def test_of_many_queries_evenly_spaced_ones_are_drawn(results):
+    """1000 queries leave 999 / 299 = 3.3 places from one of the 300 to the next."""
+    one = queries.differences(PAIR, differing(results, a=0.1)).rows[0]
+    rows = tuple(replace(one, query_id=str(place)) for place in range(1, 1001))
+    many = queries.Differences(PAIR, "nDCG@10", rows)
+    places = [place for place, _ in many.drawn]
+    assert (len(places), places[0], places[-1]) == (300, 1, 1000)
+    assert {right - left for left, right in pairwise(places)} == {3, 4}
+    assert all(row.query_id == str(place) for place, row in many.drawn)
+    full = replace(many, rows=rows[:300])
+    assert [row for _, row in full.drawn] == list(full.rows)
 
 
 def test_wins_and_losses_are_the_biggest_and_leave_ties_out(results):

@@ -17,7 +17,10 @@ from rankscope.report.sections import (
 )
 
 MAX_PAIRS = 12
-"""So many pairs of systems are shown query by query; each costs the page some 30 kB."""
+"""So many pairs of systems are shown query by query; each costs the page up to some 100 kB."""
+
+MAX_DRAWN = 300
+"""So many queries of a pair are drawn; of more, evenly spaced ones, the extremes among them."""
 
 N_CASES = 3
 """So many wins and so many losses are shown for each pair."""
@@ -72,6 +75,15 @@ class Differences:
     def n_worse(self) -> int:
         """Queries on which the system is below the baseline."""
         return sum(row.difference < 0 for row in self.rows)
+
+    @property
+    def drawn(self) -> tuple[tuple[int, QueryDifference], ...]:
+        """The queries that are drawn and listed, each with its place among all, from 1."""
+        last = len(self.rows) - 1
+        if last < MAX_DRAWN:
+            return tuple(enumerate(self.rows, start=1))
+        places = (round(step * last / (MAX_DRAWN - 1)) for step in range(MAX_DRAWN))
+        return tuple((place + 1, self.rows[place]) for place in places)
 
 
 @dataclass(frozen=True)
