@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.report import page, queries, sections
-from support.made_up_study import ranking, with_evaluation
+from support.made_up_study import ranking, run_of, with_evaluation
 
 EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
 
@@ -135,6 +135,25 @@ def test_every_chart_of_queries_has_a_place_for_the_picked_ones_and_a_table_of_a
         ]
 
 
+def test_a_case_says_which_docs_moved_and_what_the_first_stage_had(results):
+    def rankings(run, query_id, depth):
+        docs = "d<b" if run == run_of("C") else "bc"
+        return [
+            {"rank": rank, "doc_id": doc, "text": "", "relevance": {"c": 2, "<": 1}.get(doc, 0)}
+            for rank, doc in enumerate(docs, start=1)
+        ]
+
+    html = page.html(replace(results, rankings=rankings))
+    assert (
+        "Moved: <code>c</code> (relevance 2) from 2 to not ranked; "
+        "<code>&lt;</code> (relevance 1) from not ranked to 2; "
+        "<code>b</code> (relevance 0) from 1 to 3; "
+        "<code>d</code> (relevance 0) from not ranked to 1.</p>"
+    ) in html
+    assert "The first stage (bm25) ranked its first relevant doc at 2." in html
+    assert "ranked no relevant doc for this query" not in html
+
+
 def test_the_bundle_stands_in_the_page_once_and_cannot_close_its_script(text):
     assert text.count("window.vegaEmbed = vegaEmbed") + text.count("window.vegaEmbed=") == 1
     bundle = max(Tags(text).scripts, key=len)
@@ -153,7 +172,8 @@ def test_every_chart_has_its_place(text):
 
 def test_text_of_others_stays_text(results):
     def rankings(run, query_id, depth):
-        return [doc | {"text": EVIL} for doc in ranking(run, query_id, depth)]
+        docs = ranking(run, query_id, depth)
+        return [doc | {"text": EVIL, "doc_id": doc["doc_id"] + EVIL} for doc in docs]
 
     evil = replace(
         results,
