@@ -55,10 +55,12 @@ def test_dots_are_one_a_query(results):
 def test_the_brush_has_the_signals_that_the_page_listens_to_and_clears(results):
     """report.js reads `picked` and sets `picked_x`, which Vega-Lite names after the brush."""
     found = queries.differences(queries.pairs(results)[0], results)
+    spec = charts.query_differences(found)
     signals = {
         signal["name"]: json.dumps(signal)
-        for signal in vl_convert.vegalite_to_vega(charts.query_differences(found))["signals"]
+        for signal in vl_convert.vegalite_to_vega(spec)["signals"]
     }
+    assert [param["views"] for param in spec["params"]] == [["dots"]]
     assert {"picked", "picked_x"} <= signals.keys()
     assert '"field": "place", "channel": "x"' in signals["picked_tuple_fields"]
     assert not any("wheel" in signal for signal in signals.values()), "the wheel scrolls the page"

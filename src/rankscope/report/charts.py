@@ -163,7 +163,7 @@ def query_differences(data: Differences) -> Spec:
             ],
         )
         .add_params(picked)
-        .properties(name="dots")  # altair would count up names: other bytes each time
+        .properties(name="dots")  # or altair makes one up, not the same in every version
     )
     zero = _rule_at(0.0).encode(y="at:Q")
     chart = alt.layer(zero, stems, dots).properties(
