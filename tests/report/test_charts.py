@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 import vl_convert
@@ -43,11 +42,28 @@ def test_a_forest_has_a_shape_for_each_verdict_and_a_band_where_there_is_a_margi
     assert len(set(charts.VERDICT_SHAPES.values())) == len(sections.VERDICTS)
 
 
-def test_bars_are_one_a_query(results):
+def test_dots_are_one_a_query(results):
     found = queries.differences(queries.pairs(results)[0], results)
-    bars = [row for row in drawn(charts.query_differences(found)) if "difference" in row]
-    assert [bar["difference"] for bar in bars] == [row.difference for row in found.rows]
-    assert bars[0]["query"].startswith("who built the")
+    dots = [row for row in drawn(charts.query_differences(found)) if "difference" in row]
+    assert [dot["place"] for dot in dots] == list(range(1, 41))
+    assert [(dot["difference"], dot["system"], dot["baseline"]) for dot in dots] == [
+        (row.difference, row.system_value, row.baseline_value) for row in found.rows
+    ]
+    assert dots[0]["query"].startswith("who built the")
+
+
+def test_the_brush_has_the_signals_that_the_page_listens_to_and_clears(results):
+    """report.js reads `picked` and sets `picked_x`, which Vega-Lite names after the brush."""
+    found = queries.differences(queries.pairs(results)[0], results)
+    spec = charts.query_differences(found)
+    signals = {
+        signal["name"]: json.dumps(signal)
+        for signal in vl_convert.vegalite_to_vega(spec)["signals"]
+    }
+    assert [param["views"] for param in spec["params"]] == [["dots"]]
+    assert {"picked", "picked_x"} <= signals.keys()
+    assert '"field": "place", "channel": "x"' in signals["picked_tuple_fields"]
+    assert not any("wheel" in signal for signal in signals.values()), "the wheel scrolls the page"
 
 
 @pytest.mark.parametrize(
@@ -56,19 +72,21 @@ def test_bars_are_one_a_query(results):
 def test_outcomes(results, difference, outcome):
     found = queries.differences(queries.pairs(results)[0], results)
     one = replace(found, rows=(replace(found.rows[0], difference=difference, text=""),))
-    bar = drawn(charts.query_differences(one))
+    rows = drawn(charts.query_differences(one))
     assert {"outcome": outcome, "query": found.rows[0].query_id}.items() <= next(
-        row.items() for row in bar if "outcome" in row
+        row.items() for row in rows if "outcome" in row
     )
 
 
 def test_of_many_queries_evenly_spaced_ones_cover_the_axis(results):
     found = queries.differences(queries.pairs(results)[0], results)
     many = replace(found, rows=tuple(found.rows[0] for _ in range(1000)))
-    bars = [row for row in drawn(charts.query_differences(many)) if "difference" in row]
-    assert len(bars) == charts.MAX_BARS
-    assert (bars[0]["place"], bars[-1]["next"]) == (0, 1000)
-    assert all(left["next"] == right["place"] for left, right in pairwise(bars))
+    spec = charts.query_differences(many)
+    dots = [row for row in drawn(spec) if "difference" in row]
+    assert [dot["place"] for dot in dots] == [place for place, _ in many.drawn]
+    low, high = spec["layer"][-1]["encoding"]["x"]["scale"]["domain"]
+    assert 0 < low < dots[0]["place"]
+    assert dots[-1]["place"] == 1000 < high < 1001
 
 
 def test_the_kept_update_is_marked_where_there_is_one(results):

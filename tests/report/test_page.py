@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.report import charts, page, queries, sections
-from support.made_up_study import ranking, with_evaluation
+from rankscope.report import page, queries, sections
+from support.made_up_study import ranking, run_of, with_evaluation
 
 EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
 
@@ -104,6 +104,56 @@ def test_nothing_is_fetched(text):
         assert not any(word in each for each in ours), word
 
 
+def test_the_script_sets_text_and_never_html():
+    script = (files("rankscope.report") / "templates" / "report.js").read_text("utf-8")
+    assert ".textContent = " in script
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", script)
+
+
+def test_every_chart_of_queries_has_a_place_for_the_picked_ones_and_a_table_of_all(results, text):
+    """The table is for those who have no mouse to draw a brush with."""
+    panels = [
+        attrs for tag, attrs in Tags(text).tags if tag == "div" and attrs.get("class") == "picked"
+    ]
+    pairs = queries.pairs(results)
+    assert [(each["data-system"], each["data-baseline"]) for each in panels] == [
+        (pair.system, pair.baseline) for pair in pairs
+    ]
+    brushed = [
+        name for name, spec in charts_of(text).items() if '"name": "picked"' in json.dumps(spec)
+    ]
+    assert [each["data-chart"] for each in panels] == brushed
+    tables = text.split('<table class="dense queries">')[1:]
+    for pair, table in zip(pairs, tables, strict=True):
+        rows = re.findall(r"<tr>(<th scope=\"row\">.*)</tr>", table.partition("</table>")[0])
+        assert rows == [
+            f'<th scope="row">{row.text}</th>'
+            f'<td class="number">{sections.signed(row.difference)}</td>'
+            f'<td class="number">{row.system_value:.3f}</td>'
+            f'<td class="number">{row.baseline_value:.3f}</td>'
+            for row in queries.differences(pair, results).rows
+        ]
+
+
+def test_a_case_says_which_docs_moved_and_what_the_first_stage_had(results):
+    def rankings(run, query_id, depth):
+        docs = "d<b" if run == run_of("C") else "bc"
+        return [
+            {"rank": rank, "doc_id": doc, "text": "", "relevance": {"c": 2, "<": 1}.get(doc, 0)}
+            for rank, doc in enumerate(docs, start=1)
+        ]
+
+    html = page.html(replace(results, rankings=rankings))
+    assert (
+        "Moved: <code>c</code> (relevance 2) from 2 to not ranked; "
+        "<code>&lt;</code> (relevance 1) from not ranked to 2; "
+        "<code>b</code> (relevance 0) from 1 to 3; "
+        "<code>d</code> (relevance 0) from not ranked to 1.</p>"
+    ) in html
+    assert "The first stage (bm25) ranked its first relevant doc at 2." in html
+    assert "ranked no relevant doc for this query" not in html
+
+
 def test_the_bundle_stands_in_the_page_once_and_cannot_close_its_script(text):
     assert text.count("window.vegaEmbed = vegaEmbed") + text.count("window.vegaEmbed=") == 1
     bundle = max(Tags(text).scripts, key=len)
@@ -122,7 +172,8 @@ def test_every_chart_has_its_place(text):
 
 def test_text_of_others_stays_text(results):
     def rankings(run, query_id, depth):
-        return [doc | {"text": EVIL} for doc in ranking(run, query_id, depth)]
+        docs = ranking(run, query_id, depth)
+        return [doc | {"text": EVIL, "doc_id": doc["doc_id"] + EVIL} for doc in docs]
 
     evil = replace(
         results,
@@ -195,10 +246,14 @@ def test_pairs_beyond_the_cap_are_counted(results, monkeypatch):
 
 
 def test_thinning_is_said_only_where_it_happens(results, monkeypatch):
-    said = "Of more than 39 queries, 39 evenly spaced ones are drawn."
+    said = "Of more than 39 queries, 39 evenly spaced ones are drawn and listed."
     assert "evenly spaced" not in page.html(results)
-    monkeypatch.setattr(charts, "MAX_BARS", 39)
-    assert said in page.html(results)
+    assert "<summary>All queries</summary>" in page.html(results)
+    monkeypatch.setattr(queries, "MAX_DRAWN", 39)
+    thinned = page.html(results)
+    assert said in thinned
+    assert "<summary>All queries drawn</summary>" in thinned
+    assert "39 evenly spaced ones of 40 queries." in thinned
 
 
 def test_the_page_stays_small(text):

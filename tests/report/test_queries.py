@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 from rankscope.report import queries
 from rankscope.report.sections import Group
@@ -46,7 +47,9 @@ def test_a_first_stage_that_was_not_measured_is_not_read(results):
     ]
     assert queries.reaches(without) == []
     found = queries.cases(queries.differences(pairs[0], without), without)
-    assert not any(case.out_of_reach for case in [*found.wins, *found.losses])
+    assert {
+        (case.out_of_reach, case.first_relevant_rank) for case in [*found.wins, *found.losses]
+    } == {(False, None)}
 
 
 def test_differences_pair_by_query_id_and_sort_with_ties_by_query_id(results):
@@ -55,6 +58,25 @@ def test_differences_pair_by_query_id_and_sort_with_ties_by_query_id(results):
     assert [row.query_id for row in found.rows] == ["b", "c", "d", "a"]
     assert (found.n_better, found.n_worse) == (2, 1)
     assert (found.rows[3].system_value, found.rows[3].baseline_value) == (0.3, 0.5)
+
+
+def test_all_queries_are_drawn_each_at_its_place(results):
+    found = queries.differences(PAIR, differing(results, a=-0.2, b=0.1))
+    assert [(place, row.query_id) for place, row in found.drawn] == [(1, "b"), (2, "a")]
+    assert replace(found, rows=()).drawn == ()
+
+
+def test_of_many_queries_evenly_spaced_ones_are_drawn(results):
+    """1000 queries leave 999 / 299 = 3.3 places from one of the 300 to the next."""
+    one = queries.differences(PAIR, differing(results, a=0.1)).rows[0]
+    rows = tuple(replace(one, query_id=str(place)) for place in range(1, 1001))
+    many = queries.Differences(PAIR, "nDCG@10", rows)
+    places = [place for place, _ in many.drawn]
+    assert (len(places), places[0], places[-1]) == (300, 1, 1000)
+    assert {right - left for left, right in pairwise(places)} == {3, 4}
+    assert all(row.query_id == str(place) for place, row in many.drawn)
+    full = replace(many, rows=rows[:300])
+    assert [row for _, row in full.drawn] == list(full.rows)
 
 
 def test_wins_and_losses_are_the_biggest_and_leave_ties_out(results):
@@ -97,6 +119,60 @@ def test_a_doc_the_other_did_not_rank_has_no_other_rank(results):
     made_up = replace(differing(results, q03=0.1), rankings=apart)
     (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
     assert {doc.other_rank for doc in case.system} == {None}
+
+
+def case_of(results, system, baseline, grades):
+    """The one case of a query whose rankings are these docs; the baseline is the first stage too."""
+    tops = {run_of("C"): system, run_of("bm25"): baseline}
+
+    def rankings(run, query_id, depth):
+        return [
+            {"rank": rank, "doc_id": doc, "text": doc, "relevance": grades.get(doc)}
+            for rank, doc in enumerate(tops[run][:depth], start=1)
+        ]
+
+    made_up = replace(differing(results, a=0.1), rankings=rankings)
+    (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
+    return case
+
+
+def test_moves_are_of_judged_docs_that_moved_the_most_relevant_first_and_then_the_furthest(results):
+    """u is unjudged, s stays, k and j are in no top five; e fell by 2 and b rose by 1."""
+    case = case_of(results, "uasbcdkej", "eascbdkju", {**dict.fromkeys("asbdkje", 1), "c": 3})
+    assert [(move.doc_id, move.baseline_rank, move.system_rank) for move in case.moves] == [
+        ("c", 4, 5),
+        ("e", 1, 8),
+        ("b", 5, 4),
+    ]
+    assert [move.relevance for move in case.moves] == [3, 1, 1]
+
+
+def test_a_doc_that_was_not_ranked_moves_from_below_the_last(results):
+    """Of three docs a side: n comes in at 3 from below 3, so by 1; o leaves 1, by 3."""
+    case = case_of(results, "pqn", "opq", dict.fromkeys("nopq", 0))
+    assert [(move.doc_id, move.baseline_rank, move.system_rank) for move in case.moves] == [
+        ("o", 1, None),
+        ("n", None, 3),
+        ("p", 2, 1),
+        ("q", 3, 2),
+    ]
+
+
+def test_no_more_moves_than_can_be_read(results):
+    case = case_of(results, "abcdef", "fedcba", dict.fromkeys("abcdef", 1))
+    assert [move.doc_id for move in case.moves] == ["a", "f", "b", "e"]
+
+
+def test_rankings_that_agree_have_no_moves(results):
+    assert case_of(results, "abc", "abc", dict.fromkeys("abc", 1)).moves == ()
+
+
+def test_a_case_says_where_the_first_stage_had_its_first_relevant_doc(results):
+    """b is judged not relevant, c is unjudged, d is relevant and third."""
+    case = case_of(results, "dbc", "bcd", {"b": 0, "d": 2})
+    assert (case.first_relevant_rank, case.out_of_reach) == (3, False)
+    case = case_of(results, "bc", "cb", {"b": 0})
+    assert (case.first_relevant_rank, case.out_of_reach) == (None, True)
 
 
 def test_a_query_without_a_relevant_candidate_is_out_of_reach(results):

@@ -40,9 +40,6 @@ COMPARISONS = alt.Axis(
 
 VERDICT_GLYPHS = {"better": "▲", "worse": "▼", "equivalent": "■", "cannot tell": "●"}
 
-MAX_BARS = 300
-"""So many queries are drawn; of more, evenly spaced ones, the extremes always among them."""
-
 
 def forest(data: Forest) -> Spec:
     """Differences with their intervals, the zero line and the band of the margin."""
@@ -117,39 +114,47 @@ def _key(verdicts: Sequence[str]) -> alt.Title:
 
 
 def query_differences(data: Differences) -> Spec:
-    """A bar per query, from the biggest win to the biggest loss."""
+    """A dot per query on a stem to zero, from the biggest win to the biggest loss.
+
+    Dragging over the dots sets the signal `picked` to the places that lie under the brush; the page
+    lists their queries. It does not zoom: the wheel belongs to the page.
+    """
     rows = [
         {
             "place": place,
-            "next": place + 1,
-            "zero": 0,
             "difference": row.difference,
             "outcome": _outcome(row.difference),
             "query": clipped(row.text, 100) or row.query_id,
             "system": row.system_value,
             "baseline": row.baseline_value,
         }
-        for place, row in enumerate(data.rows)
+        for place, row in data.drawn
     ]
-    outcomes = ["above", "below", "same"]
-    bars = (
-        alt.Chart(alt.InlineData(values=_drawn(rows)))
-        .mark_rect()
+    picked = alt.selection_interval(
+        name="picked",
+        encodings=["x"],
+        zoom=False,
+        mark=alt.BrushConfig(fill=GREY, fillOpacity=0.2, stroke=GREY, strokeOpacity=0.6),
+    )
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X(
+            "place:Q",
+            title="queries, sorted",
+            axis=alt.Axis(tickCount=6, tickMinStep=1, grid=False),
+            scale=alt.Scale(domain=[0.25, len(data.rows) + 0.75], nice=False),
+        ),
+        y=alt.Y("difference:Q", title=f"difference in {data.measure}"),
+        color=alt.Color(
+            "outcome:N",
+            scale=alt.Scale(domain=["above", "below", "same"], range=[BLUE, VERMILION, GREY]),
+            legend=None,
+        ),
+        opacity=alt.condition(picked, alt.value(1), alt.value(0.4)),
+    )
+    stems = base.mark_rule(strokeWidth=1).encode(y2=alt.datum(0))
+    dots = (
+        base.mark_point(filled=True, size=50 if len(rows) <= 100 else 22)
         .encode(
-            x=alt.X(
-                "place:Q",
-                title="queries, sorted",
-                axis=AXIS,
-                scale=alt.Scale(nice=False, zero=True),
-            ),
-            x2="next:Q",
-            y=alt.Y("difference:Q", title=f"difference in {data.measure}"),
-            y2="zero:Q",
-            color=alt.Color(
-                "outcome:N",
-                scale=alt.Scale(domain=outcomes, range=[BLUE, VERMILION, GREY]),
-                legend=None,
-            ),
             tooltip=[
                 alt.Tooltip("query:N"),
                 alt.Tooltip("difference:Q", format="+.3f"),
@@ -157,21 +162,15 @@ def query_differences(data: Differences) -> Spec:
                 alt.Tooltip("baseline:Q", title=data.pair.baseline, format=".3f"),
             ],
         )
+        .add_params(picked)
+        .properties(name="dots")  # or altair makes one up, not the same in every version
     )
-    chart = alt.layer(bars, _rule_at(0.0).encode(y="at:Q")).properties(
-        width="container", height=170
+    zero = _rule_at(0.0).encode(y="at:Q")
+    chart = alt.layer(zero, stems, dots).properties(
+        width="container", height=200, view=alt.ViewBackground(cursor="crosshair")
     )
     pair = f"{data.pair.system} minus {data.pair.baseline}"
     return _spec(chart, f"{data.measure} by query: {pair}")
-
-
-def _drawn(rows: list[Spec]) -> list[Spec]:
-    if len(rows) <= MAX_BARS:
-        return rows
-    places = {round(step * (len(rows) - 1) / (MAX_BARS - 1)) for step in range(MAX_BARS)}
-    drawn = [rows[place] for place in sorted(places)]
-    ends = [row["place"] for row in drawn[1:]] + [len(rows)]
-    return [row | {"next": end} for row, end in zip(drawn, ends, strict=True)]
 
 
 def _outcome(difference: float) -> str:

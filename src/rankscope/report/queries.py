@@ -17,13 +17,19 @@ from rankscope.report.sections import (
 )
 
 MAX_PAIRS = 12
-"""So many pairs of systems are shown query by query; each costs the page some 30 kB."""
+"""So many pairs of systems are shown query by query; each costs the page up to some 100 kB."""
+
+MAX_DRAWN = 300
+"""So many queries of a pair are drawn; of more, evenly spaced ones, the extremes among them."""
 
 N_CASES = 3
 """So many wins and so many losses are shown for each pair."""
 
 N_DOCS = 5
 """So much of each ranking is shown side by side."""
+
+N_MOVES = 4
+"""So many docs of a case are told from where to where they moved."""
 
 DEPTH = 1000
 """So deep the rankings are read, to say where a doc stood and whether any relevant one was there."""
@@ -73,6 +79,15 @@ class Differences:
         """Queries on which the system is below the baseline."""
         return sum(row.difference < 0 for row in self.rows)
 
+    @property
+    def drawn(self) -> tuple[tuple[int, QueryDifference], ...]:
+        """The queries that are drawn and listed, each with its place among all, from 1."""
+        last = len(self.rows) - 1
+        if last < MAX_DRAWN:
+            return tuple(enumerate(self.rows, start=1))
+        places = (round(step * last / (MAX_DRAWN - 1)) for step in range(MAX_DRAWN))
+        return tuple((place + 1, self.rows[place]) for place in places)
+
 
 @dataclass(frozen=True)
 class RankedDoc:
@@ -86,14 +101,28 @@ class RankedDoc:
 
 
 @dataclass(frozen=True)
+class Move:
+    """A judged doc whose rank differs between two rankings; None where one did not rank it."""
+
+    doc_id: str
+    relevance: int
+    system_rank: int | None
+    baseline_rank: int | None
+
+
+@dataclass(frozen=True)
 class Case:
     """One query with both rankings side by side."""
 
     query: QueryDifference
     system: tuple[RankedDoc, ...]
     baseline: tuple[RankedDoc, ...]
+    moves: tuple[Move, ...]
+    """Of the judged docs of both tops, those that moved: most relevant first, then furthest."""
     out_of_reach: bool
     """True where the first stage offered no relevant doc at all."""
+    first_relevant_rank: int | None
+    """Where the first stage ranked its first relevant doc; None too where no first stage is known."""
 
 
 @dataclass(frozen=True)
@@ -175,18 +204,45 @@ def cases(found: Differences, results: StoredResults) -> Cases:
 def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
     system = results.rankings(pair.system_run, query.query_id, DEPTH)
     baseline = results.rankings(pair.baseline_run, query.query_id, DEPTH)
+    offered = (
+        None
+        if pair.first_stage_run is None
+        else results.rankings(pair.first_stage_run, query.query_id, DEPTH)
+    )
+    first = _first_relevant_rank(offered or ())
     return Case(
         query,
         system=_top(system, baseline),
         baseline=_top(baseline, system),
-        out_of_reach=_is_out_of_reach(query.query_id, pair.first_stage_run, results),
+        moves=_moves(system, baseline),
+        out_of_reach=offered is not None and first is None,
+        first_relevant_rank=first,
     )
 
 
-def _is_out_of_reach(query_id: str, first_stage_run: str | None, results: StoredResults) -> bool:
-    if first_stage_run is None:
-        return False
-    return not _any_relevant(results.rankings(first_stage_run, query_id, DEPTH))
+def _moves(
+    system: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
+) -> tuple[Move, ...]:
+    """A doc that one side did not rank is taken as ranked just below that side's last."""
+    system_ranks = {doc["doc_id"]: doc["rank"] for doc in system}
+    baseline_ranks = {doc["doc_id"]: doc["rank"] for doc in baseline}
+    judged = {
+        doc["doc_id"]: doc["relevance"]
+        for doc in [*system[:N_DOCS], *baseline[:N_DOCS]]
+        if doc["relevance"] is not None
+    }
+
+    def distance(move: Move) -> int:
+        to = move.system_rank or len(system) + 1
+        return abs(to - (move.baseline_rank or len(baseline) + 1))
+
+    found = [
+        Move(doc_id, relevance, system_ranks.get(doc_id), baseline_ranks.get(doc_id))
+        for doc_id, relevance in judged.items()
+    ]
+    found = [move for move in found if move.system_rank != move.baseline_rank]
+    found.sort(key=lambda move: (-move.relevance, -distance(move), move.doc_id))
+    return tuple(found[:N_MOVES])
 
 
 def _top(
@@ -205,8 +261,8 @@ def _top(
     )
 
 
-def _any_relevant(ranking: Sequence[Mapping[str, Any]]) -> bool:
-    return any((doc["relevance"] or 0) > 0 for doc in ranking)
+def _first_relevant_rank(ranking: Sequence[Mapping[str, Any]]) -> int | None:
+    return next((doc["rank"] for doc in ranking if (doc["relevance"] or 0) > 0), None)
 
 
 def reaches(results: StoredResults) -> list[Reach]:
@@ -229,7 +285,7 @@ def _reach(group: Group, run: str, results: StoredResults) -> Reach | None:
         group,
         n_queries=len(query_ids),
         out_of_reach=tuple(
-            query_id for query_id, docs in offered.items() if not _any_relevant(docs)
+            query_id for query_id, docs in offered.items() if _first_relevant_rank(docs) is None
         ),
         depth=max((len(docs) for docs in offered.values()), default=0),
     )

@@ -26,8 +26,48 @@ function config() {
   };
 }
 
+const HINT = "Drag over the dots to list their queries.";
+const MOST_LISTED = 50;
+
+function signed(number) {
+  const digits = Math.abs(number).toFixed(3);
+  if (Number(digits) === 0) return digits;
+  return (number < 0 ? "\u2212" : "+") + digits;
+}
+
+/* Queries and names are other people's text: they are set as text, never read as HTML. */
+function made(tag, content, className = "") {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  element.className = className;
+  return element;
+}
+
+function item(row, { system, baseline }) {
+  const values = `${system}\u00a0${row.system.toFixed(3)}, ${baseline}\u00a0${row.baseline.toFixed(3)}`;
+  const line = made("li", "");
+  const words = made("span", row.query + " ");
+  words.append(made("span", values, "soft"));
+  line.append(made("b", signed(row.difference)), words);
+  return line;
+}
+
+/* The queries between two places of the chart, the biggest difference first; the hint without places. */
+function list(panel, rows, places) {
+  const [low, high] = [...(places ?? [])].sort((a, b) => a - b);
+  const found = rows.filter((row) => low <= row.place && row.place <= high);
+  found.sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  const more = found.length - MOST_LISTED;
+  const [note, items] = panel.children;
+  const counted = found.length === 1 ? "1 query" : `${found.length} queries, biggest difference first`;
+  note.textContent = found.length ? `${counted}. A click on the chart clears them.` : HINT;
+  items.replaceChildren(...found.slice(0, MOST_LISTED).map((row) => item(row, panel.dataset)));
+  if (more > 0) items.append(made("li", `and ${more} more`, "soft"));
+  panel.hidden = false;
+}
+
 async function draw(element) {
-  await vegaEmbed(element, specs[root.dataset.theme][element.id], {
+  const { view } = await vegaEmbed(element, specs[root.dataset.theme][element.id], {
     mode: "vega-lite",
     renderer: "svg",
     config: config(),
@@ -35,6 +75,17 @@ async function draw(element) {
     actions: { export: { svg: true, png: true }, source: false, compiled: false, editor: false },
     downloadFileName: element.id,
   });
+  const panel = document.querySelector(`.picked[data-chart="${element.id}"]`);
+  if (!panel) return;
+  const rows = Object.values(specs.light[element.id].datasets).flat().filter((row) => "place" in row);
+  view.addSignalListener("picked", (_, picked) => list(panel, rows, picked.place));
+  /* A click beside the brush clears it already; a brush over everything leaves no room beside it. */
+  let pressed = 0;
+  view.addEventListener("pointerdown", (event) => { pressed = event.clientX; });
+  view.addEventListener("click", (event) => {
+    if (Math.abs(event.clientX - pressed) < 3) view.signal("picked_x", [0, 0]).runAsync();
+  });
+  list(panel, rows);
 }
 
 /* A chart in a closed fold has no width yet: it is drawn when the fold is opened. */
