@@ -29,6 +29,9 @@ BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 N_SCORED, N_PLAIN = 6, 3
 RUN_FORM = "6 columns (query_id Q0 doc_id rank score tag)"
+FLOAT32_END = float(np.finfo(np.float32).max)
+HIGHEST_RELEVANCE = 1_000_000
+"""trec_eval counts the docs of every grade in a table as long as the highest."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def read_bytes(path: Path) -> bytes:
     """A whole file; `.gz` is unpacked."""
-    with explained_reading(path):
-        return (gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")).read()
+    with (
+        explained_reading(path),
+        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
+    ):
+        return file.read()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -92,6 +98,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
     ):
         for number, line in enumerate(file, start=1):
             whole = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            if b"\r" in whole and b"\r" in whole.rstrip():
+                raise BadInput(
+                    f"{path}, line {number}: a carriage return stands inside it. End lines with a "
+                    "newline, with or without a carriage return before it."
+                )
             columns = whole.split()
             if columns and not whole.startswith(b"#"):
                 yield number, columns, whole
@@ -180,7 +191,26 @@ def _take_plain(path: Path, number: int, columns: list[bytes], found: _Found) ->
     found.rows.setdefault(_text(path, number, query), []).append(row)
 
 
+def check_id(value: Any, what: str, source: object) -> str:
+    """The id, if a column of a run file can hold it: ASCII white space ends one, and NUL does in C."""
+    try:
+        written = value.encode() if isinstance(value, str) else b""
+    except UnicodeEncodeError:
+        written = b""
+    if written.split() != [written] or b"\0" in written:
+        raise BadInput(
+            f"{source}: the {what} id {value!r} is not text, is empty or has a space or NUL, which no run "
+            "file can hold. Give it as text without spaces."
+        )
+    return str(value)
+
+
 def _text(path: Path, number: int, column: bytes) -> str:
+    if b"\0" in column:
+        raise BadInput(
+            f"{path}, line {number}: an id holds a NUL, where trec_eval ends it. Take the NUL out, or "
+            "convert the file to UTF-8."
+        )
     try:
         return column.decode()
     except UnicodeDecodeError as error:
@@ -205,7 +235,7 @@ def _score(path: Path, number: int, column: bytes) -> float:
 
 def _rank(column: bytes) -> int:
     """The rank, or 0 where the column holds none: the scores order the docs, ranks only check them."""
-    return int(column) if column.isdigit() else 0
+    return int(column) if column.isdigit() and len(column) < 19 else 0
 
 
 def _is_ranks(path: Path, rows: Mapping[str, list[tuple[float, str, int]]]) -> bool:
@@ -264,11 +294,19 @@ def _repeated(path: Path, query_id: str, doc_ids: list[str]) -> BadInput:
 
 
 def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.float32]]:
-    """(doc_id, float32 score) in the ranking's order, each score under the one before."""
+    """(doc_id, float32 score) in the ranking's order, each score under the one before.
+
+    What is above float32 is lowered to its end; BadInput for what is below.
+    """
     ceiling = np.float32(np.inf)
     for scored in ranking:
-        score = min(np.float32(scored.score), np.nextafter(ceiling, np.float32(-np.inf)))
-        ceiling = score
+        if scored.score < -FLOAT32_END or ceiling == -FLOAT32_END:
+            raise BadInput(
+                f"query {scored.query_id}, doc {scored.doc_id}: the score {scored.score} is lower than "
+                "float32 goes. Scale the scores."
+            )
+        below = np.nextafter(ceiling, np.float32(-np.inf))
+        ceiling = score = min(np.float32(min(scored.score, FLOAT32_END)), below)
         yield scored.doc_id, score
 
 
@@ -276,7 +314,17 @@ def write_run(path: Path, run: Run, *, metadata: Mapping[str, Any] | None = None
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
+    Raises BadInput for an id that would not be read back.
     """
+    for query_id, ranking in run.rankings.items():
+        check_id(query_id, "query", path)
+        for doc in ranking:
+            check_id(doc.doc_id, "doc", path)
+        if query_id.startswith(("#", "\ufeff")):
+            raise BadInput(
+                f"{path}: the query id {query_id!r} begins as a comment or a byte order mark does, and "
+                "would not be read back. Rename the query."
+            )
     tag = "_".join(run.tag.split()) or "untagged"
     lines = [
         f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
@@ -330,6 +378,11 @@ def _relevance(path: Path, number: int, column: bytes) -> int:
     if not column.lstrip(b"+-").isdigit() or len(column.lstrip(b"+-")) < len(column) - 1:
         text = column.decode(errors="replace")
         raise BadInput(f"{path}, line {number}: the relevance {text!r} is not a whole number.")
+    if len(column) > 9 or abs(int(column)) > HIGHEST_RELEVANCE:
+        raise BadInput(
+            f"{path}, line {number}: the relevance {column[:20].decode()} is beyond "
+            f"{HIGHEST_RELEVANCE}. Give a grade."
+        )
     return int(column)
 
 
