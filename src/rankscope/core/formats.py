@@ -13,6 +13,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (
+    HIGHEST_RELEVANCE,
     RunFile,
+    check_id,
     explained_reading,
     read_bytes,
     read_trec_qrels,
@@ -57,7 +60,11 @@ def read_qrels(path: Path) -> list[Qrel]:
     if head == PARQUET_MAGIC:
         return qrels_from_frame(_parquet(path), path)
     if head[:1] == b"{":
-        (parsed,) = [whole for _, whole in _json_parts(path)][:1]
+        (_, parsed), *more = _json_parts(path)
+        if more:
+            raise BadInput(
+                f"{path}, line {more[0][0]}: more follows the first JSON table. Put all judgements into one."
+            )
         return qrels_from_mapping(parsed, path)
     return read_trec_qrels(path)
 
@@ -87,7 +94,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"{key!r} stands twice in one table")
+                raise ValueError(f"{key!r} stands twice in one table; keep one")
             seen.add(key)
     return found
 
@@ -107,7 +114,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
                 f"{path}, line {whole.lineno}: not JSON ({whole.msg}). Mend that line."
             ) from whole
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: {error}. Keep one.") from error
+        raise BadInput(f"{path}: not readable as JSON ({error}). Mend it.") from error
     else:
         return
     for number, line in enumerate(text.split("\n"), start=1):
@@ -123,7 +130,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
 def _json_run(path: Path) -> RunFile:
     parts = list(_json_parts(path))
     first = parts[0][1]
-    if isinstance(first, list):
+    if isinstance(first, list) and len(parts) == 1:
         return _rankllm(path, list(enumerate(first, start=1)), "entry")
     if isinstance(first, dict) and {"query", "candidates"} <= first.keys():
         return _rankllm(path, parts, "line")
@@ -139,8 +146,8 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     rankings: dict[str, list[tuple[str, Any]]] = {}
     for number, entry in entries:
         try:
-            query_id = str(entry["query"]["qid"])
-            docs = [(str(doc["docid"]), doc["score"]) for doc in entry["candidates"]]
+            query_id = _plain_id(entry["query"]["qid"])
+            docs = [(_plain_id(doc["docid"]), doc["score"]) for doc in entry["candidates"]]
         except (KeyError, TypeError) as error:
             raise BadInput(
                 f"{path}, {unit} {number}: not a RankLLM result ({error!r}). Expected "
@@ -168,6 +175,11 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     return RunFile(run, "RankLLM", tuple(notes))
 
 
+def _plain_id(value: Any) -> Any:
+    """RankLLM writes ids that are numbers as such; what is neither text nor a whole number stays."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 # -- what a program has at hand --------------------------------------------------------------------
 
 
@@ -182,14 +194,19 @@ def qrels_from_mapping(table: Any, source: object) -> list[Qrel]:
     """Judgements from `{query_id: {doc_id: relevance}}`."""
     qrels = []
     for query_id, docs in _tables(table, source):
-        _check_id(query_id, "query", source)
+        check_id(query_id, "query", source)
         for doc_id, relevance in docs.items():
             if isinstance(relevance, bool) or not isinstance(relevance, int):
                 raise BadInput(
                     f"{source}: query {query_id}, doc {doc_id}: the relevance {relevance!r} is not a "
                     "whole number."
                 )
-            qrels.append(Qrel(query_id, _check_id(doc_id, "doc", source), relevance))
+            if abs(relevance) > HIGHEST_RELEVANCE:
+                raise BadInput(
+                    f"{source}: query {query_id}, doc {doc_id}: the relevance is beyond "
+                    f"{HIGHEST_RELEVANCE}. Give a grade."
+                )
+            qrels.append(Qrel(query_id, check_id(doc_id, "doc", source), relevance))
     if not qrels:
         raise BadInput(f"{source}: no judgement in it. Give qrels with at least one.")
     return qrels
@@ -210,8 +227,9 @@ def from_frame(frame: Any, tag: str, source: object) -> Run:
         _column(frame, names, source) for names in (QUERY_COLUMNS, DOC_COLUMNS, SCORE_COLUMNS)
     )
     rankings: dict[str, list[tuple[str, Any]]] = {}
-    for query_id, doc_id, value in zip(query, doc, score, strict=True):
-        rankings.setdefault(query_id, []).append((doc_id, value))
+    with _plain_cells(source):
+        for query_id, doc_id, value in zip(query, doc, score, strict=True):
+            rankings.setdefault(query_id, []).append((doc_id, value))
     return _checked(tag, rankings, source)
 
 
@@ -221,18 +239,33 @@ def qrels_from_frame(frame: Any, source: object) -> list[Qrel]:
         _column(frame, names, source) for names in (QUERY_COLUMNS, DOC_COLUMNS, RELEVANCE_COLUMNS)
     )
     table: dict[str, dict[str, Any]] = {}
-    for query_id, doc_id, grade in zip(query, doc, relevance, strict=True):
-        docs = table.setdefault(query_id, {})
-        if docs.setdefault(doc_id, grade) != grade:
-            raise BadInput(
-                f"{source}: query {query_id}, doc {doc_id} was judged {docs[doc_id]} and {grade}. "
-                "Keep one."
-            )
+    with _plain_cells(source):
+        for query_id, doc_id, grade in zip(query, doc, relevance, strict=True):
+            docs = table.setdefault(query_id, {})
+            before = docs.setdefault(doc_id, grade)
+            if before is not grade and before != grade:
+                raise BadInput(
+                    f"{source}: query {query_id}, doc {doc_id} was judged {before} and {grade}. "
+                    "Keep one."
+                )
     return qrels_from_mapping(table, source)
+
+
+@contextmanager
+def _plain_cells(source: object) -> Iterator[None]:
+    """Inside the block, a cell that is a list or the like becomes one sentence with a remedy."""
+    try:
+        yield
+    except TypeError as error:
+        raise BadInput(
+            f"{source}: a query, doc or relevance is neither text nor a number ({error}). Give one each."
+        ) from error
 
 
 def _column(frame: Any, names: tuple[str, ...], source: object) -> list[Any]:
     for name in names:
+        if list(frame.columns).count(name) > 1:
+            raise BadInput(f"{source}: it has several columns {name}. Keep one.")
         if name in frame.columns:
             return list(frame[name].tolist())
     raise BadInput(
@@ -249,9 +282,10 @@ def _parquet(path: Path) -> Any:
             f"{path}: reading Parquet needs pyarrow. Install it: pip install rankscope[parquet]."
         ) from error
     try:
-        return pyarrow.parquet.read_table(path).to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        whole = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(read_bytes(path))).read()
+        return whole.to_pandas(ignore_metadata=True)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(f"{path}: not readable as Parquet ({reason}). Write it again.") from error
 
 
@@ -261,8 +295,8 @@ def _checked(tag: str, rankings: Mapping[Any, list[tuple[Any, Any]]], source: ob
         tag,
         (
             ScoredDoc(
-                _check_id(query_id, "query", source),
-                _check_id(doc_id, "doc", source),
+                check_id(query_id, "query", source),
+                check_id(doc_id, "doc", source),
                 _check_score(query_id, doc_id, score, source),
             )
             for query_id, docs in rankings.items()
@@ -270,15 +304,6 @@ def _checked(tag: str, rankings: Mapping[Any, list[tuple[Any, Any]]], source: ob
         ),
         source=source,
     )
-
-
-def _check_id(value: Any, what: str, source: object) -> str:
-    if not isinstance(value, str) or len(value.split()) != 1:
-        raise BadInput(
-            f"{source}: the {what} id {value!r} is not text, is empty or has a space, which no run file "
-            "can hold. Give it as text without spaces."
-        )
-    return value
 
 
 def _check_score(query_id: Any, doc_id: Any, score: Any, source: object) -> float:

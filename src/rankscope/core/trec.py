@@ -9,6 +9,7 @@ float32. Tools break ties in opposite directions (pytrec_eval by doc_id descendi
 script by line), so only a file without ties has one value per measure.
 """
 
+import codecs
 import gzip
 import math
 import zlib
@@ -26,9 +27,11 @@ from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 N_SCORED, N_PLAIN = 6, 3
 RUN_FORM = "6 columns (query_id Q0 doc_id rank score tag)"
+FLOAT32_END = float(np.finfo(np.float32).max)
+HIGHEST_RELEVANCE = 1_000_000
+"""trec_eval counts the docs of every grade in a table as long as the highest."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,24 @@ def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
         gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
     ):
         for number, line in enumerate(file, start=1):
-            whole = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            whole = _first_line(path, line) if number == 1 else line
+            if b"\r" in whole and b"\r" in whole.rstrip():
+                raise BadInput(
+                    f"{path}, line {number}: a carriage return stands inside it. End lines with a "
+                    "newline, with or without a carriage return before it."
+                )
             columns = whole.split()
             if columns and not whole.startswith(b"#"):
                 yield number, columns, whole
+
+
+def _first_line(path: Path, line: bytes) -> bytes:
+    """The line without UTF-8's mark; UTF-16's is refused, whose lines would seem to be columns."""
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadInput(
+            f"{path}, line 1: not readable as UTF-8 text (it begins as UTF-16 does). Convert it."
+        )
+    return line.removeprefix(codecs.BOM_UTF8)
 
 
 # -- runs ----------------------------------------------------------------------------------------
@@ -211,9 +228,11 @@ def _misfit(
 def _ranked(path: Path, lines: _Lines) -> _Ranked:
     """Bytes to text and numbers, all at once; line by line only to name the one that does not fit."""
     try:
-        doc_ids = b"\n".join(lines.docs).decode().split("\n")
+        joined = b"\n".join(lines.docs)
+        doc_ids = joined.decode().split("\n")
         scores = list(map(float, lines.scores))
         fits = all(map(math.isfinite, scores)) and b"_" not in b"".join(lines.scores)
+        fits = fits and b"\0" not in joined
     except ValueError:
         fits = False
     if not fits:
@@ -221,11 +240,30 @@ def _ranked(path: Path, lines: _Lines) -> _Ranked:
         doc_ids = [_text(path, number, doc) for number, doc in texts]
         numbers = zip(lines.numbers, lines.scores, strict=True)
         scores = [_score(path, number, score) for number, score in numbers]
-    ranks = [int(rank) if rank.isdigit() else 0 for rank in lines.ranks]
+    ranks = [int(rank) if rank.isdigit() and len(rank) < 19 else 0 for rank in lines.ranks]
     return _Ranked(doc_ids, ranks, scores)
 
 
+def check_id(value: Any, what: str, source: object) -> str:
+    """The id, if a column of a run file can hold it: ASCII white space ends one, and NUL does in C."""
+    try:
+        written = value.encode() if isinstance(value, str) else b""
+    except UnicodeEncodeError:
+        written = b""
+    if written.split() != [written] or b"\0" in written:
+        raise BadInput(
+            f"{source}: the {what} id {value!r} is not text, is empty or has a space or NUL, which no run "
+            "file can hold. Give it as text without spaces."
+        )
+    return str(value)
+
+
 def _text(path: Path, number: int, column: bytes) -> str:
+    if b"\0" in column:
+        raise BadInput(
+            f"{path}, line {number}: an id holds a NUL, where trec_eval ends it. Take the NUL out, or "
+            "convert the file to UTF-8."
+        )
     try:
         return column.decode()
     except UnicodeDecodeError as error:
@@ -306,11 +344,19 @@ def _repeated(path: Path, query_id: str, doc_ids: list[str], numbers: list[int])
 
 
 def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.float32]]:
-    """(doc_id, float32 score) in the ranking's order, each score under the one before."""
+    """(doc_id, float32 score) in the ranking's order, each score under the one before.
+
+    What is above float32 is lowered to its end; BadInput for what is below.
+    """
     ceiling = np.float32(np.inf)
     for scored in ranking:
-        score = min(np.float32(scored.score), np.nextafter(ceiling, np.float32(-np.inf)))
-        ceiling = score
+        if scored.score < -FLOAT32_END or ceiling == -FLOAT32_END:
+            raise BadInput(
+                f"query {scored.query_id}, doc {scored.doc_id}: the score {scored.score} is lower than "
+                "float32 goes. Scale the scores."
+            )
+        below = np.nextafter(ceiling, np.float32(-np.inf))
+        ceiling = score = min(np.float32(min(scored.score, FLOAT32_END)), below)
         yield scored.doc_id, score
 
 
@@ -318,7 +364,17 @@ def write_run(path: Path, run: Run, *, metadata: Mapping[str, Any] | None = None
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
+    Raises BadInput for an id that would not be read back.
     """
+    for query_id, ranking in run.rankings.items():
+        check_id(query_id, "query", path)
+        for doc in ranking:
+            check_id(doc.doc_id, "doc", path)
+        if query_id.startswith(("#", "\ufeff")):
+            raise BadInput(
+                f"{path}: the query id {query_id!r} begins as a comment or a byte order mark does, and "
+                "would not be read back. Rename the query."
+            )
     tag = "_".join(run.tag.split()) or "untagged"
     lines = [
         f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
@@ -372,6 +428,11 @@ def _relevance(path: Path, number: int, column: bytes) -> int:
     if not column.lstrip(b"+-").isdigit() or len(column.lstrip(b"+-")) < len(column) - 1:
         text = column.decode(errors="replace")
         raise BadInput(f"{path}, line {number}: the relevance {text!r} is not a whole number.")
+    if len(column) > 9 or abs(int(column)) > HIGHEST_RELEVANCE:
+        raise BadInput(
+            f"{path}, line {number}: the relevance {column[:20].decode()} is beyond "
+            f"{HIGHEST_RELEVANCE}. Give a grade."
+        )
     return int(column)
 
 

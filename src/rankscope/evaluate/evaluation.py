@@ -206,6 +206,11 @@ def read(run: RunLike, tag: str | None = None) -> RunFile:
     name = tag or "run"
     if isinstance(run, Mapping):
         return RunFile(from_mapping(run, name, f"the run {name!r}"), "table")
+    if not hasattr(run, "columns"):
+        raise BadInput(
+            f"The run {name!r} is of type {type(run).__name__}. Give a Run, a file's path, a table of tables or a "
+            "data frame."
+        )
     return RunFile(from_frame(run, name, f"the run {name!r}"), "data frame")
 
 
@@ -272,7 +277,12 @@ def named(runs: Runs) -> dict[str, list[RunLike]]:
     Runs without names of their own are called by their tags; where two tags are the same, by their
     files. A list under a name is one system, trained with several seeds.
     """
+    if isinstance(runs, str | Path | Run) or hasattr(runs, "columns"):
+        raise BadInput("One run stands alone. Give a list of runs, or a table of names and runs.")
     if isinstance(runs, Mapping):
+        for name, of in runs.items():
+            if isinstance(of, list | tuple) and not of:
+                raise BadInput(f"The system {name!r} has no run. Give it one, or leave it out.")
         return {
             name: list(of) if isinstance(of, list | tuple) else [of] for name, of in runs.items()
         }
@@ -306,6 +316,12 @@ def measure(
     (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. Raises
     BadInput with the place for what cannot be read, UnknownChoice for an unknown measure.
     """
+    if not measures:
+        raise BadInput("Nothing is measured. Give at least one measure, such as nDCG@10.")
+    if relevance_level is not None and relevance_level < 1:
+        raise BadInput(
+            f"The relevance level {relevance_level} is below 1, where grade 0 counts. Give 1 or more."
+        )
     computed = tuple(
         dict.fromkeys(with_relevance_level(name, relevance_level or 1) for name in measures)
     )

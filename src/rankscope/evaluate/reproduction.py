@@ -76,7 +76,11 @@ def order_agreement(
     run: Run, original: Run, *, depth: int = 100, persistence: float = RBO_PERSISTENCE
 ) -> OrderAgreement:
     """Kendall's tau union, RBO and overlap of the top `depth`, over the queries both runs rank."""
-    shared = sorted(run.rankings.keys() & original.rankings.keys())
+    shared = sorted(
+        query_id
+        for query_id, ranking in run.rankings.items()
+        if ranking and original.rankings.get(query_id)
+    )
     if not shared:
         raise BadInput(
             f"The runs {run.tag} and {original.tag} rank no query in common. Give runs over one set."
