@@ -21,6 +21,7 @@ from rankscope.core.errors import BadInput, choose
 from rankscope.evaluate.comparison import Comparison
 
 POWER = 0.8
+BEYOND_ANY_COLLECTION = 1e9
 
 CORRECTIONS = {
     "holm": "holm",
@@ -157,7 +158,7 @@ def _noncentrality(degrees_of_freedom: float, level: float) -> float:
 def queries_needed(comparison: Comparison, level: float) -> int | None:
     """How many queries show a difference as large as the margin (else: as observed) with 80 % power.
 
-    None without spread or difference, and where groups of queries or several seeds count: there more
+    None without spread or difference, beyond a thousand million queries, and where groups of queries or several seeds count: there more
     queries of the same kind are not the whole answer.
     """
     sought = comparison.absolute_margin or abs(comparison.difference)
@@ -166,6 +167,8 @@ def queries_needed(comparison: Comparison, level: float) -> int | None:
         return None
     effect = sought / comparison.sd
     z = float(stats.norm.isf(level / 2) + stats.norm.ppf(POWER))
+    if (z / effect) ** 2 > BEYOND_ANY_COLLECTION:
+        return None
     n = max(2, int((z / effect) ** 2))  # the normal distribution's answer: never above the t's
     while effect * n**0.5 < _noncentrality(n - 1, level):
         n += 1
