@@ -27,6 +27,7 @@ from rankscope.core.records import Qrel, Run, ScoredDoc
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 N_SCORED, N_PLAIN = 6, 3
 RUN_FORM = "6 columns (query_id Q0 doc_id rank score tag)"
 FLOAT32_END = float(np.finfo(np.float32).max)
@@ -97,6 +98,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
         gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
     ):
         for number, line in enumerate(file, start=1):
+            if number == 1 and line.startswith(UTF16_MARKS):
+                raise BadInput(f"{path}: it is UTF-16. Convert it to UTF-8.")
             whole = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
             if b"\r" in whole and b"\r" in whole.rstrip():
                 raise BadInput(

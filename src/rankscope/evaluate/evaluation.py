@@ -448,7 +448,8 @@ def compare(
     found = measure(
         runs, qrels, measures, relevance_level=relevance_level, drop_own_docs=drop_own_docs
     )
-    return compare_evaluated(found, baseline=baseline, margin=margin, asked=measures, **terms)
+    asked = {name: with_relevance_level(name, relevance_level or 1) for name in measures}
+    return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
 
 
 def compare_evaluated(
@@ -456,17 +457,17 @@ def compare_evaluated(
     *,
     baseline: str | Sequence[str] | None = None,
     margin: Mapping[str, str | float | Margin] | None = None,
-    asked: Sequence[str] = (),
+    asked: Mapping[str, str] | None = None,
     **terms: Unpack[Terms],
 ) -> Compared:
-    """`compare`, of what `measure` gave. `asked` are the measures' names before a relevance level."""
+    """`compare`, of what `measure` gave. `asked` leads from names without a relevance level to those with it."""
     systems = found.systems()
     baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
     for name in baselines:
         choose(systems, name, what="baseline")
     if len(systems) < 2:
         raise BadInput("One system alone cannot be compared. Give at least two runs.")
-    margins = _margins(margin or {}, found.measures, asked or found.measures)
+    margins = _margins(margin or {}, found.measures, asked or {})
     as_published = choose(
         {"sound": False, "as_published": True}, terms.get("tests", "sound"), what="kind of tests"
     )
@@ -517,9 +518,9 @@ def _resampling(terms: Terms) -> Resampling | None:
 
 
 def _margins(
-    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Sequence[str]
+    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Mapping[str, str]
 ) -> dict[str, Margin]:
-    computed = dict(zip(asked, measures, strict=False)) | {name: name for name in measures}
+    computed = dict(asked) | {name: name for name in measures}
     return {
         choose(computed, name, what="measure in `margin`"): as_margin(written)
         for name, written in margins.items()
