@@ -265,7 +265,7 @@ def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
     if of_ties is not None:
         measure = next(iter(of_ties.worst))
         notes.append(
-            f"{100 * of_ties.share:.2g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
+            f"{100 * of_ties.share:.3g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
             f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order"
         )
     return notes
