@@ -53,7 +53,9 @@ def ours(folder: Path, resamples: int) -> dict[str, float]:
     import rankscope
 
     runs = sorted(folder.glob("run*.trec"))
-    found = rankscope.compare(runs, folder / "qrels.txt", list(MEASURES), resamples=resamples)
+    found = rankscope.compare(
+        runs, folder / "qrels.txt", list(MEASURES), resamples=resamples, processes=2
+    )
     return {
         f"{measure} {system}": mean
         for system, means in found.evaluation.means().items()

@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = (
@@ -10,6 +12,14 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from support import tiny
+
+
+@pytest.fixture(scope="module")
+def frozen_garbage() -> Iterator[None]:
+    """statsmodels' multipletests collects garbage at every call: what is there already is left out."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -334,7 +334,13 @@ def evaluate(
 
     judged = run_files.judged(qrels, split)
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
-    found = measure(run_files.named_runs(runs), judged.qrels, measures.split(), **reading)
+    found = measure(
+        run_files.named_runs(runs),
+        judged.qrels,
+        measures.split(),
+        processes=run_files.processes(runs),
+        **reading,
+    )
     if as_json:
         _print_text(json.dumps(run_files.as_json(found), allow_nan=False), out)
     elif as_html:
@@ -451,6 +457,7 @@ def compare(
         measures.split(),
         baseline=baseline or None,
         margin=run_files.table_of_margins(margin or ()),
+        processes=run_files.processes(runs),
         **terms,
         **reading,
     )

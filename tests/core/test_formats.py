@@ -154,7 +154,7 @@ BAD_RUNS: dict[str, tuple[str, bytes | str | pd.DataFrame, str]] = {
     "four of three columns": ("a.tsv", "q d 2.5\nq d 0 2.5\n", r"line 2: expected 3 columns .* found 4"),
     "carriage returns alone": ("a.tsv", "1\t100\t1\r1\t101\t2\r", r"line 1: a carriage return .*End lines with"),
     "NUL": ("a.run", "q Q0 d\0a 1 1 t\n", r"line 1: an id holds a NUL.*Take the NUL out"),
-    "UTF-16": ("a.run", TREC.encode("utf-16"), r"line 1: .*UTF-8"),
+    "UTF-16": ("a.run", TREC.encode("utf-16"), r"it is UTF-16\. Convert it to UTF-8"),
     "not UTF-8": ("a.run", b"q Q0 d\xff 1 1 t\n", r"line 1: not readable as UTF-8 text .*Convert it"),
     "empty": ("a.run", "", r"an empty run\. Give a file"),
     "comments only": ("a.run", "# nothing\n", r"an empty run"),

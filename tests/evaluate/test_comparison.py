@@ -1,4 +1,3 @@
-import gc
 import math
 
 import numpy as np
@@ -322,15 +321,14 @@ def test_the_queries_needed_have_the_power_and_one_fewer_has_not() -> None:
     assert seeds.smallest_detectable is not None
 
 
+@pytest.mark.usefixtures("frozen_garbage")
 def test_no_difference_is_found_at_most_as_often_as_the_level_says() -> None:
     """400 families of five true nulls over 40 queries: a false verdict in at most 5 % of them."""
     rng, false = np.random.default_rng(2), 0
-    gc.freeze()  # statsmodels' multipletests collects garbage at every call
     for _ in range(400):
         runs = [[{str(i): v for i, v in enumerate(x)}] for x in rng.normal(size=(10, 40))]
         family = compared([Pair(a, b) for a, b in zip(runs[:5], runs[5:], strict=True)])
         false += any(each.verdict is not Verdict.CANNOT_TELL for each in judged(family))
-    gc.unfreeze()
     assert false / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 

@@ -25,6 +25,7 @@ from rankscope.core.trec import (
     RunFile,
     check_id,
     explained_reading,
+    first_tag,
     read_bytes,
     read_trec_qrels,
     read_trec_run,
@@ -52,6 +53,14 @@ def read_run_file(path: Path) -> RunFile:
     if head[:1] in (b"{", b"["):
         return _non_empty(path, _json_run(path))
     return read_trec_run(path)
+
+
+def tag_of(path: Path) -> str:
+    """What a file's run is called, without reading all of it."""
+    head = _head(path)
+    if head == PARQUET_MAGIC or head[:1] in (b"{", b"["):
+        return stem(path)
+    return first_tag(path)
 
 
 def read_qrels(path: Path) -> list[Qrel]:

@@ -111,9 +111,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
 def _first_line(path: Path, line: bytes) -> bytes:
     """The line without UTF-8's mark; UTF-16's is refused, whose lines would seem to be columns."""
     if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise BadInput(
-            f"{path}, line 1: not readable as UTF-8 text (it begins as UTF-16 does). Convert it."
-        )
+        raise BadInput(f"{path}: it is UTF-16. Convert it to UTF-8.")
     return line.removeprefix(codecs.BOM_UTF8)
 
 
@@ -173,6 +171,13 @@ def read_trec_run(path: Path) -> RunFile:
         notes += _disagreements(ranked)
     tag = next(iter(found.tags)).decode(errors="replace") if found.tags else stem(path)
     return RunFile(_run(path, tag, ranked, found), form, tuple(notes))
+
+
+def first_tag(path: Path) -> str:
+    """The tag of a run file's first line; the file's name where it has none."""
+    for number, columns, _ in _rows(path):
+        return _text(path, number, columns[5]) if len(columns) >= N_SCORED else stem(path)
+    return stem(path)
 
 
 def stem(path: Path) -> str:

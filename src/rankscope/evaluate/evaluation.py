@@ -21,6 +21,7 @@ from rankscope.core.formats import (
     qrels_from_mapping,
     read_qrels,
     read_run_file,
+    tag_of,
 )
 from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import RunFile, stem
@@ -43,9 +44,6 @@ MEASURES = ("nDCG@10", "RR@10", "AP", "R@100", "Judged@10")
 
 HEADLINE = ("nDCG@10",)
 """What is compared where nothing is asked for: every further measure makes the family larger."""
-
-WORTH_A_PROCESS = 20_000_000
-"""Bytes of run files above which several are read at once."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +263,7 @@ def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
     if of_ties is not None:
         measure = next(iter(of_ties.worst))
         notes.append(
-            f"{100 * of_ties.share:.2g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
+            f"{100 * of_ties.share:.3g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
             f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order"
         )
     return notes
@@ -286,7 +284,7 @@ def named(runs: Runs) -> dict[str, list[RunLike]]:
         return {
             name: list(of) if isinstance(of, list | tuple) else [of] for name, of in runs.items()
         }
-    tags = [read(run).run.tag for run in runs]
+    tags = [tag_of(Path(run)) if isinstance(run, str | Path) else read(run).run.tag for run in runs]
     names = [
         stem(Path(run)) if isinstance(run, str | Path) and tags.count(tag) > 1 else tag
         for run, tag in zip(runs, tags, strict=True)
@@ -307,14 +305,16 @@ def measure(
     *,
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
+    processes: int = 1,
 ) -> Evaluation:
     """Every run's measures.
 
     runs: `{name: run}`, a list of runs called by their tags, or `{name: [run, ...]}` where a system was
     trained with several seeds. qrels: a file's path, `{query_id: {doc_id: grade}}`, a data frame or Qrels.
     relevance_level: the lowest grade that counts as relevant in binary measures whose names do not say
-    (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. Raises
-    BadInput with the place for what cannot be read, UnknownChoice for an unknown measure.
+    (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. processes: runs
+    measured at once; above 1, a script must begin under `if __name__ == "__main__":`. Raises BadInput
+    with the place for what cannot be read, UnknownChoice for an unknown measure.
     """
     if not measures:
         raise BadInput("Nothing is measured. Give at least one measure, such as nDCG@10.")
@@ -327,11 +327,9 @@ def measure(
     )
     measuring = Measuring(judgements(qrels), computed)
     jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
-    work = partial(_evaluated, judgements=_Judgements(measuring), drop_own_docs=drop_own_docs)
-    files = [Path(run) for _, run in jobs if isinstance(run, str | Path)]
-    n_bytes = sum(file.stat().st_size for file in files if file.is_file())
-    if len(files) == len(jobs) > 1 and n_bytes > WORTH_A_PROCESS:
-        with ProcessPoolExecutor(mp_context=get_context("forkserver")) as pool:
+    work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
+    if processes > 1:
+        with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
             found = list(pool.map(work, jobs))
     else:
         found = [work(job) for job in jobs]
@@ -350,34 +348,8 @@ def measure(
     )
 
 
-class _Judgements:
-    """Measures over judgements that can be sent to another process and are made ready there."""
-
-    def __init__(self, measuring: Measuring) -> None:
-        self._ready: Measuring | None = measuring
-        self._given = (measuring.relevance, measuring.measures)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_ready": None, "_given": self._given}
-
-    def ready(self) -> Measuring:
-        if self._ready is None:
-            relevance, measures = self._given
-            self._ready = Measuring(
-                (
-                    Qrel(query_id, doc_id, grade)
-                    for query_id, docs in relevance.items()
-                    for doc_id, grade in docs.items()
-                ),
-                measures,
-            )
-        return self._ready
-
-
-def _evaluated(
-    job: tuple[str, RunLike], judgements: _Judgements, drop_own_docs: bool
-) -> EvaluatedRun:
-    return evaluated(*job, judgements.ready(), drop_own_docs=drop_own_docs)
+def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
+    return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
 
 
 def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
@@ -437,18 +409,25 @@ def compare(
     margin: Mapping[str, str | float | Margin] | None = None,
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
+    processes: int = 1,
     **terms: Unpack[Terms],
 ) -> Compared:
     """Every run against the baseline (or several; without one, all pairs), with verdicts.
 
-    runs, qrels, relevance_level, drop_own_docs: as for `measure`. margin: measure to the difference below
+    runs, qrels, relevance_level, drop_own_docs, processes: as for `measure`. margin: measure to the difference below
     which two systems are equivalent, absolute (0.02) or a share of the baseline's mean ("5%"). The family
     is every pair and measure.
     """
     found = measure(
-        runs, qrels, measures, relevance_level=relevance_level, drop_own_docs=drop_own_docs
+        runs,
+        qrels,
+        measures,
+        relevance_level=relevance_level,
+        drop_own_docs=drop_own_docs,
+        processes=processes,
     )
-    return compare_evaluated(found, baseline=baseline, margin=margin, asked=measures, **terms)
+    asked = {name: with_relevance_level(name, relevance_level or 1) for name in measures}
+    return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
 
 
 def compare_evaluated(
@@ -456,17 +435,17 @@ def compare_evaluated(
     *,
     baseline: str | Sequence[str] | None = None,
     margin: Mapping[str, str | float | Margin] | None = None,
-    asked: Sequence[str] = (),
+    asked: Mapping[str, str] | None = None,
     **terms: Unpack[Terms],
 ) -> Compared:
-    """`compare`, of what `measure` gave. `asked` are the measures' names before a relevance level."""
+    """`compare`, of what `measure` gave. `asked` leads from names without a relevance level to those with it."""
     systems = found.systems()
     baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
     for name in baselines:
         choose(systems, name, what="baseline")
     if len(systems) < 2:
         raise BadInput("One system alone cannot be compared. Give at least two runs.")
-    margins = _margins(margin or {}, found.measures, asked or found.measures)
+    margins = _margins(margin or {}, found.measures, asked or {})
     as_published = choose(
         {"sound": False, "as_published": True}, terms.get("tests", "sound"), what="kind of tests"
     )
@@ -517,9 +496,9 @@ def _resampling(terms: Terms) -> Resampling | None:
 
 
 def _margins(
-    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Sequence[str]
+    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Mapping[str, str]
 ) -> dict[str, Margin]:
-    computed = dict(zip(asked, measures, strict=False)) | {name: name for name in measures}
+    computed = dict(asked) | {name: name for name in measures}
     return {
         choose(computed, name, what="measure in `margin`"): as_margin(written)
         for name, written in margins.items()

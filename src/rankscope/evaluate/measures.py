@@ -96,6 +96,15 @@ class Measuring:
         self._names = {parse(name): name for name in measures}
         self._evaluator = ir_measures.evaluator(list(self._names), relevance)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made ready again where it is sent to: the tools behind it cannot travel."""
+        qrels = [
+            Qrel(query_id, doc_id, grade)
+            for query_id, docs in self.relevance.items()
+            for doc_id, grade in docs.items()
+        ]
+        return Measuring, (qrels, self.measures)
+
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
         scored = {

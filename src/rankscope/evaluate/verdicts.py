@@ -23,6 +23,7 @@ from rankscope.evaluate.comparison import Comparison
 POWER = 0.8
 BEYOND_ANY_COLLECTION = 1e9
 
+
 CORRECTIONS = {
     "holm": "holm",
     "benjamini_hochberg": "fdr_bh",

@@ -1,5 +1,6 @@
 """Measure, compare, reproduce and convert run files without a study file."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -34,6 +35,9 @@ from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import versions
 from rankscope.study.verbs import writable, written_whole
+
+WORTH_A_PROCESS = 20_000_000
+"""Bytes of run files above which several processes read them."""
 
 SHOWN_DOCS = 1000
 """So deep rankings are kept for the page."""
@@ -87,6 +91,14 @@ def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
 def _has_name(argument: str) -> bool:
     name, equals, _ = argument.partition("=")
     return bool(equals and name) and "/" not in name and not Path(argument).exists()
+
+
+def processes(arguments: Sequence[str]) -> int:
+    """How many to read runs with: one, unless several are so large that starting more is worth it."""
+    named = named_runs(arguments)
+    files = named if isinstance(named, list) else [run for runs in named.values() for run in runs]
+    n_bytes = sum(Path(run).stat().st_size for run in files if Path(run).is_file())
+    return min(len(files), os.cpu_count() or 1) if n_bytes > WORTH_A_PROCESS else 1
 
 
 def table_of_margins(arguments: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,274 @@
+"""`rankscope.measure` and `rankscope.compare`: what they take, and what they say."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import rankscope
+from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.comparison import Margin
+from rankscope.evaluate.evaluation import as_margin, letter
+
+QRELS = {"q1": {"a": 2, "b": 1}, "q2": {"a": 1}, "q3": {"c": 2}, "q4": {"b": 1}}
+GOOD = {"q1": {"a": 3, "b": 2}, "q2": {"a": 1}, "q3": {"c": 1, "d": 0}, "q4": {"x": 2, "b": 1}}
+POOR = {"q1": {"x": 3, "b": 2}, "q2": {"y": 2, "a": 1}, "q3": {"x": 1}, "q4": {"x": 2, "b": 1}}
+GOOD_RR = {"q1": 1.0, "q2": 1.0, "q3": 1.0, "q4": 0.5}
+POOR_RR = {"q1": 0.5, "q2": 0.5, "q3": 0.0, "q4": 0.5}
+
+
+def as_frame(run: dict[str, dict[str, float]], *columns: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        [(q, d, v) for q, of in run.items() for d, v in of.items()], columns=columns
+    )
+
+
+def as_run(tag: str, run: dict[str, dict[str, float]]) -> Run:
+    return Run.of(tag, (ScoredDoc(q, d, s) for q, docs in run.items() for d, s in docs.items()))
+
+
+def as_file(path: Path, tag: str, run: dict[str, dict[str, float]]) -> Path:
+    rankscope.write_run(path, as_run(tag, run))
+    return path
+
+
+def level_runs(*levels: float) -> dict[str, Any]:
+    """Systems s0, s1 ... that put the relevant doc first in such shares of 40 queries."""
+    return {
+        f"s{at}": {f"q{n}": {"a": 2.0 if n < 40 * level else 0.0, "x": 1.0} for n in range(40)}
+        for at, level in enumerate(levels)
+    }
+
+
+LEVEL_QRELS = {f"q{n}": {"a": 1} for n in range(40)}
+
+
+# -- what is taken ---------------------------------------------------------------------------------
+
+
+def test_runs_and_qrels_may_come_as_whatever_they_are(tmp_path: Path) -> None:
+    """RR is 1 1 1 1/2 by hand, for a table, a data frame, a Run and files; so for all forms of qrels."""
+    (tmp_path / "a.json").write_text(json.dumps(GOOD))
+    rankscope.write_qrels(
+        tmp_path / "qrels", [Qrel(q, d, g) for q, o in QRELS.items() for d, g in o.items()]
+    )
+    runs = {
+        "table": GOOD,
+        "frame": as_frame(GOOD, "qid", "docno", "score"),
+        "run": as_run("mine", GOOD),
+        "path": as_file(tmp_path / "a.run", "mine", GOOD),
+        "text": str(tmp_path / "a.json"),
+    }
+    of_qrels = {
+        "table": QRELS,
+        "frame": as_frame(QRELS, "query_id", "doc_id", "relevance"),
+        "path": tmp_path / "qrels",
+        "text": str(tmp_path / "qrels"),
+        "list": rankscope.read_qrels(tmp_path / "qrels"),
+    }
+    for what, qrels in of_qrels.items():
+        found = rankscope.measure(runs, qrels, ["RR@10"])
+        for run in found.runs:
+            assert dict(run.measured.values["RR@10"]) == GOOD_RR, (what, run.system)
+        assert set(found.means()) == set(runs)
+    assert [run.path for run in found.runs][3:] == [
+        str(tmp_path / "a.run"),
+        str(tmp_path / "a.json"),
+    ]
+
+
+def test_a_list_of_runs_is_called_by_tags_and_by_files_where_they_are_the_same(
+    tmp_path: Path,
+) -> None:
+    first, second = (
+        as_file(tmp_path / f"{n}.run.gz", "same", r) for n, r in (("x", GOOD), ("y", POOR))
+    )
+    third = as_file(tmp_path / "z.run", "own", GOOD)
+    assert [*rankscope.measure([first, str(second), third], QRELS).means()] == ["x", "y", "own"]
+    with pytest.raises(BadInput, match=r"Two runs are called 'same'\. Name them"):
+        rankscope.measure([as_run("same", GOOD), as_run("same", POOR)], QRELS)
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(BadInput, match=r"Two runs are called 'x'"):
+        rankscope.measure([first, as_file(tmp_path / "sub" / "x.run", "same", POOR)], QRELS)
+
+
+def test_the_runs_under_one_name_are_its_seeds() -> None:
+    """RR of .875 and .375: mean .625. The seeds' own values stay apart."""
+    found = rankscope.measure({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
+    assert found.means() == {"ours": {"RR@10": 0.625}, "theirs": {"RR@10": 0.375}}
+    assert [(run.system, run.tag) for run in found.runs] == [
+        ("ours", "ours#1"), ("ours", "ours#2"), ("theirs", "theirs"),
+    ]  # fmt: skip
+    compared = rankscope.compare({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
+    assert compared.rows[0].plain()["n_seeds"] == [1, 2]
+    assert compared.seeds["ours"]["RR@10"].n_seeds == 2
+    assert "theirs: one run each, so nothing is known of their training seeds" in compared.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({"a": 5}, "The run 'a' is of type int. Give a Run, a file's path"),
+        ({"a": []}, "The system 'a' has no run"),
+        ("a.run", "One run stands alone. Give a list of runs"),
+        (as_run("r", GOOD), "One run stands alone"),
+        (as_frame(GOOD, "qid", "docno", "score"), "One run stands alone"),
+        (GOOD, "the run 'q1': expected a table of queries"),
+        ({"a": "no/such.run"}, "no/such.run: there is no such file"),
+        ({"a": {"q9": {"d": 1.0}}}, "a: it ranks none of the 4 judged queries"),
+        ({"a": as_frame(GOOD, "query", "docno", "score")}, "no column query_id or q_id"),
+        ({"a": pd.DataFrame([["q", "d", 1, 2]], columns=["qid", "docno", "score", "score"])},
+         "the run 'a': it has several columns score"),
+    ],
+)  # fmt: skip
+def test_what_is_no_run_is_told_so(runs: Any, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        rankscope.measure(runs, QRELS)
+
+
+def test_measures_that_are_none_are_told_so() -> None:
+    with pytest.raises(UnknownChoice, match="Unknown measure 'nDCGG@10'"):
+        rankscope.measure({"a": GOOD}, QRELS, ["nDCGG@10"])
+    with pytest.raises(BadInput, match="at least one measure"):
+        rankscope.measure({"a": GOOD}, QRELS, [])
+
+
+# -- what is measured ------------------------------------------------------------------------------
+
+
+def test_the_means_as_a_data_frame() -> None:
+    """nDCG@10 of POOR: (1/log2 3)/(2 + 1/log2 3), 1/log2 3, 0 and 1/log2 3 (gains are the grades)."""
+    frame = rankscope.measure({"good": GOOD, "poor": POOR}, QRELS, ["RR@10", "nDCG@10"]).frame()
+    assert ([*frame.index], [*frame.columns]) == (["good", "poor"], ["RR@10", "nDCG@10"])
+    second = 1 / math.log2(3)
+    assert frame.loc["poor", "nDCG@10"] == pytest.approx((second / (2 + second) + 2 * second) / 4)
+    assert frame["RR@10"].tolist() == [0.875, 0.375]
+
+
+def test_a_relevance_level_counts_in_binary_measures_that_name_none() -> None:
+    """From grade 2: q1 and q3 have a relevant doc, at rank 1 of GOOD: 2/4. nDCG keeps its grades."""
+    names = ["RR@10", "RR(rel=1)@10", "nDCG@10"]
+    plain, strict = (
+        rankscope.measure({"a": GOOD}, QRELS, names, relevance_level=level) for level in (1, 2)
+    )
+    assert strict.measures == ("RR(rel=2)@10", "RR(rel=1)@10", "nDCG@10")
+    assert [*strict.means()["a"].values()][:2] == [0.5, 0.875]
+    assert strict.means()["a"]["nDCG@10"] == plain.means()["a"]["nDCG@10"]
+    assert strict.notes == ("grades below 2 are not relevant: RR(rel=2)@10",)
+    assert plain.notes == ()
+    (told,) = rankscope.measure({"a": GOOD}, QRELS, names).notes
+    assert told.startswith("grades go up to 2, and RR@10 count every grade from 1 as relevant")
+    with pytest.raises(BadInput, match="level 0 is below 1"):
+        rankscope.measure({"a": GOOD}, QRELS, relevance_level=0)
+
+
+def test_a_querys_own_doc_is_left_out_where_asked() -> None:
+    """The query's own doc at rank 1 pushes the relevant one to rank 2: RR 1/2, and 1 without it."""
+    run = {"q1": {"q1": 9.0, "a": 1.0}, "q2": {"q1": 9.0, "a": 1.0}}
+    qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
+    for drop, values in ((False, {"q1": 0.5, "q2": 0.5}), (True, {"q1": 1.0, "q2": 0.5})):
+        found = rankscope.measure({"a": run}, qrels, ["RR@10"], drop_own_docs=drop)
+        assert dict(found.runs[0].measured.values["RR@10"]) == values
+        assert (
+            "docs that have their query's id were left out of the rankings" in found.notes
+        ) is drop
+
+
+def test_missing_and_unjudged_queries_and_ties_are_noted() -> None:
+    """q3 is not ranked; q9 is not judged; q2's two docs are tied, and RR is 1/2 or 1 by their order."""
+    run = {"q1": {"a": 1.0}, "q2": {"a": 1.0, "x": 1.0}, "q4": {"b": 1.0}, "q9": {"a": 1.0}}
+    (found,) = rankscope.measure({"a": run}, QRELS, ["RR@10"]).runs
+    assert found.notes == (
+        "1 judged queries have no ranking and count 0 (first: q3)",
+        "1 ranked queries are not judged and do not count (first: q9)",
+        "100 % of neighbours are tied, in 1 queries: RR@10 is 0.6250 to 0.7500 by their order",
+    )
+
+
+# -- what is compared ------------------------------------------------------------------------------
+
+
+def test_a_comparison_of_two_runs_by_hand() -> None:
+    """RR differs by .5 .5 1 0: mean .5, sd sqrt(1/6), t = .5 / (sd / 2) = sqrt 6 with 3 degrees."""
+    found = rankscope.compare({"good": GOOD, "poor": POOR}, QRELS, ["RR@10"], baseline="poor")
+    (row,) = found.rows
+    assert (row.system, row.baseline, row.measure) == ("good", "poor", "RR@10")
+    assert row.judged.comparison.difference == pytest.approx(0.5)
+    assert row.judged.comparison.effect_size == pytest.approx(6**0.5 / 2)
+    assert row.judged.comparison.p_value == pytest.approx(0.0917, abs=5e-5)
+    assert found.frame().to_dict("records")[0]["difference"] == pytest.approx(0.5)
+    assert (found.baselines, found.family_size, found.correction) == (("poor",), 1, "holm")
+
+
+def test_without_a_baseline_all_pairs_are_compared_and_letters_say_who_is_better() -> None:
+    """s0 and s1 differ in 1 query of 40; s2 is far below both."""
+    found = rankscope.compare(level_runs(1, 0.975, 0.2), LEVEL_QRELS, ["P@1"], resamples=0)
+    assert [(row.system, row.baseline) for row in found.rows] == [
+        ("s1", "s0"), ("s2", "s0"), ("s2", "s1"),
+    ]  # fmt: skip
+    assert [row.judged.verdict.value for row in found.rows] == ["cannot tell", "worse", "worse"]
+    assert found.letters("P@1") == {"s0": "c", "s1": "c", "s2": ""}
+    assert found.family_size == 3
+
+
+def test_letters_go_on_after_z() -> None:
+    places = (0, 25, 26, 27, 51, 52, 701, 702)
+    assert [letter(place) for place in places] == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
+
+
+def test_a_family_is_all_pairs_and_measures_or_more_where_declared() -> None:
+    runs = level_runs(1, 0.8, 0.7)
+    found = rankscope.compare(runs, LEVEL_QRELS, ["P@1", "RR"], baseline="s0", resamples=0)
+    declared = rankscope.compare(
+        runs, LEVEL_QRELS, ["P@1", "RR"], baseline="s0", resamples=0, family_size=9
+    )
+    assert (found.family_size, declared.family_size) == (4, 9)
+    least = min(row.judged.comparison.p_value for row in found.rows)
+    assert min(row.judged.corrected_p for row in found.rows) == pytest.approx(4 * least)
+    assert min(row.judged.corrected_p for row in declared.rows) == pytest.approx(9 * least)
+
+
+def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
+    found = rankscope.compare(
+        level_runs(1, 0.8, 0.7), LEVEL_QRELS, ["P@1"], tests="as_published", margin={"P@1": 0.1}
+    )
+    for row in found.rows:
+        assert row.judged.corrected_p == row.judged.comparison.p_value
+        assert row.judged.comparison.equivalence_p is None
+    assert (found.correction, found.notes) == ("none", (STUDY_B_WARNING,))
+    with pytest.raises(UnknownChoice, match="kind of tests 'published'.*as_published"):
+        rankscope.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
+
+
+def test_a_baseline_that_is_not_there_and_one_system_alone_are_refused() -> None:
+    with pytest.raises(UnknownChoice, match="Unknown baseline 'pour'. Did you mean 'poor'"):
+        rankscope.compare({"good": GOOD, "poor": POOR}, QRELS, baseline="pour")
+    with pytest.raises(BadInput, match="One system alone cannot be compared"):
+        rankscope.compare({"good": GOOD}, QRELS)
+    with pytest.raises(BadInput, match="One system alone cannot be compared"):
+        rankscope.compare({"good": [GOOD, POOR]}, QRELS)
+
+
+def test_a_margin_belongs_to_the_measure_it_is_given_for() -> None:
+    """With RR@10 asked for twice, AP's margin stays AP's; a relevance level does not lose it."""
+    runs = {"good": GOOD, "poor": POOR}
+    found = rankscope.compare(
+        runs, QRELS, ["RR@10", "RR@10", "AP"], margin={"RR@10": "50%", "AP": 0.3}, relevance_level=2
+    )
+    margins = {row.measure: row.judged.comparison.margin for row in found.rows}
+    assert margins == {"RR(rel=2)@10": Margin(0.5, is_relative=True), "AP(rel=2)": Margin(0.3)}
+    with pytest.raises(UnknownChoice, match="measure in `margin` 'P@1'"):
+        rankscope.compare(runs, QRELS, margin={"P@1": 0.1})
+
+
+def test_margins_as_people_write_them() -> None:
+    assert as_margin(0.02) == as_margin("0.02") == as_margin(Margin(0.02)) == Margin(0.02)
+    assert as_margin(" 5 %") == Margin(0.05, is_relative=True)
+    for wrong in ("", "%", "much", "-1", 0, "0%", "nan", "inf", True, "5%%"):
+        with pytest.raises(BadInput, match="is not a positive number. Give one such as 0.02"):
+            as_margin(wrong)
