@@ -231,6 +231,12 @@ def rows(data: bytes) -> list[list[bytes]]:
     return [line for line in kept if line != [b""]]
 
 
+def as_c_reads(number: bytes) -> float:
+    """A number as C has it: Python's would take 1_0 for 10."""
+    assert re.fullmatch(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", number), number
+    return float(number)
+
+
 def expected(data: bytes, form: str) -> Table:
     found: Table = {}
     if form == "JSON":
@@ -251,7 +257,7 @@ def expected(data: bytes, form: str) -> Table:
     for columns in rows(data):
         of_query = found.setdefault(columns[0].decode(), {})
         assert columns[doc].decode() not in of_query
-        value = float(columns[score])
+        value = as_c_reads(columns[score])
         of_query[columns[doc].decode()] = -value if form == "MS MARCO" else value
     return found
 
@@ -322,7 +328,8 @@ def test_spoilt_qrels_are_refused_or_read_as_they_stand(
         else:
             lines = [columns for columns in rows(data) if columns[0] != b"query-id"]
             told = {
-                (columns[0].decode(), columns[-2].decode()): int(columns[-1]) for columns in lines
+                (columns[0].decode(), columns[-2].decode()): as_c_reads(columns[-1])
+                for columns in lines
             }
         assert {(q, d): grade for q, d, grade in found} == told, (number, data)
     assert 0.05 * n < n_accepted < 0.95 * n
