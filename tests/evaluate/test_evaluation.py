@@ -254,6 +254,17 @@ def test_a_baseline_that_is_not_there_and_one_system_alone_are_refused() -> None
         rankscope.compare({"good": [GOOD, POOR]}, QRELS)
 
 
+def test_what_was_built_by_hand_is_checked_before_it_reaches_trec_eval() -> None:
+    """A NUL ends an id in C: accepted, it would be another doc's."""
+    run = Run.of("r", [ScoredDoc("q1", "a\0b", 1.0)])
+    with pytest.raises(BadInput, match="space or NUL"):
+        rankscope.measure([run], [Qrel("q1", "a", 1)], ["RR"])
+    with pytest.raises(BadInput, match="the qrels: the doc id"):
+        rankscope.measure({"r": {"q1": {"a": 1.0}}}, [Qrel("q1", "a\0b", 1)], ["RR"])
+    with pytest.raises(BadInput, match="The qrels are of type int"):
+        rankscope.measure({"r": {"q1": {"a": 1.0}}}, 5, ["RR"])
+
+
 def test_a_margin_belongs_to_the_measure_it_is_given_for() -> None:
     """With RR@10 asked for twice, AP's margin stays AP's; a relevance level does not lose it."""
     runs = {"good": GOOD, "poor": POOR}

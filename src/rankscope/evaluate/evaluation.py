@@ -24,7 +24,7 @@ from rankscope.core.formats import (
     tag_of,
 )
 from rankscope.core.records import Qrel, Run
-from rankscope.core.trec import RunFile, stem
+from rankscope.core.trec import RunFile, check_id, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING
 from rankscope.evaluate.comparison import Margin, Pair, compared
 from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
@@ -198,6 +198,10 @@ def plain(found: Judged) -> dict[str, Any]:
 def read(run: RunLike, tag: str | None = None) -> RunFile:
     """A run with its notes, from whatever it comes as."""
     if isinstance(run, Run):
+        for query_id, ranking in run.rankings.items():
+            check_id(query_id, "query", f"the run {run.tag!r}")
+            for doc in ranking:
+                check_id(doc.doc_id, "doc", f"the run {run.tag!r}")
         return RunFile(run, "run")
     if isinstance(run, str | Path):
         return read_run_file(Path(run))
@@ -220,7 +224,16 @@ def judgements(qrels: Any) -> list[Qrel]:
         return qrels_from_mapping(qrels, "the qrels")
     if hasattr(qrels, "columns"):
         return qrels_from_frame(qrels, "the qrels")
-    return list(qrels)
+    if not isinstance(qrels, Iterable):
+        raise BadInput(
+            f"The qrels are of type {type(qrels).__name__}. Give a file's path, a table of tables, a data frame "
+            "or a list of Qrel."
+        )
+    found = list(qrels)
+    for qrel in found:
+        check_id(qrel.query_id, "query", "the qrels")
+        check_id(qrel.doc_id, "doc", "the qrels")
+    return found
 
 
 def without_own_docs(run: Run) -> Run:
