@@ -346,6 +346,50 @@ def _(world: World) -> list[str]:
     return ["check", str(world.study), "--results", str(world.folder / "results")]
 
 
+def compared(world: World, text: str, *options: str) -> list[str]:
+    world.run_file.write_text("q0 Q0 d0 1 2.0 mine\nq3 Q0 d3 1 1.0 mine\n")
+    (world.folder / "other.run").write_text(text)
+    qrels = str(world.folder / "data" / "qrels" / "test.tsv")
+    runs = [str(world.run_file), str(world.folder / "other.run")]
+    return ["compare", *runs, "--qrels", qrels, *options]
+
+
+@mistake("a column that may hold ranks or scores")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 d0 2\nq0 d1 1\n")
+
+
+@mistake("a line that is not JSON in a run of JSON lines")
+def _(world: World) -> list[str]:
+    return compared(world, '{"query": {"qid": "q0"}, "candidates": []}\n{"query": \n')
+
+
+@mistake("a run without one judged query")
+def _(world: World) -> list[str]:
+    return compared(world, "x1 Q0 d0 1 2.0 other\n")
+
+
+@mistake("a NUL in a doc id, where trec_eval ends it")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 Q0 d\0 1 2.0 other\n")
+
+
+@mistake("a baseline that is not there")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 Q0 d0 1 2.0 other\n", "--baseline", "otter")
+
+
+@mistake("a margin that is no number")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 Q0 d0 1 2.0 other\n", "--margin", "nDCG@10=small")
+
+
+@mistake("a published mean without its measure")
+def _(world: World) -> list[str]:
+    words = compared(world, "q0 Q0 d0 1 2.0 other\n")
+    return ["reproduce", words[1], *words[3:], "--published", "0.72"]
+
+
 @mistake("a full disk (here: files may not grow beyond 50 kB)")
 def _(world: World) -> list[str]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, LARGEST_FILE[1]))

@@ -146,7 +146,7 @@ class Reach:
 
 
 def pairs(results: StoredResults) -> list[Pair]:
-    """Every system with its first stage and with the last baseline, where they were compared."""
+    """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
     compared = {(row.group, row.system, row.baseline) for row in comparisons(results)}
     runs = {
         (Group(row["collection"], row["first_stage"]), row["system"]): row["run"]
