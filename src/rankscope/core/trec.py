@@ -10,13 +10,15 @@ script by line), so only a file without ties has one value per measure.
 """
 
 import codecs
+import gc
 import gzip
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, islice, pairwise, repeat
+from operator import gt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +43,18 @@ class RunFile:
     run: Run
     form: str
     notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Inside the block nothing looks for garbage: half the time of making a million small objects."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager
@@ -150,6 +164,11 @@ def read_trec_run(path: Path) -> RunFile:
     Three columns are ranks where every query's third column counts 1, 2, 3 ... down the file.
     Raises BadInput naming file and line.
     """
+    with no_garbage_collection():
+        return _read_run(path)
+
+
+def _read_run(path: Path) -> RunFile:
     found, is_plain = _lines(path)
     if not found.lines:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
@@ -188,6 +207,41 @@ def stem(path: Path) -> str:
 
 def _lines(path: Path) -> tuple[_Found, bool]:
     """The columns of every line by query, and whether there are three of them."""
+    return _all_at_once(path) or _one_by_one(path)
+
+
+def _all_at_once(path: Path) -> tuple[_Found, bool] | None:
+    """The columns of a file that is six columns a line and nothing else, three times as fast.
+
+    None for any other, however little is wrong with it: that is for `_one_by_one` to say.
+    """
+    data = read_bytes(path)
+    codes = np.frombuffer(data, dtype=np.uint8)
+    if not data.endswith(b"\n") or data[:1] in (b"#", b"\xff", b"\xfe", b"\xef") or b"\n#" in data:
+        return None
+    is_space = (codes == 32) | ((codes >= 9) & (codes <= 13))
+    begins = np.flatnonzero(~is_space & np.concatenate(([True], is_space[:-1])))
+    ends = np.flatnonzero(codes == 10)
+    per_line = np.diff(np.searchsorted(begins, ends), prepend=0)
+    if not (per_line == N_SCORED).all() or b"\r" in data or b"\0" in data:
+        return None
+    columns = data.split()
+    queries, docs, ranks, scores = (columns[at::N_SCORED] for at in (0, 2, 3, 4))
+    found = _Found(tags=dict.fromkeys(columns[5::N_SCORED]))
+    start = 0
+    for query, same in groupby(queries):
+        stop = start + sum(1 for _ in same)
+        of_query = found.lines.setdefault(query, _Lines([], [], [], []))
+        of_query.docs.extend(docs[start:stop])
+        of_query.ranks.extend(ranks[start:stop])
+        of_query.scores.extend(scores[start:stop])
+        of_query.numbers.extend(range(start + 1, stop + 1))
+        start = stop
+    return found, False
+
+
+def _one_by_one(path: Path) -> tuple[_Found, bool]:
+    """The columns of any run file, or the error that names the line that does not fit."""
     found, of_query, is_plain = _Found(), None, None
     last = b""
     for number, columns, line in _rows(path):
@@ -311,7 +365,8 @@ def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
     wrong = [
         query_id
         for query_id, of in ranked.items()
-        if any(
+        if not (_falls(of.scores) and _falls(of.ranks[::-1]))
+        and any(
             above[1] > below[1] > 0 and above[0] > below[0]
             for above, below in pairwise(
                 sorted(zip(of.scores, of.ranks, strict=True), reverse=True)
@@ -326,13 +381,22 @@ def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
     ]
 
 
+def _falls(numbers: Sequence[float]) -> bool:
+    """Whether each number is below the one before."""
+    return all(map(gt, numbers, islice(numbers, 1, None)))
+
+
 def _run(path: Path, tag: str, ranked: Mapping[str, _Ranked], found: _Found) -> Run:
     rankings = {}
     for query_id, of in ranked.items():
         if len(set(of.doc_ids)) < len(of.doc_ids):
             raise _repeated(path, query_id, of.doc_ids, found.lines[query_id.encode()].numbers)
-        ordered = sorted(zip(of.scores, of.doc_ids, strict=True), reverse=True)
-        rankings[query_id] = [ScoredDoc(query_id, doc_id, score) for score, doc_id in ordered]
+        doc_ids, scores = of.doc_ids, of.scores
+        if not _falls(scores):
+            ordered = sorted(zip(scores, doc_ids, strict=True), reverse=True)
+            scores, doc_ids = [score for score, _ in ordered], [doc_id for _, doc_id in ordered]
+        fields = zip(repeat(query_id), doc_ids, scores, strict=False)
+        rankings[query_id] = list(map(ScoredDoc._make, fields))
     return Run(tag, rankings)
 
 

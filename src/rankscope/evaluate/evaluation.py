@@ -24,7 +24,7 @@ from rankscope.core.formats import (
     tag_of,
 )
 from rankscope.core.records import Qrel, Run
-from rankscope.core.trec import RunFile, check_id, stem
+from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING
 from rankscope.evaluate.comparison import Margin, Pair, compared
 from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
@@ -362,7 +362,8 @@ def measure(
 
 
 def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
-    return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
+    with no_garbage_collection():
+        return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
 
 
 def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:

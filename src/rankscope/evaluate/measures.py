@@ -5,8 +5,10 @@ ir_measures break ties in opposite directions. The mean is over the judged queri
 run leaves out counts 0 and is named.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
 from subprocess import SubprocessError
 from typing import Any, final
 
@@ -14,6 +16,8 @@ import ir_measures
 
 from rankscope.core.errors import UnknownChoice
 from rankscope.core.records import Qrel, Run, ScoredDoc
+
+DOC_ID = itemgetter(ScoredDoc._fields.index("doc_id"))
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,24 @@ class Measuring:
         ]
         return Measuring, (qrels, self.measures)
 
+    def only(self, query_ids: Collection[str]) -> "Measuring":
+        """The same measures over some of the queries."""
+        return Measuring(
+            (
+                Qrel(query_id, doc_id, grade)
+                for query_id in query_ids
+                for doc_id, grade in self.relevance[query_id].items()
+            ),
+            self.measures,
+        )
+
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
         scored = {
-            query_id: {doc.doc_id: -float(rank) for rank, doc in enumerate(ranking, start=1)}
+            query_id: dict(zip(map(DOC_ID, ranking), map(float, count(-1, -1)), strict=False))
             for query_id in self.query_ids
             if (ranking := run.rankings.get(query_id))
-        }  # strictly ordered: no tool can break a tie its own way
+        }  # -1, -2, ...: no tool can break a tie its own way
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
         seen: dict[int, tuple[Any, dict[str, float]]] = {}
         for metric in self._evaluator.iter_calc(scored):

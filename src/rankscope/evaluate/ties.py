@@ -8,12 +8,14 @@ above). The expected value is the mean over random orders of the tied docs.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.rng import stream
 from rankscope.evaluate.measures import Measured, Measuring
 
 N_ORDERS = 32
+SCORE = itemgetter(ScoredDoc._fields.index("score"))
 UNJUDGED = -0.5
 """Between grade 0 and what some collections judge worse than that."""
 
@@ -50,17 +52,18 @@ def ties(
         if _matters(ranking, measuring.relevance[query_id])
     }
 
+    of_tied = measuring.only(tied)
+
     def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
         if not tied:
             return found.means()
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
-        again = measuring.of(Run(run.tag, orders)).values
+        again = of_tied.of(Run(run.tag, orders)).values
         return {
-            measure: sum(
-                (again[measure] if query_id in tied else values)[query_id] for query_id in values
-            )
-            / len(values)
-            for measure, values in found.values.items()
+            measure: mean
+            + sum(again[measure][query] - found.values[measure][query] for query in tied)
+            / found.n_queries
+            for measure, mean in found.means().items()
         }
 
     def by_grade(sign: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
@@ -93,7 +96,7 @@ def ties(
 
 
 def _is_tied(ranking: list[ScoredDoc]) -> bool:
-    return len({doc.score for doc in ranking}) < len(ranking)
+    return len(set(map(SCORE, ranking))) < len(ranking)
 
 
 def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
@@ -103,4 +106,4 @@ def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
 
 def _levels(ranking: list[ScoredDoc]) -> Iterator[list[ScoredDoc]]:
     """Docs of equal score, best first."""
-    return (list(same) for _, same in groupby(ranking, key=lambda doc: doc.score))
+    return (list(same) for _, same in groupby(ranking, key=SCORE))

@@ -13,6 +13,7 @@ difference, which says nothing that the p-value has not said.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
@@ -146,6 +147,7 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
     return _noncentrality(comparison.degrees_of_freedom, level) * comparison.standard_error
 
 
+@lru_cache(maxsize=65_536)
 def _noncentrality(degrees_of_freedom: float, level: float) -> float:
     """How many standard errors a true difference must be for a two-sided t-test to show it.
 
@@ -167,10 +169,13 @@ def queries_needed(comparison: Comparison, level: float) -> int | None:
     if comparison.sd == 0 or sought == 0 or not is_plain:
         return None
     effect = sought / comparison.sd
-    z = float(stats.norm.isf(level / 2) + stats.norm.ppf(POWER))
-    if (z / effect) ** 2 > BEYOND_ANY_COLLECTION:
+    z_level = float(stats.norm.isf(level / 2))
+    of_normal = ((z_level + float(stats.norm.ppf(POWER))) / effect) ** 2
+    if of_normal > BEYOND_ANY_COLLECTION:
         return None
-    n = max(2, int((z / effect) ** 2))  # the normal distribution's answer: never above the t's
+    n = max(2, int(of_normal + z_level**2 / 2))  # the t test needs about so many more
+    while n > 2 and effect * (n - 1) ** 0.5 >= _noncentrality(n - 2, level):
+        n -= 1
     while effect * n**0.5 < _noncentrality(n - 1, level):
         n += 1
     return n
