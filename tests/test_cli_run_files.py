@@ -142,6 +142,33 @@ def test_reproduce(rankscope: Command, files: Path) -> None:
     assert "RR: published\t0.5\toutside the interval" in table.out
 
 
+def test_reproduce_says_what_its_runs_leave_out(rankscope: Command, files: Path) -> None:
+    (files / "half.run").write_text("q1 Q0 a 1 1.0 half\n")
+    words = ("reproduce", files / "half.run", "--qrels", files / "qrels.txt")
+    answer = rankscope(*words, "--original", files / "good.run")
+    assert "half.run: 2 judged queries have no ranking and count 0" in answer.err
+    found = json.loads(rankscope(*words, "--original", files / "good.run", "--json").out)
+    assert any("half.run: 2 judged" in note for note in found["notes"])
+
+
+def test_a_page_tells_two_systems_apart_that_share_a_run(rankscope: Command, files: Path) -> None:
+    pair = (
+        f"x={files / 'good.run'},{files / 'mixed.run'}",
+        f"y={files / 'good.run'},{files / 'poor.run'}",
+    )
+    page = rankscope("compare", *pair, "--qrels", files / "qrels.txt", "--html").out
+    assert "0 above, 2 below, 1 the same" in page
+
+
+def test_own_docs_are_dropped_from_the_page_too(rankscope: Command, files: Path) -> None:
+    for name, doc in (("one", "b"), ("two", "c")):
+        lines = f"q1 Q0 q1 1 9.0 {name}\nq1 Q0 {doc} 2 1.0 {name}\nq2 Q0 d 1 1.0 {name}\n"
+        (files / f"{name}.run").write_text(lines)
+    words = ("compare", files / "one.run", files / "two.run", "--qrels", files / "qrels.txt")
+    assert "<p>q1</p>" in rankscope(*words, "--html").out
+    assert "<p>q1</p>" not in rankscope(*words, "--html", "--drop-own-docs").out
+
+
 def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:
     source = files / "beir.json"
     source.write_text(json.dumps({"q1": {"a": 1, "b": 2}}))
@@ -189,12 +216,15 @@ def test_qrels_from_a_folder_bring_texts_to_the_page(
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--first-stage", "bm25"], "first stage"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--measures", "nDGC"], "Unknown measure"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "qrels.txt"], "2 columns"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "twice.txt"], "Keep one"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--json", "--csv"], "One form at a time"),
     ],
 )
 def test_what_compare_refuses(
     rankscope: Command, files: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(files)
+    (files / "twice.txt").write_text("q1 one\nq1 two\n")
     answer = rankscope("compare", *words)
     assert (answer.code, answer.out) == (1, "")
     assert message in answer.err

@@ -332,8 +332,10 @@ def evaluate(
     from rankscope.evaluate.evaluation import measure
     from rankscope.study import run_files
 
+    form = _form(json=as_json, csv=as_csv, latex=as_latex, html=as_html)
     judged = run_files.judged(qrels, split)
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
+    judged = judged.read_as(**reading)
     found = measure(
         run_files.named_runs(runs),
         judged.qrels,
@@ -341,23 +343,29 @@ def evaluate(
         processes=run_files.processes(runs),
         **reading,
     )
-    if as_json:
+    columns, rows = terminal.means_rows(found, per_query=per_query)
+    if form == "json":
         _print_text(json.dumps(run_files.as_json(found), allow_nan=False), out)
-    elif as_html:
+    elif form == "html":
         _print_text(run_files.page_of_means(found, judged, command=_command()), out)
-    elif as_csv or as_latex:
-        columns, rows = terminal.means_rows(
-            found, per_query=per_query, digits=None if as_csv else 4
-        )
-        _print_text(
-            terminal.as_csv(columns, rows) if as_csv else terminal.as_latex(columns, rows), out
-        )
+    elif form == "csv":
+        full = terminal.means_rows(found, per_query=per_query, digits=None)
+        _print_text(terminal.as_csv(*full), out)
+    elif form == "latex":
+        _print_text(terminal.as_latex(columns, rows), out)
     else:
-        columns, rows = terminal.means_rows(found, per_query=per_query)
         terminal.show_table(f"{judged.name}, {found.n_queries} queries", columns, rows)
-        _print_notes(
-            [*found.notes, *(f"{run.tag}: {note}" for run in found.runs for note in run.notes)]
-        )
+    _print_notes(
+        [*found.notes, *(f"{run.tag}: {note}" for run in found.runs for note in run.notes)]
+    )
+
+
+def _form(**asked: bool) -> str:
+    """The one form that is asked for; a table where none is."""
+    forms = [name for name, wanted in asked.items() if wanted]
+    if len(forms) > 1:
+        raise BadInput(f"One form at a time: --{' or --'.join(forms)}, not both.")
+    return forms[0] if forms else "table"
 
 
 def _print_notes(notes: list[str]) -> None:
@@ -438,6 +446,7 @@ def compare(
     from rankscope.evaluate import evaluation
     from rankscope.study import run_files
 
+    form = _form(json=as_json, csv=as_csv, latex=as_latex, html=as_html)
     judged = run_files.judged(qrels, split)
     terms: evaluation.Terms = {
         "correction": correction,
@@ -447,6 +456,7 @@ def compare(
         "seed": seed,
     }
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
+    judged = judged.read_as(**reading)
     if family_size is not None:
         terms["family_size"] = family_size
     if groups is not None:
@@ -463,23 +473,23 @@ def compare(
     )
     if first_stage is not None:
         choose(found.evaluation.systems(), first_stage, what="first stage")
-    if as_json:
-        _print_text(json.dumps(run_files.as_json(found.evaluation, found), allow_nan=False), out)
-    elif as_html:
+    measured = found.evaluation
+    if form == "json":
+        _print_text(json.dumps(run_files.as_json(measured, found), allow_nan=False), out)
+    elif form == "html":
         page = run_files.page(found, judged, command=_command(), first_stage=first_stage)
         _print_text(page, out)
-    elif as_csv:
+    elif form == "csv":
         _print_text(run_files.comparisons_csv(found, judged), out)
-    elif as_latex:
+    elif form == "latex":
         _print_text(run_files.latex(found, judged), out)
     else:
-        measured = found.evaluation
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
         terminal.show_table("", *terminal.comparison_rows(found))
         typer.echo(terminal.caption(found))
-        notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
-        _print_notes([*measured.notes, *found.notes, *terminal.seed_notes(found), *notes])
+    notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
+    _print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
 
 
 @app.command()
@@ -508,6 +518,7 @@ def reproduce(
         int, typer.Option("--depth", min=1, help="Docs whose order is compared.")
     ] = 100,
     relevance_level: Level = None,
+    drop_own_docs: DropOwn = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a run against the one it reproduces, or against published means."""
@@ -520,6 +531,7 @@ def reproduce(
         )
     baselines = (baseline, original_baseline) if baseline and original_baseline else None
     judged = run_files.judged(qrels, split)
+    judged = judged.read_as(**_reading(relevance_level, drop_own_docs, judged.convention))
     found = run_files.reproduce(
         run,
         judged,
@@ -528,12 +540,12 @@ def reproduce(
         baselines=baselines,
         published=run_files.table_of_numbers(published or ()),
         depth=depth,
-        relevance_level=relevance_level or judged.convention.relevance_level,
     )
     if as_json:
         _print_json(run_files.reproduced_as_json(found))
     else:
         terminal.show_table("", *terminal.reproduction_rows(found))
+    _print_notes(list(found.notes))
 
 
 @app.command()

@@ -245,16 +245,6 @@ def caption(found: "Compared") -> str:
     )
 
 
-def seed_notes(found: "Compared") -> list[str]:
-    """What the training seeds are worth, a line for each system that has several."""
-    return [
-        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
-        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
-        for system, of_system in found.seeds.items()
-        for measure, split in of_system.items()
-    ]
-
-
 def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
     """What agrees with the original and the published means, and how far."""
     rows = []

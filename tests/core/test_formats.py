@@ -78,7 +78,8 @@ def test_the_same_run_comes_out_of_every_form(tmp_path: Path, what: str) -> None
     found = read_run_file(stored(tmp_path, name, content))
     assert scores(found.run) == SCORES
     assert [doc.doc_id for doc in found.run.rankings["q1"]] == ["d2", "d1"]
-    assert (found.form, found.notes) == (form, ())
+    noted = ["its third column was read as the score: the highest is the best"]
+    assert (found.form, list(found.notes)) == (form, noted if form == "three columns" else [])
     assert found.run.tag == ("mine" if form == "TREC" else "a")
 
 
@@ -101,10 +102,15 @@ def test_ms_marco_ranks_order_the_docs(tmp_path: Path) -> None:
     assert "read as the rank: 1 is the best" in found.notes[0]
 
 
-def test_three_columns_that_may_be_ranks_or_scores_are_refused(tmp_path: Path) -> None:
-    """d1 has the 1 and stands last: the best by rank, the worst by score."""
-    path = stored(tmp_path, "a.tsv", "q d2 2\nq d1 1\n")
-    with pytest.raises(BadInput, match=r"a\.tsv: .* may be a rank or a score\. Sort the lines"):
+@pytest.mark.parametrize(
+    "text",
+    ["q d2 2\nq d1 1\n", "q d1 0\nq d2 1\n", "q d1 1\nq d2 3\nr d1 1\n", "q d1 5\nq d2 7\n"],
+    ids=["counts, but not down the file", "from 0", "a gap", "rises"],
+)
+def test_three_columns_that_may_be_ranks_or_scores_are_refused(tmp_path: Path, text: str) -> None:
+    """Read as scores, the worst doc of a run of ranks would be its best."""
+    path = stored(tmp_path, "a.tsv", text)
+    with pytest.raises(BadInput, match=r"a\.tsv: .* may be a rank or a score\. Number the ranks"):
         read_run(path)
 
 

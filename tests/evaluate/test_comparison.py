@@ -71,6 +71,20 @@ def test_the_bootstrap_is_scipys_draw_for_draw_and_the_randomisation_test_up_to_
     assert found.randomisation_p == pytest.approx(flips.pvalue, abs=0.012)
 
 
+def test_the_bootstrap_of_a_measure_of_steps_is_scipys_too() -> None:
+    """Of 0/1 values many resampled means equal the observed one, but for the last bit."""
+    for n, seed in ((43, 1), (50, 2), (60, 5)):
+        rng = np.random.default_rng(seed)
+        x, y = (rng.random((2, n)) < np.array([[0.6], [0.45]])).astype(float)
+        ids = [f"q{at:03d}" for at in range(n)]
+        a, b = (dict(zip(ids, of.tolist(), strict=True)) for of in (x, y))
+        found = one(a, b, resampling=Resampling(n=20_000, seed=seed))
+        theirs = stats.bootstrap((x - y,), np.mean, n_resamples=20_000, method="BCa", rng=seed)
+        assert found.bootstrap_interval == pytest.approx(
+            tuple(theirs.confidence_interval), abs=1e-9
+        )
+
+
 def test_a_skewed_difference_moves_the_bootstrap_interval_and_not_the_t_interval() -> None:
     """Most queries differ by nothing, a few by much: BCa reaches further up than down."""
     values = {f"q{n}": 1.0 if n < 4 else 0.0 for n in range(50)}

@@ -107,7 +107,10 @@ def test_the_runs_under_one_name_are_its_seeds() -> None:
     compared = rankscope.compare({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
     assert compared.rows[0].plain()["n_seeds"] == [1, 2]
     assert compared.seeds["ours"]["RR@10"].n_seeds == 2
-    assert "theirs: one run each, so nothing is known of their training seeds" in compared.notes[0]
+    assert (
+        "theirs: one run each, so their training seeds' part of the error is not known"
+        in compared.notes[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,8 @@ def test_missing_and_unjudged_queries_and_ties_are_noted() -> None:
     assert found.notes == (
         "1 judged queries have no ranking and count 0 (first: q3)",
         "1 ranked queries are not judged and do not count (first: q9)",
-        "100 % of neighbours are tied, in 1 queries: RR@10 is 0.6250 to 0.7500 by their order",
+        "100 % of neighbours are tied, in 1 queries: RR@10 is 0.6250 to 0.7500 by their order, "
+        "0.6719 expected",
     )
 
 
@@ -240,9 +244,20 @@ def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
     for row in found.rows:
         assert row.judged.corrected_p == row.judged.comparison.p_value
         assert row.judged.comparison.equivalence_p is None
-    assert (found.correction, found.notes) == ("none", (STUDY_B_WARNING,))
+    left_out = "study B has no margin: those of P@1 were left out"
+    assert (found.correction, found.notes) == ("none", (STUDY_B_WARNING, left_out))
     with pytest.raises(UnknownChoice, match="kind of tests 'published'.*as_published"):
         rankscope.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
+
+
+def test_a_term_that_is_none_is_refused_not_ignored() -> None:
+    for terms, message in (
+        ({"corection": "none"}, "Did you mean 'correction'"),
+        ({"significance_level": 5}, "lies between 0 and 1"),
+        ({"resamples": -3}, "0 or more"),
+    ):
+        with pytest.raises((BadInput, UnknownChoice), match=message):
+            rankscope.compare({"a": GOOD, "b": POOR}, QRELS, **terms)
 
 
 def test_a_baseline_that_is_not_there_and_one_system_alone_are_refused() -> None:

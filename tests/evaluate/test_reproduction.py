@@ -1,5 +1,7 @@
 """Measures of reproducibility, by hand."""
 
+from decimal import Decimal
+
 import pytest
 from scipy import stats
 
@@ -99,9 +101,10 @@ def test_a_published_mean_and_the_interval_by_hand() -> None:
 
 
 def test_digits_a_published_mean_does_not_have_are_forgiven() -> None:
-    """.75 may be anything from .745, which is inside .7484; .76 may be nothing that is."""
+    """.75 may be anything from .745, which is inside .7484; .76 and .7500 may be nothing that is."""
     values = {"q1": 0.4, "q2": 0.6, "q3": 0.5}
-    assert published_number(values, 0.75).is_inside
-    assert not published_number(values, 0.76).is_inside
+    assert published_number(values, Decimal("0.75")).is_inside
+    for exact in (Decimal("0.76"), Decimal("0.7500"), 0.75):
+        assert not published_number(values, exact).is_inside
     with pytest.raises(BadInput, match="at least 2 queries"):
         published_number({"q": 0.5}, 0.5)

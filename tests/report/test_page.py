@@ -219,7 +219,7 @@ def test_a_bare_study_still_makes_a_page(results):
     assert "Nothing was compared." in html
     assert "A rankscope comparison" in html
     assert '<section id="training">' not in html
-    assert "Best in bold. Two-sided" in page.means_tex(bare)
+    assert "Best in bold. Nothing was compared." in page.means_tex(bare)
 
 
 def test_the_first_of_several_groups_is_open(results):

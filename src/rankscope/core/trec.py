@@ -181,6 +181,8 @@ def _read_run(path: Path) -> RunFile:
         form = "MS MARCO"
         ranked = {q: r._replace(scores=[-rank for rank in r.scores]) for q, r in ranked.items()}
         notes.append("its third column was read as the rank: 1 is the best")
+    elif is_plain:
+        notes.append("its third column was read as the score: the highest is the best")
     if len(found.tags) > 1:
         named = ", ".join(tag.decode(errors="replace") for tag in list(found.tags)[:3])
         notes.append(f"its lines carry {len(found.tags)} tags ({named}); the first one counts")
@@ -348,15 +350,19 @@ def _score(path: Path, number: int, column: bytes) -> float:
 def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
     """Whether three columns end in ranks; BadInput where they could be either."""
     counts = [
-        [rank if rank == score else 0 for rank, score in zip(of.ranks, of.scores, strict=True)]
+        [rank if rank == score else -1 for rank, score in zip(of.ranks, of.scores, strict=True)]
         for of in ranked.values()
     ]
     if all(ranks == list(range(1, len(ranks) + 1)) for ranks in counts):
         return True
-    if all(sorted(ranks) == list(range(1, len(ranks) + 1)) for ranks in counts):
+    several = [ranks for ranks in counts if len(ranks) > 1]
+    is_rising = bool(several) and all(_falls(ranks[::-1]) and min(ranks) >= 0 for ranks in several)
+    is_counting = all(sorted(ranks) == list(range(1, len(ranks) + 1)) for ranks in counts)
+    if is_rising or is_counting:
         raise BadInput(
-            f"{path}: the third column counts 1, 2, 3 ... for every query, but not down the file, so it "
-            f"may be a rank or a score. Sort the lines by rank, or give {RUN_FORM}."
+            f"{path}: the third column holds whole numbers that rise down the file or count the docs, but "
+            "not 1, 2, 3 ... in every query, so it may be a rank or a score. Number the ranks from 1 "
+            f"without a gap, or give {RUN_FORM}."
         )
     return False
 

@@ -187,7 +187,13 @@ class IrDataset:
     def _part(self, part: str) -> Iterable[Any]:
         if not getattr(self._dataset, f"has_{part}")():
             raise BadInput(f"ir_datasets has no {part} for {self._id!r}. Use an id that has them.")
-        return getattr(self._dataset, f"{part}_iter")()  # type: ignore[no-any-return]
+        try:
+            yield from getattr(self._dataset, f"{part}_iter")()
+        except (OSError, RuntimeError) as error:
+            raise BadInput(
+                f"ir_datasets cannot get the {part} of {self._id!r} ({str(error).splitlines()[0]}). Check the "
+                "network, or give a local folder or file."
+            ) from error
 
     def doc_names(self) -> dict[str, str]:
         """The id whose docs these are; collections over the same docs share it."""

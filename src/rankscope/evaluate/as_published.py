@@ -17,12 +17,12 @@ from rankscope.core.errors import BadInput
 STUDY_A_WARNING = (
     "As published (study A): an unpaired test on paired examples is too timid, examples that share a "
     "question make it too bold, and Bonferroni counts one panel's layers only. The two errors do not "
-    "cancel; use `tests: sound`."
+    "cancel; the sound tests are the default."
 )
 STUDY_B_WARNING = (
     "As published (study B): paired t-tests at the level each, uncorrected, so that of twenty "
     "comparisons without a difference one is a finding; and “not significant” was read as “on par”, which "
-    "nothing here tests. Use `tests: sound`."
+    "nothing here tests. The sound tests are the default."
 )
 
 

@@ -337,7 +337,8 @@ class _Block:
 
     def _mcnemar(self, at: int) -> float | None:
         a, b = self.values[self.systems[at]], self.values[self.baselines[at]]
-        if self.group_of is not None or not np.isin([a, b], (0.0, 1.0)).all():
+        is_plain = self.group_of is None and not self._has_seeds[at]
+        if not is_plain or not np.isin([a, b], (0.0, 1.0)).all():
             return None
         won, lost = int((a > b).sum()), int((a < b).sum())
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0

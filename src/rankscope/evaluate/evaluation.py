@@ -277,7 +277,8 @@ def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
         measure = next(iter(of_ties.worst))
         notes.append(
             f"{100 * of_ties.share:.3g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
-            f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order"
+            f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order, "
+            f"{of_ties.expected[measure]:.4f} expected"
         )
     return notes
 
@@ -453,6 +454,7 @@ def compare_evaluated(
     **terms: Unpack[Terms],
 ) -> Compared:
     """`compare`, of what `measure` gave. `asked` leads from names without a relevance level to those with it."""
+    _check(terms)
     systems = found.systems()
     baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
     for name in baselines:
@@ -500,8 +502,21 @@ def compare_evaluated(
             for name, runs in systems.items()
             if len(runs) > 1
         },
-        notes=tuple(_comparison_notes(systems, as_published=as_published)),
+        notes=tuple(_comparison_notes(systems, margins if as_published else {}, as_published)),
     )
+
+
+def _check(terms: Terms) -> None:
+    """Refuse what is no term of a comparison, which Python would let pass."""
+    known = dict.fromkeys(Terms.__annotations__)
+    for name in terms:
+        choose(known, name, what="term of a comparison")
+    level, resamples = terms.get("significance_level", 0.05), terms.get("resamples", 0)
+    if not 0 < level < 1 or resamples < 0:
+        raise BadInput(
+            f"A significance level lies between 0 and 1 and resamples are 0 or more; found {level:g} and "
+            f"{resamples}."
+        )
 
 
 def _resampling(terms: Terms) -> Resampling | None:
@@ -538,14 +553,18 @@ def as_margin(written: str | float | Margin) -> Margin:
 
 
 def _comparison_notes(
-    systems: Mapping[str, Sequence[EvaluatedRun]], *, as_published: bool
+    systems: Mapping[str, Sequence[EvaluatedRun]],
+    left_out: Mapping[str, Margin],
+    as_published: bool,
 ) -> Iterable[str]:
     if as_published:
         yield STUDY_B_WARNING
+    if left_out:
+        yield f"study B has no margin: those of {', '.join(left_out)} were left out"
     seeded = [name for name, runs in systems.items() if len(runs) > 1]
     alone = [name for name, runs in systems.items() if len(runs) == 1]
     if seeded and alone:
         yield (
-            f"{', '.join(alone)}: one run each, so nothing is known of their training seeds, and their "
-            "part of the error is taken as none"
+            f"{', '.join(alone)}: one run each, so their training seeds' part of the error is not known and "
+            "taken as none; for a ranker that was trained, verdicts against it are too bold"
         )

@@ -7,6 +7,7 @@ error) to the effect (effect ratio, delta relative improvement).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from scipy import stats
@@ -63,13 +64,14 @@ class PublishedNumber:
     mean: float
     interval: tuple[float, float]
     """A t interval over queries."""
+    half_unit: float = 0.0
+    """Half a unit of the last digit that was published, which rounding may have added."""
 
     @property
     def is_inside(self) -> bool:
-        """Whether the published value lies in the interval; digits it does not have are forgiven."""
-        half_a_digit: float = 0.5 * 10.0 ** -_n_decimals(self.published)
+        """Whether the published value, before it was rounded, may lie in the interval."""
         low, high = self.interval
-        return low - half_a_digit <= self.published <= high + half_a_digit
+        return low - self.half_unit <= self.published <= high + self.half_unit
 
 
 def order_agreement(
@@ -186,15 +188,22 @@ def effect_agreement(
 
 
 def published_number(
-    values: Values, published: float, *, significance_level: float = 0.05
+    values: Values, published: Decimal | float, *, significance_level: float = 0.05
 ) -> PublishedNumber:
-    """A published mean against the t interval of ours over queries."""
+    """A published mean against the t interval of ours over queries.
+
+    A Decimal was rounded to the digits it has ("0.720" has three); a float counts as exact.
+    """
     found = np.array([values[query] for query in sorted(values)])
     if len(found) < 2:
         raise BadInput("An interval needs at least 2 queries.")
     half = stats.t.ppf(1 - significance_level / 2, len(found) - 1) * stats.sem(found)
     mean = float(found.mean())
-    return PublishedNumber(published, mean, (mean - float(half), mean + float(half)))
+    interval = (mean - float(half), mean + float(half))
+    if not isinstance(published, Decimal):
+        return PublishedNumber(published, mean, interval)
+    unit = 10.0 ** int(published.as_tuple().exponent)
+    return PublishedNumber(float(published), mean, interval, unit / 2)
 
 
 def _aligned(values: Values, other: Values) -> tuple[Floats, Floats]:
@@ -205,8 +214,3 @@ def _aligned(values: Values, other: Values) -> tuple[Floats, Floats]:
         )
     queries = sorted(values)
     return np.array([values[q] for q in queries]), np.array([other[q] for q in queries])
-
-
-def _n_decimals(number: float) -> int:
-    text = repr(number)
-    return len(text.partition(".")[2]) if "." in text and "e" not in text else 0

@@ -91,8 +91,9 @@ def _bca(means: Floats, differences: Floats, sizes: Floats, level: float) -> Flo
     """
     total, n = differences.sum(axis=0), sizes.sum()
     observed = total / n
-    less = (means < observed).mean(axis=0)
-    equal = (means == observed).mean(axis=0)
+    near = np.abs(means - observed) <= CLOSE  # equal but for the last bit, as steps of 1/n are
+    less = ((means < observed) & ~near).mean(axis=0)
+    equal = near.mean(axis=0)
     bias = special.ndtri(less + equal / 2)
     left_out = (total - differences) / (n - sizes)[:, None]
     away = left_out.mean(axis=0) - left_out

@@ -209,7 +209,7 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
         if pair.first_stage_run is None
         else results.rankings(pair.first_stage_run, query.query_id, DEPTH)
     )
-    first = _first_relevant_rank(offered or ())
+    first = _first_relevant_rank(offered or (), _relevance_level(pair.group, results))
     return Case(
         query,
         system=_top(system, baseline),
@@ -261,8 +261,13 @@ def _top(
     )
 
 
-def _first_relevant_rank(ranking: Sequence[Mapping[str, Any]]) -> int | None:
-    return next((doc["rank"] for doc in ranking if (doc["relevance"] or 0) > 0), None)
+def _relevance_level(group: Group, results: StoredResults) -> int:
+    """The lowest grade that the group's collection counts as relevant."""
+    return int(results.evaluation.get("relevance_levels", {}).get(group.collection, 1))
+
+
+def _first_relevant_rank(ranking: Sequence[Mapping[str, Any]], level: int) -> int | None:
+    return next((doc["rank"] for doc in ranking if (doc["relevance"] or 0) >= level), None)
 
 
 def reaches(results: StoredResults) -> list[Reach]:
@@ -285,7 +290,9 @@ def _reach(group: Group, run: str, results: StoredResults) -> Reach | None:
         group,
         n_queries=len(query_ids),
         out_of_reach=tuple(
-            query_id for query_id, docs in offered.items() if _first_relevant_rank(docs) is None
+            query_id
+            for query_id, docs in offered.items()
+            if _first_relevant_rank(docs, _relevance_level(group, results)) is None
         ),
         depth=max((len(docs) for docs in offered.values()), default=0),
     )

@@ -231,7 +231,7 @@ def _tally(rows: Iterable[Compared]) -> str:
 
 def _sentence(row: Compared, results: StoredResults) -> str:
     level = results.evaluation["significance_level"]
-    n_tests = len(results.evaluation["comparisons"])
+    n_tests = family_size(results)
     low, high = row.interval
     where = place(row.group, results)
     numbers = (
@@ -247,6 +247,13 @@ def _sentence(row: Compared, results: StoredResults) -> str:
         margin = "" if row.margin is None else f", margin ±{row.margin:g}"
         return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin})."
     return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
+
+
+def family_size(results: StoredResults) -> int:
+    """For how many comparisons p-values are corrected; 1 where they are not."""
+    evaluation = results.evaluation
+    made = len(evaluation["comparisons"])
+    return 1 if evaluation["correction"] == "none" else evaluation.get("family_size", made)
 
 
 def _could_have_shown(row: Compared, n_tests: int) -> str:
@@ -363,10 +370,13 @@ def _share(share: float) -> str:
 def caption(results: StoredResults) -> str:
     """The test, its correction, level and margin, in words."""
     evaluation = results.evaluation
-    correction, n = evaluation["correction"], len(evaluation["comparisons"])
+    if not evaluation["comparisons"]:
+        return "Nothing was compared."
+    correction = evaluation["correction"]
     corrected = CORRECTIONS.get(correction, f"corrected by {correction}")
-    family = max(n, evaluation.get("family_size", n))
-    over = f"{corrected} over all {family} comparisons" if correction != "none" else corrected
+    over = corrected
+    if correction != "none":
+        over = f"{corrected} over all {family_size(results)} comparisons"
     return (
         f"Two-sided paired t-tests over queries, {over}, "
         f"level {evaluation['significance_level']:g}. {_margins(evaluation)} "
@@ -376,6 +386,8 @@ def caption(results: StoredResults) -> str:
 
 def _margins(evaluation: Mapping[str, Any]) -> str:
     margins = evaluation["margin"]
+    if evaluation.get("tests") == "as_published":
+        return "Study B has no margin, so nothing could be shown equivalent."
     if not margins:
         return "No margin was stated, so nothing could be shown equivalent."
     stated = ", ".join(f"{measure} ±{_margin(margin)}" for measure, margin in margins.items())

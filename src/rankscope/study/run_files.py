@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,10 +25,12 @@ from rankscope.data.collections import (
 )
 from rankscope.data.conventions import Convention, convention
 from rankscope.evaluate import reproduction
+from rankscope.evaluate.comparison import Values
 from rankscope.evaluate.evaluation import (
     Compared,
     EvaluatedRun,
     Evaluation,
+    evaluated,
     judgements,
     without_own_docs,
 )
@@ -44,13 +47,17 @@ SHOWN_DOCS = 1000
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgements:
     """Judgements, where they come from, and what may be known of their queries and docs."""
 
     name: str
     qrels: list[Qrel]
     convention: Convention
     source: Source | None = None
+
+    def read_as(self, *, relevance_level: int | None, drop_own_docs: bool) -> "Judgements":
+        """The same, with what the user asked in the place of the convention."""
+        return replace(self, convention=Convention(relevance_level or 1, drop_own_docs))
 
     def queries(self) -> dict[str, str]:
         """query_id to text, where the source has texts."""
@@ -59,16 +66,16 @@ class Judged:
         return {query.query_id: query.text for query in found if query.query_id in judged}
 
 
-def judged(written: str, split: str) -> Judged:
+def judged(written: str, split: str) -> Judgements:
     """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
     path = Path(written).expanduser()
     if path.is_dir():
         source = beir_folder(path, split)
-        return Judged(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)
+        return Judgements(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)
     if path.is_file() or path.suffix or written.startswith((".", "/", "~")):
-        return Judged(path.name, judgements(path), Convention())
+        return Judgements(path.name, judgements(path), Convention())
     dataset = IrDataset(written)
-    return Judged(written, dataset.qrels(), convention(written), dataset)
+    return Judgements(written, dataset.qrels(), convention(written), dataset)
 
 
 def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
@@ -114,30 +121,34 @@ def table_of_margins(arguments: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def table_of_numbers(arguments: Iterable[str]) -> dict[str, float]:
-    """MEASURE=VALUE ... as a table."""
+def table_of_numbers(arguments: Iterable[str]) -> dict[str, Decimal]:
+    """MEASURE=VALUE ... as a table; the values keep the digits they were written with."""
     found = {}
     for argument in arguments:
         measure, _, value = argument.rpartition("=")
         try:
-            found[measure] = float(value)
-        except ValueError:
+            found[measure] = Decimal(value)
+        except InvalidOperation:
             measure = ""
-        if not measure:
+        if not measure or not found[measure].is_finite():
             raise BadInput(f"The published mean {argument!r} is not of the form nDCG@10=0.7234.")
     return found
 
 
 def read_groups(path: Path) -> dict[str, str]:
     """query_id and group, two columns a line."""
-    groups = {}
+    groups: dict[str, str] = {}
     for number, line in read_lines(path):
         columns = line.split("\t") if "\t" in line else line.split()
         if len(columns) != 2:
             raise BadInput(
                 f"{path}, line {number}: expected 2 columns (query_id group), found {len(columns)}."
             )
-        groups[columns[0]] = columns[1]
+        if groups.setdefault(columns[0], columns[1]) != columns[1]:
+            raise BadInput(
+                f"{path}, line {number}: query {columns[0]} is in group {groups[columns[0]]!r} above and "
+                f"in {columns[1]!r} here. Keep one."
+            )
     return groups
 
 
@@ -146,8 +157,20 @@ def read_groups(path: Path) -> dict[str, str]:
 
 def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
     """Runs with means and per-query values, and comparisons; plain values only."""
+    terms = (
+        None
+        if compared is None
+        else {
+            "significance_level": compared.significance_level,
+            "correction": compared.correction,
+            "family_size": compared.family_size,
+            "baselines": list(compared.baselines),
+        }
+    )
     return {
         "n_queries": found.n_queries,
+        "measures": list(found.measures),
+        "terms": terms,
         "notes": [*found.notes, *(compared.notes if compared else ())],
         "runs": [_run_as_json(run) for run in found.runs],
         "comparisons": [row.plain() for row in compared.rows] if compared else [],
@@ -178,7 +201,7 @@ def _run_as_json(run: EvaluatedRun) -> dict[str, Any]:
 
 
 def stored_results(
-    compared: Compared, of: Judged, *, command: str, first_stage: str | None, folder: Path
+    compared: Compared, of: Judgements, *, command: str, first_stage: str | None, folder: Path
 ) -> StoredResults:
     """What the report's page needs. `folder` keeps the docs' texts while the page is made.
 
@@ -189,6 +212,11 @@ def stored_results(
     stage = first_stage or ""
     place = {"collection": of.name, "first_stage": stage}
     means = found.means()
+    files = [runs[0].path for runs in systems.values()]
+    run_of = {
+        name: runs[0].path if runs[0].path and files.count(runs[0].path) == 1 else name
+        for name, runs in systems.items()
+    }  # two systems may share a file: then each goes by its name
     names = list(systems)
     is_all_pairs = set(compared.baselines) == set(names)
     return StoredResults(
@@ -210,12 +238,13 @@ def stored_results(
             },
             "baselines": names[:1] if is_all_pairs else list(compared.baselines),
             "all_pairs": is_all_pairs,
-            "remarks": [*found.notes, *compared.notes, *_remarks(found)],
+            "remarks": [*found.notes, *compared.notes, *seed_notes(compared), *_remarks(found)],
+            "relevance_levels": {of.name: of.convention.relevance_level},
             "results": [
                 place
                 | {
                     "system": name,
-                    "run": runs[0].path or name,
+                    "run": run_of[name],
                     "n_queries": found.n_queries,
                     "missing_queries": [],
                     "tied_share": 0.0,
@@ -226,7 +255,7 @@ def stored_results(
             "comparisons": [place | row.plain() for row in compared.rows],
         },
         per_query={
-            runs[0].path or name: {
+            run_of[name]: {
                 measure: _mean_values([run.measured.values[measure] for run in runs])
                 for measure in found.measures
             }
@@ -234,8 +263,18 @@ def stored_results(
         },
         training={},
         queries={of.name: of.queries()},
-        rankings=_rankings({n: runs[0] for n, runs in systems.items()}, of, folder),
+        rankings=_rankings({run_of[n]: runs[0] for n, runs in systems.items()}, of, folder),
     )
+
+
+def seed_notes(compared: Compared) -> list[str]:
+    """What the training seeds are worth, a line for each system that has several."""
+    return [
+        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
+        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+        for system, of_system in compared.seeds.items()
+        for measure, split in of_system.items()
+    ]
 
 
 def _remarks(found: Evaluation) -> Iterable[str]:
@@ -247,14 +286,14 @@ def _mean_values(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _rankings(
-    runs: Mapping[str, EvaluatedRun], of: Judged, folder: Path
+    runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path
 ) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
     relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in of.qrels}
-    by_path = {run.path or name: run for name, run in runs.items()}
 
     @cache
-    def ranked(path: str) -> Run:
-        run = read_run_file(Path(path)).run if by_path[path].path else Run("", {})
+    def ranked(name: str) -> Run:
+        path = runs[name].path
+        run = Run("", {}) if path is None else read_run_file(Path(path)).run
         return without_own_docs(run) if of.convention.drop_own_docs else run
 
     @cache
@@ -263,8 +302,8 @@ def _rankings(
             return None
         needed = {
             doc.doc_id
-            for path in by_path
-            for ranking in ranked(path).rankings.values()
+            for name in runs
+            for ranking in ranked(name).rankings.values()
             for doc in ranking[:SHOWN_DOCS]
         }
         write_docs((doc for doc in of.source.docs() if doc.doc_id in needed), folder)
@@ -274,7 +313,7 @@ def _rankings(
         docs = stored()
         return docs.text(doc_id) if docs is not None and doc_id in docs else doc_id
 
-    def rankings(path: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+    def rankings(name: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
         return [
             {
                 "rank": rank,
@@ -283,19 +322,19 @@ def _rankings(
                 "text": text(doc.doc_id),
                 "relevance": relevance.get((query_id, doc.doc_id)),
             }
-            for rank, doc in enumerate(ranked(path).rankings.get(query_id, [])[:depth], start=1)
+            for rank, doc in enumerate(ranked(name).rankings.get(query_id, [])[:depth], start=1)
         ]
 
     return rankings
 
 
-def page_of_means(found: Evaluation, of: Judged, *, command: str) -> str:
+def page_of_means(found: Evaluation, of: Judgements, *, command: str) -> str:
     """An evaluation without comparisons as one self-contained HTML page."""
     nothing = Compared(found, (), 0.05, "holm", 0, (), {}, ())
     return page(nothing, of, command=command, first_stage=None)
 
 
-def comparisons_csv(compared: Compared, of: Judged) -> str:
+def comparisons_csv(compared: Compared, of: Judgements) -> str:
     """The comparisons as the report's CSV table."""
     from rankscope.report import page as pages
 
@@ -304,7 +343,7 @@ def comparisons_csv(compared: Compared, of: Judged) -> str:
         return pages.comparisons_csv(stored)
 
 
-def latex(compared: Compared, of: Judged) -> str:
+def latex(compared: Compared, of: Judgements) -> str:
     """The report's two LaTeX tables, means and comparisons."""
     from rankscope.report import page as pages
 
@@ -313,7 +352,7 @@ def latex(compared: Compared, of: Judged) -> str:
         return pages.means_tex(stored) + "\n" + pages.comparisons_tex(stored)
 
 
-def page(compared: Compared, of: Judged, *, command: str, first_stage: str | None) -> str:
+def page(compared: Compared, of: Judgements, *, command: str, first_stage: str | None) -> str:
     """The comparison as one self-contained HTML page."""
     from rankscope.report.page import html
 
@@ -335,18 +374,19 @@ class Reproduced:
     values: Mapping[str, reproduction.ValueAgreement]
     effects: Mapping[str, reproduction.EffectAgreement]
     published: Mapping[str, reproduction.PublishedNumber]
+    notes: tuple[str, ...]
+    """What a reader of the numbers should know, of each run."""
 
 
 def reproduce(
     run: Path,
-    of: Judged,
+    of: Judgements,
     measures: Sequence[str],
     *,
     original: Path | None = None,
     baselines: tuple[Path, Path] | None = None,
-    published: Mapping[str, float] | None = None,
+    published: Mapping[str, Decimal] | None = None,
     depth: int = 100,
-    relevance_level: int = 1,
 ) -> Reproduced:
     """How far a run reproduces another's rankings, values and gain, or published means.
 
@@ -359,23 +399,26 @@ def reproduce(
         )
     if baselines and original is None:
         raise BadInput("A gain is compared with the original's. Give --original RUN too.")
-    told = published or {}
+    told, relevance_level = published or {}, of.convention.relevance_level
+    notes: list[str] = []
     names = list(
         dict.fromkeys(with_relevance_level(name, relevance_level) for name in (*measures, *told))
     )
     measuring = Measuring(of.qrels, names)
 
-    def read(path: Path) -> Run:
-        found = read_run_file(path).run
-        return without_own_docs(found) if of.convention.drop_own_docs else found
+    def read(path: Path) -> tuple[Run, Mapping[str, Values]]:
+        whole = read_run_file(path).run
+        done = evaluated(path.name, path, measuring, drop_own_docs=of.convention.drop_own_docs)
+        notes.extend(f"{path}: {note}" for note in done.notes)
+        return without_own_docs(
+            whole
+        ) if of.convention.drop_own_docs else whole, done.measured.values
 
-    ours = read(run)
-    found = measuring.of(ours).values
-    theirs = None if original is None else read(original)
-    original_values = {} if theirs is None else measuring.of(theirs).values
+    ours, found = read(run)
+    theirs, original_values = (None, {}) if original is None else read(original)
     effects = {}
     if baselines:
-        base, original_base = (measuring.of(read(path)).values for path in baselines)
+        base, original_base = (read(path)[1] for path in baselines)
         effects = {
             name: reproduction.effect_agreement(
                 found[name], base[name], original_values[name], original_base[name]
@@ -395,6 +438,7 @@ def reproduce(
             )
             for name, value in told.items()
         },
+        notes=tuple(notes),
     )
 
 
@@ -404,6 +448,7 @@ def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
         "order": None if found.order is None else asdict(found.order),
         "values": {name: asdict(of) for name, of in found.values.items()},
         "effects": {name: asdict(of) for name, of in found.effects.items()},
+        "notes": list(found.notes),
         "published": {
             name: asdict(of) | {"is_inside": of.is_inside} for name, of in found.published.items()
         },

@@ -428,6 +428,10 @@ def evaluate(work: Work) -> Summary:
         {
             "notes": notes,
             "remarks": [],
+            "tests": asked.tests,
+            "relevance_levels": {
+                name: study.collections[name].convention().relevance_level for name in asked.over
+            },
             "measures": list(asked.measures),
             "significance_level": asked.significance_level,
             "correction": correction,
