@@ -10,15 +10,17 @@ equivalence, power stand in the time; resampling is measured apart.
 """
 
 import argparse
+import contextlib
 import json
-import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import psutil
 
 MEASURES = {
     "nDCG@10": "ndcg@10",
@@ -84,7 +86,30 @@ def ranxs(folder: Path) -> dict[str, float]:
     return values
 
 
+class PeakMemory(threading.Thread):
+    """The most memory that this process and its children held at once, looked at 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._bytes = 0
+
+    def run(self) -> None:
+        me = psutil.Process()
+        while True:
+            held = 0
+            for process in (me, *me.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    held += process.memory_info().rss
+            self._bytes = max(self._bytes, held)
+            time.sleep(0.05)
+
+    def mb(self) -> float:
+        return self._bytes / 2**20
+
+
 def child(which: str, folder: Path) -> None:
+    peak = PeakMemory()
+    peak.start()
     started = time.perf_counter()
     values = {
         "ours": lambda: ours(folder, 0),
@@ -92,11 +117,7 @@ def child(which: str, folder: Path) -> None:
         "ranx": lambda: ranxs(folder),
     }[which]()
     seconds = time.perf_counter() - started
-    peak = sum(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    print(json.dumps({"seconds": seconds, "peak_mb": peak / 1024, "values": values}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak.mb(), "values": values}))
 
 
 def measured(which: str, folder: Path) -> dict[str, object]:
