@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ os.environ["HF_HUB_OFFLINE"] = (
 
 import pytest
 
+from rankscope import cli
 from support import tiny
+from support.command import Answer, Command
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,24 @@ def frozen_garbage() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process."""
+
+    def command(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["rankscope", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return Answer(code, captured.out, captured.err)
+
+    return command
 
 
 @pytest.fixture

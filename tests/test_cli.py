@@ -2,42 +2,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from rankscope import __version__, cli
 from rankscope.core.formats import read_run
 from support import tiny
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line, in this process."""
-
-    def command(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["rankscope", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        captured = capsys.readouterr()
-        assert isinstance(code, int)
-        return Answer(code, captured.out, captured.err)
-
-    return command
+from support.command import Command
 
 
 def test_a_study_from_check_to_report(rankscope: Command, tiny_study: Path, tmp_path: Path) -> None:

@@ -3,25 +3,13 @@
 import csv
 import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from rankscope import cli
 from rankscope.core.formats import read_run
 from support import tiny
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Answer]
+from support.command import Command
 
 RUNS = {
     "good": {"q1": ["a", "b", "c"], "q2": ["d", "e"], "q3": ["g", "h"]},
@@ -29,22 +17,6 @@ RUNS = {
     "mixed": {"q1": ["a", "c", "b"], "q2": ["e", "d"], "q3": ["g", "h"]},
 }
 QRELS = "q1 0 a 3\nq1 0 b 1\nq2 0 d 2\nq3 0 g 1\n"
-
-
-@pytest.fixture
-def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    def command(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["rankscope", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            code = leaving.code or 0
-        captured = capsys.readouterr()
-        assert isinstance(code, int)
-        return Answer(code, captured.out, captured.err)
-
-    return command
 
 
 @pytest.fixture
@@ -167,6 +139,30 @@ def test_own_docs_are_dropped_from_the_page_too(rankscope: Command, files: Path)
     words = ("compare", files / "one.run", files / "two.run", "--qrels", files / "qrels.txt")
     assert "<p>q1</p>" in rankscope(*words, "--html").out
     assert "<p>q1</p>" not in rankscope(*words, "--html", "--drop-own-docs").out
+
+
+def test_the_page_words_the_family_and_the_level_that_count(
+    rankscope: Command, files: Path
+) -> None:
+    """One of 28 declared comparisons, or alone where nothing is corrected; grade 1 is no relevant doc."""
+    words = ("compare", files / "good.run", files / "mixed.run", "--qrels", files / "qrels.txt")
+    page = rankscope(*words, "--family-size", 28, "--html").out
+    assert "show, as one of 28 comparisons, in 80" in page
+    alone = rankscope(*words, "--correction", "none", "--html").out
+    assert "The smallest difference these 3 queries show in 80" in alone
+    stage = ("--first-stage", "good", "--html")
+    reached = "for 0 of 3 queries the first stage (good"
+    assert reached in rankscope(*words, *stage).out
+    assert (
+        "for 1 of 3 queries the first stage (good"
+        in rankscope(*words, *stage, "--relevance-level", 2).out
+    )
+
+
+def test_a_published_mean_that_is_no_number_is_refused(rankscope: Command, files: Path) -> None:
+    words = ("reproduce", files / "good.run", "--qrels", files / "qrels.txt")
+    answer = rankscope(*words, "--published", "RR=nan", "--json")
+    assert (answer.code, "not of the form nDCG@10=0.7234" in answer.err) == (1, True)
 
 
 def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:

@@ -166,3 +166,20 @@ def test_a_query_is_shared_by_its_words_not_its_id() -> None:
     ours = Topics([Query("1", "Red  cats"), Query("2", "blue dogs")], [])
     others = Topics([Query("9", "red cats"), Query("2", "green birds")], [])
     assert n_shared(ours, others) == 1
+
+
+def test_an_id_that_cannot_be_fetched_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ir_datasets raises where a download fails."""
+
+    class Unreachable:
+        def has_qrels(self) -> bool:
+            return True
+
+        def qrels_iter(self) -> None:
+            raise RuntimeError("all download sources failed\nmore")
+
+    monkeypatch.setattr(ir_datasets, "load", lambda _: Unreachable())
+    with pytest.raises(
+        BadInput, match=r"cannot get the qrels of 'beir/x' \(all download sources failed\)"
+    ):
+        IrDataset("beir/x").qrels()
