@@ -214,6 +214,7 @@ def test_qrels_from_a_folder_bring_texts_to_the_page(
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "qrels.txt"], "2 columns"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "twice.txt"], "Keep one"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--json", "--csv"], "One form at a time"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--out", "x.txt"], "in which form?"),
     ],
 )
 def test_what_compare_refuses(

@@ -332,7 +332,7 @@ def evaluate(
     from rankscope.evaluate.evaluation import measure
     from rankscope.study import run_files
 
-    form = _form(json=as_json, csv=as_csv, latex=as_latex, html=as_html)
+    form = _form(out, json=as_json, csv=as_csv, latex=as_latex, html=as_html)
     judged = run_files.judged(qrels, split)
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
     judged = judged.read_as(**reading)
@@ -350,9 +350,13 @@ def evaluate(
         _print_text(run_files.page_of_means(found, judged, command=_command()), out)
     elif form == "csv":
         full = terminal.means_rows(found, per_query=per_query, digits=None)
-        _print_text(terminal.as_csv(*full), out)
+        from rankscope.report.page import plain_csv
+
+        _print_text(plain_csv(*full), out)
     elif form == "latex":
-        _print_text(terminal.as_latex(columns, rows), out)
+        from rankscope.report.page import plain_tex
+
+        _print_text(plain_tex(columns, rows), out)
     else:
         terminal.show_table(f"{judged.name}, {found.n_queries} queries", columns, rows)
     _print_notes(
@@ -360,11 +364,13 @@ def evaluate(
     )
 
 
-def _form(**asked: bool) -> str:
-    """The one form that is asked for; a table where none is."""
+def _form(out: Path | None, **asked: bool) -> str:
+    """The one form that is asked for; a table, which is for the terminal only, where none is."""
     forms = [name for name, wanted in asked.items() if wanted]
     if len(forms) > 1:
         raise BadInput(f"One form at a time: --{' or --'.join(forms)}, not both.")
+    if out is not None and not forms:
+        raise BadInput(f"{out}: in which form? Give --{', --'.join(asked)} beside --out.")
     return forms[0] if forms else "table"
 
 
@@ -446,7 +452,7 @@ def compare(
     from rankscope.evaluate import evaluation
     from rankscope.study import run_files
 
-    form = _form(json=as_json, csv=as_csv, latex=as_latex, html=as_html)
+    form = _form(out, json=as_json, csv=as_csv, latex=as_latex, html=as_html)
     judged = run_files.judged(qrels, split)
     terms: evaluation.Terms = {
         "correction": correction,

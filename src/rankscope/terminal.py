@@ -1,7 +1,5 @@
 """Progress and tables on a terminal; plain lines where the output is none."""
 
-import csv
-import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -153,28 +151,6 @@ def means_rows(
             [run.tag, *(["all"] if per_query else []), *(shown(means[m]) for m in found.measures)]
         )
     return ["run", *(["query"] if per_query else []), *found.measures], rows
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as CSV."""
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    return file.getvalue()
-
-
-def as_latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as LaTeX, with booktabs."""
-    from rankscope.report.page import tex
-
-    body = [" & ".join(map(tex, row)) + r" \\" for row in (columns, *rows)]
-    head, *rest = body
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
-        r"\toprule", head, r"\midrule", *rest, r"\bottomrule",
-        r"\end{tabular}", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
 
 
 def systems_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:

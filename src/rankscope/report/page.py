@@ -345,6 +345,25 @@ def _table(columns: str, lines: Sequence[str], caption: str) -> str:
     )
 
 
+def plain_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as CSV."""
+    return _csv(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+
+
+def plain_tex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as LaTeX, with booktabs: the first column is text, the others are numbers."""
+    head, *body = (_row(map(tex, row)) for row in (columns, *rows))
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
+            *[r"\toprule", head, r"\midrule", *body, r"\bottomrule"],
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
 def tex(text: str) -> str:
     """Text as LaTeX shows it letter by letter."""
     return text.translate(TEX)
