@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from rankscope.cli import app
-from rankscope.study import spec
+from rankscope.study import spec, spec_data, spec_evaluate, spec_fields, spec_rankers
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- tree: start -->", "<!-- tree: end -->"
@@ -62,7 +62,7 @@ def study_file() -> str:
     lines = [
         "# The study file",
         "",
-        "Generated from `src/rankscope/study/spec.py` by `make docs`. A study file is YAML; names it",
+        "Generated from `src/rankscope/study/spec*.py` by `make docs`. A study file is YAML; names it",
         "does not know are refused. Any field can be overridden on the command line by its dotted name:",
         "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the",
         "study file's folder, `${NAME}` and `${NAME:-default}` are filled in from the environment.",
@@ -76,17 +76,19 @@ def study_file() -> str:
     return "\n".join(lines)
 
 
-def _specs() -> list[type[spec.Spec]]:
-    """Every spec, the whole study first, then by their order in the module."""
-    found = [
+def _specs() -> list[type[spec_fields.Spec]]:
+    """Every spec, the whole study first, then by their order in the modules."""
+    abstract = {spec_fields.Spec, spec_data.TopicsSpec}
+    parts = [
         value
-        for value in vars(spec).values()
-        if isinstance(value, type) and issubclass(value, spec.Spec)
+        for module in (spec_data, spec_rankers, spec_evaluate)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, spec_fields.Spec)
     ]
-    return [spec.Study, *(m for m in found if m not in {spec.Spec, spec.Study, spec.TopicsSpec})]
+    return [spec.Study, *(part for part in parts if part not in abstract)]
 
 
-def _title(model: type[spec.Spec]) -> str:
+def _title(model: type[spec_fields.Spec]) -> str:
     kind = model.model_fields.get("kind")
     named = f" (`kind: {get_args(kind.annotation)[0]}`)" if kind else ""
     return f"{model.__name__.removesuffix('Spec')}{named}"

@@ -169,14 +169,14 @@ def test_every_kind_of_step_can_be_carried_out() -> None:
 
 
 def test_losses_of_the_spec_are_those_there_are() -> None:
-    from rankscope.study.spec import LOSS_NAMES
+    from rankscope.study.spec_fields import LOSS_NAMES
 
     assert set(LOSS_NAMES) == LOSSES.keys()
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:
     from rankscope.evaluate.verdicts import CORRECTIONS
-    from rankscope.study.spec import CORRECTION_NAMES
+    from rankscope.study.spec_fields import CORRECTION_NAMES
 
     assert set(CORRECTION_NAMES) == CORRECTIONS.keys()
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from rankscope.core.errors import BadStudy
-from rankscope.study import spec
+from rankscope.study import spec, spec_data, spec_evaluate, spec_fields, spec_rankers
 from rankscope.study.load import load, validated
 from support import tiny
 
@@ -29,7 +29,7 @@ def changed(values: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
     study = validated(values, "study")
     stage = study.rankers["C-D"]
-    assert isinstance(stage, spec.TrainedSpec)
+    assert isinstance(stage, spec_rankers.TrainedSpec)
     assert (stage.weight_decay, stage.schedule, stage.kept) == (0.01, "linear", "last")
     assert study.rankers["C"].kept == "best_validation"  # type: ignore[union-attr]
     assert study.lineage("C-D") == ["plain", "C", "C-D"]
@@ -176,8 +176,10 @@ def test_ready_made_studies_are_valid(path: Path) -> None:
     assert load(path).study.study == path.stem
 
 
-def specs() -> list[type[spec.Spec]]:
-    return [v for v in vars(spec).values() if isinstance(v, type) and issubclass(v, spec.Spec)]
+def specs() -> list[type[spec_fields.Spec]]:
+    modules = (spec, spec_data, spec_rankers, spec_evaluate)
+    found = [value for module in modules for value in vars(module).values()]
+    return [v for v in found if isinstance(v, type) and issubclass(v, spec_fields.Spec)]
 
 
 @pytest.mark.parametrize("field", [f"{m.__name__}.{n}" for m in specs() for n in m.model_fields])

@@ -17,19 +17,17 @@ from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folde
 from rankscope.models.location import Location, located
 from rankscope.store.fingerprint import fingerprint
 from rankscope.study.load import LoadedStudy, expanded
-from rankscope.study.spec import (
+from rankscope.study.spec_data import (
     BeirSpec,
     BM25Spec,
     CollectionSpec,
-    CrossEncoderSpec,
     FilesSpec,
     RankerTeacherSpec,
     RunFilesSpec,
     RunTeacherSpec,
-    ScratchSpec,
-    Spec,
-    TrainedSpec,
 )
+from rankscope.study.spec_fields import Spec
+from rankscope.study.spec_rankers import CrossEncoderSpec, ScratchSpec, TrainedSpec
 
 VERSIONS = {
     "docs": 1,

@@ -10,7 +10,8 @@ from rankscope.core.errors import DamagedArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
 from rankscope.store.artifacts import Status, Store, explained
 from rankscope.study.plan import VERSIONS, Plan, Step
-from rankscope.study.steps import STEPS, Work
+from rankscope.study.steps import STEPS
+from rankscope.study.steps_work import Work
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rankscope.models.location import Location
 from rankscope.retrieve import bm25, dense
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.artifacts import explained
-from rankscope.study.steps import open_ranker
+from rankscope.study.steps_rankers import open_ranker
 
 NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
 """The files of a hub's model that are read: no pickle, no other framework's weights."""

@@ -1,0 +1,115 @@
+"""What a study file says of collections, first stages and teachers."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from rankscope.data.conventions import Convention, convention
+from rankscope.study.spec_fields import Share, Spec
+
+# -- collections ---------------------------------------------------------------------------------
+
+
+class TopicsSpec(Spec):
+    """Which judged queries of a collection are used."""
+
+    part: tuple[Share, Share] = Field(
+        (0.0, 1.0),
+        description="An interval of the judged queries in an order shuffled by the seed: "
+        "[0, 0.9] and [0.9, 1] never share a query.",
+    )
+    queries: PositiveInt | None = Field(None, description="At most so many queries of the part.")
+    relevance_level: PositiveInt | None = Field(
+        None,
+        description="The lowest grade that counts as relevant in binary measures whose names do not "
+        "say; 2 for TREC's passage tracks by their ids, else 1.",
+    )
+    drop_own_docs: bool | None = Field(
+        None,
+        description="Leave docs that have their query's id out of rankings; true for ArguAna and Quora by "
+        "their ids, else false.",
+    )
+
+    @model_validator(mode="after")
+    def _part_rises(self) -> Self:
+        if self.part[0] >= self.part[1]:
+            raise ValueError("`part` must rise, as in [0, 0.9]")
+        return self
+
+    def convention(self) -> Convention:
+        """How runs over it are measured: as the field does, or as the study says."""
+        usual = convention(getattr(self, "id", None))
+        level, drop = self.relevance_level, self.drop_own_docs
+        return Convention(
+            usual.relevance_level if level is None else level,
+            usual.drop_own_docs if drop is None else drop,
+        )
+
+
+class BeirSpec(TopicsSpec):
+    """A folder in BEIR layout."""
+
+    kind: Literal["beir"]
+    path: str = Field(description="The folder; relative to the study file. ${NAME:-default} works.")
+    split: str = Field("test", description="Which file of qrels/.")
+
+
+class FilesSpec(TopicsSpec):
+    """Files of docs, queries and qrels, wherever they are."""
+
+    kind: Literal["files"]
+    docs: str = Field(description="JSONL or TSV, .gz or not.")
+    queries_file: str = Field(description="JSONL or TSV, .gz or not.")
+    qrels: str = Field(description="TREC's four columns, or BEIR's three with a header.")
+
+
+class IrDatasetsSpec(TopicsSpec):
+    """A collection by its ir_datasets id."""
+
+    kind: Literal["ir_datasets"]
+    id: str = Field(description="Such as msmarco-passage/trec-dl-2019/judged.")
+
+
+CollectionSpec = Annotated[BeirSpec | FilesSpec | IrDatasetsSpec, Field(discriminator="kind")]
+
+# -- first stages and teachers -------------------------------------------------------------------
+
+
+class BM25Spec(Spec):
+    """Lexical first stage."""
+
+    kind: Literal["bm25"]
+    k1: PositiveFloat = Field(0.9, description="Saturation of term frequency.")
+    b: Share = Field(0.4, description="Normalisation by doc length.")
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+
+
+class RunFilesSpec(Spec):
+    """A first stage of one's own: one run file for each collection."""
+
+    kind: Literal["run_files"]
+    paths: dict[str, str] = Field(description="Collection name -> run file in TREC format.")
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+
+
+FirstStageSpec = Annotated[BM25Spec | RunFilesSpec, Field(discriminator="kind")]
+
+
+class RunTeacherSpec(Spec):
+    """A teacher whose rankings of the training queries stand in a run file."""
+
+    kind: Literal["run"]
+    path: str = Field(description="A run in TREC format over the training queries.")
+    depth: PositiveInt = Field(20, description="Docs taken from each ranking.")
+
+
+class RankerTeacherSpec(Spec):
+    """A teacher that is a ranker of this study."""
+
+    kind: Literal["ranker"]
+    ranker: str = Field(description="A ranker of this study.")
+    candidates: str = Field(description="The first stage whose docs it orders.")
+    depth: PositiveInt = Field(20, description="Docs it orders for each query.")
+
+
+TeacherSpec = Annotated[RunTeacherSpec | RankerTeacherSpec, Field(discriminator="kind")]

@@ -1,0 +1,79 @@
+"""What a study file says of evaluation: what is measured, and compared with what."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from rankscope.core.errors import choose
+from rankscope.evaluate.measures import parse
+from rankscope.study.spec_fields import (
+    CORRECTION_NAMES,
+    Measure,
+    Percentage,
+    Spec,
+    as_value_error,
+    known_correction,
+)
+
+
+class RerankSpec(Spec):
+    """What is re-ranked for the evaluation."""
+
+    first_stages: tuple[str, ...] = Field(min_length=1, alias="from", description="First stages.")
+    depth: PositiveInt = Field(100, description="Docs re-ranked for each query.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class EvaluateSpec(Spec):
+    """What is measured, and compared with what."""
+
+    over: tuple[str, ...] = Field(min_length=1, description="Test collections.")
+    rerank: RerankSpec
+    rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
+    measures: tuple[Measure, ...] = Field(
+        ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
+    )
+    baseline: tuple[str, ...] = Field(
+        (), description="A ranker or first stage, or a list of them; all pairs, if left out."
+    )
+    margin: dict[str, PositiveFloat | Percentage] = Field(
+        default_factory=dict,
+        description="Measure -> the difference below which two rankers are equivalent: absolute, or "
+        '"5%" of the baseline\'s mean.',
+    )
+    significance_level: float = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
+    correction: Annotated[str, AfterValidator(known_correction)] = Field(
+        "holm", description=f"For the family: {', '.join(CORRECTION_NAMES)}."
+    )
+    tests: Literal["sound", "as_published"] = Field(
+        "sound",
+        description="as_published: study B's paired t-tests without correction, with a warning.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("baseline"), str):
+            return {**value, "baseline": [value["baseline"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name, values in {
+            "over": self.over,
+            "rerank.from": self.rerank.first_stages,
+            "measures": [repr(parse(measure)) for measure in self.measures],
+            "baseline": self.baseline,
+            "rankers": self.rankers or (),
+        }.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"`{name}` names one thing twice ({', '.join(values)})")
+        return self
+
+    @model_validator(mode="after")
+    def _margins_belong_to_measures(self) -> Self:
+        for measure in self.margin:
+            with as_value_error():
+                choose(dict.fromkeys(self.measures), measure, what="measure in `margin`")
+        return self

@@ -1,0 +1,72 @@
+"""What every part of a study file is made of: closed, frozen models, and values that must be known."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rankscope.core.errors import UnknownChoice, choose
+from rankscope.evaluate.measures import computable
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+FREE: dict[str, Any] = {"changes_results": False}
+
+
+Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
+
+LOSS_NAMES = ("localized_contrastive", "ranknet")
+"""The names of `train.losses.LOSSES`, which needs torch; a test holds the two together."""
+
+CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
+"""The names of `evaluate.verdicts.CORRECTIONS`, which needs statsmodels; a test holds them together."""
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Inside the block, an unknown choice becomes what pydantic gives a place to."""
+    try:
+        yield
+    except UnknownChoice as error:
+        raise ValueError(str(error)) from error
+
+
+def known_measure(name: str) -> str:
+    """The name, if ir_measures knows it."""
+    with as_value_error():
+        computable(name)
+    return name
+
+
+def known_loss(name: str) -> str:
+    """The name, if there is such a loss."""
+    with as_value_error():
+        choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+    return name
+
+
+def known_correction(name: str) -> str:
+    """The name, if there is such a correction."""
+    with as_value_error():
+        choose(dict.fromkeys(CORRECTION_NAMES), name, what="correction")
+    return name
+
+
+class Spec(BaseModel):
+    """A part of a study file: frozen, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        """The fields that can change a result, as plain values: what a fingerprint is made of."""
+        free = {
+            name
+            for name, field in type(self).model_fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            and field.json_schema_extra.get("changes_results") is False
+        }
+        return self.model_dump(mode="json", exclude=free | set(leave_out))
+
+
+Measure = Annotated[str, AfterValidator(known_measure)]

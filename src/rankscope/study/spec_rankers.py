@@ -1,0 +1,192 @@
+"""What a study file says of rankers: where they start, and how a stage tunes them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
+
+from rankscope.study.spec_fields import FREE, LOSS_NAMES, Measure, Share, Spec, known_loss
+
+
+class ScratchSpec(Spec):
+    """A small BERT built from nothing and pre-trained on the text of a collection."""
+
+    kind: Literal["scratch"]
+    collection: str = Field(description="Whose docs give the vocabulary and the text.")
+    layers: PositiveInt = Field(2, description="Transformer layers.")
+    width: PositiveInt = Field(128, description="Hidden width; a multiple of `heads`.")
+    heads: PositiveInt = Field(4, description="Attention heads.")
+    vocabulary: PositiveInt = Field(8000, description="Word pieces at most.")
+    max_length: PositiveInt = Field(128, description="Positions.")
+    updates: NonNegativeInt = Field(
+        1000, description="Updates of masked-language pre-training; 0 leaves random weights."
+    )
+    docs_per_update: PositiveInt = Field(32, description="Docs in one update.")
+    learning_rate: PositiveFloat = Field(1.0e-3, description="Peak learning rate of pre-training.")
+    checkpoint_every: PositiveInt = Field(
+        200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(
+                f"`width` must be a multiple of `heads`; {self.width} is none of {self.heads}"
+            )
+        return self
+
+
+Backbone = Annotated[
+    Annotated[str, Tag("name")] | Annotated[ScratchSpec, Tag("scratch")],
+    Discriminator(lambda value: "scratch" if isinstance(value, Mapping | ScratchSpec) else "name"),
+]
+
+
+class CrossEncoderSpec(Spec):
+    """Query and doc read together, on a pretrained backbone with a fresh scoring head."""
+
+    kind: Literal["cross_encoder"]
+    backbone: Backbone = Field(
+        description="A hub id, a model folder, package:NAME/FOLDER, or a `scratch` backbone."
+    )
+    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+    max_length: PositiveInt = Field(256, description="Tokens of query and doc together.")
+
+
+class BiEncoderSpec(Spec):
+    """Query and doc read apart: a sentence-transformers model."""
+
+    kind: Literal["bi_encoder"]
+    model: str = Field(description="A hub id, a model folder, or package:NAME/FOLDER.")
+    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+
+
+class NegativesSpec(Spec):
+    """Hard negatives out of a first stage's run."""
+
+    first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
+    skip_top: NonNegativeInt = Field(
+        0, description="Ranks left out at the top, where unjudged positives are."
+    )
+    depth: PositiveInt = Field(100, description="Ranks drawn from.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class SamplesSpec(Spec):
+    """What a stage learns from."""
+
+    collection: str = Field("train", description="The training collection.")
+    labels: str = Field(description="`qrels`, or the name of a teacher.")
+    negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
+    group_size: PositiveInt = Field(8, ge=2, description="Docs for each query.")
+    missing_positive: Literal["add", "drop"] = Field(
+        "add", description="A query none of whose positives was retrieved: add one, or drop it."
+    )
+    min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
+
+    @model_validator(mode="after")
+    def _negatives_where_labels_are_qrels(self) -> Self:
+        if (self.labels == "qrels") != (self.negatives is not None):
+            raise ValueError("`negatives` goes with `labels: qrels`, and with nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_ranks_to_draw_from(self) -> Self:
+        if self.negatives and self.negatives.depth - self.negatives.skip_top < self.group_size - 1:
+            raise ValueError(
+                f"a group of {self.group_size} needs {self.group_size - 1} negatives, but ranks "
+                f"{self.negatives.skip_top + 1} to {self.negatives.depth} are drawn from; lower "
+                "`group_size`, or widen `negatives`"
+            )
+        return self
+
+
+class ValidateSpec(Spec):
+    """How a stage is watched: a measure on held-out queries."""
+
+    collection: str = Field("validation", description="The held-out queries.")
+    first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
+    depth: PositiveInt = Field(20, description="Docs re-ranked for each query.")
+    measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
+    every: PositiveInt = Field(100, description="Updates between two validations.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class TrainedSpec(Spec):
+    """A ranker made from another by one stage of fine-tuning."""
+
+    kind: Literal["trained"] = "trained"
+    start: str = Field(description="The ranker it starts from.")
+    samples: SamplesSpec
+    loss: Annotated[str, AfterValidator(known_loss)] = Field(
+        description=f"One of {', '.join(LOSS_NAMES)}."
+    )
+    max_updates: PositiveInt | None = Field(None, description="How long; or give `epochs`.")
+    epochs: PositiveFloat | None = Field(None, description="How long; or give `max_updates`.")
+    queries_per_update: PositiveInt = Field(16, description="Queries in one update, all devices.")
+    queries_per_batch: PositiveInt = Field(
+        16, description="Queries held in memory at once; the update accumulates."
+    )
+    learning_rate: PositiveFloat = Field(1.0e-5, description="Peak learning rate.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Its decay.")
+    warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
+    weight_decay: NonNegativeFloat = Field(0.01, description="For matrices only.")
+    clip_norm: PositiveFloat = Field(1.0, description="Largest gradient norm.")
+    freeze_position_embeddings: bool = Field(False, description="As study B does.")
+    validate_on: ValidateSpec | None = Field(
+        None, description="Held-out queries.", alias="validate"
+    )
+    keep: Literal["best_validation", "last"] | None = Field(
+        None, description="Which weights are the result; best_validation where there is one."
+    )
+    checkpoint_every: PositiveInt = Field(
+        200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.max_updates is None) == (self.epochs is None):
+            raise ValueError("give either `max_updates` or `epochs`")
+        if self.queries_per_update % self.queries_per_batch:
+            raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
+        if self.keep == "best_validation" and self.validate_on is None:
+            raise ValueError("`keep: best_validation` needs `validate`")
+        return self
+
+    @property
+    def kept(self) -> Literal["best_validation", "last"]:
+        """Which weights are the result."""
+        return self.keep or ("last" if self.validate_on is None else "best_validation")
+
+
+def _ranker_kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "trained" if "start" in value else "missing"))
+    return str(getattr(value, "kind", "missing"))
+
+
+RankerSpec = Annotated[
+    Annotated[CrossEncoderSpec, Tag("cross_encoder")]
+    | Annotated[BiEncoderSpec, Tag("bi_encoder")]
+    | Annotated[TrainedSpec, Tag("trained")],
+    Discriminator(
+        _ranker_kind,
+        custom_error_type="ranker_kind",
+        custom_error_message="give `kind: cross_encoder`, `kind: bi_encoder`, or `start: RANKER`",
+    ),
+]

@@ -1,0 +1,113 @@
+"""Steps over rankers: made from nothing, loaded, and used to re-rank."""
+
+from pathlib import Path
+
+from rankscope.core.formats import read_run
+from rankscope.core.rng import seed_for
+from rankscope.core.trec import write_run
+from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.models import backbone, scratch
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.location import Location, kind_of
+from rankscope.models.ranker import Ranker
+from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.study.spec_rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
+from rankscope.study.steps_data import run_summary
+from rankscope.study.steps_train import write_log
+from rankscope.study.steps_work import Summary, Work
+from rankscope.train.loop import Recipe, fit
+from rankscope.train.pretraining import MaskedLanguageObjective
+
+
+def scratch_backbone(work: Work) -> Summary:
+    """A small BERT, pre-trained on the docs."""
+    chosen = work.spec(ScratchSpec)
+    stored = StoredDocs(work.folder("docs"))
+    pieces = scratch.vocabulary((doc.text for doc in stored), chosen.vocabulary)
+    tokenizer = scratch.tokenizer(pieces, chosen.max_length)
+    model = scratch.masked_language_model(
+        len(pieces),
+        layers=chosen.layers,
+        width=chosen.width,
+        heads=chosen.heads,
+        max_length=chosen.max_length,
+        seed=seed_for(work.seed, "scratch"),
+    )
+    summary: Summary = {"n_pieces": len(pieces)}
+    if chosen.updates:
+        doc_ids = [doc.doc_id for doc in stored]
+        objective = MaskedLanguageObjective(
+            tokenizer=tokenizer,
+            n_docs=len(doc_ids),
+            text=lambda place: stored.text(doc_ids[place]),
+            docs_per_update=chosen.docs_per_update,
+            max_length=chosen.max_length,
+            seed=work.seed,
+        )
+        recipe = Recipe(
+            max_updates=chosen.updates,
+            learning_rate=chosen.learning_rate,
+            seed=seed_for(work.seed, "scratch"),
+            checkpoint_every=chosen.checkpoint_every,
+        )
+        trained = fit(
+            model,
+            objective,
+            recipe,
+            checkpoints=work.checkpoints,
+            progress=work.progress,
+            label=f"pre-train {work.step.label}",
+        )
+        write_log(work.out, trained)
+        summary |= {"updates": chosen.updates, "last_loss": trained.log[-1]["loss"]}
+    with backbone.quiet():
+        model.save_pretrained(work.out / "model")
+        tokenizer.save_pretrained(work.out / "model")
+    return summary
+
+
+def ranker(work: Work) -> Summary:
+    """A ranker's weights as they are before any stage; a fresh scoring head is drawn here."""
+    chosen, location = work.step.spec, work.step.location
+    if isinstance(chosen, BiEncoderSpec):
+        assert location is not None
+        BiEncoder.load(location).save(work.out / "model")
+        return {"kind": "bi_encoder"}
+    assert isinstance(chosen, CrossEncoderSpec)
+    if location is None:
+        location = Location("scratch", work.folder("backbone") / "model")
+    loaded = backbone.load_scorer(location, seed=seed_for(work.seed, "head"))
+    CrossEncoder.from_backbone(loaded, max_length=chosen.max_length).save(work.out / "model")
+    return {
+        "kind": "cross_encoder",
+        "n_weights": sum(weight.numel() for weight in loaded.model.parameters()),
+        "fresh_weights": list(loaded.fresh),
+        "unused_weights": list(loaded.unused),
+        "revision": getattr(loaded.model.config, "_commit_hash", None),
+    }
+
+
+def open_ranker(folder: Path) -> Ranker:
+    """A ranker from its folder, by what the folder says it is."""
+    if kind_of(folder) == "bi_encoder":
+        return BiEncoder.load(Location(folder.name, folder))
+    cross_encoder = CrossEncoder.load(folder)
+    cross_encoder.model.to(backbone.device())
+    return cross_encoder
+
+
+def rerank(work: Work) -> Summary:
+    """A ranker's re-ranking of a run."""
+    topics, stored = read_topics(work.folder("collection")), StoredDocs(work.folder("docs"))
+    run = reranked(
+        open_ranker(work.folder("ranker") / "model"),
+        topics.queries,
+        read_run(work.folder("run") / "run.trec"),
+        texts=stored.texts,
+        depth=work.step.params["depth"],
+        tag=work.step.params["tag"],
+        progress=work.progress,
+    )
+    write_run(work.out / "run.trec", run)
+    return run_summary(run, topics)

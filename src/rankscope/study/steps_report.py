@@ -1,0 +1,98 @@
+"""The step of the report: everything stored, as plain data, to a page."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from rankscope.core.formats import read_run
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.report import page
+from rankscope.report.sections import StoredResults
+from rankscope.store.artifacts import read_json
+from rankscope.study.plan import collection_role, docs_role
+from rankscope.study.steps_work import Summary, Work
+
+
+def report(work: Work) -> Summary:
+    """The page, its tables and summary.json."""
+    page.write(work.out, stored_results(work))
+    return {"n_bytes": (work.out / "report.html").stat().st_size}
+
+
+def stored_results(work: Work) -> StoredResults:
+    """Everything the report reads, as plain data."""
+    study = work.plan.study.study
+    evaluation = read_json(work.folder("evaluate") / "evaluation.json")
+    per_query: dict[str, dict[str, dict[str, float]]] = {}
+    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for run, measure, query_id, value in list(csv.reader(file))[1:]:
+            per_query.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
+    evaluated = work.step.inputs["evaluate"]
+    topics = {
+        name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))
+        for name in study.evaluate.over
+    }
+    training = {}
+    for step in work.step.inputs.values():
+        if step.kind == "train":
+            lines = (work.store.open(step.name) / "log.jsonl").read_text("utf-8").splitlines()
+            training[step.label] = [json.loads(line) for line in lines]
+    steps = []
+    made_with: dict[str, set[str]] = {}
+    for step in work.plan.steps:
+        if step is not work.step:
+            manifest = work.store.manifest(step.name)
+            facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
+            steps.append({"name": step.name, **facts})
+            for package, version in manifest["versions"].items():
+                made_with.setdefault(package, set()).add(version)
+    return StoredResults(
+        study=study.study,
+        study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
+        seed=study.seed,
+        steps=steps,
+        versions={package: ", ".join(sorted(found)) for package, found in made_with.items()},
+        evaluation=evaluation,
+        per_query=per_query,
+        training=training,
+        queries={
+            name: {query.query_id: query.text for query in topic.queries}
+            for name, topic in topics.items()
+        },
+        rankings=_rankings(work, evaluation["results"], topics),
+    )
+
+
+def _rankings(
+    work: Work, results: Sequence[Mapping[str, Any]], topics: Mapping[str, Topics]
+) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
+    """The top of one query's ranking, with texts and judgements, by the path of its run."""
+    collection_of = {row["run"]: row["collection"] for row in results}
+    relevance = {
+        (name, qrel.query_id, qrel.doc_id): qrel.relevance
+        for name, topic in topics.items()
+        for qrel in topic.qrels
+    }
+    stored = {name: StoredDocs(work.folder(docs_role(name))) for name in topics}
+    runs: dict[str, Run] = {}
+
+    def rankings(run: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+        if run not in runs:
+            runs[run] = read_run(work.store.root / run)
+        name = collection_of[run]
+        return [
+            {
+                "rank": rank,
+                "doc_id": doc.doc_id,
+                "score": doc.score,
+                "text": stored[name].text(doc.doc_id),
+                "relevance": relevance.get((name, query_id, doc.doc_id)),
+            }
+            for rank, doc in enumerate(runs[run].rankings.get(query_id, [])[:depth], start=1)
+        ]
+
+    return rankings
