@@ -354,7 +354,7 @@ def test_runs_of_ones_own(tiny_study: Path, tmp_path: Path) -> None:
 
 def test_position_embeddings_stay_where_they_are(tiny_study: Path, tmp_path: Path) -> None:
     made = planned(
-        tiny_study, "rankers.C.freeze_position_embeddings=true", "evaluate.rankers=[C]",
+        tiny_study, "rankers.C.freeze=[position_embeddings]", "evaluate.rankers=[C]",
         "evaluate.baseline=[bm25]",
     )  # fmt: skip
     store = Store(tmp_path / "tiny")
