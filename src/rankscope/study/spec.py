@@ -33,7 +33,20 @@ FREE: dict[str, Any] = {"changes_results": False}
 
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
 
-LOSS_NAMES = ("localized_contrastive", "ranknet")
+LOSS_NAMES = (
+    "localized_contrastive",
+    "info_nce",
+    "ranknet",
+    "weighted_ranknet",
+    "student_weighted_ranknet",
+    "lambdarank",
+    "listnet",
+    "listmle",
+    "margin_mse",
+    "kl",
+    "adr_mse",
+    "pointwise_binary_cross_entropy",
+)
 """The names of `train.losses.LOSSES`, which needs torch; a test holds the two together."""
 
 CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
