@@ -1,14 +1,17 @@
-"""Values by hand, and the laws every loss keeps.
+"""Values by hand, the laws every loss keeps, and agreement with sentence-transformers.
 
 In the derivations, ln(1 + e^-m) is what a pair costs whose better doc leads by m: `cost(m)`.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, final
 
 import pytest
 import torch
-from torch import Tensor
+from sentence_transformers.cross_encoder import CrossEncoder
+from sentence_transformers.cross_encoder import losses as theirs
+from torch import Tensor, nn
 
 from rankscope.core.errors import EmptyBatch
 from rankscope.train.losses import (
@@ -503,6 +506,139 @@ def test_several_positives_are_refused_by_the_loss_that_needs_one(name: str) -> 
             LOSSES[name](*several)
     else:
         assert LOSSES[name](*several) > 0
+
+
+# --- agreement with sentence-transformers ------------------------------------------------------
+
+
+@final
+class Scripted(CrossEncoder):
+    """A cross-encoder whose score for the doc "2,3" is entry 2, 3 of a matrix."""
+
+    def __init__(self, scores: Tensor) -> None:
+        nn.Module.__init__(self)
+        self.table = scores
+
+    num_labels = 1
+    device = torch.device("cpu")
+
+    def preprocess(self, inputs: list[tuple[str, str]], **_: object) -> dict[str, Tensor]:
+        return {
+            "places": torch.tensor([[int(n) for n in doc.split(",")] for _query, doc in inputs])
+        }
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        row, place = batch["places"].T
+        return {"scores": self.table[row, place][:, None]}
+
+
+def random_case(needs: str, generator: torch.Generator, sizes: list[int]) -> Case:
+    """Random scores without ties; labels with ties, but one positive where one is needed."""
+    shape = (len(sizes), max(sizes))
+    scores = 3 * torch.randn(shape, generator=generator)
+    labels = {
+        "one positive": lambda: nn.functional.one_hot(torch.zeros(len(sizes), dtype=int), shape[1]),
+        "positives": lambda: torch.randint(0, 2, shape, generator=generator),
+        "no ties": lambda: torch.rand(shape, generator=generator).argsort(dim=1),
+        "grades": lambda: torch.randint(0, 4, shape, generator=generator),
+        "scores": lambda: 3 * torch.randn(shape, generator=generator),
+    }[needs]()
+    return Case(scores, labels.float(), torch.arange(shape[1]) < torch.tensor(sizes)[:, None])
+
+
+def lists(case: Case, loss: Callable[..., nn.Module]) -> Tensor:
+    """Their loss on lists of docs."""
+    sizes = case.mask.sum(dim=1).tolist()
+    docs = [[f"{row},{place}" for place in range(size)] for row, size in enumerate(sizes)]
+    labels = [case.labels[row, :size] for row, size in enumerate(sizes)]
+    return loss(Scripted(case.scores))([["q"] * len(sizes), docs], labels)
+
+
+def columns(case: Case, loss: Callable[..., nn.Module]) -> Tensor:
+    """Their loss on columns of docs, the one with the highest label in the first."""
+    best_first = case.labels.argsort(dim=1, descending=True)
+    docs = [
+        [f"{row},{place}" for place in places] for row, places in enumerate(best_first.tolist())
+    ]
+    labels = case.labels.gather(1, best_first)
+    return loss(Scripted(case.scores))(
+        [["q"] * len(docs), *map(list, zip(*docs, strict=True))], labels
+    )
+
+
+def one_by_one(case: Case, loss: Callable[..., nn.Module]) -> Tensor:
+    """The mean over queries of their loss on columns: alone, a query has no in-batch negatives."""
+    alone = []
+    for row, size in enumerate(case.mask.sum(dim=1).tolist()):
+        part = Case(*(tensor[row : row + 1, :size] for tensor in case))
+        alone.append(columns(part, loss))
+    return torch.stack(alone).mean()
+
+
+def docs_alone(case: Case, loss: Callable[..., nn.Module]) -> Tensor:
+    """Their loss on pairs of a query and a doc."""
+    docs = [f"{row},{place}" for row, place in case.mask.nonzero().tolist()]
+    return loss(Scripted(case.scores))([["q"] * len(docs), docs], case.labels[case.mask])
+
+
+class Same(NamedTuple):
+    """A loss of ours, and how to come by theirs."""
+
+    name: str
+    theirs: Callable[..., nn.Module]
+    form: Callable[[Case, Callable[..., nn.Module]], Tensor]
+    needs: str
+    sizes: list[int]
+
+
+def unscaled(model: CrossEncoder) -> nn.Module:
+    return theirs.MultipleNegativesRankingLoss(model, scale=1.0, activation_fn=nn.Identity())
+
+
+def sorted_by_label(model: CrossEncoder) -> nn.Module:
+    return theirs.ListMLELoss(model, respect_input_order=False)
+
+
+def natural(model: CrossEncoder) -> nn.Module:
+    return theirs.RankNetLoss(model, reduction_log="natural")
+
+
+def lambda_rank(model: CrossEncoder) -> nn.Module:
+    return theirs.LambdaLoss(model, theirs.LambdaRankScheme(), reduction_log="natural")
+
+
+RAGGED, AT_LEAST_TWO, EVEN = [6, 3, 1, 5], [6, 3, 2, 5], [5, 5, 5]
+
+AGREE = [
+    Same("ranknet", natural, lists, "grades", RAGGED),
+    Same("lambdarank", lambda_rank, lists, "grades", RAGGED),
+    Same("listnet", theirs.ListNetLoss, lists, "scores", RAGGED),
+    Same("listmle", sorted_by_label, lists, "no ties", RAGGED),
+    Same("adr_mse", theirs.ADRMSELoss, lists, "grades", RAGGED),
+    Same("margin_mse", theirs.MarginMSELoss, columns, "scores", EVEN),
+    Same("localized_contrastive", unscaled, one_by_one, "one positive", AT_LEAST_TWO),
+    Same("info_nce", unscaled, one_by_one, "one positive", AT_LEAST_TWO),
+    Same(
+        "pointwise_binary_cross_entropy",
+        theirs.BinaryCrossEntropyLoss,
+        docs_alone,
+        "positives",
+        RAGGED,
+    ),
+]
+
+
+@pytest.mark.parametrize("same", AGREE, ids=lambda same: same.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_values_and_gradients_are_those_of_sentence_transformers(same: Same, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    case = random_case(same.needs, generator, same.sizes)
+    ours_value, ours_gradient = value_and_gradient(same.name, case)
+    scores = case.scores.clone().requires_grad_()
+    value = same.form(case._replace(scores=scores), same.theirs)
+    value.backward()
+    torch.testing.assert_close(ours_value, value.detach(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours_gradient, scores.grad, rtol=1e-5, atol=1e-5)
 
 
 # --- helpers of the loop -----------------------------------------------------------------------
