@@ -197,9 +197,8 @@ def adr_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     _refuse_nothing_to_rank(mask)
     ranks = _ranks(labels, mask)
     others = mask[:, None, :] & ~_own(mask)
-    beaten = torch.sigmoid(
-        -_margins(scores.masked_fill(~mask, 0))
-    )  # entry i, j: j before i, softly
+    leads = -_margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
+    beaten = torch.sigmoid(leads)
     approximate = 1 + beaten.masked_fill(~others, 0).sum(dim=2)
     return ((ranks - approximate).square() / torch.log2(1 + ranks))[mask].mean()
 
