@@ -17,7 +17,7 @@ from rankscope.study import plan as plans
 from rankscope.study import runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
-from rankscope.train.losses import LOSSES
+from rankscope.train.losses import LOSSES, NEEDS
 from support import tiny
 
 
@@ -169,9 +169,10 @@ def test_every_kind_of_step_can_be_carried_out() -> None:
 
 
 def test_losses_of_the_spec_are_those_there_are() -> None:
-    from rankscope.study.spec_fields import LOSS_NAMES
+    from rankscope.study.spec_fields import LOSS_NEEDS
 
-    assert set(LOSS_NAMES) == LOSSES.keys()
+    assert LOSS_NEEDS == NEEDS
+    assert LOSS_NEEDS.keys() == LOSSES.keys()
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:

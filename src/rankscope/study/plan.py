@@ -242,7 +242,7 @@ class _Planner:
         watched = spec.validate_on
         inputs = {"start": self.ranker(spec.start)}
         learnt = []
-        for place, samples in enumerate(spec.sources):
+        for place, (_, samples) in enumerate(spec.lessons):
             inputs |= self._sample_inputs(place, samples)
             teacher = self.study.teachers.get(samples.labels)
             learnt.append(

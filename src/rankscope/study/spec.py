@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_fields import Name, Spec
+from rankscope.study.spec_fields import LOSS_NEEDS, Name, Spec
 from rankscope.study.spec_rankers import (
     CrossEncoderSpec,
     RankerSpec,
@@ -84,7 +84,7 @@ class Study(Spec):
         found: dict[str, None] = {}
         for ancestor in self.lineage(name):
             spec = self.rankers[ancestor]
-            for samples in spec.sources if isinstance(spec, TrainedSpec) else ():
+            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
                 found[samples.collection] = None
                 teacher = self.teachers.get(samples.labels)
                 if isinstance(teacher, RankerTeacherSpec):
@@ -100,7 +100,7 @@ class Study(Spec):
             )
         for ancestor in self.lineage(name):
             spec = self.rankers[ancestor]
-            for samples in spec.sources if isinstance(spec, TrainedSpec) else ():
+            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
                 teacher = self.teachers.get(samples.labels)
                 if isinstance(teacher, RankerTeacherSpec):
                     self._teachers_of(teacher.ranker, (*students, name))
@@ -136,6 +136,18 @@ class Study(Spec):
                     raise BadStudy(
                         f"{place}.group_size: {group_size} docs are asked for, but "
                         f"{labels} ranks {depth}. Lower it, or raise teachers.{labels}.depth."
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _no_loss_without_its_labels(self) -> Self:
+        for key, spec in self.rankers.items():
+            for loss, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+                if LOSS_NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
+                    fitting = ", ".join(n for n, need in LOSS_NEEDS.items() if need == "order")
+                    raise BadStudy(
+                        f"rankers.{key}.loss: {loss} learns from relevant docs, and {samples.labels} "
+                        f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
                     )
         return self
 

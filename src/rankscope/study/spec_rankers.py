@@ -247,9 +247,12 @@ class TrainedSpec(Spec):
         return self.keep or ("last" if self.validate_on is None else "best_validation")
 
     @property
-    def sources(self) -> list[SamplesSpec]:
-        """The samples it learns from, those of the second loss last."""
-        return [self.samples, *([self.mixed_with.samples] if self.mixed_with else [])]
+    def lessons(self) -> list[tuple[str, SamplesSpec]]:
+        """Each loss with the samples it learns from; there are two with `mixed_with`."""
+        first = (self.loss, self.samples)
+        return (
+            [first, (self.mixed_with.loss, self.mixed_with.samples)] if self.mixed_with else [first]
+        )
 
 
 def _ranker_kind(value: Any) -> str:

@@ -31,7 +31,7 @@ def train(work: Work) -> Summary:
     chosen = work.spec(TrainedSpec)
     start = work.folder("start") / "model"
     tuned = CrossEncoder.load(start)
-    pools = [_pools(work, place, asked) for place, asked in enumerate(chosen.sources)]
+    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
     still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
     if chosen.lora:
         _adapt(tuned, chosen, start)
@@ -148,7 +148,6 @@ def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
 def _objective(
     work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: Sequence[samples.Pools]
 ) -> ListwiseObjective | MixedObjective:
-    losses = [chosen.loss, *([chosen.mixed_with.loss] if chosen.mixed_with else [])]
     made = [
         ListwiseObjective(
             ranker=tuned,
@@ -156,9 +155,9 @@ def _objective(
             queries_per_update=chosen.queries_per_update,
             queries_per_batch=chosen.queries_per_batch,
             seed=_stage_seed(work),
-            **_samples(work, place, tuned, pools[place], chosen.sources[place].group_size),
+            **_samples(work, place, tuned, pools[place], asked.group_size),
         )
-        for place, loss in enumerate(losses)
+        for place, (loss, asked) in enumerate(chosen.lessons)
     ]
     if chosen.mixed_with is None:
         return made[0]
