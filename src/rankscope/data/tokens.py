@@ -40,6 +40,7 @@ class StoredTokens:
         """What a folder holds for a collection's docs; nothing, if there is no such folder yet."""
         self._folder, self._docs = folder, docs
         self._segments: list[NDArray[Any]] = []
+        self._next = 0
         self._segment = np.full(len(docs), -1, dtype=np.int32)
         self._start = np.zeros(len(docs), dtype=np.int64)
         self._n_tokens = np.zeros(len(docs), dtype=np.int32)
@@ -56,6 +57,8 @@ class StoredTokens:
         self._n_tokens[places] = np.diff(offsets)
         # asarray: slicing a memmap itself is many times slower
         self._segments.append(np.asarray(np.load(segment / "tokens.npy", mmap_mode="r")))
+        # not their number: one in the middle may have been lost
+        self._next = int(segment.name.rpartition("-")[2]) + 1
 
     def add(
         self, doc_ids: Iterable[str], tokenize: Tokenize, *, progress: Progress = SILENT
@@ -74,7 +77,7 @@ class StoredTokens:
     def _written(
         self, places: NDArray[np.int64], tokenize: Tokenize, advance: Callable[[int], None]
     ) -> Path:
-        aside, number = self._folder / ".partial", len(self._segments)
+        aside = self._folder / ".partial"
         with explained(self._folder):
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
@@ -89,7 +92,7 @@ class StoredTokens:
             (aside / "sha256.json").write_text(
                 json.dumps({name: sha256_of(aside / name) for name in FILES}), "utf-8"
             )
-            return aside.rename(self._folder / f"segment-{number:06d}")
+            return aside.rename(self._folder / f"segment-{self._next:06d}")
 
     def _tokenised(
         self, places: NDArray[np.int64], tokenize: Tokenize
@@ -125,5 +128,5 @@ def _is_whole(segment: Path) -> bool:
     try:
         expected = read_json(segment / "sha256.json")
         return all(sha256_of(segment / name) == expected[name] for name in FILES)
-    except (BadInput, ValueError, KeyError):
+    except (BadInput, ValueError, KeyError, TypeError):
         return False

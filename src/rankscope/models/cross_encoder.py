@@ -38,6 +38,11 @@ class CrossEncoder:
         self.model = model
         self.tokenizer = tokenizer
         self.joiner = Joiner(tokenizer)
+        if max_length < self.joiner.n_special + 2:
+            raise BadInput(
+                f"max_length {max_length} leaves no room for a query and a doc beside the "
+                f"{self.joiner.n_special} special tokens. Raise `max_length`."
+            )
         self.max_length = max_length
 
     @classmethod

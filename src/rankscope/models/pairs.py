@@ -57,6 +57,8 @@ class Joiner:
         self._has_types = "token_type_ids" in tokenizer.model_input_names
         encoded, ids, types = self._whole(*PROBES[0])
         sides = encoded.sequence_ids(0)
+        if not {0, 1} <= set(sides):
+            raise self._otherwise()
         first, second = sides.index(0), sides.index(1)
         ends = len(sides) - sides[::-1].index(0), len(sides) - sides[::-1].index(1)
         spans = (slice(0, first), slice(ends[0], second), slice(ends[1], None))
@@ -69,11 +71,14 @@ class Joiner:
             _, ids, types = self._whole(query, doc)
             joined = self.join(*self.tokens([query, doc]), max_length=len(ids))
             if not (np.array_equal(joined.ids, ids) and np.array_equal(joined.types, types)):
-                raise BadInput(
-                    f"{type(tokenizer).__name__} joins two texts otherwise than by special tokens "
-                    "around them, which is not supported. Use the tokenizer.json of a BERT, RoBERTa, "
-                    "ELECTRA or LLaMA type."
-                )
+                raise self._otherwise()
+
+    def _otherwise(self) -> BadInput:
+        return BadInput(
+            f"{type(self._tokenizer).__name__} joins two texts otherwise than by special tokens around "
+            "them, which is not supported. Use the tokenizer.json of a BERT, RoBERTa, ELECTRA or LLaMA "
+            "type."
+        )
 
     def _whole(self, query: str, doc: str) -> tuple[Any, NDArray[np.int64], NDArray[np.int64]]:
         encoded = self._tokenizer(query, doc)
@@ -84,9 +89,12 @@ class Joiner:
     @property
     def tokenizer_key(self) -> str:
         """A hash of all that makes ids of a text alone: equal keys, equal tokens."""
-        parts = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        backend = self._tokenizer.backend_tokenizer
+        parts = json.loads(backend.to_str())
         for name in ("truncation", "padding", "post_processor"):
             parts.pop(name, None)
+        # what `split_special_tokens` sets; tokenizer.json does not tell
+        parts["encode_special_tokens"] = backend.encode_special_tokens
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
