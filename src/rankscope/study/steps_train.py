@@ -34,7 +34,7 @@ def train(work: Work) -> Summary:
     pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
     still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
     if chosen.lora:
-        _adapt(tuned, chosen, start)
+        _adapt(tuned, chosen, start, seed=seed_for(_stage_seed(work), "lora"))
     with frozen(still):
         trained = fit(
             tuned.model,
@@ -46,7 +46,7 @@ def train(work: Work) -> Summary:
             label=f"train {work.step.label}",
         )
     if work.processes.is_first:
-        _save(tuned, work.out, chosen)
+        _save(tuned, work.out, chosen, start)
         write_log(work.out, trained)
     return {
         "ranker": work.step.label,
@@ -100,7 +100,7 @@ def _stage_seed(work: Work) -> int:
 # -- the model -----------------------------------------------------------------------------------
 
 
-def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path) -> None:
+def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path, *, seed: int) -> None:
     """Put fresh LoRA adapters into the model."""
     assert chosen.lora is not None
     if adapters.is_adapter(start) and not chosen.lora.merge:
@@ -111,14 +111,15 @@ def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path) -> None:
     lora = adapters.LoRA(
         chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets
     )
-    tuned.model = adapters.adapted(tuned.model, lora, base=start)
+    tuned.model = adapters.adapted(tuned.model, lora, base=start, seed=seed)
 
 
-def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec) -> None:
+def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec, start: Path) -> None:
     if chosen.lora is None:
         tuned.save(out / "model")
         return
-    tuned.save_adapter(out / ("adapter" if chosen.lora.merge else "model"))
+    if not adapters.is_adapter(start):  # else it would refer to what is no whole model
+        tuned.save_adapter(out / ("adapter" if chosen.lora.merge else "model"))
     if chosen.lora.merge:
         tuned.model = adapters.merged(tuned.model)
         tuned.save(out / "model")
