@@ -123,6 +123,8 @@ def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torc
     if "embeddings" in parts or n_layers:
         found += encoder.get_input_embeddings().parameters()
         found += getattr(encoder, "embeddings", nn.Identity()).parameters()
+    if n_layers:  # ELECTRA's, from the width of its embeddings to that of its layers
+        found += getattr(encoder, "embeddings_project", nn.Identity()).parameters()
     if "encoder" in parts:
         found += [w for name, w in encoder.named_parameters() if not name.startswith("pooler.")]
     for layer in _layers(encoder, n_layers):
@@ -131,17 +133,20 @@ def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torc
 
 
 def _layers(encoder: Any, n: int) -> list[nn.Module]:
+    if not n:
+        return []
     depth = encoder.config.num_hidden_layers
     if n > depth:
         raise BadInput(
             f"freeze_layers: {n} are asked for, but {type(encoder).__name__} has {depth} layers. "
             "Lower it."
         )
-    stack = next(
-        module
-        for module in encoder.modules()
-        if isinstance(module, nn.ModuleList) and len(module) == depth
-    )
+    stacks = (module for module in encoder.modules() if isinstance(module, nn.ModuleList))
+    stack = next((stack for stack in stacks if len(stack) == depth), None)
+    if stack is None:
+        raise BadInput(
+            f"freeze_layers: {type(encoder).__name__} has no layers of their own weights. Drop it."
+        )
     return list(stack[:n])
 
 
