@@ -15,6 +15,7 @@ import pytest
 from rankscope import cli
 from support import tiny
 from support.command import Answer, Command
+from support.warm import Warm
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,11 @@ def real_data() -> Path:
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file over a tiny collection and tiny models."""
     return tiny.write_study(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """The command line in processes of its own, quickly."""
+    made = Warm(tmp_path_factory.mktemp("warm"))
+    yield made
+    made.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rankscope.core.errors import BadInput
 from rankscope.models.pairs import Joiner, shares
 from support import tiny
-from support.tokenizers import FAMILIES
+from support.tokenizer_families import FAMILIES
 
 WORDS = [
     "",

@@ -1,0 +1,76 @@
+"""Killed with SIGKILL at random moments and begun again: the bytes of an undisturbed training."""
+
+import random
+import shutil
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from support.warm import Kill, Warm
+
+STUDY = [
+    "evaluate.rankers=[C]",
+    "evaluate.baseline=[bm25]",
+    "rankers.C.max_updates=60",
+    "rankers.C.validate.every=20",
+    "rankers.C.checkpoint_every=1",
+]
+WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
+CASES = [(way, count) for way in WAYS for count in (1, 2)]
+
+
+class Undisturbed(NamedTuple):
+    """The command, how many processes carry it out, and what they leave."""
+
+    words: list[object]
+    count: int
+    results: Path
+
+
+def trained(results: Path) -> dict[str, bytes]:
+    """The weights and the log of the stage."""
+    (folder,) = results.glob("tiny/steps/train-C-*")
+    kept = [path for path in folder.rglob("*") if path.suffix in {".safetensors", ".jsonl"}]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in kept}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def undisturbed(
+    request: pytest.FixtureRequest,
+    warm: Warm,
+    tiny_study: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Undisturbed:
+    way, count = request.param
+    results = tmp_path_factory.mktemp(f"{way}-{count}")
+    words = ["run", tiny_study, *STUDY, *WAYS[way]]
+    warm.done(words, results=results, count=count)
+    return Undisturbed(words, count, results)
+
+
+@pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_training_ends_in_the_same_bytes(
+    undisturbed: Undisturbed, warm: Warm, tmp_path: Path, n_kills: int
+) -> None:
+    """Each kill is some writes after the start, at once or some time later: it may fall anywhere."""
+    shutil.copytree(undisturbed.results, tmp_path, dirs_exist_ok=True)
+    for lost in ("tiny/steps/train-*", "tiny/steps/rerank-*", "tiny/tokens", "tiny/steps/report-*"):
+        for path in tmp_path.glob(lost):
+            shutil.rmtree(path)
+    moments = random.Random(7)
+    reached = []
+    for _ in range(n_kills):
+        kill = Kill(moments.randint(1, 30), moments.choice([0.0, moments.uniform(0, 0.03)]))
+        codes = warm.run(
+            undisturbed.words, results=tmp_path, count=undisturbed.count, kill=kill
+        )
+        assert codes == [-signal.SIGKILL] * undisturbed.count, warm.log.read_text()[-2000:]
+        stored = tmp_path.glob("tiny/work/*/updates-*")
+        reached.append(max((int(path.name.split("-")[1]) for path in stored), default=0))
+    assert 0 < reached[-1] < 60
+    assert reached == sorted(reached), "no kill loses a checkpoint"
+    warm.done(undisturbed.words, results=tmp_path, count=undisturbed.count)
+    assert trained(tmp_path) == trained(undisturbed.results)
+    assert not list(tmp_path.rglob("*partial*"))

@@ -1,0 +1,173 @@
+"""A study by one process and by two: the same numbers, and only the first writes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.warm import Kill, Warm
+
+STAGE = {
+    "start": "plain",
+    "samples": {"labels": "qrels", "negatives": {"from": "bm25", "depth": 10}, "group_size": 4},
+    "loss": "localized_contrastive", "max_updates": 12, "learning_rate": 1e-3,
+    "queries_per_update": 4, "queries_per_batch": 2,
+}  # fmt: skip
+WAYS: dict[str, dict[str, Any]] = {
+    "checkpointed": {"memory": "gradient_checkpointing"},
+    "cached": {"memory": "grad_cache"},
+    "lora": {"lora": {"rank": 4, "dropout": 0.1}},
+    "frozen": {"freeze_layers": 1},
+    "few-batches": {"queries_per_update": 2},
+    "uneven": {"queries_per_update": 6},
+    "mixed": {
+        "mixed_with": {
+            "samples": {"labels": "bi", "group_size": 4}, "loss": "ranknet", "weight": 0.3,
+        },
+    },
+}  # fmt: skip
+SHORT = ["evaluate.rankers=[C]", "evaluate.baseline=[bm25]"]
+FIFTY = [
+    *SHORT,
+    "rankers.C.max_updates=50",
+    "rankers.C.validate.every=10",
+    "rankers.C.checkpoint_every=10",
+]
+
+
+def log(results: Path, ranker: str = "C") -> list[dict[str, float]]:
+    (path,) = results.glob(f"tiny/steps/train-{ranker}-*/log.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def curve(results: Path, what: str = "loss", ranker: str = "C") -> list[float]:
+    return [row[what] for row in log(results, ranker) if what in row]
+
+
+def summary(results: Path) -> dict[str, Any]:
+    return dict(json.loads((results / "tiny" / "summary.json").read_text()))
+
+
+def means(results: Path) -> Mapping[str, Mapping[str, float]]:
+    return {row["system"]: row["means"] for row in summary(results)["results"]}
+
+
+def manifest(results: Path) -> dict[str, Any]:
+    (path,) = results.glob("tiny/steps/train-C-*/manifest.json")
+    return dict(json.loads(path.read_text()))
+
+
+def check_same(one: Path, two: Path, n_updates: int) -> None:
+    losses = curve(one)
+    assert len(losses) == n_updates
+    assert losses == pytest.approx(curve(two), abs=1e-4)
+    assert curve(one, "gradient_norm") == pytest.approx(curve(two, "gradient_norm"), rel=1e-2)
+    assert curve(one, "validation") == pytest.approx(curve(two, "validation"), abs=1e-9)
+    for system, values in means(one).items():
+        assert values == pytest.approx(means(two)[system], abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def one(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of one process, dropout on."""
+    results = tmp_path_factory.mktemp("one")
+    warm.done(["run", tiny_study, *FIFTY], results=results)
+    return results
+
+
+def test_torchrun_with_two_processes_gives_the_losses_and_measures_of_one(
+    one: Path, tiny_study: Path, tmp_path: Path
+) -> None:
+    """The whole command line, as a person starts it."""
+    subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+            "-m", "rankscope", "run", str(tiny_study), *FIFTY, "--results", str(tmp_path),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        check=True, capture_output=True, timeout=280,
+    )  # fmt: skip
+    check_same(one, tmp_path, 50)
+    assert manifest(tmp_path)["summary"]["n_processes"] == 2
+    assert manifest(one)["summary"]["n_processes"] == 1
+
+
+def test_only_the_first_process_writes(one: Path, warm: Warm, tiny_study: Path, tmp_path: Path) -> None:
+    """The files of two are those of one; nothing half-written, nothing of the second's is left."""
+    warm.done(["run", tiny_study, *FIFTY], results=tmp_path, count=2)
+    check_same(one, tmp_path, 50)
+
+    def names(results: Path) -> list[str]:
+        return sorted(path.relative_to(results).as_posix() for path in results.rglob("*"))
+
+    assert names(tmp_path) == names(one)
+    assert not [name for name in names(tmp_path) if "partial" in name or "first process" in name]
+
+
+@pytest.fixture(scope="module")
+def in_every_way(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One study of a ranker for each way, by one process and by two, in small parts of batches."""
+    folder = tmp_path_factory.mktemp("ways")
+    stages = [f"rankers.{way}={json.dumps(STAGE | changes)}" for way, changes in WAYS.items()]
+    words = ["run", tiny_study, *stages, f"evaluate.rankers=[{', '.join(WAYS)}]", SHORT[1]]
+    for count in (1, 2):
+        warm.done(words, results=folder / str(count), tokens_per_batch=40, count=count)
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_so_do_two_however_they_train(in_every_way: Path, way: str) -> None:
+    """Batches in several parts for the model; also with fewer batches than processes."""
+    one, two = (curve(in_every_way / count, ranker=way) for count in ("1", "2"))
+    assert len(one) == 12
+    assert one == pytest.approx(two, abs=1e-4)
+    assert means(in_every_way / "1")[way] == pytest.approx(means(in_every_way / "2")[way], abs=1e-9)
+
+
+def test_what_one_process_began_two_go_on_with_and_say_so(
+    one: Path, warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    words = ["run", tiny_study, *FIFTY]
+    assert warm.run(words, results=tmp_path, kill=Kill(20, within="work")) == [-signal.SIGKILL]
+    begun = [int(path.name.split("-")[1]) for path in tmp_path.glob("tiny/work/*/updates-*")]
+    assert 0 < max(begun) < 50
+    said = len(warm.log.read_text())
+    warm.done(words, results=tmp_path, count=2)
+    assert "train C: begun by 1 processes, gone on with by 2" in warm.log.read_text()[said:]
+    check_same(one, tmp_path, 50)
+    said = len(warm.log.read_text())
+    shutil.rmtree(tmp_path)
+    warm.done(words, results=tmp_path)
+    assert "begun by" not in warm.log.read_text()[said:]
+
+
+def test_a_scratch_backbone_is_pretrained_by_two_as_by_one(
+    warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    """One batch an update, so the second process has none of its own."""
+    scratch = "{kind: scratch, collection: train, updates: 12, width: 16, heads: 2, layers: 1}"
+    words = ["run", tiny_study, *SHORT, f"rankers.plain.backbone={scratch}"]
+    logs = []
+    for count in (1, 2):
+        results = tmp_path / str(count)
+        warm.done(words, results=results, count=count)
+        (path,) = results.glob("tiny/steps/scratch-*/log.jsonl")
+        logs.append([json.loads(line)["loss"] for line in path.read_text().splitlines()])
+    assert len(logs[0]) == 12
+    assert logs[0] == pytest.approx(logs[1], abs=1e-4)
+
+
+def test_a_training_that_is_refused_ends_all_processes(
+    warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    words = ["run", tiny_study, *SHORT, "rankers.C.learning_rate=6e-12"]
+    assert warm.run(words, results=tmp_path, count=2) == [1, 1]
+    assert not list(tmp_path.glob("tiny/steps/train-*"))
+    assert "cannot move the weights" in warm.log.read_text()[-3000:]

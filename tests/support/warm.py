@@ -1,0 +1,157 @@
+"""Processes of the command line that begin warm, alone or several, and die by SIGKILL when asked.
+
+A fresh interpreter takes seconds to import torch, and twenty kills need forty of them. So one
+interpreter imports everything, starts no thread, and forks a process for each command. The forks
+are what a launcher would start: RANK and WORLD_SIZE stand in their environment, and gloo joins them.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+WRITES = frozenset({"os.rename", "os.mkdir", "os.remove", "shutil.rmtree"})
+
+
+class Kill(NamedTuple):
+    """All processes die so many seconds after the first begins its n-th write into the results."""
+
+    at_write: int
+    seconds_later: float = 0.0
+    within: str = ""
+    """The part of the results whose writes count: work, for the checkpoints."""
+
+
+@final
+class Warm:
+    """The interpreter that forks; `run` gives the exit codes by rank, negative for a signal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "log.txt"
+        tests = str(Path(__file__).resolve().parents[1])
+        path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.warm"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ
+            | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        )  # fmt: skip
+
+    def run(
+        self,
+        words: Sequence[object],
+        *,
+        results: Path,
+        count: int = 1,
+        kill: Kill | None = None,
+        tokens_per_batch: int | None = None,
+    ) -> list[int]:
+        """Run `rankscope WORDS --results RESULTS` as `count` processes."""
+        job = {
+            "words": [*map(str, words), "--results", str(results)], "results": str(results),
+            "count": count, "kill": kill, "log": str(self.log), "tokens": tokens_per_batch,
+        }  # fmt: skip
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return list(json.loads(self._process.stdout.readline()))
+
+    def done(self, words: Sequence[object], *, results: Path, **how: Any) -> None:
+        """Run it to its end, or show what it said."""
+        codes = self.run(words, results=results, **how)
+        assert not any(codes), (codes, self.log.read_text()[-4000:])
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
+
+
+def _serve() -> None:
+    import accelerate
+    import peft
+    import sentence_transformers
+    import transformers
+
+    from rankscope import cli
+    from rankscope.study import steps
+
+    del accelerate, cli, peft, sentence_transformers, steps, transformers
+    for line in sys.stdin:
+        job = json.loads(line)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        pids = []
+        for rank in range(job["count"]):
+            pid = os.fork()
+            if pid == 0:
+                _become(job, rank, port)
+            pids.append(pid)
+            os.setpgid(pid, pids[0])
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        print(json.dumps(codes), flush=True)
+
+
+def _become(job: dict[str, Any], rank: int, port: int) -> None:
+    """Be process `rank` of the job; never returns."""
+    from rankscope import cli
+    from rankscope.models import cross_encoder
+
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    if job["count"] > 1:
+        os.environ |= {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(job["count"]),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        }  # fmt: skip
+    if job["tokens"]:
+        cross_encoder.TOKENS_PER_BATCH["cpu"] = job["tokens"]
+    if job["kill"] and rank == 0:
+        _die(job["results"], Kill(*job["kill"]))
+    sys.argv = ["rankscope", *job["words"]]
+    code: Any = 1
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code or 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+def _die(results: str, kill: Kill) -> None:
+    n = [0]
+
+    def dying() -> None:
+        time.sleep(kill.seconds_later)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        writes = event in WRITES or (event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR))
+        if writes and str(args[0]).startswith(results) and kill.within in str(args[0]):
+            n[0] += 1
+            if n[0] == kill.at_write:
+                threading.Thread(target=dying).start() if kill.seconds_later else dying()
+
+    sys.addaudithook(hook)
+
+
+if __name__ == "__main__":
+    _serve()
