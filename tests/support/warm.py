@@ -29,6 +29,11 @@ class Kill(NamedTuple):
     """The part of the results whose writes count: work, for the checkpoints."""
 
 
+def after(step: str) -> Kill:
+    """At the moment at which a step, by the start of its name, is stored: what follows is spared."""
+    return Kill(1, within=f"errors/{step}")  # the record of a former error is taken away then
+
+
 @final
 class Warm:
     """The interpreter that forks; `run` gives the exit codes by rank, negative for a signal."""
@@ -65,9 +70,11 @@ class Warm:
         return list(json.loads(self._process.stdout.readline()))
 
     def done(self, words: Sequence[object], *, results: Path, **how: Any) -> None:
-        """Run it to its end, or show what it said."""
-        codes = self.run(words, results=results, **how)
-        assert not any(codes), (codes, self.log.read_text()[-4000:])
+        """Run it to its end (with `until`, to a step), or show what it said."""
+        step = how.pop("until", None)
+        codes = self.run(words, results=results, kill=after(step) if step else None, **how)
+        wanted = -signal.SIGKILL if step else 0
+        assert set(codes) == {wanted}, (codes, self.log.read_text()[-4000:])
 
     def close(self) -> None:
         assert self._process.stdin

@@ -240,6 +240,7 @@ def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:
     assert finals[0] != finals[1]
 
 
+@pytest.mark.slow  # in the default suite: tests/study/test_killed.py
 def test_killed_five_times_a_study_ends_in_the_same_bytes(tiny_study: Path, tmp_path: Path) -> None:
     """SIGKILL at five points of the stage C, then run again: the bytes of an undisturbed run."""
     command = [
