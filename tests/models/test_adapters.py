@@ -68,6 +68,7 @@ def test_an_adapter_loads_and_merges_with_the_same_scores(tuned: Tuned, tmp_path
     loaded = CrossEncoder.load(tuned.adapter)
     assert loaded.score(QUERY, DOCS) == pytest.approx(tuned.scores, abs=1e-5)
     assert not isinstance(loaded.model, peft.PeftModel)
+    assert all(weight.requires_grad for weight in loaded.model.parameters()), "a stage may follow"
     loaded.save(tmp_path / "merged")
     assert CrossEncoder.load(tmp_path / "merged").score(QUERY, DOCS) == pytest.approx(
         tuned.scores, abs=1e-5

@@ -149,5 +149,5 @@ def merged_with(model: nn.Module, folder: Path) -> Any:
 
 
 def merged(model: Any) -> Any:
-    """The whole model, its adapters added into its weights."""
-    return model.merge_and_unload()
+    """The whole model, its adapters added into its weights; all of them can be trained again."""
+    return model.merge_and_unload().requires_grad_(True)

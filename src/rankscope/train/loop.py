@@ -11,6 +11,7 @@ has bfloat16, the forward pass of training runs in it; losses, validation and we
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
@@ -165,6 +167,16 @@ def fit(
     return Trained(reached.log, reached.update, kept, moved, speed)
 
 
+def part_of(n_batches: int, process: int, n_processes: int) -> list[tuple[int, float]]:
+    """The places of a process's batches among all of an update, and their shares of the loss.
+
+    A process that has none, because there are fewer batches than processes, takes the first along
+    and counts it nothing.
+    """
+    mine = range(process, n_batches, n_processes)
+    return [(place, 1 / n_batches) for place in mine] or [(0, 0.0)]
+
+
 class _Batch(NamedTuple):
     """A batch of an update: its place among all, as the model reads it, its share of the loss."""
 
@@ -186,6 +198,7 @@ class _Training:
     ) -> None:
         self._bare, self._objective, self._recipe = model, objective, recipe
         self._checkpoints, self._validate = checkpoints, validate
+        _check_trackers(recipe.trackers)
         # `cpu`: without it, accelerate does not see torchrun on processors
         self._accelerator = Accelerator(
             cpu=device().type == "cpu",
@@ -250,16 +263,11 @@ class _Training:
         self.reached.n_processes = now
 
     def _batches(self, update: int) -> list[_Batch]:
-        """The batches of an update that are this process's, ready for the model.
-
-        A process that has none, because there are fewer batches than processes, takes the first
-        along and counts it nothing.
-        """
+        """The batches of an update that are this process's, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
-        mine = range(accelerator.process_index, len(batches), accelerator.num_processes)
+        mine = part_of(len(batches), accelerator.process_index, accelerator.num_processes)
         return [
-            _Batch(place, self._objective.prepared(batches[place]), 1 / len(batches) if mine else 0)
-            for place in mine or [0]
+            _Batch(place, self._objective.prepared(batches[place]), share) for place, share in mine
         ]
 
     def _updated(self, update: int, batches: Sequence[_Batch]) -> dict[str, float]:
@@ -370,7 +378,8 @@ def _gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
         yield
         return
     try:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        with _under_old_names():
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise BadInput(
             f"{type(model).__name__} has no gradient checkpointing. Use `memory: grad_cache`."
@@ -378,7 +387,27 @@ def _gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
     try:
         yield
     finally:
-        model.gradient_checkpointing_disable()
+        with _under_old_names():
+            model.gradient_checkpointing_disable()
+
+
+@contextmanager
+def _under_old_names() -> Iterator[None]:
+    """Inside the block, transformers may call its names old: the new ones came during version 5."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing.*deprecated", FutureWarning)
+        yield
+
+
+def _check_trackers(asked: Sequence[str]) -> None:
+    """Refuse a tracker that is not installed: accelerate would leave it out."""
+    there = [str(tracker) for tracker in get_available_trackers()]
+    for tracker in asked:
+        if tracker not in there:
+            raise BadInput(
+                f"trackers: {tracker} is not installed, or accelerate has no tracker of that name. "
+                f"Install it with pip, or drop it. There are: {', '.join(there) or 'none'}."
+            )
 
 
 def _is_half(precision: Precision) -> bool:
