@@ -16,6 +16,7 @@ from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.steps_data import teacher_rankings
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.batches import ListwiseObjective
 from rankscope.train.loop import Recipe, Trained, fit, frozen
@@ -95,10 +96,12 @@ def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
     """What the stage's samples are drawn from."""
     topics, asked = read_topics(work.folder("collection")), chosen.samples
     if asked.negatives is None:
-        teacher = read_run(work.folder("teacher") / "run.trec")
+        teacher = teacher_rankings(work.folder("teacher"))
         depth = work.step.params["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(query_ids, teacher, depth=depth)
+        return samples.pools_from_teacher(
+            query_ids, teacher, depth=depth, labels=asked.teacher_labels
+        )
     return samples.pools_from_qrels(
         topics.qrels,
         read_run(work.folder("negatives") / "run.trec"),
