@@ -95,6 +95,12 @@ def test_a_files_scores_and_ties_reach_the_loss(
     assert summary["scores"] == "the file's"
     assert "position_bias" not in summary
     ranks = planned(tiny_study, *overrides[:-1])
+    runner.carry_out(planned(tiny_study, *overrides[:-1], "rankers.C-D.loss=kl"), store)
+    names = [folder.name for folder in (store.root / "steps").glob("train-C-D-*")]
+    told = [store.manifest(name)["summary"]["notes"] for name in names]
+    assert sorted(map(len, told)) == [0, 1], (
+        "kl learns how far apart labels are, and ranks are 1 apart"
+    )
     differs = {s.kind for s in made.steps} - {
         s.kind for s in made.steps if s.fingerprint in {r.fingerprint for r in ranks.steps}
     }
