@@ -90,7 +90,8 @@ def _specs() -> list[type[spec_fields.Spec]]:
 
 def _title(model: type[spec_fields.Spec]) -> str:
     kind = model.model_fields.get("kind")
-    named = f" (`kind: {get_args(kind.annotation)[0]}`)" if kind else ""
+    kinds = " | ".join(get_args(kind.annotation)) if kind else ""
+    named = f" (`kind: {kinds}`)" if kind else ""
     return f"{model.__name__.removesuffix('Spec')}{named}"
 
 

@@ -390,6 +390,75 @@ def _(world: World) -> list[str]:
     return ["reproduce", words[1], *words[3:], "--published", "0.72"]
 
 
+def taught(world: World, text: str, *options: str) -> list[str]:
+    (world.folder / "teacher.jsonl").write_text(text)
+    shown = ["--candidates", str(world.run_file)]
+    out = ["--out", str(world.folder / "out.run")]
+    return ["teacher", str(world.folder / "teacher.jsonl"), *(options or shown), *out]
+
+
+ANSWER = '{"query_id": "q0", "response": "[2] > [1]"}\n'
+
+
+@mistake("a teacher's file of no known kind")
+def _(world: World) -> list[str]:
+    return taught(world, '{"question": "who", "answer": "me"}\n')
+
+
+@mistake("a teacher's line that is cut off")
+def _(world: World) -> list[str]:
+    return taught(world, ANSWER + '{"query_id": "q3", "resp')
+
+
+@mistake("an LLM's answers without what it was shown")
+def _(world: World) -> list[str]:
+    return taught(world, ANSWER, "--format", "permutations")
+
+
+@mistake("an LLM's answer that names no query")
+def _(world: World) -> list[str]:
+    return taught(world, '["[2] > [1]"]')
+
+
+@mistake("RankGPT's two files that do not belong together")
+def _(world: World) -> list[str]:
+    shown = world.folder / "train.jsonl"
+    shown.write_text('{"query_id": "q0", "retrieved_passages": [{"docid": "d0"}]}\n')
+    return taught(world, '["[1]", "[1]"]', "--candidates", str(shown))
+
+
+@mistake("a window below the candidates")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "window": [80, 100], "response": "[1]"}\n')
+
+
+@mistake("an LLM's answers none of which is an order")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "response": "None is relevant."}\n')
+
+
+@mistake("a teacher's list with a score too few")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "document_ids": ["d0", "d1"], "scores": [1]}\n')
+
+
+@mistake("a teacher's score that is not a number")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "document_ids": ["d0"], "scores": [NaN]}\n')
+
+
+@mistake("a teacher's texts without the collection they are of")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query": "who", "pos": ["I"], "neg": ["you"]}\n')
+
+
+@mistake("a teacher's ids that are another collection's")
+def _(world: World) -> list[str]:
+    passage = '{"docid": "d0", "text": "quite another text"}'
+    entry = f'{{"query_id": "q0", "positive_passages": [{passage}]}}\n'
+    return taught(world, entry, "--collection", str(world.folder / "data"))
+
+
 @mistake("a full disk (here: files may not grow beyond 50 kB)")
 def _(world: World) -> list[str]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, LARGEST_FILE[1]))

@@ -586,6 +586,84 @@ def convert(
     _print_notes(notes)
 
 
+@app.command()
+def teacher(
+    file: Annotated[Path, typer.Argument(help="The teacher's file.", show_default=False)],
+    out: Out,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            "--candidates",
+            help="The docs it was shown, in their order: a run, or RankGPT's JSON lines. Needed where the "
+            "file holds an LLM's answers; else for the report.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="permutations, run, kd, flag_embedding, tevatron or dpr; else by what the file holds.",
+        ),
+    ] = None,
+    malformed: Annotated[
+        str,
+        typer.Option(
+            "--malformed",
+            help="An answer that is no order of the docs shown: repair (as RankGPT) or drop (as study B).",
+        ),
+    ] = "repair",
+    window: Annotated[
+        int,
+        typer.Option(
+            "--window", min=1, help="Docs shown at once, where the answers do not say which."
+        ),
+    ] = 20,
+    step: Annotated[
+        int, typer.Option("--step", min=1, help="Docs by which such a window moves up.")
+    ] = 10,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            help="A folder in BEIR layout or an ir_datasets id: looks texts up, and checks ids.",
+        ),
+    ] = None,
+    qrels: Annotated[
+        str | None,
+        typer.Option(
+            "--qrels", help="Judgements the order is held against: a file, a folder or an id."
+        ),
+    ] = None,
+    split: Split = "test",
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The run's tag; else the file's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a run of a teacher's file, and say how good the teacher is."""
+    from rankscope import terminal
+    from rankscope.study import run_files, teacher_files, verbs
+
+    asked = teacher_files.Asked(
+        kind=form,
+        candidates=candidates,
+        collection=None if collection is None else verbs.source(collection, split),
+        malformed=teacher_files.known_malformed(malformed),
+        window=window,
+        step=step,
+        tag=tag,
+    )
+    judged = None if qrels is None else run_files.judged(qrels, split).qrels
+    run, found = teacher_files.to_run(file, out, asked, judged)
+    notes = found.pop("notes", [])
+    if as_json:
+        _print_json(found | {"notes": notes})
+    else:
+        terminal.show_table(f"{file.name}", *terminal.teacher_rows(found))
+        typer.echo(f"{out}: {len(run.rankings)} queries by {run.tag}.")
+    _print_notes(notes)
+
+
 def main() -> None:
     """The entry point: our own errors end in one line and exit code 1, others keep their traceback."""
     try:

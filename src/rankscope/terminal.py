@@ -250,3 +250,31 @@ def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
              f"{inside} the interval {low:.4f} to {high:.4f} of {number.mean:.4f}"]
         )  # fmt: skip
     return ["what", "value", "meaning"], rows
+
+
+def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """What is worth knowing of a teacher: a row for each number, under the name of its group."""
+    rows = []
+    for key, value in found.items():
+        if not isinstance(value, Mapping):
+            rows.append([_plain_name(key), _plain_value(value)])
+        elif not value:
+            rows.append([_plain_name(key), "none"])
+        else:
+            rows += [
+                [f"{_plain_name(key)}: {_plain_name(str(name))}", _plain_value(each)]
+                for name, each in value.items()
+            ]
+    return ["what", "value"], rows
+
+
+def _plain_name(key: str) -> str:
+    return key.removeprefix("n_").replace("_", " ")
+
+
+def _plain_value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain_value(each) for each in value)
+    return "-" if value is None else str(value)

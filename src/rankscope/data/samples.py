@@ -18,6 +18,7 @@ from rankscope.core.rng import stream
 from rankscope.data import negatives
 
 MissingPositive = Literal["add", "drop"]
+TeacherLabels = Literal["ranks", "scores"]
 
 
 class Pool(Protocol):
@@ -62,22 +63,27 @@ class QrelPool:
 @final
 @dataclass(frozen=True)
 class TeacherPool:
-    """A query's docs in the order a teacher gives them, best first."""
+    """A query's docs in the order a teacher gives them, best first, with its scores."""
 
     query_id: str
     doc_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    labels: TeacherLabels = "ranks"
 
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
-        """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1.
+        """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1, or by its scores.
 
-        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.)
+        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.) Docs whose scores are
+        tied share the best of their ranks: the teacher said nothing of their order.
         """
         n = min(group_size, len(self.doc_ids))
         kept = sorted(rng.sample(range(len(self.doc_ids)), k=n))
+        scores = tuple(self.scores[place] for place in kept)
+        ranks = tuple(float(n - scores.index(score)) for score in scores)
         return ListwiseSample(
             self.query_id,
             tuple(self.doc_ids[place] for place in kept),
-            tuple(float(n - rank) for rank in range(n)),
+            ranks if self.labels == "ranks" else scores,
         )
 
 
@@ -140,8 +146,10 @@ def pools_from_qrels(
     return replace(_usable(pools, dropped), n_added=n_added)
 
 
-def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) -> Pools:
-    """Pools for distillation: the teacher's order of its top `depth` docs."""
+def pools_from_teacher(
+    query_ids: Sequence[str], teacher: Run, *, depth: int, labels: TeacherLabels = "ranks"
+) -> Pools:
+    """Pools for distillation: the teacher's order, or its scores, of its top `depth` docs."""
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
     for query_id in sorted(query_ids):
@@ -151,7 +159,9 @@ def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) ->
         elif len(ranking) == 1:
             dropped["only one doc to rank"] += 1
         else:
-            pools.append(TeacherPool(query_id, tuple(doc.doc_id for doc in ranking)))
+            doc_ids = tuple(doc.doc_id for doc in ranking)
+            scores = tuple(doc.score for doc in ranking)
+            pools.append(TeacherPool(query_id, doc_ids, scores, labels))
     return _usable(pools, dropped)
 
 

@@ -24,7 +24,6 @@ from rankscope.study.spec_data import (
     FilesSpec,
     RankerTeacherSpec,
     RunFilesSpec,
-    RunTeacherSpec,
 )
 from rankscope.study.spec_fields import Spec
 from rankscope.study.spec_rankers import CrossEncoderSpec, SamplesSpec, ScratchSpec, TrainedSpec
@@ -36,6 +35,7 @@ VERSIONS = {
     "search": 2,
     "scratch": 1,
     "ranker": 1,
+    "teacher": 1,
     "train": 2,
     "rerank": 3,
     "evaluate": 2,
@@ -285,12 +285,14 @@ class _Planner:
         teacher = self.study.teachers[name]
         if isinstance(teacher, RankerTeacherSpec):
             return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
-        assert isinstance(teacher, RunTeacherSpec)
-        path = self.loaded.path(teacher.path)
+        written = {"path": teacher.path, "candidates": teacher.candidates}
+        paths = {role: self.loaded.path(name) for role, name in written.items() if name}
         inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
-        params = {"digest": self.digest(path), "depth": teacher.depth, "teacher": True}
+        params = teacher.identity(*written) | {
+            "digests": {role: self.digest(path) for role, path in paths.items()}
+        }
         label = f"{name}.{collection}"
-        return self._add(Step("search", label, params, inputs, spec=teacher, paths={"run": path}))
+        return self._add(Step("teacher", label, params, inputs, spec=teacher, paths=paths))
 
     # -- evaluation --
 

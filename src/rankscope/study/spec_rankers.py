@@ -89,6 +89,10 @@ class SamplesSpec(Spec):
 
     collection: str = Field("train", description="The training collection.")
     labels: str = Field(description="`qrels`, or the name of a teacher.")
+    teacher_labels: Literal["ranks", "scores"] = Field(
+        "ranks",
+        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
+    )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
     group_size: PositiveInt = Field(8, ge=2, description="Docs for each query.")
     missing_positive: Literal["add", "drop"] = Field(
@@ -100,6 +104,12 @@ class SamplesSpec(Spec):
     def _negatives_where_labels_are_qrels(self) -> Self:
         if (self.labels == "qrels") != (self.negatives is not None):
             raise ValueError("`negatives` goes with `labels: qrels`, and with nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_labels_only_of_a_teacher(self) -> Self:
+        if self.labels == "qrels" and self.teacher_labels != "ranks":
+            raise ValueError("`teacher_labels` goes with a teacher, not with `labels: qrels`")
         return self
 
     @model_validator(mode="after")

@@ -19,7 +19,9 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
+from rankscope.study.spec_fields import LOSS_NEEDS
 from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
+from rankscope.study.steps_data import teacher_rankings
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.loop import Recipe, Trained, fit, frozen
@@ -62,8 +64,23 @@ def train(work: Work) -> Summary:
         "displacement": trained.displacement,
         "updates_per_second": trained.updates_per_second,
         "n_processes": work.processes.count,
-        "notes": _leaks(work, chosen),
+        "notes": [*_leaks(work, chosen), *_ranks_for_scores(work, chosen)],
     }
+
+
+def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
+    """What to know where a loss learns how far labels are apart, and the labels are ranks."""
+    notes = [
+        f"{loss} learns how far labels are apart, and ranks are 1 apart; `teacher_labels: scores` gives it "
+        f"the scores of {asked.labels}"
+        for loss, asked in chosen.lessons
+        if LOSS_NEEDS[loss] == "scores"
+        and asked.labels != "qrels"
+        and asked.teacher_labels == "ranks"
+    ]
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return notes
 
 
 def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
@@ -130,14 +147,16 @@ def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec) -> None:
 def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     """What the samples of the first or the second loss are drawn from."""
     topics = read_topics(work.folder(samples_role(place, "collection")))
-    run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
     if asked.negatives is None:
+        teacher = teacher_rankings(work.folder(samples_role(place, "run")))
         depth = work.step.params["samples"][place]["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(query_ids, run, depth=depth)
+        return samples.pools_from_teacher(
+            query_ids, teacher, depth=depth, labels=asked.teacher_labels
+        )
     return samples.pools_from_qrels(
         topics.qrels,
-        run,
+        read_run(work.folder(samples_role(place, "run")) / "run.trec"),
         skip_top=asked.negatives.skip_top,
         depth=asked.negatives.depth,
         missing_positive=asked.missing_positive,
