@@ -127,6 +127,7 @@ def query_differences(data: Differences) -> Spec:
             "query": clipped(row.text, 100) or row.query_id,
             "system": row.system_value,
             "baseline": row.baseline_value,
+            **({"seeds": data.pair.means} if data.pair.means else {}),
         }
         for place, row in data.drawn
     ]
@@ -160,6 +161,7 @@ def query_differences(data: Differences) -> Spec:
                 alt.Tooltip("difference:Q", format="+.3f"),
                 alt.Tooltip("system:Q", title=data.pair.system, format=".3f"),
                 alt.Tooltip("baseline:Q", title=data.pair.baseline, format=".3f"),
+                *([alt.Tooltip("seeds:N")] if data.pair.means else []),
             ],
         )
         .add_params(picked)

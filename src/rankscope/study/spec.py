@@ -12,8 +12,14 @@ from pydantic import Field, NonNegativeInt, model_validator
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_fields import Name, Spec
-from rankscope.study.spec_rankers import CrossEncoderSpec, RankerSpec, ScratchSpec, TrainedSpec
+from rankscope.study.spec_fields import Name, RankerName, Spec
+from rankscope.study.spec_rankers import (
+    CrossEncoderSpec,
+    RankerSpec,
+    ScratchSpec,
+    TrainedSpec,
+    system_of,
+)
 
 
 class Reference(NamedTuple):
@@ -33,22 +39,25 @@ class Study(Spec):
     collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
     first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
     teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
-    rankers: dict[Name, RankerSpec] = Field(min_length=1, description="By name.")
+    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="By name.")
     evaluate: EvaluateSpec
 
     @model_validator(mode="after")
     def _every_name_leads_somewhere(self) -> Self:
-        unknown = []
+        unknown: dict[tuple[str, str], str] = {}
         for reference in self._references():
             try:
                 choose(reference.table, reference.name, what=reference.what)
             except UnknownChoice as error:
-                unknown.append(f"{reference.place}: {error}")
+                unknown[reference.place, reference.name] = f"{reference.place}: {error}"
         if unknown:
-            raise BadStudy(" ".join(unknown))
-        clash = sorted(self.rankers.keys() & self.first_stages.keys())
-        if clash:
-            raise BadStudy(f"rankers.{clash[0]}: a first stage has this name too. Rename one.")
+            raise BadStudy(" ".join(unknown.values()))
+        for name in self.rankers:
+            system = self.system_of(name)
+            if system in self.first_stages:
+                raise BadStudy(f"rankers.{system}: a first stage has this name too. Rename one.")
+            if system != name and system in self.rankers:
+                raise BadStudy(f"rankers.{system}: {name} is a seed of this name too. Rename one.")
         for name in self.rankers:
             first = self.lineage(name)[0]
             self._teachers_of(name, ())
@@ -102,8 +111,13 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:
-        systems = {*self.evaluated_rankers(), *self.evaluate.rerank.first_stages}
+        systems = {*self.systems(), *self.evaluate.rerank.first_stages}
         for name in self.evaluate.baseline:
+            if name in self.rankers and self.system_of(name) in systems - {name}:
+                raise BadStudy(
+                    f"evaluate.baseline: {name} is one seed of {self.system_of(name)}, and all seeds "
+                    f"are compared together. Name {self.system_of(name)}."
+                )
             if name not in systems:
                 raise BadStudy(
                     f"evaluate.baseline: {name} is not evaluated. Add it, or drop it here."
@@ -154,6 +168,23 @@ class Study(Spec):
         """The rankers that are evaluated, in the study's order."""
         return self.evaluate.rankers or tuple(self.rankers)
 
+    def seed_of(self, ranker: str) -> int:
+        """The seed of what is drawn for a ranker: its own, or the study's."""
+        seed = getattr(self.rankers[ranker], "seed", None)
+        return self.seed if seed is None else seed
+
+    def system_of(self, ranker: str) -> str:
+        """What a ranker and those that differ from it in nothing but the seed are called together."""
+        return system_of(ranker, getattr(self.rankers[ranker], "seed", None))
+
+    def systems(self) -> dict[str, tuple[str, ...]]:
+        """What is compared: a name, and the evaluated rankers under it, one for each seed."""
+        found: dict[str, tuple[str, ...]] = {}
+        for ranker in self.evaluated_rankers():
+            system = self.system_of(ranker)
+            found[system] = (*found.get(system, ()), ranker)
+        return found
+
     def _references(self) -> Iterator[Reference]:
         """Every place that names something."""
         for key, teacher in self.teachers.items():
@@ -162,12 +193,16 @@ class Study(Spec):
                 yield Reference(f"{place}.ranker", teacher.ranker, self.rankers, "ranker")
                 yield self._first_stage(f"{place}.candidates", teacher.candidates)
         for key, ranker in self.rankers.items():
+            place = (
+                f"rankers.{key.partition('.')[0]}"  # as the file has it, without a sweep's values
+            )
             if isinstance(ranker, TrainedSpec):
-                yield from self._references_of_stage(f"rankers.{key}", ranker)
+                yield from self._references_of_stage(place, ranker)
             elif isinstance(ranker, CrossEncoderSpec) and isinstance(ranker.backbone, ScratchSpec):
-                source = ranker.backbone.collection
-                yield self._collection(f"rankers.{key}.backbone.collection", source)
-        asked, systems = self.evaluate, {**self.rankers, **self.first_stages}
+                yield self._collection(f"{place}.backbone.collection", ranker.backbone.collection)
+        asked = self.evaluate
+        together = dict.fromkeys(self.system_of(name) for name in self.rankers)
+        systems = {**self.rankers, **together, **self.first_stages}
         for name in asked.over:
             yield self._collection("evaluate.over", name)
         for name in asked.rerank.first_stages:

@@ -75,7 +75,7 @@ def train(work: Work) -> Summary:
 
 def _stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
-    return seed_for(work.seed, "stage", work.step.params["stage"])
+    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
 
 
 def _leaks(work: Work) -> list[str]:
