@@ -56,6 +56,8 @@ class Pair:
     def means(self) -> str:
         """Whose values are means over seeds, in words; empty where none are."""
         sides = ((self.system, self.system_seeds), (self.baseline, self.baseline_seeds))
+        if self.system_seeds and len(self.system_seeds) == len(self.baseline_seeds):
+            return f"means of {len(self.system_seeds)} seeds"
         return ", ".join(f"{name}: mean of {len(seeds)} seeds" for name, seeds in sides if seeds)
 
     @property

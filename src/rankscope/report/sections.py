@@ -367,8 +367,9 @@ def _seeds(results: StoredResults) -> str:
             by_count.setdefault(len(row["runs"]), {})[row["system"]] = None
     if not by_count:
         return ""
-    over = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
-    return f"Means over {over}; ± is the standard deviation of the seeds' means."
+    of = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
+    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({of})"
+    return f"Means with ± are over {over}; ± is the standard deviation of the seeds' means."
 
 
 Found = Mapping[tuple[Group, str], Mapping[str, Any]]

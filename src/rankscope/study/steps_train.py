@@ -2,8 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
@@ -11,13 +13,15 @@ from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import seed_for
 from rankscope.data import collections, samples
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.measures import measured
-from rankscope.models import backbone
+from rankscope.evaluate.measures import Measuring
+from rankscope.models import adapters, backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
+from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
 from rankscope.study.steps_work import Summary, Work
-from rankscope.train.batches import ListwiseObjective
+from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
 
@@ -25,14 +29,51 @@ from rankscope.train.losses import LOSSES
 def train(work: Work) -> Summary:
     """One stage of fine-tuning."""
     chosen = work.spec(TrainedSpec)
-    tuned = CrossEncoder.load(work.folder("start") / "model")
-    pools = _pools(work, chosen)
+    start = work.folder("start") / "model"
+    tuned = CrossEncoder.load(start)
+    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
+    still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
+    if chosen.lora:
+        _adapt(tuned, chosen, start)
+    with frozen(still):
+        trained = fit(
+            tuned.model,
+            _objective(work, chosen, tuned, pools),
+            _recipe(work, chosen, pools[0]),
+            checkpoints=work.checkpoints,
+            validate=_validation(work, chosen.validate_on, tuned),
+            progress=work.progress,
+            label=f"train {work.step.label}",
+        )
+    if work.processes.is_first:
+        _save(tuned, work.out, chosen)
+        write_log(work.out, trained)
+    return {
+        "ranker": work.step.label,
+        "start": chosen.start,
+        "loss": chosen.loss,
+        "mixed_with": chosen.mixed_with and chosen.mixed_with.loss,
+        "n_samples": len(pools[0].pools),
+        "dropped_queries": dict(pools[0].dropped),
+        "n_added_positives": pools[0].n_added,
+        "updates": trained.n_updates,
+        "kept_update": trained.kept_update,
+        "validation_measure": chosen.validate_on and chosen.validate_on.measure,
+        "displacement": trained.displacement,
+        "updates_per_second": trained.updates_per_second,
+        "n_processes": work.processes.count,
+        "notes": _leaks(work, chosen),
+    }
+
+
+def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
     if chosen.max_updates is not None:
         max_updates = chosen.max_updates
     else:
         assert chosen.epochs is not None
         max_updates = math.ceil(chosen.epochs * len(pools.pools) / chosen.queries_per_update)
-    recipe = Recipe(
+    watched = chosen.validate_on
+    return Recipe(
         max_updates=max_updates,
         learning_rate=chosen.learning_rate,
         seed=_stage_seed(work),
@@ -40,37 +81,15 @@ def train(work: Work) -> Summary:
         warmup=chosen.warmup,
         weight_decay=chosen.weight_decay,
         clip_norm=chosen.clip_norm,
-        validate_every=chosen.validate_on.every if chosen.validate_on else None,
+        precision=chosen.precision,
+        compile=chosen.compile,
+        memory=chosen.memory,
+        validate_every=watched.every if watched else None,
+        patience=watched.patience if watched else None,
         keep=chosen.kept,
         checkpoint_every=chosen.checkpoint_every,
+        trackers=chosen.trackers,
     )
-    still = backbone.position_embeddings(tuned.model) if chosen.freeze_position_embeddings else []
-    with frozen(still):
-        trained = fit(
-            tuned.model,
-            _objective(work, chosen, tuned, pools),
-            recipe,
-            checkpoints=work.checkpoints,
-            validate=_validation(work, chosen, tuned),
-            progress=work.progress,
-            label=f"train {work.step.label}",
-        )
-    tuned.save(work.out / "model")
-    write_log(work.out, trained)
-    return {
-        "ranker": work.step.label,
-        "start": chosen.start,
-        "loss": chosen.loss,
-        "n_samples": len(pools.pools),
-        "dropped_queries": dict(pools.dropped),
-        "n_added_positives": pools.n_added,
-        "updates": max_updates,
-        "kept_update": trained.kept_update,
-        "validation_measure": chosen.validate_on and chosen.validate_on.measure,
-        "displacement": trained.displacement,
-        "updates_per_second": trained.updates_per_second,
-        "notes": _leaks(work),
-    }
 
 
 def _stage_seed(work: Work) -> int:
@@ -78,30 +97,47 @@ def _stage_seed(work: Work) -> int:
     return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
 
 
-def _leaks(work: Work) -> list[str]:
-    """What to know before the validation is believed."""
-    if "validation" not in work.step.inputs:
-        return []
-    held_out = read_topics(work.folder("validation"))
-    n_shared = collections.n_shared(held_out, read_topics(work.folder("collection")))
-    if not n_shared:
-        return []
-    note = f"{n_shared} of {len(held_out.queries)} validation queries are training queries"
-    work.progress.note(f"{work.step.label}: {note}")
-    return [note]
+# -- the model -----------------------------------------------------------------------------------
 
 
-def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
-    """What the stage's samples are drawn from."""
-    topics, asked = read_topics(work.folder("collection")), chosen.samples
+def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path) -> None:
+    """Put fresh LoRA adapters into the model."""
+    assert chosen.lora is not None
+    if adapters.is_adapter(start) and not chosen.lora.merge:
+        raise BadInput(
+            f"{chosen.start} is kept as an adapter alone, and an adapter on it would have no model to "
+            f"refer to. Set `lora.merge: true` in {chosen.start}, or in this ranker."
+        )
+    lora = adapters.LoRA(
+        chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets
+    )
+    tuned.model = adapters.adapted(tuned.model, lora, base=start)
+
+
+def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec) -> None:
+    if chosen.lora is None:
+        tuned.save(out / "model")
+        return
+    tuned.save_adapter(out / ("adapter" if chosen.lora.merge else "model"))
+    if chosen.lora.merge:
+        tuned.model = adapters.merged(tuned.model)
+        tuned.save(out / "model")
+
+
+# -- what it learns from -------------------------------------------------------------------------
+
+
+def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
+    """What the samples of the first or the second loss are drawn from."""
+    topics = read_topics(work.folder(samples_role(place, "collection")))
+    run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
     if asked.negatives is None:
-        teacher = read_run(work.folder("teacher") / "run.trec")
-        depth = work.step.params["teacher_depth"]
+        depth = work.step.params["samples"][place]["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(query_ids, teacher, depth=depth)
+        return samples.pools_from_teacher(query_ids, run, depth=depth)
     return samples.pools_from_qrels(
         topics.qrels,
-        read_run(work.folder("negatives") / "run.trec"),
+        run,
         skip_top=asked.negatives.skip_top,
         depth=asked.negatives.depth,
         missing_positive=asked.missing_positive,
@@ -110,12 +146,30 @@ def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
 
 
 def _objective(
-    work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: samples.Pools
-) -> ListwiseObjective:
-    stored = StoredDocs(work.folder("docs"))
-    queries = {
-        query.query_id: query.text for query in read_topics(work.folder("collection")).queries
-    }
+    work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: Sequence[samples.Pools]
+) -> ListwiseObjective | MixedObjective:
+    made = [
+        ListwiseObjective(
+            ranker=tuned,
+            loss_function=LOSSES[loss],
+            queries_per_update=chosen.queries_per_update,
+            queries_per_batch=chosen.queries_per_batch,
+            seed=_stage_seed(work),
+            **_samples(work, place, tuned, pools[place], asked.group_size),
+        )
+        for place, (loss, asked) in enumerate(chosen.lessons)
+    ]
+    if chosen.mixed_with is None:
+        return made[0]
+    return MixedObjective(made[0], made[1], chosen.mixed_with.weight)
+
+
+def _samples(
+    work: Work, place: int, tuned: CrossEncoder, pools: samples.Pools, group_size: int
+) -> dict[str, Callable[..., Any]]:
+    """Draws of an epoch, and the tokens and length of a sample."""
+    role = samples_role(place, "docs")
+    stored = StoredDocs(work.folder(role))
     for pool in pools.pools:
         for doc_id in pool.doc_ids:
             if doc_id not in stored:
@@ -123,40 +177,83 @@ def _objective(
                     f"Query {pool.query_id} would be trained with doc {doc_id}, which has no text. "
                     "Give the docs that belong to these qrels and runs."
                 )
+    docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
+    topics = read_topics(work.folder(samples_role(place, "collection")))
+    asked = tuned.tokens([query.text for query in topics.queries])
+    queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}
 
-    def texts(sample: ListwiseSample) -> tuple[str, list[str]]:
-        return queries[sample.query_id], stored.texts(sample.doc_ids)
+    def texts(sample: ListwiseSample) -> tuple[Tokens, list[Tokens]]:
+        return queries[sample.query_id], docs.of(sample.doc_ids)
 
-    return ListwiseObjective(
-        ranker=tuned,
-        loss_function=LOSSES[chosen.loss],
-        epoch_samples=lambda epoch: pools.epoch(
-            epoch, group_size=chosen.samples.group_size, seed=_stage_seed(work)
-        ),
-        texts=texts,
-        length=lambda sample: max(stored.n_bytes(doc_id) for doc_id in sample.doc_ids),
-        queries_per_update=chosen.queries_per_update,
-        queries_per_batch=chosen.queries_per_batch,
-        seed=_stage_seed(work),
-    )
+    def length(sample: ListwiseSample) -> int:
+        longest = max(docs.n_tokens(doc_id) for doc_id in sample.doc_ids)
+        return min(len(queries[sample.query_id]) + longest, tuned.max_length)
+
+    def epoch_samples(epoch: int) -> list[ListwiseSample]:
+        return pools.epoch(epoch, group_size=group_size, seed=_stage_seed(work))
+
+    return {"epoch_samples": epoch_samples, "texts": texts, "length": length}
 
 
-def _validation(work: Work, chosen: TrainedSpec, tuned: CrossEncoder) -> Callable[[], float] | None:
-    """The mean of a measure over held-out queries, or None where none is asked for."""
-    watched = chosen.validate_on
+# -- validation ----------------------------------------------------------------------------------
+
+
+def _validation(
+    work: Work, watched: ValidateSpec | None, tuned: CrossEncoder
+) -> Callable[[], Mapping[str, float]] | None:
+    """The mean of a measure over held-out queries, or None where none is asked for.
+
+    Of several collections each has its value, and their mean is the one that decides.
+    """
     if watched is None:
         return None
-    topics = read_topics(work.folder("validation"))
-    stored = StoredDocs(work.folder("validation_docs"))
-    run = read_run(work.folder("validation_run") / "run.trec").top(watched.depth)
+    held_out = [_held_out(work, name, watched, tuned) for name in watched.collections]
 
-    def validate() -> float:
-        again = reranked(
-            tuned, topics.queries, run, texts=stored.texts, depth=watched.depth, tag="validation"
-        )
-        return measured(again, topics.qrels, [watched.measure]).means()[watched.measure]
+    def validate() -> Mapping[str, float]:
+        values = [value() for value in held_out]
+        parts = dict(zip(watched.collections, values, strict=True)) if len(values) > 1 else {}
+        return {"validation": fmean(values)} | {f"validation {n}": v for n, v in parts.items()}
 
     return validate
+
+
+def _held_out(
+    work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder
+) -> Callable[[], float]:
+    topics = read_topics(work.folder(collection_role(name)))
+    run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
+    ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
+    docs = work.tokens(docs_role(name), tuned, ids)
+    measuring = Measuring(topics.qrels, (watched.measure,))
+
+    def value() -> float:
+        again = reranked(
+            tuned,
+            topics.queries,
+            run,
+            texts=docs.of,
+            depth=watched.depth,
+            tag="validation",
+            processes=work.processes,
+        )
+        return measuring.of(again).means()[watched.measure]
+
+    return value
+
+
+def _leaks(work: Work, chosen: TrainedSpec) -> list[str]:
+    """What to know before the validation is believed."""
+    notes = []
+    learnt = read_topics(work.folder(samples_role(0, "collection")))
+    for name in chosen.validate_on.collections if chosen.validate_on else ():
+        held_out = read_topics(work.folder(collection_role(name)))
+        n_shared = collections.n_shared(held_out, learnt)
+        if n_shared:
+            notes.append(
+                f"{n_shared} of {len(held_out.queries)} validation queries are training queries"
+            )
+            work.progress.note(f"{work.step.label}: {notes[-1]}")
+    return notes
 
 
 def write_log(folder: Path, trained: Trained) -> None:

@@ -252,7 +252,7 @@ def _seeds(
 
 def _lists(place: str, table: Mapping[str, Any], spec: type[Spec]) -> Iterator[Swept]:
     """Every list that stands where one value is wanted; unknown fields are not our business."""
-    names = _dotted(spec)
+    names = _dotted(table, spec)
     for keys, value, field, shown in _fields(table, spec):
         if isinstance(value, list) and not any(_is_list(arm) for arm in _arms(field.annotation)):
             where = ".".join([place, *keys])
@@ -279,10 +279,9 @@ def _fields(
             continue
         field, shown = known[key]
         yield (*keys, key), value, field, shown
-        if isinstance(value, dict):
-            for part in filter(_is_spec, _arms(field.annotation)):
-                for inner in _fields(value, part, (*keys, key)):
-                    yield *inner[:3], f"{shown}.{inner[3]}"
+        for part in _parts(value, field):
+            for inner in _fields(value, part, (*keys, key)):
+                yield *inner[:3], f"{shown}.{inner[3]}"
 
 
 def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ...]:
@@ -325,16 +324,23 @@ def _typed(field: FieldInfo) -> Any:
     return Annotated[field.annotation, field]
 
 
-def _dotted(spec: type[Spec]) -> list[str]:
-    """The dotted names of all fields."""
+def _dotted(table: Mapping[str, Any], spec: type[Spec]) -> list[str]:
+    """The dotted names of all fields of a ranker, written or left out; not those of parts left out."""
     found = []
     for name, field in spec.model_fields.items():
         shown = field.alias or name
-        inner = [
-            each for part in filter(_is_spec, _arms(field.annotation)) for each in _dotted(part)
-        ]
+        written = table.get(shown, table.get(name))
+        inner = [each for part in _parts(written, field) for each in _dotted(written, part)]
         found += [shown, *(f"{shown}.{each}" for each in inner)]
     return found
+
+
+def _parts(value: Any, field: FieldInfo) -> list[type[Spec]]:
+    """What a table in a field may be."""
+    if not isinstance(value, dict):
+        return []
+    arms = _arms(field.annotation)
+    return [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Spec)]
 
 
 def _shortest(name: str, names: Sequence[str]) -> str:
@@ -353,10 +359,6 @@ def _arms(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return [arm for each in get_args(annotation) for arm in _arms(each)]
     return [annotation]
-
-
-def _is_spec(arm: Any) -> bool:
-    return isinstance(arm, type) and issubclass(arm, Spec)
 
 
 def _is_list(arm: Any) -> bool:
