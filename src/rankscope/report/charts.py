@@ -48,7 +48,7 @@ def forest(data: Forest) -> Spec:
     rows = [
         {
             "comparison": f"{row.system} \u2212 {row.baseline}",
-            "label": "\n".join(_lines(row.system, row.baseline)),
+            "label": "\n".join(comparison_lines(row.system, row.baseline)),
             "difference": row.difference,
             "low": row.interval[0],
             "high": row.interval[1],
@@ -57,7 +57,7 @@ def forest(data: Forest) -> Spec:
         }
         for row in data.rows
     ]
-    n_lines = max(len(_lines(row.system, row.baseline)) for row in data.rows)
+    n_lines = max(len(comparison_lines(row.system, row.baseline)) for row in data.rows)
     verdicts = [word for word in VERDICTS if any(row.verdict == word for row in data.rows)]
     y = alt.Y(
         "label:N",
@@ -93,7 +93,7 @@ def forest(data: Forest) -> Spec:
     return _spec(chart, f"Differences in {data.measure} with their intervals")
 
 
-def _lines(system: str, baseline: str) -> list[str]:
+def comparison_lines(system: str, baseline: str) -> list[str]:
     """A comparison on one line, or on so many that what tells two members of a sweep apart is seen."""
     whole = f"{system} \u2212 {baseline}"
     if len(whole) <= LONG_LABEL:

@@ -64,7 +64,7 @@ class CrossEncoderSpec(Spec):
     max_length: PositiveInt = Field(256, description="Tokens of query and doc together.")
     seed: NonNegativeInt | None = Field(
         None,
-        description="Of the fresh head, in the study's place; `seeds: [1, 2, 3]` makes a ranker for each.",
+        description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
     )
 
 
@@ -224,7 +224,7 @@ class TrainedSpec(Spec):
     )
     seed: NonNegativeInt | None = Field(
         None,
-        description="Of what the stage draws, in the study's place; `seeds: [1, 2, 3]` makes a ranker for each.",
+        description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
     )
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE

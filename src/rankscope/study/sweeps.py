@@ -97,14 +97,15 @@ class _Expansion:
     def rankers(self) -> dict[str, Any]:
         """All members, in the order of the file."""
         found: dict[str, Any] = {}
-        for name, members in self.made.items():
-            again = [member for member in members if member in found]
-            if again:
-                raise BadStudy(
-                    f"rankers.{again[0]}: the values of {name} make a ranker of this name too. Rename one."
-                )
-            found |= members
-        return {member: found[member] for name in self.written for member in self.made[name]}
+        for name in self.written:
+            for member, fields in self.made[name].items():
+                if member in found or (member != name and member in self.written):
+                    raise BadStudy(
+                        f"rankers.{member}: the values of {member.partition('.')[0]} make a ranker of "
+                        "this name too. Rename one."
+                    )
+                found[member] = fields
+        return found
 
     def named(self, name: str) -> tuple[Member, ...]:
         """All that a name of the study stands for; the name alone where it leads nowhere."""
