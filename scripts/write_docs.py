@@ -67,6 +67,9 @@ def study_file() -> str:
         "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the",
         "study file's folder, `${NAME}` and `${NAME:-default}` are filled in from the environment.",
         "",
+        "In `rankers`, a list where one value is wanted makes a ranker for each value, and",
+        "`seeds: [1, 2, 3]` one for each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
+        "",
     ]
     for model in _specs():
         lines += [f"## {_title(model)}", "", f"{(model.__doc__ or '').strip()}", ""]

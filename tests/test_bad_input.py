@@ -142,6 +142,68 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C.start=C-D")
 
 
+@mistake("a list where none can be")
+def _(world: World) -> list[str]:
+    return world.run("first_stages.bm25.k1=[0.9, 1.2]")
+
+
+@mistake("a list of starts")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C-D.start=[plain, C]")
+
+
+@mistake("an empty list")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[]")
+
+
+@mistake("the same value twice, as text and as a number")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[1e-5, 1.0e-5]")
+
+
+@mistake("a value of the wrong type in a list")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[1e-5, fast]")
+
+
+@mistake("a value that fits into no name")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.backbone=[one/model, another/model]")
+
+
+@mistake("the same seed twice")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.seeds=[1, 1]")
+
+
+@mistake("other seeds than those of the ranker it starts from")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.seeds=[1, 2]", "rankers.C-D.seeds=[3, 4]")
+
+
+@mistake("seeds of a ranker for which nothing is drawn")
+def _(world: World) -> list[str]:
+    return world.run("rankers.bi.seeds=[1, 2]")
+
+
+@mistake("two rankers of one name once lists are written out")
+def _(world: World) -> list[str]:
+    text = world.study.read_text().replace("  C-D:", "  C.seed=1:")
+    world.study.write_text(text)
+    return world.run("rankers.C.seeds=[1, 2]")
+
+
+@mistake("a teacher that stands for several")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.seeds=[1, 2]", "teachers.bi.ranker=plain")
+
+
+@mistake("one seed as a baseline")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.seeds=[1, 2]", "evaluate.baseline=plain.seed=1")
+
+
 @mistake("an override without a value")
 def _(world: World) -> list[str]:
     return world.run("seed")

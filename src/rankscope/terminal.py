@@ -101,7 +101,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of a study's outcome: a row per system, means and verdicts."""
+    """Columns and rows of a study's outcome: a row per system, means (± over seeds) and verdicts."""
+    has_seeds = any("runs" in result for result in summary["results"])
     measures = summary["measures"]
     baselines = list(dict.fromkeys(row["baseline"] for row in summary["comparisons"]))
     verdicts = {
@@ -118,10 +119,16 @@ def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
             else "-"
             for base in baselines
         ]
-        means = [f"{result['means'][measure]:.4f}" for measure in measures]
-        rows.append([result["system"], f"{place[0]} / {place[1]}", *means, *marks])
+        spread = result.get("seed_sd", {})
+        means = [
+            f"{mean:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
+            for measure, mean in ((measure, result["means"][measure]) for measure in measures)
+        ]
+        seeds = [str(len(result.get("runs", [result])))] if has_seeds else []
+        rows.append([result["system"], f"{place[0]} / {place[1]}", *seeds, *means, *marks])
     heads = [f"against {base}" for base in baselines]
-    return ["system", "collection / first stage", *measures, *heads], rows
+    seeds = ["seeds"] if has_seeds else []
+    return ["system", "collection / first stage", *seeds, *measures, *heads], rows
 
 
 # -- run files -------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ VERSIONS = {
     "teacher": 1,
     "train": 2,
     "rerank": 3,
-    "evaluate": 2,
-    "report": 1,
+    "evaluate": 3,
+    "report": 2,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
 
@@ -204,9 +204,9 @@ class _Planner:
         inputs: dict[str, Step] = {}
         location = None
         if isinstance(spec, CrossEncoderSpec):
-            params |= {"max_length": spec.max_length, "seed": self.study.seed}
+            params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
             if isinstance(spec.backbone, ScratchSpec):
-                inputs["backbone"] = self._scratch(name, spec.backbone)
+                inputs["backbone"] = self._scratch(self.study.system_of(name), spec.backbone)
             else:
                 location = self._located(name, spec.backbone, spec.revision)
         else:
@@ -262,7 +262,7 @@ class _Planner:
         mixed = spec.mixed_with
         params = spec.identity("start", "keep", "samples", "mixed_with", "validate_on") | {
             "keep": spec.kept,
-            "seed": self.study.seed,
+            "seed": self.study.seed_of(name),
             "stage": len(self.study.lineage(name)) - 1,
             "samples": learnt,
             "mixed_with": mixed and mixed.identity("samples"),
@@ -327,7 +327,11 @@ class _Planner:
         conventions = {
             name: asdict(self.study.collections[name].convention()) for name in spec.over
         }
-        params = spec.identity() | {"conventions": conventions, "seed": self.study.seed}
+        params = spec.identity() | {
+            "conventions": conventions,
+            "seed": self.study.seed,
+            "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
+        }
         return self._add(Step("evaluate", "all", params, inputs, spec=spec))
 
     def report(self) -> Step:

@@ -5,11 +5,21 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
+"""What a value may be made of to stand in the name of a sweep's member."""
+RankerName = Annotated[
+    str,
+    Field(
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150
+    ),
+]
+"""A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
 Share = Annotated[float, Field(ge=0, le=1)]
 FREE: dict[str, Any] = {"changes_results": False}
 
@@ -68,6 +78,12 @@ def known_correction(name: str) -> str:
     return name
 
 
+def is_free(field: FieldInfo) -> bool:
+    """Whether a field cannot change a result."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("changes_results") is False
+
+
 class Spec(BaseModel):
     """A part of a study file: frozen, and closed to names it does not know."""
 
@@ -75,12 +91,7 @@ class Spec(BaseModel):
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         """The fields that can change a result, as plain values: what a fingerprint is made of."""
-        free = {
-            name
-            for name, field in type(self).model_fields.items()
-            if isinstance(field.json_schema_extra, dict)
-            and field.json_schema_extra.get("changes_results") is False
-        }
+        free = {name for name, field in type(self).model_fields.items() if is_free(field)}
         return self.model_dump(mode="json", exclude=free | set(leave_out))
 
 

@@ -62,6 +62,10 @@ class CrossEncoderSpec(Spec):
     )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
     max_length: PositiveInt = Field(256, description="Tokens of query and doc together.")
+    seed: NonNegativeInt | None = Field(
+        None,
+        description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+    )
 
 
 class BiEncoderSpec(Spec):
@@ -228,6 +232,10 @@ class TrainedSpec(Spec):
     keep: Literal["best_validation", "last"] | None = Field(
         None, description="Which weights are the result; best_validation where there is one."
     )
+    seed: NonNegativeInt | None = Field(
+        None,
+        description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+    )
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
@@ -265,7 +273,15 @@ class TrainedSpec(Spec):
         )
 
 
-def _ranker_kind(value: Any) -> str:
+RANKER_KINDS: Mapping[str, type[Spec]] = {
+    "cross_encoder": CrossEncoderSpec,
+    "bi_encoder": BiEncoderSpec,
+    "trained": TrainedSpec,
+}
+
+
+def ranker_kind(value: Any) -> str:
+    """The kind of a ranker, written or read; one with a `start` need not say that it is trained."""
     if isinstance(value, Mapping):
         return str(value.get("kind", "trained" if "start" in value else "missing"))
     return str(getattr(value, "kind", "missing"))
@@ -276,8 +292,13 @@ RankerSpec = Annotated[
     | Annotated[BiEncoderSpec, Tag("bi_encoder")]
     | Annotated[TrainedSpec, Tag("trained")],
     Discriminator(
-        _ranker_kind,
+        ranker_kind,
         custom_error_type="ranker_kind",
         custom_error_message="give `kind: cross_encoder`, `kind: bi_encoder`, or `start: RANKER`",
     ),
 ]
+
+
+def system_of(ranker: str, seed: int | None) -> str:
+    """What the runs that differ in nothing but the seed are called together: C for C.seed=1."""
+    return ranker if seed is None else ranker.removesuffix(f".seed={seed}")

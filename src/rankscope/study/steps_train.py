@@ -111,7 +111,7 @@ def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
 
 def _stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
-    return seed_for(work.seed, "stage", work.step.params["stage"])
+    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
 
 
 # -- the model -----------------------------------------------------------------------------------
