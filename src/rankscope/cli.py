@@ -187,6 +187,8 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
         return
     measure = summary["measures"][0]
     show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
+    for claim in summary["claims"]:
+        typer.echo(f"Claim {claim['outcome']}: {claim['claim']}")
     for note in summary["notes"]:
         typer.echo(f"Note: {note}")
     typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")

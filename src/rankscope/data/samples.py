@@ -17,7 +17,7 @@ from rankscope.core.records import ListwiseSample, Qrel, Run
 from rankscope.core.rng import stream
 from rankscope.data import negatives
 
-MissingPositive = Literal["add", "drop"]
+MissingPositive = Literal["add", "drop", "random_negative"]
 TeacherLabels = Literal["ranks", "scores"]
 
 
@@ -54,9 +54,13 @@ class QrelPool:
         return self.positives + self.hard_negatives
 
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
-        """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0)."""
-        positive = rng.choice(self.positives)
-        others = negatives.drawn(self.hard_negatives, group_size - 1, rng)
+        """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0).
+
+        Without a positive, a random negative takes its place (study B's defect B.7-4).
+        """
+        positive = rng.choice(self.positives or self.hard_negatives)
+        left = [doc_id for doc_id in self.hard_negatives if doc_id != positive]
+        others = negatives.drawn(left, group_size - 1, rng)
         return ListwiseSample(self.query_id, (positive, *others), (1.0, *(0.0 for _ in others)))
 
 
@@ -95,6 +99,8 @@ class Pools:
     dropped: Mapping[str, int]
     n_added: int = 0
     """Queries whose positive was not retrieved, and was added."""
+    n_mistaken: int = 0
+    """Queries that learn from a random negative in their positive's place."""
 
     def epoch(self, epoch: int, *, group_size: int, seed: int) -> list[ListwiseSample]:
         """One sample per query, drawn for this epoch, in the order of the pools."""
@@ -116,8 +122,9 @@ def pools_from_qrels(
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
     A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
-    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), counted both ways: the
-    released code of study B lets a random negative take the positive's place (`papers.md` B.7-4).
+    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the released
+    code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4);
+    counted each way.
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
     positive: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
@@ -128,7 +135,7 @@ def pools_from_qrels(
             positive[qrel.query_id].add(qrel.doc_id)
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
-    n_added = 0
+    n_added = n_mistaken = 0
     for query_id in sorted(relevant):
         ranking = run.rankings.get(query_id, [])
         retrieved = positive[query_id] & {doc.doc_id for doc in ranking[:depth]}
@@ -136,14 +143,15 @@ def pools_from_qrels(
         hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
-        elif not positives:
+        elif not positives and missing_positive == "drop":
             dropped["positive not retrieved"] += 1
         elif not hard:
             dropped["no hard negative"] += 1
         else:
-            n_added += not retrieved
+            n_added += bool(positives) and not retrieved
+            n_mistaken += not positives
             pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard)))
-    return replace(_usable(pools, dropped), n_added=n_added)
+    return replace(_usable(pools, dropped), n_added=n_added, n_mistaken=n_mistaken)
 
 
 def pools_from_teacher(

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rankscope.report import charts, queries, sections, steps
+from rankscope.report import charts, claims, queries, sections, steps
 from rankscope.report.sections import VERDICTS, Compared, StoredResults
 
 COMPARISON_COLUMNS = (
@@ -132,6 +133,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
         .render(
             results=results,
             headlines=sections.headlines(results),
+            claims=claims.claims(results),
             tally=sections.tally(results),
             means=sections.means(results),
             comparisons=sections.comparisons(results),
@@ -205,6 +207,7 @@ def summary(results: StoredResults) -> str:
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "claims": [asdict(claim) for claim in claims.claims(results)],
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 

@@ -221,6 +221,7 @@ class _Planner:
         return self._add(Step("ranker", name, params, inputs, spec=spec, location=location))
 
     def _located(self, ranker: str, written: str, revision: str | None) -> Location:
+        revision = revision and expanded(revision)
         location = located(expanded(written), beside=self.loaded.folder, revision=revision)
         if location.folder is None and not COMMIT.fullmatch(revision or ""):
             raise BadStudy(

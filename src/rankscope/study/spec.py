@@ -251,6 +251,10 @@ class Study(Spec):
             yield Reference("evaluate.rankers", name, self.rankers, "ranker")
         for name in asked.baseline:
             yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
+        for place, claim in enumerate(asked.claims):
+            evaluated = {**self.systems(), **dict.fromkeys(asked.rerank.first_stages)}
+            for name in (*claim.systems, claim.baseline):
+                yield Reference(f"evaluate.claims.{place}", name, evaluated, "evaluated system")
 
     def _collection(self, place: str, name: str) -> Reference:
         return Reference(place, name, self.collections, "collection")

@@ -99,8 +99,10 @@ class SamplesSpec(Spec):
     )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
     group_size: PositiveInt = Field(8, ge=2, description="Docs for each query.")
-    missing_positive: Literal["add", "drop"] = Field(
-        "add", description="A query none of whose positives was retrieved: add one, or drop it."
+    missing_positive: Literal["add", "drop", "random_negative"] = Field(
+        "add",
+        description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
+        "released code (a defect, with a warning), take a random negative for its positive.",
     )
     min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
 

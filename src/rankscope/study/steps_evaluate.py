@@ -83,6 +83,10 @@ def evaluate(work: Work) -> Summary:
             "margin": dict(asked.margin) if is_sound else {},
             "baselines": list(asked.baseline or _systems(work)[:1]),
             "all_pairs": not asked.baseline,
+            "claims": [
+                claim.model_dump(mode="json") | {"measure": claim.measure or asked.measures[0]}
+                for claim in asked.claims
+            ],
             "results": results,
             "comparisons": [
                 place | plain(verdict) for (place, _), verdict in zip(family, judged, strict=True)
@@ -231,5 +235,17 @@ def _compared(asked: EvaluateSpec, group: Group) -> list[tuple[Summary, comparis
             ),
         )
         for measure in asked.measures
-        for system, baseline in verdicts.pairs(systems, asked.baseline or systems)
+        for system, baseline in _pairs(asked, systems)
     ]
+
+
+def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
+    """Every system against the baselines, and what the claims speak of beside that."""
+    found = verdicts.pairs(systems, asked.baseline or systems)
+    known = {frozenset(pair) for pair in found}
+    for claim in asked.claims:
+        for pair in product(claim.systems, [claim.baseline]):
+            if frozenset(pair) not in known and set(pair) <= set(systems):
+                known.add(frozenset(pair))
+                found.append(pair)
+    return found

@@ -64,7 +64,11 @@ def train(work: Work) -> Summary:
         "displacement": trained.displacement,
         "updates_per_second": trained.updates_per_second,
         "n_processes": work.processes.count,
-        "notes": [*_leaks(work, chosen), *_ranks_for_scores(work, chosen)],
+        "notes": [
+            *_leaks(work, chosen),
+            *_ranks_for_scores(work, chosen),
+            *_as_published(work, chosen, pools),
+        ],
     }
 
 
@@ -77,6 +81,25 @@ def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
         if LOSS_NEEDS[loss] == "scores"
         and asked.labels != "qrels"
         and asked.teacher_labels == "ranks"
+    ]
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return notes
+
+
+def _as_published(work: Work, chosen: TrainedSpec, pools: Sequence[samples.Pools]) -> list[str]:
+    """A warning beside each known defect of study B that the stage repeats."""
+    notes = [
+        f"{each.n_mistaken} of {len(each.pools)} training queries learn from a random negative in the "
+        "place of their positive, which was not retrieved (a defect of study B's released code)"
+        for each in pools
+        if each.n_mistaken
+    ]
+    notes += [
+        "student_weighted_ranknet weighs pairs by the student's own ranks (a defect of study B's "
+        "released code); weighted_ranknet weighs them by the teacher's"
+        for loss, _ in chosen.lessons
+        if loss == "student_weighted_ranknet"
     ]
     for note in notes:
         work.progress.note(f"{work.step.label}: {note}")
