@@ -3,6 +3,7 @@
 import shutil
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +31,44 @@ def carry_out(
     A damaged result is an error, or with `retry` computed anew. A step that failed or was
     interrupted is taken up again where its checkpoints are.
     """
-    done, skipped = [], []
     with store.locked():
-        for step in plan.steps:
-            if _stored(step, store, retry=retry, progress=progress):
-                skipped.append(step.name)
-            else:
-                _carry_out_step(step, plan, store, progress)
-                done.append(step.name)
+        carried_out = _carry_out(plan.steps, plan, store, retry=retry, progress=progress)
         _publish(plan.steps[-1], store)
+    return carried_out
+
+
+def prepare(
+    steps: Iterable[Step],
+    plan: Plan,
+    store: Store,
+    *,
+    retry: bool = False,
+    progress: Progress = SILENT,
+) -> CarriedOut:
+    """Carry out some steps of a plan and what they need, and nothing else."""
+    wanted: dict[str, Step] = {}
+
+    def want(step: Step) -> None:
+        for needed in step.inputs.values():
+            want(needed)
+        wanted[step.name] = step
+
+    for step in steps:
+        want(step)
+    with store.locked():
+        return _carry_out(wanted.values(), plan, store, retry=retry, progress=progress)
+
+
+def _carry_out(
+    steps: Iterable[Step], plan: Plan, store: Store, *, retry: bool, progress: Progress
+) -> CarriedOut:
+    done, skipped = [], []
+    for step in steps:
+        if _stored(step, store, retry=retry, progress=progress):
+            skipped.append(step.name)
+        else:
+            _carry_out_step(step, plan, store, progress)
+            done.append(step.name)
     return CarriedOut(tuple(done), tuple(skipped))
 
 

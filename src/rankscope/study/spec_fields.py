@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
+from rankscope.train.guards import GUARDS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -43,6 +44,13 @@ def known_loss(name: str) -> str:
     """The name, if there is such a loss."""
     with as_value_error():
         choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+    return name
+
+
+def known_guard(name: str) -> str:
+    """The name, if there is such a guard."""
+    with as_value_error():
+        choose(GUARDS, name, what="guard")
     return name
 
 

@@ -16,7 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from rankscope.study.spec_fields import FREE, LOSS_NAMES, Measure, Share, Spec, known_loss
+from rankscope.study.spec_fields import (
+    FREE,
+    LOSS_NAMES,
+    Measure,
+    Share,
+    Spec,
+    known_guard,
+    known_loss,
+)
+from rankscope.train.guards import Level
 
 
 class ScratchSpec(Spec):
@@ -154,6 +163,12 @@ class TrainedSpec(Spec):
     )
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+    guards: dict[Annotated[str, AfterValidator(known_guard)], Level] = Field(
+        default_factory=dict,
+        description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
+        "the guard's own level.",
+        json_schema_extra=FREE,
     )
 
     model_config = ConfigDict(populate_by_name=True)

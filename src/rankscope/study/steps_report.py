@@ -13,8 +13,10 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
-from rankscope.study.plan import collection_role, docs_role
+from rankscope.study.plan import Step, collection_role, docs_role
+from rankscope.study.spec_rankers import TrainedSpec
 from rankscope.study.steps_work import Summary, Work
+from rankscope.train.guards import GUARDS
 
 
 def report(work: Work) -> Summary:
@@ -47,6 +49,7 @@ def stored_results(work: Work) -> StoredResults:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
+            facts["summary"] = _with_notes(step, facts["summary"])
             steps.append({"name": step.name, **facts})
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
@@ -65,6 +68,17 @@ def stored_results(work: Work) -> StoredResults:
         },
         rankings=_rankings(work, evaluation["results"], topics),
     )
+
+
+def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's summary, with what guards saw as notes; not that of guards the study turns off."""
+    shown = dict(summary)
+    seen: Mapping[str, str] = shown.pop("guards", {})
+    if isinstance(step.spec, TrainedSpec):
+        levels = step.spec.guards
+        loud = [saw for name, saw in seen.items() if levels.get(name, GUARDS[name].level) != "off"]
+        shown["notes"] = [*shown.get("notes", ()), *loud]
+    return shown
 
 
 def _rankings(

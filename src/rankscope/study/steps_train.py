@@ -5,19 +5,24 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
-from rankscope.core.records import ListwiseSample
+from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for
-from rankscope.data import collections, samples
+from rankscope.data import samples
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.evaluate.measures import measured
 from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.study import stage_guards
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.stage_guards import Stage
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.batches import ListwiseObjective
+from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
 
@@ -25,8 +30,9 @@ from rankscope.train.losses import LOSSES
 def train(work: Work) -> Summary:
     """One stage of fine-tuning."""
     chosen = work.spec(TrainedSpec)
-    tuned = CrossEncoder.load(work.folder("start") / "model")
-    pools = _pools(work, chosen)
+    made = stage(work)
+    tuned, pools = made.tuned, made.pools
+    watch = Watch(chosen.guards, progress=work.progress, label=work.step.label)
     if chosen.max_updates is not None:
         max_updates = chosen.max_updates
     else:
@@ -44,17 +50,26 @@ def train(work: Work) -> Summary:
         keep=chosen.kept,
         checkpoint_every=chosen.checkpoint_every,
     )
-    still = backbone.position_embeddings(tuned.model) if chosen.freeze_position_embeddings else []
-    with frozen(still):
+    ranked = _held_out(work, chosen, tuned)
+    with frozen(still_weights(made)):
+        for name, finding in stage_guards.before(work, made):
+            watch.tell(name, finding)
+        start = ranked(stage_guards.QUERIES_COMPARED) if ranked else None
         trained = fit(
             tuned.model,
-            _objective(work, chosen, tuned, pools),
+            made.objective,
             recipe,
             checkpoints=work.checkpoints,
-            validate=_validation(work, chosen, tuned),
+            validate=_validation(work, chosen, ranked),
             progress=work.progress,
             label=f"train {work.step.label}",
+            watch=watch,
         )
+    change = None
+    if ranked and start and chosen.validate_on:
+        again = ranked(stage_guards.QUERIES_COMPARED)
+        change = stage_guards.ranking_change(start, again, depth=chosen.validate_on.depth)
+        watch.tell("rankings_unchanged", stage_guards.rankings_unchanged(change))
     tuned.save(work.out / "model")
     write_log(work.out, trained)
     return {
@@ -68,27 +83,43 @@ def train(work: Work) -> Summary:
         "kept_update": trained.kept_update,
         "validation_measure": chosen.validate_on and chosen.validate_on.measure,
         "displacement": trained.displacement,
+        "ranking_change": change,
         "updates_per_second": trained.updates_per_second,
-        "notes": _leaks(work),
+        "guards": _seen(watch),
     }
+
+
+def _seen(watch: Watch) -> dict[str, str]:
+    """What the guards saw, but of test collections: those are no inputs of the step."""
+    return {name: finding for name, finding in watch.findings.items() if name != "test_queries"}
+
+
+def stage(work: Work) -> Stage:
+    """What a stage is trained with, as it is before the first update."""
+    chosen = work.spec(TrainedSpec)
+    tuned, pools = CrossEncoder.load(work.folder("start") / "model"), _pools(work, chosen)
+    tuned.model.to(backbone.device())
+    return Stage(
+        spec=chosen,
+        tuned=tuned,
+        topics=read_topics(work.folder("collection")),
+        pools=pools,
+        stored=StoredDocs(work.folder("docs")),
+        objective=_objective(work, chosen, tuned, pools),
+        planned=work.step,
+    )
+
+
+def still_weights(made: Stage) -> list[Tensor]:
+    """The weights that the stage leaves as they are."""
+    if not made.spec.freeze_position_embeddings:
+        return []
+    return backbone.position_embeddings(made.tuned.model)
 
 
 def _stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
     return seed_for(work.seed, "stage", work.step.params["stage"])
-
-
-def _leaks(work: Work) -> list[str]:
-    """What to know before the validation is believed."""
-    if "validation" not in work.step.inputs:
-        return []
-    held_out = read_topics(work.folder("validation"))
-    n_shared = collections.n_shared(held_out, read_topics(work.folder("collection")))
-    if not n_shared:
-        return []
-    note = f"{n_shared} of {len(held_out.queries)} validation queries are training queries"
-    work.progress.note(f"{work.step.label}: {note}")
-    return [note]
 
 
 def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
@@ -141,22 +172,40 @@ def _objective(
     )
 
 
-def _validation(work: Work, chosen: TrainedSpec, tuned: CrossEncoder) -> Callable[[], float] | None:
-    """The mean of a measure over held-out queries, or None where none is asked for."""
+def _held_out(
+    work: Work, chosen: TrainedSpec, tuned: CrossEncoder
+) -> Callable[[int | None], Run] | None:
+    """The held-out queries, or the first so many, as the ranker ranks them by now; None without any."""
     watched = chosen.validate_on
     if watched is None:
         return None
-    topics = read_topics(work.folder("validation"))
+    queries = read_topics(work.folder("validation")).queries
     stored = StoredDocs(work.folder("validation_docs"))
     run = read_run(work.folder("validation_run") / "run.trec").top(watched.depth)
+    ours = [query for query in queries if run.rankings.get(query.query_id)]
 
-    def validate() -> float:
-        again = reranked(
-            tuned, topics.queries, run, texts=stored.texts, depth=watched.depth, tag="validation"
+    def ranked(n: int | None) -> Run:
+        return reranked(
+            tuned,
+            ours[:n] or queries,
+            run,
+            texts=stored.texts,
+            depth=watched.depth,
+            tag="validation",
         )
-        return measured(again, topics.qrels, [watched.measure]).means()[watched.measure]
 
-    return validate
+    return ranked
+
+
+def _validation(
+    work: Work, chosen: TrainedSpec, ranked: Callable[[int | None], Run] | None
+) -> Callable[[], float] | None:
+    """The mean of a measure over held-out queries, or None where none is asked for."""
+    watched = chosen.validate_on
+    if watched is None or ranked is None:
+        return None
+    qrels = read_topics(work.folder("validation")).qrels
+    return lambda: measured(ranked(None), qrels, [watched.measure]).means()[watched.measure]
 
 
 def write_log(folder: Path, trained: Trained) -> None:

@@ -5,7 +5,7 @@ it. So the place in the data is a function of the update's number, no query is l
 of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -15,16 +15,21 @@ from torch import Tensor, nn
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.train import facts
 from rankscope.train.losses import Loss, grid, spread
 
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
 
 
 class Outcome(NamedTuple):
-    """What one batch gives: its mean loss, and how far the scores of a query are apart."""
+    """What one batch gives: its mean loss, and what the guards look at."""
 
     loss: Tensor
     score_spread: float | None
+    """How far the scores of a query are apart."""
+    tied_share: float | None = None
+    learning: Mapping[str, Tensor] = {}
+    """Means that are logged at every update (`facts.learning`)."""
 
 
 def length_aware_order(
@@ -104,6 +109,7 @@ class ListwiseObjective:
             [[place < len(sample.doc_ids) for place in range(size)] for sample in batch]
         ).to(where)
         labels = torch.tensor([label for sample in batch for label in sample.labels]).to(where)
-        scores = grid(flat, mask)
-        loss = self.loss_function(scores, grid(labels, mask), mask)
-        return Outcome(loss, spread(scores.detach(), mask))
+        scores, known = grid(flat, mask), grid(labels, mask)
+        loss, seen = self.loss_function(scores, known, mask), scores.detach()
+        learning = facts.learning(self.loss_function, seen, known, mask)
+        return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)

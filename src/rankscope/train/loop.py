@@ -25,7 +25,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
 from rankscope.models.backbone import device
-from rankscope.train import checkpoint, guards
+from rankscope.train import checkpoint, guards, movement
 from rankscope.train.batches import Outcome
 
 Keep = Literal["best_validation", "last"]
@@ -113,27 +113,29 @@ def fit(
     validate: Callable[[], float] | None = None,
     progress: Progress = SILENT,
     label: str = "train",
+    watch: guards.Watch | None = None,
 ) -> Trained:
     """Train the model in place by the recipe, from the last checkpoint if there is one.
 
     Parameters that do not require a gradient stay as they are. Raises TrainingStopped when a guard
-    sees that the training has silently gone wrong.
+    sees that the training has silently gone wrong; `watch` has the levels, and keeps what was seen.
     """
+    watch = watch or guards.Watch(progress=progress, label=label)
     if recipe.keep == "best_validation" and (validate is None or recipe.validate_every is None):
         raise BadInput("keep: best_validation needs a validation. Add `validate`, or `keep: last`.")
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
-    guards.can_move(trained.values(), recipe.learning_rate)
+    watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
     before = {name: weight.detach().cpu().clone() for name, weight in trained.items()}
     with torch.random.fork_rng():
-        training = _Training(model, objective, recipe, checkpoints, validate)
+        training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
     reached = training.reached
     kept = recipe.max_updates
     if recipe.keep == "best_validation" and reached.best_update is not None:
         kept = reached.best_update
         checkpoint.restore_weights(model, checkpoint.best_weights(checkpoints, reached))
-    moved = guards.displacement(before, model)
-    guards.has_moved(moved, recipe.learning_rate)
+    moved = movement.displacement(before, model)
+    watch.tell("unmoved", movement.unmoved(moved, recipe.learning_rate))
     return Trained(reached.log, kept, moved, speed)
 
 
@@ -147,9 +149,10 @@ class _Training:
         recipe: Recipe,
         checkpoints: Path,
         validate: Callable[[], float] | None,
+        watch: guards.Watch,
     ) -> None:
         self._bare, self._objective, self._recipe = model, objective, recipe
-        self._checkpoints, self._validate = checkpoints, validate
+        self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
         # `cpu`: without it, accelerate does not see torchrun on processors
         self._accelerator = Accelerator(cpu=device().type == "cpu")
         # our own autocast: accelerate's would stay on the model and round the validation's scores
@@ -169,22 +172,26 @@ class _Training:
         """All updates that are left; updates per second, or None if none was."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
+        for row in reached.log:
+            self._watch.saw(row)
         with progress.task(label, recipe.max_updates, "updates", done=first) as task:
             if first == 0:
                 self._validated(0)
             for update in range(first, recipe.max_updates):
                 facts = self._updated(update)
                 reached.update = update + 1
-                reached.log.append({"update": update + 1, **facts})
-                spreads = [row["score_spread"] for row in reached.log if "score_spread" in row]
-                guards.finite(facts["loss"], facts["gradient_norm"], update + 1)
-                guards.not_collapsed(spreads, update + 1)
+                self._logged({"update": update + 1, **facts})
                 is_best = self._validated(update + 1)
                 if is_best or (update + 1) % recipe.checkpoint_every == 0:
                     self._saved()
                 task.advance(loss=facts["loss"])
+        self._watch.ended()
         n_done = recipe.max_updates - first
         return n_done / (time.monotonic() - started) if n_done else None
+
+    def _logged(self, row: dict[str, float]) -> None:
+        self.reached.log.append(row)
+        self._watch.saw(row)
 
     def _updated(self, update: int) -> dict[str, float]:
         """One update; what is worth logging of it."""
@@ -201,13 +208,14 @@ class _Training:
                 f"{len(batches)} batches an update cannot be shared by {accelerator.num_processes} "
                 "processes. Make queries_per_update a multiple of queries_per_batch x processes."
             )
-        losses = []
+        losses, learning = [], []
         for place, batch in enumerate(mine, start=1):
             with self._gradients_kept_local() if place < len(mine) else nullcontext():
                 with self._half:
                     outcome = self._objective.outcome(self._model, batch)
                 accelerator.backward(outcome.loss / len(mine))
             losses.append(outcome.loss.detach())
+            learning.append(outcome.learning)
         norm = nn.utils.clip_grad_norm_(self._bare.parameters(), self._recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -216,16 +224,19 @@ class _Training:
             "learning_rate": rate,
             "gradient_norm": float(norm),
         }
+        for name in learning[0]:
+            facts[name] = float(self._mean(torch.stack([each[name] for each in learning])))
         if (update + 1) % guards.LOOK_EVERY == 0:
             facts |= self._looked(mine[0])
         return facts
 
     def _looked(self, batch: Any) -> dict[str, float]:
-        """How far the scores of a query are apart, without dropout; nothing where there are none."""
+        """What the scores of a query look like, without dropout; nothing where there are none."""
         self._bare.eval()
         with torch.no_grad():
-            spread = self._objective.outcome(self._bare, batch).score_spread
-        return {} if spread is None else {"score_spread": float(self._mean(torch.tensor(spread)))}
+            outcome = self._objective.outcome(self._bare, batch)
+        looks = {"score_spread": outcome.score_spread, "tied_share": outcome.tied_share}
+        return {n: float(self._mean(torch.tensor(v))) for n, v in looks.items() if v is not None}
 
     def _gradients_kept_local(self) -> Any:
         return self._accelerator.no_sync(self._model)
@@ -241,7 +252,7 @@ class _Training:
         if self._validate is None or every is None or not (update % every == 0 or last):
             return False
         value = self._validate()
-        self.reached.log.append({"update": update, "validation": value})
+        self._logged({"update": update, "validation": value})
         best = self.reached.best_value
         if update == 0 or (best is not None and value <= best):
             return False

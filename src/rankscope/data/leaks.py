@@ -1,0 +1,57 @@
+"""What stands where it should not: test queries among training queries, relevant docs among negatives.
+
+Queries are the same if their words are, whatever their ids; so are docs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rankscope.data.collections import Topics, n_shared, words
+from rankscope.data.samples import Pool, QrelPool
+
+
+def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> str | None:
+    """How many of the queries are training queries, in words; None if none is."""
+    n = n_shared(topics, learnt)
+    return f"{n} of {len(topics.queries)} {what} are training queries{source}" if n else None
+
+
+@dataclass(frozen=True)
+class RelevantNegatives:
+    """Negatives that are relevant docs after all."""
+
+    n_queries: int
+    n_queries_with: int
+    judged: int
+    """Judged relevant for a query of the same words."""
+    same_text: int
+    """Of the words of a relevant doc, under another id."""
+    first: str
+    """A query and a doc, to look at."""
+
+
+def relevant_negatives(
+    pools: Sequence[Pool], topics: Topics, text: Callable[[str], str]
+) -> RelevantNegatives:
+    """The relevant docs among the hard negatives of the pools; `text` gives a doc's text."""
+    words_of = {query.query_id: words(query.text) for query in topics.queries}
+    relevant: dict[str, set[str]] = {}
+    for qrel in topics.qrels:
+        if qrel.relevance > 0:
+            relevant.setdefault(words_of[qrel.query_id], set()).add(qrel.doc_id)
+    looked = [pool for pool in pools if isinstance(pool, QrelPool)]
+    n_with = n_judged = n_same = 0
+    first = ""
+    for pool in looked:
+        wanted = relevant.get(words_of[pool.query_id], set())
+        judged = [doc_id for doc_id in pool.hard_negatives if doc_id in wanted]
+        texts = {words(text(doc_id)) for doc_id in pool.positives}
+        same = [
+            doc_id
+            for doc_id in pool.hard_negatives
+            if doc_id not in wanted and words(text(doc_id)) in texts
+        ]
+        n_judged, n_same = n_judged + len(judged), n_same + len(same)
+        n_with += bool(judged or same)
+        first = first or next((f"{pool.query_id}, doc {doc}" for doc in [*judged, *same]), "")
+    return RelevantNegatives(len(looked), n_with, n_judged, n_same, first)
