@@ -70,7 +70,8 @@ def _planned(
 
     loaded = load(study_file, overrides or ())
     store = Store(results / loaded.study.study)
-    digests = Digests(store.root / "sources.json")
+    is_first = os.environ.get("RANK", "0") == "0"
+    digests = Digests(store.root / "sources.json" if is_first else None)
     planned = plan(loaded, digests.of)
     digests.remember()
     return planned, store
@@ -192,11 +193,22 @@ def run(
 
 
 def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -> None:
+    from rankscope.core.progress import SILENT
+    from rankscope.models.processes import joined
     from rankscope.store.artifacts import read_json
     from rankscope.study.runner import carry_out
     from rankscope.terminal import progress, results_rows, show_table
 
-    outcome = carry_out(planned, store, retry=retry, progress=progress())
+    processes = joined()
+    outcome = carry_out(
+        planned,
+        store,
+        retry=retry,
+        processes=processes,
+        progress=progress() if processes.is_first else SILENT,
+    )
+    if not processes.is_first:
+        return
     summary = read_json(store.root / "summary.json")
     if as_json:
         steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}

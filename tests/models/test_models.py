@@ -70,7 +70,7 @@ class TestEveryArchitecture:
             plain = transformers.AutoModelForSequenceClassification.from_pretrained(
                 tmp_path / "saved"
             )
-        inputs = ranker.pad(ranker.encode(pairs[:1]))
+        inputs = ranker.joiner.pad(ranker.pairs([("who sits", DOCS[:1])]))
         with torch.inference_mode():
             assert plain.eval()(**inputs).logits.item() == pytest.approx(scores[0], abs=1e-5)
 

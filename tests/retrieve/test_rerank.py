@@ -17,8 +17,8 @@ RUN = Run.of("bm25", [ScoredDoc("q1", f"d{i}", 9.0 - i) for i in range(5)])
 class ByLength:
     """Longer docs are better."""
 
-    def score(self, query: str, docs: Sequence[str]) -> list[float]:
-        return [float(len(doc)) for doc in docs]
+    def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        return [[float(len(doc)) for doc in docs] for _, docs in asked]
 
 
 def test_the_top_is_reordered_and_the_tail_kept_below() -> None:
@@ -50,8 +50,8 @@ def test_rerank_reads_only_the_top_and_leaves_out_unranked_queries() -> None:
 
 def test_a_score_that_is_no_number_is_refused() -> None:
     class Broken:
-        def score(self, query: str, docs: Sequence[str]) -> list[float]:
-            return [1.0, float("nan"), 2.0]
+        def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+            return [[1.0, float("nan"), 2.0] for _ in asked]
 
     with pytest.raises(BadInput, match="The ranker t scores doc d1 for query q1 nan"):
         rerank(Broken(), [Query("q1", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")

@@ -17,7 +17,7 @@ from rankscope.study import plan as plans
 from rankscope.study import runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
-from rankscope.train.losses import LOSSES
+from rankscope.train.losses import LOSSES, NEEDS
 from support import tiny
 
 
@@ -169,9 +169,10 @@ def test_every_kind_of_step_can_be_carried_out() -> None:
 
 
 def test_losses_of_the_spec_are_those_there_are() -> None:
-    from rankscope.study.spec_fields import LOSS_NAMES
+    from rankscope.study.spec_fields import LOSS_NEEDS
 
-    assert set(LOSS_NAMES) == LOSSES.keys()
+    assert LOSS_NEEDS == NEEDS
+    assert LOSS_NEEDS.keys() == LOSSES.keys()
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:
@@ -354,7 +355,7 @@ def test_runs_of_ones_own(tiny_study: Path, tmp_path: Path) -> None:
 
 def test_position_embeddings_stay_where_they_are(tiny_study: Path, tmp_path: Path) -> None:
     made = planned(
-        tiny_study, "rankers.C.freeze_position_embeddings=true", "evaluate.rankers=[C]",
+        tiny_study, "rankers.C.freeze=[position_embeddings]", "evaluate.rankers=[C]",
         "evaluate.baseline=[bm25]",
     )  # fmt: skip
     store = Store(tmp_path / "tiny")

@@ -101,7 +101,7 @@ def test_the_best_validation_is_kept_the_earliest_if_equal(
         objective(ranker),
         recipe(validate_every=2, keep="best_validation", checkpoint_every=99),
         checkpoints=tmp_path / "w",
-        validate=lambda: next(values),
+        validate=lambda: {"validation": next(values)},
     )
     assert trained.kept_update == 4
     rows = [(row["update"], row["validation"]) for row in trained.log if "validation" in row]
@@ -148,6 +148,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_
         def batches(self, update: int) -> list[int]:
             return [update]
 
+        def prepared(self, batch: int) -> int:
+            return batch
+
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
             weight = next(model.parameters())
             return Outcome(weight.sum() * math.nan, 1.0)
@@ -162,6 +165,9 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
     class Flat:
         def batches(self, update: int) -> list[int]:
             return [update]
+
+        def prepared(self, batch: int) -> int:
+            return batch
 
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
             return Outcome(sum(w.sum() for w in model.parameters()) * 0.0, 1.0)
@@ -185,13 +191,13 @@ def bytes_of(model: nn.Module) -> dict[str, bytes]:
 def after(tmp_path: Path, name: str, stop_at: int | None = None) -> dict[str, bytes]:
     """Final weights; with `stop_at`, of a training that died there and began anew."""
 
-    def values() -> Callable[[], float]:
+    def values() -> Callable[[], dict[str, float]]:
         n = [0]
 
-        def validate() -> float:
+        def validate() -> dict[str, float]:
             n[0] += 1
             torch.rand(n[0])  # a validation may draw numbers; it must not matter
-            return 0.1
+            return {"validation": 0.1}
 
         return validate
 

@@ -310,20 +310,28 @@ class StoredDocs:
     def __iter__(self) -> Iterator[Doc]:
         return (Doc(doc_id, self.text(doc_id)) for doc_id in self._places)
 
-    def text(self, doc_id: str) -> str:
-        """The text of one doc; BadInput if the collection does not have it."""
-        if doc_id not in self._places:
+    def place(self, doc_id: str) -> int:
+        """Where a doc stands among all; BadInput if the collection does not have it."""
+        place = self._places.get(doc_id)
+        if place is None:
             raise BadInput(
                 f"doc {doc_id!r} is ranked but not in the collection. "
                 "Use the run with the collection it was made from."
             )
-        place = self._places[doc_id]
+        return place
+
+    def text_at(self, place: int) -> str:
+        """The text of the doc at a place."""
         line = self._file[self._offsets[place] : self._offsets[place + 1]]
         return str(json.loads(line)["text"])
 
+    def text(self, doc_id: str) -> str:
+        """The text of one doc."""
+        return self.text_at(self.place(doc_id))
+
     def n_bytes(self, doc_id: str) -> int:
         """How long the doc is, without reading it."""
-        place = self._places[doc_id]
+        place = self.place(doc_id)
         return int(self._offsets[place + 1] - self._offsets[place])
 
     def texts(self, doc_ids: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ masked-language checkpoints do not have); anything else is refused. Weights are 
 safetensors only, and no code that comes with a model is run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +111,40 @@ def _is_head(name: str, encoder: str) -> bool:
     return inside is None or inside.startswith("pooler.")
 
 
+def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torch.Tensor]:
+    """The weights of parts of a model: position_embeddings, embeddings, encoder, the lowest layers.
+
+    The lowest layers take the embeddings along: what feeds a frozen layer is frozen too.
+    """
+    encoder = getattr(model, model.base_model_prefix)
+    found: list[torch.Tensor] = []
+    if "position_embeddings" in parts:
+        found += position_embeddings(model)
+    if "embeddings" in parts or n_layers:
+        found += encoder.get_input_embeddings().parameters()
+        found += getattr(encoder, "embeddings", nn.Identity()).parameters()
+    if "encoder" in parts:
+        found += [w for name, w in encoder.named_parameters() if not name.startswith("pooler.")]
+    for layer in _layers(encoder, n_layers):
+        found += layer.parameters()
+    return list({id(weight): weight for weight in found}.values())
+
+
+def _layers(encoder: Any, n: int) -> list[nn.Module]:
+    depth = encoder.config.num_hidden_layers
+    if n > depth:
+        raise BadInput(
+            f"freeze_layers: {n} are asked for, but {type(encoder).__name__} has {depth} layers. "
+            "Lower it."
+        )
+    stack = next(
+        module
+        for module in encoder.modules()
+        if isinstance(module, nn.ModuleList) and len(module) == depth
+    )
+    return list(stack[:n])
+
+
 def position_embeddings(model: nn.Module) -> list[torch.Tensor]:
     """The weights of the absolute position embeddings; BadInput for a model without any."""
     found = [
@@ -121,6 +155,6 @@ def position_embeddings(model: nn.Module) -> list[torch.Tensor]:
     if not found:
         raise BadInput(
             f"{type(model).__name__} has no absolute position embeddings to freeze. "
-            "Drop `freeze_position_embeddings`."
+            "Drop `position_embeddings` from `freeze`."
         )
     return found

@@ -68,10 +68,23 @@ class BiEncoder:
 
     def score(self, query: str, docs: Sequence[str]) -> list[float]:
         """One similarity per doc, in their order."""
-        if not docs:
-            return []
-        scores = self.similarity(self.embed_queries([query]), self.embed_docs(docs))
-        return [float(score) for score in scores[0]]
+        return self.score_all([(query, docs)])[0]
+
+    def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """The similarities of the docs of several queries; a doc of several is embedded once."""
+        places = {
+            doc: n for n, doc in enumerate(dict.fromkeys(d for _, docs in asked for d in docs))
+        }
+        if not places:
+            return [[] for _ in asked]
+        queries, docs = (
+            self.embed_queries([query for query, _ in asked]),
+            self.embed_docs([*places]),
+        )
+        return [
+            self.similarity(query[None], docs[[places[doc] for doc in wanted]])[0].tolist()
+            for query, (_, wanted) in zip(queries, asked, strict=True)
+        ]
 
     @staticmethod
     def _how() -> dict[str, Any]:

@@ -5,7 +5,7 @@ sigmoid in bfloat16. A saved folder loads as it is in transformers and in
 `sentence_transformers.CrossEncoder`, which then gives the same logits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone
+from rankscope.models import adapters, backbone
 from rankscope.models.location import Location
+from rankscope.models.pairs import Joiner, Pair, Text, Tokens
 
 TOKENS_PER_BATCH = {"cpu": 2_048}
 """What fits the caches of a processor; measured, see docs/performance.md."""
@@ -36,6 +37,7 @@ class CrossEncoder:
             )
         self.model = model
         self.tokenizer = tokenizer
+        self.joiner = Joiner(tokenizer)
         self.max_length = max_length
 
     @classmethod
@@ -46,63 +48,79 @@ class CrossEncoder:
     @classmethod
     def load(cls, folder: Path) -> "CrossEncoder":
         """A cross-encoder from a folder; one without a trained head is refused."""
-        loaded = backbone.load_scorer(Location(folder.name, folder), seed=0)
+        base = adapters.base_of(folder) if adapters.is_adapter(folder) else folder
+        loaded = backbone.load_scorer(Location(folder.name, base), seed=0)
         if loaded.fresh:
             raise BadInput(
-                f"{folder}: no trained scoring head in it (missing: {', '.join(loaded.fresh)}). "
+                f"{base}: no trained scoring head in it (missing: {', '.join(loaded.fresh)}). "
                 "Tune the model first, or give a folder with a tuned cross-encoder."
             )
-        return cls(loaded.model, loaded.tokenizer, longest(loaded.model, loaded.tokenizer))
+        model = loaded.model if base == folder else adapters.merged_with(loaded.model, folder)
+        return cls(model, loaded.tokenizer, longest(model, loaded.tokenizer))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
-        config: Any = self.model.config
-        config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
-        self.tokenizer.model_max_length = self.max_length
+        self._declare()
         with backbone.quiet():
             self.model.save_pretrained(folder)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder)
 
-    def encode(self, pairs: Sequence[tuple[str, str]]) -> list[Mapping[str, list[int]]]:
-        """Token ids of (query, doc) pairs, the longer side cut first, not padded."""
-        columns = self.tokenizer(
-            [query for query, _ in pairs],
-            [doc for _, doc in pairs],
-            truncation=True,
-            max_length=self.max_length,
-            padding=False,
-        )
-        return [{name: columns[name][i] for name in columns} for i in range(len(pairs))]
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter of a model that has one, its scoring head, and the tokenizer."""
+        self._declare()
+        adapters.save_adapter(self.model, folder)
+        with backbone.quiet():
+            self.tokenizer.save_pretrained(folder)
 
-    def pad(self, encoded: Sequence[Mapping[str, list[int]]]) -> dict[str, Tensor]:
-        """Inputs of shape (pairs, tokens), padded to the longest of them, on the model's device."""
-        padded = self.tokenizer.pad(list(encoded), return_tensors="pt")
-        where = next(self.model.parameters()).device
-        return {name: tensor.to(where) for name, tensor in padded.items()}
+    def _declare(self) -> None:
+        config: Any = self.model.config
+        config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
+        self.tokenizer.model_max_length = self.max_length
 
-    def score(self, query: str, docs: Sequence[str]) -> list[float]:
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The token ids of texts alone; they stand for the texts wherever pairs are asked for."""
+        return self.joiner.tokens(texts)
+
+    def pairs(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[Pair]:
+        """Every query with each of its docs, the longer side cut first, not padded."""
+        texts = [text for query, docs in asked for text in (query, *docs)]
+        spelt = [text for text in texts if isinstance(text, str)]
+        made = iter(self.tokens(spelt) if spelt else ())
+        joined = []
+        for query, docs in asked:
+            first = next(made) if isinstance(query, str) else query
+            for doc in docs:
+                second = next(made) if isinstance(doc, str) else doc
+                joined.append(self.joiner.join(first, second, max_length=self.max_length))
+        return joined
+
+    def score(self, query: Text, docs: Sequence[Text]) -> list[float]:
         """One float32 logit per doc, in their order."""
+        return self.score_all([(query, docs)])[0]
+
+    def score_all(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[list[float]]:
+        """The scores of the docs of several queries."""
         self.model.eval()
         with torch.inference_mode():
-            encoded = self.encode([(query, doc) for doc in docs])
-            return [float(score) for score in self.logits(self.model, encoded)]
+            flat = iter(self.logits(self.model, self.pairs(asked)).tolist())
+        return [[next(flat) for _ in docs] for _, docs in asked]
 
-    def logits(self, model: nn.Module, encoded: Sequence[Mapping[str, list[int]]]) -> Tensor:
-        """The scores of encoded pairs, in their order: (pairs,), float32.
+    def logits(self, model: Callable[..., Any], pairs: Sequence[Pair]) -> Tensor:
+        """The scores of pairs, in their order: (pairs,), float32.
 
         Pairs of similar length share a batch, so that little is computed for padding. `model` is
-        the ranker's own, perhaps wrapped for several devices.
+        the ranker's own, perhaps wrapped for several devices or compiled.
         """
-        where = next(self.model.parameters()).device.type
-        budget = TOKENS_PER_BATCH.get(where, TOKENS_PER_ACCELERATOR_BATCH)
-        places: list[int] = []
-        parts = [torch.empty(0)]
-        for batch in by_length([len(pair["input_ids"]) for pair in encoded], budget):
-            inputs = self.pad([encoded[place] for place in batch])
-            places += batch
-            parts.append(model(**inputs).logits.squeeze(-1).float())
-        scores = torch.cat([part.to(parts[-1].device) for part in parts])
-        return scores[torch.tensor(places, dtype=torch.int64).argsort().to(scores.device)]
+        where = next(self.model.parameters()).device
+        budget = TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
+        batches = list(by_length([len(pair.ids) for pair in pairs], budget))
+        parts = [torch.empty(0, device=where)]
+        for batch in batches:
+            inputs = self.joiner.pad([pairs[place] for place in batch])
+            moved = {name: tensor.to(where, non_blocking=True) for name, tensor in inputs.items()}
+            parts.append(model(**moved).logits.squeeze(-1).float())
+        places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
+        return torch.cat(parts)[places.argsort().to(where)]
 
 
 def longest(model: nn.Module, tokenizer: Any) -> int:

@@ -8,44 +8,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Text, Tokens
 
 
-def n_cut(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> int:
+def n_cut(ranker: CrossEncoder, pairs: Sequence[tuple[Text, Text]]) -> int:
     """How many of the (query, doc) pairs are longer than the ranker reads."""
-    if not pairs:
-        return 0
-    with backbone.quiet():  # the tokenizer would say of each that it is too long
-        whole = ranker.tokenizer(
-            [query for query, _ in pairs], [doc for _, doc in pairs], truncation=False
-        )
-    return sum(len(ids) > ranker.max_length for ids in whole["input_ids"])
+    whole = ranker.joiner.n_special - ranker.max_length
+    tokens = ((_tokens(ranker, query), _tokens(ranker, doc)) for query, doc in pairs)
+    return sum(len(query) + len(doc) + whole > 0 for query, doc in tokens)
 
 
-def missing_tokens(ranker: CrossEncoder, query: str, doc: str) -> list[str]:
+def _tokens(ranker: CrossEncoder, text: Text) -> Tokens:
+    return ranker.tokens([text])[0] if isinstance(text, str) else text
+
+
+def missing_tokens(ranker: CrossEncoder, query: Text, doc: Text) -> list[str]:
     """What is wrong with the special tokens of a pair, for the head that reads them; [] if nothing is.
 
     An encoder's head reads the first token, one that stands for the whole ([CLS]). A decoder's reads
     the last that is no padding, and only the last has seen all: it should be the end token.
     """
     tokenizer: Any = ranker.tokenizer
-    encoded = tokenizer(query, doc, truncation=True, max_length=ranker.max_length)
-    ids, special = list(encoded["input_ids"]), set(tokenizer.all_special_ids)
+    model: Any = ranker.model
+    ids = ranker.pairs([(query, [doc])])[0].ids.tolist()
     found = []
     if reads_last(ranker):
         end = tokenizer.eos_token_id
         if end is None or ids[-1] != end:
             found.append(f"the text does not end in an end token ({_named(tokenizer, 'eos')})")
-        elif ranker.model.config.pad_token_id == end:  # type: ignore[union-attr]
+        elif model.config.pad_token_id == end:
             found.append("the end token is the padding token too, so the head reads the one before")
-        inner = ids[1:-1]
-    else:
-        starts = {tokenizer.cls_token_id, tokenizer.bos_token_id} - {None}
-        if ids[0] not in starts:
-            found.append(f"the text does not begin with a class token ({_named(tokenizer, 'cls')})")
-        inner = ids[1:-1]
-    if not special & set(inner):
+    elif ids[0] not in {tokenizer.cls_token_id, tokenizer.bos_token_id}:
+        found.append(f"the text does not begin with a class token ({_named(tokenizer, 'cls')})")
+    if not set(tokenizer.all_special_ids) & set(ids[1:-1]):
         found.append("nothing stands between query and doc")
     return found
 

@@ -1,12 +1,15 @@
-"""What every ranker can do: score(query, docs). The protocol, no code."""
+"""What every ranker can do: score_all([(query, docs), ...]). The protocol, no code."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Ranker(Protocol):
-    """Anything that scores docs for a query; higher is better."""
+    """Anything that scores docs for queries; higher is better."""
 
-    def score(self, query: str, docs: Sequence[str]) -> list[float]:
-        """One score per doc, in their order; the same alone and among others."""
+    def score_all(self, asked: Sequence[tuple[Any, Sequence[Any]]]) -> list[list[float]]:
+        """For each (query, docs) one score per doc, in their order; the same alone and among others.
+
+        Queries and docs are texts; a ranker may take what else stands for a text, such as its tokens.
+        """
         ...

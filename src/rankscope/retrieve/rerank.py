@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Query, Run, ScoredDoc, ranked
+from rankscope.models.processes import ALONE, Processes
 from rankscope.models.ranker import Ranker
+
+QUERIES_PER_BLOCK = 16
+"""Queries scored together, so that batches of similar length are full."""
 
 
 def reordered(ranking: Sequence[ScoredDoc], scores: Sequence[float]) -> list[ScoredDoc]:
@@ -29,14 +34,16 @@ def rerank(
     queries: Sequence[Query],
     run: Run,
     *,
-    texts: Callable[[Sequence[str]], list[str]],
+    texts: Callable[[Sequence[str]], Sequence[Any]],
     depth: int,
     tag: str,
+    processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> Run:
     """The run with each query's top `depth` docs re-ordered by the ranker, the tail kept below.
 
-    `texts` gives the texts of docs by id. A query the run leaves out stays out.
+    `texts` gives the texts of docs by id, or what stands for them with this ranker. A query the run
+    leaves out stays out. Several processes share the queries; each gets the whole run.
     """
     asked = [query for query in queries if run.rankings.get(query.query_id)]
     if not asked:
@@ -44,17 +51,30 @@ def rerank(
             f"The run {run.tag} ranks none of the {len(queries)} queries. "
             "Give a run over the same collection and split."
         )
+    mine = processes.share(asked)
+    found: dict[str, list[float]] = {}
+    with progress.task(f"re-rank {tag}", len(mine), "queries") as task:
+        for start in range(0, len(mine), QUERIES_PER_BLOCK):
+            block = mine[start : start + QUERIES_PER_BLOCK]
+            tops = [[doc.doc_id for doc in run.rankings[q.query_id][:depth]] for q in block]
+            scores = ranker.score_all(
+                [(query.text, texts(top)) for query, top in zip(block, tops, strict=True)]
+            )
+            found |= {query.query_id: given for query, given in zip(block, scores, strict=True)}
+            task.advance(len(block))
+    everywhere = {q: given for part in processes.gathered(found) for q, given in part.items()}
     rankings = {}
-    with progress.task(f"re-rank {tag}", len(asked), "queries") as task:
-        for query in asked:
-            ranking = run.rankings[query.query_id]
-            scores = ranker.score(query.text, texts([doc.doc_id for doc in ranking[:depth]]))
-            for doc, score in zip(ranking, scores, strict=False):
-                if not math.isfinite(score):
-                    raise BadInput(
-                        f"The ranker {tag} scores doc {doc.doc_id} for query {query.query_id} {score}, "
-                        "which is no finite number. Its weights are broken: train it again."
-                    )
-            rankings[query.query_id] = reordered(ranking, scores)
-            task.advance()
+    for query in asked:
+        ranking, given = run.rankings[query.query_id], everywhere[query.query_id]
+        _check(tag, ranking, given)
+        rankings[query.query_id] = reordered(ranking, given)
     return Run(tag, rankings)
+
+
+def _check(tag: str, ranking: Sequence[ScoredDoc], scores: Sequence[float]) -> None:
+    for doc, score in zip(ranking, scores, strict=False):
+        if not math.isfinite(score):
+            raise BadInput(
+                f"The ranker {tag} scores doc {doc.doc_id} for query {doc.query_id} {score}, "
+                "which is no finite number. Its weights are broken: train it again."
+            )

@@ -2,6 +2,7 @@
 
 steps/<name>/           present = complete; manifest.json names every file with its SHA-256
 work/<fingerprint>/     checkpoints of a step under way; losing them costs time only
+tokens/<docs>-<hash>/   docs as token ids, made once for a tokenizer; losing them costs time only
 errors/<name>.txt       the last traceback of a step that failed
 """
 
@@ -112,6 +113,10 @@ class Store:
     def work(self, name: str) -> Path:
         """Where a step under way may keep checkpoints; named by the fingerprint alone."""
         return self.root / "work" / name.rsplit("-", 1)[-1]
+
+    def tokens(self, name: str) -> Path:
+        """Where texts are kept as token ids: a cache, shared by all that has the same tokenizer."""
+        return self.root / "tokens" / name
 
     def error_file(self, name: str) -> Path:
         """Where the last traceback of a failed step is."""

@@ -16,7 +16,7 @@ from rankscope.study import stage_guards
 from rankscope.study.plan import Plan, Step, collection_role
 from rankscope.study.runner import prepare
 from rankscope.study.spec_rankers import ScratchSpec, TrainedSpec
-from rankscope.study.steps_train import stage, still_weights
+from rankscope.study.steps_train import stage
 from rankscope.study.steps_work import Work
 from rankscope.train.guards import GUARDS, Level
 from rankscope.train.loop import frozen
@@ -52,11 +52,12 @@ def doctor(
     evaluate = next(step for step in plan.steps if step.kind == "evaluate")
     tests = [evaluate.inputs[collection_role(name)] for name in plan.study.study.evaluate.over]
     needed = [needed for _, light, _ in stages for needed in light.inputs.values()]
-    if stages:
-        prepare([*tests, *needed], plan, store, retry=retry, progress=progress)
     seen: list[Seen] = []
-    for planned, light, _ in stages:
-        seen += _examined(planned, light, plan, store)
+    with store.locked():
+        if stages:
+            prepare([*tests, *needed], plan, store, retry=retry, progress=progress)
+        for planned, light, _ in stages:
+            seen += _examined(planned, light, plan, store)
     notes = dict.fromkeys(note for _, _, notes in stages for note in notes)
     return Diagnosis(tuple(seen), tuple(notes))
 
@@ -67,7 +68,7 @@ def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> Iterator[
     with TemporaryDirectory() as nowhere:
         work = Work(light, plan, store, Path(nowhere), SILENT)
         made = replace(stage(work), planned=planned)
-        with frozen(still_weights(made)):
+        with frozen(made.still):
             for name, finding in stage_guards.before(work, made):
                 yield Seen(planned.label, name, levels[name], finding)
 
@@ -86,12 +87,12 @@ def _light(step: Step, store: Store) -> tuple[Step, list[str]]:
         inputs["start"], untrained = _untrained(first, store)
         if untrained:
             notes.append(f"{step.label}: looked at with {first.label} before its pre-training")
-    teacher = step.inputs.get("teacher")
-    if teacher is not None and teacher.kind == "rerank" and not _is_there(teacher, store):
-        inputs["teacher"] = teacher.inputs["run"]
-        notes.append(
-            f"{step.label}: looked at with the candidates of its teacher, which has not ranked them yet"
-        )
+    for role, teacher in step.inputs.items():
+        if teacher.kind == "rerank" and not _is_there(teacher, store):
+            inputs[role] = teacher.inputs["run"]
+            notes.append(
+                f"{step.label}: looked at with its teacher's candidates, which are not ranked yet"
+            )
     return replace(step, inputs=inputs), notes
 
 

@@ -27,7 +27,7 @@ from rankscope.study.spec_data import (
     RunTeacherSpec,
 )
 from rankscope.study.spec_fields import Spec
-from rankscope.study.spec_rankers import CrossEncoderSpec, ScratchSpec, TrainedSpec
+from rankscope.study.spec_rankers import CrossEncoderSpec, SamplesSpec, ScratchSpec, TrainedSpec
 
 VERSIONS = {
     "docs": 1,
@@ -36,8 +36,8 @@ VERSIONS = {
     "search": 2,
     "scratch": 1,
     "ranker": 1,
-    "train": 1,
-    "rerank": 2,
+    "train": 2,
+    "rerank": 3,
     "evaluate": 2,
     "report": 1,
 }
@@ -81,7 +81,7 @@ class Step:
 
 
 def collection_role(collection: str) -> str:
-    """What the evaluation calls a collection among its inputs."""
+    """What an evaluation or a training calls a collection among its inputs."""
     return f"collection {collection}"
 
 
@@ -96,8 +96,18 @@ def learnt_role(collection: str) -> str:
 
 
 def docs_role(collection: str) -> str:
-    """What the report calls a collection's docs among its inputs."""
+    """What a training or the report calls a collection's docs among its inputs."""
     return f"docs {collection}"
+
+
+def samples_role(place: int, what: str) -> str:
+    """What a training calls the docs, the collection or the run of its first or second samples."""
+    return f"samples {place} {what}"
+
+
+def validation_role(collection: str) -> str:
+    """What a training calls the run over a validation collection among its inputs."""
+    return f"validation run {collection}"
 
 
 def train_role(ranker: str) -> str:
@@ -229,32 +239,47 @@ class _Planner:
         )
 
     def _trained(self, name: str, spec: TrainedSpec) -> Step:
-        samples, watched = spec.samples, spec.validate_on
-        inputs = {
-            "start": self.ranker(spec.start),
-            "docs": self.docs(samples.collection),
-            "collection": self.collection(samples.collection),
-        }
-        if samples.negatives is None:
-            inputs["teacher"] = self._teacher_run(samples.labels, samples.collection)
-        else:
-            negatives = samples.negatives
-            inputs["negatives"] = self.first_stage_run(negatives.first_stage, samples.collection)
-        if watched:
-            inputs["validation"] = self.collection(watched.collection)
-            inputs["validation_docs"] = self.docs(watched.collection)
-            inputs["validation_run"] = self.first_stage_run(watched.first_stage, watched.collection)
-        teacher = self.study.teachers.get(samples.labels)
-        params = spec.identity("start", "keep", "samples", "validate_on") | {
+        watched = spec.validate_on
+        inputs = {"start": self.ranker(spec.start)}
+        learnt = []
+        for place, (_, samples) in enumerate(spec.lessons):
+            inputs |= self._sample_inputs(place, samples)
+            teacher = self.study.teachers.get(samples.labels)
+            learnt.append(
+                samples.identity("collection", "labels", "negatives")
+                | {
+                    "negatives": samples.negatives and samples.negatives.identity("first_stage"),
+                    "teacher_depth": teacher and teacher.depth,
+                }
+            )
+        for collection in watched.collections if watched else ():
+            assert watched is not None
+            inputs[collection_role(collection)] = self.collection(collection)
+            inputs[docs_role(collection)] = self.docs(collection)
+            inputs[validation_role(collection)] = self.first_stage_run(
+                watched.first_stage, collection
+            )
+        mixed = spec.mixed_with
+        params = spec.identity("start", "keep", "samples", "mixed_with", "validate_on") | {
             "keep": spec.kept,
             "seed": self.study.seed,
             "stage": len(self.study.lineage(name)) - 1,
-            "samples": samples.identity("collection", "labels", "negatives"),
-            "negatives": samples.negatives and samples.negatives.identity("first_stage"),
-            "teacher_depth": teacher and teacher.depth,
-            "validate": watched and watched.identity("collection", "first_stage"),
+            "samples": learnt,
+            "mixed_with": mixed and mixed.identity("samples"),
+            "validate": watched and watched.identity("first_stage"),
         }
         return self._add(Step("train", name, params, inputs, spec=spec))
+
+    def _sample_inputs(self, place: int, samples: SamplesSpec) -> dict[str, Step]:
+        inputs = {
+            samples_role(place, "docs"): self.docs(samples.collection),
+            samples_role(place, "collection"): self.collection(samples.collection),
+        }
+        if samples.negatives is None:
+            run = self._teacher_run(samples.labels, samples.collection)
+        else:
+            run = self.first_stage_run(samples.negatives.first_stage, samples.collection)
+        return inputs | {samples_role(place, "run"): run}
 
     def _teacher_run(self, name: str, collection: str) -> Step:
         teacher = self.study.teachers[name]

@@ -4,15 +4,20 @@ import shutil
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.core.errors import DamagedArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
+from rankscope.models.processes import ALONE, Processes
 from rankscope.store.artifacts import Status, Store, explained
 from rankscope.study.plan import VERSIONS, Plan, Step
 from rankscope.study.steps import STEPS
 from rankscope.study.steps_work import Work
+
+SHARED = frozenset({"scratch", "train", "rerank"})
+"""The kinds of step that several processes carry out together."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +29,36 @@ class CarriedOut:
 
 
 def carry_out(
-    plan: Plan, store: Store, *, retry: bool = False, progress: Progress = SILENT
+    plan: Plan,
+    store: Store,
+    *,
+    retry: bool = False,
+    processes: Processes = ALONE,
+    progress: Progress = SILENT,
 ) -> CarriedOut:
     """Carry out the steps that are missing, in order; the first that fails ends it.
 
     A damaged result is an error, or with `retry` computed anew. A step that failed or was
-    interrupted is taken up again where its checkpoints are.
+    interrupted is taken up again where its checkpoints are. Of several processes the first does
+    everything and alone writes; the others take their part in the steps that can be shared.
     """
-    with store.locked():
-        carried_out = _carry_out(plan.steps, plan, store, retry=retry, progress=progress)
-        _publish(plan.steps[-1], store)
-    return carried_out
+    done, skipped = [], []
+    with store.locked() if processes.is_first else nullcontext():
+        for step in plan.steps:
+            is_stored = processes.is_first and _stored(step, store, retry=retry, progress=progress)
+            if processes.from_first(is_stored):
+                skipped.append(step.name)
+            else:
+                if processes.is_first:
+                    _carry_out_step(step, plan, store, progress, processes)
+                elif step.kind in SHARED:
+                    nowhere = store.folder(step.name) / "written by the first process"
+                    STEPS[step.kind](Work(step, plan, store, nowhere, SILENT, processes))
+                processes.wait()
+                done.append(step.name)
+        if processes.is_first:
+            _publish(plan.steps[-1], store)
+    return CarriedOut(tuple(done), tuple(skipped))
 
 
 def prepare(
@@ -44,8 +68,8 @@ def prepare(
     *,
     retry: bool = False,
     progress: Progress = SILENT,
-) -> CarriedOut:
-    """Carry out some steps of a plan and what they need, and nothing else."""
+) -> None:
+    """Carry out some steps of a plan and what they need, and nothing else; the caller locks."""
     wanted: dict[str, Step] = {}
 
     def want(step: Step) -> None:
@@ -55,21 +79,9 @@ def prepare(
 
     for step in steps:
         want(step)
-    with store.locked():
-        return _carry_out(wanted.values(), plan, store, retry=retry, progress=progress)
-
-
-def _carry_out(
-    steps: Iterable[Step], plan: Plan, store: Store, *, retry: bool, progress: Progress
-) -> CarriedOut:
-    done, skipped = [], []
-    for step in steps:
-        if _stored(step, store, retry=retry, progress=progress):
-            skipped.append(step.name)
-        else:
+    for step in wanted.values():
+        if not _stored(step, store, retry=retry, progress=progress):
             _carry_out_step(step, plan, store, progress)
-            done.append(step.name)
-    return CarriedOut(tuple(done), tuple(skipped))
 
 
 def report_again(plan: Plan, store: Store) -> Path:
@@ -93,7 +105,9 @@ def _stored(step: Step, store: Store, *, retry: bool, progress: Progress) -> boo
     return store.status(step.name) is Status.DONE
 
 
-def _carry_out_step(step: Step, plan: Plan, store: Store, progress: Progress) -> None:
+def _carry_out_step(
+    step: Step, plan: Plan, store: Store, progress: Progress, processes: Processes = ALONE
+) -> None:
     facts = {
         "name": step.name,
         "kind": step.kind,
@@ -104,7 +118,16 @@ def _carry_out_step(step: Step, plan: Plan, store: Store, progress: Progress) ->
     started = time.monotonic()
     try:
         with store.writing(step.name, facts) as (out, learnt):
-            learnt["summary"] = STEPS[step.kind](Work(step, plan, store, out, progress))
+            learnt["summary"] = STEPS[step.kind](
+                Work(
+                    step,
+                    plan,
+                    store,
+                    out,
+                    progress,
+                    processes if step.kind in SHARED else ALONE,
+                )
+            )
             learnt["seconds"] = round(time.monotonic() - started, 3)
     except Exception as error:
         store.record_error(step.name, traceback.format_exc())

@@ -12,8 +12,14 @@ from pydantic import Field, NonNegativeInt, model_validator
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_fields import Name, Spec
-from rankscope.study.spec_rankers import CrossEncoderSpec, RankerSpec, ScratchSpec, TrainedSpec
+from rankscope.study.spec_fields import LOSS_NEEDS, Name, Spec
+from rankscope.study.spec_rankers import (
+    CrossEncoderSpec,
+    RankerSpec,
+    SamplesSpec,
+    ScratchSpec,
+    TrainedSpec,
+)
 
 
 class Reference(NamedTuple):
@@ -78,9 +84,9 @@ class Study(Spec):
         found: dict[str, None] = {}
         for ancestor in self.lineage(name):
             spec = self.rankers[ancestor]
-            if isinstance(spec, TrainedSpec):
-                found[spec.samples.collection] = None
-                teacher = self.teachers.get(spec.samples.labels)
+            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+                found[samples.collection] = None
+                teacher = self.teachers.get(samples.labels)
                 if isinstance(teacher, RankerTeacherSpec):
                     found |= dict.fromkeys(self.learnt_from(teacher.ranker))
         return list(found)
@@ -94,11 +100,10 @@ class Study(Spec):
             )
         for ancestor in self.lineage(name):
             spec = self.rankers[ancestor]
-            teacher = (
-                self.teachers.get(spec.samples.labels) if isinstance(spec, TrainedSpec) else None
-            )
-            if isinstance(teacher, RankerTeacherSpec):
-                self._teachers_of(teacher.ranker, (*students, name))
+            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+                teacher = self.teachers.get(samples.labels)
+                if isinstance(teacher, RankerTeacherSpec):
+                    self._teachers_of(teacher.ranker, (*students, name))
 
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:
@@ -123,27 +128,47 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _no_group_larger_than_a_teachers_list(self) -> Self:
-        for key, spec in self.rankers.items():
-            if isinstance(spec, TrainedSpec) and spec.samples.labels in self.teachers:
-                labels, group_size = spec.samples.labels, spec.samples.group_size
+        for place, samples in self._all_samples():
+            if samples.labels in self.teachers:
+                labels, group_size = samples.labels, samples.group_size
                 depth = self.teachers[labels].depth
                 if group_size > depth:
                     raise BadStudy(
-                        f"rankers.{key}.samples.group_size: {group_size} docs are asked for, but "
+                        f"{place}.group_size: {group_size} docs are asked for, but "
                         f"{labels} ranks {depth}. Lower it, or raise teachers.{labels}.depth."
                     )
         return self
+
+    @model_validator(mode="after")
+    def _no_loss_without_its_labels(self) -> Self:
+        for key, spec in self.rankers.items():
+            for loss, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+                if LOSS_NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
+                    fitting = ", ".join(n for n, need in LOSS_NEEDS.items() if need == "order")
+                    raise BadStudy(
+                        f"rankers.{key}.loss: {loss} learns from relevant docs, and {samples.labels} "
+                        f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
+                    )
+        return self
+
+    def _all_samples(self) -> Iterator[tuple[str, SamplesSpec]]:
+        """What every stage learns from, with its place in the study."""
+        for key, spec in self.rankers.items():
+            if isinstance(spec, TrainedSpec):
+                yield f"rankers.{key}.samples", spec.samples
+                if spec.mixed_with:
+                    yield f"rankers.{key}.mixed_with.samples", spec.mixed_with.samples
 
     def _depths(self) -> Iterator[tuple[str, str, int]]:
         """Every depth to which a first stage's run is read: (place, first stage, depth)."""
         for key, teacher in self.teachers.items():
             if isinstance(teacher, RankerTeacherSpec):
                 yield f"teachers.{key}.depth", teacher.candidates, teacher.depth
+        for place, samples in self._all_samples():
+            if samples.negatives:
+                negatives = samples.negatives
+                yield f"{place}.negatives.depth", negatives.first_stage, negatives.depth
         for key, spec in self.rankers.items():
-            if isinstance(spec, TrainedSpec) and spec.samples.negatives:
-                negatives = spec.samples.negatives
-                place = f"rankers.{key}.samples.negatives.depth"
-                yield place, negatives.first_stage, negatives.depth
             if isinstance(spec, TrainedSpec) and spec.validate_on:
                 watched = spec.validate_on
                 yield f"rankers.{key}.validate.depth", watched.first_stage, watched.depth
@@ -163,10 +188,27 @@ class Study(Spec):
                 yield self._first_stage(f"{place}.candidates", teacher.candidates)
         for key, ranker in self.rankers.items():
             if isinstance(ranker, TrainedSpec):
-                yield from self._references_of_stage(f"rankers.{key}", ranker)
+                yield Reference(f"rankers.{key}.start", ranker.start, self.rankers, "ranker")
+                if watched := ranker.validate_on:
+                    for name in watched.collections:
+                        yield self._collection(f"rankers.{key}.validate.collection", name)
+                    yield self._first_stage(f"rankers.{key}.validate.from", watched.first_stage)
             elif isinstance(ranker, CrossEncoderSpec) and isinstance(ranker.backbone, ScratchSpec):
                 source = ranker.backbone.collection
                 yield self._collection(f"rankers.{key}.backbone.collection", source)
+        yield from self._references_of_samples()
+        yield from self._references_of_evaluation()
+
+    def _references_of_samples(self) -> Iterator[Reference]:
+        labels = {**self.teachers, "qrels": None}
+        for place, samples in self._all_samples():
+            yield self._collection(f"{place}.collection", samples.collection)
+            yield Reference(f"{place}.labels", samples.labels, labels, "teacher")
+            if samples.negatives:
+                source = samples.negatives.first_stage
+                yield self._first_stage(f"{place}.negatives.from", source)
+
+    def _references_of_evaluation(self) -> Iterator[Reference]:
         asked, systems = self.evaluate, {**self.rankers, **self.first_stages}
         for name in asked.over:
             yield self._collection("evaluate.over", name)
@@ -176,19 +218,6 @@ class Study(Spec):
             yield Reference("evaluate.rankers", name, self.rankers, "ranker")
         for name in asked.baseline:
             yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
-
-    def _references_of_stage(self, place: str, spec: TrainedSpec) -> Iterator[Reference]:
-        samples, watched = spec.samples, spec.validate_on
-        labels = {**self.teachers, "qrels": None}
-        yield Reference(f"{place}.start", spec.start, self.rankers, "ranker")
-        yield self._collection(f"{place}.samples.collection", samples.collection)
-        yield Reference(f"{place}.samples.labels", samples.labels, labels, "teacher")
-        if samples.negatives:
-            source = samples.negatives.first_stage
-            yield self._first_stage(f"{place}.samples.negatives.from", source)
-        if watched:
-            yield self._collection(f"{place}.validate.collection", watched.collection)
-            yield self._first_stage(f"{place}.validate.from", watched.first_stage)
 
     def _collection(self, place: str, name: str) -> Reference:
         return Reference(place, name, self.collections, "collection")

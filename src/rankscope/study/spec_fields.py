@@ -17,8 +17,23 @@ FREE: dict[str, Any] = {"changes_results": False}
 
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
 
-LOSS_NAMES = ("localized_contrastive", "ranknet")
-"""The names of `train.losses.LOSSES`, which needs torch; a test holds the two together."""
+LOSS_NEEDS = {
+    "localized_contrastive": "one positive",
+    "info_nce": "positives",
+    "ranknet": "order",
+    "weighted_ranknet": "order",
+    "student_weighted_ranknet": "order",
+    "lambdarank": "grades",
+    "listnet": "scores",
+    "listmle": "order",
+    "margin_mse": "scores",
+    "kl": "scores",
+    "adr_mse": "order",
+    "pointwise_binary_cross_entropy": "positives",
+}
+"""`train.losses.NEEDS`, whose module needs torch; a test holds the two together."""
+
+LOSS_NAMES = tuple(LOSS_NEEDS)
 
 CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
 """The names of `evaluate.verdicts.CORRECTIONS`, which needs statsmodels; a test holds them together."""

@@ -125,13 +125,57 @@ class SamplesSpec(Spec):
 class ValidateSpec(Spec):
     """How a stage is watched: a measure on held-out queries."""
 
-    collection: str = Field("validation", description="The held-out queries.")
+    collections: tuple[str, ...] = Field(
+        ("validation",),
+        min_length=1,
+        alias="collection",
+        description="The held-out queries; of several collections the mean decides.",
+    )
     first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
     depth: PositiveInt = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: PositiveInt = Field(100, description="Updates between two validations.")
+    patience: PositiveInt | None = Field(
+        None, description="Stop after so many validations in a row that were not the best so far."
+    )
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_collection_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("collection"), str):
+            return {**value, "collection": [value["collection"]]}
+        return value
+
+
+class LoRASpec(Spec):
+    """Small trained matrices beside frozen ones (Hu et al. 2021); the scoring head is trained whole."""
+
+    rank: PositiveInt = Field(16, description="Inner width of the trained matrices.")
+    alpha: PositiveFloat = Field(32.0, description="Their product counts alpha / rank.")
+    dropout: Share = Field(0.0, description="Of what goes into them.")
+    targets: tuple[str, ...] = Field(
+        (),
+        description="Ends of module names, as `query`; all linear modules of the encoder, if empty.",
+    )
+    merge: bool = Field(
+        True,
+        description="Whether model/ is the whole model, the adapter beside it in adapter/; else it is "
+        "the adapter alone, which needs the folder of the ranker it started from.",
+    )
+
+
+class MixedSpec(Spec):
+    """A second loss over samples of its own, in the same updates: neither stage is first."""
+
+    samples: SamplesSpec
+    loss: Annotated[str, AfterValidator(known_loss)] = Field(
+        description=f"One of {', '.join(LOSS_NAMES)}."
+    )
+    weight: float = Field(
+        0.5, gt=0, lt=1, description="Of the second loss; the first has the rest."
+    )
 
 
 class TrainedSpec(Spec):
@@ -142,6 +186,9 @@ class TrainedSpec(Spec):
     samples: SamplesSpec
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
         description=f"One of {', '.join(LOSS_NAMES)}."
+    )
+    mixed_with: MixedSpec | None = Field(
+        None, description="A second loss in the same updates, over samples of its own."
     )
     max_updates: PositiveInt | None = Field(None, description="How long; or give `epochs`.")
     epochs: PositiveFloat | None = Field(None, description="How long; or give `max_updates`.")
@@ -154,7 +201,26 @@ class TrainedSpec(Spec):
     warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
     weight_decay: NonNegativeFloat = Field(0.01, description="For matrices only.")
     clip_norm: PositiveFloat = Field(1.0, description="Largest gradient norm.")
-    freeze_position_embeddings: bool = Field(False, description="As study B does.")
+    freeze: tuple[Literal["position_embeddings", "embeddings", "encoder"], ...] = Field(
+        (),
+        description="Parts that stay as they are: position_embeddings as in study B; encoder leaves the "
+        "scoring head alone to train.",
+    )
+    freeze_layers: NonNegativeInt = Field(
+        0, description="So many of the lowest layers stay as they are, and the embeddings."
+    )
+    lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
+        "Weights, losses and scores of runs are float32.",
+    )
+    memory: Literal["plain", "gradient_checkpointing", "grad_cache"] = Field(
+        "plain",
+        description="What is computed twice to hold less: nothing, inside layers, or parts of a batch "
+        "(GradCache: large groups on small memory).",
+    )
+    compile: bool = Field(False, description="Run the forward pass through torch.compile.")
     validate_on: ValidateSpec | None = Field(
         None, description="Held-out queries.", alias="validate"
     )
@@ -170,6 +236,11 @@ class TrainedSpec(Spec):
         "the guard's own level.",
         json_schema_extra=FREE,
     )
+    trackers: tuple[str, ...] = Field(
+        (),
+        description="What else the log goes to, through accelerate: tensorboard, wandb, mlflow, ...",
+        json_schema_extra=FREE,
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -181,12 +252,22 @@ class TrainedSpec(Spec):
             raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
         if self.keep == "best_validation" and self.validate_on is None:
             raise ValueError("`keep: best_validation` needs `validate`")
+        if self.lora and (self.freeze or self.freeze_layers):
+            raise ValueError("`lora` freezes all but adapter and head; drop `freeze`")
         return self
 
     @property
     def kept(self) -> Literal["best_validation", "last"]:
         """Which weights are the result."""
         return self.keep or ("last" if self.validate_on is None else "best_validation")
+
+    @property
+    def lessons(self) -> list[tuple[str, SamplesSpec]]:
+        """Each loss with the samples it learns from; there are two with `mixed_with`."""
+        first = (self.loss, self.samples)
+        return (
+            [first, (self.mixed_with.loss, self.mixed_with.samples)] if self.mixed_with else [first]
+        )
 
 
 def _ranker_kind(value: Any) -> str:

@@ -4,24 +4,25 @@
 sentence is about what the stage would be trained with: its data, tokens and weights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+
+from torch import Tensor
 
 from rankscope.core.records import Run
 from rankscope.core.rng import stream
 from rankscope.data import leaks
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.samples import Pool, Pools
-from rankscope.evaluate.reproduction import order_agreement
+from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.study.plan import Step, collection_role
-from rankscope.study.spec_rankers import BiEncoderSpec, TrainedSpec
+from rankscope.study.plan import Step, collection_role, samples_role
+from rankscope.study.spec_rankers import BiEncoderSpec, SamplesSpec, TrainedSpec
 from rankscope.study.steps_work import Work
 from rankscope.train import guards, movement
-from rankscope.train.batches import ListwiseObjective
+from rankscope.train.batches import ListwiseObjective, MixedObjective
 
 Finding = tuple[str, str | None]
 """A guard's name and what it saw."""
@@ -42,19 +43,25 @@ class Stage:
 
     spec: TrainedSpec
     tuned: CrossEncoder
-    topics: Topics
-    pools: Pools
-    stored: StoredDocs
-    objective: ListwiseObjective
+    still: Sequence[Tensor]
+    """Weights that stay as they are."""
+    learnt: Sequence[tuple[Topics, Pools]]
+    """The training queries and what is drawn for them, for each of its losses."""
+    objective: ListwiseObjective | MixedObjective
     planned: Step
     """The step of the plan; what is looked at may be a lighter one."""
+
+    def objectives(self) -> list[ListwiseObjective]:
+        """For each of its losses."""
+        both = self.objective
+        return [both.first, both.second] if isinstance(both, MixedObjective) else [both]
 
 
 def before(work: Work, stage: Stage) -> Iterator[Finding]:
     """What each guard of the first kind sees, in the order of the table."""
     yield "test_queries", _test_queries(work, stage)
     yield "validation_queries", _validation_queries(work, stage)
-    yield "relevant_negatives", _relevant_negatives(stage)
+    yield "relevant_negatives", _relevant_negatives(work, stage)
     yield "truncated_docs", _truncated_docs(stage)
     yield "special_tokens", _special_tokens(stage)
     yield "prompts", _prompts(work, stage)
@@ -67,51 +74,69 @@ def before(work: Work, stage: Stage) -> Iterator[Finding]:
 def _test_queries(work: Work, stage: Stage) -> str | None:
     """Of the whole plan's test collections; the evaluation counts the ancestors' queries too."""
     evaluate = next(step for step in work.plan.steps if step.kind == "evaluate")
-    found = []
+    counted: list[str] = []
     for name in work.plan.study.study.evaluate.over:
         topics = read_topics(work.store.open(evaluate.inputs[collection_role(name)].name))
-        source = f" ({stage.spec.samples.collection})"
-        found.append(leaks.shared_queries(f"queries of {name}", topics, source, stage.topics))
-    counted = " and ".join(count for count in found if count)
+        counted += _shared(f"queries of {name}", topics, stage)
     if not counted:
         return None
     return (
-        f"{counted}: what is measured there does not hold for new queries. Train on others (`part` cuts a "
-        "collection), or drop it from `evaluate.over`."
+        f"{' and '.join(counted)}: what is measured there does not hold for new queries. Train on others "
+        "(`part` cuts a collection), or drop it from `evaluate.over`."
     )
 
 
 def _validation_queries(work: Work, stage: Stage) -> str | None:
-    if "validation" not in work.step.inputs:
-        return None
-    held_out = read_topics(work.folder("validation"))
-    counted = leaks.shared_queries("validation queries", held_out, "", stage.topics)
-    if counted is None:
+    watched = stage.spec.validate_on
+    counted: list[str] = []
+    for name in watched.collections if watched else ():
+        topics = read_topics(work.folder(collection_role(name)))
+        counted += _shared(f"validation queries ({name})", topics, stage)
+    if not counted:
         return None
     return (
-        f"{counted}: the validation rises with what is learnt by heart. Hold others out (`part`)."
+        f"{' and '.join(counted)}: the validation rises with what is learnt by heart. Hold others out "
+        "(`part`)."
     )
 
 
-def _relevant_negatives(stage: Stage) -> str | None:
-    seen = leaks.relevant_negatives(
-        _some(stage.pools.pools, POOLS_READ), stage.topics, stage.stored.text
-    )
-    if seen.n_queries_with <= guards.RELEVANT_SHARE * seen.n_queries:
-        return None
-    return (
-        f"In {seen.n_queries_with} of {seen.n_queries} queries a negative is a relevant doc ({seen.judged} "
-        f"judged relevant for the same words, {seen.same_text} of a relevant doc's text; first: query "
-        f"{seen.first}). Take doubles out of the collection, or raise `negatives.skip_top`."
-    )
+def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
+    """For each collection the stage learns from, how many of its queries these are."""
+    learnt = {asked.collection: topics for (_, asked), (topics, _) in _lessons(stage)}
+    for collection, others in learnt.items():
+        counted = leaks.shared_queries(what, topics, f" ({collection})", others)
+        if counted:
+            yield counted
+
+
+def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topics, Pools]]]:
+    return zip(stage.spec.lessons, stage.learnt, strict=True)
+
+
+def _relevant_negatives(work: Work, stage: Stage) -> str | None:
+    """In the first samples where there are any."""
+    for place, (topics, pools) in enumerate(stage.learnt):
+        text = StoredDocs(work.folder(samples_role(place, "docs"))).text
+        seen = leaks.relevant_negatives(_some(pools.pools, POOLS_READ), topics, text)
+        if seen.n_queries_with > guards.RELEVANT_SHARE * seen.n_queries:
+            return (
+                f"In {seen.n_queries_with} of {seen.n_queries} queries a negative is a relevant doc "
+                f"({seen.judged} judged relevant for the same words, {seen.same_text} of a relevant doc's "
+                f"text; first: query {seen.first}). Take doubles out of the collection, or raise "
+                "`negatives.skip_top`."
+            )
+    return None
 
 
 def _truncated_docs(stage: Stage) -> str | None:
     pairs = []
-    for pool in _some(stage.pools.pools, POOLS_TOKENIZED):
-        rng = stream(stage.objective.seed, "guards", pool.query_id)
-        query, docs = stage.objective.texts(pool.draw(stage.spec.samples.group_size, rng))
-        pairs += [(query, doc) for doc in docs]
+    for (_, asked), (_, pools), objective in zip(
+        stage.spec.lessons, stage.learnt, stage.objectives(), strict=True
+    ):
+        for pool in _some(pools.pools, POOLS_TOKENIZED):
+            rng = stream(objective.seed, "guards", pool.query_id)
+            query, docs = objective.texts(pool.draw(asked.group_size, rng))
+            pairs += [(query, doc) for doc in docs]
     n_cut = inputs.n_cut(stage.tuned, pairs)
     if n_cut <= guards.CUT_SHARE * len(pairs):
         return None
@@ -122,8 +147,8 @@ def _truncated_docs(stage: Stage) -> str | None:
 
 
 def _special_tokens(stage: Stage) -> str | None:
-    sample = stage.pools.pools[0].draw(2, stream(stage.objective.seed, "guards"))
-    query, docs = stage.objective.texts(sample)
+    objective, (_, pools) = stage.objectives()[0], stage.learnt[0]
+    query, docs = objective.texts(pools.pools[0].draw(2, stream(objective.seed, "guards")))
     missing = inputs.missing_tokens(stage.tuned, query, docs[0])
     if not missing:
         return None
@@ -134,21 +159,23 @@ def _special_tokens(stage: Stage) -> str | None:
 
 
 def _prompts(work: Work, stage: Stage) -> str | None:
-    """Of the model a stage's lineage begins with, and of the bi-encoder that teaches it."""
+    """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
     first, found = stage.planned.inputs["start"], []
     while first.kind == "train":
         first = first.inputs["start"]
     if first.location is not None and first.location.folder is not None:
         names = inputs.unused_prompts(first.location.folder, frozenset())
         found += [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
-    teacher = stage.planned.inputs.get("teacher")
-    model = teacher.inputs.get("ranker") if teacher else None
-    if model is not None and isinstance(model.spec, BiEncoderSpec):
-        folder = (model.location.folder if model.location else None) or (
-            work.store.folder(model.name) / "model"
-        )
-        names = inputs.unused_prompts(folder, inputs.QUERY_PROMPTS)
-        found += [f"the teacher {model.label} has prompts ({', '.join(names)})"] if names else []
+    for place in range(len(stage.learnt)):
+        teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")
+        if teacher is not None and isinstance(teacher.spec, BiEncoderSpec):
+            folder = (teacher.location and teacher.location.folder) or (
+                work.store.folder(teacher.name) / "model"
+            )
+            names = inputs.unused_prompts(folder, inputs.QUERY_PROMPTS)
+            found += (
+                [f"the teacher {teacher.label} has prompts ({', '.join(names)})"] if names else []
+            )
     if not found:
         return None
     return (
@@ -159,11 +186,12 @@ def _prompts(work: Work, stage: Stage) -> str | None:
 
 def _without_gradient(stage: Stage) -> str | None:
     """One batch of few queries, forward and backward; the model is left as it was."""
-    model, objective = stage.tuned.model, stage.objective
+    model, objective = stage.tuned.model, stage.objectives()[0]
     training = model.training
     model.eval()
     try:
-        loss = objective.outcome(model, objective.batches(0)[0][:TRIAL_QUERIES]).loss
+        batch = objective.prepared(objective.batches(0)[0][:TRIAL_QUERIES])
+        loss = objective.outcome(model, batch).loss
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         return movement.without_gradient(model)
@@ -177,35 +205,30 @@ def _some(pools: Sequence[Pool], n: int) -> Sequence[Pool]:
     return pools[:: -(-len(pools) // n)]
 
 
-def ranking_change(start: Run, tuned: Run, *, depth: int) -> dict[str, Any]:
-    """What a stage did to scores and rankings, as means over queries: from the start's to its own."""
-    agreement = order_agreement(tuned, start, depth=depth)
-    old = {
-        (doc.query_id, doc.doc_id): doc.score
-        for ranking in start.rankings.values()
-        for doc in ranking
-    }
-    moved = [
-        abs(doc.score - old[doc.query_id, doc.doc_id])
-        for ranking in tuned.rankings.values()
-        for doc in ranking[:depth]
-    ]
-    same = [
-        [doc.doc_id for doc in ranking] == [doc.doc_id for doc in start.rankings[query_id]]
-        for query_id, ranking in tuned.rankings.items()
-    ]
+def ranking_change(begun: Sequence[Run], ended: Sequence[Run]) -> dict[str, float]:
+    """What a stage did to scores and rankings: means over docs and queries; {} without any."""
+    moved, same, taus = [], [], []
+    for old, new in zip(begun, ended, strict=True):
+        for query_id, after in new.rankings.items():
+            before = old.rankings[query_id]
+            scores = {doc.doc_id: doc.score for doc in before}
+            moved += [abs(doc.score - scores[doc.doc_id]) for doc in after]
+            orders = [doc.doc_id for doc in before], [doc.doc_id for doc in after]
+            same.append(orders[0] == orders[1])
+            taus.append(kendall_tau(*orders))
+    if not taus:
+        return {}
     return {
-        "n_queries": agreement.n_queries,
+        "n_queries": len(taus),
         "score_change": fmean(moved),
-        "kendall_tau": agreement.kendall_tau,
-        "rank_biased_overlap": agreement.rank_biased_overlap,
+        "kendall_tau": fmean(taus),
         "same_order_share": fmean(same),
     }
 
 
-def rankings_unchanged(change: dict[str, Any]) -> str | None:
+def rankings_unchanged(change: Mapping[str, float]) -> str | None:
     """A stage after which the validation queries are ranked as before."""
-    if change["same_order_share"] < guards.UNCHANGED_SHARE:
+    if not change or change["same_order_share"] < guards.UNCHANGED_SHARE:
         return None
     return (
         f"The stage left the rankings of {change['same_order_share']:.0%} of {change['n_queries']} validation "

@@ -1,6 +1,8 @@
 """Steps over rankers: made from nothing, loaded, and used to re-rank."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
@@ -59,11 +61,13 @@ def scratch_backbone(work: Work) -> Summary:
             progress=work.progress,
             label=f"pre-train {work.step.label}",
         )
-        write_log(work.out, trained)
+        if work.processes.is_first:
+            write_log(work.out, trained)
         summary |= {"updates": chosen.updates, "last_loss": trained.log[-1]["loss"]}
-    with backbone.quiet():
-        model.save_pretrained(work.out / "model")
-        tokenizer.save_pretrained(work.out / "model")
+    if work.processes.is_first:
+        with backbone.quiet():
+            model.save_pretrained(work.out / "model")
+            tokenizer.save_pretrained(work.out / "model")
     return summary
 
 
@@ -99,15 +103,24 @@ def open_ranker(folder: Path) -> Ranker:
 
 def rerank(work: Work) -> Summary:
     """A ranker's re-ranking of a run."""
-    topics, stored = read_topics(work.folder("collection")), StoredDocs(work.folder("docs"))
-    run = reranked(
-        open_ranker(work.folder("ranker") / "model"),
+    topics = read_topics(work.folder("collection"))
+    opened = open_ranker(work.folder("ranker") / "model")
+    run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
+    texts: Callable[[Sequence[str]], Sequence[Any]] = StoredDocs(work.folder("docs")).texts
+    if isinstance(opened, CrossEncoder):
+        asked = (run.rankings.get(query.query_id, []) for query in topics.queries)
+        ids = (doc.doc_id for ranking in asked for doc in ranking[:depth])
+        texts = work.tokens("docs", opened, ids).of
+    again = reranked(
+        opened,
         topics.queries,
-        read_run(work.folder("run") / "run.trec"),
-        texts=stored.texts,
-        depth=work.step.params["depth"],
+        run,
+        texts=texts,
+        depth=depth,
         tag=work.step.params["tag"],
+        processes=work.processes,
         progress=work.progress,
     )
-    write_run(work.out / "run.trec", run)
-    return run_summary(run, topics)
+    if work.processes.is_first:
+        write_run(work.out / "run.trec", again)
+    return run_summary(again, topics)

@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from torch import Tensor
+from statistics import fmean
+from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
@@ -13,15 +13,17 @@ from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for
 from rankscope.data import samples
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.measures import measured
-from rankscope.models import backbone
+from rankscope.evaluate.measures import Measuring
+from rankscope.models import adapters, backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study import stage_guards
-from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
+from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
 from rankscope.study.stage_guards import Stage
 from rankscope.study.steps_work import Summary, Work
-from rankscope.train.batches import ListwiseObjective
+from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
@@ -29,62 +31,45 @@ from rankscope.train.losses import LOSSES
 
 def train(work: Work) -> Summary:
     """One stage of fine-tuning."""
-    chosen = work.spec(TrainedSpec)
-    made = stage(work)
-    tuned, pools = made.tuned, made.pools
+    chosen, made = work.spec(TrainedSpec), stage(work)
+    tuned, pools = made.tuned, [pools for _, pools in made.learnt]
+    rankings = _rankings(work, chosen.validate_on, tuned)
     watch = Watch(chosen.guards, progress=work.progress, label=work.step.label)
-    if chosen.max_updates is not None:
-        max_updates = chosen.max_updates
-    else:
-        assert chosen.epochs is not None
-        max_updates = math.ceil(chosen.epochs * len(pools.pools) / chosen.queries_per_update)
-    recipe = Recipe(
-        max_updates=max_updates,
-        learning_rate=chosen.learning_rate,
-        seed=_stage_seed(work),
-        schedule=chosen.schedule,
-        warmup=chosen.warmup,
-        weight_decay=chosen.weight_decay,
-        clip_norm=chosen.clip_norm,
-        validate_every=chosen.validate_on.every if chosen.validate_on else None,
-        keep=chosen.kept,
-        checkpoint_every=chosen.checkpoint_every,
-    )
-    ranked = _held_out(work, chosen, tuned)
-    with frozen(still_weights(made)):
+    with frozen(made.still):
         for name, finding in stage_guards.before(work, made):
             watch.tell(name, finding)
-        start = ranked(stage_guards.QUERIES_COMPARED) if ranked else None
+        begun = [ranked(stage_guards.QUERIES_COMPARED) for ranked in rankings.values()]
         trained = fit(
             tuned.model,
             made.objective,
-            recipe,
+            _recipe(work, chosen, pools[0]),
             checkpoints=work.checkpoints,
-            validate=_validation(work, chosen, ranked),
+            validate=_validation(work, chosen.validate_on, rankings),
             progress=work.progress,
             label=f"train {work.step.label}",
             watch=watch,
         )
-    change = None
-    if ranked and start and chosen.validate_on:
-        again = ranked(stage_guards.QUERIES_COMPARED)
-        change = stage_guards.ranking_change(start, again, depth=chosen.validate_on.depth)
-        watch.tell("rankings_unchanged", stage_guards.rankings_unchanged(change))
-    tuned.save(work.out / "model")
-    write_log(work.out, trained)
+    ended = [ranked(stage_guards.QUERIES_COMPARED) for ranked in rankings.values()]
+    change = stage_guards.ranking_change(begun, ended)
+    watch.tell("rankings_unchanged", stage_guards.rankings_unchanged(change))
+    if work.processes.is_first:
+        _save(tuned, work.out, chosen)
+        write_log(work.out, trained)
     return {
         "ranker": work.step.label,
         "start": chosen.start,
         "loss": chosen.loss,
-        "n_samples": len(pools.pools),
-        "dropped_queries": dict(pools.dropped),
-        "n_added_positives": pools.n_added,
-        "updates": max_updates,
+        "mixed_with": chosen.mixed_with and chosen.mixed_with.loss,
+        "n_samples": len(pools[0].pools),
+        "dropped_queries": dict(pools[0].dropped),
+        "n_added_positives": pools[0].n_added,
+        "updates": trained.n_updates,
         "kept_update": trained.kept_update,
         "validation_measure": chosen.validate_on and chosen.validate_on.measure,
         "displacement": trained.displacement,
         "ranking_change": change,
         "updates_per_second": trained.updates_per_second,
+        "n_processes": work.processes.count,
         "guards": _seen(watch),
     }
 
@@ -96,25 +81,50 @@ def _seen(watch: Watch) -> dict[str, str]:
 
 def stage(work: Work) -> Stage:
     """What a stage is trained with, as it is before the first update."""
-    chosen = work.spec(TrainedSpec)
-    tuned, pools = CrossEncoder.load(work.folder("start") / "model"), _pools(work, chosen)
+    chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
+    tuned = CrossEncoder.load(start)
+    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
+    still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
+    if chosen.lora:
+        _adapt(tuned, chosen, start)
     tuned.model.to(backbone.device())
+    topics = [
+        read_topics(work.folder(samples_role(place, "collection"))) for place in range(len(pools))
+    ]
     return Stage(
         spec=chosen,
         tuned=tuned,
-        topics=read_topics(work.folder("collection")),
-        pools=pools,
-        stored=StoredDocs(work.folder("docs")),
+        still=still,
+        learnt=list(zip(topics, pools, strict=True)),
         objective=_objective(work, chosen, tuned, pools),
         planned=work.step,
     )
 
 
-def still_weights(made: Stage) -> list[Tensor]:
-    """The weights that the stage leaves as they are."""
-    if not made.spec.freeze_position_embeddings:
-        return []
-    return backbone.position_embeddings(made.tuned.model)
+def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
+    if chosen.max_updates is not None:
+        max_updates = chosen.max_updates
+    else:
+        assert chosen.epochs is not None
+        max_updates = math.ceil(chosen.epochs * len(pools.pools) / chosen.queries_per_update)
+    watched = chosen.validate_on
+    return Recipe(
+        max_updates=max_updates,
+        learning_rate=chosen.learning_rate,
+        seed=_stage_seed(work),
+        schedule=chosen.schedule,
+        warmup=chosen.warmup,
+        weight_decay=chosen.weight_decay,
+        clip_norm=chosen.clip_norm,
+        precision=chosen.precision,
+        compile=chosen.compile,
+        memory=chosen.memory,
+        validate_every=watched.every if watched else None,
+        patience=watched.patience if watched else None,
+        keep=chosen.kept,
+        checkpoint_every=chosen.checkpoint_every,
+        trackers=chosen.trackers,
+    )
 
 
 def _stage_seed(work: Work) -> int:
@@ -122,17 +132,47 @@ def _stage_seed(work: Work) -> int:
     return seed_for(work.seed, "stage", work.step.params["stage"])
 
 
-def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
-    """What the stage's samples are drawn from."""
-    topics, asked = read_topics(work.folder("collection")), chosen.samples
+# -- the model -----------------------------------------------------------------------------------
+
+
+def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path) -> None:
+    """Put fresh LoRA adapters into the model."""
+    assert chosen.lora is not None
+    if adapters.is_adapter(start) and not chosen.lora.merge:
+        raise BadInput(
+            f"{chosen.start} is kept as an adapter alone, and an adapter on it would have no model to "
+            f"refer to. Set `lora.merge: true` in {chosen.start}, or in this ranker."
+        )
+    lora = adapters.LoRA(
+        chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets
+    )
+    tuned.model = adapters.adapted(tuned.model, lora, base=start)
+
+
+def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec) -> None:
+    if chosen.lora is None:
+        tuned.save(out / "model")
+        return
+    tuned.save_adapter(out / ("adapter" if chosen.lora.merge else "model"))
+    if chosen.lora.merge:
+        tuned.model = adapters.merged(tuned.model)
+        tuned.save(out / "model")
+
+
+# -- what it learns from -------------------------------------------------------------------------
+
+
+def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
+    """What the samples of the first or the second loss are drawn from."""
+    topics = read_topics(work.folder(samples_role(place, "collection")))
+    run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
     if asked.negatives is None:
-        teacher = read_run(work.folder("teacher") / "run.trec")
-        depth = work.step.params["teacher_depth"]
+        depth = work.step.params["samples"][place]["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(query_ids, teacher, depth=depth)
+        return samples.pools_from_teacher(query_ids, run, depth=depth)
     return samples.pools_from_qrels(
         topics.qrels,
-        read_run(work.folder("negatives") / "run.trec"),
+        run,
         skip_top=asked.negatives.skip_top,
         depth=asked.negatives.depth,
         missing_positive=asked.missing_positive,
@@ -141,12 +181,30 @@ def _pools(work: Work, chosen: TrainedSpec) -> samples.Pools:
 
 
 def _objective(
-    work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: samples.Pools
-) -> ListwiseObjective:
-    stored = StoredDocs(work.folder("docs"))
-    queries = {
-        query.query_id: query.text for query in read_topics(work.folder("collection")).queries
-    }
+    work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: Sequence[samples.Pools]
+) -> ListwiseObjective | MixedObjective:
+    made = [
+        ListwiseObjective(
+            ranker=tuned,
+            loss_function=LOSSES[loss],
+            queries_per_update=chosen.queries_per_update,
+            queries_per_batch=chosen.queries_per_batch,
+            seed=_stage_seed(work),
+            **_samples(work, place, tuned, pools[place], asked.group_size),
+        )
+        for place, (loss, asked) in enumerate(chosen.lessons)
+    ]
+    if chosen.mixed_with is None:
+        return made[0]
+    return MixedObjective(made[0], made[1], chosen.mixed_with.weight)
+
+
+def _samples(
+    work: Work, place: int, tuned: CrossEncoder, pools: samples.Pools, group_size: int
+) -> dict[str, Callable[..., Any]]:
+    """Draws of an epoch, and the tokens and length of a sample."""
+    role = samples_role(place, "docs")
+    stored = StoredDocs(work.folder(role))
     for pool in pools.pools:
         for doc_id in pool.doc_ids:
             if doc_id not in stored:
@@ -154,58 +212,82 @@ def _objective(
                     f"Query {pool.query_id} would be trained with doc {doc_id}, which has no text. "
                     "Give the docs that belong to these qrels and runs."
                 )
+    docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
+    topics = read_topics(work.folder(samples_role(place, "collection")))
+    asked = tuned.tokens([query.text for query in topics.queries])
+    queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}
 
-    def texts(sample: ListwiseSample) -> tuple[str, list[str]]:
-        return queries[sample.query_id], stored.texts(sample.doc_ids)
+    def texts(sample: ListwiseSample) -> tuple[Tokens, list[Tokens]]:
+        return queries[sample.query_id], docs.of(sample.doc_ids)
 
-    return ListwiseObjective(
-        ranker=tuned,
-        loss_function=LOSSES[chosen.loss],
-        epoch_samples=lambda epoch: pools.epoch(
-            epoch, group_size=chosen.samples.group_size, seed=_stage_seed(work)
-        ),
-        texts=texts,
-        length=lambda sample: max(stored.n_bytes(doc_id) for doc_id in sample.doc_ids),
-        queries_per_update=chosen.queries_per_update,
-        queries_per_batch=chosen.queries_per_batch,
-        seed=_stage_seed(work),
-    )
+    def length(sample: ListwiseSample) -> int:
+        longest = max(docs.n_tokens(doc_id) for doc_id in sample.doc_ids)
+        return min(len(queries[sample.query_id]) + longest, tuned.max_length)
+
+    def epoch_samples(epoch: int) -> list[ListwiseSample]:
+        return pools.epoch(epoch, group_size=group_size, seed=_stage_seed(work))
+
+    return {"epoch_samples": epoch_samples, "texts": texts, "length": length}
 
 
-def _held_out(
-    work: Work, chosen: TrainedSpec, tuned: CrossEncoder
-) -> Callable[[int | None], Run] | None:
-    """The held-out queries, or the first so many, as the ranker ranks them by now; None without any."""
-    watched = chosen.validate_on
+# -- validation ----------------------------------------------------------------------------------
+
+
+Rankings = Callable[[int | None], Run]
+"""The held-out queries, or the first so many, as the ranker ranks them by now."""
+
+
+def _validation(
+    work: Work, watched: ValidateSpec | None, rankings: Mapping[str, Rankings]
+) -> Callable[[], Mapping[str, float]] | None:
+    """The mean of a measure over held-out queries, or None where none is asked for.
+
+    Of several collections each has its value, and their mean is the one that decides.
+    """
     if watched is None:
         return None
-    queries = read_topics(work.folder("validation")).queries
-    stored = StoredDocs(work.folder("validation_docs"))
-    run = read_run(work.folder("validation_run") / "run.trec").top(watched.depth)
-    ours = [query for query in queries if run.rankings.get(query.query_id)]
+    measure = watched.measure
+    measuring = {
+        name: Measuring(read_topics(work.folder(collection_role(name))).qrels, (measure,))
+        for name in rankings
+    }
+
+    def validate() -> Mapping[str, float]:
+        values = {
+            n: measuring[n].of(ranked(None)).means()[measure] for n, ranked in rankings.items()
+        }
+        parts = {f"validation {n}": v for n, v in values.items()} if len(values) > 1 else {}
+        return {"validation": fmean(values.values())} | parts
+
+    return validate
+
+
+def _rankings(work: Work, watched: ValidateSpec | None, tuned: CrossEncoder) -> dict[str, Rankings]:
+    """By validation collection; none where no validation is asked for."""
+    if watched is None:
+        return {}
+    return {name: _held_out(work, name, watched, tuned) for name in watched.collections}
+
+
+def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder) -> Rankings:
+    queries = read_topics(work.folder(collection_role(name))).queries
+    run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
+    ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
+    docs = work.tokens(docs_role(name), tuned, ids)
+    asked = [query for query in queries if run.rankings.get(query.query_id)]
 
     def ranked(n: int | None) -> Run:
         return reranked(
             tuned,
-            ours[:n] or queries,
+            asked[:n] or queries,  # where none is ranked, this says so
             run,
-            texts=stored.texts,
+            texts=docs.of,
             depth=watched.depth,
             tag="validation",
+            processes=work.processes,
         )
 
     return ranked
-
-
-def _validation(
-    work: Work, chosen: TrainedSpec, ranked: Callable[[int | None], Run] | None
-) -> Callable[[], float] | None:
-    """The mean of a measure over held-out queries, or None where none is asked for."""
-    watched = chosen.validate_on
-    if watched is None or ranked is None:
-        return None
-    qrels = read_topics(work.folder("validation")).qrels
-    return lambda: measured(ranked(None), qrels, [watched.measure]).means()[watched.measure]
 
 
 def write_log(folder: Path, trained: Trained) -> None:

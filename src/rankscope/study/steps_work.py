@@ -1,10 +1,15 @@
 """What carrying out one step has at hand: its inputs' folders, a folder to write into, checkpoints."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rankscope.core.progress import Progress
+from rankscope.data.collections import StoredDocs
+from rankscope.data.tokens import StoredTokens
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.processes import ALONE, Processes
 from rankscope.store.artifacts import Store
 from rankscope.study.plan import Plan, Step
 from rankscope.study.spec_fields import Spec
@@ -22,6 +27,8 @@ class Work:
     store: Store
     out: Path
     progress: Progress
+    processes: Processes = ALONE
+    """Who carries out the step together; only the first writes."""
 
     def folder(self, role: str) -> Path:
         """The verified folder of an input."""
@@ -41,3 +48,13 @@ class Work:
     def checkpoints(self) -> Path:
         """Where a training may keep its state."""
         return self.store.work(self.step.name)
+
+    def tokens(self, docs_role: str, ranker: CrossEncoder, doc_ids: Iterable[str]) -> StoredTokens:
+        """The docs' token ids by the ranker's tokenizer; docs not met before are tokenised now."""
+        docs = StoredDocs(self.folder(docs_role))
+        fingerprint = self.step.inputs[docs_role].fingerprint
+        folder = self.store.tokens(f"{fingerprint}-{ranker.joiner.tokenizer_key}")
+        if self.processes.is_first:
+            StoredTokens(folder, docs).add(doc_ids, ranker.tokens, progress=self.progress)
+        self.processes.wait()
+        return StoredTokens(folder, docs)

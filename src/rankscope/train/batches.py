@@ -1,20 +1,22 @@
-"""Samples to padded tensors and a mask, in an order fixed by the seed.
+"""Samples to pairs and a mask, in an order fixed by the seed.
 
 The samples of all epochs are one endless sequence; update u takes the places u*B to (u+1)*B of
 it. So the place in the data is a function of the update's number, no query is left out at the end
 of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Pair, Text
 from rankscope.train import facts
 from rankscope.train.losses import Loss, grid, spread
 
@@ -27,9 +29,18 @@ class Outcome(NamedTuple):
     loss: Tensor
     score_spread: float | None
     """How far the scores of a query are apart."""
-    tied_share: float | None = None
+    tied_share: float = 0.0
     learning: Mapping[str, Tensor] = {}
-    """Means that are logged at every update (`facts.learning`)."""
+    """What is logged of every update (`facts.learning`)."""
+
+
+class Group(NamedTuple):
+    """A batch ready for the model: all pairs in a row, and which are whose."""
+
+    pairs: list[Pair]
+    labels: Tensor
+    mask: Tensor
+    """labels and mask: (queries, docs)."""
 
 
 def length_aware_order(
@@ -62,7 +73,7 @@ class ListwiseObjective:
     loss_function: Loss
     epoch_samples: Callable[[int], Sequence[ListwiseSample]]
     """The samples of an epoch; the same number in every epoch."""
-    texts: Callable[[ListwiseSample], tuple[str, list[str]]]
+    texts: Callable[[ListwiseSample], tuple[Text, Sequence[Text]]]
     """A sample's query and docs."""
     length: Callable[[ListwiseSample], int]
     """How long a sample's longest doc is, in any unit."""
@@ -74,6 +85,11 @@ class ListwiseObjective:
         self._epoch = -1
         self._samples: Sequence[ListwiseSample] = ()
         self._order: list[int] = []
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one update."""
+        return math.ceil(self.queries_per_update / self.queries_per_batch)
 
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
@@ -97,19 +113,56 @@ class ListwiseObjective:
             )
         return self._samples[self._order[within]]
 
-    def outcome(self, model: nn.Module, batch: Sequence[ListwiseSample]) -> Outcome:
+    def prepared(self, batch: Sequence[ListwiseSample]) -> Group:
+        """The batch as the model reads it; pure, so the loop may do it ahead of time."""
+        width = max(len(sample.doc_ids) for sample in batch)
+        mask = torch.tensor([[n < len(sample.doc_ids) for n in range(width)] for sample in batch])
+        labels = torch.tensor([label for sample in batch for label in sample.labels])
+        pairs = self.ranker.pairs([self.texts(sample) for sample in batch])
+        return Group(pairs, grid(labels, mask), mask)
+
+    def outcome(self, model: Callable[..., Any], batch: Group) -> Outcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
-        encoded, size = [], max(len(sample.doc_ids) for sample in batch)
-        for sample in batch:
-            query, docs = self.texts(sample)
-            encoded += self.ranker.encode([(query, doc) for doc in docs])
-        flat = self.ranker.logits(model, encoded)
-        where = flat.device
-        mask = torch.tensor(
-            [[place < len(sample.doc_ids) for place in range(size)] for sample in batch]
-        ).to(where)
-        labels = torch.tensor([label for sample in batch for label in sample.labels]).to(where)
-        scores, known = grid(flat, mask), grid(labels, mask)
-        loss, seen = self.loss_function(scores, known, mask), scores.detach()
-        learning = facts.learning(self.loss_function, seen, known, mask)
+        flat = self.ranker.logits(model, batch.pairs)
+        mask, labels = batch.mask.to(flat.device), batch.labels.to(flat.device)
+        scores = grid(flat, mask)
+        loss, seen = self.loss_function(scores, labels, mask), scores.detach()
+        learning = facts.learning(self.loss_function, seen, labels, mask)
         return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+
+
+@final
+@dataclass
+class MixedObjective:
+    """The weighted sum of two objectives' losses, each over samples of its own."""
+
+    first: ListwiseObjective
+    second: ListwiseObjective
+    weight: float
+    """Of the second loss; the first has the rest."""
+
+    def batches(self, update: int) -> list[tuple[bool, Sequence[ListwiseSample]]]:
+        """The batches of both; the first's come first."""
+        firsts, seconds = self.first.batches(update), self.second.batches(update)
+        return [(False, batch) for batch in firsts] + [(True, batch) for batch in seconds]
+
+    def prepared(self, batch: tuple[bool, Sequence[ListwiseSample]]) -> tuple[bool, Group]:
+        """The batch as its own objective reads it."""
+        is_second, samples = batch
+        return is_second, self._of(is_second).prepared(samples)
+
+    def outcome(self, model: Callable[..., Any], batch: tuple[bool, Group]) -> Outcome:
+        """The weighed loss of one batch.
+
+        The loop takes the mean over all batches, so a part of few batches is weighed up.
+        """
+        is_second, group = batch
+        mine = self._of(is_second)
+        n_all = self.first.n_batches + self.second.n_batches
+        weight = self.weight if is_second else 1 - self.weight
+        found, factor = mine.outcome(model, group), weight * n_all / mine.n_batches
+        learning = dict(found.learning) | {"chance": found.learning["chance"] * factor}
+        return found._replace(loss=found.loss * factor, learning=learning)
+
+    def _of(self, is_second: bool) -> ListwiseObjective:
+        return self.second if is_second else self.first

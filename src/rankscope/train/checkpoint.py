@@ -1,7 +1,7 @@
 """Weights, optimiser and position in the data, restored bit for bit.
 
     updates-000120/           the state after 120 updates; present = complete
-      weights.safetensors     every parameter
+      weights.safetensors     every parameter that is trained
       optimizer.safetensors   <moment>/<parameter>
       state.json              update, log, best update so far
 
@@ -30,18 +30,25 @@ class Progressed:
     log: list[dict[str, float]] = field(default_factory=list)
     best_update: int | None = None
     best_value: float | None = None
+    n_processes: int | None = None
+    """By how many processes the last of the updates were done."""
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of every parameter on the CPU, tied ones once."""
-    return {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()}
+    """A copy of every parameter that is trained on the CPU, tied ones once."""
+    return {
+        name: weight.detach().cpu().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
 
 
 def restore_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Write the weights into the model, exactly."""
+    """Write the weights into the model, exactly; others stay as they are."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+            if name in weights:
+                parameter.copy_(weights[name])
 
 
 def save(

@@ -10,9 +10,13 @@ from rankscope.train.losses import Loss
 
 
 def learning(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """What the loss would be if all scores were equal, and the share of pairs in the right order."""
+    """What the loss would be if all scores were equal, and the share of pairs in the right order.
+
+    Equal to their mean: a pointwise loss has its level right before it has anything learnt.
+    """
     with torch.no_grad():
-        chance = loss(torch.zeros_like(scores), labels, mask)
+        mean = scores.masked_fill(~mask, 0).sum() / mask.sum()
+        chance = loss(torch.zeros_like(scores) + mean, labels, mask)
         return {"chance": chance, "right_pairs": right_pairs(scores, labels, mask)}
 
 

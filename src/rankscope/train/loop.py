@@ -11,15 +11,17 @@ has bfloat16, the forward pass of training runs in it; losses, validation and we
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
@@ -29,17 +31,23 @@ from rankscope.train import checkpoint, guards, movement
 from rankscope.train.batches import Outcome
 
 Keep = Literal["best_validation", "last"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Memory = Literal["plain", "gradient_checkpointing", "grad_cache"]
 
 
 class Objective(Protocol):
     """What is learnt: batches of an update, and the loss of a batch."""
 
     def batches(self, update: int) -> Sequence[Any]:
-        """The update's batches; their number is the same in every update."""
+        """What the update's batches hold; their number is the same in every update."""
         ...
 
-    def outcome(self, model: nn.Module, batch: Any) -> Outcome:
-        """The mean loss of one batch."""
+    def prepared(self, batch: Any) -> Any:
+        """A batch as the model reads it; pure, for it is made ahead of time in a thread."""
+        ...
+
+    def outcome(self, model: Any, batch: Any) -> Outcome:
+        """The mean loss of one prepared batch."""
         ...
 
 
@@ -56,10 +64,22 @@ class Recipe:
     weight_decay: float = 0.01
     """For matrices; biases and norms do not decay."""
     clip_norm: float = 1.0
+    precision: Precision = "auto"
+    """Of the forward pass; auto is bfloat16 on an accelerator that has it, else float32."""
+    compile: bool = False
+    """Run the forward pass through torch.compile."""
+    memory: Memory = "plain"
+    """What is recomputed in the backward pass instead of kept: nothing; inside each layer (gradient
+    checkpointing); or each part of a batch whole (GradCache, Gao et al. 2021), so that large groups
+    need the memory of one part."""
     validate_every: int | None = None
+    patience: int | None = None
+    """Stop after so many validations in a row that were not the best so far."""
     keep: Keep = "last"
     """Which weights are the result: the last, or those best on validation (earliest if equal)."""
     checkpoint_every: int = 200
+    trackers: tuple[str, ...] = ()
+    """What accelerate logs to beside our own log: tensorboard, wandb, mlflow, trackio and others."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,8 @@ class Trained:
     """What a training leaves beside the weights."""
 
     log: list[dict[str, float]]
+    n_updates: int
+    """How many were done: fewer than the recipe's if patience was lost."""
     kept_update: int
     displacement: dict[str, float]
     updates_per_second: float | None
@@ -110,33 +132,47 @@ def fit(
     recipe: Recipe,
     *,
     checkpoints: Path,
-    validate: Callable[[], float] | None = None,
+    validate: Callable[[], Mapping[str, float]] | None = None,
     progress: Progress = SILENT,
     label: str = "train",
     watch: guards.Watch | None = None,
 ) -> Trained:
     """Train the model in place by the recipe, from the last checkpoint if there is one.
 
-    Parameters that do not require a gradient stay as they are. Raises TrainingStopped when a guard
-    sees that the training has silently gone wrong; `watch` has the levels, and keeps what was seen.
+    Parameters that do not require a gradient stay as they are. `validate` gives what is logged of a
+    validation; "validation" is the value that decides. Raises TrainingStopped when a guard sees
+    that the training has silently gone wrong; `watch` has the levels and keeps what was seen.
     """
     watch = watch or guards.Watch(progress=progress, label=label)
-    if recipe.keep == "best_validation" and (validate is None or recipe.validate_every is None):
-        raise BadInput("keep: best_validation needs a validation. Add `validate`, or `keep: last`.")
+    if validate is None or recipe.validate_every is None:
+        for name, asked in (
+            ("keep: best_validation", recipe.keep == "best_validation"),
+            ("patience", recipe.patience is not None),
+        ):
+            if asked:
+                raise BadInput(f"{name} needs a validation. Add `validate`, or drop it.")
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
     watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
     before = {name: weight.detach().cpu().clone() for name, weight in trained.items()}
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _gradient_checkpointing(model, recipe.memory):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
     reached = training.reached
-    kept = recipe.max_updates
+    kept = reached.update
     if recipe.keep == "best_validation" and reached.best_update is not None:
         kept = reached.best_update
         checkpoint.restore_weights(model, checkpoint.best_weights(checkpoints, reached))
     moved = movement.displacement(before, model)
     watch.tell("unmoved", movement.unmoved(moved, recipe.learning_rate))
-    return Trained(reached.log, kept, moved, speed)
+    return Trained(reached.log, reached.update, kept, moved, speed)
+
+
+class _Batch(NamedTuple):
+    """A batch of an update: its place among all, as the model reads it, its share of the loss."""
+
+    place: int
+    ready: Any
+    share: float
 
 
 class _Training:
@@ -148,37 +184,53 @@ class _Training:
         objective: Objective,
         recipe: Recipe,
         checkpoints: Path,
-        validate: Callable[[], float] | None,
+        validate: Callable[[], Mapping[str, float]] | None,
         watch: guards.Watch,
     ) -> None:
         self._bare, self._objective, self._recipe = model, objective, recipe
         self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
         # `cpu`: without it, accelerate does not see torchrun on processors
-        self._accelerator = Accelerator(cpu=device().type == "cpu")
+        self._accelerator = Accelerator(
+            cpu=device().type == "cpu",
+            log_with=list(recipe.trackers) or None,
+            project_dir=checkpoints.parent,
+        )
         # our own autocast: accelerate's would stay on the model and round the validation's scores
         self._half = torch.autocast(
             self._accelerator.device.type,
             dtype=torch.bfloat16,
-            enabled=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+            enabled=_is_half(recipe.precision),
         )
         model.to(self._accelerator.device)
         optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), fused=True)
         self.reached = checkpoint.restore(checkpoints, model, optimizer)
         self._optimizer = optimizer
         self._model: nn.Module
-        self._model = self._accelerator.prepare_model(model)
+        self._model = self._accelerator.prepare_model(
+            _Recomputed(model) if recipe.memory == "grad_cache" else model
+        )
+        self._forward = torch.compile(self._model, dynamic=True) if recipe.compile else self._model
 
     def run(self, progress: Progress, label: str) -> float | None:
         """All updates that are left; updates per second, or None if none was."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
+        self._say_if_joined(progress, label)
         for row in reached.log:
             self._watch.saw(row)
-        with progress.task(label, recipe.max_updates, "updates", done=first) as task:
+        if recipe.trackers:
+            self._accelerator.init_trackers(label.replace(" ", "-"))
+        with (
+            progress.task(label, recipe.max_updates, "updates", done=first) as task,
+            ThreadPoolExecutor(1, "batches") as ahead,
+        ):
             if first == 0:
                 self._validated(0)
-            for update in range(first, recipe.max_updates):
-                facts = self._updated(update)
+            coming = ahead.submit(self._batches, first)
+            while reached.update < recipe.max_updates and not self._lost_patience():
+                update, batches = reached.update, coming.result()
+                coming = ahead.submit(self._batches, min(update + 1, recipe.max_updates - 1))
+                facts = self._updated(update, batches)
                 reached.update = update + 1
                 self._logged({"update": update + 1, **facts})
                 is_best = self._validated(update + 1)
@@ -186,83 +238,160 @@ class _Training:
                     self._saved()
                 task.advance(loss=facts["loss"])
         self._watch.ended()
-        n_done = recipe.max_updates - first
+        if recipe.trackers:
+            self._accelerator.end_training()
+        n_done = reached.update - first
         return n_done / (time.monotonic() - started) if n_done else None
 
-    def _logged(self, row: dict[str, float]) -> None:
-        self.reached.log.append(row)
-        self._watch.saw(row)
+    def _say_if_joined(self, progress: Progress, label: str) -> None:
+        begun, now = self.reached.n_processes, self._accelerator.num_processes
+        if begun not in {None, now}:
+            progress.note(
+                f"{label}: begun by {begun} processes, gone on with by {now}; samples and dropout "
+                "are the same, but sums are rounded otherwise, so the last digits may differ"
+            )
+        self.reached.n_processes = now
 
-    def _updated(self, update: int) -> dict[str, float]:
+    def _batches(self, update: int) -> list[_Batch]:
+        """The batches of an update that are this process's, ready for the model.
+
+        A process that has none, because there are fewer batches than processes, takes the first
+        along and counts it nothing.
+        """
+        accelerator, batches = self._accelerator, self._objective.batches(update)
+        mine = range(accelerator.process_index, len(batches), accelerator.num_processes)
+        return [
+            _Batch(place, self._objective.prepared(batches[place]), 1 / len(batches) if mine else 0)
+            for place in mine or [0]
+        ]
+
+    def _updated(self, update: int, batches: Sequence[_Batch]) -> dict[str, float]:
         """One update; what is worth logging of it."""
-        accelerator, rank = self._accelerator, self._accelerator.process_index
+        accelerator = self._accelerator
         rate = learning_rate_at(update, self._recipe)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
-        torch.manual_seed(seed_for(self._recipe.seed, "update", update, rank))
-        batches = self._objective.batches(update)
-        mine = batches[rank :: accelerator.num_processes]
-        if len(mine) * accelerator.num_processes != len(batches):
-            raise BadInput(
-                f"{len(batches)} batches an update cannot be shared by {accelerator.num_processes} "
-                "processes. Make queries_per_update a multiple of queries_per_batch x processes."
-            )
         losses, learning = [], []
-        for place, batch in enumerate(mine, start=1):
-            with self._gradients_kept_local() if place < len(mine) else nullcontext():
+        for n, batch in enumerate(batches, start=1):
+            # by the batch's place, not the process: any number of processes draws the same dropout
+            torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
+            with self._gradients_kept_local() if n < len(batches) else nullcontext():
                 with self._half:
-                    outcome = self._objective.outcome(self._model, batch)
-                accelerator.backward(outcome.loss / len(mine))
-            losses.append(outcome.loss.detach())
-            learning.append(outcome.learning)
+                    outcome = self._objective.outcome(self._forward, batch.ready)
+                loss = outcome.loss * batch.share
+                # the gradient of several processes is their mean, and we want their sum
+                accelerator.backward(loss * accelerator.num_processes)
+            losses.append(loss.detach())
+            learning.append({k: v * batch.share for k, v in outcome.learning.items()})
         norm = nn.utils.clip_grad_norm_(self._bare.parameters(), self._recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         facts = {
-            "loss": float(self._mean(torch.stack(losses))),
+            "loss": self._sum(losses),
             "learning_rate": rate,
             "gradient_norm": float(norm),
         }
-        for name in learning[0]:
-            facts[name] = float(self._mean(torch.stack([each[name] for each in learning])))
+        facts |= {name: self._sum([each[name] for each in learning]) for name in learning[0]}
         if (update + 1) % guards.LOOK_EVERY == 0:
-            facts |= self._looked(mine[0])
+            facts |= self._looked(batches)
         return facts
 
-    def _looked(self, batch: Any) -> dict[str, float]:
+    def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
         """What the scores of a query look like, without dropout; nothing where there are none."""
         self._bare.eval()
+        spreads, ties = [], []
         with torch.no_grad():
-            outcome = self._objective.outcome(self._bare, batch)
-        looks = {"score_spread": outcome.score_spread, "tied_share": outcome.tied_share}
-        return {n: float(self._mean(torch.tensor(v))) for n, v in looks.items() if v is not None}
+            for batch in batches:
+                outcome = self._objective.outcome(self._bare, batch.ready)
+                if outcome.score_spread is None:
+                    return {}
+                spreads.append(torch.tensor(outcome.score_spread * batch.share))
+                ties.append(torch.tensor(outcome.tied_share * batch.share))
+        return {"score_spread": self._sum(spreads), "tied_share": self._sum(ties)}
 
     def _gradients_kept_local(self) -> Any:
         return self._accelerator.no_sync(self._model)
 
-    def _mean(self, values: Tensor) -> Tensor:
-        """Mean over all processes; each has as many values."""
-        mean: Tensor = self._accelerator.reduce(values.mean().to(self._accelerator.device), "mean")
-        return mean
+    def _sum(self, parts: Sequence[Tensor]) -> float:
+        """The sum of the parts of all processes."""
+        mine = torch.stack(list(parts)).sum().to(self._accelerator.device)
+        return float(self._accelerator.reduce(mine, "sum"))
+
+    def _logged(self, row: dict[str, float]) -> None:
+        self.reached.log.append(row)
+        if self._recipe.trackers:
+            facts = {name: value for name, value in row.items() if name != "update"}
+            self._accelerator.log(facts, step=int(row["update"]))
+        self._watch.saw(row)
 
     def _validated(self, update: int) -> bool:
         """Validate where it is due; True if this update is the best so far (update 0 is not one)."""
         every, last = self._recipe.validate_every, update == self._recipe.max_updates
         if self._validate is None or every is None or not (update % every == 0 or last):
             return False
-        value = self._validate()
-        self._logged({"update": update, "validation": value})
-        best = self.reached.best_value
+        found = self._validate()
+        self._logged({"update": update, **found})
+        value, best = found["validation"], self.reached.best_value
         if update == 0 or (best is not None and value <= best):
             return False
         self.reached.best_update, self.reached.best_value = update, value
         return True
 
+    def _lost_patience(self) -> bool:
+        """True if the last validations, as many as the recipe bears, were not the best."""
+        if self._recipe.patience is None or self.reached.best_update is None:
+            return False
+        since = [
+            row
+            for row in self.reached.log
+            if "validation" in row and row["update"] > self.reached.best_update
+        ]
+        return len(since) >= self._recipe.patience
+
     def _saved(self) -> None:
         if self._accelerator.is_main_process:
             checkpoint.save(self._checkpoints, self._bare, self._optimizer, self.reached)
         self._accelerator.wait_for_everyone()
+
+
+class _Recomputed(nn.Module):
+    """A model that keeps no activations: the backward pass runs its forward pass again.
+
+    It stands inside what accelerate wraps, because DistributedDataParallel must see each forward
+    pass once.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: Tensor) -> Any:
+        return recomputed(self.model, use_reentrant=False, **inputs)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
+    """Inside the block, layers keep no activations where the recipe says so."""
+    if memory != "gradient_checkpointing":
+        yield
+        return
+    try:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise BadInput(
+            f"{type(model).__name__} has no gradient checkpointing. Use `memory: grad_cache`."
+        ) from error
+    try:
+        yield
+    finally:
+        model.gradient_checkpointing_disable()
+
+
+def _is_half(precision: Precision) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return precision == "bfloat16"
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

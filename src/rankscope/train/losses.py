@@ -1,19 +1,31 @@
 """Contrastive, pairwise, listwise, distillation: functions of (scores, labels, mask).
 
 scores, labels: (queries, docs), float32. mask: the same shape, True where there is a doc. Every
-loss is a mean, sees differences of scores only, and gives the same value whatever stands in the
-padding.
+loss is a mean; value and gradient are the same whatever stands in the padding (not-a-number
+included) and in whatever order a query's docs come. All but the pointwise one see differences of
+scores only. In the formulas s is a doc's score, y its label, and i, j, k are docs of one query.
+
+Labels come from qrels (1 and 0) or a teacher (its order as n, n-1, ..., 1, or its scores); NEEDS
+says what each loss can learn from. Where sentence-transformers has the same loss, the values are
+the same, and a test holds them together; but its RankNet and LambdaLoss have binary logarithms
+unless told otherwise, and here all are natural.
+
+Not here: losses over several queries' docs (in-batch negatives), position-aware ListMLE, and
+temperatures: dividing the scores by one is the caller's to do.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from rankscope.core.errors import EmptyBatch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+Needs = Literal["one positive", "positives", "order", "grades", "scores"]
 
 
 def localized_contrastive(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
@@ -29,26 +41,282 @@ def localized_contrastive(scores: Tensor, labels: Tensor, mask: Tensor) -> Tenso
             "localized_contrastive needs exactly one positive doc a query. "
             "Draw samples with `labels: qrels`, or use ranknet for a teacher's order."
         )
-    log_probabilities = scores.masked_fill(~mask, float("-inf")).log_softmax(dim=1)
-    return -log_probabilities[positive].mean()
+    return -_log_softmax(scores, mask)[positive].mean()
+
+
+def info_nce(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over queries of the mean over their positives p of -log(e^s_p / (e^s_p + sum_n e^s_n)).
+
+    (van den Oord, Li, Vinyals 2018, with several positives.) Docs with a label above 0 are
+    positives, the others negatives n; how far above does not matter. A positive stands against
+    itself and the negatives, never against another positive, so positives do not push each other
+    down. A query counts once, however many positives it has; with one it is localized_contrastive.
+    A query without a positive or without a negative is refused.
+    """
+    positive, negative = (labels > 0) & mask, ~(labels > 0) & mask
+    if not (positive.any(dim=1) & negative.any(dim=1)).all():
+        raise EmptyBatch(
+            "info_nce needs a positive and a negative doc (label above 0, and not) in every query. "
+            "Draw samples with `labels: qrels`, or use ranknet for a teacher's order."
+        )
+    surprise = _surprise(scores, rivals=negative[:, None, :], mask=mask)
+    per_query = surprise.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)
+    return per_query.mean()
 
 
 def ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Mean over all pairs of the batch with label i > label j of log(1 + exp(s_j - s_i)).
+    """Mean over all pairs of the batch with y_i > y_j of log(1 + exp(s_j - s_i)).
 
     (Burges et al. 2005; study B's distillation loss, where the labels are a teacher's order.)
-    Long lists weigh more than short ones, as published (`papers.md` B.7-11).
+    Docs that tie in label make no pair; a batch without a pair is refused. Long lists weigh more
+    than short ones, as published (`papers.md` B.7-11).
     """
-    better = labels[:, :, None] > labels[:, None, :]  # (queries, docs, docs)
-    real = mask[:, :, None] & mask[:, None, :]
-    pairs = better & real
+    pairs = _pairs(labels, mask)
+    return softplus(-_margins(scores)[pairs]).mean()
+
+
+def weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all pairs of the batch with y_i > y_j of log(1 + exp(s_j - s_i)) / (r_i + r_j).
+
+    (FIRST: Reddy et al. 2024.) r is a doc's rank in the *labels'* order, 1 for the best, so pairs
+    at the teacher's top weigh most. Docs that tie in label share the mean of their ranks and make
+    no pair; FIRST's code gives them ranks in the order they come in. The mean divides by the number
+    of pairs, as FIRST's does, not by the sum of the weights. A batch without a pair is refused.
+    """
+    pairs = _pairs(labels, mask)
+    return _rank_weighted(scores, pairs, ranks=_ranks(labels, mask))
+
+
+def student_weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """weighted_ranknet with a known defect: r is a doc's rank in the *student's* scores.
+
+    Study B's released code has it so (Pezzuti et al. 2025; `papers.md` B.2), and calls it FIRST's.
+    It is here for comparison; use weighted_ranknet. The weight follows what the student believes,
+    not what the teacher says: a doc the teacher puts first and the student last counts least, and
+    the same pair weighs differently from update to update. Ranks carry no gradient. Docs that tie
+    in score share the mean of their ranks (in the released code, any order); docs that tie in label
+    make no pair; a batch without a pair is refused.
+    """
+    pairs = _pairs(labels, mask)
+    return _rank_weighted(scores, pairs, ranks=_ranks(scores, mask))
+
+
+def lambdarank(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all pairs of the batch with y_i > y_j of w_ij log(1 + exp(s_j - s_i)).
+
+    w_ij = |2^y_i - 2^y_j| / ideal DCG * |1/log2(1 + r_i) - 1/log2(1 + r_j)| is what nDCG would
+    change by if the two docs changed places, r being the ranks by score (LambdaRank: Burges, Ragno,
+    Le 2006; as a loss: Wang et al. 2018, LambdaRankScheme in sentence-transformers). nDCG is of the
+    whole group, without a cutoff. Ranks carry no gradient.
+
+    Labels are grades: 0 is worth nothing, below 0 counts as 0, and each grade is worth twice the
+    one below: in a teacher's order n, ..., 1 nearly all weight falls on the first places. Docs that
+    tie in score are ranked worst grade first, so that a tie is a mistake worth mending (a shared
+    rank would give it the weight 0); of the same grade too, they share the mean of their ranks.
+    Docs that tie in label make no pair; a batch without a pair is refused.
+    """
+    grades = labels.masked_fill(~mask, 0).clamp(min=0)
+    pairs = _pairs(grades, mask)
+    top = grades.amax(dim=1, keepdim=True)
+    gains = torch.exp2(grades - top) - torch.exp2(-top)  # all by 2^top: cancels, cannot overflow
+    places = torch.arange(1, grades.shape[1] + 1, dtype=grades.dtype, device=grades.device)
+    best_first = gains.sort(dim=1, descending=True).values
+    ideal = (best_first / torch.log2(1 + places)).sum(dim=1, keepdim=True)
+    discounts = 1 / torch.log2(1 + _ranks(scores, mask, before=-grades))
+    # A query without gains is 0 / 0 here; it has no pair, so nothing of it is taken.
+    weights = (_margins(gains / ideal) * _margins(discounts)).abs()
+    return (weights[pairs] * softplus(-_margins(scores)[pairs])).mean()
+
+
+def listnet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over queries of -sum over i of p_i log q_i, p = softmax(labels), q = softmax(scores).
+
+    (ListNet, top one: Cao et al. 2007.) Labels are taken for scores: the least loss, the entropy of
+    p, is where the scores equal them up to a constant, so docs that tie in label are taught to tie.
+    Labels 0 and 1 make a flat target, a teacher's order n, ..., 1 the same steep one whatever the
+    query. A batch in which no query has two docs, or one has none, is refused.
+    """
+    _refuse_nothing_to_rank(mask)
+    teacher, student = _log_softmax(labels, mask), _log_softmax(scores, mask)
+    return -(teacher.exp() * student).sum(dim=1).mean()  # 1 * 0 in the padding
+
+
+def listmle(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over queries of sum over i of log(e^s_i + sum over y_j < y_i of e^s_j) - s_i.
+
+    (ListMLE: Xia et al. 2008: minus the log-likelihood, in the Plackett-Luce model, of the order of
+    the labels.) Only their order matters. Where labels tie, that order is not one but many, and a
+    sort would teach whichever the docs came in; here a doc stands against itself and the docs with
+    a lower label, so nothing is learnt about ties. Long lists weigh more than short ones. A batch
+    in which no two docs of one query differ in label, or a query has no doc, is refused.
+    """
+    _refuse_nothing_to_rank(mask)
+    worse = _pairs(labels, mask)  # entry i, j: j is worse than i
+    surprise = _surprise(scores, rivals=worse, mask=mask)
+    return surprise.masked_fill(~mask, 0).sum(dim=1).mean()
+
+
+def margin_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the pairs (t, j), j any doc but t, of ((s_t - s_j) - (y_t - y_j))^2.
+
+    (MarginMSE: Hofstätter et al. 2020.) Labels are a teacher's scores. t is the query's doc with
+    the highest label; in the paper it is the judged positive, which labels alone do not tell. Where
+    several docs tie at the top, each of them is t in turn. The mean is over the batch's pairs. A
+    batch in which no query has two docs is refused.
+    """
+    top = labels.masked_fill(~mask, float("-inf")).amax(dim=1, keepdim=True)
+    first = (labels == top) & mask
+    pairs = first[:, :, None] & mask[:, None, :] & ~_own(mask)
+    if not pairs.any():
+        raise EmptyBatch("No query of the batch has two docs: there is no margin to learn.")
+    return (_margins(scores)[pairs] - _margins(labels)[pairs]).square().mean()
+
+
+def kl(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over queries of sum of p_i log(p_i / q_i), p = softmax(labels), q = softmax(scores).
+
+    (Kullback-Leibler divergence of the student from the teacher; Hinton, Vinyals, Dean 2015, at
+    temperature 1.) Labels are a teacher's scores. It is listnet less the teacher's own entropy: the
+    same gradient, and a value that is 0 where the student agrees. Docs that tie in label are taught
+    to tie. A batch in which no query has two docs, or one has none, is refused.
+    """
+    _refuse_nothing_to_rank(mask)
+    teacher, student = _log_softmax(labels, mask), _log_softmax(scores, mask)
+    return (teacher.exp() * (teacher - student)).sum(dim=1).mean()  # 1 * (0 - 0) in the padding
+
+
+def adr_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all docs of the batch of (r_i - a_i)^2 / log2(1 + r_i), a_i a smooth rank by score.
+
+    a_i = 1 + sum over j != i of sigmoid(s_j - s_i); r is a doc's rank in the labels' order, and
+    nothing else of them matters (approximate discounted rank MSE, Rank-DistiLLM: Schlatt et al.
+    2024). Docs that tie in label share the mean of their ranks and so are taught to tie. Where a
+    ranking is far wrong the sigmoids are flat, and the gradient vanishes. A batch in which no query
+    has two docs, or one has none, is refused.
+    """
+    _refuse_nothing_to_rank(mask)
+    ranks = _ranks(labels, mask)
+    others = mask[:, None, :] & ~_own(mask)
+    leads = -_margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
+    beaten = torch.sigmoid(leads)
+    approximate = 1 + beaten.masked_fill(~others, 0).sum(dim=2)
+    return ((ranks - approximate).square() / torch.log2(1 + ranks))[mask].mean()
+
+
+def pointwise_binary_cross_entropy(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Mean over all docs of the batch of -y log sigmoid(s) - (1 - y) log(1 - sigmoid(s)).
+
+    (The monoBERT loss: Nogueira, Cho 2019.) Labels are probabilities of being relevant, 0 and 1
+    or between; others (grades, a teacher's order) are refused rather than cut to fit. The one loss
+    that sees the scores themselves and not their differences; ties mean nothing to it.
+    """
+    s, y = scores[mask], labels[mask]
+    if not len(y):
+        raise EmptyBatch("There is no doc in the batch: there is nothing to learn.")
+    if not ((y >= 0) & (y <= 1)).all():
+        raise EmptyBatch(
+            "pointwise_binary_cross_entropy needs labels from 0 to 1. "
+            "Draw samples with `labels: qrels`, or use ranknet for a teacher's order."
+        )
+    return binary_cross_entropy_with_logits(s, y)
+
+
+LOSSES: dict[str, Loss] = {
+    "localized_contrastive": localized_contrastive,
+    "info_nce": info_nce,
+    "ranknet": ranknet,
+    "weighted_ranknet": weighted_ranknet,
+    "student_weighted_ranknet": student_weighted_ranknet,
+    "lambdarank": lambdarank,
+    "listnet": listnet,
+    "listmle": listmle,
+    "margin_mse": margin_mse,
+    "kl": kl,
+    "adr_mse": adr_mse,
+    "pointwise_binary_cross_entropy": pointwise_binary_cross_entropy,
+}
+
+NEEDS: dict[str, Needs] = {
+    "localized_contrastive": "one positive",
+    "info_nce": "positives",
+    "ranknet": "order",
+    "weighted_ranknet": "order",
+    "student_weighted_ranknet": "order",
+    "lambdarank": "grades",
+    "listnet": "scores",
+    "listmle": "order",
+    "margin_mse": "scores",
+    "kl": "scores",
+    "adr_mse": "order",
+    "pointwise_binary_cross_entropy": "positives",
+}
+"""What labels each loss can learn from.
+
+"one positive", "positives": 1 for the relevant docs, 0 for the others; an order is refused.
+"order": any labels; only which of two is higher matters.
+"grades": from 0 up, and 0 is worth nothing; an order is taken for grades.
+"scores": how far two labels are apart matters; an order is taken for scores 1 apart.
+"""
+
+
+def _margins(values: Tensor) -> Tensor:
+    """Entry i, j: value i less value j; (queries, docs, docs)."""
+    return values[:, :, None] - values[:, None, :]
+
+
+def _pairs(labels: Tensor, mask: Tensor) -> Tensor:
+    """Entry i, j: both are docs, and label i is above label j; (queries, docs, docs)."""
+    better = labels[:, :, None] > labels[:, None, :]
+    pairs = better & mask[:, :, None] & mask[:, None, :]
     if not pairs.any():
         raise EmptyBatch("No two docs of one query differ in label: there is nothing to rank.")
-    margins = scores[:, :, None] - scores[:, None, :]
-    return softplus(-margins[pairs]).mean()
+    return pairs
 
 
-LOSSES: dict[str, Loss] = {"localized_contrastive": localized_contrastive, "ranknet": ranknet}
+def _own(mask: Tensor) -> Tensor:
+    """Entry i, j: they are the same doc; (docs, docs)."""
+    return torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+
+
+def _ranks(values: Tensor, mask: Tensor, *, before: Tensor | None = None) -> Tensor:
+    """Ranks by falling value, 1 for the highest; docs that tie share the mean of their ranks.
+
+    `before`: among docs of equal value, those where this is higher come first. Comparing and not
+    sorting makes ranks independent of the order of docs; what they are for padding means nothing.
+    """
+    ahead = values[:, None, :] > values[:, :, None]  # entry i, j: j comes before i
+    level = values[:, None, :] == values[:, :, None]
+    if before is not None:
+        ahead |= level & (before[:, None, :] > before[:, :, None])
+        level &= before[:, None, :] == before[:, :, None]
+    n_ahead, n_level = ((there & mask[:, None, :]).sum(dim=2) for there in (ahead, level))
+    return (n_ahead + (n_level + 1) / 2).to(values.dtype)  # the doc itself is one of n_level
+
+
+def _rank_weighted(scores: Tensor, pairs: Tensor, *, ranks: Tensor) -> Tensor:
+    """RankNet with the weight 1 / (r_i + r_j) for each pair."""
+    weights = 1 / (ranks[:, :, None] + ranks[:, None, :])
+    return (weights[pairs] * softplus(-_margins(scores)[pairs])).mean()
+
+
+def _log_softmax(values: Tensor, mask: Tensor) -> Tensor:
+    """Log-probabilities of the docs of each query; 0 in the padding, where -inf would spoil sums."""
+    return values.masked_fill(~mask, float("-inf")).log_softmax(dim=1).masked_fill(~mask, 0)
+
+
+def _surprise(scores: Tensor, *, rivals: Tensor, mask: Tensor) -> Tensor:
+    """For each doc, -log of its softmax among itself and its rivals; in the padding, anything.
+
+    rivals: (queries, docs or 1, docs), entry i, j: j is a rival of i.
+    """
+    leads = -_margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
+    return leads.masked_fill(~(rivals | _own(mask)), float("-inf")).logsumexp(dim=2)
+
+
+def _refuse_nothing_to_rank(mask: Tensor) -> None:
+    n = mask.sum(dim=1)
+    if not ((n > 0).all() and (n > 1).any()):
+        raise EmptyBatch("Every query needs a doc, and at least one query two, to learn a ranking.")
 
 
 def spread(scores: Tensor, mask: Tensor) -> float:

@@ -4,7 +4,7 @@ Of the tokens, 15 % are to be predicted; of these 80 % are masked, 10 % replaced
 10 % left as they are. The draws come from the loop's random state, which the update's number sets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -42,16 +42,9 @@ class MaskedLanguageObjective:
             [self.text(self._doc(place)) for place in range(start, start + self.docs_per_update)]
         ]
 
-    def _doc(self, place: int) -> int:
-        epoch, within = divmod(place, self.n_docs)
-        if epoch != self._epoch:
-            self._order, self._epoch = list(range(self.n_docs)), epoch
-            stream(self.seed, "docs", epoch).shuffle(self._order)
-        return self._order[within]
-
-    def outcome(self, model: nn.Module, batch: Sequence[str]) -> Outcome:
-        """Mean cross-entropy of the hidden tokens."""
-        inputs = self.tokenizer(
+    def prepared(self, batch: Sequence[str]) -> Any:
+        """The tokens of the texts, padded: (docs, tokens) each."""
+        return self.tokenizer(
             list(batch),
             truncation=True,
             max_length=self.max_length,
@@ -59,6 +52,17 @@ class MaskedLanguageObjective:
             return_special_tokens_mask=True,
             return_tensors="pt",
         )
+
+    def _doc(self, place: int) -> int:
+        epoch, within = divmod(place, self.n_docs)
+        if epoch != self._epoch:
+            self._order, self._epoch = list(range(self.n_docs)), epoch
+            stream(self.seed, "docs", epoch).shuffle(self._order)
+        return self._order[within]
+
+    def outcome(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Outcome:
+        """Mean cross-entropy of the hidden tokens."""
+        inputs = dict(batch)
         special = inputs.pop("special_tokens_mask").bool()
         hidden, predicted = self._hidden(inputs["input_ids"], special)
         where = next(model.parameters()).device

@@ -1,0 +1,129 @@
+"""Docs as token ids in memory-mapped arrays, made once for a tokenizer.
+
+    segment-000000/places.npy    which docs of the collection: (docs,), int64, rising
+    segment-000000/offsets.npy   where each doc's tokens begin and end: (docs + 1,), int64
+    segment-000000/tokens.npy    token ids without special tokens, whole docs, the smallest type
+    segment-000000/sha256.json   of the three; present = complete
+
+Docs are added as they are asked for, a segment at a time, so a study over millions of docs
+tokenises those it reads. The folder is a cache: a segment that is lost or damaged costs the time
+to make it again, nothing else.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT, Progress
+from rankscope.data.collections import StoredDocs
+from rankscope.store.artifacts import explained, read_json
+from rankscope.store.fingerprint import sha256_of
+
+Tokenize = Callable[[Sequence[str]], list[NDArray[Any]]]
+
+DOCS_PER_SEGMENT = 1 << 18
+DOCS_PER_CALL = 4_096
+FILES = ("places.npy", "offsets.npy", "tokens.npy")
+
+
+@final
+class StoredTokens:
+    """The token ids of docs; memory holds where they are, the disk what they are."""
+
+    def __init__(self, folder: Path, docs: StoredDocs) -> None:
+        """What a folder holds for a collection's docs; nothing, if there is no such folder yet."""
+        self._folder, self._docs = folder, docs
+        self._segments: list[NDArray[Any]] = []
+        self._segment = np.full(len(docs), -1, dtype=np.int32)
+        self._start = np.zeros(len(docs), dtype=np.int64)
+        self._n_tokens = np.zeros(len(docs), dtype=np.int32)
+        for segment in sorted(folder.glob("segment-*")):
+            if _is_whole(segment):
+                self._open(segment)
+            else:
+                shutil.rmtree(segment)
+
+    def _open(self, segment: Path) -> None:
+        places, offsets = np.load(segment / "places.npy"), np.load(segment / "offsets.npy")
+        self._segment[places] = len(self._segments)
+        self._start[places] = offsets[:-1]
+        self._n_tokens[places] = np.diff(offsets)
+        # asarray: slicing a memmap itself is many times slower
+        self._segments.append(np.asarray(np.load(segment / "tokens.npy", mmap_mode="r")))
+
+    def add(
+        self, doc_ids: Iterable[str], tokenize: Tokenize, *, progress: Progress = SILENT
+    ) -> int:
+        """Tokenise those of the docs that are not there yet; how many they were."""
+        asked = np.unique(np.fromiter(map(self._docs.place, doc_ids), dtype=np.int64))
+        missing = asked[self._segment[asked] < 0]
+        if not len(missing):
+            return 0
+        with progress.task("tokenise", len(missing), "docs") as task:
+            for start in range(0, len(missing), DOCS_PER_SEGMENT):
+                places = missing[start : start + DOCS_PER_SEGMENT]
+                self._open(self._written(places, tokenize, task.advance))
+        return len(missing)
+
+    def _written(
+        self, places: NDArray[np.int64], tokenize: Tokenize, advance: Callable[[int], None]
+    ) -> Path:
+        aside, number = self._folder / ".partial", len(self._segments)
+        with explained(self._folder):
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            parts, lengths = [np.zeros(0, dtype=np.uint16)], [np.zeros(1, dtype=np.int64)]
+            for found in self._tokenised(places, tokenize):
+                parts.append(np.concatenate(found).astype(_type_for(found)))
+                lengths.append(np.array([len(tokens) for tokens in found], dtype=np.int64))
+                advance(len(found))
+            np.save(aside / "places.npy", places)
+            np.save(aside / "offsets.npy", np.cumsum(np.concatenate(lengths)))
+            np.save(aside / "tokens.npy", np.concatenate(parts))
+            (aside / "sha256.json").write_text(
+                json.dumps({name: sha256_of(aside / name) for name in FILES}), "utf-8"
+            )
+            return aside.rename(self._folder / f"segment-{number:06d}")
+
+    def _tokenised(
+        self, places: NDArray[np.int64], tokenize: Tokenize
+    ) -> Iterator[list[NDArray[Any]]]:
+        for start in range(0, len(places), DOCS_PER_CALL):
+            yield tokenize(
+                [self._docs.text_at(int(place)) for place in places[start : start + DOCS_PER_CALL]]
+            )
+
+    def of(self, doc_ids: Sequence[str]) -> list[NDArray[Any]]:
+        """The token ids of docs that were added, in their order; views of the files."""
+        return [self._at(self._docs.place(doc_id)) for doc_id in doc_ids]
+
+    def _at(self, place: int) -> NDArray[Any]:
+        segment = self._segment[place]
+        assert segment >= 0, "the doc was never added"
+        start = self._start[place]
+        found: NDArray[Any] = self._segments[segment][start : start + self._n_tokens[place]]
+        return found
+
+    def n_tokens(self, doc_id: str) -> int:
+        """How long a doc is that was added."""
+        return int(self._n_tokens[self._docs.place(doc_id)])
+
+
+def _type_for(found: Sequence[NDArray[Any]]) -> type[np.uint16] | type[np.uint32]:
+    top = max((int(tokens.max()) for tokens in found if len(tokens)), default=0)
+    return np.uint16 if top < 1 << 16 else np.uint32
+
+
+def _is_whole(segment: Path) -> bool:
+    """Every file is there and is what was written."""
+    try:
+        expected = read_json(segment / "sha256.json")
+        return all(sha256_of(segment / name) == expected[name] for name in FILES)
+    except (BadInput, ValueError, KeyError):
+        return False

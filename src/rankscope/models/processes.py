@@ -1,0 +1,73 @@
+"""One process among several: who it is, and how it speaks with the others.
+
+`torchrun` and `accelerate launch` say so in the environment (RANK, WORLD_SIZE, LOCAL_RANK). What is
+said goes over gloo, so that it needs no accelerator; tensors of an accelerator go over its own
+backend. Without a launcher there is one process, and nothing here costs anything.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar, final
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=7)
+"""How long the others wait for the first, which may search or index for hours."""
+
+
+@final
+@dataclass(frozen=True)
+class Processes:
+    """The number of a process, and how many there are."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one that writes."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """The process's own part of the items: every `count`-th, so no item is in two parts."""
+        return items[self.rank :: self.count]
+
+    def wait(self) -> None:
+        """Go on when all are here."""
+        self.gathered(None)
+
+    def gathered(self, mine: T) -> list[T]:
+        """What every process gave, by rank."""
+        if self.count == 1:
+            return [mine]
+        from torch import distributed
+
+        found: list[T | None] = [None] * self.count
+        distributed.all_gather_object(found, mine)
+        return found  # type: ignore[return-value]
+
+    def from_first(self, mine: T) -> T:
+        """What the first process gave."""
+        return self.gathered(mine)[0]
+
+
+ALONE = Processes()
+
+
+def joined() -> Processes:
+    """Join the other processes of the launcher, if there is one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return ALONE
+    import torch
+    from torch import distributed
+
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is not None:
+        torch.accelerator.set_device_index(int(os.environ.get("LOCAL_RANK", "0")))
+    if not distributed.is_initialized():
+        distributed.init_process_group(
+            backend="cpu:gloo,cuda:nccl" if accelerator is not None else "gloo", timeout=PATIENCE
+        )
+    return Processes(distributed.get_rank(), distributed.get_world_size())
