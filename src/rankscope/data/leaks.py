@@ -3,11 +3,13 @@
 Queries are the same if their words are, whatever their ids; so are docs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rankscope.data.collections import Topics, n_shared, words
-from rankscope.data.samples import Pool, QrelPool
+from rankscope.data.samples import NOT_RETRIEVED, Pool, Pools, QrelPool
 
 
 def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> str | None:
@@ -55,3 +57,31 @@ def relevant_negatives(
         n_with += bool(judged or same)
         first = first or next((f"{pool.query_id}, doc {doc}" for doc in [*judged, *same]), "")
     return RelevantNegatives(len(looked), n_with, n_judged, n_same, first)
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """How often a first stage finds a positive of a query, and how often it would by chance."""
+
+    n_queries: int
+    n_found: int
+    by_chance: float
+    """The share of queries, had the positives been drawn at random from all docs."""
+
+    @property
+    def above_chance(self) -> float:
+        """How far it is from chance (0) to always (1); 1 where chance is already that."""
+        if self.by_chance >= 1:
+            return 1.0
+        return (self.n_found / self.n_queries - self.by_chance) / (1 - self.by_chance)
+
+
+def retrieved(
+    pools: Pools, topics: Topics, *, depth: int, min_relevance: int, n_docs: int
+) -> Retrieved:
+    """Of the queries with a positive, in how many the first stage's top `depth` holds one."""
+    n_positives = Counter(q.query_id for q in topics.qrels if q.relevance >= min_relevance)
+    missed = 1 - min(depth, n_docs) / n_docs
+    by_chance = fmean(1 - missed**n for n in n_positives.values())
+    n_not = pools.n_added + pools.dropped.get(NOT_RETRIEVED, 0)
+    return Retrieved(len(n_positives), len(n_positives) - n_not, by_chance)

@@ -18,6 +18,7 @@ from rankscope.core.rng import stream
 from rankscope.data import negatives
 
 MissingPositive = Literal["add", "drop"]
+NOT_RETRIEVED = "positive not retrieved"
 
 
 class Pool(Protocol):
@@ -131,7 +132,7 @@ def pools_from_qrels(
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
         elif not positives:
-            dropped["positive not retrieved"] += 1
+            dropped[NOT_RETRIEVED] += 1
         elif not hard:
             dropped["no hard negative"] += 1
         else:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
-from rankscope.train.guards import GUARDS
+from rankscope.train.guards import GUARDS, Level
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -93,3 +93,6 @@ class Spec(BaseModel):
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]
+
+GuardLevel = Annotated[Level, BeforeValidator(lambda value: "off" if value is False else value)]
+"""YAML reads a bare `off` as false."""

@@ -19,13 +19,13 @@ from pydantic import (
 from rankscope.study.spec_fields import (
     FREE,
     LOSS_NAMES,
+    GuardLevel,
     Measure,
     Share,
     Spec,
     known_guard,
     known_loss,
 )
-from rankscope.train.guards import Level
 
 
 class ScratchSpec(Spec):
@@ -230,7 +230,7 @@ class TrainedSpec(Spec):
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
-    guards: dict[Annotated[str, AfterValidator(known_guard)], Level] = Field(
+    guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
         default_factory=dict,
         description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
         "the guard's own level.",

@@ -62,6 +62,7 @@ def before(work: Work, stage: Stage) -> Iterator[Finding]:
     yield "test_queries", _test_queries(work, stage)
     yield "validation_queries", _validation_queries(work, stage)
     yield "relevant_negatives", _relevant_negatives(work, stage)
+    yield "unretrieved_positives", _unretrieved_positives(work, stage)
     yield "truncated_docs", _truncated_docs(stage)
     yield "special_tokens", _special_tokens(stage)
     yield "prompts", _prompts(work, stage)
@@ -124,6 +125,27 @@ def _relevant_negatives(work: Work, stage: Stage) -> str | None:
                 f"({seen.judged} judged relevant for the same words, {seen.same_text} of a relevant doc's "
                 f"text; first: query {seen.first}). Take doubles out of the collection, or raise "
                 "`negatives.skip_top`."
+            )
+    return None
+
+
+def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
+    for place, ((_, asked), (topics, pools)) in enumerate(_lessons(stage)):
+        if asked.negatives is None:
+            continue
+        seen = leaks.retrieved(
+            pools,
+            topics,
+            depth=asked.negatives.depth,
+            min_relevance=asked.min_relevance,
+            n_docs=len(StoredDocs(work.folder(samples_role(place, "docs")))),
+        )
+        if seen.above_chance < guards.BETTER_THAN_CHANCE:
+            return (
+                f"{asked.negatives.first_stage} finds a positive of {seen.n_found} of {seen.n_queries} queries "
+                f"in its top {asked.negatives.depth}; docs drawn at random would be found for "
+                f"{seen.by_chance:.0%}. Check that queries, docs and qrels belong together (ids that were "
+                "numbered anew?), or use a better first stage."
             )
     return None
 

@@ -9,8 +9,8 @@ training that starts again is guarded as if it had never stopped. The guards of 
 `movement`, those of data and tokens in `data.leaks` and `models.inputs`; `study.stage_guards` calls
 them. No torch here: a study file is checked against the table.
 
-What no guard sees: labels that are wrong but learnable (reversed, or few enough to be learnt by heart
-within the patience), and anything the training batches do not show. That is what a validation is for.
+What no guard sees: labels that are wrong but learnable (reversed, or so few that they are learnt by
+heart within the patience). That is what a validation is for.
 """
 
 import math
@@ -31,6 +31,8 @@ CUT_SHARE = 0.1
 """So many docs may be cut before it is worth a warning."""
 RELEVANT_SHARE = 0.01
 """In so many queries may a negative be a relevant doc: real judgements are never whole."""
+BETTER_THAN_CHANCE = 0.1
+"""So much of the way from chance to certainty must a first stage's finding of the positives be."""
 UNCHANGED_SHARE = 0.95
 """Rankings are unchanged if so many queries have theirs in the same order."""
 COLLAPSED_SPREAD = 1e-5
@@ -77,6 +79,13 @@ GUARDS: dict[str, Guard] = {
         "warn",
         f"In more than {RELEVANT_SHARE:.0%} of the queries a negative is judged relevant (for a query of the "
         "same words), or has the text of a relevant doc.",
+    ),
+    "unretrieved_positives": Guard(
+        "before",
+        "stop",
+        "The first stage finds the positives of the training queries hardly more often (less than "
+        f"{BETTER_THAN_CHANCE:.0%} of the way to always) than if they were drawn at random: the judgements "
+        "belong to other docs or queries. What is then learnt is that a positive is not like the query.",
     ),
     "truncated_docs": Guard(
         "before", "warn", f"More than {CUT_SHARE:.0%} of the docs are cut at `max_length`."
@@ -147,6 +156,10 @@ Series = Mapping[str, Sequence[float]]
 """The log by column, so far."""
 
 
+def _update(series: Series) -> int:
+    return int(series["update"][-1])
+
+
 @final
 class Watch:
     """Keeps watch over one training: hears findings, and acts by the level of their guard."""
@@ -179,6 +192,10 @@ class Watch:
 
     def saw(self, row: Mapping[str, float]) -> None:
         """Look at the next row of the log; on starting again, at every row there is."""
+        strange = not_finite(row)
+        if strange is not None:
+            self.tell("not_finite", strange)
+            return  # no mean bears such a number
         for name, value in row.items():
             self._series.setdefault(name, []).append(value)
         for name, (column, look) in DURING.items():
@@ -191,13 +208,12 @@ class Watch:
             self.tell("loss_above_chance", loss_above_chance(self._series, fewest=FEWEST))
 
 
-def not_finite(series: Series) -> str | None:
-    """A loss or gradient that is not a finite number."""
-    for name in ("loss", "gradient_norm"):
-        value = series[name][-1]
+def not_finite(row: Mapping[str, float]) -> str | None:
+    """A loss, gradient or validation that is not a finite number."""
+    for name, value in row.items():
         if not math.isfinite(value):
             return (
-                f"The {name.replace('_', ' ')} is {value} at update {len(series['loss'])}. Lower "
+                f"The {name.replace('_', ' ')} is {value} at update {row['update']:.0f}. Lower "
                 "`learning_rate` or `clip_norm`, and look at the samples of that update."
             )
     return None
@@ -212,7 +228,7 @@ def collapsed_scores(series: Series) -> str | None:
     if len(recent) < LOOKS or max(recent) >= COLLAPSED_SPREAD:
         return None
     return (
-        f"The scores have collapsed: at {LOOKS} looks up to update {len(series['loss'])} all docs of a query "
+        f"The scores have collapsed: at {LOOKS} looks up to update {_update(series)} all docs of a query "
         f"got the same score (spread under {COLLAPSED_SPREAD:g}). Lower `learning_rate`, lengthen `warmup`, "
         "or start from another ranker."
     )
@@ -224,7 +240,7 @@ def tied_scores(series: Series) -> str | None:
     if len(recent) < LOOKS or min(recent) <= TIED_SHARE:
         return None
     return (
-        f"Equal scores: at {LOOKS} looks up to update {len(series['loss'])} at least {min(recent):.0%} of "
+        f"Equal scores: at {LOOKS} looks up to update {_update(series)} at least {min(recent):.0%} of "
         "neighbouring docs were tied, so their order is chance. Look for docs of one text, raise "
         "`max_length` if all are cut alike, or lower `learning_rate`."
     )
@@ -250,7 +266,7 @@ def loss_above_chance(series: Series, *, fewest: int = PATIENCE) -> str | None:
     if ordered - noise > 0.5 or ordered + noise > LEARNT_PAIRS:
         return None
     return (
-        f"Nothing is learnt: over the {n} updates to update {len(series['loss'])} the mean loss was "
+        f"Nothing is learnt: over the {n} updates to update {_update(series)} the mean loss was "
         f"{fmean(losses):.4f}, that of equal scores is {fmean(chances):.4f}, and {ordered:.1%} of the pairs "
         "were in the right order. Check that labels and docs belong together, then try another "
         "`learning_rate` or a longer `warmup`."
@@ -273,7 +289,9 @@ def gradient_norm(series: Series) -> str | None:
         if max(recent) < low
         else f"over {high:g}: every update is cut to `clip_norm`. Lower `learning_rate`"
     )
-    return f"Over the {GRADIENTS} updates to update {len(series['loss'])} the gradient's norm was {what}."
+    return (
+        f"Over the {GRADIENTS} updates to update {_update(series)} the gradient's norm was {what}."
+    )
 
 
 def validation_falling(series: Series) -> str | None:
@@ -291,11 +309,10 @@ def validation_falling(series: Series) -> str | None:
 
 
 DURING: dict[str, tuple[str, Callable[[Series], str | None]]] = {
-    "not_finite": ("loss", not_finite),
     "collapsed_scores": ("score_spread", collapsed_scores),
     "tied_scores": ("tied_share", tied_scores),
     "loss_above_chance": ("chance", loss_above_chance),
     "gradient_norm": ("gradient_norm", gradient_norm),
     "validation_falling": ("validation", validation_falling),
 }
-"""Which column of the log brings on which look."""
+"""Which column of the log brings on which look; `not_finite` looks at all."""
