@@ -159,7 +159,10 @@ def doctor(
     retry: Retry = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for what would make a training go wrong, without training; exit code 1 if it would be stopped."""
+    """Look for what would make a training go wrong.
+
+    Nothing is trained. The exit code is 1 if a guard would stop a training.
+    """
     planned, store = _planned(study, overrides, results)
     from rankscope.study.doctor import doctor as examined
     from rankscope.terminal import diagnosis_rows, progress, show_table

@@ -47,6 +47,6 @@ def test_every_loss_is_below_chance_where_the_order_is_right(name: str) -> None:
 def test_ties_by_hand() -> None:
     """2, 2, 1: one of two neighbours is tied; 5, 4: none; the padding is no neighbour."""
     scores = torch.tensor([[2.0, 1.0, 2.0, 0.0], [4.0, 5.0, 4.0, 4.0]])
-    assert facts.tied_share(scores, MASK) == pytest.approx(1 / 3)
+    assert facts.tied_share(scores, MASK).item() == pytest.approx(1 / 3)
     assert facts.tied_share(torch.zeros(2, 4), MASK) == 1
     assert facts.tied_share(torch.zeros(1, 1), torch.ones(1, 1, dtype=torch.bool)) == 0

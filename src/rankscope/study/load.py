@@ -84,7 +84,7 @@ def _mistake(details: Any) -> str:
     parts = [str(part) for part in details["loc"]]
     if parts[:1] and parts[0] in TABLES and len(parts) > 2:
         del parts[2]  # pydantic names the kind here; it does not stand in the file
-    place = ".".join(part for part in parts if part not in {"name", "scratch"})
+    place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})
     message = details["msg"].removeprefix("Value error, ")
     return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
 

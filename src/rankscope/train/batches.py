@@ -29,7 +29,8 @@ class Outcome(NamedTuple):
     loss: Tensor
     score_spread: float | None
     """How far the scores of a query are apart."""
-    tied_share: float = 0.0
+    tied_share: Tensor | None = None
+    """How many neighbours in the rankings have equal scores."""
     learning: Mapping[str, Tensor] = {}
     """What is logged of every update (`facts.learning`)."""
 

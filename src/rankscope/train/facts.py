@@ -33,9 +33,9 @@ def right_pairs(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     return torch.where(n > 0, right / n.clamp(min=1), 0.5)
 
 
-def tied_share(scores: Tensor, mask: Tensor) -> float:
+def tied_share(scores: Tensor, mask: Tensor) -> Tensor:
     """Share of neighbours in the rankings of the batch with equal scores."""
     lowest_last = scores.masked_fill(~mask, float("-inf")).sort(dim=1, descending=True).values
     above, below = lowest_last[:, :-1], lowest_last[:, 1:]
     real = below.isfinite()
-    return float(((above == below) & real).sum() / real.sum().clamp(min=1))
+    return ((above == below) & real).sum() / real.sum().clamp(min=1)

@@ -300,15 +300,19 @@ class _Training:
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
         """What the scores of a query look like, without dropout; nothing where there are none."""
         self._bare.eval()
-        spreads, ties = [], []
         with torch.no_grad():
-            for batch in batches:
-                outcome = self._objective.outcome(self._bare, batch.ready)
-                if outcome.score_spread is None:
-                    return {}
-                spreads.append(torch.tensor(outcome.score_spread * batch.share))
-                ties.append(torch.tensor(outcome.tied_share * batch.share))
-        return {"score_spread": self._sum(spreads), "tied_share": self._sum(ties)}
+            found = [self._objective.outcome(self._bare, batch.ready) for batch in batches]
+        looks = {
+            "score_spread": [outcome.score_spread for outcome in found],
+            "tied_share": [outcome.tied_share for outcome in found],
+        }
+        return {
+            name: self._sum(
+                [torch.as_tensor(v) * b.share for v, b in zip(values, batches, strict=True)]
+            )
+            for name, values in looks.items()
+            if all(value is not None for value in values)
+        }
 
     def _gradients_kept_local(self) -> Any:
         return self._accelerator.no_sync(self._model)
