@@ -302,7 +302,7 @@ class _Training:
         self._bare.eval()
         with torch.no_grad():
             found = [self._objective.outcome(self._bare, batch.ready) for batch in batches]
-        looks = {
+        looks: dict[str, list[Any]] = {
             "score_spread": [outcome.score_spread for outcome in found],
             "tied_share": [outcome.tied_share for outcome in found],
         }
