@@ -356,6 +356,21 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C.learning_rate=6.0e-12")
 
 
+@mistake("judgements that belong to other docs")
+def _(world: World) -> list[str]:
+    path = world.folder / "data" / "qrels" / "train.tsv"
+    other = {f"q{q}": f"d{3 * ((q // 3 + 1) % 3) + (q + 1) % 3}" for q in range(12)}
+    head, *lines = path.read_text().splitlines()
+    rows = [f"{query}\t{other[query]}\t1" for query in dict.fromkeys(x.split()[0] for x in lines)]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    return world.run("rankers.C.samples.negatives.depth=6")
+
+
+@mistake("an unknown guard")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.guards={unmovd: warn}")
+
+
 @mistake("a learning rate that blows up")
 def _(world: World) -> list[str]:
     return world.run("rankers.C.learning_rate=1.0e+38")

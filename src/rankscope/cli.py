@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -148,6 +149,37 @@ def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
     show_table(str(store.root), ["kind", "step", "fingerprint", "state"], rows)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
     typer.echo(f"{len(rows)} steps: {counts}")
+
+
+@app.command()
+def doctor(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    retry: Retry = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would make a training go wrong.
+
+    Nothing is trained. The exit code is 1 if a guard would stop a training.
+    """
+    planned, store = _planned(study, overrides, results)
+    from rankscope.study.doctor import doctor as examined
+    from rankscope.terminal import diagnosis_rows, progress, show_table
+
+    found = examined(planned, store, retry=retry, progress=progress())
+    stops, warnings = found.fired("stop"), found.fired("warn")
+    if as_json:
+        _print_json(asdict(found) | {"n_stops": len(stops), "n_warnings": len(warnings)})
+    else:
+        if stops or warnings:
+            show_table(planned.study.study.study, *diagnosis_rows(found), text=True)
+        rankers = dict.fromkeys(seen.ranker for seen in found.seen)
+        counts = f"{len(stops)} would stop, {len(warnings)} would warn"
+        typer.echo(f"{len(rankers)} trained rankers, {len(found.seen)} looks: {counts}.")
+        _print_notes(list(found.notes))
+    if stops:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rankscope.report.sections import CORRECTIONS, VERDICTS
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.study.doctor import Diagnosis
     from rankscope.study.run_files import Reproduced
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -85,8 +86,10 @@ class _Counting:
         self._show(n, ", ".join([f"{rate:.1f} {self._unit}/s", *words]))
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated elsewhere."""
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: bool = False
+) -> None:
+    """A table on standard output: drawn on a terminal, tab-separated elsewhere; of numbers or of text."""
     console = Console()
     if not console.is_terminal:
         for row in (columns, *rows):
@@ -94,10 +97,17 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify="left" if text or number == 0 else "right")
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def diagnosis_rows(found: "Diagnosis") -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what guards saw: what would stop a training first."""
+    fired = [*found.fired("stop"), *found.fired("warn")]
+    rows = [[seen.ranker, seen.guard, seen.level, str(seen.finding)] for seen in fired]
+    return ["ranker", "guard", "level", "what it saw"], rows
 
 
 def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -54,6 +54,8 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("rankers.C.start", "C-D", "it starts from itself"),
         ("rankers.C.start", "bi", "only a cross_encoder can be trained"),
         ("rankers.C.loss", "ranknett", "Unknown loss 'ranknett'. Did you mean 'ranknet'"),
+        ("rankers.C.guards", {"unmovd": "off"}, "Unknown guard 'unmovd'. Did you mean 'unmoved'"),
+        ("rankers.C.guards", {"unmoved": "on"}, "should be 'stop', 'warn' or 'off'"),
         ("rankers.C.epochs", 1, "give either `max_updates` or `epochs`"),
         ("rankers.C.queries_per_batch", 3, "must be a multiple"),
         ("rankers.C-D.samples.labels", "gpt", "Unknown teacher 'gpt'"),

@@ -19,6 +19,7 @@ from rankscope.data import negatives
 
 MissingPositive = Literal["add", "drop", "random_negative"]
 TeacherLabels = Literal["ranks", "scores"]
+NOT_RETRIEVED = "positive not retrieved"
 
 
 class Pool(Protocol):
@@ -144,7 +145,7 @@ def pools_from_qrels(
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
         elif not positives and missing_positive == "drop":
-            dropped["positive not retrieved"] += 1
+            dropped[NOT_RETRIEVED] += 1
         elif not hard:
             dropped["no hard negative"] += 1
         else:

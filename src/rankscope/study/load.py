@@ -88,7 +88,7 @@ def _mistake(details: Any) -> str:
         del parts[2]  # pydantic names the kind here; it does not stand in the file
     if parts[:1] == ["rankers"] and len(parts) > 2:
         parts[1] = parts[1].partition(".")[0]  # the file names the ranker, not a sweep's member
-    place = ".".join(part for part in parts if part not in {"name", "scratch"})
+    place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] in ONE_VALUE and isinstance(details["input"], list):
         return f"{place}: one value is needed; a list makes a sweep in fields of `rankers` alone"

@@ -312,8 +312,9 @@ class _Planner:
         """Measures and comparisons of all runs."""
         spec = self.study.evaluate
         inputs: dict[str, Step] = {}
-        for collection in spec.over:
+        for collection in spec.over:  # before any training: a mistake in them should cost nothing
             inputs[collection_role(collection)] = self.collection(collection)
+        for collection in spec.over:
             for first_stage in spec.rerank.first_stages:
                 inputs[run_role(collection, first_stage, first_stage)] = self.first_stage_run(
                     first_stage, collection

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
+from rankscope.train.guards import GUARDS, Level
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
@@ -71,6 +72,13 @@ def known_loss(name: str) -> str:
     return name
 
 
+def known_guard(name: str) -> str:
+    """The name, if there is such a guard."""
+    with as_value_error():
+        choose(GUARDS, name, what="guard")
+    return name
+
+
 def known_correction(name: str) -> str:
     """The name, if there is such a correction."""
     with as_value_error():
@@ -96,3 +104,6 @@ class Spec(BaseModel):
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]
+
+GuardLevel = Annotated[Level, BeforeValidator(lambda value: "off" if value is False else value)]
+"""YAML reads a bare `off` as false."""

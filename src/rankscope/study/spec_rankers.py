@@ -16,7 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from rankscope.study.spec_fields import FREE, LOSS_NAMES, Measure, Share, Spec, known_loss
+from rankscope.study.spec_fields import (
+    FREE,
+    LOSS_NAMES,
+    GuardLevel,
+    Measure,
+    Share,
+    Spec,
+    known_guard,
+    known_loss,
+)
 
 
 class ScratchSpec(Spec):
@@ -240,6 +249,12 @@ class TrainedSpec(Spec):
     )
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+    guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
+        default_factory=dict,
+        description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
+        "the guard's own level.",
+        json_schema_extra=FREE,
     )
     trackers: tuple[str, ...] = Field(
         (),

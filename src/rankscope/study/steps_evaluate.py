@@ -8,7 +8,7 @@ from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
-from rankscope.data import collections
+from rankscope.data import leaks
 from rankscope.data.collections import read_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, verdicts
@@ -152,11 +152,11 @@ def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
             students.setdefault(source, []).append(system)
     for name, (source, rankers) in product(evaluated, students.items()):
         topics = read_topics(work.folder(collection_role(name)))
-        shared = collections.n_shared(topics, read_topics(work.folder(learnt_role(source))))
-        if shared:
+        learnt = read_topics(work.folder(learnt_role(source)))
+        counted = leaks.shared_queries(f"queries of {name}", topics, f" ({source})", learnt)
+        if counted:
             notes.append(
-                f"{shared} of {len(topics.queries)} queries of {name} are training queries "
-                f"({source}): what is said there of {', '.join(rankers)} does not hold for new queries."
+                f"{counted}: what is said there of {', '.join(rankers)} does not hold for new queries."
             )
     for note in notes:
         work.progress.note(note)

@@ -14,8 +14,10 @@ from rankscope.evaluate.seeds import mean_values
 from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
-from rankscope.study.plan import collection_role, docs_role
+from rankscope.study.plan import Step, collection_role, docs_role
+from rankscope.study.spec_rankers import TrainedSpec
 from rankscope.study.steps_work import Summary, Work
+from rankscope.train.guards import GUARDS
 
 
 def report(work: Work) -> Summary:
@@ -44,6 +46,7 @@ def stored_results(work: Work) -> StoredResults:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
+            facts["summary"] = _with_notes(step, facts["summary"])
             steps.append({"name": step.name, **facts})
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
@@ -77,6 +80,17 @@ def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str,
         }
         for row in evaluation["results"]
     }
+
+
+def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's summary, with what guards saw as notes; not that of guards the study turns off."""
+    shown = dict(summary)
+    seen: Mapping[str, str] = shown.pop("guards", {})
+    if isinstance(step.spec, TrainedSpec):
+        levels = step.spec.guards
+        loud = [saw for name, saw in seen.items() if levels.get(name, GUARDS[name].level) != "off"]
+        shown["notes"] = [*shown.get("notes", ()), *loud]
+    return shown
 
 
 def _rankings(
