@@ -25,7 +25,7 @@ def test_relevant_negatives_by_judgement_of_the_same_words_and_by_text() -> None
     pools = [
         QrelPool("q1", ("d1",), ("d4", "d2", "d3")),
         QrelPool("q3", ("d3",), ("d1", "d2")),
-        TeacherPool("q1", ("d4", "d1")),
+        TeacherPool("q1", ("d4", "d1"), (2.0, 1.0)),
     ]
     found = leaks.relevant_negatives(pools, TOPICS, TEXTS.__getitem__)
     assert found == leaks.RelevantNegatives(2, 1, judged=1, same_text=1, first="q1, doc d4")

@@ -98,3 +98,16 @@ def test_tied_docs_share_a_label_and_scores_are_labels_where_asked() -> None:
     pools = pools_from_teacher(["q1"], teacher, depth=4, labels="scores")
     (scored,) = pools.epoch(0, group_size=4, seed=0)
     assert scored == sample._replace(labels=(2, 1, 1, 0))
+
+
+def test_study_bs_defect_a_random_negative_takes_the_place_of_a_positive_not_retrieved() -> None:
+    found = pools_from_qrels(
+        [Qrel("q1", "nowhere", 1)], RUN, skip_top=0, depth=5, missing_positive="random_negative"
+    )
+    assert (found.n_mistaken, found.n_added, dict(found.dropped)) == (1, 0, {})
+    (pool,) = found.pools
+    drawn = [pool.draw(3, stream(1, "draw", n)) for n in range(30)]
+    assert {sample.labels for sample in drawn} == {(1.0, 0.0, 0.0)}
+    assert all(len(set(sample.doc_ids)) == 3 for sample in drawn)
+    assert "nowhere" not in {doc_id for sample in drawn for doc_id in sample.doc_ids}
+    assert len({sample.doc_ids[0] for sample in drawn}) > 1

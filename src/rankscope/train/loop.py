@@ -29,6 +29,7 @@ from rankscope.core.rng import seed_for
 from rankscope.models.backbone import device
 from rankscope.train import checkpoint, guards, movement
 from rankscope.train.batches import Outcome
+from rankscope.train.dropout import fast_dropout
 
 Keep = Literal["best_validation", "last"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -154,7 +155,12 @@ def fit(
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
     watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
     before = {name: weight.detach().cpu().clone() for name, weight in trained.items()}
-    with torch.random.fork_rng(), _gradient_checkpointing(model, recipe.memory):
+    is_on_processor = device().type == "cpu"
+    with (
+        torch.random.fork_rng(),
+        _gradient_checkpointing(model, recipe.memory),
+        fast_dropout(model) if is_on_processor and not recipe.compile else nullcontext(),
+    ):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
     reached = training.reached
