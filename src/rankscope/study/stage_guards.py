@@ -10,7 +10,8 @@ from statistics import fmean
 
 from torch import Tensor
 
-from rankscope.core.records import Run
+from rankscope.core.errors import EmptyBatch
+from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import stream
 from rankscope.data import leaks
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -33,6 +34,8 @@ POOLS_TOKENIZED = 200
 """Queries whose docs are counted in tokens, at most."""
 TRIAL_QUERIES = 2
 """Queries of the batch that is tried for gradients."""
+TRIAL_DOCS = 8
+"""Docs of each, at most."""
 QUERIES_COMPARED = 200
 """Validation queries whose rankings are compared before and after, at most."""
 
@@ -212,14 +215,26 @@ def _without_gradient(stage: Stage) -> str | None:
     training = model.training
     model.eval()
     try:
-        batch = objective.prepared(objective.batches(0)[0][:TRIAL_QUERIES])
-        loss = objective.outcome(model, batch).loss
+        few = [_shortened(sample) for sample in objective.batches(0)[0][:TRIAL_QUERIES]]
+        loss = objective.outcome(model, objective.prepared(few)).loss
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         return movement.without_gradient(model)
+    except EmptyBatch:
+        return None  # so few docs may all be tied; that says nothing of the weights
     finally:
         model.zero_grad(set_to_none=True)
         model.train(training)
+
+
+def _shortened(sample: ListwiseSample) -> ListwiseSample:
+    """The first docs and the last, between which labels differ most: they fit where a group may not."""
+    n, half = len(sample.doc_ids), TRIAL_DOCS // 2
+    kept = [place for place in range(n) if place < half or place >= n - half]
+    return sample._replace(
+        doc_ids=tuple(sample.doc_ids[place] for place in kept),
+        labels=tuple(sample.labels[place] for place in kept),
+    )
 
 
 def _some(pools: Sequence[Pool], n: int) -> Sequence[Pool]:
