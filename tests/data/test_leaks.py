@@ -1,9 +1,11 @@
+from typing import get_args
+
 import pytest
 
 from rankscope.core.records import Qrel, Query, Run, ScoredDoc
 from rankscope.data import leaks
 from rankscope.data.collections import Topics
-from rankscope.data.samples import QrelPool, TeacherPool, pools_from_qrels
+from rankscope.data.samples import MissingPositive, QrelPool, TeacherPool, pools_from_qrels
 
 TEXTS = {"d1": "A red cat.", "d2": "a  RED cat.", "d3": "a dog", "d4": "a bird"}
 TOPICS = Topics(
@@ -33,7 +35,7 @@ def test_relevant_negatives_by_judgement_of_the_same_words_and_by_text() -> None
     assert (clean.n_queries, clean.n_queries_with) == (1, 0)
 
 
-@pytest.mark.parametrize("missing", ["add", "drop"])
+@pytest.mark.parametrize("missing", get_args(MissingPositive))
 def test_how_often_positives_are_retrieved_by_hand(missing: str) -> None:
     """Of three queries one finds its positive in the top 2 of 4 docs; by chance half of them do."""
     rankings = {

@@ -83,5 +83,5 @@ def retrieved(
     n_positives = Counter(q.query_id for q in topics.qrels if q.relevance >= min_relevance)
     missed = 1 - min(depth, n_docs) / n_docs
     by_chance = fmean(1 - missed**n for n in n_positives.values())
-    n_not = pools.n_added + pools.dropped.get(NOT_RETRIEVED, 0)
+    n_not = pools.n_added + pools.n_mistaken + pools.dropped.get(NOT_RETRIEVED, 0)
     return Retrieved(len(n_positives), len(n_positives) - n_not, by_chance)
