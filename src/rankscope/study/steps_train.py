@@ -16,6 +16,7 @@ from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.evaluate.measures import Measuring
 from rankscope.models import adapters, backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.first_token import first_token_only
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study import stage_guards
@@ -37,7 +38,7 @@ def train(work: Work) -> Summary:
     tuned, pools = made.tuned, [pools for _, pools in made.learnt]
     rankings = _rankings(work, chosen.validate_on, tuned)
     watch = Watch(chosen.guards, progress=work.progress, label=work.step.label)
-    with frozen(made.still):
+    with frozen(made.still), first_token_only(tuned.model):
         for name, finding in stage_guards.before(work, made):
             watch.tell(name, finding)
         begun = [ranked(stage_guards.QUERIES_COMPARED) for ranked in rankings.values()]
