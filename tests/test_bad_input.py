@@ -142,6 +142,68 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C.start=C-D")
 
 
+@mistake("a list where none can be")
+def _(world: World) -> list[str]:
+    return world.run("first_stages.bm25.k1=[0.9, 1.2]")
+
+
+@mistake("a list of starts")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C-D.start=[plain, C]")
+
+
+@mistake("an empty list")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[]")
+
+
+@mistake("the same value twice, as text and as a number")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[1e-5, 1.0e-5]")
+
+
+@mistake("a value of the wrong type in a list")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.learning_rate=[1e-5, fast]")
+
+
+@mistake("a value that fits into no name")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.backbone=[one/model, another/model]")
+
+
+@mistake("the same seed twice")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.seeds=[1, 1]")
+
+
+@mistake("other seeds than those of the ranker it starts from")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.seeds=[1, 2]", "rankers.C-D.seeds=[3, 4]")
+
+
+@mistake("seeds of a ranker for which nothing is drawn")
+def _(world: World) -> list[str]:
+    return world.run("rankers.bi.seeds=[1, 2]")
+
+
+@mistake("two rankers of one name once lists are written out")
+def _(world: World) -> list[str]:
+    text = world.study.read_text().replace("  C-D:", "  C.seed=1:")
+    world.study.write_text(text)
+    return world.run("rankers.C.seeds=[1, 2]")
+
+
+@mistake("a teacher that stands for several")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.seeds=[1, 2]", "teachers.bi.ranker=plain")
+
+
+@mistake("one seed as a baseline")
+def _(world: World) -> list[str]:
+    return world.run("rankers.plain.seeds=[1, 2]", "evaluate.baseline=plain.seed=1")
+
+
 @mistake("an override without a value")
 def _(world: World) -> list[str]:
     return world.run("seed")
@@ -294,6 +356,21 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C.learning_rate=6.0e-12")
 
 
+@mistake("judgements that belong to other docs")
+def _(world: World) -> list[str]:
+    path = world.folder / "data" / "qrels" / "train.tsv"
+    other = {f"q{q}": f"d{3 * ((q // 3 + 1) % 3) + (q + 1) % 3}" for q in range(12)}
+    head, *lines = path.read_text().splitlines()
+    rows = [f"{query}\t{other[query]}\t1" for query in dict.fromkeys(x.split()[0] for x in lines)]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    return world.run("rankers.C.samples.negatives.depth=6")
+
+
+@mistake("an unknown guard")
+def _(world: World) -> list[str]:
+    return world.run("rankers.C.guards={unmovd: warn}")
+
+
 @mistake("a learning rate that blows up")
 def _(world: World) -> list[str]:
     return world.run("rankers.C.learning_rate=1.0e+38")
@@ -388,6 +465,75 @@ def _(world: World) -> list[str]:
 def _(world: World) -> list[str]:
     words = compared(world, "q0 Q0 d0 1 2.0 other\n")
     return ["reproduce", words[1], *words[3:], "--published", "0.72"]
+
+
+def taught(world: World, text: str, *options: str) -> list[str]:
+    (world.folder / "teacher.jsonl").write_text(text)
+    shown = ["--candidates", str(world.run_file)]
+    out = ["--out", str(world.folder / "out.run")]
+    return ["teacher", str(world.folder / "teacher.jsonl"), *(options or shown), *out]
+
+
+ANSWER = '{"query_id": "q0", "response": "[2] > [1]"}\n'
+
+
+@mistake("a teacher's file of no known kind")
+def _(world: World) -> list[str]:
+    return taught(world, '{"question": "who", "answer": "me"}\n')
+
+
+@mistake("a teacher's line that is cut off")
+def _(world: World) -> list[str]:
+    return taught(world, ANSWER + '{"query_id": "q3", "resp')
+
+
+@mistake("an LLM's answers without what it was shown")
+def _(world: World) -> list[str]:
+    return taught(world, ANSWER, "--format", "permutations")
+
+
+@mistake("an LLM's answer that names no query")
+def _(world: World) -> list[str]:
+    return taught(world, '["[2] > [1]"]')
+
+
+@mistake("RankGPT's two files that do not belong together")
+def _(world: World) -> list[str]:
+    shown = world.folder / "train.jsonl"
+    shown.write_text('{"query_id": "q0", "retrieved_passages": [{"docid": "d0"}]}\n')
+    return taught(world, '["[1]", "[1]"]', "--candidates", str(shown))
+
+
+@mistake("a window below the candidates")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "window": [80, 100], "response": "[1]"}\n')
+
+
+@mistake("an LLM's answers none of which is an order")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "response": "None is relevant."}\n')
+
+
+@mistake("a teacher's list with a score too few")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "document_ids": ["d0", "d1"], "scores": [1]}\n')
+
+
+@mistake("a teacher's score that is not a number")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query_id": "q0", "document_ids": ["d0"], "scores": [NaN]}\n')
+
+
+@mistake("a teacher's texts without the collection they are of")
+def _(world: World) -> list[str]:
+    return taught(world, '{"query": "who", "pos": ["I"], "neg": ["you"]}\n')
+
+
+@mistake("a teacher's ids that are another collection's")
+def _(world: World) -> list[str]:
+    passage = '{"docid": "d0", "text": "quite another text"}'
+    entry = f'{{"query_id": "q0", "positive_passages": [{passage}]}}\n'
+    return taught(world, entry, "--collection", str(world.folder / "data"))
 
 
 @mistake("a full disk (here: files may not grow beyond 50 kB)")

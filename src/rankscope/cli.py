@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
@@ -151,6 +152,37 @@ def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
 
 
 @app.command()
+def doctor(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    retry: Retry = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would make a training go wrong.
+
+    Nothing is trained. The exit code is 1 if a guard would stop a training.
+    """
+    planned, store = _planned(study, overrides, results)
+    from rankscope.study.doctor import doctor as examined
+    from rankscope.terminal import diagnosis_rows, progress, show_table
+
+    found = examined(planned, store, retry=retry, progress=progress())
+    stops, warnings = found.fired("stop"), found.fired("warn")
+    if as_json:
+        _print_json(asdict(found) | {"n_stops": len(stops), "n_warnings": len(warnings)})
+    else:
+        if stops or warnings:
+            show_table(planned.study.study.study, *diagnosis_rows(found), text=True)
+        rankers = dict.fromkeys(seen.ranker for seen in found.seen)
+        counts = f"{len(stops)} would stop, {len(warnings)} would warn"
+        typer.echo(f"{len(rankers)} trained rankers, {len(found.seen)} looks: {counts}.")
+        _print_notes(list(found.notes))
+    if stops:
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(
     study: StudyFile,
     overrides: Overrides = None,
@@ -187,6 +219,8 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
         return
     measure = summary["measures"][0]
     show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
+    for claim in summary["claims"]:
+        typer.echo(f"Claim {claim['outcome']}: {claim['claim']}")
     for note in summary["notes"]:
         typer.echo(f"Note: {note}")
     typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
@@ -583,6 +617,84 @@ def convert(
 
     written, notes = run_files.convert(run, out, tag=tag, metadata=metadata)
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+    _print_notes(notes)
+
+
+@app.command()
+def teacher(
+    file: Annotated[Path, typer.Argument(help="The teacher's file.", show_default=False)],
+    out: Out,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            "--candidates",
+            help="The docs it was shown, in their order: a run, or RankGPT's JSON lines. Needed where the "
+            "file holds an LLM's answers; else for the report.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="permutations, run, kd, flag_embedding, tevatron or dpr; else by what the file holds.",
+        ),
+    ] = None,
+    malformed: Annotated[
+        str,
+        typer.Option(
+            "--malformed",
+            help="An answer that is no order of the docs shown: repair (as RankGPT) or drop (as study B).",
+        ),
+    ] = "repair",
+    window: Annotated[
+        int,
+        typer.Option(
+            "--window", min=1, help="Docs shown at once, where the answers do not say which."
+        ),
+    ] = 20,
+    step: Annotated[
+        int, typer.Option("--step", min=1, help="Docs by which such a window moves up.")
+    ] = 10,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            help="A folder in BEIR layout or an ir_datasets id: looks texts up, and checks ids.",
+        ),
+    ] = None,
+    qrels: Annotated[
+        str | None,
+        typer.Option(
+            "--qrels", help="Judgements the order is held against: a file, a folder or an id."
+        ),
+    ] = None,
+    split: Split = "test",
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The run's tag; else the file's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a run of a teacher's file, and say how good the teacher is."""
+    from rankscope import terminal
+    from rankscope.study import run_files, teacher_files, verbs
+
+    asked = teacher_files.Asked(
+        kind=form,
+        candidates=candidates,
+        collection=None if collection is None else verbs.source(collection, split),
+        malformed=teacher_files.known_malformed(malformed),
+        window=window,
+        step=step,
+        tag=tag,
+    )
+    judged = None if qrels is None else run_files.judged(qrels, split).qrels
+    run, found = teacher_files.to_run(file, out, asked, judged)
+    notes = found.pop("notes", [])
+    if as_json:
+        _print_json(found | {"notes": notes})
+    else:
+        terminal.show_table(f"{file.name}", *terminal.teacher_rows(found))
+        typer.echo(f"{out}: {len(run.rankings)} queries by {run.tag}.")
     _print_notes(notes)
 
 

@@ -16,6 +16,7 @@ from rankscope.report.sections import CORRECTIONS, VERDICTS
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.study.doctor import Diagnosis
     from rankscope.study.run_files import Reproduced
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -85,8 +86,10 @@ class _Counting:
         self._show(n, ", ".join([f"{rate:.1f} {self._unit}/s", *words]))
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated elsewhere."""
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: bool = False
+) -> None:
+    """A table on standard output: drawn on a terminal, tab-separated elsewhere; of numbers or of text."""
     console = Console()
     if not console.is_terminal:
         for row in (columns, *rows):
@@ -94,14 +97,22 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify="left" if text or number == 0 else "right")
     for row in rows:
         table.add_row(*row)
     console.print(table)
 
 
+def diagnosis_rows(found: "Diagnosis") -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what guards saw: what would stop a training first."""
+    fired = [*found.fired("stop"), *found.fired("warn")]
+    rows = [[seen.ranker, seen.guard, seen.level, str(seen.finding)] for seen in fired]
+    return ["ranker", "guard", "level", "what it saw"], rows
+
+
 def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of a study's outcome: a row per system, means and verdicts."""
+    """Columns and rows of a study's outcome: a row per system, means (± over seeds) and verdicts."""
+    has_seeds = any("runs" in result for result in summary["results"])
     measures = summary["measures"]
     baselines = list(dict.fromkeys(row["baseline"] for row in summary["comparisons"]))
     verdicts = {
@@ -118,10 +129,16 @@ def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]
             else "-"
             for base in baselines
         ]
-        means = [f"{result['means'][measure]:.4f}" for measure in measures]
-        rows.append([result["system"], f"{place[0]} / {place[1]}", *means, *marks])
+        spread = result.get("seed_sd", {})
+        means = [
+            f"{mean:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
+            for measure, mean in ((measure, result["means"][measure]) for measure in measures)
+        ]
+        seeds = [str(len(result.get("runs", [result])))] if has_seeds else []
+        rows.append([result["system"], f"{place[0]} / {place[1]}", *seeds, *means, *marks])
     heads = [f"against {base}" for base in baselines]
-    return ["system", "collection / first stage", *measures, *heads], rows
+    seeds = ["seeds"] if has_seeds else []
+    return ["system", "collection / first stage", *seeds, *measures, *heads], rows
 
 
 # -- run files -------------------------------------------------------------------------------------
@@ -250,3 +267,31 @@ def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
              f"{inside} the interval {low:.4f} to {high:.4f} of {number.mean:.4f}"]
         )  # fmt: skip
     return ["what", "value", "meaning"], rows
+
+
+def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """What is worth knowing of a teacher: a row for each number, under the name of its group."""
+    rows = []
+    for key, value in found.items():
+        if not isinstance(value, Mapping):
+            rows.append([_plain_name(key), _plain_value(value)])
+        elif not value:
+            rows.append([_plain_name(key), "none"])
+        else:
+            rows += [
+                [f"{_plain_name(key)}: {_plain_name(str(name))}", _plain_value(each)]
+                for name, each in value.items()
+            ]
+    return ["what", "value"], rows
+
+
+def _plain_name(key: str) -> str:
+    return key.removeprefix("n_").replace("_", " ")
+
+
+def _plain_value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain_value(each) for each in value)
+    return "-" if value is None else str(value)

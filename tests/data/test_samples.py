@@ -1,14 +1,10 @@
-from pathlib import Path
-
 import pytest
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.rng import stream
-from rankscope.core.trec import write_run
 from rankscope.data.negatives import between, drawn, without
 from rankscope.data.samples import pools_from_qrels, pools_from_teacher
-from rankscope.data.teachers import teacher_run
 
 RANKING = [ScoredDoc("q1", f"d{i}", 10.0 - i) for i in range(10)]
 RUN = Run.of("r", [*RANKING, *(doc._replace(query_id="q2") for doc in RANKING)])
@@ -94,12 +90,24 @@ def test_a_list_of_one_teaches_nothing() -> None:
         pools_from_teacher(["q1"], Run.of("t", RANKING[:1]), depth=5)
 
 
-def test_a_teachers_run_file_must_fit(tmp_path: Path) -> None:
-    path = tmp_path / "t.run"
-    write_run(path, RUN)
-    fits = teacher_run(path, has_doc=lambda _: True, query_ids=["q1", "q7"])
-    assert list(fits.rankings) == ["q1"]
-    with pytest.raises(BadInput, match="none of its 2 queries"):
-        teacher_run(path, has_doc=lambda _: True, query_ids=["q7"])
-    with pytest.raises(BadInput, match="1 ranked docs are not in the collection"):
-        teacher_run(path, has_doc=lambda doc_id: doc_id != "d3", query_ids=["q1"])
+def test_tied_docs_share_a_label_and_scores_are_labels_where_asked() -> None:
+    """Scores 2, 1, 1, 0: ranks 4, 3, 3, 1 of four docs; by scores, the scores themselves."""
+    teacher = Run.of("t", [ScoredDoc("q1", f"d{i}", score) for i, score in enumerate([2, 1, 1, 0])])
+    (sample,) = pools_from_teacher(["q1"], teacher, depth=4).epoch(0, group_size=4, seed=0)
+    assert (sample.doc_ids, sample.labels) == (("d0", "d2", "d1", "d3"), (4.0, 3.0, 3.0, 1.0))
+    pools = pools_from_teacher(["q1"], teacher, depth=4, labels="scores")
+    (scored,) = pools.epoch(0, group_size=4, seed=0)
+    assert scored == sample._replace(labels=(2, 1, 1, 0))
+
+
+def test_study_bs_defect_a_random_negative_takes_the_place_of_a_positive_not_retrieved() -> None:
+    found = pools_from_qrels(
+        [Qrel("q1", "nowhere", 1)], RUN, skip_top=0, depth=5, missing_positive="random_negative"
+    )
+    assert (found.n_mistaken, found.n_added, dict(found.dropped)) == (1, 0, {})
+    (pool,) = found.pools
+    drawn = [pool.draw(3, stream(1, "draw", n)) for n in range(30)]
+    assert {sample.labels for sample in drawn} == {(1.0, 0.0, 0.0)}
+    assert all(len(set(sample.doc_ids)) == 3 for sample in drawn)
+    assert "nowhere" not in {doc_id for sample in drawn for doc_id in sample.doc_ids}
+    assert len({sample.doc_ids[0] for sample in drawn}) > 1

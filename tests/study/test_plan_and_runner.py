@@ -145,7 +145,9 @@ def test_a_study_is_carried_out_by_one_process_at_a_time(tiny_study: Path, tmp_p
 def test_a_validation_on_training_queries_is_noted(carried_out: tuple[Plan, Store]) -> None:
     made, store = carried_out
     summary = store.manifest(next(s.name for s in made.steps if s.label == "C"))["summary"]
-    assert summary["notes"] == ["8 of 8 validation queries are training queries"]
+    assert summary["guards"]["validation_queries"].startswith(
+        "8 of 8 validation queries (train) are training queries (train): "
+    )
 
 
 def test_a_second_stage_draws_anew(tiny_study: Path) -> None:

@@ -39,7 +39,9 @@ def test_training_lowers_the_loss_and_logs_every_update(
     losses = [row["loss"] for row in trained.log]
     assert len(losses) == 40
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert set(trained.log[0]) == {"update", "loss", "learning_rate", "gradient_norm"}
+    assert set(trained.log[0]) == {
+        "update", "loss", "learning_rate", "gradient_norm", "chance", "right_pairs",
+    }  # fmt: skip
     assert [row["update"] for row in trained.log if "score_spread" in row] == [10, 20, 30, 40]
     assert trained.kept_update == 40
     assert 0 < trained.displacement["all"] < 1

@@ -10,6 +10,7 @@
 `.gz` is unpacked. Whatever the form: a score must be a finite number, and a query ranks a doc once.
 """
 
+import gzip
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,9 +48,11 @@ def read_run(path: Path, *, tag: str | None = None) -> Run:
 
 def read_run_file(path: Path) -> RunFile:
     """The run in a file, with what a reader of its numbers should know. BadInput names the place."""
-    head = _head(path)
+    head = head_of(path)
     if head == PARQUET_MAGIC:
-        return _non_empty(path, RunFile(from_frame(_parquet(path), stem(path), path), "Parquet"))
+        return _non_empty(
+            path, RunFile(from_frame(parquet_frame(path), stem(path), path), "Parquet")
+        )
     if head[:1] in (b"{", b"["):
         return _non_empty(path, _json_run(path))
     return read_trec_run(path)
@@ -57,7 +60,7 @@ def read_run_file(path: Path) -> RunFile:
 
 def tag_of(path: Path) -> str:
     """What a file's run is called, without reading all of it."""
-    head = _head(path)
+    head = head_of(path)
     if head == PARQUET_MAGIC or head[:1] in (b"{", b"["):
         return stem(path)
     return first_tag(path)
@@ -65,9 +68,9 @@ def tag_of(path: Path) -> str:
 
 def read_qrels(path: Path) -> list[Qrel]:
     """Judgements from TREC or BEIR columns, `{query_id: {doc_id: relevance}}` or Parquet."""
-    head = _head(path)
+    head = head_of(path)
     if head == PARQUET_MAGIC:
-        return qrels_from_frame(_parquet(path), path)
+        return qrels_from_frame(parquet_frame(path), path)
     if head[:1] == b"{":
         (_, parsed), *more = _json_parts(path)
         if more:
@@ -78,13 +81,13 @@ def read_qrels(path: Path) -> list[Qrel]:
     return read_trec_qrels(path)
 
 
-def _head(path: Path) -> bytes:
+def head_of(path: Path) -> bytes:
     """The first four bytes that are not white space."""
-    with explained_reading(path):
-        if path.suffix == ".gz":
-            return read_bytes(path).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
-        with path.open("rb") as file:
-            return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
+    with (
+        explained_reading(path),
+        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
+    ):
+        return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
 
 
 def _non_empty(path: Path, found: RunFile) -> RunFile:
@@ -283,7 +286,8 @@ def _column(frame: Any, names: tuple[str, ...], source: object) -> list[Any]:
     )
 
 
-def _parquet(path: Path) -> Any:
+def parquet_frame(path: Path) -> Any:
+    """All of a Parquet file as a data frame."""
     try:
         import pyarrow.parquet
     except ImportError as error:

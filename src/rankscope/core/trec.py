@@ -194,6 +194,22 @@ def _read_run(path: Path) -> RunFile:
     return RunFile(_run(path, tag, ranked, found), form, tuple(notes))
 
 
+def tied_by_rank(path: Path) -> dict[str, list[str]]:
+    """The docs of the queries that have tied scores in a run of six columns, by score and then by rank.
+
+    What a `Run` forgets: its ties fall by doc_id. A query whose ranks leave ties open too is not in it.
+    """
+    found, is_plain = _lines(path)
+    orders = {}
+    for query, lines in {} if is_plain else found.lines.items():
+        of = _ranked(path, lines)
+        keys = [(-score, rank) for score, rank in zip(of.scores, of.ranks, strict=True)]
+        if len(set(of.scores)) < len(keys) == len(set(keys)):
+            ordered = sorted(zip(keys, of.doc_ids, strict=True))
+            orders[_text(path, lines.numbers[0], query)] = [doc_id for _, doc_id in ordered]
+    return orders
+
+
 def first_tag(path: Path) -> str:
     """The tag of a run file's first line; the file's name where it has none."""
     for number, columns, _ in _rows(path):

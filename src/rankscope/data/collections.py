@@ -253,12 +253,13 @@ def judged_topics(
 
 def n_shared(topics: Topics, others: Topics) -> int:
     """How many queries of `topics` are among the others: of the same words, whatever their ids."""
-    known = {_words(query) for query in others.queries}
-    return sum(_words(query) in known for query in topics.queries)
+    known = {words(query.text) for query in others.queries}
+    return sum(words(query.text) in known for query in topics.queries)
 
 
-def _words(query: Query) -> str:
-    return " ".join(query.text.casefold().split())
+def words(text: str) -> str:
+    """A text without what makes no difference: its case, and how much white space stands where."""
+    return " ".join(text.casefold().split())
 
 
 def write_topics(topics: Topics, folder: Path) -> None:

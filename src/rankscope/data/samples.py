@@ -17,7 +17,9 @@ from rankscope.core.records import ListwiseSample, Qrel, Run
 from rankscope.core.rng import stream
 from rankscope.data import negatives
 
-MissingPositive = Literal["add", "drop"]
+MissingPositive = Literal["add", "drop", "random_negative"]
+TeacherLabels = Literal["ranks", "scores"]
+NOT_RETRIEVED = "positive not retrieved"
 
 
 class Pool(Protocol):
@@ -53,31 +55,40 @@ class QrelPool:
         return self.positives + self.hard_negatives
 
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
-        """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0)."""
-        positive = rng.choice(self.positives)
-        others = negatives.drawn(self.hard_negatives, group_size - 1, rng)
+        """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0).
+
+        Without a positive, a random negative takes its place (study B's defect B.7-4).
+        """
+        positive = rng.choice(self.positives or self.hard_negatives)
+        left = [doc_id for doc_id in self.hard_negatives if doc_id != positive]
+        others = negatives.drawn(left, group_size - 1, rng)
         return ListwiseSample(self.query_id, (positive, *others), (1.0, *(0.0 for _ in others)))
 
 
 @final
 @dataclass(frozen=True)
 class TeacherPool:
-    """A query's docs in the order a teacher gives them, best first."""
+    """A query's docs in the order a teacher gives them, best first, with its scores."""
 
     query_id: str
     doc_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    labels: TeacherLabels = "ranks"
 
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
-        """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1.
+        """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1, or by its scores.
 
-        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.)
+        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.) Docs whose scores are
+        tied share the best of their ranks: the teacher said nothing of their order.
         """
         n = min(group_size, len(self.doc_ids))
         kept = sorted(rng.sample(range(len(self.doc_ids)), k=n))
+        scores = tuple(self.scores[place] for place in kept)
+        ranks = tuple(float(n - scores.index(score)) for score in scores)
         return ListwiseSample(
             self.query_id,
             tuple(self.doc_ids[place] for place in kept),
-            tuple(float(n - rank) for rank in range(n)),
+            ranks if self.labels == "ranks" else scores,
         )
 
 
@@ -89,6 +100,8 @@ class Pools:
     dropped: Mapping[str, int]
     n_added: int = 0
     """Queries whose positive was not retrieved, and was added."""
+    n_mistaken: int = 0
+    """Queries that learn from a random negative in their positive's place."""
 
     def epoch(self, epoch: int, *, group_size: int, seed: int) -> list[ListwiseSample]:
         """One sample per query, drawn for this epoch, in the order of the pools."""
@@ -110,8 +123,9 @@ def pools_from_qrels(
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
     A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
-    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), counted both ways: the
-    released code of study B lets a random negative take the positive's place (`papers.md` B.7-4).
+    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the released
+    code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4);
+    counted each way.
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
     positive: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
@@ -122,7 +136,7 @@ def pools_from_qrels(
             positive[qrel.query_id].add(qrel.doc_id)
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
-    n_added = 0
+    n_added = n_mistaken = 0
     for query_id in sorted(relevant):
         ranking = run.rankings.get(query_id, [])
         retrieved = positive[query_id] & {doc.doc_id for doc in ranking[:depth]}
@@ -130,18 +144,21 @@ def pools_from_qrels(
         hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
-        elif not positives:
-            dropped["positive not retrieved"] += 1
+        elif not positives and missing_positive == "drop":
+            dropped[NOT_RETRIEVED] += 1
         elif not hard:
             dropped["no hard negative"] += 1
         else:
-            n_added += not retrieved
+            n_added += bool(positives) and not retrieved
+            n_mistaken += not positives
             pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard)))
-    return replace(_usable(pools, dropped), n_added=n_added)
+    return replace(_usable(pools, dropped), n_added=n_added, n_mistaken=n_mistaken)
 
 
-def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) -> Pools:
-    """Pools for distillation: the teacher's order of its top `depth` docs."""
+def pools_from_teacher(
+    query_ids: Sequence[str], teacher: Run, *, depth: int, labels: TeacherLabels = "ranks"
+) -> Pools:
+    """Pools for distillation: the teacher's order, or its scores, of its top `depth` docs."""
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
     for query_id in sorted(query_ids):
@@ -151,7 +168,9 @@ def pools_from_teacher(query_ids: Sequence[str], teacher: Run, *, depth: int) ->
         elif len(ranking) == 1:
             dropped["only one doc to rank"] += 1
         else:
-            pools.append(TeacherPool(query_id, tuple(doc.doc_id for doc in ranking)))
+            doc_ids = tuple(doc.doc_id for doc in ranking)
+            scores = tuple(doc.score for doc in ranking)
+            pools.append(TeacherPool(query_id, doc_ids, scores, labels))
     return _usable(pools, dropped)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import stdev
 from typing import Any, TypedDict, Unpack
 
 from rankscope.core.errors import BadInput, choose
@@ -26,7 +27,7 @@ from rankscope.core.formats import (
 from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING
-from rankscope.evaluate.comparison import Margin, Pair, compared
+from rankscope.evaluate.comparison import Margin, Pair, Values, compared
 from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import VarianceSplit, variance_split
@@ -84,6 +85,25 @@ class Evaluation:
                 for measure in self.measures
             }
             for system, runs in self.systems().items()
+        }
+
+    def values(self) -> dict[tuple[str, str], list[Values]]:
+        """System and measure to the queries' values, once for each seed."""
+        return {
+            (system, measure): [run.measured.values[measure] for run in runs]
+            for system, runs in self.systems().items()
+            for measure in self.measures
+        }
+
+    def seed_sds(self) -> dict[str, dict[str, float]]:
+        """Of systems with several seeds, by measure: the standard deviation of the seeds' means."""
+        return {
+            system: {
+                measure: stdev(run.measured.means()[measure] for run in runs)
+                for measure in self.measures
+            }
+            for system, runs in self.systems().items()
+            if len(runs) > 1
         }
 
     def frame(self) -> Any:
@@ -466,11 +486,7 @@ def compare_evaluated(
         {"sound": False, "as_published": True}, terms.get("tests", "sound"), what="kind of tests"
     )
     level = terms.get("significance_level", 0.05)
-    values = {
-        (name, measure): [run.measured.values[measure] for run in runs]
-        for name, runs in systems.items()
-        for measure in found.measures
-    }
+    values = found.values()
     family = [
         (measure, system, base)
         for measure in found.measures
@@ -561,10 +577,14 @@ def _comparison_notes(
         yield STUDY_B_WARNING
     if left_out:
         yield f"study B has no margin: those of {', '.join(left_out)} were left out"
-    seeded = [name for name, runs in systems.items() if len(runs) > 1]
     alone = [name for name, runs in systems.items() if len(runs) == 1]
-    if seeded and alone:
-        yield (
-            f"{', '.join(alone)}: one run each, so their training seeds' part of the error is not known and "
-            "taken as none; for a ranker that was trained, verdicts against it are too bold"
-        )
+    if 0 < len(alone) < len(systems):
+        yield one_run_each(alone)
+
+
+def one_run_each(systems: Sequence[str]) -> str:
+    """What to know of systems with one run that are compared with systems of several seeds."""
+    return (
+        f"{', '.join(systems)}: one run each, so their training seeds' part of the error is not known and "
+        "taken as none; for a ranker that was trained, verdicts against it are too bold"
+    )

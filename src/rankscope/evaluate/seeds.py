@@ -38,6 +38,19 @@ class VarianceSplit:
         return seeds / (seeds + rest) if seeds + rest else 0.0
 
 
+def in_words(system: str, measure: str, split: VarianceSplit) -> str:
+    """What one system's training seeds are worth, as a sentence."""
+    return (
+        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
+        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+    )
+
+
+def mean_values(runs: Sequence[Values]) -> dict[str, float]:
+    """Every query's mean over the seeds."""
+    return {query_id: sum(run[query_id] for run in runs) / len(runs) for query_id in runs[0]}
+
+
 def variance_split(runs: Sequence[Values]) -> VarianceSplit:
     """The split of one ranker's values, a mapping of query_id to value for each seed.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, backbone
+from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
 
@@ -106,7 +107,7 @@ class CrossEncoder:
     def score_all(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[list[float]]:
         """The scores of the docs of several queries."""
         self.model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), first_token_only(self.model):
             flat = iter(self.logits(self.model, self.pairs(asked)).tolist())
         return [[next(flat) for _ in docs] for _, docs in asked]
 

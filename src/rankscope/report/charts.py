@@ -5,6 +5,7 @@ those come from the page when it is drawn, so that a chart follows light and dar
 says is always said by a shape, a dash or a position too. The colours are those of Okabe and Ito.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,13 +31,14 @@ VERDICT_SHAPES = {
 AXIS = alt.Axis(tickCount=6)
 """Few enough ticks for the width of a phone."""
 
-LONG = "length(datum.label) > 20"
+LONG_LABEL = 20
+"""Of a comparison, above which it is broken before its minus and before each value of a sweep."""
 
-COMPARISONS = alt.Axis(
-    labelExpr=rf"{LONG} ? split(replace(datum.label, ' \u2212 ', '\n\u2212 '), '\n') : datum.label",
-    labelOffset={"condition": {"test": LONG, "value": -6}, "value": 0},
-)
-"""A long comparison is broken before its minus, so that both names can be read."""
+SWEPT = re.compile(r"\.[A-Za-z][^=\n]*=")
+"""Where a value begins in the name of a sweep's member: C-D, .learning_rate=1e-06, .group_size=8."""
+
+LINE, ROW = 13, 28
+"""Pixels of a label's line, and of a row at least."""
 
 VERDICT_GLYPHS = {"better": "▲", "worse": "▼", "equivalent": "■", "cannot tell": "●"}
 
@@ -46,6 +48,7 @@ def forest(data: Forest) -> Spec:
     rows = [
         {
             "comparison": f"{row.system} \u2212 {row.baseline}",
+            "label": "\n".join(comparison_lines(row.system, row.baseline)),
             "difference": row.difference,
             "low": row.interval[0],
             "high": row.interval[1],
@@ -54,12 +57,13 @@ def forest(data: Forest) -> Spec:
         }
         for row in data.rows
     ]
+    n_lines = max(len(comparison_lines(row.system, row.baseline)) for row in data.rows)
     verdicts = [word for word in VERDICTS if any(row.verdict == word for row in data.rows)]
     y = alt.Y(
-        "comparison:N",
-        sort=[str(row["comparison"]) for row in rows],
+        "label:N",
+        sort=[str(row["label"]) for row in rows],
         title=None,
-        axis=COMPARISONS,
+        axis=_labels(n_lines),
     )
     title = f"difference in {data.measure}"
     base = alt.Chart(alt.InlineData(values=rows))
@@ -84,9 +88,29 @@ def forest(data: Forest) -> Spec:
     )
     layers = [*_band(data.margin), _rule_at(0.0).encode(x="at:Q"), intervals, points]
     chart = alt.layer(*layers).properties(
-        width="container", height=alt.Step(28), title=_key(verdicts)
+        width="container", height=alt.Step(max(ROW, LINE * n_lines + 8)), title=_key(verdicts)
     )
     return _spec(chart, f"Differences in {data.measure} with their intervals")
+
+
+def comparison_lines(system: str, baseline: str) -> list[str]:
+    """A comparison on one line, or on so many that what tells two members of a sweep apart is seen."""
+    whole = f"{system} \u2212 {baseline}"
+    if len(whole) <= LONG_LABEL:
+        return [whole]
+    return SWEPT.sub(r"\n\g<0>", f"{system}\n\u2212 {baseline}").split("\n")
+
+
+def _labels(n_lines: int) -> alt.Axis:
+    """Labels of several lines, each in the middle of its row."""
+    offsets = [
+        {"test": f"length(split(datum.label, '\\n')) == {n}", "value": -6 * (n - 1)}
+        for n in range(2, n_lines + 1)
+    ]
+    return alt.Axis(
+        labelExpr="split(datum.label, '\\n')",
+        labelOffset={"condition": offsets, "value": 0} if offsets else 0,
+    )
 
 
 def _band(margin: float | None) -> list[alt.Chart]:
@@ -127,6 +151,7 @@ def query_differences(data: Differences) -> Spec:
             "query": clipped(row.text, 100) or row.query_id,
             "system": row.system_value,
             "baseline": row.baseline_value,
+            **({"seeds": data.pair.means} if data.pair.means else {}),
         }
         for place, row in data.drawn
     ]
@@ -160,6 +185,7 @@ def query_differences(data: Differences) -> Spec:
                 alt.Tooltip("difference:Q", format="+.3f"),
                 alt.Tooltip("system:Q", title=data.pair.system, format=".3f"),
                 alt.Tooltip("baseline:Q", title=data.pair.baseline, format=".3f"),
+                *([alt.Tooltip("seeds:N")] if data.pair.means else []),
             ],
         )
         .add_params(picked)

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rankscope.report import charts, queries, sections, steps
+from rankscope.report import charts, claims, queries, sections, steps
 from rankscope.report.sections import VERDICTS, Compared, StoredResults
 
 COMPARISON_COLUMNS = (
@@ -27,6 +28,8 @@ COMPARISON_COLUMNS = (
     "system",
     "baseline",
     "n_queries",
+    "system_seeds",
+    "baseline_seeds",
     "difference",
     "interval_low",
     "interval_high",
@@ -56,7 +59,21 @@ MEAN_COLUMNS = (
     "system",
     "measure",
     "mean",
+    "n_seeds",
+    "seed_sd",
     "n_queries",
+    "n_missing",
+    "tied_share",
+    "run",
+)
+
+SEED_COLUMNS = (
+    "collection",
+    "first_stage",
+    "system",
+    "ranker",
+    "measure",
+    "mean",
     "n_missing",
     "tied_share",
     "run",
@@ -86,13 +103,15 @@ TEX = str.maketrans(
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`.
+    """Write report.html, summary.json and tables/ into `folder`; seeds.csv where there are several.
 
     `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
     """
     tables = folder / "tables"
     tables.mkdir()
+    of_seeds = {tables / "seeds.csv": seeds_csv(results)} if sections.has_seeds(results) else {}
     for path, text in {
+        **of_seeds,
         folder / "report.html": html(results, runs_at=runs_at),
         folder / "summary.json": summary(results),
         tables / "means.csv": means_csv(results),
@@ -114,6 +133,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
         .render(
             results=results,
             headlines=sections.headlines(results),
+            claims=claims.claims(results),
             tally=sections.tally(results),
             means=sections.means(results),
             comparisons=sections.comparisons(results),
@@ -133,6 +153,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             specs=specs.by_id,
             bundle=Markup(_bundle()),  # noqa: S704 - our own dependency's script, not data
             verdicts=VERDICTS,
+            has_seeds=sections.has_seeds(results),
         )
     )
 
@@ -186,6 +207,7 @@ def summary(results: StoredResults) -> str:
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "claims": [asdict(claim) for claim in claims.claims(results)],
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
@@ -197,7 +219,10 @@ def means_csv(results: StoredResults) -> str:
             **row,
             "measure": measure,
             "mean": mean,
+            "n_seeds": len(row.get("runs", [row])),
+            "seed_sd": row.get("seed_sd", {}).get(measure),
             "n_missing": len(row["missing_queries"]),
+            "run": "; ".join(of["run"] for of in row.get("runs", [row])),
         }
         for row in results.evaluation["results"]
         for measure, mean in row["means"].items()
@@ -205,10 +230,33 @@ def means_csv(results: StoredResults) -> str:
     return _csv(MEAN_COLUMNS, rows)
 
 
+def seeds_csv(results: StoredResults) -> str:
+    """One mean of one seed a line, in full precision."""
+    rows = (
+        {
+            **{name: row[name] for name in ("collection", "first_stage", "system")},
+            **of,
+            "ranker": of["name"],
+            "measure": measure,
+            "mean": mean,
+            "n_missing": len(of["missing_queries"]),
+        }
+        for row in results.evaluation["results"]
+        for of in row.get("runs", ())
+        for measure, mean in of["means"].items()
+    )
+    return _csv(SEED_COLUMNS, rows)
+
+
 def comparisons_csv(results: StoredResults) -> str:
     """One comparison a line, in full precision; an empty field where nothing was tested."""
-    rows = ({**row, **_ends(row)} for row in results.evaluation["comparisons"])
+    rows = ({**row, **_ends(row), **_seeds_of(row)} for row in results.evaluation["comparisons"])
     return _csv(COMPARISON_COLUMNS, rows)
+
+
+def _seeds_of(row: Mapping[str, Any]) -> dict[str, int]:
+    system, baseline = row.get("n_seeds", (1, 1))
+    return {"system_seeds": system, "baseline_seeds": baseline}
 
 
 def _ends(row: Mapping[str, Any]) -> dict[str, float]:
@@ -255,6 +303,7 @@ def means_tex(results: StoredResults) -> str:
     signs = ", ".join(f"${mark.tex}$ {word}" for word, mark in VERDICTS.items())
     legend = f"Best in bold. Against {baselines}: {signs}. " if letters else "Best in bold. "
     legend += "Letters name the systems that a system is better than. " if is_all_pairs else ""
+    legend += f"{tex(means.seeds)} " if means.seeds else ""
     return _table("l" + "r" * len(means.rows[0].cells), lines, legend + tex(means.caption))
 
 
@@ -266,6 +315,8 @@ def _tex_cell(cell: sections.MeanCell | None, letters: Mapping[str, str]) -> str
     if cell is None:
         return "--"
     mean = rf"\textbf{{{cell.mean:.3f}}}" if cell.is_best else f"{cell.mean:.3f}"
+    if cell.seed_sd is not None:
+        mean += rf"{{\scriptsize$\pm${cell.seed_sd:.3f}}}"
     marks = "\\,".join(
         rf"\mathrm{{{letters.get(each.baseline, '')}}}{each.mark.tex}" for each in cell.verdicts
     )

@@ -48,6 +48,22 @@ class Pair:
     system_run: str
     baseline_run: str
     first_stage_run: str | None
+    system_seeds: tuple[str, ...] = ()
+    """What the runs of several seeds are called: values are their means, rankings the first one's."""
+    baseline_seeds: tuple[str, ...] = ()
+
+    @property
+    def means(self) -> str:
+        """Whose values are means over seeds, in words; empty where none are."""
+        sides = ((self.system, self.system_seeds), (self.baseline, self.baseline_seeds))
+        if self.system_seeds and len(self.system_seeds) == len(self.baseline_seeds):
+            return f"means of {len(self.system_seeds)} seeds"
+        return ", ".join(f"{name}: mean of {len(seeds)} seeds" for name, seeds in sides if seeds)
+
+    @property
+    def rankings(self) -> tuple[str, str]:
+        """Whose rankings are shown: system's, baseline's."""
+        return (*self.system_seeds, self.system)[0], (*self.baseline_seeds, self.baseline)[0]
 
 
 @dataclass(frozen=True)
@@ -148,10 +164,12 @@ class Reach:
 def pairs(results: StoredResults) -> list[Pair]:
     """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
     compared = {(row.group, row.system, row.baseline) for row in comparisons(results)}
-    runs = {
-        (Group(row["collection"], row["first_stage"]), row["system"]): row["run"]
+    rows = {
+        (Group(row["collection"], row["first_stage"]), row["system"]): row
         for row in results.evaluation["results"]
     }
+    runs = {key: row["run"] for key, row in rows.items()}
+    seeds = {key: tuple(of["name"] for of in row.get("runs", ())) for key, row in rows.items()}
     return [
         Pair(
             group,
@@ -160,6 +178,8 @@ def pairs(results: StoredResults) -> list[Pair]:
             run,
             runs[group, baseline],
             runs.get((group, group.first_stage)),
+            seeds[group, system],
+            seeds[group, baseline],
         )
         for (group, system), run in runs.items()
         for baseline in main_baselines(system, group, results)

@@ -27,7 +27,7 @@ class StoredResults:
     versions: Mapping[str, str]
     evaluation: Mapping[str, Any]
     per_query: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Run path, measure and query_id to value."""
+    """Run path, measure and query_id to value; of several seeds the first's path, and their mean."""
     training: Mapping[str, Sequence[Mapping[str, float]]]
     """Ranker to log rows: those with a loss, and those with a validation value."""
     queries: Mapping[str, Mapping[str, str]]
@@ -92,6 +92,8 @@ class Compared:
     wilcoxon_p: float | None = None
     randomisation_p: float | None = None
     queries_needed: int | None = None
+    n_seeds: tuple[int, int] = (1, 1)
+    """Training seeds of the system and of the baseline."""
 
     @property
     def mark(self) -> Mark:
@@ -117,6 +119,15 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class SeedMean:
+    """One seed's mean, and the run it was measured on."""
+
+    name: str
+    mean: float
+    run: str
+
+
+@dataclass(frozen=True)
 class MeanCell:
     """A mean, the run it was measured on, and the verdicts against the baselines."""
 
@@ -126,6 +137,10 @@ class MeanCell:
     verdicts: tuple[Compared, ...]
     beats: str = ""
     """The letters of the systems it is better than, where all pairs were compared."""
+    seeds: tuple[SeedMean, ...] = ()
+    """Of several seeds each one's, whose mean the mean is."""
+    seed_sd: float | None = None
+    """The standard deviation of the seeds' means."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,8 @@ class Means:
     rows: tuple[MeansRow, ...]
     notes: tuple[str, ...]
     caption: str
+    seeds: str = ""
+    """Which means are over how many seeds, in words; empty where none is."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +199,9 @@ def comparisons(results: StoredResults) -> list[Compared]:
 def _compared(row: Mapping[str, Any]) -> Compared:
     plain = {key: row[key] for key in Compared.__dataclass_fields__ if key in row}
     low, high = row["interval"]
-    return Compared(
-        **plain | {"group": Group(row["collection"], row["first_stage"]), "interval": (low, high)}
-    )
+    seeds = tuple(row.get("n_seeds", (1, 1)))
+    group = Group(row["collection"], row["first_stage"])
+    return Compared(**plain | {"group": group, "interval": (low, high), "n_seeds": seeds})
 
 
 def main_baselines(system: str, group: Group, results: StoredResults) -> list[str]:
@@ -238,6 +255,8 @@ def _sentence(row: Compared, results: StoredResults) -> str:
         f"{row.measure} {signed(row.difference)}, "
         f"{100 * (1 - level):g}\u00a0% interval {signed(low)} to {signed(high)}"
     )
+    if row.n_seeds != (1, 1):
+        numbers += f", {seeds_against(row)}"
     if row.verdict == "cannot tell":
         return (
             f"We cannot tell {row.system} from {row.baseline} on {where} ({numbers})."
@@ -247,6 +266,22 @@ def _sentence(row: Compared, results: StoredResults) -> str:
         margin = "" if row.margin is None else f", margin ±{row.margin:g}"
         return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin})."
     return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
+
+
+def seeds_against(row: Compared) -> str:
+    """How many seeds stand against how many: 3 seeds against 1."""
+    system, baseline = row.n_seeds
+    return f"{n_seeds(system)} against {baseline}"
+
+
+def n_seeds(count: int) -> str:
+    """A number of seeds in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def has_seeds(results: StoredResults) -> bool:
+    """Whether any system was measured with several seeds."""
+    return any("runs" in row for row in results.evaluation["results"])
 
 
 def family_size(results: StoredResults) -> int:
@@ -300,7 +335,12 @@ def means(results: StoredResults) -> Means:
             and each.verdict in ("better", "worse")
         }
         beats = "".join(of for name, of in named.items() if name in beaten)
-        return MeanCell(mean, _shown(mean) == best[column], row["run"], against, beats)
+        seeds = tuple(
+            SeedMean(of["name"], of["means"][measure], of["run"]) for of in row.get("runs", ())
+        )
+        sd = row.get("seed_sd", {}).get(measure)
+        is_best = _shown(mean) == best[column]
+        return MeanCell(mean, is_best, row["run"], against, beats, seeds, sd)
 
     return Means(
         groups=tuple((group, _n_queries(group, found)) for group in groups(results)),
@@ -316,7 +356,20 @@ def means(results: StoredResults) -> Means:
         ),
         notes=tuple(_notes(results)),
         caption=caption(results),
+        seeds=_seeds(results),
     )
+
+
+def _seeds(results: StoredResults) -> str:
+    by_count: dict[int, dict[str, None]] = {}
+    for row in results.evaluation["results"]:
+        if "runs" in row:
+            by_count.setdefault(len(row["runs"]), {})[row["system"]] = None
+    if not by_count:
+        return ""
+    of = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
+    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({of})"
+    return f"Means with ± are over {over}; ± is the standard deviation of the seeds' means."
 
 
 Found = Mapping[tuple[Group, str], Mapping[str, Any]]
@@ -351,16 +404,17 @@ def _n(queries: int) -> str:
 def _notes(results: StoredResults) -> Iterable[str]:
     for row in results.evaluation["results"]:
         where = place(Group(row["collection"], row["first_stage"]), results)
-        missing = row["missing_queries"]
-        if missing:
-            named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-            yield f"{row['system']} on {where}: no ranking for {_n(len(missing))} ({named})."
-        if row["tied_share"]:
-            share = _share(row["tied_share"])
-            yield (
-                f"{row['system']} on {where}: {share} of neighbours in its rankings had equal scores "
-                "before the run was written; the stored run orders them as trec_eval does."
-            )
+        for run in row.get("runs", [row]):
+            name, missing = run.get("name", row["system"]), run["missing_queries"]
+            if missing:
+                named = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+                yield f"{name} on {where}: no ranking for {_n(len(missing))} ({named})."
+            if run["tied_share"]:
+                share = _share(run["tied_share"])
+                yield (
+                    f"{name} on {where}: {share} of neighbours in its rankings had equal scores "
+                    "before the run was written; the stored run orders them as trec_eval does."
+                )
 
 
 def _share(share: float) -> str:
@@ -377,9 +431,10 @@ def caption(results: StoredResults) -> str:
     over = corrected
     if correction != "none":
         over = f"{corrected} over all {family_size(results)} comparisons"
+    seeds = " The spread of the seeds' means is part of the error." if has_seeds(results) else ""
     return (
         f"Two-sided paired t-tests over queries, {over}, "
-        f"level {evaluation['significance_level']:g}. {_margins(evaluation)} "
+        f"level {evaluation['significance_level']:g}.{seeds} {_margins(evaluation)} "
         "“Cannot tell” is not “equal”: neither a difference nor its absence was shown."
     )
 

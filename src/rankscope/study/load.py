@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.study.spec import Study
+from rankscope.study.sweeps import expand
 
 TABLES = {"collections", "first_stages", "teachers", "rankers"}
 MESSAGES = {
@@ -21,6 +22,7 @@ MESSAGES = {
     "string_type": "give text; a number that is meant as text stands in quotes",
 }
 """What pydantic's kinds of mistake are called for a person; the others keep its words."""
+ONE_VALUE = {"float_type", "int_type", "string_type", "bool_type", "literal_error"}
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -55,12 +57,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
 
 
 def validated(values: Mapping[str, Any], source: str) -> Study:
-    """A Study from plain values, or one sentence for every mistake in them."""
+    """A Study from plain values, sweeps written out, or one sentence for every mistake in them."""
     try:
-        return Study.model_validate(values)
+        return Study.model_validate(expand(values))
     except ValidationError as error:
         found = error.errors()
-        mistakes = [
+        mistakes = dict.fromkeys(
             _mistake(details)
             for details in found
             if not any(
@@ -68,7 +70,7 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
                 for other in found
                 if len(other["loc"]) > len(details["loc"])
             )
-        ]  # what is said of a part need not be said of the whole
+        )  # what is said of a part need not be said of the whole, nor of every member of a sweep
         raise BadStudy(f"{source}: " + "; ".join(mistakes)) from error
     except RankscopeError as error:
         raise BadStudy(f"{source}: {error}") from error
@@ -84,8 +86,12 @@ def _mistake(details: Any) -> str:
     parts = [str(part) for part in details["loc"]]
     if parts[:1] and parts[0] in TABLES and len(parts) > 2:
         del parts[2]  # pydantic names the kind here; it does not stand in the file
-    place = ".".join(part for part in parts if part not in {"name", "scratch"})
+    if parts[:1] == ["rankers"] and len(parts) > 2:
+        parts[1] = parts[1].partition(".")[0]  # the file names the ranker, not a sweep's member
+    place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})
     message = details["msg"].removeprefix("Value error, ")
+    if details["type"] in ONE_VALUE and isinstance(details["input"], list):
+        return f"{place}: one value is needed; a list makes a sweep in fields of `rankers` alone"
     return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
 
 

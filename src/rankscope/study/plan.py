@@ -24,7 +24,6 @@ from rankscope.study.spec_data import (
     FilesSpec,
     RankerTeacherSpec,
     RunFilesSpec,
-    RunTeacherSpec,
 )
 from rankscope.study.spec_fields import Spec
 from rankscope.study.spec_rankers import CrossEncoderSpec, SamplesSpec, ScratchSpec, TrainedSpec
@@ -36,10 +35,11 @@ VERSIONS = {
     "search": 2,
     "scratch": 1,
     "ranker": 1,
+    "teacher": 1,
     "train": 2,
     "rerank": 3,
-    "evaluate": 2,
-    "report": 1,
+    "evaluate": 3,
+    "report": 2,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
 
@@ -204,9 +204,9 @@ class _Planner:
         inputs: dict[str, Step] = {}
         location = None
         if isinstance(spec, CrossEncoderSpec):
-            params |= {"max_length": spec.max_length, "seed": self.study.seed}
+            params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
             if isinstance(spec.backbone, ScratchSpec):
-                inputs["backbone"] = self._scratch(name, spec.backbone)
+                inputs["backbone"] = self._scratch(self.study.system_of(name), spec.backbone)
             else:
                 location = self._located(name, spec.backbone, spec.revision)
         else:
@@ -221,6 +221,7 @@ class _Planner:
         return self._add(Step("ranker", name, params, inputs, spec=spec, location=location))
 
     def _located(self, ranker: str, written: str, revision: str | None) -> Location:
+        revision = revision and expanded(revision)
         location = located(expanded(written), beside=self.loaded.folder, revision=revision)
         if location.folder is None and not COMMIT.fullmatch(revision or ""):
             raise BadStudy(
@@ -262,7 +263,7 @@ class _Planner:
         mixed = spec.mixed_with
         params = spec.identity("start", "keep", "samples", "mixed_with", "validate_on") | {
             "keep": spec.kept,
-            "seed": self.study.seed,
+            "seed": self.study.seed_of(name),
             "stage": len(self.study.lineage(name)) - 1,
             "samples": learnt,
             "mixed_with": mixed and mixed.identity("samples"),
@@ -285,12 +286,14 @@ class _Planner:
         teacher = self.study.teachers[name]
         if isinstance(teacher, RankerTeacherSpec):
             return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
-        assert isinstance(teacher, RunTeacherSpec)
-        path = self.loaded.path(teacher.path)
+        written = {"path": teacher.path, "candidates": teacher.candidates}
+        paths = {role: self.loaded.path(name) for role, name in written.items() if name}
         inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
-        params = {"digest": self.digest(path), "depth": teacher.depth, "teacher": True}
+        params = teacher.identity(*written) | {
+            "digests": {role: self.digest(path) for role, path in paths.items()}
+        }
         label = f"{name}.{collection}"
-        return self._add(Step("search", label, params, inputs, spec=teacher, paths={"run": path}))
+        return self._add(Step("teacher", label, params, inputs, spec=teacher, paths=paths))
 
     # -- evaluation --
 
@@ -309,8 +312,9 @@ class _Planner:
         """Measures and comparisons of all runs."""
         spec = self.study.evaluate
         inputs: dict[str, Step] = {}
-        for collection in spec.over:
+        for collection in spec.over:  # before any training: a mistake in them should cost nothing
             inputs[collection_role(collection)] = self.collection(collection)
+        for collection in spec.over:
             for first_stage in spec.rerank.first_stages:
                 inputs[run_role(collection, first_stage, first_stage)] = self.first_stage_run(
                     first_stage, collection
@@ -325,7 +329,11 @@ class _Planner:
         conventions = {
             name: asdict(self.study.collections[name].convention()) for name in spec.over
         }
-        params = spec.identity() | {"conventions": conventions, "seed": self.study.seed}
+        params = spec.identity() | {
+            "conventions": conventions,
+            "seed": self.study.seed,
+            "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
+        }
         return self._add(Step("evaluate", "all", params, inputs, spec=spec))
 
     def report(self) -> Step:

@@ -24,7 +24,7 @@ from rankscope.data.collections import (
     write_docs,
 )
 from rankscope.data.conventions import Convention, convention
-from rankscope.evaluate import reproduction
+from rankscope.evaluate import reproduction, seeds
 from rankscope.evaluate.comparison import Values
 from rankscope.evaluate.evaluation import (
     Compared,
@@ -211,7 +211,7 @@ def stored_results(
     systems = found.systems()
     stage = first_stage or ""
     place = {"collection": of.name, "first_stage": stage}
-    means = found.means()
+    means, values = found.means(), found.values()
     files = [runs[0].path for runs in systems.values()]
     run_of = {
         name: runs[0].path if runs[0].path and files.count(runs[0].path) == 1 else name
@@ -249,17 +249,17 @@ def stored_results(
                     "missing_queries": [],
                     "tied_share": 0.0,
                     "means": means[name],
+                    **_seeds(found, name),
                 }
-                for name, runs in systems.items()
+                for name in systems
             ],
             "comparisons": [place | row.plain() for row in compared.rows],
         },
         per_query={
             run_of[name]: {
-                measure: _mean_values([run.measured.values[measure] for run in runs])
-                for measure in found.measures
+                measure: seeds.mean_values(values[name, measure]) for measure in found.measures
             }
-            for name, runs in systems.items()
+            for name in systems
         },
         training={},
         queries={of.name: of.queries()},
@@ -270,8 +270,7 @@ def stored_results(
 def seed_notes(compared: Compared) -> list[str]:
     """What the training seeds are worth, a line for each system that has several."""
     return [
-        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
-        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+        seeds.in_words(system, measure, split)
         for system, of_system in compared.seeds.items()
         for measure, split in of_system.items()
     ]
@@ -281,8 +280,19 @@ def _remarks(found: Evaluation) -> Iterable[str]:
     return (f"{run.tag}: {note}." for run in found.runs for note in run.notes)
 
 
-def _mean_values(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {query_id: sum(run[query_id] for run in runs) / len(runs) for query_id in runs[0]}
+def _seeds(found: Evaluation, system: str) -> dict[str, Any]:
+    """What a result says of several seeds: each one's run, and their spread."""
+    runs = found.systems()[system]
+    if len(runs) == 1:
+        return {}
+    return {
+        "seed_sd": found.seed_sds()[system],
+        "runs": [
+            {"name": run.tag, "run": run.path or run.tag, "means": run.measured.means()}
+            | {"missing_queries": [], "tied_share": 0.0}
+            for run in runs
+        ],
+    }
 
 
 def _rankings(

@@ -3,6 +3,7 @@
 import shutil
 import time
 import traceback
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,29 @@ def carry_out(
         if processes.is_first:
             _publish(plan.steps[-1], store)
     return CarriedOut(tuple(done), tuple(skipped))
+
+
+def prepare(
+    steps: Iterable[Step],
+    plan: Plan,
+    store: Store,
+    *,
+    retry: bool = False,
+    progress: Progress = SILENT,
+) -> None:
+    """Carry out some steps of a plan and what they need, and nothing else; the caller locks."""
+    wanted: dict[str, Step] = {}
+
+    def want(step: Step) -> None:
+        for needed in step.inputs.values():
+            want(needed)
+        wanted[step.name] = step
+
+    for step in steps:
+        want(step)
+    for step in wanted.values():
+        if not _stored(step, store, retry=retry, progress=progress):
+            _carry_out_step(step, plan, store, progress)
 
 
 def report_again(plan: Plan, store: Store) -> Path:

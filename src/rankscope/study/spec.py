@@ -12,13 +12,14 @@ from pydantic import Field, NonNegativeInt, model_validator
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_fields import LOSS_NEEDS, Name, Spec
+from rankscope.study.spec_fields import LOSS_NEEDS, Name, RankerName, Spec
 from rankscope.study.spec_rankers import (
     CrossEncoderSpec,
     RankerSpec,
     SamplesSpec,
     ScratchSpec,
     TrainedSpec,
+    system_of,
 )
 
 
@@ -31,6 +32,11 @@ class Reference(NamedTuple):
     what: str
 
 
+def _place(ranker: str) -> str:
+    """Where a ranker stands in the file: members of a sweep are called by more than stands there."""
+    return f"rankers.{ranker.partition('.')[0]}"
+
+
 class Study(Spec):
     """A whole study file."""
 
@@ -39,22 +45,25 @@ class Study(Spec):
     collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
     first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
     teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
-    rankers: dict[Name, RankerSpec] = Field(min_length=1, description="By name.")
+    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="By name.")
     evaluate: EvaluateSpec
 
     @model_validator(mode="after")
     def _every_name_leads_somewhere(self) -> Self:
-        unknown = []
+        unknown: dict[tuple[str, str], str] = {}
         for reference in self._references():
             try:
                 choose(reference.table, reference.name, what=reference.what)
             except UnknownChoice as error:
-                unknown.append(f"{reference.place}: {error}")
+                unknown[reference.place, reference.name] = f"{reference.place}: {error}"
         if unknown:
-            raise BadStudy(" ".join(unknown))
-        clash = sorted(self.rankers.keys() & self.first_stages.keys())
-        if clash:
-            raise BadStudy(f"rankers.{clash[0]}: a first stage has this name too. Rename one.")
+            raise BadStudy(" ".join(unknown.values()))
+        for name in self.rankers:
+            system = self.system_of(name)
+            if system in self.first_stages:
+                raise BadStudy(f"rankers.{system}: a first stage has this name too. Rename one.")
+            if system != name and system in self.rankers:
+                raise BadStudy(f"rankers.{system}: {name} is a seed of this name too. Rename one.")
         for name in self.rankers:
             first = self.lineage(name)[0]
             self._teachers_of(name, ())
@@ -107,8 +116,13 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:
-        systems = {*self.evaluated_rankers(), *self.evaluate.rerank.first_stages}
+        systems = {*self.systems(), *self.evaluate.rerank.first_stages}
         for name in self.evaluate.baseline:
+            if name in self.rankers and self.system_of(name) in systems - {name}:
+                raise BadStudy(
+                    f"evaluate.baseline: {name} is one seed of {self.system_of(name)}, and all seeds "
+                    f"are compared together. Name {self.system_of(name)}."
+                )
             if name not in systems:
                 raise BadStudy(
                     f"evaluate.baseline: {name} is not evaluated. Add it, or drop it here."
@@ -142,11 +156,12 @@ class Study(Spec):
     @model_validator(mode="after")
     def _no_loss_without_its_labels(self) -> Self:
         for key, spec in self.rankers.items():
-            for loss, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+            lessons = spec.lessons if isinstance(spec, TrainedSpec) else []
+            for place, (loss, samples) in zip(("loss", "mixed_with.loss"), lessons, strict=False):
                 if LOSS_NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
                     fitting = ", ".join(n for n, need in LOSS_NEEDS.items() if need == "order")
                     raise BadStudy(
-                        f"rankers.{key}.loss: {loss} learns from relevant docs, and {samples.labels} "
+                        f"rankers.{key}.{place}: {loss} learns from relevant docs, and {samples.labels} "
                         f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
                     )
         return self
@@ -155,9 +170,9 @@ class Study(Spec):
         """What every stage learns from, with its place in the study."""
         for key, spec in self.rankers.items():
             if isinstance(spec, TrainedSpec):
-                yield f"rankers.{key}.samples", spec.samples
+                yield f"{_place(key)}.samples", spec.samples
                 if spec.mixed_with:
-                    yield f"rankers.{key}.mixed_with.samples", spec.mixed_with.samples
+                    yield f"{_place(key)}.mixed_with.samples", spec.mixed_with.samples
 
     def _depths(self) -> Iterator[tuple[str, str, int]]:
         """Every depth to which a first stage's run is read: (place, first stage, depth)."""
@@ -171,13 +186,30 @@ class Study(Spec):
         for key, spec in self.rankers.items():
             if isinstance(spec, TrainedSpec) and spec.validate_on:
                 watched = spec.validate_on
-                yield f"rankers.{key}.validate.depth", watched.first_stage, watched.depth
+                yield f"{_place(key)}.validate.depth", watched.first_stage, watched.depth
         for name in self.evaluate.rerank.first_stages:
             yield "evaluate.rerank.depth", name, self.evaluate.rerank.depth
 
     def evaluated_rankers(self) -> tuple[str, ...]:
         """The rankers that are evaluated, in the study's order."""
         return self.evaluate.rankers or tuple(self.rankers)
+
+    def seed_of(self, ranker: str) -> int:
+        """The seed of what is drawn for a ranker: its own, or the study's."""
+        seed = getattr(self.rankers[ranker], "seed", None)
+        return self.seed if seed is None else seed
+
+    def system_of(self, ranker: str) -> str:
+        """What a ranker and those that differ from it in nothing but the seed are called together."""
+        return system_of(ranker, getattr(self.rankers[ranker], "seed", None))
+
+    def systems(self) -> dict[str, tuple[str, ...]]:
+        """What is compared: a name, and the evaluated rankers under it, one for each seed."""
+        found: dict[str, tuple[str, ...]] = {}
+        for ranker in self.evaluated_rankers():
+            system = self.system_of(ranker)
+            found[system] = (*found.get(system, ()), ranker)
+        return found
 
     def _references(self) -> Iterator[Reference]:
         """Every place that names something."""
@@ -187,15 +219,15 @@ class Study(Spec):
                 yield Reference(f"{place}.ranker", teacher.ranker, self.rankers, "ranker")
                 yield self._first_stage(f"{place}.candidates", teacher.candidates)
         for key, ranker in self.rankers.items():
+            place = _place(key)
             if isinstance(ranker, TrainedSpec):
-                yield Reference(f"rankers.{key}.start", ranker.start, self.rankers, "ranker")
+                yield Reference(f"{place}.start", ranker.start, self.rankers, "ranker")
                 if watched := ranker.validate_on:
                     for name in watched.collections:
-                        yield self._collection(f"rankers.{key}.validate.collection", name)
-                    yield self._first_stage(f"rankers.{key}.validate.from", watched.first_stage)
+                        yield self._collection(f"{place}.validate.collection", name)
+                    yield self._first_stage(f"{place}.validate.from", watched.first_stage)
             elif isinstance(ranker, CrossEncoderSpec) and isinstance(ranker.backbone, ScratchSpec):
-                source = ranker.backbone.collection
-                yield self._collection(f"rankers.{key}.backbone.collection", source)
+                yield self._collection(f"{place}.backbone.collection", ranker.backbone.collection)
         yield from self._references_of_samples()
         yield from self._references_of_evaluation()
 
@@ -209,7 +241,9 @@ class Study(Spec):
                 yield self._first_stage(f"{place}.negatives.from", source)
 
     def _references_of_evaluation(self) -> Iterator[Reference]:
-        asked, systems = self.evaluate, {**self.rankers, **self.first_stages}
+        asked = self.evaluate
+        together = dict.fromkeys(self.system_of(name) for name in self.rankers)
+        systems = {**self.rankers, **together, **self.first_stages}
         for name in asked.over:
             yield self._collection("evaluate.over", name)
         for name in asked.rerank.first_stages:
@@ -218,6 +252,10 @@ class Study(Spec):
             yield Reference("evaluate.rankers", name, self.rankers, "ranker")
         for name in asked.baseline:
             yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
+        for place, claim in enumerate(asked.claims):
+            evaluated = {**self.systems(), **dict.fromkeys(asked.rerank.first_stages)}
+            for name in (*claim.systems, claim.baseline):
+                yield Reference(f"evaluate.claims.{place}", name, evaluated, "evaluated system")
 
     def _collection(self, place: str, name: str) -> Reference:
         return Reference(place, name, self.collections, "collection")

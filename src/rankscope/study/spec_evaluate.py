@@ -25,6 +25,23 @@ class RerankSpec(Spec):
     model_config = ConfigDict(populate_by_name=True)
 
 
+class ClaimSpec(Spec):
+    """What somebody concluded, to be held against this study's verdicts."""
+
+    claim: str = Field(description="The conclusion in words.")
+    source: str | None = Field(None, description="Whose it is, and where it stands.")
+    systems: tuple[str, ...] = Field(min_length=1, description="Rankers it speaks of.")
+    verdict: Literal["better", "worse", "equivalent"] = Field(
+        alias="are", description="What they are said to be: better, worse or equivalent."
+    )
+    baseline: str = Field(
+        alias="than", description="The ranker or first stage they are held against."
+    )
+    measure: Measure | None = Field(None, description="The headline measure, if left out.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
 class EvaluateSpec(Spec):
     """What is measured, and compared with what."""
 
@@ -41,6 +58,9 @@ class EvaluateSpec(Spec):
         default_factory=dict,
         description="Measure -> the difference below which two rankers are equivalent: absolute, or "
         '"5%" of the baseline\'s mean.',
+    )
+    claims: tuple[ClaimSpec, ...] = Field(
+        (), description="Conclusions the report holds against the verdicts, each in one line."
     )
     significance_level: float = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
     correction: Annotated[str, AfterValidator(known_correction)] = Field(
@@ -73,7 +93,11 @@ class EvaluateSpec(Spec):
 
     @model_validator(mode="after")
     def _margins_belong_to_measures(self) -> Self:
-        for measure in self.margin:
-            with as_value_error():
-                choose(dict.fromkeys(self.measures), measure, what="measure in `margin`")
+        for place, measures in {
+            "margin": self.margin,
+            "claims": [claim.measure for claim in self.claims if claim.measure],
+        }.items():
+            for measure in measures:
+                with as_value_error():
+                    choose(dict.fromkeys(self.measures), measure, what=f"measure in `{place}`")
         return self

@@ -4,12 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
+from rankscope.train.guards import GUARDS, Level
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
+"""What a value may be made of to stand in the name of a sweep's member."""
+RankerName = Annotated[
+    str,
+    Field(
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150
+    ),
+]
+"""A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
 Share = Annotated[float, Field(ge=0, le=1)]
 FREE: dict[str, Any] = {"changes_results": False}
 
@@ -61,11 +72,24 @@ def known_loss(name: str) -> str:
     return name
 
 
+def known_guard(name: str) -> str:
+    """The name, if there is such a guard."""
+    with as_value_error():
+        choose(GUARDS, name, what="guard")
+    return name
+
+
 def known_correction(name: str) -> str:
     """The name, if there is such a correction."""
     with as_value_error():
         choose(dict.fromkeys(CORRECTION_NAMES), name, what="correction")
     return name
+
+
+def is_free(field: FieldInfo) -> bool:
+    """Whether a field cannot change a result."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("changes_results") is False
 
 
 class Spec(BaseModel):
@@ -75,13 +99,11 @@ class Spec(BaseModel):
 
     def identity(self, *leave_out: str) -> dict[str, Any]:
         """The fields that can change a result, as plain values: what a fingerprint is made of."""
-        free = {
-            name
-            for name, field in type(self).model_fields.items()
-            if isinstance(field.json_schema_extra, dict)
-            and field.json_schema_extra.get("changes_results") is False
-        }
+        free = {name for name, field in type(self).model_fields.items() if is_free(field)}
         return self.model_dump(mode="json", exclude=free | set(leave_out))
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]
+
+GuardLevel = Annotated[Level, BeforeValidator(lambda value: "off" if value is False else value)]
+"""YAML reads a bare `off` as false."""

@@ -16,7 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from rankscope.study.spec_fields import FREE, LOSS_NAMES, Measure, Share, Spec, known_loss
+from rankscope.study.spec_fields import (
+    FREE,
+    LOSS_NAMES,
+    GuardLevel,
+    Measure,
+    Share,
+    Spec,
+    known_guard,
+    known_loss,
+)
 
 
 class ScratchSpec(Spec):
@@ -62,6 +71,10 @@ class CrossEncoderSpec(Spec):
     )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
     max_length: PositiveInt = Field(256, description="Tokens of query and doc together.")
+    seed: NonNegativeInt | None = Field(
+        None,
+        description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+    )
 
 
 class BiEncoderSpec(Spec):
@@ -89,10 +102,16 @@ class SamplesSpec(Spec):
 
     collection: str = Field("train", description="The training collection.")
     labels: str = Field(description="`qrels`, or the name of a teacher.")
+    teacher_labels: Literal["ranks", "scores"] = Field(
+        "ranks",
+        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
+    )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
     group_size: PositiveInt = Field(8, ge=2, description="Docs for each query.")
-    missing_positive: Literal["add", "drop"] = Field(
-        "add", description="A query none of whose positives was retrieved: add one, or drop it."
+    missing_positive: Literal["add", "drop", "random_negative"] = Field(
+        "add",
+        description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
+        "released code (a defect, with a warning), take a random negative for its positive.",
     )
     min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
 
@@ -100,6 +119,12 @@ class SamplesSpec(Spec):
     def _negatives_where_labels_are_qrels(self) -> Self:
         if (self.labels == "qrels") != (self.negatives is not None):
             raise ValueError("`negatives` goes with `labels: qrels`, and with nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_labels_only_of_a_teacher(self) -> Self:
+        if self.labels == "qrels" and self.teacher_labels != "ranks":
+            raise ValueError("`teacher_labels` goes with a teacher, not with `labels: qrels`")
         return self
 
     @model_validator(mode="after")
@@ -218,8 +243,18 @@ class TrainedSpec(Spec):
     keep: Literal["best_validation", "last"] | None = Field(
         None, description="Which weights are the result; best_validation where there is one."
     )
+    seed: NonNegativeInt | None = Field(
+        None,
+        description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+    )
     checkpoint_every: PositiveInt = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+    guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
+        default_factory=dict,
+        description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
+        "the guard's own level.",
+        json_schema_extra=FREE,
     )
     trackers: tuple[str, ...] = Field(
         (),
@@ -255,7 +290,15 @@ class TrainedSpec(Spec):
         )
 
 
-def _ranker_kind(value: Any) -> str:
+RANKER_KINDS: Mapping[str, type[Spec]] = {
+    "cross_encoder": CrossEncoderSpec,
+    "bi_encoder": BiEncoderSpec,
+    "trained": TrainedSpec,
+}
+
+
+def ranker_kind(value: Any) -> str:
+    """The kind of a ranker, written or read; one with a `start` need not say that it is trained."""
     if isinstance(value, Mapping):
         return str(value.get("kind", "trained" if "start" in value else "missing"))
     return str(getattr(value, "kind", "missing"))
@@ -266,8 +309,13 @@ RankerSpec = Annotated[
     | Annotated[BiEncoderSpec, Tag("bi_encoder")]
     | Annotated[TrainedSpec, Tag("trained")],
     Discriminator(
-        _ranker_kind,
+        ranker_kind,
         custom_error_type="ranker_kind",
         custom_error_message="give `kind: cross_encoder`, `kind: bi_encoder`, or `start: RANKER`",
     ),
 ]
+
+
+def system_of(ranker: str, seed: int | None) -> str:
+    """What the runs that differ in nothing but the seed are called together: C for C.seed=1."""
+    return ranker if seed is None else ranker.removesuffix(f".seed={seed}")

@@ -6,7 +6,7 @@ knows two stages. A function gets a `Work` and returns the summary that goes int
 
 from collections.abc import Callable
 
-from rankscope.study.steps_data import collection, docs, index, search
+from rankscope.study.steps_data import collection, docs, index, search, teacher
 from rankscope.study.steps_evaluate import evaluate
 from rankscope.study.steps_rankers import ranker, rerank, scratch_backbone
 from rankscope.study.steps_report import report
@@ -20,6 +20,7 @@ STEPS: dict[str, Callable[[Work], Summary]] = {
     "search": search,
     "scratch": scratch_backbone,
     "ranker": ranker,
+    "teacher": teacher,
     "train": train,
     "rerank": rerank,
     "evaluate": evaluate,

@@ -1,12 +1,25 @@
-"""Steps over data: docs, collections, indexes and first stages' runs."""
+"""Steps over data: docs, collections, indexes, first stages' runs and teachers' rankings."""
 
+import json
+from pathlib import Path
+
+from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.core.trec import write_run
 from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
-from rankscope.data.teachers import teacher_run
+from rankscope.data.names import InCollection
+from rankscope.data.teachers import from_run
 from rankscope.retrieve import bm25
-from rankscope.study.spec_data import BM25Spec, RunFilesSpec, RunTeacherSpec, TopicsSpec
+from rankscope.study import teachers
+from rankscope.study.spec_data import (
+    BM25Spec,
+    ListsTeacherSpec,
+    PermutationsTeacherSpec,
+    RunFilesSpec,
+    RunTeacherSpec,
+    TopicsSpec,
+)
 from rankscope.study.steps_work import Summary, Work
 
 
@@ -42,21 +55,59 @@ def index(work: Work) -> Summary:
 
 
 def search(work: Work) -> Summary:
-    """A first stage's or teacher's run: searched, or read from a file of the user's."""
+    """A first stage's run: searched, or read from a file of the user's."""
     topics, chosen = read_topics(work.folder("collection")), work.step.spec
     if isinstance(chosen, BM25Spec):
         found = bm25.Index.load(work.folder("index"))
         run = bm25.search(found, topics.queries, depth=chosen.depth, progress=work.progress)
     else:
-        assert isinstance(chosen, RunFilesSpec | RunTeacherSpec)
-        stored = StoredDocs(work.folder("docs"))
-        asked = [query.query_id for query in topics.queries]
-        whole = teacher_run(
-            work.step.paths["run"], has_doc=lambda doc_id: doc_id in stored, query_ids=asked
-        )
-        run = whole.top(chosen.depth)
+        assert isinstance(chosen, RunFilesSpec)
+        names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
+        run = from_run(work.step.paths["run"], names).run.top(chosen.depth)
     write_run(work.out / "run.trec", run)
     return run_summary(run, topics)
+
+
+def teacher(work: Work) -> Summary:
+    """A teacher's rankings out of a file of the user's, and what is worth knowing before they are learnt."""
+    topics, chosen = read_topics(work.folder("collection")), work.step.spec
+    names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
+    paths = work.step.paths
+    opened: teachers.Opened
+    if isinstance(chosen, PermutationsTeacherSpec):
+        opened = teachers.open_permutations(
+            paths["path"],
+            paths["candidates"],
+            names,
+            malformed=chosen.malformed,
+            window=chosen.window,
+            step=chosen.step,
+        )
+    else:
+        assert isinstance(chosen, RunTeacherSpec | ListsTeacherSpec)
+        opened = teachers.open_other(paths["path"], chosen.kind, paths.get("candidates"), names)
+    found, shown = opened
+    run = found.run.top(chosen.depth)
+    _write_scores(work.out / "run.json", run)
+    summary = teachers.quality(found, shown, topics.qrels)
+    for note in summary.get("notes", ()):
+        work.progress.note(f"{work.step.label}: {note}")
+    return summary | {"n_queries_without_ranking": len(topics.queries) - len(run.rankings)}
+
+
+def _write_scores(path: Path, run: Run) -> None:
+    """A run as JSON, a query a line: a TREC run of ours would part docs whose scores are tied."""
+    lines = [
+        f"{json.dumps(query_id)}: {json.dumps({doc.doc_id: doc.score for doc in ranking})}"
+        for query_id, ranking in run.rankings.items()
+    ]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def teacher_rankings(folder: Path) -> Run:
+    """What a step left of a teacher: a file's scores as they are, or a ranker's run."""
+    scores = folder / "run.json"
+    return read_run(scores if scores.is_file() else folder / "run.trec")
 
 
 def run_summary(run: Run, topics: Topics) -> Summary:

@@ -2,51 +2,62 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
-from rankscope.data import collections
+from rankscope.data import leaks
 from rankscope.data.collections import read_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING
-from rankscope.evaluate.evaluation import as_margin, plain, without_own_docs
-from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
+from rankscope.evaluate.evaluation import (
+    EvaluatedRun,
+    Evaluation,
+    as_margin,
+    one_run_each,
+    plain,
+    without_own_docs,
+)
+from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
+from rankscope.evaluate.seeds import in_words, variance_split
 from rankscope.store.artifacts import write_json
 from rankscope.study.plan import collection_role, learnt_role, run_role
+from rankscope.study.spec import Study
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.steps_work import Summary, Work
+
+
+@dataclass(frozen=True)
+class Group:
+    """What was measured over one collection and first stage."""
+
+    collection: str
+    first_stage: str
+    evaluation: Evaluation
+
+    @property
+    def place(self) -> Summary:
+        """What results and comparisons say of where they hold."""
+        return {"collection": self.collection, "first_stage": self.first_stage}
 
 
 def evaluate(work: Work) -> Summary:
     """Per-query values of every run, and the family of comparisons."""
     asked, study = work.spec(EvaluateSpec), work.plan.study.study
     is_sound = asked.tests == "sound"
-    notes = _learnt(work, asked.over) + ([] if is_sound else [STUDY_B_WARNING])
-    results: list[Summary] = []
-    rows: list[list[Any]] = []
-    family: list[tuple[Summary, comparison.Pair]] = []
+    notes = [*_learnt(work, asked.over), *_one_run_each(study)]
+    notes += [] if is_sound else [STUDY_B_WARNING]
+    groups: list[Group] = []
     for name in asked.over:
-        topics = read_topics(work.folder(collection_role(name)))
         convention = study.collections[name].convention()
         computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
         notes += _convention_notes(name, computed, convention)
-        measuring = Measuring(topics.qrels, tuple(computed.values()))
-        for first_stage in asked.rerank.first_stages:
-            place = {"collection": name, "first_stage": first_stage}
-            found_by: dict[str, Measured] = {}
-            for system in (first_stage, *study.evaluated_rankers()):
-                role = run_role(name, first_stage, system)
-                run = read_run(work.folder(role) / "run.trec")
-                found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
-                found = found.called({new: old for old, new in computed.items()})
-                found_by[system] = found
-                results.append(place | {"system": system} | _result(work, role, found))
-                rows += _per_query_rows(_run_path(work, role), found)
-            family += _compared(asked, place, found_by)
+        groups += _measured(work, name, computed, convention)
+    family = [of for group in groups for of in _compared(asked, group)]
     correction = asked.correction if is_sound else "none"
     compared = comparison.compared(
         [pair for _, pair in family],
@@ -56,11 +67,12 @@ def evaluate(work: Work) -> Summary:
     judged = verdicts.judged(
         compared, significance_level=asked.significance_level, correction=correction
     )
+    results = [row for group in groups for row in _results(work, group)]
     write_json(
         work.out / "evaluation.json",
         {
             "notes": notes,
-            "remarks": [],
+            "remarks": [remark for group in groups for remark in _seed_remarks(group)],
             "tests": asked.tests,
             "relevance_levels": {
                 name: study.collections[name].convention().relevance_level for name in asked.over
@@ -71,21 +83,53 @@ def evaluate(work: Work) -> Summary:
             "margin": dict(asked.margin) if is_sound else {},
             "baselines": list(asked.baseline or _systems(work)[:1]),
             "all_pairs": not asked.baseline,
+            "claims": [
+                claim.model_dump(mode="json") | {"measure": claim.measure or asked.measures[0]}
+                for claim in asked.claims
+            ],
             "results": results,
             "comparisons": [
                 place | plain(verdict) for (place, _), verdict in zip(family, judged, strict=True)
             ],
         },
     )
+    rows = [row for group in groups for run in group.evaluation.runs for row in _per_query(run)]
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
-    return {"n_runs": len(results), "n_comparisons": len(judged), "notes": notes}
+    n_runs = sum(len(group.evaluation.runs) for group in groups)
+    return {"n_runs": n_runs, "n_comparisons": len(judged), "notes": notes}
+
+
+def _measured(
+    work: Work, name: str, computed: Mapping[str, str], convention: Convention
+) -> Iterator[Group]:
+    """Every system's runs over a collection, from each first stage."""
+    study = work.plan.study.study
+    measuring = Measuring(
+        read_topics(work.folder(collection_role(name))).qrels, tuple(computed.values())
+    )
+
+    def measured(system: str, ranker: str, first_stage: str) -> EvaluatedRun:
+        role = run_role(name, first_stage, ranker)
+        run = read_run(work.folder(role) / "run.trec")
+        found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
+        found = found.called({new: old for old, new in computed.items()})
+        return EvaluatedRun(system, ranker, _run_path(work, role), found, ties=None, notes=())
+
+    for first_stage in study.evaluate.rerank.first_stages:
+        runs = [
+            measured(system, ranker, first_stage)
+            for system, rankers in {first_stage: (first_stage,), **study.systems()}.items()
+            for ranker in rankers
+        ]
+        n_queries = len(measuring.query_ids)
+        yield Group(name, first_stage, Evaluation(tuple(computed), n_queries, tuple(runs), ()))
 
 
 def _systems(work: Work) -> list[str]:
     """All that is evaluated: first stages, then rankers."""
     study = work.plan.study.study
-    return [*study.evaluate.rerank.first_stages, *study.evaluated_rankers()]
+    return [*study.evaluate.rerank.first_stages, *study.systems()]
 
 
 def _convention_notes(
@@ -103,16 +147,16 @@ def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
     """What to know before the means are believed: test queries that rankers were trained on."""
     study, notes = work.plan.study.study, []
     students: dict[str, list[str]] = {}
-    for ranker in study.evaluated_rankers():
-        for source in study.learnt_from(ranker):
-            students.setdefault(source, []).append(ranker)
+    for system, runs in study.systems().items():
+        for source in study.learnt_from(runs[0]):
+            students.setdefault(source, []).append(system)
     for name, (source, rankers) in product(evaluated, students.items()):
         topics = read_topics(work.folder(collection_role(name)))
-        shared = collections.n_shared(topics, read_topics(work.folder(learnt_role(source))))
-        if shared:
+        learnt = read_topics(work.folder(learnt_role(source)))
+        counted = leaks.shared_queries(f"queries of {name}", topics, f" ({source})", learnt)
+        if counted:
             notes.append(
-                f"{shared} of {len(topics.queries)} queries of {name} are training queries "
-                f"({source}): what is said there of {', '.join(rankers)} does not hold for new queries."
+                f"{counted}: what is said there of {', '.join(rankers)} does not hold for new queries."
             )
     for note in notes:
         work.progress.note(note)
@@ -124,37 +168,66 @@ def _run_path(work: Work, role: str) -> str:
     return f"steps/{work.step.inputs[role].name}/run.trec"
 
 
-def _result(work: Work, role: str, found: Measured) -> Summary:
-    manifest = work.store.manifest(work.step.inputs[role].name)
+def _results(work: Work, group: Group) -> Iterator[Summary]:
+    """A row for each system; of several seeds it holds every one's run, and their spread."""
+    means, sds = group.evaluation.means(), group.evaluation.seed_sds()
+    for system, runs in group.evaluation.systems().items():
+        seeds = [_seed(work, group, run) for run in runs]
+        yield group.place | {
+            "system": system,
+            "run": runs[0].path,
+            "n_queries": group.evaluation.n_queries,
+            "missing_queries": sorted({query for of in seeds for query in of["missing_queries"]}),
+            "tied_share": max(of["tied_share"] for of in seeds),
+            "means": means[system],
+            **({"runs": seeds, "seed_sd": sds[system]} if system in sds else {}),
+        }
+
+
+def _seed(work: Work, group: Group, run: EvaluatedRun) -> Summary:
+    step = work.step.inputs[run_role(group.collection, group.first_stage, run.tag)]
     return {
-        "run": _run_path(work, role),
-        "n_queries": found.n_queries,
-        "missing_queries": list(found.missing_queries),
-        "tied_share": manifest["summary"]["tied_share"],
-        "means": found.means(),
+        "name": run.tag,
+        "run": run.path,
+        "missing_queries": list(run.measured.missing_queries),
+        "tied_share": work.store.manifest(step.name)["summary"]["tied_share"],
+        "means": run.measured.means(),
     }
 
 
-def _per_query_rows(run: str, found: Measured) -> list[list[Any]]:
-    return [
-        [run, measure, query_id, value]
-        for measure, by_query in found.values.items()
-        for query_id, value in by_query.items()
+def _seed_remarks(group: Group) -> Iterator[str]:
+    """What the seeds are worth on the headline measure."""
+    measure = group.evaluation.measures[0]
+    for system in group.evaluation.seed_sds():
+        split = variance_split(group.evaluation.values()[system, measure])
+        where = f"{system} on {group.collection} from {group.first_stage}"
+        yield f"{in_words(where, measure, split)}."
+
+
+def _one_run_each(study: Study) -> Iterator[str]:
+    """Rankers whose seeds' part of the error nobody knows, beside others of which it is known."""
+    systems = study.systems()
+    alone = [
+        system
+        for system, runs in systems.items()
+        if len(runs) == 1 and "seed" in type(study.rankers[runs[0]]).model_fields
     ]
+    if alone and any(len(runs) > 1 for runs in systems.values()):
+        yield f"{one_run_each(alone)}."
 
 
-def _compared(
-    asked: EvaluateSpec, place: Summary, measured: Mapping[str, Measured]
-) -> list[tuple[Summary, comparison.Pair]]:
+def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
+    for measure, by_query in run.measured.values.items():
+        for query_id, value in by_query.items():
+            yield [run.path, measure, query_id, value]
+
+
+def _compared(asked: EvaluateSpec, group: Group) -> list[tuple[Summary, comparison.Pair]]:
     margins = {measure: as_margin(written) for measure, written in asked.margin.items()}
-    values = {
-        (system, measure): [found.values[measure]]
-        for system, found in measured.items()
-        for measure in asked.measures
-    }
+    values, systems = group.evaluation.values(), list(group.evaluation.systems())
     return [
         (
-            place | {"system": system, "baseline": baseline, "measure": measure},
+            group.place | {"system": system, "baseline": baseline, "measure": measure},
             comparison.Pair(
                 values[system, measure],
                 values[baseline, measure],
@@ -162,5 +235,17 @@ def _compared(
             ),
         )
         for measure in asked.measures
-        for system, baseline in verdicts.pairs(list(measured), asked.baseline or list(measured))
+        for system, baseline in _pairs(asked, systems)
     ]
+
+
+def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
+    """Every system against the baselines, and what the claims speak of beside that."""
+    found = verdicts.pairs(systems, asked.baseline or systems)
+    known = {frozenset(pair) for pair in found}
+    for claim in asked.claims:
+        for pair in product(claim.systems, [claim.baseline]):
+            if frozenset(pair) not in known and set(pair) <= set(systems):
+                known.add(frozenset(pair))
+                found.append(pair)
+    return found

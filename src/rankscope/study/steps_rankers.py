@@ -81,7 +81,7 @@ def ranker(work: Work) -> Summary:
     assert isinstance(chosen, CrossEncoderSpec)
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
-    loaded = backbone.load_scorer(location, seed=seed_for(work.seed, "head"))
+    loaded = backbone.load_scorer(location, seed=seed_for(work.step.params["seed"], "head"))
     CrossEncoder.from_backbone(loaded, max_length=chosen.max_length).save(work.out / "model")
     return {
         "kind": "cross_encoder",

@@ -10,11 +10,14 @@ import yaml
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.evaluate.seeds import mean_values
 from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
-from rankscope.study.plan import collection_role, docs_role
+from rankscope.study.plan import Step, collection_role, docs_role
+from rankscope.study.spec_rankers import TrainedSpec
 from rankscope.study.steps_work import Summary, Work
+from rankscope.train.guards import GUARDS
 
 
 def report(work: Work) -> Summary:
@@ -27,10 +30,6 @@ def stored_results(work: Work) -> StoredResults:
     """Everything the report reads, as plain data."""
     study = work.plan.study.study
     evaluation = read_json(work.folder("evaluate") / "evaluation.json")
-    per_query: dict[str, dict[str, dict[str, float]]] = {}
-    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
-        for run, measure, query_id, value in list(csv.reader(file))[1:]:
-            per_query.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
     evaluated = work.step.inputs["evaluate"]
     topics = {
         name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))
@@ -47,6 +46,7 @@ def stored_results(work: Work) -> StoredResults:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
+            facts["summary"] = _with_notes(step, facts["summary"])
             steps.append({"name": step.name, **facts})
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
@@ -57,7 +57,7 @@ def stored_results(work: Work) -> StoredResults:
         steps=steps,
         versions={package: ", ".join(sorted(found)) for package, found in made_with.items()},
         evaluation=evaluation,
-        per_query=per_query,
+        per_query=_per_query(work, evaluation),
         training=training,
         queries={
             name: {query.query_id: query.text for query in topic.queries}
@@ -65,6 +65,32 @@ def stored_results(work: Work) -> StoredResults:
         },
         rankings=_rankings(work, evaluation["results"], topics),
     )
+
+
+def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Every system's values; those of several seeds are means, under the first one's run."""
+    stored: dict[str, dict[str, dict[str, float]]] = {}
+    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for run, measure, query_id, value in list(csv.reader(file))[1:]:
+            stored.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
+    return {
+        row["run"]: {
+            measure: mean_values([stored[of["run"]][measure] for of in row.get("runs", [row])])
+            for measure in evaluation["measures"]
+        }
+        for row in evaluation["results"]
+    }
+
+
+def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's summary, with what guards saw as notes; not that of guards the study turns off."""
+    shown = dict(summary)
+    seen: Mapping[str, str] = shown.pop("guards", {})
+    if isinstance(step.spec, TrainedSpec):
+        levels = step.spec.guards
+        loud = [saw for name, saw in seen.items() if levels.get(name, GUARDS[name].level) != "off"]
+        shown["notes"] = [*shown.get("notes", ()), *loud]
+    return shown
 
 
 def _rankings(

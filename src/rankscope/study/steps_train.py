@@ -9,44 +9,54 @@ from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
-from rankscope.core.records import ListwiseSample
+from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for
-from rankscope.data import collections, samples
+from rankscope.data import samples
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.evaluate.measures import Measuring
 from rankscope.models import adapters, backbone
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.first_token import first_token_only
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.study import stage_guards
 from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
+from rankscope.study.spec_fields import LOSS_NEEDS
 from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
+from rankscope.study.stage_guards import Stage
+from rankscope.study.steps_data import teacher_rankings
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.batches import ListwiseObjective, MixedObjective
+from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
 
 
 def train(work: Work) -> Summary:
     """One stage of fine-tuning."""
-    chosen = work.spec(TrainedSpec)
-    start = work.folder("start") / "model"
-    tuned = CrossEncoder.load(start)
-    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
-    still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
-    if chosen.lora:
-        _adapt(tuned, chosen, start, seed=seed_for(_stage_seed(work), "lora"))
-    with frozen(still):
+    chosen, made = work.spec(TrainedSpec), stage(work)
+    tuned, pools = made.tuned, [pools for _, pools in made.learnt]
+    rankings = _rankings(work, chosen.validate_on, tuned)
+    watch = Watch(chosen.guards, progress=work.progress, label=work.step.label)
+    with frozen(made.still), first_token_only(tuned.model):
+        for name, finding in stage_guards.before(work, made):
+            watch.tell(name, finding)
+        begun = [ranked(stage_guards.QUERIES_COMPARED) for ranked in rankings.values()]
         trained = fit(
             tuned.model,
-            _objective(work, chosen, tuned, pools),
+            made.objective,
             _recipe(work, chosen, pools[0]),
             checkpoints=work.checkpoints,
-            validate=_validation(work, chosen.validate_on, tuned),
+            validate=_validation(work, chosen.validate_on, rankings),
             progress=work.progress,
             label=f"train {work.step.label}",
+            watch=watch,
         )
+    ended = [ranked(stage_guards.QUERIES_COMPARED) for ranked in rankings.values()]
+    change = stage_guards.ranking_change(begun, ended)
+    watch.tell("rankings_unchanged", stage_guards.rankings_unchanged(change))
     if work.processes.is_first:
-        _save(tuned, work.out, chosen, start)
+        _save(tuned, work.out, chosen, work.folder("start") / "model")
         write_log(work.out, trained)
     return {
         "ranker": work.step.label,
@@ -60,10 +70,73 @@ def train(work: Work) -> Summary:
         "kept_update": trained.kept_update,
         "validation_measure": chosen.validate_on and chosen.validate_on.measure,
         "displacement": trained.displacement,
+        "ranking_change": change,
         "updates_per_second": trained.updates_per_second,
         "n_processes": work.processes.count,
-        "notes": _leaks(work, chosen),
+        "notes": [*_ranks_for_scores(work, chosen), *_as_published(work, chosen, pools)],
+        "guards": _seen(watch),
     }
+
+
+def _seen(watch: Watch) -> dict[str, str]:
+    """What the guards saw, but of test collections: those are no inputs of the step."""
+    return {name: finding for name, finding in watch.findings.items() if name != "test_queries"}
+
+
+def stage(work: Work) -> Stage:
+    """What a stage is trained with, as it is before the first update."""
+    chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
+    tuned = CrossEncoder.load(start)
+    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
+    still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
+    if chosen.lora:
+        _adapt(tuned, chosen, start, seed=seed_for(_stage_seed(work), "lora"))
+    tuned.model.to(backbone.device())
+    topics = [
+        read_topics(work.folder(samples_role(place, "collection"))) for place in range(len(pools))
+    ]
+    return Stage(
+        spec=chosen,
+        tuned=tuned,
+        still=still,
+        learnt=list(zip(topics, pools, strict=True)),
+        objective=_objective(work, chosen, tuned, pools),
+        planned=work.step,
+    )
+
+
+def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
+    """What to know where a loss learns how far labels are apart, and the labels are ranks."""
+    notes = [
+        f"{loss} learns how far labels are apart, and ranks are 1 apart; `teacher_labels: scores` gives it "
+        f"the scores of {asked.labels}"
+        for loss, asked in chosen.lessons
+        if LOSS_NEEDS[loss] == "scores"
+        and asked.labels != "qrels"
+        and asked.teacher_labels == "ranks"
+    ]
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return notes
+
+
+def _as_published(work: Work, chosen: TrainedSpec, pools: Sequence[samples.Pools]) -> list[str]:
+    """A warning beside each known defect of study B that the stage repeats."""
+    notes = [
+        f"{each.n_mistaken} of {len(each.pools)} training queries learn from a random negative in the "
+        "place of their positive, which was not retrieved (a defect of study B's released code)"
+        for each in pools
+        if each.n_mistaken
+    ]
+    notes += [
+        "student_weighted_ranknet weighs pairs by the student's own ranks (a defect of study B's "
+        "released code); weighted_ranknet weighs them by the teacher's"
+        for loss, _ in chosen.lessons
+        if loss == "student_weighted_ranknet"
+    ]
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return notes
 
 
 def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
@@ -94,7 +167,7 @@ def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
 
 def _stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
-    return seed_for(work.seed, "stage", work.step.params["stage"])
+    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
 
 
 # -- the model -----------------------------------------------------------------------------------
@@ -131,14 +204,16 @@ def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec, start: Path) -> N
 def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     """What the samples of the first or the second loss are drawn from."""
     topics = read_topics(work.folder(samples_role(place, "collection")))
-    run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
     if asked.negatives is None:
+        teacher = teacher_rankings(work.folder(samples_role(place, "run")))
         depth = work.step.params["samples"][place]["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(query_ids, run, depth=depth)
+        return samples.pools_from_teacher(
+            query_ids, teacher, depth=depth, labels=asked.teacher_labels
+        )
     return samples.pools_from_qrels(
         topics.qrels,
-        run,
+        read_run(work.folder(samples_role(place, "run")) / "run.trec"),
         skip_top=asked.negatives.skip_top,
         depth=asked.negatives.depth,
         missing_positive=asked.missing_positive,
@@ -199,8 +274,12 @@ def _samples(
 # -- validation ----------------------------------------------------------------------------------
 
 
+Rankings = Callable[[int | None], Run]
+"""The held-out queries, or the first so many, as the ranker ranks them by now."""
+
+
 def _validation(
-    work: Work, watched: ValidateSpec | None, tuned: CrossEncoder
+    work: Work, watched: ValidateSpec | None, rankings: Mapping[str, Rankings]
 ) -> Callable[[], Mapping[str, float]] | None:
     """The mean of a measure over held-out queries, or None where none is asked for.
 
@@ -208,53 +287,48 @@ def _validation(
     """
     if watched is None:
         return None
-    held_out = [_held_out(work, name, watched, tuned) for name in watched.collections]
+    measure = watched.measure
+    measuring = {
+        name: Measuring(read_topics(work.folder(collection_role(name))).qrels, (measure,))
+        for name in rankings
+    }
 
     def validate() -> Mapping[str, float]:
-        values = [value() for value in held_out]
-        parts = dict(zip(watched.collections, values, strict=True)) if len(values) > 1 else {}
-        return {"validation": fmean(values)} | {f"validation {n}": v for n, v in parts.items()}
+        values = {
+            n: measuring[n].of(ranked(None)).means()[measure] for n, ranked in rankings.items()
+        }
+        parts = {f"validation {n}": v for n, v in values.items()} if len(values) > 1 else {}
+        return {"validation": fmean(values.values())} | parts
 
     return validate
 
 
-def _held_out(
-    work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder
-) -> Callable[[], float]:
-    topics = read_topics(work.folder(collection_role(name)))
+def _rankings(work: Work, watched: ValidateSpec | None, tuned: CrossEncoder) -> dict[str, Rankings]:
+    """By validation collection; none where no validation is asked for."""
+    if watched is None:
+        return {}
+    return {name: _held_out(work, name, watched, tuned) for name in watched.collections}
+
+
+def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder) -> Rankings:
+    queries = read_topics(work.folder(collection_role(name))).queries
     run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
     ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
     docs = work.tokens(docs_role(name), tuned, ids)
-    measuring = Measuring(topics.qrels, (watched.measure,))
+    asked = [query for query in queries if run.rankings.get(query.query_id)]
 
-    def value() -> float:
-        again = reranked(
+    def ranked(n: int | None) -> Run:
+        return reranked(
             tuned,
-            topics.queries,
+            asked[:n] or queries,  # where none is ranked, this says so
             run,
             texts=docs.of,
             depth=watched.depth,
             tag="validation",
             processes=work.processes,
         )
-        return measuring.of(again).means()[watched.measure]
 
-    return value
-
-
-def _leaks(work: Work, chosen: TrainedSpec) -> list[str]:
-    """What to know before the validation is believed."""
-    notes = []
-    learnt = read_topics(work.folder(samples_role(0, "collection")))
-    for name in chosen.validate_on.collections if chosen.validate_on else ():
-        held_out = read_topics(work.folder(collection_role(name)))
-        n_shared = collections.n_shared(held_out, learnt)
-        if n_shared:
-            notes.append(
-                f"{n_shared} of {len(held_out.queries)} validation queries are training queries"
-            )
-            work.progress.note(f"{work.step.label}: {notes[-1]}")
-    return notes
+    return ranked
 
 
 def write_log(folder: Path, trained: Trained) -> None:

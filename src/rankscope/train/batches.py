@@ -6,7 +6,7 @@ of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -17,16 +17,22 @@ from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Pair, Text
+from rankscope.train import facts
 from rankscope.train.losses import Loss, grid, spread
 
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
 
 
 class Outcome(NamedTuple):
-    """What one batch gives: its mean loss, and how far the scores of a query are apart."""
+    """What one batch gives: its mean loss, and what the guards look at."""
 
     loss: Tensor
     score_spread: float | None
+    """How far the scores of a query are apart."""
+    tied_share: Tensor | None = None
+    """How many neighbours in the rankings have equal scores."""
+    learning: Mapping[str, Tensor] = {}
+    """What is logged of every update (`facts.learning`)."""
 
 
 class Group(NamedTuple):
@@ -121,8 +127,9 @@ class ListwiseObjective:
         flat = self.ranker.logits(model, batch.pairs)
         mask, labels = batch.mask.to(flat.device), batch.labels.to(flat.device)
         scores = grid(flat, mask)
-        loss = self.loss_function(scores, labels, mask)
-        return Outcome(loss, spread(scores.detach(), mask))
+        loss, seen = self.loss_function(scores, labels, mask), scores.detach()
+        learning = facts.learning(self.loss_function, seen, labels, mask)
+        return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
 
 
 @final
@@ -154,8 +161,9 @@ class MixedObjective:
         mine = self._of(is_second)
         n_all = self.first.n_batches + self.second.n_batches
         weight = self.weight if is_second else 1 - self.weight
-        found = mine.outcome(model, group)
-        return found._replace(loss=found.loss * (weight * n_all / mine.n_batches))
+        found, factor = mine.outcome(model, group), weight * n_all / mine.n_batches
+        learning = dict(found.learning) | {"chance": found.learning["chance"] * factor}
+        return found._replace(loss=found.loss * factor, learning=learning)
 
     def _of(self, is_second: bool) -> ListwiseObjective:
         return self.second if is_second else self.first

@@ -29,8 +29,9 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
 from rankscope.models.backbone import device
-from rankscope.train import checkpoint, guards
+from rankscope.train import checkpoint, guards, movement
 from rankscope.train.batches import Outcome
+from rankscope.train.dropout import fast_dropout
 
 Keep = Literal["best_validation", "last"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -137,13 +138,15 @@ def fit(
     validate: Callable[[], Mapping[str, float]] | None = None,
     progress: Progress = SILENT,
     label: str = "train",
+    watch: guards.Watch | None = None,
 ) -> Trained:
     """Train the model in place by the recipe, from the last checkpoint if there is one.
 
     Parameters that do not require a gradient stay as they are. `validate` gives what is logged of a
     validation; "validation" is the value that decides. Raises TrainingStopped when a guard sees
-    that the training has silently gone wrong.
+    that the training has silently gone wrong; `watch` has the levels and keeps what was seen.
     """
+    watch = watch or guards.Watch(progress=progress, label=label)
     if validate is None or recipe.validate_every is None:
         for name, asked in (
             ("keep: best_validation", recipe.keep == "best_validation"),
@@ -152,18 +155,24 @@ def fit(
             if asked:
                 raise BadInput(f"{name} needs a validation. Add `validate`, or drop it.")
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
-    guards.can_move(trained.values(), recipe.learning_rate)
+    watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
     before = {name: weight.detach().cpu().clone() for name, weight in trained.items()}
-    with torch.random.fork_rng(), _gradient_checkpointing(model, recipe.memory):
-        training = _Training(model, objective, recipe, checkpoints, validate)
+    is_on_processor = device().type == "cpu"
+    with (
+        torch.random.fork_rng(),
+        _gradient_checkpointing(model, recipe.memory),
+        fast_dropout(model) if is_on_processor and not recipe.compile else nullcontext(),
+    ):
+        training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
     reached = training.reached
     kept = reached.update
     if recipe.keep == "best_validation" and reached.best_update is not None:
         kept = reached.best_update
         checkpoint.restore_weights(model, checkpoint.best_weights(checkpoints, reached))
-    moved = guards.displacement(before, model)
-    guards.has_moved(moved, recipe.learning_rate)
+    training.wait()  # the first process may drop the checkpoints as soon as it is done
+    moved = movement.displacement(before, model)
+    watch.tell("unmoved", movement.unmoved(moved, recipe.learning_rate))
     return Trained(reached.log, reached.update, kept, moved, speed)
 
 
@@ -195,9 +204,10 @@ class _Training:
         recipe: Recipe,
         checkpoints: Path,
         validate: Callable[[], Mapping[str, float]] | None,
+        watch: guards.Watch,
     ) -> None:
         self._bare, self._objective, self._recipe = model, objective, recipe
-        self._checkpoints, self._validate = checkpoints, validate
+        self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
         _check_trackers(recipe.trackers)
         # `cpu`: without it, accelerate does not see torchrun on processors
         self._accelerator = Accelerator(
@@ -226,6 +236,8 @@ class _Training:
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
         self._say_if_joined(progress, label)
+        for row in reached.log:
+            self._watch.saw(row)
         if recipe.trackers:
             self._accelerator.init_trackers(label.replace(" ", "-"))
         with (
@@ -241,13 +253,11 @@ class _Training:
                 facts = self._updated(update, batches)
                 reached.update = update + 1
                 self._logged({"update": update + 1, **facts})
-                spreads = [row["score_spread"] for row in reached.log if "score_spread" in row]
-                guards.finite(facts["loss"], facts["gradient_norm"], update + 1)
-                guards.not_collapsed(spreads, update + 1)
                 is_best = self._validated(update + 1)
                 if is_best or (update + 1) % recipe.checkpoint_every == 0:
                     self._saved()
                 task.advance(loss=facts["loss"])
+        self._watch.ended()
         if recipe.trackers:
             self._accelerator.end_training()
         n_done = reached.update - first
@@ -277,7 +287,7 @@ class _Training:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
-        losses = []
+        losses, learning = [], []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
@@ -288,6 +298,7 @@ class _Training:
                 # the gradient of several processes is their mean, and we want their sum
                 accelerator.backward(loss * accelerator.num_processes)
             losses.append(loss.detach())
+            learning.append({k: v * batch.share for k, v in outcome.learning.items()})
         norm = nn.utils.clip_grad_norm_(self._bare.parameters(), self._recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -296,21 +307,27 @@ class _Training:
             "learning_rate": rate,
             "gradient_norm": float(norm),
         }
+        facts |= {name: self._sum([each[name] for each in learning]) for name in learning[0]}
         if (update + 1) % guards.LOOK_EVERY == 0:
             facts |= self._looked(batches)
         return facts
 
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
-        """How far the scores of a query are apart, without dropout; nothing where there are none."""
+        """What the scores of a query look like, without dropout; nothing where there are none."""
         self._bare.eval()
-        spreads = []
         with torch.no_grad():
-            for batch in batches:
-                spread = self._objective.outcome(self._bare, batch.ready).score_spread
-                if spread is None:
-                    return {}
-                spreads.append(torch.tensor(spread * batch.share))
-        return {"score_spread": self._sum(spreads)}
+            found = [self._objective.outcome(self._bare, batch.ready) for batch in batches]
+        looks: dict[str, list[Any]] = {
+            "score_spread": [outcome.score_spread for outcome in found],
+            "tied_share": [outcome.tied_share for outcome in found],
+        }
+        return {
+            name: self._sum(
+                [torch.as_tensor(v) * b.share for v, b in zip(values, batches, strict=True)]
+            )
+            for name, values in looks.items()
+            if all(value is not None for value in values)
+        }
 
     def _gradients_kept_local(self) -> Any:
         return self._accelerator.no_sync(self._model)
@@ -325,6 +342,7 @@ class _Training:
         if self._recipe.trackers:
             facts = {name: value for name, value in row.items() if name != "update"}
             self._accelerator.log(facts, step=int(row["update"]))
+        self._watch.saw(row)
 
     def _validated(self, update: int) -> bool:
         """Validate where it is due; True if this update is the best so far (update 0 is not one)."""
@@ -350,10 +368,14 @@ class _Training:
         ]
         return len(since) >= self._recipe.patience
 
+    def wait(self) -> None:
+        """Go on when all processes are here."""
+        self._accelerator.wait_for_everyone()
+
     def _saved(self) -> None:
         if self._accelerator.is_main_process:
             checkpoint.save(self._checkpoints, self._bare, self._optimizer, self.reached)
-        self._accelerator.wait_for_everyone()
+        self.wait()
 
 
 class _Recomputed(nn.Module):

@@ -1,0 +1,240 @@
+"""The answers of an LLM that was asked to order docs, applied to the docs it was shown.
+
+| file | an answer is |
+|---|---|
+| RankGPT's `marco-train-...-gpt3.5.json` | a text in one list, the n-th for the n-th line of `marco-train-....jsonl` |
+| JSON lines | `{"query_id", "response"}`; with `"window": [80, 100]` where the docs were ordered in windows |
+
+A response is text, a list of numbers, or null where none came back. It may be called `output` or `permutation`.
+Windows are applied in the order of the file. In the place of `query_id` may stand `query_number`, the number of
+a line of RankGPT's candidates.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from rankscope.core.errors import BadInput
+from rankscope.data.candidates import Candidates
+from rankscope.data.entries import Entry, entries
+from rankscope.data.names import Named, Names
+from rankscope.data.permutations import NO_IDS, applied, mended, refused_for, windows
+
+Malformed = Literal["repair", "drop"]
+
+RESPONSES = ("response", "output", "permutation")
+NO_CANDIDATES, UNKNOWN_ORDER = "not among the candidates", "order of tied candidates unknown"
+
+
+class Answer(NamedTuple):
+    """What was answered for one query, of its whole list or of one window of it."""
+
+    place: str
+    response: str
+    window: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to each query, in the order of the file."""
+
+    by_query: Mapping[str, list[Answer]]
+    n_other: int
+    """Answers for queries that are not ours."""
+
+    @property
+    def n_answers(self) -> int:
+        """Answers for queries of ours."""
+        return sum(map(len, self.by_query.values()))
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The docs of each query as the LLM orders them, and what happened to its answers."""
+
+    rankings: Mapping[str, list[str]]
+    n_repaired: int
+    repairs: Mapping[str, int]
+    """Answers by what was mended in them; one may need several repairs."""
+    dropped: Mapping[str, int]
+    """Queries by why they are left out."""
+
+
+def read_answers(path: Path, candidates: Candidates, names: Names) -> Answers:
+    """The answers in a file. Those that name no query belong to the lines of RankGPT's candidates."""
+    by_query: dict[str, list[Answer]] = {}
+    in_file = candidates.in_file
+    n_unnamed = n_other = 0
+    for entry in entries(path):
+        name = _query_name(entry)
+        if name is None:
+            number = _number(entry, in_file)
+            n_unnamed += number is None
+            place = (n_unnamed if number is None else number) - 1
+            query_id = in_file[place] if in_file and place < len(in_file) else None
+        else:
+            query_id = names.query_id(Named(name), entry.place)
+        answer = Answer(entry.place, _response(entry), _window(entry))
+        if query_id is None:
+            n_other += 1
+        else:
+            by_query.setdefault(query_id, []).append(answer)
+    if n_unnamed and in_file is not None and n_unnamed != len(in_file):
+        raise BadInput(
+            f"{path}: {n_unnamed} answers that name no query, for {len(in_file)} lines of candidates. "
+            "Give the two files that belong together."
+        )
+    return Answers(by_query, n_other)
+
+
+def _query_name(entry: Entry) -> str | None:
+    return entry.name("query", "query_id", "qid") if isinstance(entry.value, dict) else None
+
+
+def _number(entry: Entry, in_file: Sequence[str | None] | None) -> int | None:
+    """Which line of the candidates the answer is for, where it says so; BadInput where there are no lines."""
+    number = entry.get("query_number") if isinstance(entry.value, dict) else None
+    if in_file is None:
+        raise entry.wrong(
+            "the answer names no query",
+            "Give `query_id` with it, or RankGPT's JSON lines as the candidates.",
+        )
+    if number is not None and (type(number) is not int or not 1 <= number <= len(in_file)):
+        raise entry.wrong(
+            f"the candidates have {len(in_file)} lines, and `query_number` is {str(number)[:60]}",
+            "Give the two files that belong together.",
+        )
+    return number
+
+
+def _response(entry: Entry) -> str:
+    found: Any = entry.value
+    if isinstance(found, dict):
+        if not set(RESPONSES) & found.keys():
+            raise entry.wrong(
+                f"an answer without {' or '.join(RESPONSES)}", "Give the text that was answered."
+            )
+        found = entry.get(*RESPONSES)
+    found = found.tolist() if hasattr(found, "tolist") else found
+    if found is None or isinstance(found, str):
+        return found or ""
+    if isinstance(found, list) and all(type(number) is int for number in found):
+        return " > ".join(map(str, found))
+    raise entry.wrong(f"the answer is {str(found)[:60]}", "Give the text that was answered.")
+
+
+def _window(entry: Entry) -> tuple[int, int] | None:
+    found: Any = entry.get("window") if isinstance(entry.value, dict) else None
+    found = found.tolist() if hasattr(found, "tolist") else found
+    match found:
+        case None:
+            return None
+        case [int(start), int(end)] if 0 <= start < end:
+            return start, end
+    raise entry.wrong(
+        f"the window is {str(found)[:60]}", "Give where it begins and ends, as in [80, 100]."
+    )
+
+
+class _Ordered(NamedTuple):
+    """The docs of one query in their new order, and what was mended in each answer."""
+
+    doc_ids: list[str]
+    repairs: list[tuple[str, ...]]
+
+
+def ordered(
+    answers: Mapping[str, list[Answer]],
+    candidates: Candidates,
+    *,
+    malformed: Malformed = "repair",
+    size: int = 20,
+    step: int = 10,
+) -> Orders:
+    """The candidates in the order of the answers.
+
+    Answers that do not say which docs they are about were given for windows of `size` docs that slide up
+    by `step`; a single one, for the top `size` docs. A query's list ends with the last doc that was shown.
+    Either way a query is dropped if no answer holds a number, and with `drop` if one of them is malformed.
+    """
+    found: dict[str, list[str]] = {}
+    repairs: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    n_repaired = 0
+    for query_id, given in answers.items():
+        ranking = candidates.rankings.get(query_id)
+        if not ranking:
+            dropped[NO_CANDIDATES] += 1
+            continue
+        spans = _spans(query_id, given, len(ranking), size, step)
+        lowest = max(end for _, end in spans)
+        if candidates.first_ties.get(query_id, lowest) < lowest:
+            dropped[UNKNOWN_ORDER] += 1
+            continue
+        outcome = _of_query(ranking, given, spans, malformed)
+        if isinstance(outcome, str):
+            dropped[outcome] += 1
+            continue
+        found[query_id] = outcome.doc_ids[:lowest]
+        for kinds in outcome.repairs:
+            repairs.update(kinds)
+            n_repaired += bool(kinds)
+    return Orders(found, n_repaired, dict(repairs), dict(dropped))
+
+
+def _of_query(
+    ranking: list[str],
+    given: Sequence[Answer],
+    spans: Sequence[tuple[int, int]],
+    malformed: Malformed,
+) -> _Ordered | str:
+    """The new order, or why there is none."""
+    repairs = []
+    for answer, (start, end) in zip(given, spans, strict=True):
+        why = refused_for(answer.response, end - start) if malformed == "drop" else None
+        if why is not None:
+            return why
+        order, kinds = mended(answer.response, end - start)
+        ranking = applied(ranking, start, end, order)
+        repairs.append(kinds)
+    is_refusal = all(NO_IDS in kinds for kinds in repairs)
+    return NO_IDS if is_refusal else _Ordered(ranking, repairs)
+
+
+def _spans(
+    query_id: str, given: Sequence[Answer], n_docs: int, size: int, step: int
+) -> list[tuple[int, int]]:
+    """Which docs each answer is about."""
+    stated = [answer.window for answer in given if answer.window is not None]
+    if len(stated) == len(given):
+        for answer, (start, end) in zip(given, stated, strict=True):
+            if start >= n_docs:
+                raise BadInput(
+                    f"{answer.place}: the window [{start}, {end}] lies below the {n_docs} candidates of "
+                    f"query {query_id}. Give the candidates that the answers are about."
+                )
+        return [(start, min(end, n_docs)) for start, end in stated]
+    if stated:
+        raise BadInput(
+            f"{given[0].place}: some answers to query {query_id} give their window and some do not. "
+            "Give it with all or with none."
+        )
+    if len(given) == 1:
+        return [(0, min(size, n_docs))]
+    spans = list(windows(n_docs, size, step))
+    if len(spans) != len(given):
+        raise BadInput(
+            f"{given[0].place}: query {query_id} has {len(given)} answers, but {n_docs} docs make "
+            f"{len(spans)} windows of {size} that move by {step}. Give each answer its window, or the size "
+            "and step that were used."
+        )
+    return spans
+
+
+def positions(orders: Mapping[str, list[str]]) -> Iterator[tuple[str, str, float]]:
+    """(query_id, doc_id, score) with the score 1/rank: RankGPT's labels, where there is but an order."""
+    for query_id, doc_ids in orders.items():
+        for rank, doc_id in enumerate(doc_ids, start=1):
+            yield query_id, doc_id, 1 / rank

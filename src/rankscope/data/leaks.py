@@ -1,0 +1,87 @@
+"""What stands where it should not: test queries among training queries, relevant docs among negatives.
+
+Queries are the same if their words are, whatever their ids; so are docs.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rankscope.data.collections import Topics, n_shared, words
+from rankscope.data.samples import NOT_RETRIEVED, Pool, Pools, QrelPool
+
+
+def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> str | None:
+    """How many of the queries are training queries, in words; None if none is."""
+    n = n_shared(topics, learnt)
+    return f"{n} of {len(topics.queries)} {what} are training queries{source}" if n else None
+
+
+@dataclass(frozen=True)
+class RelevantNegatives:
+    """Negatives that are relevant docs after all."""
+
+    n_queries: int
+    n_queries_with: int
+    judged: int
+    """Judged relevant for a query of the same words."""
+    same_text: int
+    """Of the words of a relevant doc, under another id."""
+    first: str
+    """A query and a doc, to look at."""
+
+
+def relevant_negatives(
+    pools: Sequence[Pool], topics: Topics, text: Callable[[str], str]
+) -> RelevantNegatives:
+    """The relevant docs among the hard negatives of the pools; `text` gives a doc's text."""
+    words_of = {query.query_id: words(query.text) for query in topics.queries}
+    relevant: dict[str, set[str]] = {}
+    for qrel in topics.qrels:
+        if qrel.relevance > 0:
+            relevant.setdefault(words_of[qrel.query_id], set()).add(qrel.doc_id)
+    looked = [pool for pool in pools if isinstance(pool, QrelPool)]
+    n_with = n_judged = n_same = 0
+    first = ""
+    for pool in looked:
+        wanted = relevant.get(words_of[pool.query_id], set())
+        judged = [doc_id for doc_id in pool.hard_negatives if doc_id in wanted]
+        texts = {words(text(doc_id)) for doc_id in pool.positives}
+        same = [
+            doc_id
+            for doc_id in pool.hard_negatives
+            if doc_id not in wanted and words(text(doc_id)) in texts
+        ]
+        n_judged, n_same = n_judged + len(judged), n_same + len(same)
+        n_with += bool(judged or same)
+        first = first or next((f"{pool.query_id}, doc {doc}" for doc in [*judged, *same]), "")
+    return RelevantNegatives(len(looked), n_with, n_judged, n_same, first)
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """How often a first stage finds a positive of a query, and how often it would by chance."""
+
+    n_queries: int
+    n_found: int
+    by_chance: float
+    """The share of queries, had the positives been drawn at random from all docs."""
+
+    @property
+    def above_chance(self) -> float:
+        """How far it is from chance (0) to always (1); 1 where chance is already that."""
+        if self.by_chance >= 1:
+            return 1.0
+        return (self.n_found / self.n_queries - self.by_chance) / (1 - self.by_chance)
+
+
+def retrieved(
+    pools: Pools, topics: Topics, *, depth: int, min_relevance: int, n_docs: int
+) -> Retrieved:
+    """Of the queries with a positive, in how many the first stage's top `depth` holds one."""
+    n_positives = Counter(q.query_id for q in topics.qrels if q.relevance >= min_relevance)
+    missed = 1 - min(depth, n_docs) / n_docs
+    by_chance = fmean(1 - missed**n for n in n_positives.values())
+    n_not = pools.n_added + pools.n_mistaken + pools.dropped.get(NOT_RETRIEVED, 0)
+    return Retrieved(len(n_positives), len(n_positives) - n_not, by_chance)

@@ -1,0 +1,187 @@
+"""Scored lists of docs out of the training files people have: one query and its docs an entry.
+
+| kind | an entry |
+|---|---|
+| `kd` | `query_id, document_ids, scores`: PyLate, ColBERT |
+| `flag_embedding` | `query, pos, neg` as texts, with `pos_scores, neg_scores` where there are any |
+| `tevatron` | `query_id, query, positive_passages, negative_passages` (`docid, title, text`, `score` where there is one), or `positive_document_ids, negative_document_ids` |
+| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text, passage_id`) |
+
+JSON lines, one JSON list or Parquet. Where a file has no scores, a positive gets 1 and a negative 0. DPR's
+scores are not read: they are those of the search that mined the docs, and a hard negative has a high one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rankscope.data.entries import Entry, tables
+from rankscope.data.names import Named, named
+
+
+class ScoredName(NamedTuple):
+    """A doc as the file names it, and its score."""
+
+    doc: Named
+    score: float
+
+
+class GivenList(NamedTuple):
+    """One entry: a query and its docs as the file names them."""
+
+    place: str
+    query: Named
+    docs: list[ScoredName]
+    is_scored: bool
+    """Whether the scores stand in the file."""
+
+
+def given_lists(path: Path, kind: str) -> Iterator[GivenList]:
+    """The lists in a file of one of the `READERS`; BadInput for an entry that is none.
+
+    A file scores all its lists or none: 0 and 1 beside a teacher's scores would be labels of two kinds.
+    """
+    first: GivenList | None = None
+    for entry in tables(path):
+        found = READERS[kind](entry)
+        first = first or found
+        if found.is_scored != first.is_scored:
+            having, lacking = (found, first) if found.is_scored else (first, found)
+            raise entry.wrong(
+                f"{lacking.place} has no scores, {having.place} has",
+                "Give all lists scores, or none.",
+            )
+        yield found
+
+
+def _kd(entry: Entry) -> GivenList:
+    query = named(_needed_name(entry, "query", "query_id", "qid"))
+    ids = entry.listed("document_ids", "doc_ids", "docids")
+    if not ids:
+        raise entry.wrong("it has no `document_ids`", "Give the ids of its docs as a list.")
+    docs = [named(entry.checked_id(doc_id, "doc")) for doc_id in ids]
+    scores = _scores(entry, len(docs), "scores")
+    if scores is None:
+        raise entry.wrong("it has no `scores`", "Give one for each of `document_ids`.")
+    return GivenList(entry.place, query, list(map(ScoredName, docs, scores)), is_scored=True)
+
+
+def _flag_embedding(entry: Entry) -> GivenList:
+    query = named(None, _needed_text(entry, "query"))
+    positives = [_of_text(entry, text) for text in entry.listed("pos")]
+    negatives = [_of_text(entry, text) for text in entry.listed("neg")]
+    high = _scores(entry, len(positives), "pos_scores")
+    low = _scores(entry, len(negatives), "neg_scores")
+    if (high is None) != (low is None) and positives and negatives:
+        raise entry.wrong(
+            "it has one of `pos_scores` and `neg_scores`", "Give both, or none of the two."
+        )
+    return _list(entry, query, (positives, negatives), (high, low))
+
+
+def _tevatron(entry: Entry) -> GivenList:
+    query = named(_needed_name(entry, "query", "query_id"), entry.text("query", "query_text"))
+    groups, scores = [], []
+    for prefix in ("positive", "negative"):
+        passages = entry.listed(f"{prefix}_passages")
+        ids = [entry.checked_id(found, "doc") for found in entry.listed(f"{prefix}_document_ids")]
+        groups.append([*(_passage(entry, passage) for passage in passages), *map(named, ids)])
+        scores.append(_passage_scores(entry, passages))
+    high, low = scores
+    if (high is None) != (low is None) and all(groups):
+        raise entry.wrong(
+            "some of its passages have a `score` and some do not", "Score all or none."
+        )
+    return _list(entry, query, (groups[0], groups[1]), (high, low))
+
+
+def _dpr(entry: Entry) -> GivenList:
+    query = named(None, _needed_text(entry, "question"))
+    positives = [_passage(entry, passage) for passage in entry.listed("positive_ctxs")]
+    others = entry.listed("hard_negative_ctxs") or entry.listed("negative_ctxs")
+    negatives = [_passage(entry, passage) for passage in others]
+    return _list(entry, query, (positives, negatives), (None, None))
+
+
+READERS: dict[str, Callable[[Entry], GivenList]] = {
+    "kd": _kd,
+    "flag_embedding": _flag_embedding,
+    "tevatron": _tevatron,
+    "dpr": _dpr,
+}
+
+
+def _list(
+    entry: Entry,
+    query: Named,
+    groups: tuple[Sequence[Named], Sequence[Named]],
+    scores: tuple[Sequence[float] | None, Sequence[float] | None],
+) -> GivenList:
+    """Positives, then negatives, with their scores or 1 and 0."""
+    if not any(groups):
+        raise entry.wrong("it has neither positives nor negatives", "Give docs, or drop the entry.")
+    is_scored = any(
+        group and given is not None for group, given in zip(groups, scores, strict=True)
+    )
+    docs = [
+        ScoredName(doc, score)
+        for group, given, usual in zip(groups, scores, (1.0, 0.0), strict=True)
+        for doc, score in zip(group, [usual] * len(group) if given is None else given, strict=True)
+    ]
+    return GivenList(entry.place, query, docs, is_scored)
+
+
+def _needed_name(entry: Entry, what: str, *names: str) -> str:
+    found = entry.name(what, *names)
+    if found is None:
+        raise entry.wrong(f"it has no `{names[0]}`", f"Give the id of its {what}.")
+    return found
+
+
+def _needed_text(entry: Entry, name: str) -> str:
+    found = entry.text(name)
+    if not found or not found.strip():
+        raise entry.wrong(f"it has no `{name}`", "Give the text of its query.")
+    return found
+
+
+def _of_text(entry: Entry, text: Any) -> Named:
+    if not isinstance(text, str) or not text.strip():
+        raise entry.wrong(f"a doc is {str(text)[:60]!r}", "Give the text of each doc.")
+    return named(None, text)
+
+
+def _passage(entry: Entry, passage: Any) -> Named:
+    """A passage by its id and by its text, with the title in front and without."""
+    if not isinstance(passage, dict):
+        raise entry.wrong(
+            f"a passage is {str(passage)[:60]!r}", "Give a JSON object with its fields."
+        )
+    part = Entry(entry.place, passage)
+    doc_id = part.name("doc", "docid", "passage_id", "psg_id", "doc_id")
+    title, text = part.text("title"), part.text("text")
+    if doc_id is None and not text:
+        raise entry.wrong(
+            "a passage has neither id nor text", "Give `docid`, `passage_id` or `text`."
+        )
+    return named(doc_id, f"{title} {text}" if title and text else None, text)
+
+
+def _passage_scores(entry: Entry, passages: Sequence[Any]) -> list[float] | None:
+    scores = [passage.get("score") for passage in passages if isinstance(passage, dict)]
+    scored = [entry.number(score) for score in scores if score is not None]
+    if scored and len(scored) < len(passages):
+        raise entry.wrong(
+            "some of its passages have a `score` and some do not", "Score all or none."
+        )
+    return scored or None
+
+
+def _scores(entry: Entry, n_docs: int, name: str) -> list[float] | None:
+    """The scores of a list of docs, one each; None where the field is not there."""
+    if entry.get(name) is None:
+        return None
+    found = entry.listed(name)
+    if len(found) != n_docs:
+        raise entry.wrong(f"{len(found)} `{name}` for {n_docs} docs", "Give one for each doc.")
+    return [entry.number(score) for score in found]

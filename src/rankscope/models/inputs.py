@@ -1,0 +1,75 @@
+"""What of a text reaches a model: docs that are cut, tokens the head needs, prompts nobody gives.
+
+A prompt is text before a query or doc, such as `query: `; models tuned with one are weaker without.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Text, Tokens
+
+
+def n_cut(ranker: CrossEncoder, pairs: Sequence[tuple[Text, Text]]) -> int:
+    """How many of the (query, doc) pairs are longer than the ranker reads."""
+    whole = ranker.joiner.n_special - ranker.max_length
+    tokens = ((_tokens(ranker, query), _tokens(ranker, doc)) for query, doc in pairs)
+    return sum(len(query) + len(doc) + whole > 0 for query, doc in tokens)
+
+
+def _tokens(ranker: CrossEncoder, text: Text) -> Tokens:
+    return ranker.tokens([text])[0] if isinstance(text, str) else text
+
+
+def missing_tokens(ranker: CrossEncoder, query: Text, doc: Text) -> list[str]:
+    """What is wrong with the special tokens of a pair, for the head that reads them; [] if nothing is.
+
+    An encoder's head reads the first token, one that stands for the whole ([CLS]). A decoder's reads
+    the last that is no padding, and only the last has seen all: it should be the end token.
+    """
+    tokenizer: Any = ranker.tokenizer
+    model: Any = ranker.model
+    ids = ranker.pairs([(query, [doc])])[0].ids.tolist()
+    found = []
+    if reads_last(ranker):
+        end = tokenizer.eos_token_id
+        if end is None or ids[-1] != end:
+            found.append(f"the text does not end in an end token ({_named(tokenizer, 'eos')})")
+        elif model.config.pad_token_id == end:
+            found.append("the end token is the padding token too, so the head reads the one before")
+    elif ids[0] not in {tokenizer.cls_token_id, tokenizer.bos_token_id}:
+        found.append(f"the text does not begin with a class token ({_named(tokenizer, 'cls')})")
+    if not set(tokenizer.all_special_ids) & set(ids[1:-1]):
+        found.append("nothing stands between query and doc")
+    return found
+
+
+def reads_last(ranker: CrossEncoder) -> bool:
+    """Whether each token sees only those before it, as in a decoder."""
+    return any(getattr(module, "is_causal", False) for module in ranker.model.modules())
+
+
+def _named(tokenizer: Any, kind: str) -> str:
+    token = getattr(tokenizer, f"{kind}_token")
+    return f"`{kind}_token` is {token!r}" if token else f"it has no `{kind}_token`"
+
+
+def unused_prompts(folder: Path, used: frozenset[str]) -> list[str]:
+    """The names of the prompts a model folder has, if none of those in use is among them.
+
+    A folder that has a default prompt uses that one.
+    """
+    path = folder / "config_sentence_transformers.json"
+    if not path.is_file():
+        return []
+    config = json.loads(path.read_text("utf-8"))
+    prompts = {name: text for name, text in (config.get("prompts") or {}).items() if text}
+    if used & (config.get("prompts") or {}).keys() or (config.get("default_prompt_name") and used):
+        return []
+    return sorted(prompts)
+
+
+QUERY_PROMPTS = frozenset({"query"})
+"""What sentence-transformers puts before a bi-encoder's queries, where the folder has it."""

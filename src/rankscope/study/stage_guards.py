@@ -1,0 +1,274 @@
+"""What the guards see of a training stage before its first update, and what it did to rankings.
+
+`before` is what `rankscope run` hears before a training and `rankscope doctor` without one. Every
+sentence is about what the stage would be trained with: its data, tokens and weights.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from torch import Tensor
+
+from rankscope.core.errors import EmptyBatch
+from rankscope.core.records import ListwiseSample, Run
+from rankscope.core.rng import stream
+from rankscope.data import leaks
+from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.data.samples import Pool, Pools
+from rankscope.evaluate.reproduction import kendall_tau
+from rankscope.models import inputs
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.study.plan import Step, collection_role, samples_role
+from rankscope.study.spec_rankers import BiEncoderSpec, SamplesSpec, TrainedSpec
+from rankscope.study.steps_work import Work
+from rankscope.train import guards, movement
+from rankscope.train.batches import ListwiseObjective, MixedObjective
+
+Finding = tuple[str, str | None]
+"""A guard's name and what it saw."""
+
+POOLS_READ = 1000
+"""Queries whose negatives are compared with their relevant docs, at most."""
+POOLS_TOKENIZED = 200
+"""Queries whose docs are counted in tokens, at most."""
+TRIAL_QUERIES = 2
+"""Queries of the batch that is tried for gradients."""
+TRIAL_DOCS = 8
+"""Docs of each, at most."""
+QUERIES_COMPARED = 200
+"""Validation queries whose rankings are compared before and after, at most."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as it is before its first update."""
+
+    spec: TrainedSpec
+    tuned: CrossEncoder
+    still: Sequence[Tensor]
+    """Weights that stay as they are."""
+    learnt: Sequence[tuple[Topics, Pools]]
+    """The training queries and what is drawn for them, for each of its losses."""
+    objective: ListwiseObjective | MixedObjective
+    planned: Step
+    """The step of the plan; what is looked at may be a lighter one."""
+
+    def objectives(self) -> list[ListwiseObjective]:
+        """For each of its losses."""
+        both = self.objective
+        return [both.first, both.second] if isinstance(both, MixedObjective) else [both]
+
+
+def before(work: Work, stage: Stage) -> Iterator[Finding]:
+    """What each guard of the first kind sees, in the order of the table."""
+    yield "test_queries", _test_queries(work, stage)
+    yield "validation_queries", _validation_queries(work, stage)
+    yield "relevant_negatives", _relevant_negatives(work, stage)
+    yield "unretrieved_positives", _unretrieved_positives(work, stage)
+    yield "truncated_docs", _truncated_docs(stage)
+    yield "special_tokens", _special_tokens(stage)
+    yield "prompts", _prompts(work, stage)
+    yield "without_gradient", _without_gradient(stage)
+    yield "head_frozen", movement.head_frozen(stage.tuned.model)
+    trained = (weight for weight in stage.tuned.model.parameters() if weight.requires_grad)
+    yield "learning_rate", movement.stuck(trained, stage.spec.learning_rate)
+
+
+def _test_queries(work: Work, stage: Stage) -> str | None:
+    """Of the whole plan's test collections; the evaluation counts the ancestors' queries too."""
+    evaluate = next(step for step in work.plan.steps if step.kind == "evaluate")
+    counted: list[str] = []
+    for name in work.plan.study.study.evaluate.over:
+        topics = read_topics(work.store.open(evaluate.inputs[collection_role(name)].name))
+        counted += _shared(f"queries of {name}", topics, stage)
+    if not counted:
+        return None
+    return (
+        f"{' and '.join(counted)}: what is measured there does not hold for new queries. Train on others "
+        "(`part` cuts a collection), or drop it from `evaluate.over`."
+    )
+
+
+def _validation_queries(work: Work, stage: Stage) -> str | None:
+    watched = stage.spec.validate_on
+    counted: list[str] = []
+    for name in watched.collections if watched else ():
+        topics = read_topics(work.folder(collection_role(name)))
+        counted += _shared(f"validation queries ({name})", topics, stage)
+    if not counted:
+        return None
+    return (
+        f"{' and '.join(counted)}: the validation rises with what is learnt by heart. Hold others out "
+        "(`part`)."
+    )
+
+
+def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
+    """For each collection the stage learns from, how many of its queries these are."""
+    learnt = {asked.collection: topics for (_, asked), (topics, _) in _lessons(stage)}
+    for collection, others in learnt.items():
+        counted = leaks.shared_queries(what, topics, f" ({collection})", others)
+        if counted:
+            yield counted
+
+
+def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topics, Pools]]]:
+    return zip(stage.spec.lessons, stage.learnt, strict=True)
+
+
+def _relevant_negatives(work: Work, stage: Stage) -> str | None:
+    """In the first samples where there are any."""
+    for place, (topics, pools) in enumerate(stage.learnt):
+        text = StoredDocs(work.folder(samples_role(place, "docs"))).text
+        seen = leaks.relevant_negatives(_some(pools.pools, POOLS_READ), topics, text)
+        if seen.n_queries_with > guards.RELEVANT_SHARE * seen.n_queries:
+            return (
+                f"In {seen.n_queries_with} of {seen.n_queries} queries a negative is a relevant doc "
+                f"({seen.judged} judged relevant for the same words, {seen.same_text} of a relevant doc's "
+                f"text; first: query {seen.first}). Take doubles out of the collection, or raise "
+                "`negatives.skip_top`."
+            )
+    return None
+
+
+def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
+    for place, ((_, asked), (topics, pools)) in enumerate(_lessons(stage)):
+        if asked.negatives is None:
+            continue
+        seen = leaks.retrieved(
+            pools,
+            topics,
+            depth=asked.negatives.depth,
+            min_relevance=asked.min_relevance,
+            n_docs=len(StoredDocs(work.folder(samples_role(place, "docs")))),
+        )
+        if seen.above_chance < guards.BETTER_THAN_CHANCE:
+            return (
+                f"{asked.negatives.first_stage} finds a positive of {seen.n_found} of {seen.n_queries} queries "
+                f"in its top {asked.negatives.depth}; docs drawn at random would be found for "
+                f"{seen.by_chance:.0%}. Check that queries, docs and qrels belong together (ids that were "
+                "numbered anew?), or use a better first stage."
+            )
+    return None
+
+
+def _truncated_docs(stage: Stage) -> str | None:
+    pairs = []
+    for (_, asked), (_, pools), objective in zip(
+        stage.spec.lessons, stage.learnt, stage.objectives(), strict=True
+    ):
+        for pool in _some(pools.pools, POOLS_TOKENIZED):
+            rng = stream(objective.seed, "guards", pool.query_id)
+            query, docs = objective.texts(pool.draw(asked.group_size, rng))
+            pairs += [(query, doc) for doc in docs]
+    n_cut = inputs.n_cut(stage.tuned, pairs)
+    if n_cut <= guards.CUT_SHARE * len(pairs):
+        return None
+    return (
+        f"{n_cut} of {len(pairs)} docs are cut at {stage.tuned.max_length} tokens (query and doc together). "
+        "Raise `max_length`, or cut the docs into passages."
+    )
+
+
+def _special_tokens(stage: Stage) -> str | None:
+    objective, (_, pools) = stage.objectives()[0], stage.learnt[0]
+    query, docs = objective.texts(pools.pools[0].draw(2, stream(objective.seed, "guards")))
+    missing = inputs.missing_tokens(stage.tuned, query, docs[0])
+    if not missing:
+        return None
+    return (
+        f"Special tokens: {', and '.join(missing)}. Set the tokenizer's post-processor and padding token "
+        "in the backbone's folder."
+    )
+
+
+def _prompts(work: Work, stage: Stage) -> str | None:
+    """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
+    first, found = stage.planned.inputs["start"], []
+    while first.kind == "train":
+        first = first.inputs["start"]
+    if first.location is not None and first.location.folder is not None:
+        names = inputs.unused_prompts(first.location.folder, frozenset())
+        found += [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
+    for place in range(len(stage.learnt)):
+        teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")
+        if teacher is not None and isinstance(teacher.spec, BiEncoderSpec):
+            folder = (teacher.location and teacher.location.folder) or (
+                work.store.folder(teacher.name) / "model"
+            )
+            names = inputs.unused_prompts(folder, inputs.QUERY_PROMPTS)
+            found += (
+                [f"the teacher {teacher.label} has prompts ({', '.join(names)})"] if names else []
+            )
+    if not found:
+        return None
+    return (
+        f"{' and '.join(found)} that are not used. Write them into the texts, or name them `query` and "
+        "`document` in the model's config_sentence_transformers.json."
+    )
+
+
+def _without_gradient(stage: Stage) -> str | None:
+    """One batch of few queries, forward and backward; the model is left as it was."""
+    model, objective = stage.tuned.model, stage.objectives()[0]
+    training = model.training
+    model.eval()
+    try:
+        few = [_shortened(sample) for sample in objective.batches(0)[0][:TRIAL_QUERIES]]
+        loss = objective.outcome(model, objective.prepared(few)).loss
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        return movement.without_gradient(model)
+    except EmptyBatch:
+        return None  # so few docs may all be tied; that says nothing of the weights
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.train(training)
+
+
+def _shortened(sample: ListwiseSample) -> ListwiseSample:
+    """The first docs and the last, between which labels differ most: they fit where a group may not."""
+    n, half = len(sample.doc_ids), TRIAL_DOCS // 2
+    kept = [place for place in range(n) if place < half or place >= n - half]
+    return sample._replace(
+        doc_ids=tuple(sample.doc_ids[place] for place in kept),
+        labels=tuple(sample.labels[place] for place in kept),
+    )
+
+
+def _some(pools: Sequence[Pool], n: int) -> Sequence[Pool]:
+    """At most `n` of the pools, evenly spaced."""
+    return pools[:: -(-len(pools) // n)]
+
+
+def ranking_change(begun: Sequence[Run], ended: Sequence[Run]) -> dict[str, float]:
+    """What a stage did to scores and rankings: means over docs and queries; {} without any."""
+    moved, same, taus = [], [], []
+    for old, new in zip(begun, ended, strict=True):
+        for query_id, after in new.rankings.items():
+            before = old.rankings[query_id]
+            scores = {doc.doc_id: doc.score for doc in before}
+            moved += [abs(doc.score - scores[doc.doc_id]) for doc in after]
+            orders = [doc.doc_id for doc in before], [doc.doc_id for doc in after]
+            same.append(orders[0] == orders[1])
+            taus.append(kendall_tau(*orders))
+    if not taus:
+        return {}
+    return {
+        "n_queries": len(taus),
+        "score_change": fmean(moved),
+        "kendall_tau": fmean(taus),
+        "same_order_share": fmean(same),
+    }
+
+
+def rankings_unchanged(change: Mapping[str, float]) -> str | None:
+    """A stage after which the validation queries are ranked as before."""
+    if not change or change["same_order_share"] < guards.UNCHANGED_SHARE:
+        return None
+    return (
+        f"The stage left the rankings of {change['same_order_share']:.0%} of {change['n_queries']} validation "
+        f"queries in their order (mean score change {change['score_change']:.1e}): it is the ranker it started "
+        "from. Raise `learning_rate` or `max_updates`."
+    )

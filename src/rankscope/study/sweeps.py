@@ -1,0 +1,374 @@
+"""Lists where a ranker takes one value, and `seeds`: a ranker for each value, and for each seed.
+
+Plain values in, plain values out, before anything is validated: what comes out could have been
+written by hand, so nobody after this knows of sweeps. Members are called by their values, the seed
+last (`C-D.learning_rate=1e-06.seed=1`); without the seed that is the name of their system, since runs
+that differ in nothing else are one.
+
+A ranker that starts from a swept one has a member for each of its members and takes over what they are
+called by. Several lists are crossed. Seeds are not: a stage goes on with the seed it starts from.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import groupby, product
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeGuard,
+    Union,
+    final,
+    get_args,
+    get_origin,
+)
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from rankscope.core.errors import BadStudy
+from rankscope.study.spec_fields import VALUE_IN_NAME, Spec, is_free
+from rankscope.study.spec_rankers import RANKER_KINDS, ranker_kind, system_of
+
+NO_LISTS = {
+    "start": "a ranker starts from one ranker. Write a ranker for each",
+    "seed": "several seeds stand in `seeds`",
+}
+"""Fields of a ranker whose values make no sweep, and why."""
+
+
+class Coordinate(NamedTuple):
+    """One value of a sweep: in whose list it stood, its field, and how it is written."""
+
+    owner: str
+    field: str
+    text: str
+
+
+class Member(NamedTuple):
+    """One ranker of a sweep, and what a ranker that starts from it takes over."""
+
+    name: str
+    coordinates: tuple[Coordinate, ...] = ()
+    seed: int | None = None
+
+
+class Swept(NamedTuple):
+    """A list in a field of a ranker: where it stands, what it is called, its values."""
+
+    keys: tuple[str, ...]
+    field: str
+    values: tuple[Any, ...]
+
+
+def expand(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The study with every sweep written out; BadStudy where a list cannot be one.
+
+    What is wrong in other ways is left as it is, for the specs to say.
+    """
+    if not isinstance(values.get("rankers"), dict):
+        return dict(values)
+    found = _Expansion(values["rankers"])
+    renamed = {"rankers": found.rankers()}
+    if isinstance(values.get("teachers"), dict):
+        renamed["teachers"] = {
+            name: found.taught(f"teachers.{name}.ranker", teacher)
+            for name, teacher in values["teachers"].items()
+        }
+    if isinstance(values.get("evaluate"), dict):
+        renamed["evaluate"] = found.evaluated(values["evaluate"])
+    return {**values, **renamed}
+
+
+@final
+class _Expansion:
+    """Expands rankers on demand, each once, starts first."""
+
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        self.written = written
+        self.made: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, tuple[Member, ...]] = {}
+        for name in written:
+            self._expand(name, ())
+
+    def rankers(self) -> dict[str, Any]:
+        """All members, in the order of the file."""
+        found: dict[str, Any] = {}
+        for name in self.written:
+            for member, fields in self.made[name].items():
+                if member in found or (member != name and member in self.written):
+                    raise BadStudy(
+                        f"rankers.{member}: the values of {member.partition('.')[0]} make a ranker of "
+                        "this name too. Rename one."
+                    )
+                found[member] = fields
+        return found
+
+    def named(self, name: str) -> tuple[Member, ...]:
+        """All that a name of the study stands for; the name alone where it leads nowhere."""
+        return self.groups.get(name, (Member(name),))
+
+    def taught(self, place: str, teacher: Any) -> Any:
+        """A teacher with the ranker it stands for."""
+        if not isinstance(teacher, dict) or not isinstance(teacher.get("ranker"), str):
+            return teacher
+        names = [member.name for member in self.named(teacher["ranker"])]
+        if len(names) > 1:
+            raise BadStudy(
+                f"{place}: {teacher['ranker']} stands for {len(names)} rankers, and one teaches. "
+                f"Name one of them: {', '.join(names)}."
+            )
+        return {**teacher, "ranker": names[0]}
+
+    def evaluated(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked of the evaluation: all members are ranked, and systems are compared."""
+        found = dict(asked)
+        if _is_list_of_names(asked.get("rankers")):
+            found["rankers"] = [
+                member.name for name in asked["rankers"] for member in self.named(name)
+            ]
+        baselines = asked.get("baseline")
+        baselines = [baselines] if isinstance(baselines, str) else baselines
+        if _is_list_of_names(baselines):
+            systems = {
+                name: dict.fromkeys(system_of(of.name, of.seed) for of in self.named(name))
+                for name in baselines
+            }
+            found["baseline"] = [system for name in baselines for system in systems[name]]
+        return found
+
+    def _expand(self, name: str, students: tuple[str, ...]) -> None:
+        if name in students:
+            circle = " -> ".join(reversed([*students[students.index(name) :], name]))
+            raise BadStudy(f"rankers.{name}: it starts from itself ({circle}). Break the circle.")
+        if name in self.made:
+            return
+        base = self.written[name]
+        spec = RANKER_KINDS.get(ranker_kind(base)) if isinstance(base, dict) else None
+        if spec is None:
+            self.made[name] = {name: base}
+            return
+        _refuse_lists(name, base)
+        starts = self._starts(base.get("start"), (*students, name))
+        lists = list(_lists(f"rankers.{name}", base, spec))
+        seeds = _seeds(name, base, spec, tuple(dict.fromkeys(start.seed for start in starts)))
+        members, made = [], {}
+        for start, values, seed in _points(starts, lists, seeds):
+            own = (Coordinate(name, at.field, _text(value)) for at, value in values)
+            coordinates = (*start.coordinates, *own)
+            member = Member(_member_name(name, coordinates, seed), coordinates, seed)
+            members.append(member)
+            made[member.name] = _written(base, start, values, seed)
+        self.made[name] = made
+        self.groups |= {member.name: (Member(member.name),) for member in members}
+        for system, of in groupby(members, key=lambda member: system_of(member.name, member.seed)):
+            self.groups[system] = tuple(Member(each.name, (), each.seed) for each in of)
+        self.groups[name] = tuple(members)
+
+    def _starts(self, start: Any, students: tuple[str, ...]) -> tuple[Member, ...]:
+        """What a ranker starts from: all members of a name, or one where it is exact."""
+        if not isinstance(start, str):
+            return (Member(""),)
+        base = start if start in self.written else start.partition(".")[0]
+        if base in self.written:
+            self._expand(base, students)
+        return self.named(start)
+
+
+def _points(
+    starts: Sequence[Member], lists: Sequence[Swept], seeds: Sequence[int | None]
+) -> Iterator[tuple[Member, list[tuple[Swept, Any]], int | None]]:
+    """Every start with every value, the seeds innermost: a system's runs stand side by side."""
+    for _, group in groupby(starts, key=lambda start: start.coordinates):
+        of_system = list(group)
+        for values in product(*(at.values for at in lists)):
+            for start in of_system:
+                for seed in seeds if start.seed is None else (start.seed,):
+                    yield start, list(zip(lists, values, strict=True)), seed
+
+
+def _written(
+    base: Mapping[str, Any], start: Member, values: Sequence[tuple[Swept, Any]], seed: int | None
+) -> dict[str, Any]:
+    """One member, as it would stand in the file."""
+    made = {key: value for key, value in deepcopy(dict(base)).items() if key != "seeds"}
+    for at, value in values:
+        place = made
+        for key in at.keys[:-1]:
+            place = place[key]
+        place[at.keys[-1]] = value
+    if start.name:
+        made["start"] = start.name
+    return made if seed is None else {**made, "seed": seed}
+
+
+def _member_name(name: str, coordinates: Sequence[Coordinate], seed: int | None) -> str:
+    """A field that stands in two stages' lists is told apart by the stage that handed it on."""
+    fields = [at.field for at in coordinates]
+    parts = [
+        f"{at.owner}.{at.field}={at.text}"
+        if at.owner != name and fields.count(at.field) > 1
+        else f"{at.field}={at.text}"
+        for at in coordinates
+    ]
+    return ".".join([name, *parts, *([] if seed is None else [f"seed={seed}"])])
+
+
+# -- what is written --
+
+
+def _refuse_lists(name: str, base: Mapping[str, Any]) -> None:
+    for field, why in NO_LISTS.items():
+        if isinstance(base.get(field), list):
+            raise BadStudy(f"rankers.{name}.{field}: a list cannot stand here: {why}.")
+
+
+def _seeds(
+    name: str, base: Mapping[str, Any], spec: type[Spec], handed_on: tuple[int | None, ...]
+) -> tuple[int | None, ...]:
+    """The seeds of a ranker: its own, or those it starts from."""
+    if "seeds" not in base and "seed" not in base:
+        return handed_on
+    place = f"rankers.{name}.seeds"
+    own: tuple[int, ...] = ()
+    if "seeds" in base:
+        if "seed" not in spec.model_fields:
+            raise BadStudy(f"{place}: nothing is drawn for a {base['kind']}. Leave it out.")
+        if "seed" in base:
+            raise BadStudy(f"{place}: `seed` stands beside it. Keep one of the two.")
+        if not isinstance(base["seeds"], list):
+            raise BadStudy(f"{place}: give a list, such as [1, 2, 3].")
+        own = _values(place, base["seeds"], spec.model_fields["seed"])
+    if handed_on != (None,) and set(own) != set(handed_on):
+        shown = ", ".join(map(str, handed_on))
+        raise BadStudy(
+            f"{place.removesuffix('s') if 'seed' in base else place}: {base['start']} has the seeds {shown}, "
+            f"and {name} goes on with them. Leave it out."
+        )
+    return own or (None,)
+
+
+def _lists(place: str, table: Mapping[str, Any], spec: type[Spec]) -> Iterator[Swept]:
+    """Every list that stands where one value is wanted; unknown fields are not our business."""
+    names = _dotted(table, spec)
+    for keys, value, field, shown in _fields(table, spec):
+        if isinstance(value, list) and not any(_is_list(arm) for arm in _arms(field.annotation)):
+            where = ".".join([place, *keys])
+            if is_free(field):
+                raise BadStudy(f"{where}: a list cannot stand here: it changes no result.")
+            if not any(_is_scalar(arm) for arm in _arms(field.annotation)):
+                raise BadStudy(
+                    f"{where}: a list cannot stand here; only single values make a sweep."
+                )
+            yield Swept(keys, _shortest(shown, names), _values(where, value, field))
+
+
+def _fields(
+    table: Mapping[str, Any], spec: type[Spec], keys: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, FieldInfo, str]]:
+    """Where each value of a ranker stands: its keys, itself, its field, the field's dotted name."""
+    known = {
+        key: (field, field.alias or name)
+        for name, field in spec.model_fields.items()
+        for key in (name, field.alias or name)
+    }
+    for key, value in table.items():
+        if key not in known:
+            continue
+        field, shown = known[key]
+        yield (*keys, key), value, field, shown
+        for part in _parts(value, field):
+            for inner in _fields(value, part, (*keys, key)):
+                yield *inner[:3], f"{shown}.{inner[3]}"
+
+
+def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ...]:
+    """The values of a list as the field reads them; 1e-5 without a point is text to YAML, a number here."""
+    if not given:
+        raise BadStudy(f"{place}: the list is empty. Give at least one value.")
+    reading: TypeAdapter[Any] = TypeAdapter(_typed(field))
+    found: list[Any] = []
+    for value in given:
+        if not isinstance(value, str | int | float):
+            raise BadStudy(f"{place}: {value!r} is no single value, of which a sweep is made.")
+        try:
+            read = reading.validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise BadStudy(f"{place}: {value!r}: {message}") from error
+        if not re.fullmatch(VALUE_IN_NAME, _text(read)):
+            raise BadStudy(
+                f"{place}: {value!r} cannot be part of a name, as the values of a list are. "
+                "Write a ranker for each."
+            )
+        if read in found:
+            raise BadStudy(f"{place}: {_text(read)} stands in the list twice. Keep one.")
+        found.append(read)
+    return tuple(found)
+
+
+def _text(value: Any) -> str:
+    """The shortest text of a value: 1e-06, 0.1, 2, true, ranknet."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+# -- what the specs say --
+
+
+def _typed(field: FieldInfo) -> Any:
+    """The field's type with its bounds, to read one value by."""
+    return Annotated[field.annotation, field]
+
+
+def _dotted(table: Mapping[str, Any], spec: type[Spec]) -> list[str]:
+    """The dotted names of all fields of a ranker, written or left out; not those of parts left out."""
+    found = []
+    for name, field in spec.model_fields.items():
+        shown = field.alias or name
+        written = table.get(shown, table.get(name))
+        inner = [each for part in _parts(written, field) for each in _dotted(written, part)]
+        found += [shown, *(f"{shown}.{each}" for each in inner)]
+    return found
+
+
+def _parts(value: Any, field: FieldInfo) -> list[type[Spec]]:
+    """What a table in a field may be."""
+    if not isinstance(value, dict):
+        return []
+    arms = _arms(field.annotation)
+    return [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Spec)]
+
+
+def _shortest(name: str, names: Sequence[str]) -> str:
+    """The end of a dotted name, as long as it has to be to belong to no other field."""
+    parts = name.split(".")
+    ends = (".".join(parts[at:]) for at in reversed(range(len(parts))))
+    return next(
+        (end for end in ends if sum(f".{each}".endswith(f".{end}") for each in names) == 1), name
+    )
+
+
+def _arms(annotation: Any) -> list[Any]:
+    """The types that a field may have."""
+    if get_origin(annotation) is Annotated:
+        return _arms(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [arm for each in get_args(annotation) for arm in _arms(each)]
+    return [annotation]
+
+
+def _is_list(arm: Any) -> bool:
+    return get_origin(arm) in (tuple, list, set, frozenset)
+
+
+def _is_scalar(arm: Any) -> bool:
+    return arm in (str, int, float, bool) or get_origin(arm) is Literal
+
+
+def _is_list_of_names(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

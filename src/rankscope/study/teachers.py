@@ -1,0 +1,84 @@
+"""A teacher out of a file, and how good its order is: held against judgements and what it was shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.data.answers import Malformed
+from rankscope.data.candidates import Candidates, read_candidates
+from rankscope.data.names import Names
+from rankscope.data.teacher_report import position_bias, summary
+from rankscope.data.teachers import Teacher, from_lists, from_permutations, from_run
+from rankscope.evaluate.measures import Measuring
+
+MEASURE = "nDCG@10"
+
+Opened = tuple[Teacher, Candidates | None]
+"""A teacher, and what it was shown where that is known."""
+
+
+def open_permutations(
+    path: Path,
+    candidates: Path,
+    names: Names,
+    *,
+    malformed: Malformed,
+    window: int,
+    step: int,
+) -> tuple[Teacher, Candidates]:
+    """An LLM as a teacher, and what it was shown."""
+    shown = read_candidates(candidates, names)
+    teacher = from_permutations(path, shown, names, malformed=malformed, window=window, step=step)
+    return teacher, shown
+
+
+def open_other(path: Path, kind: str, candidates: Path | None, names: Names) -> Opened:
+    """A teacher of any other kind, and what it was shown where that is known."""
+    teacher = from_run(path, names) if kind == "run" else from_lists(path, kind, names)
+    return teacher, None if candidates is None else read_candidates(candidates, names)
+
+
+def quality(
+    teacher: Teacher, shown: Candidates | None, qrels: Sequence[Qrel] | None
+) -> dict[str, Any]:
+    """All that is worth knowing of a teacher, as plain data: counts, agreement with qrels, position bias."""
+    found = summary(teacher)
+    rankings = None if shown is None else shown.rankings
+    if qrels:
+        found["agreement_with_qrels"] = agreement(teacher.run, rankings, qrels)
+    bias = None if rankings is None else position_bias(teacher.run, rankings, qrels)
+    if bias is not None:
+        found["position_bias"] = asdict(bias)
+    return found
+
+
+def agreement(
+    teacher: Run, shown: Mapping[str, Sequence[str]] | None, qrels: Sequence[Qrel]
+) -> dict[str, Any] | None:
+    """The teacher's nDCG@10 over the judged queries it ranks, beside that of the order it was shown.
+
+    None where it ranks no judged query.
+    """
+    judged = [qrel for qrel in qrels if qrel.query_id in teacher.rankings]
+    if not judged:
+        return None
+    measuring = Measuring(judged, [MEASURE])
+    theirs = measuring.of(teacher)
+    found: dict[str, Any] = {"n_queries": theirs.n_queries, MEASURE: theirs.means()[MEASURE]}
+    both = [] if shown is None else [query for query in measuring.query_ids if query in shown]
+    if shown is not None and both:
+        measuring = measuring.only(both)
+        places = (
+            ScoredDoc(query, doc, -float(n)) for query in both for n, doc in enumerate(shown[query])
+        )
+        before = measuring.of(Run.of("candidates", places)).values[MEASURE]
+        after = measuring.of(teacher).values[MEASURE]
+        found |= {
+            "n_queries_shown": len(both),
+            f"candidates_{MEASURE}": sum(before.values()) / len(both),
+            "share_improved": sum(after[query] > before[query] for query in both) / len(both),
+            "share_worsened": sum(after[query] < before[query] for query in both) / len(both),
+        }
+    return found

@@ -1,0 +1,101 @@
+"""Dropout on a processor, some times as fast: four decisions from each random number.
+
+PyTorch draws one random number for each value, one after the other, which costs a fifth of an update
+of a small model with long texts (docs/performance.md). Here a 64-bit number decides about four
+values, 16 bits each. So a value is dropped with the chance p rounded to 1/65536 (0.1 becomes
+0.10001), and what is kept is scaled by exactly that. The draws come from PyTorch's own generator:
+same seed, same masks.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+STEPS = 1 << 16
+ATTENTION = "rankscope_dropout"
+"""What the attention below is called among transformers'."""
+
+
+def kept(shape: torch.Size, p: float) -> tuple[Tensor, float]:
+    """(True where a value is kept, what the kept are multiplied by); at most 65535 of 65536 are dropped."""
+    n_dropped = min(round(p * STEPS), STEPS - 1)
+    size = math.prod(shape)
+    drawn = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(1 << 63), None)
+    low = n_dropped - STEPS // 2  # 16 bits are a number from -32768 to 32767
+    return (drawn.view(torch.int16)[:size] >= low).view(shape), STEPS / (STEPS - n_dropped)
+
+
+def dropout(values: Tensor, p: float) -> Tensor:
+    """Each value with the chance p zero, the others scaled so that the mean stays."""
+    mask, scale = kept(values.shape, p)
+    return values * mask.to(values.dtype).mul_(scale)
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **more: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Scaled dot-product attention whose weights are dropped as above, for transformers' models.
+
+    query, key, value: (texts, heads, tokens, width). Where nothing is dropped, or heads share keys,
+    or a token sees only those before it, it is transformers' own.
+    """
+    if dropout == 0 or getattr(module, "is_causal", False) or key.shape[1] != query.shape[1]:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = (query * scale) @ key.transpose(-1, -2)
+    if attention_mask is not None:
+        is_seen = attention_mask.dtype == torch.bool
+        scores = (
+            scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+            if is_seen
+            else scores + attention_mask
+        )
+    mask, kept_scale = kept(scores.shape, dropout)
+    found = (scores.softmax(-1) * mask) @ (value * kept_scale)
+    return found.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+@contextmanager
+def fast_dropout(model: Any) -> Iterator[None]:
+    """Inside the block, a model that is trained on a processor drops values as above."""
+    modules = [module for module in model.modules() if type(module) is nn.Dropout]
+    config = getattr(model, "config", None)
+    usual = getattr(config, "_attn_implementation", None)
+    try:
+        for module in modules:
+            module.forward = _forward(module)  # type: ignore[method-assign]
+        if usual == "sdpa":
+            model.set_attn_implementation(ATTENTION)
+        yield
+    finally:
+        for module in modules:
+            del module.forward
+        if usual == "sdpa":
+            model.set_attn_implementation(usual)
+
+
+def _forward(module: nn.Dropout) -> Any:
+    def forward(values: Tensor) -> Tensor:
+        return dropout(values, module.p) if module.training and module.p > 0 else values
+
+    return forward

@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rankscope.data.permutations import applied, mended, refused_for, windows
+
+PIECES = st.sampled_from(
+    ["[1]", "[2]", "[20]", "[0]", "[21]", " > ", ">", "[", "]", "\n", " ", "²", "٣", "-3", "1e3", "1_0",
+     "9" * 30, "9" * 5000, "0" * 5000 + "4", "[ ]", "No passage is relevant.", "\ud800", "\x00"]
+)  # fmt: skip
+ANSWERS = st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join))
+
+
+def written(*numbers: int) -> str:
+    return " > ".join(f"[{number}]" for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("answer", "order", "repairs"),
+    [
+        ("[3] > [1] > [2]", (2, 0, 1), ()),
+        ("3, 1 and 2", (2, 0, 1), ()),  # every number counts, wherever it stands
+        ("[3] > [3] > [1]", (2, 0, 1), ("repeats", "missing")),
+        ("[4] > [0] > [2] > [1] > [3]", (1, 0, 2), ("out of range",)),
+        ("[2]", (1, 0, 2), ("missing",)),
+        ("None of them is relevant.", (0, 1, 2), ("no ids",)),
+        ("", (0, 1, 2), ("no ids",)),
+        ("[9] > [8]", (0, 1, 2), ("out of range", "missing")),
+        ("[1]2", (0, 1, 2), ("missing",)),
+    ],
+)
+def test_answers_are_mended_as_rankgpt_does(
+    answer: str, order: tuple[int, ...], repairs: tuple[str, ...]
+) -> None:
+    assert mended(answer, 3) == (order, repairs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("[3] > [1] > [2]", None),
+        ("3 > 1 > 2", None),
+        ("[3] > [3] > [1]", None),  # study B does not look for repeats
+        ("[3] > [1]", "too few ids"),
+        ("[3] > [1] > [2] > [1]", "too many ids"),
+        ("[3] > [1] > [4]", "out of range"),
+        ("[3] [1] [2]", "words beside the ids"),
+        ("[3] > [1] > [2]\nprocessed 10000 queries", "words beside the ids"),
+        ("[ ] > [ ] > [ ]", "no ids"),
+    ],
+)
+def test_answers_are_dropped_as_study_b_does(answer: str, reason: str | None) -> None:
+    assert refused_for(answer, 3) == reason
+
+
+@given(answer=ANSWERS, n_docs=st.integers(1, 25))
+def test_whatever_is_answered_the_outcome_is_an_order(answer: str, n_docs: int) -> None:
+    order, repairs = mended(answer, n_docs)
+    assert sorted(order) == list(range(n_docs))
+    assert len(set(repairs)) == len(repairs)
+    if refused_for(answer, n_docs) is None:
+        assert set(repairs) in (set(), {"repeats", "missing"}), "n numbers of docs: only repeats"
+
+
+@given(order=st.permutations(range(1, 13)))
+def test_an_order_needs_no_repair_and_is_kept(order: list[int]) -> None:
+    assert mended(written(*order), 12) == (tuple(number - 1 for number in order), ())
+    assert refused_for(written(*order), 12) is None
+
+
+def test_windows_slide_from_the_bottom_and_reach_the_top() -> None:
+    assert list(windows(100, 20, 10)) == [(end - 20, end) for end in range(100, 10, -10)]
+    assert list(windows(45, 20, 10)) == [(25, 45), (15, 35), (5, 25), (0, 15)]
+    assert list(windows(7, 20, 10)) == [(0, 7)]
+
+
+@given(n_docs=st.integers(1, 120), size=st.integers(1, 30), data=st.data())
+def test_windows_leave_no_doc_out_and_overlap(n_docs: int, size: int, data: st.DataObject) -> None:
+    step = data.draw(st.integers(1, size))
+    spans = list(windows(n_docs, size, step))
+    assert {place for start, end in spans for place in range(start, end)} == set(range(n_docs))
+    assert all(below[0] <= above[1] for below, above in zip(spans, spans[1:], strict=False))
+
+
+def test_a_window_moves_only_its_own_docs() -> None:
+    assert applied("abcdef", 1, 4, (2, 0, 1)) == list("adbcef")
+
+
+def test_every_malformed_answer_of_gpt35_is_mended_or_dropped(real_data: Path) -> None:
+    """313 real answers about 20 docs: study B's rule refuses each, for a reason; each can be mended."""
+    lines = (real_data / "teacher-permutations" / "malformed.jsonl").read_text("utf-8").splitlines()
+    reasons, kinds = [], set()
+    for line in lines:
+        answer = json.loads(line)["output"]
+        order, repairs = mended(answer, 20)
+        assert sorted(order) == list(range(20))
+        reasons.append(refused_for(answer, 20))
+        kinds |= set(repairs)
+    assert (len(lines), None in reasons) == (313, False)
+    assert {reason: reasons.count(reason) for reason in set(reasons)} == {
+        "too few ids": 122, "words beside the ids": 71, "too many ids": 67, "no ids": 53,
+    }  # fmt: skip
+    assert kinds == {"no ids", "repeats", "out of range", "missing"}

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from rankscope.train.dropout import dropout, fast_dropout, kept
+from support import tiny
+
+
+def test_a_value_is_dropped_with_its_chance_and_the_mean_stays() -> None:
+    """Of a million, 10 % within 5 standard errors (0.03 % each); kept are scaled by 65536/58982."""
+    torch.manual_seed(1)
+    found = dropout(torch.ones(1000, 1000), 0.1)
+    assert float((found == 0).float().mean()) == pytest.approx(0.1, abs=0.0015)
+    assert found.unique().tolist() == [0.0, pytest.approx(65536 / 58982)]
+    for lane in range(4):  # each of the four values that share a number
+        assert float((found.view(-1, 4)[:, lane] == 0).float().mean()) == pytest.approx(
+            0.1, abs=0.003
+        )
+
+
+def test_neighbours_are_dropped_apart_from_each_other() -> None:
+    torch.manual_seed(2)
+    mask, _ = kept(torch.Size([250_000, 4]), 0.5)
+    together = torch.corrcoef(mask.T.float())
+    assert float((together - torch.eye(4)).abs().max()) < 0.01
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (3, 5, 2)])
+def test_any_shape(shape: tuple[int, ...]) -> None:
+    mask, _ = kept(torch.Size(shape), 0.3)
+    assert mask.shape == shape
+
+
+def test_the_seed_draws_the_mask_and_the_gradient_goes_through_it() -> None:
+    masks = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        values = torch.ones(64, requires_grad=True)
+        found = dropout(values, 0.5)
+        found.sum().backward()
+        assert torch.equal(values.grad, found.detach())  # type: ignore[arg-type]
+        masks.append(found.detach())
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_a_model_without_dropout_is_unchanged_and_one_with_is_given_back(
+    tmp_path: Path, architecture: str
+) -> None:
+    """Attention by our function and chance 0 is the model's own; in training values are dropped."""
+    ranker = tiny.cross_encoder(tmp_path, architecture)
+    pairs = ranker.pairs([("who sits", ["red cat", "the blue dog sits under the tree"])])
+    ranker.model.eval()
+    expected = ranker.logits(ranker.model, pairs)
+    modules = [module for module in ranker.model.modules() if type(module) is nn.Dropout]
+    with fast_dropout(ranker.model):
+        assert torch.allclose(ranker.logits(ranker.model, pairs), expected, atol=1e-6)
+        ranker.model.train()
+        noisy = [ranker.logits(ranker.model, pairs) for _ in range(2)]
+        if any(module.p for module in modules):
+            assert not torch.equal(*noisy)
+    assert not any("forward" in vars(module) for module in modules)
+    assert ranker.model.config._attn_implementation != "rankscope_dropout"  # type: ignore[union-attr]
+    assert torch.equal(ranker.logits(ranker.model.eval(), pairs), expected)
+
+
+def test_the_mean_over_many_draws_is_the_model_without_dropout(tmp_path: Path) -> None:
+    """Of attention alone, which is linear in its dropped weights: 400 draws, 5 standard errors."""
+    from rankscope.train.dropout import attention
+
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 6, 8).unbind()
+    is_seen = torch.ones(2, 1, 6, 6, dtype=torch.bool)
+    is_seen[1, :, :, 4:] = False
+    module = nn.Module()
+    expected, _ = attention(module, query, key, value, is_seen)
+    drawn = torch.stack(
+        [attention(module, query, key, value, is_seen, dropout=0.1)[0] for _ in range(400)]
+    )
+    error = drawn.std(0) / 20
+    assert ((drawn.mean(0) - expected).abs() <= 5 * error + 1e-6).all()
