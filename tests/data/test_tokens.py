@@ -58,9 +58,7 @@ def test_what_was_tokenised_is_what_is_read(docs: StoredDocs, tmp_path: Path) ->
         ]  # fmt: skip
 
 
-def test_only_docs_not_met_before_are_tokenised_each_once(
-    docs: StoredDocs, tmp_path: Path
-) -> None:
+def test_only_docs_not_met_before_are_tokenised_each_once(docs: StoredDocs, tmp_path: Path) -> None:
     tokenize = Counting()
     first = StoredTokens(tmp_path / "t", docs)
     assert first.add(["d3", "d1", "d3"], tokenize) == 2

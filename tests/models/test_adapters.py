@@ -86,7 +86,9 @@ def test_an_adapter_loads_in_sentence_transformers_with_the_same_scores(tuned: T
 def test_an_adapter_loads_in_peft_and_transformers_with_the_same_scores(tuned: Tuned) -> None:
     whole = transformers.AutoModelForSequenceClassification
     tokenizer = transformers.AutoTokenizer.from_pretrained(tuned.adapter)
-    inputs = tokenizer([QUERY] * len(DOCS), DOCS, padding=True, truncation=True, return_tensors="pt")
+    inputs = tokenizer(
+        [QUERY] * len(DOCS), DOCS, padding=True, truncation=True, return_tensors="pt"
+    )
     with backbone.quiet():
         theirs = peft.PeftModel.from_pretrained(whole.from_pretrained(tuned.base), tuned.adapter)
         by_transformers = whole.from_pretrained(tuned.adapter)
@@ -144,7 +146,9 @@ def test_an_adapter_whose_base_is_gone_is_refused(tmp_path: Path) -> None:
 
 
 def adapted_modules(model: Any) -> set[str]:
-    return {n.split(".lora_A")[0].split(".")[-1] for n, _ in model.named_parameters() if "lora_A" in n}
+    return {
+        n.split(".lora_A")[0].split(".")[-1] for n, _ in model.named_parameters() if "lora_A" in n
+    }
 
 
 def test_targets_are_ends_of_names_and_by_default_every_linear_module(tmp_path: Path) -> None:
@@ -159,7 +163,8 @@ def test_targets_are_ends_of_names_and_by_default_every_linear_module(tmp_path: 
     assert adapted_modules(adapted(model(), some, base=tmp_path, seed=1)) == {"query", "dense"}
     wrong = LoRA(rank=2, alpha=2.0, dropout=0.0, targets=("quary", "pooler.dense"))
     with pytest.raises(
-        BadInput, match=r"BertFor\w+ ends in quary, pooler.dense. There are dense, key, query, value"
+        BadInput,
+        match=r"BertFor\w+ ends in quary, pooler.dense. There are dense, key, query, value",
     ):
         adapted(model(), wrong, base=tmp_path, seed=1)
 

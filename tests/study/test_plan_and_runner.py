@@ -48,6 +48,7 @@ def test_every_step_comes_after_its_inputs_and_once(tiny_study: Path) -> None:
 
 
 ABOVE = {"evaluate all", "report tiny"}
+C_AND_BELOW = {"train C", "rerank C.test.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE
 
 
 @pytest.mark.parametrize(
@@ -65,12 +66,44 @@ ABOVE = {"evaluate all", "report tiny"}
             {"rerank bi.train.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE,
         ),
         ("rankers.C.weight_decay=0.01", set()),
+        ("rankers.C-D.trackers=[tensorboard]", {"report tiny"}),
+        *(
+            (f"rankers.C-D.{change}", {"train C-D", "rerank C-D.test.bm25"} | ABOVE)
+            for change in (
+                "compile=true",
+                "memory=grad_cache",
+                "precision=bfloat16",
+                "freeze=[embeddings]",
+                "freeze_layers=1",
+                "lora={rank: 4}",
+                "mixed_with={samples: {labels: bi, group_size: 4}, loss: kl}",
+            )
+        ),
+        ("rankers.C.validate.patience=2", C_AND_BELOW),
+        ("rankers.C.validate.collection=[train, test]", C_AND_BELOW),
     ],
 )
 def test_a_change_renames_what_hangs_on_it_and_nothing_else(
     tiny_study: Path, override: str, changed: set[str]
 ) -> None:
     assert differing(tiny_study, override) == changed
+
+
+@pytest.mark.parametrize(
+    "change", ["weight=0.25", "loss=listnet", "samples.group_size=3", "samples.labels=other"]
+)
+def test_a_change_of_the_second_loss_renames_its_stage_and_what_hangs_on_it(
+    tiny_study: Path, change: str
+) -> None:
+    mixed = [
+        "rankers.C-D.mixed_with={samples: {labels: bi, group_size: 4}, loss: kl, weight: 0.5}",
+        "teachers.other={kind: ranker, ranker: bi, candidates: bm25, depth: 4}",
+    ]
+    before = {step.fingerprint for step in planned(tiny_study, *mixed).steps}
+    after = planned(tiny_study, *mixed, f"rankers.C-D.mixed_with.{change}").steps
+    changed = {f"{s.kind} {s.label}" for s in after if s.fingerprint not in before}
+    teacher = {"rerank bi.train.bm25"} if change == "samples.labels=other" else set()
+    assert changed == {"train C-D", "rerank C-D.test.bm25"} | teacher | ABOVE
 
 
 def test_another_seed_renames_what_is_drawn(tiny_study: Path) -> None:

@@ -39,7 +39,8 @@ HOW = {
 LORA = {"rank": 4, "dropout": 0.1}
 WATCHED = {"collection": ["train", "test"], "from": "bm25", "depth": 5, "every": 2}
 RANKERS = {
-    "adapter": {"start": "plain", "lora": LORA | {"merge": False}, "validate": WATCHED} | FROM_QRELS,
+    "adapter": {"start": "plain", "lora": LORA | {"merge": False}, "validate": WATCHED}
+    | FROM_QRELS,
     "merged": {"start": "plain", "lora": LORA, "validate": WATCHED} | FROM_QRELS,
     "on-adapter": {"start": "adapter", **FROM_BI, "learning_rate": 1e-4},
     "adapter-on-adapter": {"start": "adapter", **FROM_BI, "lora": LORA},

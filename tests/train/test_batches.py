@@ -61,7 +61,9 @@ def test_a_mixed_gradient_is_the_weighted_sum_of_the_two(ranker: CrossEncoder) -
         batches = of.batches(1)
         for batch in batches:
             (of.outcome(ranker.model, of.prepared(batch)).loss / len(batches)).backward()
-        return torch.cat([w.grad.flatten() for w in ranker.model.parameters() if w.grad is not None])
+        return torch.cat(
+            [w.grad.flatten() for w in ranker.model.parameters() if w.grad is not None]
+        )
 
     torch.testing.assert_close(
         gradient(mixed), 0.75 * gradient(first) + 0.25 * gradient(second), atol=1e-6, rtol=1e-4
