@@ -16,6 +16,7 @@ STUDY = [
     "rankers.C.max_updates=60",
     "rankers.C.validate.every=20",
     "rankers.C.checkpoint_every=1",
+    "rankers.C.guards={loss_above_chance: warn}",
 ]
 WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
 CASES = [(way, count) for way in WAYS for count in (1, 2)]

@@ -40,6 +40,7 @@ FIFTY = [
     "rankers.C.max_updates=50",
     "rankers.C.validate.every=10",
     "rankers.C.checkpoint_every=10",
+    "rankers.C.guards={loss_above_chance: warn}",
 ]
 
 

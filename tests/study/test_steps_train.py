@@ -114,7 +114,7 @@ def test_a_second_stage_starts_from_an_adapter(study: tuple[Plan, Store], second
     """From the base with the adapter in it; an adapter of its own would refer to no whole model."""
     after = weights(study, "train", second)
     start, base = weights(study, "train", "adapter"), weights(study, "ranker", "plain")
-    assert 0 < distance(after, start)
+    assert distance(after, start) > 0
     if second == "on-adapter":  # at a low rate
         assert distance(after, start) < distance(after, base) / 4
     stored = {path.name for path in folder(study, "train", second).iterdir()}

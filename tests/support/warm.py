@@ -107,7 +107,8 @@ def _serve() -> None:
             pids.append(pid)
             os.setpgid(pid, pids[0])
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-        print(json.dumps(codes), flush=True)
+        sys.stdout.write(json.dumps(codes) + "\n")
+        sys.stdout.flush()
 
 
 def _become(job: dict[str, Any], rank: int, port: int) -> None:

@@ -20,7 +20,6 @@ from torch import nn
 from rankscope.core.errors import BadInput
 from rankscope.models.backbone import quiet
 
-
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
