@@ -248,6 +248,7 @@ def test_killed_five_times_a_study_ends_in_the_same_bytes(tiny_study: Path, tmp_
     command = [
         sys.executable, "-m", "rankscope", "run", str(tiny_study),
         "rankers.C.max_updates=60", "rankers.C.validate.every=20", "rankers.C.checkpoint_every=3",
+        "rankers.C.guards={loss_above_chance: warn}",
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 

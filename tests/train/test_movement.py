@@ -65,7 +65,7 @@ def test_a_frozen_head_is_seen_in_every_architecture(architecture: str, tmp_path
 def test_a_head_under_lora_is_trained_unless_peft_is_told_otherwise(tmp_path: Path) -> None:
     lora = adapters.LoRA(rank=2, alpha=4, dropout=0.0, targets=("query",))
     ranker = tiny.cross_encoder(tmp_path)
-    adapted = adapters.adapted(ranker.model, lora, base=tmp_path / "bert")
+    adapted = adapters.adapted(ranker.model, lora, base=tmp_path / "bert", seed=1)
     assert movement.head_frozen(adapted) is None
     for name, weight in adapted.named_parameters():
         weight.requires_grad_("lora_" in name)
