@@ -72,6 +72,22 @@ def test_a_head_under_lora_is_trained_unless_peft_is_told_otherwise(tmp_path: Pa
     assert "`modules_to_save`" in (movement.head_frozen(adapted) or "")
 
 
+def test_displacement_under_lora_tells_adapters_of_the_encoder_from_the_head(
+    tmp_path: Path,
+) -> None:
+    lora = adapters.LoRA(rank=2, alpha=4, dropout=0.0, targets=("query",))
+    ranker = tiny.cross_encoder(tmp_path)
+    adapted = adapters.adapted(ranker.model, lora, base=tmp_path / "bert", seed=1)
+    before = {n: w.detach().clone() for n, w in adapted.named_parameters() if w.requires_grad}
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_" in name:
+                weight.add_(1.0)
+    moved = movement.displacement(before, adapted)
+    assert moved["backbone"] > 0
+    assert moved["head"] == 0
+
+
 def test_displacement_by_hand() -> None:
     """Weights (3, 4) moved by (0.3, 0.4): 0.5 / 5 = 0.1; the head from 1 to 1: 0."""
 

@@ -13,6 +13,8 @@ from rankscope.train.guards import UNMOVED_SHARE
 
 HEADS = frozenset({"classifier", "score"})
 """What transformers calls the last layer, which gives the score; a test goes through the architectures."""
+ADAPTED = "base_model.model."
+"""What PEFT puts before the names of a model with adapters."""
 
 
 def stuck(weights: Iterable[Tensor], learning_rate: float) -> str | None:
@@ -86,7 +88,7 @@ def displacement(before: Mapping[str, Tensor], model: nn.Module) -> dict[str, fl
     for name, old in before.items():
         new = after[name].detach().to(old.device)
         moved, size = float((new - old).double().square().sum()), float(old.double().square().sum())
-        for part in ("all", "backbone" if name.startswith(encoder) else "head"):
+        for part in ("all", "backbone" if name.removeprefix(ADAPTED).startswith(encoder) else "head"):
             sums[part][0] += moved
             sums[part][1] += size
         if "embeddings" not in name:
