@@ -40,8 +40,8 @@ MAX_LENGTH, GROUP_SIZE, QUERIES = 256, 8, 8
 QUERY = "which company employs the teacher of the first person named"
 LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 """Words in a text: mean and deviation of the logarithm, smallest, largest."""
-UPDATES = {"WikiQA": 12, "SciFact": 4}
-ROUNDS = 5
+UPDATES = {"WikiQA": 8, "SciFact": 2}
+ROUNDS = 3
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
