@@ -88,7 +88,8 @@ def displacement(before: Mapping[str, Tensor], model: nn.Module) -> dict[str, fl
     for name, old in before.items():
         new = after[name].detach().to(old.device)
         moved, size = float((new - old).double().square().sum()), float(old.double().square().sum())
-        for part in ("all", "backbone" if name.removeprefix(ADAPTED).startswith(encoder) else "head"):
+        is_inside = name.removeprefix(ADAPTED).startswith(encoder)
+        for part in ("all", "backbone" if is_inside else "head"):
             sums[part][0] += moved
             sums[part][1] += size
         if "embeddings" not in name:
