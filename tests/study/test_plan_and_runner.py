@@ -17,7 +17,6 @@ from rankscope.study import plan as plans
 from rankscope.study import runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
-from rankscope.train.losses import LOSSES, NEEDS
 from support import tiny
 
 
@@ -201,13 +200,6 @@ def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
 
 def test_every_kind_of_step_can_be_carried_out() -> None:
     assert plans.VERSIONS.keys() == steps.STEPS.keys()
-
-
-def test_losses_of_the_spec_are_those_there_are() -> None:
-    from rankscope.study.spec_fields import LOSS_NEEDS
-
-    assert LOSS_NEEDS == NEEDS
-    assert LOSS_NEEDS.keys() == LOSSES.keys()
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:

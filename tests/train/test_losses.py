@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from rankscope.core.errors import EmptyBatch
 from rankscope.train.losses import (
     LOSSES,
-    NEEDS,
     Loss,
     adr_mse,
     grid,
@@ -33,6 +32,7 @@ from rankscope.train.losses import (
     student_weighted_ranknet,
     weighted_ranknet,
 )
+from rankscope.train.needs import NEEDS
 
 REAL = torch.ones(1, 3, dtype=torch.bool)
 LABELS = torch.tensor([[1.0, 0.0, 0.0]])

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_fields import LOSS_NEEDS, Name, RankerName, Spec
+from rankscope.study.spec_fields import Name, RankerName, Spec
 from rankscope.study.spec_rankers import (
     CrossEncoderSpec,
     RankerSpec,
@@ -21,6 +21,7 @@ from rankscope.study.spec_rankers import (
     TrainedSpec,
     system_of,
 )
+from rankscope.train.needs import NEEDS
 
 
 class Reference(NamedTuple):
@@ -158,8 +159,8 @@ class Study(Spec):
         for key, spec in self.rankers.items():
             lessons = spec.lessons if isinstance(spec, TrainedSpec) else []
             for place, (loss, samples) in zip(("loss", "mixed_with.loss"), lessons, strict=False):
-                if LOSS_NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
-                    fitting = ", ".join(n for n, need in LOSS_NEEDS.items() if need == "order")
+                if NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
+                    fitting = ", ".join(n for n, need in NEEDS.items() if need == "order")
                     raise BadStudy(
                         f"rankers.{key}.{place}: {loss} learns from relevant docs, and {samples.labels} "
                         f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."

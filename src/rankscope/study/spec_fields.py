@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
 from rankscope.train.guards import GUARDS, Level
+from rankscope.train.needs import NEEDS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
@@ -27,23 +28,7 @@ FREE: dict[str, Any] = {"changes_results": False}
 
 Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
 
-LOSS_NEEDS = {
-    "localized_contrastive": "one positive",
-    "info_nce": "positives",
-    "ranknet": "order",
-    "weighted_ranknet": "order",
-    "student_weighted_ranknet": "order",
-    "lambdarank": "grades",
-    "listnet": "scores",
-    "listmle": "order",
-    "margin_mse": "scores",
-    "kl": "scores",
-    "adr_mse": "order",
-    "pointwise_binary_cross_entropy": "positives",
-}
-"""`train.losses.NEEDS`, whose module needs torch; a test holds the two together."""
-
-LOSS_NAMES = tuple(LOSS_NEEDS)
+LOSS_NAMES = tuple(NEEDS)
 
 CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
 """The names of `evaluate.verdicts.CORRECTIONS`, which needs statsmodels; a test holds them together."""

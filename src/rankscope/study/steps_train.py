@@ -21,7 +21,6 @@ from rankscope.models.pairs import Tokens
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study import stage_guards
 from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
-from rankscope.study.spec_fields import LOSS_NEEDS
 from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
 from rankscope.study.stage_guards import Stage
 from rankscope.study.steps_data import teacher_rankings
@@ -30,6 +29,7 @@ from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.losses import LOSSES
+from rankscope.train.needs import NEEDS
 
 
 def train(work: Work) -> Summary:
@@ -111,9 +111,7 @@ def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
         f"{loss} learns how far labels are apart, and ranks are 1 apart; `teacher_labels: scores` gives it "
         f"the scores of {asked.labels}"
         for loss, asked in chosen.lessons
-        if LOSS_NEEDS[loss] == "scores"
-        and asked.labels != "qrels"
-        and asked.teacher_labels == "ranks"
+        if NEEDS[loss] == "scores" and asked.labels != "qrels" and asked.teacher_labels == "ranks"
     ]
     for note in notes:
         work.progress.note(f"{work.step.label}: {note}")

@@ -5,7 +5,7 @@ loss is a mean; value and gradient are the same whatever stands in the padding (
 included) and in whatever order a query's docs come. All but the pointwise one see differences of
 scores only. In the formulas s is a doc's score, y its label, and i, j, k are docs of one query.
 
-Labels come from qrels (1 and 0) or a teacher (its order as n, n-1, ..., 1, or its scores); NEEDS
+Labels come from qrels (1 and 0) or a teacher (its order as n, n-1, ..., 1, or its scores); `needs`
 says what each loss can learn from. Where sentence-transformers has the same loss, the values are
 the same, and a test holds them together; but its RankNet and LambdaLoss have binary logarithms
 unless told otherwise, and here all are natural.
@@ -15,7 +15,6 @@ temperatures: dividing the scores by one is the caller's to do.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,8 +23,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from rankscope.core.errors import EmptyBatch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-Needs = Literal["one positive", "positives", "order", "grades", "scores"]
 
 
 def localized_contrastive(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
@@ -235,28 +232,6 @@ LOSSES: dict[str, Loss] = {
     "adr_mse": adr_mse,
     "pointwise_binary_cross_entropy": pointwise_binary_cross_entropy,
 }
-
-NEEDS: dict[str, Needs] = {
-    "localized_contrastive": "one positive",
-    "info_nce": "positives",
-    "ranknet": "order",
-    "weighted_ranknet": "order",
-    "student_weighted_ranknet": "order",
-    "lambdarank": "grades",
-    "listnet": "scores",
-    "listmle": "order",
-    "margin_mse": "scores",
-    "kl": "scores",
-    "adr_mse": "order",
-    "pointwise_binary_cross_entropy": "positives",
-}
-"""What labels each loss can learn from.
-
-"one positive", "positives": 1 for the relevant docs, 0 for the others; an order is refused.
-"order": any labels; only which of two is higher matters.
-"grades": from 0 up, and 0 is worth nothing; an order is taken for grades.
-"scores": how far two labels are apart matters; an order is taken for scores 1 apart.
-"""
 
 
 def _margins(values: Tensor) -> Tensor:

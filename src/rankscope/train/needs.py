@@ -1,0 +1,27 @@
+"""What labels each loss can learn from; without torch, so that a study can be read with it."""
+
+from typing import Literal
+
+Needs = Literal["one positive", "positives", "order", "grades", "scores"]
+
+NEEDS: dict[str, Needs] = {
+    "localized_contrastive": "one positive",
+    "info_nce": "positives",
+    "ranknet": "order",
+    "weighted_ranknet": "order",
+    "student_weighted_ranknet": "order",
+    "lambdarank": "grades",
+    "listnet": "scores",
+    "listmle": "order",
+    "margin_mse": "scores",
+    "kl": "scores",
+    "adr_mse": "order",
+    "pointwise_binary_cross_entropy": "positives",
+}
+"""What labels each loss can learn from.
+
+"one positive", "positives": 1 for the relevant docs, 0 for the others; an order is refused.
+"order": any labels; only which of two is higher matters.
+"grades": from 0 up, and 0 is worth nothing; an order is taken for grades.
+"scores": how far two labels are apart matters; an order is taken for scores 1 apart.
+"""
