@@ -11,9 +11,11 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from datasets import Dataset
@@ -30,6 +32,7 @@ from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import located
+from rankscope.train import loop
 from rankscope.train.batches import ListwiseObjective
 from rankscope.train.dropout import fast_dropout
 from rankscope.train.loop import Recipe, fit
@@ -42,6 +45,8 @@ LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 """Words in a text: mean and deviation of the logarithm, smallest, largest."""
 UPDATES = {"WikiQA": 8, "SciFact": 2}
 ROUNDS = 3
+SAVINGS = ("first_token", "dropout")
+"""What decision 6 does with less work: models/first_token.py, train/dropout.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
@@ -136,16 +141,38 @@ def objective(ranker: CrossEncoder, groups: list[list[str]]) -> ListwiseObjectiv
     )
 
 
-def our_seconds(groups: list[list[str]], folder: Path) -> float:
-    """Seconds of an update, by `fit` from the first update to the last."""
+def our_seconds(groups: list[list[str]], folder: Path, without: str = "") -> float:
+    """Seconds of an update, by `fit` from the first update to the last; `without` one of `SAVINGS`."""
     ranker = fresh()
     recipe = Recipe(
         max_updates=len(groups) // QUERIES, learning_rate=1e-5, seed=1, checkpoint_every=1 << 30
     )
-    with first_token_only(ranker.model):
+    with (
+        nullcontext() if without == "first_token" else first_token_only(ranker.model),
+        patch.object(loop, "fast_dropout", _nothing) if without == "dropout" else nullcontext(),
+    ):
         trained = fit(ranker.model, objective(ranker, groups), recipe, checkpoints=folder / "none")
     assert trained.updates_per_second is not None
     return 1 / trained.updates_per_second
+
+
+def _nothing(_: object) -> Any:
+    return nullcontext()
+
+
+def worth(collection: str) -> str:
+    """How much longer an update takes without each saving, the others kept."""
+    docs = texts(collection, QUERIES * GROUP_SIZE, stream(1, "worth", collection)) * 2
+    groups = [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)]
+    found = []
+    with TemporaryDirectory() as folder:
+        for saving in SAVINGS:
+            _, _, ratio = paired(
+                lambda: our_seconds(groups, Path(folder)),
+                lambda without=saving: our_seconds(groups, Path(folder), without),
+            )
+            found.append(f"without {saving} {ratio:.2f}")
+    return f"training, {collection}, times as long: {', '.join(found)}"
 
 
 class Clock(TrainerCallback):
@@ -213,6 +240,7 @@ def main() -> None:
     for collection in LENGTHS:
         print(scoring(collection), flush=True)
         print(training(collection), flush=True)
+        print(worth(collection), flush=True)
         if backbone.device().type == "cpu":
             print(share_of_matrix_products(collection), flush=True)
 

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,17 @@ def test_the_last_layer_gives_one_token_inside_and_all_outside(
     with pytest.raises(RuntimeError), first_token_only(ranker.model):
         raise RuntimeError
     assert n_tokens() == whole
+
+
+def test_a_copy_made_inside_has_its_own_last_layer(tmp_path: Path) -> None:
+    """Training in shards copies the model there: the copy must not run with the first one's weights."""
+    ranker = tiny.cross_encoder(tmp_path)
+    ranker.model.eval()
+    scores, _ = scores_and_gradients(ranker)
+    with first_token_only(ranker.model):
+        copied = deepcopy(ranker)
+        for weight in ranker.model.parameters():
+            weight.data.zero_()
+        again, gradients = scores_and_gradients(copied)
+    assert torch.allclose(scores, again, atol=1e-6)
+    assert gradients.keys() == dict(copied.model.named_parameters()).keys()

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,6 +34,7 @@ WAYS: dict[str, dict[str, Any]] = {
         },
     },
 }  # fmt: skip
+IN_PARTS = [way for way in WAYS if way != "cached"]
 SHORT = ["evaluate.rankers=[C]", "evaluate.baseline=[bm25]"]
 FIFTY = [
     *SHORT,
@@ -125,13 +126,25 @@ def test_only_the_first_process_writes(one: Path, two: Path) -> None:
 def in_every_way(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One study of a ranker for each way, by one process and by two, in small parts of batches."""
     folder = tmp_path_factory.mktemp("ways")
-    stages = [f"rankers.{way}={json.dumps(STAGE | changes)}" for way, changes in WAYS.items()]
-    words = ["run", tiny_study, *stages, f"evaluate.rankers=[{', '.join(WAYS)}]", SHORT[1]]
-    last = f"rerank-{list(WAYS)[-1]}"
     for count in (1, 2):
         results = folder / str(count)
-        warm.done(words, results=results, tokens_per_batch=40, count=count, until=last)
+        train_in(WAYS, warm, tiny_study, results=results, count=count, tokens_per_batch=40)
     return folder
+
+
+@pytest.fixture(scope="module")
+def in_parts(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One study by one process, and by two that hold a part of the model each; batches are whole."""
+    folder = tmp_path_factory.mktemp("parts")
+    train_in(IN_PARTS, warm, tiny_study, results=folder / "1")
+    train_in(IN_PARTS, warm, tiny_study, results=folder / "2", count=2, is_sharded=True)
+    return folder
+
+
+def train_in(ways: Sequence[str], warm: Warm, study: Path, **how: Any) -> None:
+    stages = [f"rankers.{way}={json.dumps(STAGE | WAYS[way])}" for way in ways]
+    words = ["run", study, *stages, f"evaluate.rankers=[{', '.join(ways)}]", SHORT[1]]
+    warm.done(words, until=f"rerank-{list(ways)[-1]}", **how)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -142,6 +155,23 @@ def test_so_do_two_however_they_train(in_every_way: Path, way: str) -> None:
     assert one == pytest.approx(two, abs=1e-4)
     scores = [scores_of(in_every_way / count, way) for count in ("1", "2")]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("way", IN_PARTS)
+def test_so_do_two_that_hold_a_part_each(in_parts: Path, way: str) -> None:
+    one, two = in_parts / "1", in_parts / "2"
+    assert curve(one, ranker=way) == pytest.approx(curve(two, ranker=way), abs=1e-4)
+    assert scores_of(one, way) == pytest.approx(scores_of(two, way), abs=1e-4)
+
+
+def test_what_shards_cannot_do_is_refused(warm: Warm, tiny_study: Path, tmp_path: Path) -> None:
+    for number, (change, said) in enumerate(
+        [("memory=grad_cache", "grad_cache runs whole models"), ("compile=true", "with FSDP")]
+    ):
+        words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
+        codes = warm.run(words, results=tmp_path / str(number), count=2, is_sharded=True)
+        assert codes == [1, 1]
+        assert said in warm.log.read_text()[-3000:]
 
 
 def test_what_one_process_began_two_go_on_with_and_say_so(
@@ -180,3 +210,21 @@ def test_a_training_that_is_refused_ends_all_processes(
     assert warm.run(words, results=tmp_path, count=2) == [1, 1]
     assert not list(tmp_path.glob("tiny/steps/train-*"))
     assert "cannot move the weights" in warm.log.read_text()[-3000:]
+
+
+def test_two_that_hold_a_part_of_the_model_each_train_as_one(
+    one: Path, warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    """FSDP as accelerate's launcher asks for it: losses, validations, checkpoints and the ranker."""
+    words = ["run", tiny_study, *FIFTY]
+    killed = warm.run(
+        words, results=tmp_path, count=2, is_sharded=True, kill=Kill(20, within="work")
+    )
+    assert killed == [-signal.SIGKILL] * 2
+    said = len(warm.log.read_text())
+    warm.done(words, results=tmp_path, count=2, is_sharded=True, until="rerank-C")
+    assert "train C: the model is in 2 shards" in warm.log.read_text()[said:]
+    assert curve(tmp_path) == pytest.approx(curve(one), abs=1e-4)
+    assert curve(tmp_path, "gradient_norm") == pytest.approx(curve(one, "gradient_norm"), rel=1e-2)
+    assert curve(tmp_path, "validation") == pytest.approx(curve(one, "validation"), abs=1e-9)
+    assert scores_of(tmp_path, "C") == pytest.approx(scores_of(one, "C"), abs=1e-4)

@@ -57,11 +57,13 @@ class Warm:
         count: int = 1,
         kill: Kill | None = None,
         tokens_per_batch: int | None = None,
+        is_sharded: bool = False,
     ) -> list[int]:
         """Run `rankscope WORDS --results RESULTS` as `count` processes."""
         job = {
             "words": [*map(str, words), "--results", str(results)], "results": str(results),
             "count": count, "kill": kill, "log": str(self.log), "tokens": tokens_per_batch,
+            "sharded": is_sharded,
         }  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
@@ -126,6 +128,8 @@ def _become(job: dict[str, Any], rank: int, port: int) -> None:
         }  # fmt: skip
     if job["tokens"]:
         cross_encoder.TOKENS_PER_BATCH["cpu"] = job["tokens"]
+    if job["sharded"]:
+        _shard()
     if job["kill"] and rank == 0:
         _die(job["results"], Kill(*job["kill"]))
     sys.argv = ["rankscope", *job["words"]]
@@ -142,6 +146,27 @@ def _become(job: dict[str, Any], rank: int, port: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _shard() -> None:
+    """Begin as `accelerate launch` does with FSDP, on processors too, where accelerate leaves it out."""
+    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import DistributedType
+
+    os.environ |= {
+        "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_RESHARD_AFTER_FORWARD": "true",
+        "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_OFFLOAD_PARAMS": "false",
+        "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+    }  # fmt: skip
+    usual = AcceleratorState.__init__
+
+    def made(self: Any, *args: Any, fsdp_plugin: Any = None, **more: Any) -> None:
+        usual(self, *args, fsdp_plugin=fsdp_plugin, **more)
+        if fsdp_plugin is not None:
+            self.fsdp_plugin, self.distributed_type = fsdp_plugin, DistributedType.FSDP
+            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+    AcceleratorState.__init__ = made
 
 
 def _die(results: str, kill: Kill) -> None:

@@ -348,6 +348,20 @@ def test_every_batch_is_one_process_s_and_the_shares_are_one(
     assert sorted(counted) == list(range(n_batches))
     assert sum(share for part in parts for _, share in part) == pytest.approx(1)
     assert all(part for part in parts), "a process without a batch would leave the others waiting"
+    even = [part_of(n_batches, p, n_processes, in_step=True) for p in range(n_processes)]
+    assert len({len(part) for part in even}) == 1, "shards wait for each other at every batch"
+    assert [[pair for pair in part if pair[1]] for part in even] == [
+        [pair for pair in part if pair[1]] for part in parts
+    ]
+
+
+def test_shards_are_asked_for_on_accelerators_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    ranker = tiny.cross_encoder(tmp_path / "m")
+    with pytest.raises(BadInput, match="several accelerators only"):
+        fit(ranker.model, objective(ranker), recipe(), checkpoints=tmp_path / "w")
 
 
 def test_adapters_train_the_same_in_every_memory(tmp_path: Path, in_small_parts: None) -> None:

@@ -5,7 +5,8 @@ sigmoid in bfloat16. A saved folder loads as it is in transformers and in
 `sentence_transformers.CrossEncoder`, which then gives the same logits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone
+from rankscope.models import adapters, backbone, processes
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
@@ -111,14 +112,17 @@ class CrossEncoder:
             flat = iter(self.logits(self.model, self.pairs(asked)).tolist())
         return [[next(flat) for _ in docs] for _, docs in asked]
 
-    def logits(self, model: Callable[..., Any], pairs: Sequence[Pair]) -> Tensor:
+    def logits(self, model: nn.Module, pairs: Sequence[Pair]) -> Tensor:
         """The scores of pairs, in their order: (pairs,), float32.
 
-        Pairs of similar length share a batch, so that little is computed for padding. `model` is
-        the ranker's own, perhaps wrapped for several devices or compiled.
+        Pairs of similar length share a batch, so that little is computed for padding; all share one
+        for a model in shards, which all processes must call equally often. `model` is the ranker's
+        own, perhaps wrapped for several devices or compiled.
         """
-        where = next(self.model.parameters()).device
+        where = next(model.parameters()).device
         budget = TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
+        if processes.is_sharded(model):
+            budget = sys.maxsize
         batches = list(by_length([len(pair.ids) for pair in pairs], budget))
         parts = [torch.empty(0, device=where)]
         for batch in batches:

@@ -8,6 +8,7 @@ sixth. Models of other families are run whole.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ def first_token_only(model: Any) -> Iterator[None]:
     if layer is None or "forward" in vars(layer):
         yield
         return
-    layer.forward = _forward(layer)
+    layer.forward = MethodType(_forward, layer)  # bound: a copy of the model calls its own layer
     try:
         yield
     finally:
@@ -46,33 +47,28 @@ def _last_layer(model: Any) -> Any:
     return stacks[0][-1] if len(stacks) == 1 else None
 
 
-def _forward(layer: Any) -> Any:
-    usual = type(layer).forward
-
-    def forward(
-        states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **more: Any
-    ) -> Any:
-        """states: (texts, tokens, width); mask: (texts, 1, tokens, tokens) or None."""
-        attention = layer.attention.self
-        name = attention.config._attn_implementation
-        if name not in IMPLEMENTATIONS:
-            return usual(layer, states, attention_mask, *rest, **more)
-        first = states[:, :1]
-        mask = attention_mask if attention_mask is None else attention_mask[:, :, :1]
-        found, _ = ALL_ATTENTION_FUNCTIONS[name](
-            attention,
-            _by_head(attention.query(first), attention),
-            _by_head(attention.key(states), attention),
-            _by_head(attention.value(states), attention),
-            mask,
-            dropout=attention.dropout.p if attention.training else 0.0,
-            scaling=attention.scaling,
-        )
-        context: Tensor = found.reshape(len(states), 1, -1)
-        attended = layer.attention.output(context, first)
-        return layer.feed_forward_chunk(attended)
-
-    return forward
+def _forward(
+    layer: Any, states: Tensor, attention_mask: Tensor | None = None, *rest: Any, **more: Any
+) -> Any:
+    """states: (texts, tokens, width); mask: (texts, 1, tokens, tokens) or None."""
+    attention = layer.attention.self
+    name = attention.config._attn_implementation
+    if name not in IMPLEMENTATIONS:
+        return type(layer).forward(layer, states, attention_mask, *rest, **more)
+    first = states[:, :1]
+    mask = attention_mask if attention_mask is None else attention_mask[:, :, :1]
+    found, _ = ALL_ATTENTION_FUNCTIONS[name](
+        attention,
+        _by_head(attention.query(first), attention),
+        _by_head(attention.key(states), attention),
+        _by_head(attention.value(states), attention),
+        mask,
+        dropout=attention.dropout.p if attention.training else 0.0,
+        scaling=attention.scaling,
+    )
+    context: Tensor = found.reshape(len(states), 1, -1)
+    attended = layer.attention.output(context, first)
+    return layer.feed_forward_chunk(attended)
 
 
 def _by_head(values: Tensor, attention: Any) -> Tensor:

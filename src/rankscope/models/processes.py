@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)
@@ -60,6 +60,8 @@ def joined() -> Processes:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
+    # else transformers would leave the weights of all processes but the first as they lay in memory
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     import torch
     from torch import distributed
 
@@ -71,3 +73,14 @@ def joined() -> Processes:
             backend="cpu:gloo,cuda:nccl" if accelerator is not None else "gloo", timeout=PATIENCE
         )
     return Processes(distributed.get_rank(), distributed.get_world_size())
+
+
+def is_sharded(model: Any) -> bool:
+    """True for a model each process holds a part of: all must call it, and equally often."""
+    from torch import distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return False
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(model, FSDPModule)

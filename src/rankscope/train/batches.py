@@ -8,10 +8,10 @@ of an epoch, and a training that starts again needs no iterator to be restored.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
@@ -122,7 +122,7 @@ class ListwiseObjective:
         pairs = self.ranker.pairs([self.texts(sample) for sample in batch])
         return Group(pairs, grid(labels, mask), mask)
 
-    def outcome(self, model: Callable[..., Any], batch: Group) -> Outcome:
+    def outcome(self, model: nn.Module, batch: Group) -> Outcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
         flat = self.ranker.logits(model, batch.pairs)
         mask, labels = batch.mask.to(flat.device), batch.labels.to(flat.device)
@@ -152,7 +152,7 @@ class MixedObjective:
         is_second, samples = batch
         return is_second, self._of(is_second).prepared(samples)
 
-    def outcome(self, model: Callable[..., Any], batch: tuple[bool, Group]) -> Outcome:
+    def outcome(self, model: nn.Module, batch: tuple[bool, Group]) -> Outcome:
         """The weighed loss of one batch.
 
         The loop takes the mean over all batches, so a part of few batches is weighed up.

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankscope.store.artifacts import explained
+from rankscope.train.shards import placed, whole
 
 
 @dataclass
@@ -34,10 +35,23 @@ class Progressed:
     """By how many processes the last of the updates were done."""
 
 
+@dataclass(frozen=True)
+class State:
+    """What a training has learnt, on the CPU."""
+
+    weights: Mapping[str, Tensor]
+    moments: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer) -> "State":
+        """The state as it is now; of a model in shards all processes must ask."""
+        return cls(weights_of(model), _moments(model, optimizer))
+
+
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """A copy of every parameter that is trained on the CPU, tied ones once."""
     return {
-        name: weight.detach().cpu().clone()
+        name: whole(weight.detach()).cpu().clone()
         for name, weight in model.named_parameters()
         if weight.requires_grad
     }
@@ -48,20 +62,18 @@ def restore_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in weights:
-                parameter.copy_(weights[name])
+                parameter.copy_(placed(weights[name], like=parameter))
 
 
-def save(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, reached: Progressed
-) -> None:
+def save(folder: Path, state: State, reached: Progressed) -> None:
     """Store the state after `reached.update` updates; drop older ones but the best."""
     place = _folder(folder, reached.update)
     aside = folder / ".partial"
     with explained(folder):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        save_file(weights_of(model), aside / "weights.safetensors")
-        save_file(_moments(model, optimizer), aside / "optimizer.safetensors")
+        save_file(dict(state.weights), aside / "weights.safetensors")
+        save_file(dict(state.moments), aside / "optimizer.safetensors")
         (aside / "state.json").write_text(json.dumps(asdict(reached)), "utf-8")
         shutil.rmtree(place, ignore_errors=True)
         aside.replace(place)
@@ -83,7 +95,7 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) ->
     for name, parameter in model.named_parameters():
         if name in moments:
             optimizer.state[parameter] = {
-                moment: tensor.to(parameter.device) for moment, tensor in moments[name].items()
+                moment: placed(tensor, like=parameter) for moment, tensor in moments[name].items()
             }
     return Progressed(**json.loads((stored[-1] / "state.json").read_text("utf-8")))
 
@@ -99,7 +111,7 @@ def _folder(folder: Path, update: int | None) -> Path:
 
 def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
-        f"{moment}/{name}": tensor.detach().cpu().contiguous()
+        f"{moment}/{name}": whole(tensor.detach()).cpu().contiguous()
         for name, parameter in model.named_parameters()
         if parameter in optimizer.state
         for moment, tensor in optimizer.state[parameter].items()

@@ -10,6 +10,7 @@ same seed, same masks.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 import torch
@@ -83,7 +84,7 @@ def fast_dropout(model: Any) -> Iterator[None]:
     usual = getattr(config, "_attn_implementation", None)
     try:
         for module in modules:
-            module.forward = _forward(module)  # type: ignore[method-assign]
+            module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
         if usual == "sdpa":
             model.set_attn_implementation(ATTENTION)
         yield
@@ -94,8 +95,5 @@ def fast_dropout(model: Any) -> Iterator[None]:
             model.set_attn_implementation(usual)
 
 
-def _forward(module: nn.Dropout) -> Any:
-    def forward(values: Tensor) -> Tensor:
-        return dropout(values, module.p) if module.training and module.p > 0 else values
-
-    return forward
+def _forward(module: nn.Dropout, values: Tensor) -> Tensor:
+    return dropout(values, module.p) if module.training and module.p > 0 else values

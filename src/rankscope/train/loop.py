@@ -11,7 +11,6 @@ has bfloat16, the forward pass of training runs in it; losses, validation and we
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -23,19 +22,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as recomputed
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
 from rankscope.models.backbone import device
-from rankscope.train import checkpoint, guards, movement
+from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.batches import Outcome
 from rankscope.train.dropout import fast_dropout
+from rankscope.train.memory import Memory, Recomputed, gradient_checkpointing
 
 Keep = Literal["best_validation", "last"]
 Precision = Literal["auto", "float32", "bfloat16"]
-Memory = Literal["plain", "gradient_checkpointing", "grad_cache"]
 
 
 class Objective(Protocol):
@@ -160,11 +158,12 @@ def fit(
     is_on_processor = device().type == "cpu"
     with (
         torch.random.fork_rng(),
-        _gradient_checkpointing(model, recipe.memory),
+        gradient_checkpointing(model, recipe.memory),
         fast_dropout(model) if is_on_processor and not recipe.compile else nullcontext(),
     ):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
+    training.gather()
     reached = training.reached
     kept = reached.update
     if recipe.keep == "best_validation" and reached.best_update is not None:
@@ -176,14 +175,17 @@ def fit(
     return Trained(reached.log, reached.update, kept, moved, speed)
 
 
-def part_of(n_batches: int, process: int, n_processes: int) -> list[tuple[int, float]]:
+def part_of(
+    n_batches: int, process: int, n_processes: int, *, in_step: bool = False
+) -> list[tuple[int, float]]:
     """The places of a process's batches among all of an update, and their shares of the loss.
 
     A process that has none, because there are fewer batches than processes, takes the first along
-    and counts it nothing.
+    and counts it nothing. So does, `in_step`, one that has fewer than another.
     """
-    mine = range(process, n_batches, n_processes)
-    return [(place, 1 / n_batches) for place in mine] or [(0, 0.0)]
+    mine = [(place, 1 / n_batches) for place in range(process, n_batches, n_processes)]
+    wanted = math.ceil(n_batches / n_processes) if in_step else 1
+    return mine + [(0, 0.0)] * (wanted - len(mine))
 
 
 class _Batch(NamedTuple):
@@ -206,12 +208,14 @@ class _Training:
         validate: Callable[[], Mapping[str, float]] | None,
         watch: guards.Watch,
     ) -> None:
-        self._bare, self._objective, self._recipe = model, objective, recipe
+        self._whole, self._objective, self._recipe = model, objective, recipe
         self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
         _check_trackers(recipe.trackers)
-        # `cpu`: without it, accelerate does not see torchrun on processors
+        # `cpu`: without it, accelerate does not see torchrun on processors;
+        # `mixed_precision`: the study says it, not accelerate's configuration
         self._accelerator = Accelerator(
             cpu=device().type == "cpu",
+            mixed_precision="no",
             log_with=list(recipe.trackers) or None,
             project_dir=checkpoints.parent,
         )
@@ -221,21 +225,31 @@ class _Training:
             dtype=torch.bfloat16,
             enabled=_is_half(recipe.precision),
         )
-        model.to(self._accelerator.device)
-        optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), fused=True)
-        self.reached = checkpoint.restore(checkpoints, model, optimizer)
-        self._optimizer = optimizer
-        self._model: nn.Module
-        self._model = self._accelerator.prepare_model(
-            _Recomputed(model) if recipe.memory == "grad_cache" else model
+        self._is_sharded = shards.are_asked(
+            self._accelerator, memory=recipe.memory, compiled=recipe.compile
         )
+        self._learner: nn.Module
+        self._model: nn.Module
+        if self._is_sharded:
+            self._learner, self._optimizer = shards.sharded(self._accelerator, model, self._adamw)
+            self._model = self._learner
+        else:
+            self._learner = model.to(self._accelerator.device)
+            self._optimizer = self._adamw(model)
+            self._model = self._accelerator.prepare_model(
+                Recomputed(model) if recipe.memory == "grad_cache" else model
+            )
+        self.reached = checkpoint.restore(checkpoints, self._learner, self._optimizer)
         self._forward = torch.compile(self._model, dynamic=True) if recipe.compile else self._model
+
+    def _adamw(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(_groups(model, self._recipe.weight_decay), fused=True)
 
     def run(self, progress: Progress, label: str) -> float | None:
         """All updates that are left; updates per second, or None if none was."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
-        self._say_if_joined(progress, label)
+        self._say_by_how_many(progress, label)
         for row in reached.log:
             self._watch.saw(row)
         if recipe.trackers:
@@ -263,7 +277,7 @@ class _Training:
         n_done = reached.update - first
         return n_done / (time.monotonic() - started) if n_done else None
 
-    def _say_if_joined(self, progress: Progress, label: str) -> None:
+    def _say_by_how_many(self, progress: Progress, label: str) -> None:
         begun, now = self.reached.n_processes, self._accelerator.num_processes
         if begun not in {None, now}:
             progress.note(
@@ -271,11 +285,18 @@ class _Training:
                 "are the same, but sums are rounded otherwise, so the last digits may differ"
             )
         self.reached.n_processes = now
+        if self._is_sharded:
+            progress.note(f"{label}: the model is in {now} shards (FSDP)")
 
     def _batches(self, update: int) -> list[_Batch]:
         """The batches of an update that are this process's, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
-        mine = part_of(len(batches), accelerator.process_index, accelerator.num_processes)
+        mine = part_of(
+            len(batches),
+            accelerator.process_index,
+            accelerator.num_processes,
+            in_step=self._is_sharded,
+        )
         return [
             _Batch(place, self._objective.prepared(batches[place]), share) for place, share in mine
         ]
@@ -299,13 +320,13 @@ class _Training:
                 accelerator.backward(loss * accelerator.num_processes)
             losses.append(loss.detach())
             learning.append({k: v * batch.share for k, v in outcome.learning.items()})
-        norm = nn.utils.clip_grad_norm_(self._bare.parameters(), self._recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self._learner.parameters(), self._recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         facts = {
             "loss": self._sum(losses),
             "learning_rate": rate,
-            "gradient_norm": float(norm),
+            "gradient_norm": float(shards.whole(norm)),
         }
         facts |= {name: self._sum([each[name] for each in learning]) for name in learning[0]}
         if (update + 1) % guards.LOOK_EVERY == 0:
@@ -314,9 +335,10 @@ class _Training:
 
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
         """What the scores of a query look like, without dropout; nothing where there are none."""
-        self._bare.eval()
+        self._learner.eval()
         with torch.no_grad():
-            found = [self._objective.outcome(self._bare, batch.ready) for batch in batches]
+            found = [self._objective.outcome(self._learner, batch.ready) for batch in batches]
+        shards.let_go(self._learner)
         looks: dict[str, list[Any]] = {
             "score_spread": [outcome.score_spread for outcome in found],
             "tied_share": [outcome.tied_share for outcome in found],
@@ -330,7 +352,8 @@ class _Training:
         }
 
     def _gradients_kept_local(self) -> Any:
-        return self._accelerator.no_sync(self._model)
+        """Inside the block no gradients are sent; in shards they are, for whole ones are too large."""
+        return nullcontext() if self._is_sharded else self._accelerator.no_sync(self._model)
 
     def _sum(self, parts: Sequence[Tensor]) -> float:
         """The sum of the parts of all processes."""
@@ -349,7 +372,8 @@ class _Training:
         every, last = self._recipe.validate_every, update == self._recipe.max_updates
         if self._validate is None or every is None or not (update % every == 0 or last):
             return False
-        found = self._validate()
+        with self._gathered():
+            found = self._validate()
         self._logged({"update": update, **found})
         value, best = found["validation"], self.reached.best_value
         if update == 0 or (best is not None and value <= best):
@@ -368,57 +392,31 @@ class _Training:
         ]
         return len(since) >= self._recipe.patience
 
+    def gather(self) -> None:
+        """Have the weights as they are by now in the model that was given, on its device."""
+        if self._is_sharded:
+            shards.gather(self._learner, self._whole)
+            self._whole.to(self._accelerator.device)
+
+    @contextmanager
+    def _gathered(self) -> Iterator[None]:
+        """Inside the block the model that was given has the weights as they are by now."""
+        self.gather()
+        yield
+        if self._is_sharded:
+            self._whole.cpu()
+
     def wait(self) -> None:
         """Go on when all processes are here."""
         self._accelerator.wait_for_everyone()
 
     def _saved(self) -> None:
-        if self._accelerator.is_main_process:
-            checkpoint.save(self._checkpoints, self._bare, self._optimizer, self.reached)
+        is_first = self._accelerator.is_main_process
+        if is_first or self._is_sharded:  # the parts of all make the whole
+            state = checkpoint.State.of(self._learner, self._optimizer)
+        if is_first:
+            checkpoint.save(self._checkpoints, state, self.reached)
         self.wait()
-
-
-class _Recomputed(nn.Module):
-    """A model that keeps no activations: the backward pass runs its forward pass again.
-
-    It stands inside what accelerate wraps, because DistributedDataParallel must see each forward
-    pass once.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, **inputs: Tensor) -> Any:
-        return recomputed(self.model, use_reentrant=False, **inputs)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
-    """Inside the block, layers keep no activations where the recipe says so."""
-    if memory != "gradient_checkpointing":
-        yield
-        return
-    try:
-        with _under_old_names():
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-    except ValueError as error:
-        raise BadInput(
-            f"{type(model).__name__} has no gradient checkpointing. Use `memory: grad_cache`."
-        ) from error
-    try:
-        yield
-    finally:
-        with _under_old_names():
-            model.gradient_checkpointing_disable()
-
-
-@contextmanager
-def _under_old_names() -> Iterator[None]:
-    """Inside the block, transformers may call its names old: the new ones came during version 5."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*gradient_checkpointing.*deprecated", FutureWarning)
-        yield
 
 
 def _check_trackers(asked: Sequence[str]) -> None:
