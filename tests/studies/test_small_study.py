@@ -8,16 +8,13 @@ from pathlib import Path
 
 import ir_measures
 import pytest
-from sentence_transformers import CrossEncoder as TheirCrossEncoder
 
-from rankscope.core.formats import read_run
-from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.models import backbone
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
 from rankscope.study.runner import carry_out
+from support.stored import folder, scores_are_sentence_transformers
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +23,6 @@ def study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     store = Store(tmp_path_factory.mktemp("results") / "tiny")
     carry_out(made, store)
     return made, store
-
-
-def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:
-    made, store = study
-    return store.open(next(s.name for s in made.steps if (s.kind, s.label) == (kind, label)))
 
 
 def test_every_mean_is_that_of_ir_measures_on_the_stored_run(study: tuple[Plan, Store]) -> None:
@@ -115,14 +107,7 @@ def test_the_summary_has_every_comparison_with_its_verdict(study: tuple[Plan, St
 def test_a_tuned_ranker_loads_in_sentence_transformers_with_the_stored_scores(
     study: tuple[Plan, Store],
 ) -> None:
-    with backbone.quiet():
-        theirs = TheirCrossEncoder(str(folder(study, "train", "C") / "model"), device="cpu")
-    docs = StoredDocs(folder(study, "docs", "test"))
-    run = read_run(folder(study, "rerank", "C.test.bm25") / "run.trec")
-    for query in read_topics(folder(study, "collection", "test")).queries:
-        ranking = run.rankings[query.query_id][:10]
-        scores = theirs.predict([(query.text, docs.text(doc.doc_id)) for doc in ranking])
-        assert [doc.score for doc in ranking] == pytest.approx(scores, abs=1e-5)
+    scores_are_sentence_transformers(study, "C")
 
 
 def test_the_page_is_whole_and_fetches_nothing(study: tuple[Plan, Store]) -> None:

@@ -20,6 +20,7 @@ from rankscope.study.runner import carry_out
 from rankscope.study.steps_report import stored_results
 from rankscope.study.steps_work import Work
 from rankscope.terminal import results_rows
+from support.stored import folder
 
 SWEEP = ["rankers.plain.seeds=[1,2]", "rankers.C-D.learning_rate=[1e-3,1e-4]"]
 SYSTEMS = {
@@ -44,11 +45,6 @@ def study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def summary(study: tuple[Plan, Store]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((study[1].root / "summary.json").read_text())
     return found
-
-
-def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:
-    made, store = study
-    return store.open(next(s.name for s in made.steps if (s.kind, s.label) == (kind, label)))
 
 
 def test_every_seed_is_trained_on_its_own_from_the_same_seed_of_the_stage_before(

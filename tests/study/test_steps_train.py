@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from sentence_transformers import CrossEncoder as TheirCrossEncoder
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.core.formats import read_run
-from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.models import adapters, backbone
+from rankscope.data.collections import StoredDocs
+from rankscope.models import adapters
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import kind_of
 from rankscope.models.pairs import Joiner
@@ -24,6 +22,7 @@ from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
 from rankscope.study.runner import carry_out
+from support.stored import folder, scores_are_sentence_transformers
 
 # PEFT asks transformers by an old name
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
@@ -62,11 +61,6 @@ def study(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return made, store
 
 
-def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:
-    made, store = study
-    return store.open(next(s.name for s in made.steps if (s.kind, s.label) == (kind, label)))
-
-
 def rows(study: tuple[Plan, Store], ranker: str) -> list[dict[str, float]]:
     lines = (folder(study, "train", ranker) / "log.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
@@ -85,14 +79,7 @@ def test_an_adapter_alone_is_stored_and_re_ranks(study: tuple[Plan, Store]) -> N
     assert adapters.is_adapter(model)
     assert kind_of(model) == "cross_encoder"
     assert not (model / "model.safetensors").exists()
-    with backbone.quiet():
-        theirs = TheirCrossEncoder(str(model), device="cpu")
-    docs = StoredDocs(folder(study, "docs", "test"))
-    run = read_run(folder(study, "rerank", "adapter.test.bm25") / "run.trec")
-    for query in read_topics(folder(study, "collection", "test")).queries:
-        ranking = run.rankings[query.query_id][:10]
-        scores = theirs.predict([(query.text, docs.text(doc.doc_id)) for doc in ranking])
-        assert [doc.score for doc in ranking] == pytest.approx(scores, abs=1e-5)
+    scores_are_sentence_transformers(study, "adapter")
 
 
 def test_merged_or_not_it_is_the_same_ranker(study: tuple[Plan, Store]) -> None:
