@@ -29,7 +29,7 @@ from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
 from rankscope.models import backbone
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.cross_encoder import CrossEncoder, by_length
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import located
 from rankscope.train import loop
@@ -235,12 +235,30 @@ def share_of_matrix_products(collection: str) -> str:
     return f"forward and backward, {collection}: {share:.0%} of the time in matrix products"
 
 
+def padding(collection: str) -> str:
+    """The share of tokens that are padding among the pairs of an update, by tokens in a pass."""
+    ranker = fresh()
+    docs = texts(collection, 16 * QUERIES * GROUP_SIZE, stream(1, "padding", collection))
+    found = []
+    for budget in (2_048, 65_536):
+        real = computed = 0
+        for start in range(0, len(docs), QUERIES * GROUP_SIZE):
+            pairs = ranker.pairs([(QUERY, docs[start : start + QUERIES * GROUP_SIZE])])
+            lengths = [len(pair.ids) for pair in pairs]
+            real += sum(lengths)
+            for batch in by_length(lengths, budget):
+                computed += len(batch) * max(lengths[place] for place in batch)
+        found.append(f"{1 - real / computed:.1%} in passes of {budget}")
+    return f"padding, {collection}: {', '.join(found)}"
+
+
 def main() -> None:
     print(f"device {backbone.device()}, {torch.get_num_threads()} threads, {ROUNDS} rounds")
     for collection in LENGTHS:
         print(scoring(collection), flush=True)
         print(training(collection), flush=True)
         print(worth(collection), flush=True)
+        print(padding(collection), flush=True)
         if backbone.device().type == "cpu":
             print(share_of_matrix_products(collection), flush=True)
 

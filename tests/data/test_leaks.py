@@ -47,3 +47,17 @@ def test_how_often_positives_are_retrieved_by_hand(missing: str) -> None:
     assert found == leaks.Retrieved(3, 1, by_chance=0.5)
     assert found.above_chance == pytest.approx((1 / 3 - 1 / 2) / (1 / 2))
     assert leaks.retrieved(pools, TOPICS, depth=9, min_relevance=1, n_docs=4).above_chance == 1
+
+
+@pytest.mark.parametrize("missing", get_args(MissingPositive))
+def test_a_query_the_run_does_not_rank_is_neither_found_nor_missed(missing: str) -> None:
+    run = Run.of("r", [ScoredDoc("q2", d, -i) for i, d in enumerate(["d1", "d2", "d3"])])
+    pools = pools_from_qrels(
+        [*TOPICS.qrels, Qrel("q9", "d2", 1)],
+        Run.of("r", [*run.rankings["q2"], ScoredDoc("q9", "d2", 1.0), ScoredDoc("q9", "d1", 0.5)]),
+        skip_top=0, depth=3, missing_positive=missing,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert pools.dropped["not ranked by the first stage"] == 2
+    topics = Topics(TOPICS.queries, [*TOPICS.qrels, Qrel("q9", "d2", 1)])
+    found = leaks.retrieved(pools, topics, depth=3, min_relevance=1, n_docs=4)
+    assert (found.n_queries, found.n_found) == (2, 1), "q9 finds its positive, q2 does not"

@@ -4,7 +4,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.rng import stream
 from rankscope.data.negatives import between, drawn, without
-from rankscope.data.samples import pools_from_qrels, pools_from_teacher
+from rankscope.data.samples import TeacherLabels, pools_from_qrels, pools_from_teacher
 
 RANKING = [ScoredDoc("q1", f"d{i}", 10.0 - i) for i in range(10)]
 RUN = Run.of("r", [*RANKING, *(doc._replace(query_id="q2") for doc in RANKING)])
@@ -68,8 +68,11 @@ def test_a_positive_that_was_not_retrieved_is_added_or_the_query_dropped() -> No
 
 
 def test_a_query_without_negatives_is_dropped_and_an_empty_rest_refused() -> None:
-    with pytest.raises(BadInput, match="no hard negative: 1"):
+    with pytest.raises(BadInput, match="not ranked by the first stage: 1"):
         pools_from_qrels([Qrel("q9", "d1", 1)], RUN, skip_top=0, depth=5, missing_positive="add")
+    all_relevant = [Qrel("q1", f"d{i}", 1) for i in range(5)]
+    with pytest.raises(BadInput, match="no hard negative: 1"):
+        pools_from_qrels(all_relevant, RUN, skip_top=0, depth=5, missing_positive="add")
 
 
 def test_a_teachers_order_becomes_labels() -> None:
@@ -98,6 +101,22 @@ def test_tied_docs_share_a_label_and_scores_are_labels_where_asked() -> None:
     pools = pools_from_teacher(["q1"], teacher, depth=4, labels="scores")
     (scored,) = pools.epoch(0, group_size=4, seed=0)
     assert scored == sample._replace(labels=(2, 1, 1, 0))
+
+
+@pytest.mark.parametrize("labels", ["ranks", "scores"])
+def test_a_list_of_one_positive_is_never_drawn_without_it(labels: TeacherLabels) -> None:
+    """Of 20 docs 4 are drawn: by chance alone, four draws in five would miss the one that matters."""
+    scores = [1.0, *[0.0] * 19]
+    teacher = Run.of("t", [ScoredDoc("q1", f"d{i:02d}", score) for i, score in enumerate(scores)])
+    pools = pools_from_teacher(["q1"], teacher, depth=20, labels=labels)
+    for epoch in range(50):
+        (sample,) = pools.epoch(epoch, group_size=4, seed=0)
+        assert sample.doc_ids[0] == "d00"
+        assert len(set(sample.doc_ids)) == 4
+        assert sample.labels == ((1, 0, 0, 0) if labels == "scores" else (4, 3, 3, 3))
+    tied = Run.of("t", [ScoredDoc("q2", f"d{i}", 1.0) for i in range(3)])
+    both = Run("t", {**teacher.rankings, **tied.rankings})
+    assert pools_from_teacher(["q1", "q2"], both, depth=20).dropped == {"all docs tied": 1}
 
 
 def test_study_bs_defect_a_random_negative_takes_the_place_of_a_positive_not_retrieved() -> None:

@@ -7,12 +7,16 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+import torch
 from torch import nn
 
 from rankscope.core.errors import TrainingStopped
 from rankscope.core.records import Run, ScoredDoc
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study import stage_guards
@@ -128,18 +132,31 @@ def prompts(folder: Path) -> str | None:
     return found(study, "prompts")
 
 
+def spoilt(folder: Path, guard: str, spoil: Callable[[Any], object]) -> str | None:
+    """What a guard sees in a healthy study whose rankers are spoilt as they are loaded."""
+    usual = CrossEncoder.load
+
+    def loaded(path: Path) -> CrossEncoder:
+        ranker = usual(path)
+        spoil(ranker.model)
+        return ranker
+
+    study = healthy(folder)
+    assert found(study, guard) is None
+    with patch.object(CrossEncoder, "load", loaded):
+        return found(study, guard)
+
+
 @case
 def without_gradient(folder: Path) -> str | None:
-    model = nn.ModuleDict({"used": nn.Linear(1, 1), "unused": nn.Linear(1, 1)})
-    model["used"].weight.sum().backward()
-    return movement.without_gradient(model)
+    """A weight that no forward pass reads."""
+    unused = nn.Parameter(torch.zeros(1))
+    return spoilt(folder, "without_gradient", lambda m: m.register_parameter("unused", unused))
 
 
 @case
 def head_frozen(folder: Path) -> str | None:
-    model = nn.ModuleDict({"bert": nn.Linear(1, 1), "classifier": nn.Linear(1, 1)})
-    model["classifier"].requires_grad_(False)
-    return movement.head_frozen(model)
+    return spoilt(folder, "head_frozen", lambda m: m.classifier.requires_grad_(False))
 
 
 @case

@@ -33,6 +33,12 @@ WAYS: dict[str, dict[str, Any]] = {
             "samples": {"labels": "bi", "group_size": 4}, "loss": "ranknet", "weight": 0.3,
         },
     },
+    "unequal": {  # one process has a batch of 8 pairs, the other of 4: other numbers of passes
+        "queries_per_update": 2,
+        "mixed_with": {
+            "samples": {"labels": "bi", "group_size": 2}, "loss": "ranknet", "weight": 0.3,
+        },
+    },
 }  # fmt: skip
 IN_PARTS = [way for way in WAYS if way != "cached"]
 SHORT = ["evaluate.rankers=[C]", "evaluate.baseline=[bm25]"]
@@ -137,7 +143,7 @@ def in_parts(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFact
     """One study by one process, and by two that hold a part of the model each; batches are whole."""
     folder = tmp_path_factory.mktemp("parts")
     train_in(IN_PARTS, warm, tiny_study, results=folder / "1")
-    train_in(IN_PARTS, warm, tiny_study, results=folder / "2", count=2, is_sharded=True)
+    train_in(IN_PARTS, warm, tiny_study, results=folder / "2", count=2, shards={})
     return folder
 
 
@@ -165,13 +171,31 @@ def test_so_do_two_that_hold_a_part_each(in_parts: Path, way: str) -> None:
 
 
 def test_what_shards_cannot_do_is_refused(warm: Warm, tiny_study: Path, tmp_path: Path) -> None:
-    for number, (change, said) in enumerate(
-        [("memory=grad_cache", "grad_cache runs whole models"), ("compile=true", "with FSDP")]
+    for number, (change, options, said) in enumerate(
+        [
+            ("memory=grad_cache", {}, "grad_cache runs whole models"),
+            ("compile=true", {}, "does not go with FSDP"),
+            ("seed=1", {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "renames the layers"),
+            ("seed=1", {"FSDP_VERSION": "1"}, "Set `fsdp_version: 2`"),
+            ("seed=1", {"ACCELERATE_DYNAMO_BACKEND": "inductor"}, "asks for torch.compile"),
+        ]
     ):
         words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
-        codes = warm.run(words, results=tmp_path / str(number), count=2, is_sharded=True)
+        codes = warm.run(words, results=tmp_path / str(number), count=2, shards=options)
         assert codes == [1, 1]
         assert said in warm.log.read_text()[-3000:]
+
+
+def test_what_was_begun_in_shards_says_so_where_it_goes_on_without(
+    warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    words = ["run", tiny_study, *FIFTY]
+    assert (
+        warm.run(words, results=tmp_path, count=2, shards={}, kill=Kill(20, within="work"))
+        == [-signal.SIGKILL] * 2
+    )
+    warm.done(words, results=tmp_path, count=2, until="train-C")
+    assert "begun in shards, gone on with without them" in warm.log.read_text()
 
 
 def test_what_one_process_began_two_go_on_with_and_say_so(
@@ -217,12 +241,10 @@ def test_two_that_hold_a_part_of_the_model_each_train_as_one(
 ) -> None:
     """FSDP as accelerate's launcher asks for it: losses, validations, checkpoints and the ranker."""
     words = ["run", tiny_study, *FIFTY]
-    killed = warm.run(
-        words, results=tmp_path, count=2, is_sharded=True, kill=Kill(20, within="work")
-    )
+    killed = warm.run(words, results=tmp_path, count=2, shards={}, kill=Kill(20, within="work"))
     assert killed == [-signal.SIGKILL] * 2
     said = len(warm.log.read_text())
-    warm.done(words, results=tmp_path, count=2, is_sharded=True, until="rerank-C")
+    warm.done(words, results=tmp_path, count=2, shards={}, until="rerank-C")
     assert "train C: the model is in 2 shards" in warm.log.read_text()[said:]
     assert curve(tmp_path) == pytest.approx(curve(one), abs=1e-4)
     assert curve(tmp_path, "gradient_norm") == pytest.approx(curve(one, "gradient_norm"), rel=1e-2)

@@ -181,9 +181,19 @@ def test_variables_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         loaded.path("${NOWHERE_SET}/b")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.name)
+READY_MADE = sorted((ROOT / "studies").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", READY_MADE, ids=lambda path: path.name)
 def test_ready_made_studies_are_valid(path: Path) -> None:
-    assert load(path).study.study == path.stem
+    is_published = path.parent.name == "published"
+    expected = path.stem.replace("-small", "-as-published-small") if is_published else path.stem
+    assert load(path).study.study in {expected, f"{expected}-as-published"}
+
+
+def test_no_two_of_them_share_a_folder_for_results() -> None:
+    names = [load(path).study.study for path in READY_MADE]
+    assert len(set(names)) == len(names) >= 5
 
 
 def specs() -> list[type[spec_fields.Spec]]:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -57,13 +57,13 @@ class Warm:
         count: int = 1,
         kill: Kill | None = None,
         tokens_per_batch: int | None = None,
-        is_sharded: bool = False,
+        shards: Mapping[str, str] | None = None,
     ) -> list[int]:
-        """Run `rankscope WORDS --results RESULTS` as `count` processes."""
+        """Run `rankscope WORDS --results RESULTS` as `count` processes; `shards` are FSDP's options."""
         job = {
             "words": [*map(str, words), "--results", str(results)], "results": str(results),
             "count": count, "kill": kill, "log": str(self.log), "tokens": tokens_per_batch,
-            "sharded": is_sharded,
+            "shards": shards,
         }  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
@@ -128,8 +128,8 @@ def _become(job: dict[str, Any], rank: int, port: int) -> None:
         }  # fmt: skip
     if job["tokens"]:
         cross_encoder.TOKENS_PER_BATCH["cpu"] = job["tokens"]
-    if job["sharded"]:
-        _shard()
+    if job["shards"] is not None:
+        _shard(job["shards"])
     if job["kill"] and rank == 0:
         _die(job["results"], Kill(*job["kill"]))
     sys.argv = ["rankscope", *job["words"]]
@@ -148,7 +148,7 @@ def _become(job: dict[str, Any], rank: int, port: int) -> None:
     os._exit(code if isinstance(code, int) else 1)
 
 
-def _shard() -> None:
+def _shard(options: Mapping[str, str]) -> None:
     """Begin as `accelerate launch` does with FSDP, on processors too, where accelerate leaves it out."""
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.utils import DistributedType
@@ -157,6 +157,7 @@ def _shard() -> None:
         "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_RESHARD_AFTER_FORWARD": "true",
         "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP", "FSDP_OFFLOAD_PARAMS": "false",
         "FSDP_STATE_DICT_TYPE": "SHARDED_STATE_DICT", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+        **options,
     }  # fmt: skip
     usual = AcceleratorState.__init__
 

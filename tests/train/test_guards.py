@@ -109,6 +109,14 @@ def test_loss_at_chance_is_seen_behind_the_warm_up_and_the_patience() -> None:
     assert "over the 50 updates to" in seen(log(guards.FEWEST + 29))["loss_above_chance"]
 
 
+@pytest.mark.parametrize("max_updates", [3, 4, 8, 24, 29, 30, 1000])
+def test_every_training_of_three_updates_has_looks_enough(max_updates: int) -> None:
+    n = len(range(guards.look_every(max_updates), max_updates + 1, guards.look_every(max_updates)))
+    assert n >= guards.LOOKS
+    assert guards.look_every(max_updates) <= guards.LOOK_EVERY
+    assert guards.look_every(1) == guards.look_every(2) == 1
+
+
 @pytest.mark.parametrize(
     ("loss", "right"),
     [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rankscope.data.collections import Topics, n_shared, words
-from rankscope.data.samples import NOT_RETRIEVED, Pool, Pools, QrelPool
+from rankscope.data.samples import NOT_RANKED, NOT_RETRIEVED, Pool, Pools, QrelPool
 
 
 def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> str | None:
@@ -79,9 +79,10 @@ class Retrieved:
 def retrieved(
     pools: Pools, topics: Topics, *, depth: int, min_relevance: int, n_docs: int
 ) -> Retrieved:
-    """Of the queries with a positive, in how many the first stage's top `depth` holds one."""
+    """Of the ranked queries with a positive, in how many the first stage's top `depth` holds one."""
     n_positives = Counter(q.query_id for q in topics.qrels if q.relevance >= min_relevance)
     missed = 1 - min(depth, n_docs) / n_docs
     by_chance = fmean(1 - missed**n for n in n_positives.values())
     n_not = pools.n_added + pools.n_mistaken + pools.dropped.get(NOT_RETRIEVED, 0)
-    return Retrieved(len(n_positives), len(n_positives) - n_not, by_chance)
+    n_ranked = len(n_positives) - pools.dropped.get(NOT_RANKED, 0)
+    return Retrieved(n_ranked, n_ranked - n_not, by_chance)

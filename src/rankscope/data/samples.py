@@ -20,6 +20,7 @@ from rankscope.data import negatives
 MissingPositive = Literal["add", "drop", "random_negative"]
 TeacherLabels = Literal["ranks", "scores"]
 NOT_RETRIEVED = "positive not retrieved"
+NOT_RANKED = "not ranked by the first stage"
 
 
 class Pool(Protocol):
@@ -79,10 +80,16 @@ class TeacherPool:
         """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1, or by its scores.
 
         (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.) Docs whose scores are
-        tied share the best of their ranks: the teacher said nothing of their order.
+        tied share the best of their ranks: the teacher said nothing of their order. Where all that are
+        drawn are tied, a doc with another score takes the place of one: else a list of one positive and
+        many negatives would mostly be drawn without its positive.
         """
         n = min(group_size, len(self.doc_ids))
-        kept = sorted(rng.sample(range(len(self.doc_ids)), k=n))
+        drawn = rng.sample(range(len(self.doc_ids)), k=n)
+        if len({self.scores[place] for place in drawn}) == 1:
+            others = [i for i, score in enumerate(self.scores) if score != self.scores[drawn[0]]]
+            drawn[:1] = [rng.choice(others)]
+        kept = sorted(drawn)
         scores = tuple(self.scores[place] for place in kept)
         ranks = tuple(float(n - scores.index(score)) for score in scores)
         return ListwiseSample(
@@ -144,6 +151,8 @@ def pools_from_qrels(
         hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
+        elif not ranking:
+            dropped[NOT_RANKED] += 1
         elif not positives and missing_positive == "drop":
             dropped[NOT_RETRIEVED] += 1
         elif not hard:
@@ -167,6 +176,8 @@ def pools_from_teacher(
             dropped["not ranked by the teacher"] += 1
         elif len(ranking) == 1:
             dropped["only one doc to rank"] += 1
+        elif len({doc.score for doc in ranking}) == 1:
+            dropped["all docs tied"] += 1
         else:
             doc_ids = tuple(doc.doc_id for doc in ranking)
             scores = tuple(doc.score for doc in ranking)

@@ -16,6 +16,7 @@ import transformers
 from torch import nn
 
 from rankscope.core.errors import BadInput
+from rankscope.models import anatomy
 from rankscope.models.location import Location
 
 
@@ -141,13 +142,12 @@ def _layers(encoder: Any, n: int) -> list[nn.Module]:
             f"freeze_layers: {n} are asked for, but {type(encoder).__name__} has {depth} layers. "
             "Lower it."
         )
-    stacks = (module for module in encoder.modules() if isinstance(module, nn.ModuleList))
-    stack = next((stack for stack in stacks if len(stack) == depth), None)
-    if stack is None:
+    stack = anatomy.layers(encoder)
+    if not stack:
         raise BadInput(
             f"freeze_layers: {type(encoder).__name__} has no layers of their own weights. Drop it."
         )
-    return list(stack[:n])
+    return stack[:n]
 
 
 def position_embeddings(model: nn.Module) -> list[torch.Tensor]:

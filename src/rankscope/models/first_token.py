@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from rankscope.models import anatomy
 
 FAMILY = frozenset({"bert", "roberta", "electra", "xlm-roberta", "camembert"})
 """Model types whose layers are BERT's and whose heads read the first token."""
@@ -39,12 +41,8 @@ def _last_layer(model: Any) -> Any:
     config: Any = getattr(model, "config", None)
     if getattr(config, "model_type", None) not in FAMILY or config.is_decoder:
         return None
-    stacks = [
-        module
-        for name, module in model.named_modules()
-        if name.endswith("encoder.layer") and isinstance(module, nn.ModuleList)
-    ]
-    return stacks[0][-1] if len(stacks) == 1 else None
+    stack = anatomy.layers(model)
+    return stack[-1] if stack else None
 
 
 def _forward(

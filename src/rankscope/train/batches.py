@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     """What one batch gives: its mean loss, and what the guards look at."""
 
     loss: Tensor
-    score_spread: float | None
+    score_spread: Tensor | None
     """How far the scores of a query are apart."""
     tied_share: Tensor | None = None
     """How many neighbours in the rankings have equal scores."""

@@ -33,6 +33,8 @@ class Progressed:
     best_value: float | None = None
     n_processes: int | None = None
     """By how many processes the last of the updates were done."""
+    is_sharded: bool | None = None
+    """Whether each of them held a part of the model."""
 
 
 @dataclass(frozen=True)

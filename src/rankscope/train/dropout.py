@@ -1,8 +1,7 @@
 """Dropout on a processor: four decisions from each random number.
 
 PyTorch draws one random number for each value, one after the other, which is felt in small models with
-long texts. Here a 64-bit number decides about four
-values, 16 bits each. So a value is dropped with the chance p rounded to 1/65536 (0.1 becomes
+long texts. Here a 64-bit number decides about four values, 16 bits each. So a value is dropped with the chance p rounded to 1/65536 (0.1 becomes
 0.10001), and what is kept is scaled by exactly that. The draws come from PyTorch's own generator:
 same seed, same masks.
 """

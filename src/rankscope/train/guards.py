@@ -115,7 +115,7 @@ GUARDS: dict[str, Guard] = {
     "collapsed_scores": Guard(
         "during",
         "stop",
-        f"At {LOOKS} looks in a row, {LOOK_EVERY} updates apart and without dropout, all docs of a query "
+        f"At {LOOKS} looks in a row, at most {LOOK_EVERY} updates apart and without dropout, all docs of a query "
         f"got one score (spread under {COLLAPSED_SPREAD:g}).",
     ),
     "tied_scores": Guard(
@@ -151,6 +151,12 @@ GUARDS: dict[str, Guard] = {
         f"At least {UNCHANGED_SHARE:.0%} of the validation queries are ranked in the order of before.",
     ),
 }
+
+
+def look_every(max_updates: int) -> int:
+    """Updates between two looks at the scores: at least so many looks that a short training has enough."""
+    return max(1, min(LOOK_EVERY, max_updates // LOOKS))
+
 
 Series = Mapping[str, Sequence[float]]
 """The log by column, so far."""
@@ -249,9 +255,10 @@ def tied_scores(series: Series) -> str | None:
 def loss_above_chance(series: Series, *, fewest: int = PATIENCE) -> str | None:
     """The loss shows nothing learnt: not below that of equal scores, and no more pairs in order than not.
 
-    Both must fail, and the pairs must be many enough to be sure. The loss alone would stop a stage that begins with scores too far apart for its
-    loss, and is right to: RankNet over a contrastive ranker's scores starts above chance although most
-    pairs are in order. The share of pairs does not know how far scores are apart.
+    Both must fail, and the pairs must be many enough to be sure. The loss alone would stop a stage that
+    begins with scores too far apart for its loss, and is right to: RankNet over a contrastive ranker's
+    scores starts above chance although most pairs are in order. The share of pairs does not know how far
+    scores are apart.
     """
     rates = series["learning_rate"][-PATIENCE:]
     n = len(rates) - rates.index(max(rates))  # not those before: the rate was still rising

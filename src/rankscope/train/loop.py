@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
@@ -216,6 +217,8 @@ class _Training:
         self._accelerator = Accelerator(
             cpu=device().type == "cpu",
             mixed_precision="no",
+            # else every forward pass sends them, and processes have unequal numbers of passes
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
             log_with=list(recipe.trackers) or None,
             project_dir=checkpoints.parent,
         )
@@ -284,9 +287,17 @@ class _Training:
                 f"{label}: begun by {begun} processes, gone on with by {now}; samples and dropout "
                 "are the same, but sums are rounded otherwise, so the last digits may differ"
             )
-        self.reached.n_processes = now
+        if self.reached.is_sharded not in {None, self._is_sharded}:
+            progress.note(
+                f"{label}: begun {'in' if self.reached.is_sharded else 'without'} shards, gone on with "
+                f"{'in' if self._is_sharded else 'without'} them; dropout is drawn otherwise from here"
+            )
+        self.reached.n_processes, self.reached.is_sharded = now, self._is_sharded
         if self._is_sharded:
-            progress.note(f"{label}: the model is in {now} shards (FSDP)")
+            progress.note(
+                f"{label}: the model is in {now} shards (FSDP); a batch is one forward pass, so a large "
+                "one draws other dropout than without shards"
+            )
 
     def _batches(self, update: int) -> list[_Batch]:
         """The batches of an update that are this process's, ready for the model."""
@@ -329,7 +340,7 @@ class _Training:
             "gradient_norm": float(shards.whole(norm)),
         }
         facts |= {name: self._sum([each[name] for each in learning]) for name in learning[0]}
-        if (update + 1) % guards.LOOK_EVERY == 0:
+        if (update + 1) % guards.look_every(self._recipe.max_updates) == 0:
             facts |= self._looked(batches)
         return facts
 

@@ -244,7 +244,10 @@ def _pairs(labels: Tensor, mask: Tensor) -> Tensor:
     better = labels[:, :, None] > labels[:, None, :]
     pairs = better & mask[:, :, None] & mask[:, None, :]
     if not pairs.any():
-        raise EmptyBatch("No two docs of one query differ in label: there is nothing to rank.")
+        raise EmptyBatch(
+            "No two docs of one query differ in label: there is nothing to rank. Raise `group_size`, or "
+            "`min_relevance`, or leave out the queries whose docs are all alike."
+        )
     return pairs
 
 
@@ -294,12 +297,12 @@ def _refuse_nothing_to_rank(mask: Tensor) -> None:
         raise EmptyBatch("Every query needs a doc, and at least one query two, to learn a ranking.")
 
 
-def spread(scores: Tensor, mask: Tensor) -> float:
+def spread(scores: Tensor, mask: Tensor) -> Tensor:
     """Mean over queries of the standard deviation of a query's scores; 0 is a collapsed ranker."""
     n = mask.sum(dim=1)
     mean = scores.masked_fill(~mask, 0).sum(dim=1) / n
     squares = (scores - mean[:, None]).square().masked_fill(~mask, 0).sum(dim=1) / n
-    return float(squares.sqrt().mean())
+    return squares.sqrt().mean()
 
 
 def grid(values: Tensor, mask: Tensor) -> Tensor:

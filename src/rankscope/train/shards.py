@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, DynamoBackend
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rankscope.core.errors import BadInput
+from rankscope.models import anatomy
 
 
 def are_asked(accelerator: Accelerator, *, memory: str, compiled: bool) -> bool:
@@ -41,6 +42,16 @@ def are_asked(accelerator: Accelerator, *, memory: str, compiled: bool) -> bool:
         )
     if compiled:
         raise BadInput("compile: true does not go with FSDP. Drop one of them.")
+    if accelerator.state.fsdp_plugin.activation_checkpointing:
+        raise BadInput(
+            "fsdp_activation_checkpointing: true renames the layers and draws dropout anew. Take it out "
+            "of accelerate's configuration, and use `memory: gradient_checkpointing` in the study."
+        )
+    if accelerator.state.dynamo_plugin.backend != DynamoBackend.NO:
+        raise BadInput(
+            "accelerate's configuration asks for torch.compile (dynamo), which renames the layers. Take "
+            "it out."
+        )
     return True
 
 
@@ -52,16 +63,10 @@ def sharded(
     plugin: Any = accelerator.state.fsdp_plugin
     if plugin.transformer_cls_names_to_wrap is None:
         # accelerate would add BERT's embeddings, shard the words in them once more, and fail
-        plugin.transformer_cls_names_to_wrap = sorted(_layer_classes(copy))
+        stack = anatomy.layers(copy)
+        plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in stack})
     parts, wrapped = accelerator.prepare(copy, optimizer_of(copy))
     return parts, wrapped.optimizer
-
-
-def _layer_classes(model: Any) -> set[str]:
-    """What the layers of a model are called: each is gathered, used and let go by itself."""
-    depth = model.config.num_hidden_layers
-    stacks = (module for module in model.modules() if isinstance(module, nn.ModuleList))
-    return {type(stack[0]).__name__ for stack in stacks if len(stack) == depth}
 
 
 def let_go(parts: nn.Module) -> None:
