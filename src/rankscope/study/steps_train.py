@@ -249,7 +249,8 @@ def _samples(
             if doc_id not in stored:
                 raise BadInput(
                     f"Query {pool.query_id} would be trained with doc {doc_id}, which has no text. "
-                    "Give the docs that belong to these qrels and runs."
+                    "Give the docs that belong to these qrels and runs; or, if the qrels know docs that are "
+                    "not there, set `samples.missing_positive: drop`."
                 )
     docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
     topics = read_topics(work.folder(samples_role(place, "collection")))
