@@ -22,6 +22,14 @@ def test_the_front_is_what_it_says() -> None:
         rankscope.compere  # noqa: B018
 
 
+def test_what_reads_run_files_loads_no_torch() -> None:
+    script = (
+        "import sys, rankscope.study.run_files, rankscope.study.teacher_files;"
+        "sys.exit(bool({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
 def test_importing_it_loads_no_torch_and_sets_nothing_up() -> None:
     script = (
         "import logging, sys, rankscope;"

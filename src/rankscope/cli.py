@@ -260,11 +260,12 @@ def search(
     revision: Revision = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
+    from rankscope.data import collections
     from rankscope.models.location import located
     from rankscope.study import verbs
     from rankscope.terminal import progress
 
-    source = verbs.source(collection, split)
+    source = collections.source(collection, split)
     where = None if model == "bm25" else located(model, revision=revision)
     written = verbs.search(where, source, depth=depth, out=out, progress=progress())
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
@@ -281,11 +282,12 @@ def rerank(
     revision: Revision = None,
 ) -> None:
     """Re-rank the top of a run; the docs below keep their order."""
+    from rankscope.data import collections
     from rankscope.models.location import located
     from rankscope.study import verbs
     from rankscope.terminal import progress
 
-    source = verbs.source(collection, split)
+    source = collections.source(collection, split)
     where = located(model, revision=revision)
     written = verbs.rerank(where, source, run_file, depth=depth, out=out, progress=progress())
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
@@ -348,7 +350,7 @@ def _print_text(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    from rankscope.study.verbs import write_text
+    from rankscope.store.files import write_text
 
     write_text(out, text)
     typer.echo(f"{out}: written.")
@@ -670,18 +672,19 @@ def teacher(
     ] = None,
     split: Split = "test",
     tag: Annotated[
-        str | None, typer.Option("--tag", help="The run's tag; else the file's name.")
+        str | None, typer.Option("--tag", help="The run's tag; else its own, else the file's name.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a run of a teacher's file, and say how good the teacher is."""
     from rankscope import terminal
-    from rankscope.study import run_files, teacher_files, verbs
+    from rankscope.data import collections
+    from rankscope.study import run_files, teacher_files
 
     asked = teacher_files.Asked(
         kind=form,
         candidates=candidates,
-        collection=None if collection is None else verbs.source(collection, split),
+        collection=None if collection is None else collections.source(collection, split),
         malformed=teacher_files.known_malformed(malformed),
         window=window,
         step=step,

@@ -110,6 +110,12 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
 
 
+def source(collection: str, split: str) -> Source:
+    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
+    folder = Path(collection).expanduser()
+    return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
+
+
 def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
     """(id, text) of every line of a JSONL or TSV file."""
     suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]

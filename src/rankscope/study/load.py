@@ -127,7 +127,9 @@ def expanded(written: str) -> str:
         name, default = match.group(1), match.group(2)
         found = os.environ.get(name, default)
         if found is None:
-            raise BadStudy(f"{written}: the variable {name} is not set. Set it, or give the path.")
+            raise BadStudy(
+                f"{written}: the variable {name} is not set. Set it, or write the value in its place."
+            )
         return found
 
     return VARIABLE.sub(value, written)

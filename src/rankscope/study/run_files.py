@@ -37,7 +37,7 @@ from rankscope.evaluate.evaluation import (
 from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import versions
-from rankscope.study.verbs import writable, written_whole
+from rankscope.store.files import writable, written_whole
 
 WORTH_A_PROCESS = 20_000_000
 """Bytes of run files above which several processes read them."""

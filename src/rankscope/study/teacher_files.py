@@ -13,8 +13,8 @@ from rankscope.data.answers import Malformed
 from rankscope.data.collections import Source, StoredDocs, write_docs
 from rankscope.data.names import AsGiven, InCollection, Names
 from rankscope.data.teachers import KINDS, recognised
+from rankscope.store.files import writable, written_whole
 from rankscope.study.teachers import Opened, open_other, open_permutations, quality
-from rankscope.study.verbs import writable, written_whole
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Search and re-rank without a study file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,10 +9,8 @@ from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.core.trec import write_run
 from rankscope.data.collections import (
-    IrDataset,
     Source,
     StoredDocs,
-    beir_folder,
     judged_topics,
     write_docs,
 )
@@ -22,17 +18,11 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import Location
 from rankscope.retrieve import bm25, dense
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.store.artifacts import explained
+from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
 
 NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
 """The files of a hub's model that are read: no pickle, no other framework's weights."""
-
-
-def source(collection: str, split: str) -> Source:
-    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
-    folder = Path(collection).expanduser()
-    return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
 
 
 def search(
@@ -107,32 +97,7 @@ def _downloaded(location: Location) -> Path:
         ) from error
 
 
-def writable(out: Path) -> None:
-    """Refuse a place that cannot be written before any work is done."""
-    with explained(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside = out.with_name(f".partial-{out.name}")
-        aside.touch()
-        aside.unlink()
-
-
 def _write(out: Path, run: Run) -> None:
     """Write a run whole or not at all."""
     with written_whole(out) as aside:
         write_run(aside, run)
-
-
-@contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `out` when all is written."""
-    aside = out.with_name(f".partial-{out.name}")
-    with explained(out):
-        yield aside
-        aside.replace(out)
-
-
-def write_text(out: Path, text: str) -> None:
-    """Write a text whole or not at all."""
-    writable(out)
-    with written_whole(out) as aside:
-        aside.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,32 @@
+"""Single files a person asked for: written whole or not at all, and refused before any work is done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rankscope.store.artifacts import explained
+
+
+def writable(out: Path) -> None:
+    """Refuse a place that cannot be written before any work is done."""
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = out.with_name(f".partial-{out.name}")
+        aside.touch()
+        aside.unlink()
+
+
+@contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `out` when all is written."""
+    aside = out.with_name(f".partial-{out.name}")
+    with explained(out):
+        yield aside
+        aside.replace(out)
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    writable(out)
+    with written_whole(out) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
