@@ -31,7 +31,7 @@ from rankscope.models.backbone import device
 from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.batches import Outcome
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.memory import Memory, Recomputed, gradient_checkpointing
+from rankscope.train.memory import Memory, gradient_checkpointing
 
 Keep = Literal["best_validation", "last"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -164,7 +164,7 @@ def fit(
     ):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
-    training.gather()
+    training.learner.gather()
     reached = training.reached
     kept = reached.update
     if recipe.keep == "best_validation" and reached.best_update is not None:
@@ -209,7 +209,7 @@ class _Training:
         validate: Callable[[], Mapping[str, float]] | None,
         watch: guards.Watch,
     ) -> None:
-        self._whole, self._objective, self._recipe = model, objective, recipe
+        self._objective, self._recipe = objective, recipe
         self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
         _check_trackers(recipe.trackers)
         # `cpu`: without it, accelerate does not see torchrun on processors;
@@ -228,22 +228,14 @@ class _Training:
             dtype=torch.bfloat16,
             enabled=_is_half(recipe.precision),
         )
-        self._is_sharded = shards.are_asked(
+        is_sharded = shards.are_asked(
             self._accelerator, memory=recipe.memory, compiled=recipe.compile
         )
-        self._learner: nn.Module
-        self._model: nn.Module
-        if self._is_sharded:
-            self._learner, self._optimizer = shards.sharded(self._accelerator, model, self._adamw)
-            self._model = self._learner
-        else:
-            self._learner = model.to(self._accelerator.device)
-            self._optimizer = self._adamw(model)
-            self._model = self._accelerator.prepare_model(
-                Recomputed(model) if recipe.memory == "grad_cache" else model
-            )
-        self.reached = checkpoint.restore(checkpoints, self._learner, self._optimizer)
-        self._forward = torch.compile(self._model, dynamic=True) if recipe.compile else self._model
+        kind = shards.InShards if is_sharded else shards.Whole
+        self.learner = kind(self._accelerator, model, self._adamw, memory=recipe.memory)
+        self.reached = checkpoint.restore(checkpoints, self.learner.module, self.learner.optimizer)
+        wrapped = self.learner.wrapped
+        self._forward = torch.compile(wrapped, dynamic=True) if recipe.compile else wrapped
 
     def _adamw(self, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.AdamW(_groups(model, self._recipe.weight_decay), fused=True)
@@ -287,13 +279,14 @@ class _Training:
                 f"{label}: begun by {begun} processes, gone on with by {now}; samples and dropout "
                 "are the same, but sums are rounded otherwise, so the last digits may differ"
             )
-        if self.reached.is_sharded not in {None, self._is_sharded}:
+        was, is_sharded = self.reached.is_sharded, self.learner.is_sharded
+        if was not in {None, is_sharded}:
             progress.note(
-                f"{label}: begun {'in' if self.reached.is_sharded else 'without'} shards, gone on with "
-                f"{'in' if self._is_sharded else 'without'} them; dropout is drawn otherwise from here"
+                f"{label}: begun {'in' if was else 'without'} shards, gone on with "
+                f"{'in' if is_sharded else 'without'} them; dropout is drawn otherwise from here"
             )
-        self.reached.n_processes, self.reached.is_sharded = now, self._is_sharded
-        if self._is_sharded:
+        self.reached.n_processes, self.reached.is_sharded = now, is_sharded
+        if is_sharded:
             progress.note(
                 f"{label}: the model is in {now} shards (FSDP); a batch is one forward pass, so a large "
                 "one draws other dropout than without shards"
@@ -306,7 +299,7 @@ class _Training:
             len(batches),
             accelerator.process_index,
             accelerator.num_processes,
-            in_step=self._is_sharded,
+            in_step=self.learner.is_sharded,
         )
         return [
             _Batch(place, self._objective.prepared(batches[place]), share) for place, share in mine
@@ -316,14 +309,14 @@ class _Training:
         """One update; what is worth logging of it."""
         accelerator = self._accelerator
         rate = learning_rate_at(update, self._recipe)
-        for group in self._optimizer.param_groups:
+        for group in self.learner.optimizer.param_groups:
             group["lr"] = rate
-        self._model.train()
+        self.learner.wrapped.train()
         losses, learning = [], []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
-            with self._gradients_kept_local() if n < len(batches) else nullcontext():
+            with self.learner.kept_local() if n < len(batches) else nullcontext():
                 with self._half:
                     outcome = self._objective.outcome(self._forward, batch.ready)
                 loss = outcome.loss * batch.share
@@ -331,9 +324,9 @@ class _Training:
                 accelerator.backward(loss * accelerator.num_processes)
             losses.append(loss.detach())
             learning.append({k: v * batch.share for k, v in outcome.learning.items()})
-        norm = nn.utils.clip_grad_norm_(self._learner.parameters(), self._recipe.clip_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        norm = nn.utils.clip_grad_norm_(self.learner.module.parameters(), self._recipe.clip_norm)
+        self.learner.optimizer.step()
+        self.learner.optimizer.zero_grad(set_to_none=True)
         facts = {
             "loss": self._sum(losses),
             "learning_rate": rate,
@@ -346,10 +339,10 @@ class _Training:
 
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
         """What the scores of a query look like, without dropout; nothing where there are none."""
-        self._learner.eval()
+        model = self.learner.module.eval()
         with torch.no_grad():
-            found = [self._objective.outcome(self._learner, batch.ready) for batch in batches]
-        shards.let_go(self._learner)
+            found = [self._objective.outcome(model, batch.ready) for batch in batches]
+        self.learner.let_go()
         looks: dict[str, list[Any]] = {
             "score_spread": [outcome.score_spread for outcome in found],
             "tied_share": [outcome.tied_share for outcome in found],
@@ -361,10 +354,6 @@ class _Training:
             for name, values in looks.items()
             if all(value is not None for value in values)
         }
-
-    def _gradients_kept_local(self) -> Any:
-        """Inside the block no gradients are sent; in shards they are, for whole ones are too large."""
-        return nullcontext() if self._is_sharded else self._accelerator.no_sync(self._model)
 
     def _sum(self, parts: Sequence[Tensor]) -> float:
         """The sum of the parts of all processes."""
@@ -383,7 +372,7 @@ class _Training:
         every, last = self._recipe.validate_every, update == self._recipe.max_updates
         if self._validate is None or every is None or not (update % every == 0 or last):
             return False
-        with self._gathered():
+        with self.learner.gathered():
             found = self._validate()
         self._logged({"update": update, **found})
         value, best = found["validation"], self.reached.best_value
@@ -403,28 +392,14 @@ class _Training:
         ]
         return len(since) >= self._recipe.patience
 
-    def gather(self) -> None:
-        """Have the weights as they are by now in the model that was given, on its device."""
-        if self._is_sharded:
-            shards.gather(self._learner, self._whole)
-            self._whole.to(self._accelerator.device)
-
-    @contextmanager
-    def _gathered(self) -> Iterator[None]:
-        """Inside the block the model that was given has the weights as they are by now."""
-        self.gather()
-        yield
-        if self._is_sharded:
-            self._whole.cpu()
-
     def wait(self) -> None:
         """Go on when all processes are here."""
         self._accelerator.wait_for_everyone()
 
     def _saved(self) -> None:
         is_first = self._accelerator.is_main_process
-        if is_first or self._is_sharded:  # the parts of all make the whole
-            state = checkpoint.State.of(self._learner, self._optimizer)
+        if is_first or self.learner.is_sharded:  # the parts of all make the whole
+            state = checkpoint.State.of(self.learner.module, self.learner.optimizer)
         if is_first:
             checkpoint.save(self._checkpoints, state, self.reached)
         self.wait()

@@ -7,8 +7,10 @@ hold the weights, a quarter of what training them takes, and any number of proce
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from typing import Any
+from typing import Any, final
 
 import torch
 from accelerate import Accelerator
@@ -19,9 +21,12 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.models import anatomy
+from rankscope.train.memory import Memory, Recomputed
+
+OptimizerOf = Callable[[nn.Module], torch.optim.Optimizer]
 
 
-def are_asked(accelerator: Accelerator, *, memory: str, compiled: bool) -> bool:
+def are_asked(accelerator: Accelerator, *, memory: Memory, compiled: bool) -> bool:
     """True if accelerate is told to shard; BadInput where that does not go with the recipe."""
     if accelerator.distributed_type != DistributedType.FSDP:
         if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
@@ -55,34 +60,93 @@ def are_asked(accelerator: Accelerator, *, memory: str, compiled: bool) -> bool:
     return True
 
 
-def sharded(
-    accelerator: Accelerator, model: nn.Module, optimizer_of: Any
-) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A copy of the model in shards, and the optimizer of its weights; the model goes off the device."""
-    copy = deepcopy(model.cpu())
-    plugin: Any = accelerator.state.fsdp_plugin
-    if plugin.transformer_cls_names_to_wrap is None:
-        # accelerate would add BERT's embeddings, shard the words in them once more, and fail
-        stack = anatomy.layers(copy)
-        plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in stack})
-    parts, wrapped = accelerator.prepare(copy, optimizer_of(copy))
-    return parts, wrapped.optimizer
+@final
+class Whole:
+    """A model that every process has all of: gradients are averaged, weights are where they were."""
+
+    is_sharded = False
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer_of: OptimizerOf,
+        *,
+        memory: Memory,
+    ) -> None:
+        self._accelerator = accelerator
+        self.module = model.to(accelerator.device)
+        self.optimizer = optimizer_of(model)
+        inner = Recomputed(model) if memory == "grad_cache" else model
+        self.wrapped: nn.Module = accelerator.prepare_model(inner)
+
+    def kept_local(self) -> Any:
+        """Inside the block no gradients are sent."""
+        return self._accelerator.no_sync(self.wrapped)
+
+    def let_go(self) -> None:
+        """Nothing was gathered."""
+
+    def gather(self) -> None:
+        """The model that was given is the one that is trained."""
+
+    def gathered(self) -> Any:
+        """So it is inside the block."""
+        return nullcontext()
 
 
-def let_go(parts: nn.Module) -> None:
-    """Drop what a forward pass gathered for a backward pass that did not come."""
-    for module in parts.modules():
-        if isinstance(module, FSDPModule):
-            module.reshard()
+@final
+class InShards:
+    """A copy of the model of which every process has a part; the model is off the device meanwhile."""
 
+    is_sharded = True
 
-def gather(parts: nn.Module, model: nn.Module) -> None:
-    """Write the weights of a sharded copy into the model it is of; all processes must do so."""
-    whole_weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, part in parts.named_parameters():
-            if part.requires_grad:
-                whole_weights[name].copy_(whole(part.detach()))
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer_of: OptimizerOf,
+        *,
+        memory: Memory,
+    ) -> None:
+        assert memory != "grad_cache", "refused by are_asked"
+        copy = deepcopy(model.cpu())
+        plugin: Any = accelerator.state.fsdp_plugin
+        if plugin.transformer_cls_names_to_wrap is None:
+            # accelerate would add BERT's embeddings, shard the words in them once more, and fail
+            names = {type(layer).__name__ for layer in anatomy.layers(copy)}
+            plugin.transformer_cls_names_to_wrap = sorted(names)
+        parts, optimizer = accelerator.prepare(copy, optimizer_of(copy))
+        self._given, self._device = model, accelerator.device
+        self.module: nn.Module = parts
+        self.wrapped: nn.Module = parts
+        self.optimizer: torch.optim.Optimizer = optimizer.optimizer
+
+    def kept_local(self) -> Any:
+        """Gradients are sent all the same: kept whole, they would be too large."""
+        return nullcontext()
+
+    def let_go(self) -> None:
+        """Drop what a forward pass gathered for a backward pass that did not come."""
+        for module in self.module.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()
+
+    def gather(self) -> None:
+        """Write the weights into the model that was given, on the device; all processes must do so."""
+        weights = dict(self._given.named_parameters())
+        with torch.no_grad():
+            for name, part in self.module.named_parameters():
+                if part.requires_grad:
+                    weights[name].copy_(whole(part.detach()))
+        self._given.to(self._device)
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Inside the block the model that was given has the weights and is on the device."""
+        self.gather()
+        yield
+        self._given.cpu()
 
 
 def whole(tensor: Tensor) -> Tensor:
