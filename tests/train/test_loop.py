@@ -16,7 +16,7 @@ from torch import nn
 from rankscope.core.errors import BadInput, TrainingStopped
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
-from rankscope.train.batches import Outcome, length_aware_order
+from rankscope.train.batches import QUERIES_LOOKED_AT, Outcome, length_aware_order
 from rankscope.train.loop import SCHEDULES, fit, frozen, learning_rate_at
 from support import tiny
 from support.training import objective, recipe, samples
@@ -153,6 +153,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_
         def prepared(self, batch: int) -> int:
             return batch
 
+        def looked_at(self, batch: int) -> None:
+            pass
+
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
             weight = next(model.parameters())
             return Outcome(weight.sum() * math.nan, 1.0)
@@ -170,6 +173,9 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
 
         def prepared(self, batch: int) -> int:
             return batch
+
+        def looked_at(self, batch: int) -> None:
+            pass
 
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
             return Outcome(sum(w.sum() for w in model.parameters()) * 0.0, 1.0)
@@ -283,3 +289,16 @@ def updates_done(results: Path) -> int:
     """The latest checkpoint of any training under way."""
     found = [int(path.name.split("-")[1]) for path in results.glob("tiny/work/*/updates-*")]
     return max(found, default=0)
+
+
+def test_the_guards_look_at_the_first_queries_of_a_batch(ranker: CrossEncoder) -> None:
+    made = objective(ranker)
+    samples = [sample for batch in made.batches(0) for sample in batch] * 2
+    ready = made.prepared(samples)
+    few = made.looked_at(ready)
+    assert len(samples) == 8
+    assert few.mask.shape[0] == QUERIES_LOOKED_AT
+    assert few.pairs == ready.pairs[: int(few.mask.sum())]
+    alone = made.prepared(samples[:QUERIES_LOOKED_AT])
+    spreads = [made.outcome(ranker.model.eval(), each).score_spread for each in (few, alone)]
+    assert spreads[0] == spreads[1]

@@ -76,6 +76,7 @@ class Weighed:
         self._inner = objective(ranker)
         self._weights = {w.untyped_storage().data_ptr() for w in ranker.model.parameters()}
         self.batches, self.prepared = self._inner.batches, self._inner.prepared
+        self.looked_at = self._inner.looked_at
         self.n_bytes: list[int] = []
 
     def outcome(self, model: Any, batch: Any) -> Outcome:

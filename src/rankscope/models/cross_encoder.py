@@ -19,7 +19,7 @@ from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
 
-TOKENS_PER_BATCH = {"cpu": 2_048}
+TOKENS_PER_BATCH = {"cpu": 1_024}
 """What fits the caches of a processor; measured, see docs/performance.md."""
 TOKENS_PER_ACCELERATOR_BATCH = 65_536
 COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})

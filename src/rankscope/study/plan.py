@@ -36,7 +36,7 @@ VERSIONS = {
     "scratch": 1,
     "ranker": 1,
     "teacher": 1,
-    "train": 3,
+    "train": 4,
     "rerank": 3,
     "evaluate": 3,
     "report": 2,

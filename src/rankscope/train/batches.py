@@ -20,6 +20,8 @@ from rankscope.models.pairs import Pair, Text
 from rankscope.train import facts
 from rankscope.train.losses import Loss, grid, spread
 
+QUERIES_LOOKED_AT = 4
+"""Of a batch, by the guards: a collapse is seen in any query's scores, and a look takes a forward pass."""
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
 
 
@@ -131,6 +133,12 @@ class ListwiseObjective:
         learning = facts.learning(self.loss_function, seen, labels, mask)
         return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
 
+    def looked_at(self, batch: Group) -> Group:
+        """The first queries of a batch."""
+        n = int(batch.mask[:QUERIES_LOOKED_AT].sum())
+        few = slice(QUERIES_LOOKED_AT)
+        return Group(batch.pairs[:n], batch.labels[few], batch.mask[few])
+
 
 @final
 @dataclass
@@ -164,6 +172,11 @@ class MixedObjective:
         found, factor = mine.outcome(model, group), weight * n_all / mine.n_batches
         learning = dict(found.learning) | {"chance": found.learning["chance"] * factor}
         return found._replace(loss=found.loss * factor, learning=learning)
+
+    def looked_at(self, batch: tuple[bool, Group]) -> tuple[bool, Group]:
+        """The first queries of a batch."""
+        is_second, group = batch
+        return is_second, self._of(is_second).looked_at(group)
 
     def _of(self, is_second: bool) -> ListwiseObjective:
         return self.second if is_second else self.first

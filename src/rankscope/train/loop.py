@@ -52,6 +52,10 @@ class Objective(Protocol):
         """The mean loss of one prepared batch."""
         ...
 
+    def looked_at(self, batch: Any) -> Any:
+        """What the guards look at of a prepared batch: some of its queries; None where it has none."""
+        ...
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -339,9 +343,12 @@ class _Training:
 
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
         """What the scores of a query look like, without dropout; nothing where there are none."""
+        few = [self._objective.looked_at(batch.ready) for batch in batches]
+        if any(each is None for each in few):
+            return {}
         model = self.learner.module.eval()
         with torch.no_grad():
-            found = [self._objective.outcome(model, batch.ready) for batch in batches]
+            found = [self._objective.outcome(model, each) for each in few]
         self.learner.let_go()
         looks: dict[str, list[Any]] = {
             "score_spread": [outcome.score_spread for outcome in found],

@@ -60,6 +60,9 @@ class MaskedLanguageObjective:
             stream(self.seed, "docs", epoch).shuffle(self._order)
         return self._order[within]
 
+    def looked_at(self, batch: Mapping[str, Tensor]) -> None:
+        """Nothing: no doc is scored."""
+
     def outcome(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Outcome:
         """Mean cross-entropy of the hidden tokens."""
         inputs = dict(batch)
