@@ -183,7 +183,7 @@ GUARDS_TAIL = """
 
 Why the loss alone is not asked: a stage that begins with scores too far apart for its loss starts above
 chance although most pairs are in order (in `rankscope demo`, C-D begins at 0.99 where equal scores give
-0.69, with 63 % of the pairs in order). So both must fail: the loss, and the share of pairs in the right
+0.69, with 64 % of the pairs in order). So both must fail: the loss, and the share of pairs in the right
 order, which does not know how far scores are apart.
 """
 
