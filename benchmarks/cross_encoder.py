@@ -31,12 +31,13 @@ from transformers import TrainerCallback
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
-from rankscope.models import backbone, cross_encoder
-from rankscope.models.cross_encoder import CrossEncoder, by_length
+from rankscope.models import backbone, lengths
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.first_token import first_token_only
+from rankscope.models.lengths import by_length
 from rankscope.models.location import located
 from rankscope.train import guards
-from rankscope.train.batches import ListwiseObjective
+from rankscope.train.batches import ListwiseObjective, Order
 from rankscope.train.dropout import fast_dropout
 from rankscope.train.loop import Recipe, fit
 from rankscope.train.losses import LOSSES
@@ -51,7 +52,7 @@ ROUNDS = 3
 SAVINGS = ("first_token", "dropout")
 """What decision 6 does with less work: models/first_token.py, train/dropout.py."""
 BUDGETS = (512, 2_048)
-"""Tokens in a pass, against those of models/cross_encoder.py."""
+"""Tokens in a pass, against those of models/lengths.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
@@ -144,12 +145,14 @@ def objective(ranker: CrossEncoder, groups: list[list[str]]) -> ListwiseObjectiv
     return ListwiseObjective(
         ranker=ranker,
         loss_function=LOSSES["ranknet"],
-        epoch_samples=lambda _: samples,
+        order=Order(
+            epoch_samples=lambda _: samples,
+            length=lambda sample: max(len(doc) for doc in tokens[int(sample.query_id)]),
+            queries_per_update=QUERIES,
+            queries_per_batch=QUERIES,
+            seed=1,
+        ),
         texts=lambda sample: (query, tokens[int(sample.query_id)]),
-        length=lambda sample: max(len(doc) for doc in tokens[int(sample.query_id)]),
-        queries_per_update=QUERIES,
-        queries_per_batch=QUERIES,
-        seed=1,
     )
 
 
@@ -184,7 +187,7 @@ def worth(collection: str) -> str:
                 inside.enter_context(fast_dropout(ranker.model))
             if budget is not None:
                 budgets = {backbone.device().type: budget}
-                inside.enter_context(patch.dict(cross_encoder.TOKENS_PER_BATCH, budgets))
+                inside.enter_context(patch.dict(lengths.TOKENS_PER_BATCH, budgets))
             return seconds(forward_and_backward)
 
     ways: dict[str, tuple[str, int | None]] = {f"without {name}": (name, None) for name in SAVINGS}
@@ -264,17 +267,15 @@ def padding(collection: str) -> str:
     docs = [doc for group in groups_of(collection, 16) for doc in group]
     found = []
     for budget in (
-        cross_encoder.TOKENS_PER_BATCH["cpu"],
-        cross_encoder.TOKENS_PER_ACCELERATOR_BATCH,
+        lengths.TOKENS_PER_BATCH["cpu"],
+        lengths.TOKENS_PER_ACCELERATOR_BATCH,
     ):
         real = computed = 0
         for start in range(0, len(docs), size):
-            lengths = [
-                len(pair.ids) for pair in ranker.pairs([(QUERY, docs[start : start + size])])
-            ]
-            real += sum(lengths)
-            for batch in by_length(lengths, budget):
-                computed += len(batch) * max(lengths[place] for place in batch)
+            sizes = [len(pair.ids) for pair in ranker.pairs([(QUERY, docs[start : start + size])])]
+            real += sum(sizes)
+            for batch in by_length(sizes, budget):
+                computed += len(batch) * max(sizes[place] for place in batch)
         found.append(f"{1 - real / computed:.1%} in passes of {budget}")
     return f"padding, {collection}: {', '.join(found)}"
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from rankscope.cli import app
 from rankscope.study import spec, spec_data, spec_evaluate, spec_fields, spec_rankers
+from rankscope.study.recipes import RECIPES
 from rankscope.train.guards import GUARDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +79,19 @@ def study_file() -> str:
         lines += ["| field | type | default | |", "|---|---|---|---|"]
         lines += [_field_row(name, field) for name, field in model.model_fields.items()]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_recipes()])
+
+
+def _recipes() -> Iterator[str]:
+    yield from [
+        "## Recipes",
+        "",
+        "What `recipe: NAME` fills in; what the study writes goes before it.",
+        "",
+    ]
+    for name, published in RECIPES.items():
+        written = yaml.safe_dump(dict(published.values), default_flow_style=None, sort_keys=False)
+        yield from [f"### {name}", "", published.source, "", "```yaml", written.rstrip(), "```", ""]
 
 
 def _specs() -> list[type[spec_fields.Spec]]:

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone, cross_encoder
+from rankscope.models import backbone, lengths
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location, kind_of, located
@@ -50,7 +50,7 @@ class TestEveryArchitecture:
         ranker = tiny.cross_encoder(tmp_path, architecture)
         together = ranker.score("who sits", DOCS)
         assert together == pytest.approx([ranker.score("who sits", [d])[0] for d in DOCS], abs=1e-5)
-        monkeypatch.setitem(cross_encoder.TOKENS_PER_BATCH, "cpu", 20)
+        monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 20)
         assert together == pytest.approx(ranker.score("who sits", DOCS), abs=1e-5)
         assert ranker.score("who sits", DOCS[::-1]) == pytest.approx(together[::-1], abs=1e-5)
 

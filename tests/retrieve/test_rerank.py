@@ -1,15 +1,10 @@
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from rankscope.core.errors import BadInput
-from rankscope.core.records import Doc, Query, Run, ScoredDoc
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.location import Location
-from rankscope.retrieve import dense
+from rankscope.core.records import Query, Run, ScoredDoc
 from rankscope.retrieve.rerank import reordered, rerank
-from support import tiny
 
 RUN = Run.of("bm25", [ScoredDoc("q1", f"d{i}", 9.0 - i) for i in range(5)])
 
@@ -60,20 +55,3 @@ def test_a_score_that_is_no_number_is_refused() -> None:
 def test_a_run_over_other_queries_is_refused() -> None:
     with pytest.raises(BadInput, match="ranks none of the 1 queries"):
         rerank(ByLength(), [Query("q9", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")
-
-
-def test_dense_search_is_exact_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same ranking as scoring every doc, whatever the size of the blocks."""
-    folder = tiny.save_bi_encoder(tmp_path / "bi")
-    model = BiEncoder.load(Location("bi", folder))
-    texts = [" ".join(tiny.WORDS[i : i + 4]) for i in range(12)]
-    docs = [Doc(f"d{i:02d}", text) for i, text in enumerate(texts)]
-    queries = [Query("q1", "red cat"), Query("q2", "who sings")]
-    monkeypatch.setattr(dense, "DOCS_PER_BLOCK", 5)
-    run = dense.search(model, docs, queries, depth=4, n_docs=12)
-    for query in queries:
-        scores = model.score(query.text, texts)
-        best = sorted(range(12), key=lambda place: -scores[place])[:4]
-        assert [doc.doc_id for doc in run.rankings[query.query_id]] == [
-            docs[i].doc_id for i in best
-        ]

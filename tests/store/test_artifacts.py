@@ -148,3 +148,16 @@ def test_json_says_what_is_wrong(tmp_path: Path) -> None:
     for name in ("bad.json", "none.json"):
         with pytest.raises(BadInput, match=name):
             read_json(tmp_path / name)
+
+
+def test_what_a_kill_left_of_a_stored_steps_work_is_swept_and_other_work_is_kept(
+    tmp_path: Path,
+) -> None:
+    """Killed between the rename that stores a step and the end of its checkpoints."""
+    store = stored(tmp_path)
+    under_way = "train-D-ba9876543210"
+    for name in (NAME, under_way):
+        (store.work(name) / "updates-000000002").mkdir(parents=True)
+    with store.locked():
+        assert not store.work(NAME).exists()
+        assert store.status(under_way) is Status.PARTIAL

@@ -52,7 +52,6 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
             "rankers.C.start: Unknown ranker 'plane'. Did you mean 'plain'",
         ),
         ("rankers.C.start", "C-D", "it starts from itself"),
-        ("rankers.C.start", "bi", "only a cross_encoder can be trained"),
         ("rankers.C.loss", "ranknett", "Unknown loss 'ranknett'. Did you mean 'ranknet'"),
         ("rankers.C.guards", {"unmovd": "off"}, "Unknown guard 'unmovd'. Did you mean 'unmoved'"),
         ("rankers.C.guards", {"unmoved": "on"}, "should be 'stop', 'warn' or 'off'"),

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from rankscope.models import backbone
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location
 
@@ -55,6 +57,18 @@ ARCHITECTURES = {
         **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0
     ),
 }  # fmt: skip
+DECODERS = {
+    "llama": transformers.LlamaConfig(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, bos_token_id=2, eos_token_id=3,
+        num_key_value_heads=2,
+    ),
+    "mistral": transformers.MistralConfig(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, num_key_value_heads=2
+    ),
+    "qwen3": transformers.Qwen3Config(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, num_key_value_heads=2, head_dim=8
+    ),
+}  # fmt: skip
 
 
 def tokenizer(max_length: int = 64) -> transformers.PreTrainedTokenizerFast:
@@ -85,11 +99,32 @@ def save_encoder(folder: Path, architecture: str = "bert", seed: int = 0) -> Pat
     """A bare encoder with random weights, as a checkpoint folder."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.AutoModel.from_config(ARCHITECTURES[architecture])
+        model = transformers.AutoModel.from_config((ARCHITECTURES | DECODERS)[architecture])
     with backbone.quiet():
         model.save_pretrained(folder)
-        tokenizer().save_pretrained(folder)
+        made = tokenizer() if architecture in ARCHITECTURES else decoder_tokenizer()
+        made.save_pretrained(folder)
     return folder
+
+
+def decoder_tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """As LLaMA's: `<s>` before a text and nothing behind it, though there is an end token; no padding."""
+    made = tokenizer()
+    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", pair="[CLS] $A $B", special_tokens=[("[CLS]", 2)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made.backend_tokenizer,
+        unk_token="[UNK]", bos_token="[CLS]", eos_token="[SEP]", model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def bi_encoder(folder: Path, architecture: str = "bert", **how: Any) -> BiEncoder:
+    """A bi-encoder on a tiny encoder or decoder; mean pooling and dot products, if nothing is said."""
+    where = Location(architecture, save_encoder(folder / architecture, architecture))
+    usual = {"pooling": "mean", "max_length": {"query": 16, "document": 32}}
+    return BiEncoder.on(backbone.load_encoder(where), **usual | how)
 
 
 def save_bi_encoder(folder: Path, seed: int = 0) -> Path:
@@ -102,6 +137,17 @@ def save_bi_encoder(folder: Path, seed: int = 0) -> Path:
         inner = Transformer(str(encoder))
         model = SentenceTransformer(modules=[inner, Pooling(32)], device="cpu")
         model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def save_late_interaction(folder: Path, seed: int = 0) -> Path:
+    """A ColBERT with random weights, as sentence-transformers saves it."""
+    from sentence_transformers import MultiVectorEncoder
+
+    encoder = save_encoder(folder.with_name(folder.name + "-encoder"), seed=seed)
+    with backbone.quiet(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        MultiVectorEncoder(str(encoder), device="cpu").save(str(folder), create_model_card=False)
     return folder
 
 

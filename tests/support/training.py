@@ -2,7 +2,7 @@
 
 from rankscope.core.records import ListwiseSample
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.train.batches import ListwiseObjective
+from rankscope.train.batches import ListwiseObjective, Order
 from rankscope.train.loop import Recipe
 from rankscope.train.losses import LOSSES
 from support import tiny
@@ -26,12 +26,14 @@ def objective(ranker: CrossEncoder, loss: str = "localized_contrastive") -> List
     return ListwiseObjective(
         ranker=ranker,
         loss_function=LOSSES[loss],
-        epoch_samples=samples,
+        order=Order(
+            epoch_samples=samples,
+            length=lambda s: max(len(DOCS[d]) for d in s.doc_ids),
+            queries_per_update=4,
+            queries_per_batch=2,
+            seed=5,
+        ),
         texts=lambda s: (f"who sits {DOCS[s.doc_ids[0]].split()[1]}", [DOCS[d] for d in s.doc_ids]),
-        length=lambda s: max(len(DOCS[d]) for d in s.doc_ids),
-        queries_per_update=4,
-        queries_per_batch=2,
-        seed=5,
     )
 
 

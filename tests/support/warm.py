@@ -57,13 +57,14 @@ class Warm:
         count: int = 1,
         kill: Kill | None = None,
         tokens_per_batch: int | None = None,
+        docs_per_block: int | None = None,
         shards: Mapping[str, str] | None = None,
     ) -> list[int]:
         """Run `rankscope WORDS --results RESULTS` as `count` processes; `shards` are FSDP's options."""
         job = {
             "words": [*map(str, words), "--results", str(results)], "results": str(results),
             "count": count, "kill": kill, "log": str(self.log), "tokens": tokens_per_batch,
-            "shards": shards,
+            "shards": shards, "block": docs_per_block,
         }  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
@@ -116,7 +117,8 @@ def _serve() -> None:
 def _become(job: dict[str, Any], rank: int, port: int) -> None:
     """Be process `rank` of the job; never returns."""
     from rankscope import cli
-    from rankscope.models import cross_encoder
+    from rankscope.models import lengths
+    from rankscope.retrieve import embeddings
 
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
@@ -127,7 +129,9 @@ def _become(job: dict[str, Any], rank: int, port: int) -> None:
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
     if job["tokens"]:
-        cross_encoder.TOKENS_PER_BATCH["cpu"] = job["tokens"]
+        lengths.TOKENS_PER_BATCH["cpu"] = job["tokens"]
+    if job["block"]:
+        embeddings.DOCS_PER_BLOCK = job["block"]
     if job["shards"] is not None:
         _shard(job["shards"])
     if job["kill"] and rank == 0:

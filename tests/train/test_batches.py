@@ -39,10 +39,9 @@ def test_a_mixed_loss_is_the_weighted_sum_of_the_two(
     ranker: CrossEncoder, tmp_path: Path, weight: float, n_queries: int
 ) -> None:
     """(1 - w) first + w second, with as many batches of the second, half or three times as many."""
-    first = replace(objective(ranker), queries_per_update=4, queries_per_batch=2)
-    second = replace(
-        objective(ranker, "margin_mse"), queries_per_update=n_queries, queries_per_batch=2, seed=6
-    )
+    first, second = objective(ranker), objective(ranker, "margin_mse")
+    first.order = replace(first.order, queries_per_update=4, queries_per_batch=2)
+    second.order = replace(second.order, queries_per_update=n_queries, queries_per_batch=2, seed=6)
     mixed = MixedObjective(first, second, weight)
     assert len(mixed.batches(0)) == first.n_batches + second.n_batches == 2 + n_queries // 2
     expected = (1 - weight) * mean_loss(first, 0) + weight * mean_loss(second, 0)

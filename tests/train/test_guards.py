@@ -168,7 +168,7 @@ def shuffled(epoch: int) -> list[ListwiseSample]:
 def test_a_label_shuffled_run_is_stopped(tmp_path: Path) -> None:
     ranker = tiny.cross_encoder(tmp_path)
     made = objective(ranker)
-    made.epoch_samples, made.queries_per_batch = shuffled, 4
+    made.order.epoch_samples, made.order.queries_per_batch = shuffled, 4
     plan = recipe(max_updates=600, learning_rate=1e-4, warmup=0.01, checkpoint_every=999)
     with pytest.raises(TrainingStopped, match="Nothing is learnt: over the 200 updates to update"):
         fit(ranker.model, made, plan, checkpoints=tmp_path / "w")
@@ -179,7 +179,7 @@ def test_the_same_run_with_its_own_labels_is_not(tmp_path: Path) -> None:
     watch = Watch(dict.fromkeys(GUARDS, "stop"))
     plan = recipe(max_updates=220, learning_rate=1e-4, warmup=0.01, checkpoint_every=999)
     made = objective(ranker)
-    made.queries_per_batch = 4
+    made.order.queries_per_batch = 4
     fit(ranker.model, made, plan, checkpoints=tmp_path / "w", watch=watch)
     assert watch.findings == {}
 

@@ -77,7 +77,7 @@ def test_one_batch_or_two_give_the_same_update(tmp_path: Path) -> None:
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         made = objective(ranker)
-        made.queries_per_batch = size
+        made.order.queries_per_batch = size
         logs.append(
             fit(ranker.model, made, recipe(max_updates=3), checkpoints=tmp_path / f"w{size}").log
         )
@@ -147,6 +147,8 @@ def test_collapsed_scores_stop_the_training_whatever_dropout_adds(
 
 def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_path: Path) -> None:
     class Broken:
+        splits_batches = False
+
         def batches(self, update: int) -> list[int]:
             return [update]
 
@@ -168,6 +170,8 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
     ranker: CrossEncoder, tmp_path: Path
 ) -> None:
     class Flat:
+        splits_batches = False
+
         def batches(self, update: int) -> list[int]:
             return [update]
 

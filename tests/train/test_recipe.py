@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, cross_encoder
+from rankscope.models import adapters, lengths
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
 from rankscope.train.batches import Outcome
@@ -25,7 +25,7 @@ MEMORIES = ["plain", "gradient_checkpointing", "grad_cache"]
 @pytest.fixture
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch of six docs is three parts for the model."""
-    monkeypatch.setitem(cross_encoder.TOKENS_PER_BATCH, "cpu", 40)
+    monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 40)
 
 
 def trained(
@@ -71,6 +71,8 @@ def test_saving_memory_changes_no_loss_and_no_weight(
 
 class Weighed:
     """An objective that weighs what its loss keeps for the backward pass, weights apart."""
+
+    splits_batches = False
 
     def __init__(self, ranker: CrossEncoder) -> None:
         self._inner = objective(ranker)

@@ -50,6 +50,8 @@ class ListwiseSample(NamedTuple):
     query_id: str
     doc_ids: tuple[str, ...]
     labels: tuple[float, ...]
+    seed: int = 0
+    """Of what is random in its texts: crops, typos."""
 
 
 def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:

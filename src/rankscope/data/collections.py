@@ -316,6 +316,11 @@ class StoredDocs:
     def __iter__(self) -> Iterator[Doc]:
         return (Doc(doc_id, self.text(doc_id)) for doc_id in self._places)
 
+    @property
+    def doc_ids(self) -> list[str]:
+        """The ids of all docs, by place."""
+        return list(self._places)
+
     def place(self, doc_id: str) -> int:
         """Where a doc stands among all; BadInput if the collection does not have it."""
         place = self._places.get(doc_id)
@@ -339,6 +344,10 @@ class StoredDocs:
         """How long the doc is, without reading it."""
         place = self.place(doc_id)
         return int(self._offsets[place + 1] - self._offsets[place])
+
+    def is_empty(self, doc_id: str) -> bool:
+        """Whether the doc has no text."""
+        return not self.text(doc_id).strip()
 
     def texts(self, doc_ids: Sequence[str]) -> list[str]:
         """The texts of several docs, in their order."""

@@ -7,7 +7,7 @@ that starts again needs no state to find its place.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, Protocol, final
@@ -99,6 +99,24 @@ class TeacherPool:
         )
 
 
+@final
+@dataclass(frozen=True)
+class TextPool:
+    """A doc whose crops, or a query whose noisy form, are drawn anew in every epoch."""
+
+    query_id: str
+    """The doc's id, where it is a doc."""
+
+    @property
+    def doc_ids(self) -> tuple[str, ...]:
+        """The text belongs to itself."""
+        return (self.query_id,)
+
+    def draw(self, group_size: int, rng: Random) -> ListwiseSample:  # noqa: ARG002
+        """The text, and a seed for what is random in it."""
+        return ListwiseSample(self.query_id, self.doc_ids, (1.0,), rng.getrandbits(63))
+
+
 @dataclass(frozen=True)
 class Pools:
     """The pools of all usable queries, sorted by query, and the others counted by reason."""
@@ -126,13 +144,14 @@ def pools_from_qrels(
     depth: int,
     missing_positive: MissingPositive,
     min_relevance: int = 1,
+    margin: negatives.Margin = negatives.NO_MARGIN,
 ) -> Pools:
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
     A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
     is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the released
     code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4);
-    counted each way.
+    counted each way. A query all of whose docs are within the `margin` has no hard negative.
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
     positive: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
@@ -148,7 +167,9 @@ def pools_from_qrels(
         ranking = run.rankings.get(query_id, [])
         retrieved = positive[query_id] & {doc.doc_id for doc in ranking[:depth]}
         positives = retrieved or (positive[query_id] if missing_positive == "add" else set())
-        hard = negatives.without(negatives.between(ranking, skip_top, depth), relevant[query_id])
+        best = max((d.score for d in ranking[:depth] if d.doc_id in retrieved), default=None)
+        ranked = negatives.between(ranking, skip_top, depth)
+        hard = negatives.without(margin.kept(ranked, best), relevant[query_id])
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
         elif not ranking:
@@ -183,6 +204,13 @@ def pools_from_teacher(
             scores = tuple(doc.score for doc in ranking)
             pools.append(TeacherPool(query_id, doc_ids, scores, labels))
     return _usable(pools, dropped)
+
+
+def pools_of_texts(names: Sequence[str], is_empty: Callable[[str], bool]) -> Pools:
+    """A pool for each text, by its id; empty ones are dropped."""
+    filled = [TextPool(name) for name in sorted(names) if not is_empty(name)]
+    n_empty = len(names) - len(filled)
+    return _usable(filled, {"no text": n_empty} if n_empty else {})
 
 
 def _usable(pools: Sequence[Pool], dropped: Mapping[str, int]) -> Pools:

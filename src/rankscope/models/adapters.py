@@ -9,17 +9,22 @@ no config.json: with one, transformers takes it for a whole model and misses the
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models.backbone import quiet
+from rankscope.models.location import Location
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
@@ -70,12 +75,12 @@ def adapted(model: Any, lora: LoRA, *, base: Path, seed: int) -> Any:
 
     head = scoring_head(model)
     config = peft.LoraConfig(
-        task_type=peft.TaskType.SEQ_CLS,
+        task_type=peft.TaskType.SEQ_CLS if head else peft.TaskType.FEATURE_EXTRACTION,
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=_targets(model, lora.targets, head),
-        modules_to_save=head,
+        modules_to_save=head or None,
     )
     with _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,7 +91,9 @@ def adapted(model: Any, lora: LoRA, *, base: Path, seed: int) -> Any:
 
 
 def scoring_head(model: Any) -> list[str]:
-    """The names of the modules with weights outside the encoder, and of its pooler."""
+    """The names of the modules with weights outside the encoder, and of its pooler; a bare encoder has none."""
+    if model.base_model is model:
+        return []
     names = [
         name
         for name, module in model.named_children()
@@ -97,10 +104,11 @@ def scoring_head(model: Any) -> list[str]:
 
 
 def _targets(model: Any, ends: Sequence[str], head: Sequence[str]) -> list[str]:
+    left = {*head, "pooler"}
     linear = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not set(name.split(".")) & set(head)
+        if isinstance(module, nn.Linear) and not set(name.split(".")) & left
     ]
     unknown = [end for end in ends if not any(name.endswith(end) for name in linear)]
     if unknown:
@@ -112,13 +120,18 @@ def _targets(model: Any, ends: Sequence[str], head: Sequence[str]) -> list[str]:
     return [name for name in linear if not ends or name.endswith(tuple(ends))]
 
 
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter and the scoring head as PEFT does, and what sentence-transformers reads."""
+def save(model: Any, folder: Path) -> None:
+    """Write an adapter as PEFT does."""
     with _quiet():
         model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter and the scoring head as PEFT does, and what sentence-transformers reads."""
+    save(model, folder)
     for name, content in SENTENCE_TRANSFORMERS.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
 
 
 def is_adapter(folder: Path) -> bool:
@@ -137,6 +150,62 @@ def base_of(folder: Path) -> Path:
             "or correct base_model_name_or_path in adapter_config.json."
         )
     return base
+
+
+def merged_from(model: nn.Module, location: Location) -> Any:
+    """A bare encoder with somebody's LoRA adapter added into its weights; one that fits in part is refused."""
+    import peft
+    from peft.utils import set_peft_model_state_dict
+
+    try:
+        with _quiet():
+            config = peft.PeftConfig.from_pretrained(location.source, revision=location.revision)
+            weights = load_file(_weights_of(location))
+            if config.peft_type != peft.PeftType.LORA:
+                raise BadInput(
+                    f"The adapter {location.source!r} is of the kind {config.peft_type.value}, which cannot be "
+                    "added into weights. Give a LoRA adapter."
+                )
+            config.base_model_name_or_path = (
+                None  # where it was trained; that it fits is seen below
+            )
+            whole = peft.get_peft_model(model, config)
+            told: Any = set_peft_model_state_dict(whole, weights)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInput(
+            f"The adapter {location.source!r} cannot be put on {type(model).__name__} ({reason}). Give a "
+            "folder or hub id of PEFT's, made for this backbone."
+        ) from error
+    missing = [n for n in told.missing_keys if "lora_" in n or "modules_to_save" in n]
+    left = sorted([*missing, *told.unexpected_keys])
+    if left:
+        raise BadInput(
+            f"The adapter {location.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
+            f"or have no place (first: {left[0]}). Give the backbone it was made for."
+        )
+    with _quiet():
+        return merged(whole)
+
+
+def _weights_of(location: Location) -> Path:
+    """An adapter's weights, as safetensors: a pickle is not read."""
+    if location.folder is not None:
+        found = location.folder / ADAPTER_WEIGHTS
+        if found.is_file():
+            return found
+    else:
+        with suppress(EntryNotFoundError):
+            return Path(hf_hub_download(location.name, ADAPTER_WEIGHTS, revision=location.revision))
+    raise BadInput(
+        f"The adapter {location.source!r} has no {ADAPTER_WEIGHTS}, and pickles are not read. Load it in PEFT "
+        "and save it again: `PeftModel.from_pretrained(...).save_pretrained(FOLDER)`."
+    )
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Whether there are adapters in a model."""
+    return hasattr(model, "merge_and_unload")
 
 
 def merged_with(model: nn.Module, folder: Path) -> Any:

@@ -1,8 +1,16 @@
-"""Where each architecture keeps its layers."""
+"""Where each architecture keeps its encoder and its layers."""
 
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
+
+
+def encoders(model: nn.Module) -> list[Any]:
+    """Transformers' models in a model: itself, or the towers inside it, those inside them left out."""
+    if isinstance(model, PreTrainedModel):
+        return [model]
+    return [found for child in model.children() for found in encoders(child)]
 
 
 def layers(model: Any) -> list[nn.Module]:

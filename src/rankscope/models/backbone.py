@@ -13,11 +13,22 @@ from typing import Any
 
 import torch
 import transformers
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import anatomy
 from rankscope.models.location import Location
+
+COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+"""Model types whose positions begin behind the padding token's id."""
+DPR = {"DPRQuestionEncoder": "question_encoder", "DPRContextEncoder": "ctx_encoder"}
+"""DPR's two classes, and where in each its BERT is."""
+BERT_FIELDS = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings",
+    "type_vocab_size", "initializer_range", "layer_norm_eps", "pad_token_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,18 @@ class Backbone:
     """Weights the checkpoint does not have: the scoring head, drawn from the seed."""
     unused: tuple[str, ...]
     """Weights of the checkpoint that this model has no place for."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A bare encoder or decoder without any head, its tokenizer, and what loading it told."""
+
+    model: nn.Module
+    tokenizer: Any
+    fresh: tuple[str, ...]
+    """Weights the checkpoint does not have: at most a pooler, which no pooling of ours reads."""
+    unused: tuple[str, ...]
+    """Weights of the checkpoint that have no place here, such as a head's."""
 
 
 @contextmanager
@@ -55,15 +78,84 @@ def device() -> torch.device:
 def load_scorer(location: Location, *, seed: int) -> Backbone:
     """An encoder with a head of one label; a head the checkpoint lacks is drawn from the seed."""
     model, info = _loaded(transformers.AutoModelForSequenceClassification, location, seed=seed)
-    with quiet():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            location.source, revision=location.revision, trust_remote_code=False
-        )
+    tokenizer = _tokenizer(location)
     if model.config.pad_token_id is None or tokenizer.pad_token_id is None:
         raise BadInput(
             f"{location.source}: no padding token, so docs of unequal length cannot share a batch."
         )
     return Backbone(model, tokenizer, *info)
+
+
+def load_encoder(location: Location) -> Encoder:
+    """A bare encoder with all its weights; DPR's two by their own classes.
+
+    transformers' generic loader takes a DPR context encoder for a question encoder and leaves all
+    of it at random (transformers #9725, #13670; papers.md A.8-1).
+    """
+    with quiet():
+        config = transformers.AutoConfig.from_pretrained(
+            location.source, revision=location.revision, trust_remote_code=False
+        )
+    if config.model_type != "dpr":
+        model, info = _loaded(transformers.AutoModel, location, seed=0)
+        return Encoder(model, _padding(_tokenizer(location)), *info)
+    (name,) = config.architectures or ("",)
+    if name not in DPR or config.projection_dim:
+        raise BadInput(
+            f"{location.source}: a DPR model of the class {name or 'unknown'} with a projection to "
+            f"{config.projection_dim} numbers; question and context encoders without one are supported. "
+            "Correct `architectures` in its config.json."
+        )
+    whole, info = _loaded(getattr(transformers, name), location, seed=0)
+    inner = getattr(whole, DPR[name]).bert_model
+    # as BERT, which it is: saved under DPR's name, every loader would take it for a question encoder
+    same = {key: value for key, value in config.to_dict().items() if key in BERT_FIELDS}
+    bert = transformers.BertModel(transformers.BertConfig(**same), add_pooling_layer=False)
+    bert.load_state_dict(inner.state_dict())
+    bert.requires_grad_(True).train(False)
+    return Encoder(bert, _padding(_tokenizer(location)), *info)
+
+
+def _tokenizer(location: Location) -> Any:
+    with quiet():
+        return transformers.AutoTokenizer.from_pretrained(
+            location.source, revision=location.revision, trust_remote_code=False
+        )
+
+
+def _padding(tokenizer: Any) -> Any:
+    """The tokenizer with some padding token; masks, not ids, say what is padding."""
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def end_with_eos(tokenizer: Any) -> None:
+    """Have the tokenizer end every text with its end token, within the length that is asked for."""
+    ids = tokenizer("a")["input_ids"]
+    if ids and ids[-1] in {tokenizer.eos_token_id, tokenizer.sep_token_id} - {None}:
+        return
+    if tokenizer.eos_token is None:
+        raise BadInput(
+            f"{type(tokenizer).__name__} has no end token, and `pooling: last` reads the last token. "
+            "Use `cls` or `mean`, or give the tokenizer an `eos_token`."
+        )
+    text = tokenizer("a", add_special_tokens=False)["input_ids"]
+    before = tokenizer.convert_ids_to_tokens(ids[: len(ids) - len(text)])
+    if hasattr(tokenizer, "add_eos_token"):
+        tokenizer.add_eos_token = True  # else loading it again would take the end token away
+    specials = dict.fromkeys([*before, tokenizer.eos_token])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[*before, "$A", tokenizer.eos_token],
+        special_tokens=[(token, tokenizer.convert_tokens_to_ids(token)) for token in specials],
+    )
+
+
+def longest(model: nn.Module, tokenizer: Any) -> int:
+    """How many tokens the model has positions for and the tokenizer allows."""
+    config: Any = model.config
+    skipped = config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
+    return min(int(tokenizer.model_max_length), int(config.max_position_embeddings) - skipped)
 
 
 def check_encoder(location: Location) -> None:
@@ -97,7 +189,8 @@ def _loaded(
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     # (name, shape in the checkpoint, shape in the model)
     resized = sorted(str(entry[0]) for entry in info["mismatched_keys"])
-    encoder = "" if auto is transformers.AutoModel else f"{model.base_model_prefix}."
+    is_scorer = auto is transformers.AutoModelForSequenceClassification
+    encoder = f"{model.base_model_prefix}." if is_scorer else ""
     left = [name for name in missing if not _is_head(name, encoder)] + resized
     if left:
         raise BadInput(
@@ -117,7 +210,7 @@ def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torc
 
     The lowest layers take the embeddings along: what feeds a frozen layer is frozen too.
     """
-    encoder = getattr(model, model.base_model_prefix)
+    encoder = model.base_model
     found: list[torch.Tensor] = []
     if "position_embeddings" in parts:
         found += position_embeddings(model)

@@ -1,44 +1,83 @@
 """Query and doc read apart: two vectors, one similarity.
 
-Any sentence-transformers folder, used as a ranker, a teacher or a first stage; its prompts,
-pooling and similarity are the folder's own.
+A bi-encoder is a sentence-transformers model: one tower or two, each a transformer, a pooling and
+perhaps more; prompts and similarity travel in its folder. Texts are tokenised and put into batches
+here, by length and always padded on the right, so that an embedding does not depend on what else is in
+the batch or on which side a tokenizer would pad.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, final
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
-from torch import Tensor
+from sentence_transformers.base.modules import Normalize, Router, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone
+from rankscope.models import adapters, anatomy, backbone, lengths
 from rankscope.models.location import Location
 
-TEXTS_PER_BATCH = 64
+Side = Literal["query", "document"]
+SIDES: tuple[Side, Side] = ("query", "document")
+POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
+"""Our names of poolings, and sentence-transformers'; all read real tokens only."""
+TOWERS: dict[str, Side] = {"query_tower": "query", "doc_tower": "document"}
+"""What a study calls the towers."""
+PROBE = "It's a probe: one, two."
+
+
+class Input(NamedTuple):
+    """The token ids of one text, with its prompt and special tokens: (tokens,)."""
+
+    ids: NDArray[np.int64]
+    types: NDArray[np.int64] | None
+
+
+class Towers(nn.Module):
+    """The towers as one module, for training: tensors of one side to embeddings."""
+
+    def __init__(self, inner: SentenceTransformer) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, side: Side, prompt_length: int | None = None, **inputs: Tensor) -> Tensor:
+        """(texts, width); inputs: ids and masks, (texts, tokens) each."""
+        features: dict[str, Any] = {**inputs, "modality": "text"}
+        if prompt_length is not None:
+            features["prompt_length"] = prompt_length
+        found: Tensor = self.inner(features, task=side)["sentence_embedding"]
+        return found
 
 
 @final
 class BiEncoder:
     """A ranker by the similarity of two embeddings."""
 
-    def __init__(self, model: SentenceTransformer) -> None:
-        self._model = model
+    def __init__(self, inner: SentenceTransformer) -> None:
+        self.model = Towers(inner)
+        for side in SIDES:
+            self._check_tokens(side)
 
     @classmethod
     def load(cls, location: Location) -> "BiEncoder":
         """A sentence-transformers model; one whose encoder is left partly at random is refused."""
-        if location.folder is not None and not (location.folder / "modules.json").is_file():
-            raise BadInput(
-                f"{location.folder}: no modules.json, so its pooling and similarity are unknown. "
-                "Give a folder saved by sentence-transformers."
-            )
         if location.folder is not None:
-            backbone.check_encoder(
-                Location(location.name, location.folder / _encoder(location.folder))
-            )
+            if not (location.folder / "modules.json").is_file():
+                raise BadInput(
+                    f"{location.folder}: no modules.json, so its pooling and similarity are unknown. "
+                    "Give a folder saved by sentence-transformers, or `backbone` and `pooling`."
+                )
+            for encoder in _encoders(location.folder):
+                backbone.check_encoder(Location(location.name, encoder))
         with backbone.quiet():
             model = SentenceTransformer(
                 location.source,
@@ -49,22 +88,246 @@ class BiEncoder:
             )
         return cls(model)
 
+    @classmethod
+    def on(
+        cls,
+        query: backbone.Encoder,
+        doc: backbone.Encoder | None = None,
+        *,
+        pooling: str,
+        similarity: Literal["dot", "cosine"] = "dot",
+        prefixes: Mapping[Side, str] | None = None,
+        max_length: Mapping[Side, int],
+    ) -> "BiEncoder":
+        """Bare encoders with a pooling; with one encoder, queries and docs share the tower.
+
+        `cosine` makes embeddings of length 1. Prefixes are put before every text of their side.
+        """
+        towers = [
+            _tower(encoder, pooling, similarity, max_length)
+            for encoder in ([query] if doc is None else [query, doc])
+        ]
+        modules: list[nn.Module]
+        modules = towers[0] if doc is None else [Router.for_query_document(towers[0], towers[1])]
+        prompts: dict[str, str] = {side: (prefixes or {}).get(side, "") for side in SIDES}
+        with backbone.quiet():
+            model = SentenceTransformer(
+                modules=modules,
+                prompts=prompts,
+                similarity_fn_name=similarity,
+                device=str(backbone.device()),
+            )
+        return cls(model)
+
+    def separated(self) -> "BiEncoder":
+        """The same ranker with a tower of its own for each side; itself if it has two."""
+        if not self.is_shared:
+            return self
+        first, second = ([*deepcopy(self.inner).children()] for _ in SIDES)
+        prompts: dict[str, str] = {s: self.inner.prompts.get(s) or "" for s in SIDES}
+        with backbone.quiet():
+            model = SentenceTransformer(
+                modules=[Router.for_query_document(first, second)],  # type: ignore[arg-type]
+                prompts=prompts,
+                similarity_fn_name=self.inner.similarity_fn_name,
+                device=str(self.where),
+            )
+        return BiEncoder(model)
+
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""
         with backbone.quiet():
-            self._model.save(str(folder), create_model_card=False)
+            self.inner.save(str(folder), create_model_card=False)
+
+    # -- towers --
+
+    @property
+    def inner(self) -> SentenceTransformer:
+        """The sentence-transformers model."""
+        return self.model.inner
+
+    @property
+    def where(self) -> torch.device:
+        """The device the towers are on."""
+        return next(self.model.parameters()).device
+
+    def tower(self, side: Side) -> Any:
+        """The transformer that reads a side; the same for both where they share it."""
+        first: Any = next(iter(self.inner.children()))
+        routes: Any = first.sub_modules if isinstance(first, Router) else None
+        return routes[side][0] if routes else first
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether one tower reads queries and docs."""
+        return self.tower("query") is self.tower("document")
+
+    @property
+    def width(self) -> int:
+        """Numbers in an embedding."""
+        found = self.inner.get_embedding_dimension()
+        assert found is not None
+        return found
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether the similarity is of embeddings of length 1."""
+        return self.inner.similarity_fn_name == "cosine"
+
+    def max_length(self, side: Side) -> int:
+        """Tokens of a text that are read, special ones included."""
+        tower = self.tower(side)
+        own = tower.query_length if side == "query" else tower.document_length
+        limit = tower.max_seq_length
+        assert limit is not None
+        return int(limit if own is None else own)
+
+    def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
+        """The weights of parts: query_tower, doc_tower, and what a backbone can freeze in each tower.
+
+        Poolers are among them: no pooling of ours reads them, so they could only decay.
+        """
+        found: list[Tensor] = []
+        for part, side in TOWERS.items():
+            if part in parts:
+                if self.is_shared:
+                    raise BadInput(
+                        f"freeze: {part}, but one tower reads queries and docs. Give the ranker "
+                        "`towers: separate`."
+                    )
+                found += self.tower(side).parameters()
+        inside = [part for part in parts if part not in TOWERS]
+        for encoder in anatomy.encoders(self.model):
+            pooler = getattr(encoder, "pooler", None)
+            found += pooler.parameters() if isinstance(pooler, nn.Module) else ()
+            found += backbone.frozen_weights(encoder, inside, n_layers)
+        return list({id(weight): weight for weight in found}.values())
+
+    # -- adapters --
+
+    def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
+        """Put fresh LoRA adapters into every tower `but` the frozen; all but them need no gradient."""
+        left = {TOWERS[part] for part in but if part in TOWERS}
+        for number, (side, tower) in enumerate(zip(SIDES, self._towers(), strict=False)):
+            if side not in left:
+                tower.model = adapters.adapted(tower.model, lora, base=base, seed=seed + number)
+
+    def save_adapters(self, folder: Path) -> None:
+        """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own."""
+        towers = self._towers()
+        for side, tower in zip(SIDES, towers, strict=False):
+            if adapters.is_adapted(tower.model):
+                adapters.save(tower.model, folder if len(towers) == 1 else folder / side)
+
+    def merge(self) -> None:
+        """Add the adapters into the towers' own weights."""
+        for tower in self._towers():
+            if adapters.is_adapted(tower.model):
+                tower.model = adapters.merged(tower.model)
+
+    def _towers(self) -> list[Any]:
+        """The towers, one if they are the same."""
+        return [self.tower("query")] if self.is_shared else [self.tower(side) for side in SIDES]
+
+    # -- texts to embeddings --
+
+    def tokens(self, texts: Sequence[str], side: Side) -> list[Input]:
+        """Each text as the tower reads it: prefixed, cut, with special tokens."""
+        prompt = self.inner.prompts.get(side) or ""
+        encoded = self.tower(side).tokenizer(
+            [prompt + text for text in texts],
+            truncation=True,
+            max_length=self.max_length(side),
+            padding=False,
+            return_attention_mask=False,
+        )
+        types = encoded.get("token_type_ids") or [None] * len(texts)
+        return [
+            Input(np.array(i, dtype=np.int64), None if t is None else np.array(t, dtype=np.int64))
+            for i, t in zip(encoded["input_ids"], types, strict=True)
+        ]
+
+    def batches(self, inputs: Sequence[Input]) -> list[list[int]]:
+        """Places of texts in batches of similar length, as many tokens as the device holds."""
+        where = self.where
+        return list(lengths.by_length([len(i.ids) for i in inputs], lengths.budget(where)))
+
+    def embeddings(self, model: nn.Module, inputs: Sequence[Input], side: Side) -> Tensor:
+        """The embeddings of one batch: (texts, width), float32, in their order.
+
+        `model` is the bi-encoder's own, perhaps wrapped for several devices or compiled.
+        """
+        where = next(model.parameters()).device
+        moved = {
+            name: tensor.to(where, non_blocking=True)
+            for name, tensor in self._padded(inputs, side).items()
+        }
+        found: Tensor = model(side, self._prompt_length(side), **moved)
+        return found.float()
+
+    def _prompt_length(self, side: Side) -> int | None:
+        """How many tokens the prompt has, for poolings that leave it out."""
+        prompt = self.inner.prompts.get(side)
+        found: int | None = (
+            self.tower(side)._get_prompt_length(prompt, task=side) if prompt else None
+        )
+        return found
+
+    def _padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
+        width = max(len(each.ids) for each in inputs)
+        tokenizer = self.tower(side).tokenizer
+        pad = tokenizer.pad_token_id
+        ids = np.full((len(inputs), width), 0 if pad is None else pad, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        types = np.full_like(ids, tokenizer.pad_token_type_id)
+        for row, each in enumerate(inputs):
+            n = len(each.ids)
+            ids[row, :n], mask[row, :n] = each.ids, 1
+            if each.types is not None:
+                types[row, :n] = each.types
+        found = {"input_ids": ids, "attention_mask": mask}
+        if inputs[0].types is not None:
+            found["token_type_ids"] = types
+        return {name: torch.from_numpy(array) for name, array in found.items()}
+
+    def embed(self, texts: Sequence[str], side: Side) -> Tensor:
+        """(texts, width), float32, on the model's device; one by one or together, the same."""
+        self.model.eval()
+        inputs = self.tokens(texts, side) if texts else []
+        batches = self.batches(inputs)
+        with torch.inference_mode():
+            parts = [
+                self.embeddings(self.model, [inputs[p] for p in places], side) for places in batches
+            ]
+        found = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
+        places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
+        return found[places.argsort().to(found.device)]
 
     def embed_queries(self, queries: Sequence[str]) -> Tensor:
         """(queries, width), float32."""
-        return self._encoded(self._model.encode_query(list(queries), **self._how()))
+        return self.embed(queries, "query")
 
     def embed_docs(self, docs: Sequence[str]) -> Tensor:
         """(docs, width), float32."""
-        return self._encoded(self._model.encode_document(list(docs), **self._how()))
+        return self.embed(docs, "document")
+
+    # -- embeddings to scores --
+
+    def searchable(self, embeddings: Tensor) -> Tensor:
+        """Embeddings whose dot products are the model's similarities."""
+        name = self.inner.similarity_fn_name
+        if name == "cosine":
+            return normalize(embeddings, dim=-1)
+        if name != "dot":
+            raise BadInput(
+                f"The model's similarity is {name!r}, which no dot product gives, so it cannot be "
+                "searched. Save it with `similarity_fn_name` cosine or dot."
+            )
+        return embeddings
 
     def similarity(self, queries: Tensor, docs: Tensor) -> Tensor:
         """(queries, docs), by the model's own similarity."""
-        return self._model.similarity(queries, docs)
+        return self.searchable(queries) @ self.searchable(docs).T
 
     def score(self, query: str, docs: Sequence[str]) -> list[float]:
         """One similarity per doc, in their order."""
@@ -77,29 +340,62 @@ class BiEncoder:
         }
         if not places:
             return [[] for _ in asked]
-        queries, docs = (
-            self.embed_queries([query for query, _ in asked]),
-            self.embed_docs([*places]),
-        )
+        queries = self.searchable(self.embed_queries([query for query, _ in asked]))
+        docs = self.searchable(self.embed_docs([*places]))
         return [
-            self.similarity(query[None], docs[[places[doc] for doc in wanted]])[0].tolist()
+            (docs[[places[doc] for doc in wanted]] @ query).tolist() if wanted else []
             for query, (_, wanted) in zip(queries, asked, strict=True)
         ]
 
-    @staticmethod
-    def _how() -> dict[str, Any]:
-        return {
-            "batch_size": TEXTS_PER_BATCH,
-            "convert_to_tensor": True,
-            "show_progress_bar": False,
-        }
-
-    @staticmethod
-    def _encoded(embeddings: object) -> Tensor:
-        assert isinstance(embeddings, Tensor)
-        return embeddings.to(torch.float32)
+    def _check_tokens(self, side: Side) -> None:
+        """Refuse a model whose own preparation of a text is not: prompt, text, special tokens, cut."""
+        prompt = self.inner.prompts.get(side) or None
+        theirs = self.inner.preprocess([PROBE], prompt=prompt, task=side)
+        ours = self.tokens([PROBE], side)[0].ids
+        if theirs.get("modality") != "text" or theirs["input_ids"][0].tolist() != ours.tolist():
+            raise BadInput(
+                f"{type(self.tower(side).tokenizer).__name__}: the model prepares its texts otherwise than "
+                "by a prompt, the text and special tokens (a chat template, perhaps), which is not supported."
+            )
 
 
-def _encoder(folder: Path) -> str:
-    """Where in a sentence-transformers folder the encoder is: its first module."""
-    return str(json.loads((folder / "modules.json").read_text("utf-8"))[0]["path"])
+def _tower(
+    encoder: backbone.Encoder, pooling: str, similarity: str, max_length: Mapping[Side, int]
+) -> list[Any]:
+    """The modules of one tower, in sentence-transformers' form."""
+    limit = backbone.longest(encoder.model, encoder.tokenizer)
+    for side, length in max_length.items():
+        if length > limit:
+            raise BadInput(
+                f"max_length {length} ({side}) is more than the {limit} tokens "
+                f"{type(encoder.model).__name__} can read. Lower it."
+            )
+    if pooling == "last":
+        backbone.end_with_eos(encoder.tokenizer)
+    bare: Any = encoder.model
+    with TemporaryDirectory() as folder, backbone.quiet():
+        bare.save_pretrained(folder)
+        encoder.tokenizer.save_pretrained(folder)
+        transformer = Transformer(
+            folder,
+            model_kwargs={"dtype": torch.float32},
+            max_seq_length=max(max_length.values()),
+            query_length=max_length["query"],
+            document_length=max_length["document"],
+        )
+    modules: list[Any] = [
+        transformer, Pooling(transformer.get_embedding_dimension(), POOLINGS[pooling]),
+    ]  # fmt: skip
+    return [*modules, Normalize()] if similarity == "cosine" else modules
+
+
+def _encoders(folder: Path) -> Iterator[Path]:
+    """Where in a sentence-transformers folder encoders are: its first module, or those it routes to."""
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    first = folder / str(modules[0]["path"])
+    routes = first / "router_config.json"
+    if not routes.is_file():
+        yield first
+        return
+    for names in json.loads(routes.read_text("utf-8"))["structure"].values():
+        yield first / str(names[0])

@@ -6,7 +6,7 @@ sigmoid in bfloat16. A saved folder loads as it is in transformers and in
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -14,16 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, processes
+from rankscope.models import adapters, backbone, lengths, processes
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
-
-TOKENS_PER_BATCH = {"cpu": 1_024}
-"""What fits the caches of a processor; measured, see docs/performance.md."""
-TOKENS_PER_ACCELERATOR_BATCH = 65_536
-COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
-"""Model types whose positions begin behind the padding token's id."""
 
 
 @final
@@ -31,7 +25,7 @@ class CrossEncoder:
     """A ranker on any `AutoModelForSequenceClassification` with one label."""
 
     def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
-        limit = longest(model, tokenizer)
+        limit = backbone.longest(model, tokenizer)
         if max_length > limit:
             raise BadInput(
                 f"max_length {max_length} is more than the {limit} tokens {type(model).__name__} "
@@ -63,7 +57,7 @@ class CrossEncoder:
                 "Tune the model first, or give a folder with a tuned cross-encoder."
             )
         model = loaded.model if base == folder else adapters.merged_with(loaded.model, folder)
-        return cls(model, loaded.tokenizer, longest(model, loaded.tokenizer))
+        return cls(model, loaded.tokenizer, backbone.longest(model, loaded.tokenizer))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
@@ -120,10 +114,8 @@ class CrossEncoder:
         own, perhaps wrapped for several devices or compiled.
         """
         where = next(model.parameters()).device
-        budget = TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
-        if processes.is_sharded(model):
-            budget = sys.maxsize
-        batches = list(by_length([len(pair.ids) for pair in pairs], budget))
+        budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
+        batches = list(lengths.by_length([len(pair.ids) for pair in pairs], budget))
         parts = [torch.empty(0, device=where)]
         for batch in batches:
             inputs = self.joiner.pad([pairs[place] for place in batch])
@@ -131,22 +123,3 @@ class CrossEncoder:
             parts.append(model(**moved).logits.squeeze(-1).float())
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return torch.cat(parts)[places.argsort().to(where)]
-
-
-def longest(model: nn.Module, tokenizer: Any) -> int:
-    """How many tokens the model has positions for and the tokenizer allows."""
-    config: Any = model.config
-    skipped = config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
-    return min(int(tokenizer.model_max_length), int(config.max_position_embeddings) - skipped)
-
-
-def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Places in batches of similar length, each at most `budget` tokens with its padding."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

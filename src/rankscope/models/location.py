@@ -12,9 +12,13 @@ from typing import Any, Literal
 from rankscope.core.errors import BadInput
 
 PACKAGE = "package:"
+ADAPTER = "adapter_config.json"
+"""What a PEFT adapter's folder holds in the place of a config.json."""
 NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
 
-ModelKind = Literal["cross_encoder", "bi_encoder"]
+ModelKind = Literal["cross_encoder", "bi_encoder", "late_interaction"]
+LATE_INTERACTION = frozenset({"MultiVectorEncoder", "ColBERT"})
+"""What sentence-transformers and PyLate call such a model in its folder."""
 
 
 @dataclass(frozen=True)
@@ -41,34 +45,39 @@ class Location:
         )
 
 
-def located(name: str, *, beside: Path = Path(), revision: str | None = None) -> Location:
-    """Where the model called `name` is.
+def located(
+    name: str,
+    *,
+    beside: Path = Path(),
+    revision: str | None = None,
+    holds: str = "config.json",
+) -> Location:
+    """Where the model called `name` is; its folder `holds` a file that says so.
 
     `package:NAME/FOLDER` is a folder inside an installed Python package; a path is looked up from
     the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id.
     """
     if name.startswith(PACKAGE):
-        return Location(name, _inside_package(name))
+        return Location(name, _inside_package(name, holds))
     folder = (beside / Path(name).expanduser()).resolve()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise BadInput(
-                f"{folder}: no config.json, so this is not a model. Give a model's folder."
-            )
+        if not (folder / holds).is_file():
+            what = "an adapter" if holds == ADAPTER else "a model"
+            raise BadInput(f"{folder}: no {holds}, so this is not {what}. Give {what}'s folder.")
         return Location(name, folder)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise BadInput(f"{folder}: there is no such model folder. Give one, or a hub id.")
     return Location(name, None, revision)
 
 
-def _inside_package(name: str) -> Path:
+def _inside_package(name: str, holds: str) -> Path:
     package, _, inside = name.removeprefix(PACKAGE).partition("/")
     spec = find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise BadInput(f"{name}: the package {package!r} is not installed. Install it with pip.")
     folder = Path(spec.submodule_search_locations[0], inside)
-    if not (folder / "config.json").is_file():
-        raise BadInput(f"{name}: {folder} holds no model (no config.json). Correct the folder.")
+    if not (folder / holds).is_file():
+        raise BadInput(f"{name}: {folder} holds no model (no {holds}). Correct the folder.")
     return folder
 
 
@@ -76,6 +85,8 @@ def kind_of(folder: Path) -> ModelKind:
     """What a model folder says it is, by the files that declare it; never by its name."""
     card = _declared(folder / "config_sentence_transformers.json")
     architectures = _declared(folder / "config.json").get("architectures") or []
+    if card.get("model_type") in LATE_INTERACTION or "HF_ColBERT" in architectures:
+        return "late_interaction"
     if card.get("model_type") == "CrossEncoder" or any(
         "ForSequenceClassification" in architecture for architecture in architectures
     ):
@@ -84,7 +95,8 @@ def kind_of(folder: Path) -> ModelKind:
         return "bi_encoder"
     raise BadInput(
         f"{folder}: neither a cross-encoder (a ...ForSequenceClassification model) nor a "
-        "sentence-transformers bi-encoder (modules.json). A bare encoder cannot rank: tune it first."
+        "sentence-transformers bi-encoder (modules.json) nor a ColBERT. A bare encoder cannot rank: tune "
+        "it first."
     )
 
 

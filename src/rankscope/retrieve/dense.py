@@ -1,55 +1,110 @@
-"""Nearest-neighbour search with a bi-encoder: exact, in blocks of docs.
+"""Nearest-neighbour search among stored embeddings: exact, in blocks of docs.
 
-Of docs with the same score at the cut, those that come first in the collection are kept.
+Scores are dot products in float32. Of docs with the same score, those that come first in the
+collection are ranked, and kept at the cut, first.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from rankscope.core.progress import SILENT, Progress
-from rankscope.core.records import Doc, Query, Run, ScoredDoc
-from rankscope.models.bi_encoder import BiEncoder
+from rankscope.core.records import Query, Run, ScoredDoc
+from rankscope.retrieve.embeddings import Embeddings
 
-DOCS_PER_BLOCK = 2_048
+SCORES_PER_BLOCK = 1 << 25
+"""Scores in memory at once (128 MB), whatever the number of queries and docs."""
 
 
-def search(
-    model: BiEncoder,
-    docs: Iterable[Doc],
-    queries: Sequence[Query],
-    *,
-    depth: int,
-    n_docs: int,
-    progress: Progress = SILENT,
-) -> Run:
-    """The run of all queries over all docs; never holds more than one block of embeddings."""
-    asked = model.embed_queries([query.text for query in queries])
-    best = torch.empty(len(queries), 0, device=asked.device)
-    places = torch.empty(len(queries), 0, dtype=torch.int64, device=asked.device)
-    doc_ids: list[str] = []
-    with progress.task("embed docs", n_docs, "docs") as task:
-        for block in _blocks(docs):
-            scores = model.similarity(asked, model.embed_docs([doc.text for doc in block]))
-            fresh = torch.arange(len(doc_ids), len(doc_ids) + len(block), device=asked.device)
-            doc_ids += [doc.doc_id for doc in block]
-            candidates = torch.cat([best, scores], dim=1)
-            origins = torch.cat([places, fresh.expand(len(queries), -1)], dim=1)
-            best, order = candidates.sort(dim=1, descending=True, stable=True)
-            best, places = best[:, :depth], origins.gather(1, order[:, :depth])
+QUERIES_AT_ONCE = 4_096
+"""With more of them, blocks of docs would be so small that merging takes longer than multiplying."""
+
+
+def nearest(
+    queries: Tensor, embeddings: Embeddings, *, depth: int, progress: Progress = SILENT
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(places, scores) of each query's nearest docs, best first: (queries, min(depth, docs)) each.
+
+    queries: (queries, width), float32; embeddings: (docs, width), mapped or not.
+    """
+    starts = range(0, max(1, len(queries)), QUERIES_AT_ONCE)
+    found = [
+        _nearest(queries[at : at + QUERIES_AT_ONCE], embeddings, depth=depth, progress=progress)
+        for at in starts
+    ]
+    places, scores = zip(*found, strict=True)
+    return np.concatenate(places), np.concatenate(scores)
+
+
+def _nearest(
+    queries: Tensor, embeddings: Embeddings, *, depth: int, progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    n_queries, n_docs = len(queries), len(embeddings)
+    depth = min(depth, n_docs)
+    best = Best(n_queries, depth)
+    size = max(1, SCORES_PER_BLOCK // max(1, n_queries))
+    with progress.task("search", n_docs, "docs") as task, torch.inference_mode():
+        for start in range(0, n_docs, size):
+            block = torch.from_numpy(np.array(embeddings[start : start + size], dtype=np.float32))
+            best.add(queries @ block.to(queries.device).T, start)
             task.advance(len(block))
+    return best.places, best.scores
+
+
+class Best:
+    """The best docs of each query so far."""
+
+    def __init__(self, n_queries: int, depth: int) -> None:
+        self._depth = depth
+        self.places = np.zeros((n_queries, 0), dtype=np.int64)
+        self.scores = np.zeros((n_queries, 0), dtype=np.float32)
+
+    def add(self, scores: Tensor, start: int) -> None:
+        """Take in the scores of docs that follow those before: (queries, docs)."""
+        if self.scores.shape[1] == self._depth:  # a later doc must be better, not equal
+            is_candidate = scores > torch.from_numpy(self.scores[:, -1:]).to(scores.device)
+        else:
+            size = min(self._depth, scores.shape[1])
+            is_candidate = scores >= scores.topk(size, dim=1).values[:, -1:]
+        rows, columns = torch.nonzero(is_candidate, as_tuple=True)
+        if not len(rows):
+            return
+        values = scores[rows, columns].cpu().numpy()
+        rows_, columns_ = rows.cpu().numpy(), columns.cpu().numpy()
+        # one row per query, as wide as the most candidates any has
+        counts = np.bincount(rows_, minlength=len(self.scores))
+        within = np.arange(len(rows_)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = np.full((len(self.scores), counts.max()), -np.inf, dtype=np.float32)
+        places = np.full(found.shape, -1, dtype=np.int64)
+        found[rows_, within], places[rows_, within] = values, columns_ + start
+        self._merge(found, places)
+
+    def _merge(self, scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+        scores = np.concatenate([self.scores, scores], axis=1)
+        places = np.concatenate([self.places, places], axis=1)
+        # stable, and what was there before stands first: of equal scores the earlier doc
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : self._depth]
+        self.scores = np.take_along_axis(scores, order, axis=1)
+        self.places = np.take_along_axis(places, order, axis=1)
+
+
+def run_of(
+    tag: str,
+    queries: Sequence[Query],
+    doc_ids: Sequence[str],
+    places: NDArray[np.int64],
+    scores: NDArray[np.float32],
+) -> Run:
+    """What was found as a run; places below 0 stand for no doc."""
     return Run.of(
-        "dense",
+        tag,
         (
             ScoredDoc(query.query_id, doc_ids[place], score)
-            for query, row, found in zip(queries, best.tolist(), places.tolist(), strict=True)
+            for query, row, found in zip(queries, scores.tolist(), places.tolist(), strict=True)
             for score, place in zip(row, found, strict=True)
+            if place >= 0
         ),
     )
-
-
-def _blocks(docs: Iterable[Doc]) -> Iterator[list[Doc]]:
-    stream = iter(docs)
-    while block := list(islice(stream, DOCS_PER_BLOCK)):
-        yield block

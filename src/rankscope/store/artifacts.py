@@ -212,6 +212,9 @@ class Store:
                 ) from error
             for left in self.root.glob("steps/.partial-*"):
                 shutil.rmtree(left, ignore_errors=True)
+            for left in self.root.glob("work/*"):  # lost between the rename and its end
+                if any(self.root.glob(f"steps/*-{left.name}")):
+                    shutil.rmtree(left, ignore_errors=True)
             yield
 
     def forget(self, name: str) -> None:

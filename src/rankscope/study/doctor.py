@@ -48,7 +48,9 @@ def doctor(
     plan: Plan, store: Store, *, retry: bool = False, progress: Progress = SILENT
 ) -> Diagnosis:
     """Look at every trained ranker of the plan; data and first rankers are made ready where missing."""
-    stages = [(step, *_light(step, store)) for step in plan.steps if step.kind == "train"]
+    trained = [step for step in plan.steps if step.kind == "train"]
+    lightened = [(step, *_light(step, store)) for step in trained]
+    stages = [each for each in lightened if _needs(each[1], store) is None]
     evaluate = next(step for step in plan.steps if step.kind == "evaluate")
     tests = [evaluate.inputs[collection_role(name)] for name in plan.study.study.evaluate.over]
     needed = [needed for _, light, _ in stages for needed in light.inputs.values()]
@@ -59,7 +61,13 @@ def doctor(
         for planned, light, _ in stages:
             seen += _examined(planned, light, plan, store)
     notes = dict.fromkeys(note for _, _, notes in stages for note in notes)
-    return Diagnosis(tuple(seen), tuple(notes))
+    left = [(planned.label, _needs(light, store)) for planned, light, _ in lightened]
+    more = [
+        f"{label}: not looked at: it needs what {untrained} finds, which is not trained yet"
+        for label, untrained in left
+        if untrained is not None
+    ]
+    return Diagnosis(tuple(seen), (*notes, *more))
 
 
 def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> Iterator[Seen]:
@@ -94,6 +102,17 @@ def _light(step: Step, store: Store) -> tuple[Step, list[str]]:
                 f"{step.label}: looked at with its teacher's candidates, which are not ranked yet"
             )
     return replace(step, inputs=inputs), notes
+
+
+def _needs(step: Step, store: Store) -> str | None:
+    """A ranker that must be trained before the step's inputs are there; None if there is none."""
+    for needed in step.inputs.values():
+        if _is_there(needed, store):
+            continue
+        found = needed.label if needed.kind == "train" else _needs(needed, store)
+        if found is not None:
+            return found
+    return None
 
 
 def _untrained(ranker: Step, store: Store) -> tuple[Step, bool]:

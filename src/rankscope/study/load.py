@@ -14,6 +14,7 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
+SAMPLE_KINDS = {"labelled", "crops", "noisy_queries"}
 TABLES = {"collections", "first_stages", "teachers", "rankers"}
 MESSAGES = {
     "extra_forbidden": "there is no such field",
@@ -86,6 +87,8 @@ def _mistake(details: Any) -> str:
     parts = [str(part) for part in details["loc"]]
     if parts[:1] and parts[0] in TABLES and len(parts) > 2:
         del parts[2]  # pydantic names the kind here; it does not stand in the file
+    if parts[:1] == ["rankers"] and parts[2:3] == ["samples"] and {*parts[3:4]} & SAMPLE_KINDS:
+        del parts[3]  # likewise
     if parts[:1] == ["rankers"] and len(parts) > 2:
         parts[1] = parts[1].partition(".")[0]  # the file names the ranker, not a sweep's member
     place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})

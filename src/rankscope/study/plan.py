@@ -14,25 +14,38 @@ from typing import Any, final
 
 from rankscope.core.errors import BadStudy, choose
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
-from rankscope.models.location import Location, located
+from rankscope.models.location import ADAPTER, Location, located
 from rankscope.store.fingerprint import fingerprint
 from rankscope.study.load import LoadedStudy, expanded
+from rankscope.study.spec import ALL_DOCS
 from rankscope.study.spec_data import (
     BeirSpec,
     BM25Spec,
     CollectionSpec,
+    DenseSpec,
     FilesSpec,
+    FuseSpec,
+    LateSpec,
     RankerTeacherSpec,
     RunFilesSpec,
 )
 from rankscope.study.spec_fields import Spec
-from rankscope.study.spec_rankers import CrossEncoderSpec, SamplesSpec, ScratchSpec, TrainedSpec
+from rankscope.study.spec_rankers import (
+    BiEncoderSpec,
+    CropsSpec,
+    CrossEncoderSpec,
+    SamplesSpec,
+    ScratchSpec,
+    TrainedSpec,
+)
 
 VERSIONS = {
     "docs": 1,
     "collection": 1,
     "index": 1,
+    "encode": 1,
     "search": 2,
+    "fuse": 1,
     "scratch": 1,
     "ranker": 1,
     "teacher": 1,
@@ -66,6 +79,8 @@ class Step:
     spec: Spec | None = None
     source: Source | None = None
     location: Location | None = None
+    doc_location: Location | None = None
+    adapter: Location | None = None
     paths: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property
@@ -184,6 +199,15 @@ class _Planner:
             )
             inputs = {"collection": topics, "index": index}
             return self._add(Step("search", label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, DenseSpec):
+            return self.search(spec.ranker, collection, spec.depth, index=spec.index)
+        if isinstance(spec, LateSpec):
+            inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
+            return self._add(Step("search", label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, FuseSpec):
+            runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
+            inputs = {"collection": topics, **runs}
+            return self._add(Step("fuse", label, spec.identity(), inputs, spec=spec))
         path = self._run_file(spec, first_stage, collection)
         params = {"digest": self.digest(path), "depth": spec.depth}
         inputs = {"collection": topics, "docs": docs}
@@ -202,33 +226,73 @@ class _Planner:
             return self._trained(name, spec)
         params: dict[str, Any] = {"kind": spec.kind}
         inputs: dict[str, Step] = {}
-        location = None
+        location = doc_location = adapter = None
         if isinstance(spec, CrossEncoderSpec):
             params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
-            if isinstance(spec.backbone, ScratchSpec):
-                inputs["backbone"] = self._scratch(self.study.system_of(name), spec.backbone)
-            else:
-                location = self._located(name, spec.backbone, spec.revision)
+        elif isinstance(spec, BiEncoderSpec) and spec.model is None:
+            sources = (
+                "backbone", "revision", "doc_backbone", "doc_revision", "model",
+                "adapter", "adapter_revision",
+            )  # fmt: skip
+            params |= spec.identity(*sources)
+        elif isinstance(spec, BiEncoderSpec):
+            params["towers"] = spec.towers
+        written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
+        if isinstance(written, ScratchSpec):
+            inputs["backbone"] = self._scratch(self.study.system_of(name), written)
         else:
-            location = self._located(name, spec.model, spec.revision)
-        if location is not None:
-            files = location.files()
-            params["digests"] = {
-                path.relative_to(location.folder or "").as_posix(): self.digest(path)
-                for path in files
-            }
-            params["hub"] = None if files else [location.name, location.revision]
-        return self._add(Step("ranker", name, params, inputs, spec=spec, location=location))
+            assert written is not None
+            location = self._located(name, written, spec.revision)
+            params |= self._weights_of(location)
+        if isinstance(spec, BiEncoderSpec) and spec.doc_backbone is not None:
+            doc_location = self._located(
+                name, spec.doc_backbone, spec.doc_revision, named="doc_revision"
+            )
+            params["doc"] = self._weights_of(doc_location)
+        if isinstance(spec, BiEncoderSpec) and spec.adapter is not None:
+            adapter = self._located(
+                name, spec.adapter, spec.adapter_revision, named="adapter_revision", holds=ADAPTER
+            )
+            params["adapter"] = self._weights_of(adapter)
+        step = Step(
+            "ranker",
+            name,
+            params,
+            inputs,
+            spec=spec,
+            location=location,
+            doc_location=doc_location,
+            adapter=adapter,
+        )
+        return self._add(step)
 
-    def _located(self, ranker: str, written: str, revision: str | None) -> Location:
+    def _weights_of(self, location: Location) -> dict[str, Any]:
+        """What names the weights at a place: the bytes of its files, or a commit of the hub's."""
+        files = location.files()
+        digests = {
+            path.relative_to(location.folder or "").as_posix(): self.digest(path) for path in files
+        }
+        return {"digests": digests, "hub": None if files else [location.name, location.revision]}
+
+    def _located(
+        self,
+        ranker: str,
+        written: str,
+        revision: str | None,
+        *,
+        named: str = "revision",
+        holds: str = "config.json",
+    ) -> Location:
         revision = revision and expanded(revision)
-        location = located(expanded(written), beside=self.loaded.folder, revision=revision)
+        location = located(
+            expanded(written), beside=self.loaded.folder, revision=revision, holds=holds
+        )
         if location.folder is None and not COMMIT.fullmatch(revision or ""):
             raise BadStudy(
-                f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `revision`, the "
+                f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `{named}`, the "
                 "hash of a commit: results must rest on known weights. Copy it from the model's page."
                 if revision is None
-                else f"rankers.{ranker}.revision: {revision!r} is not the hash of a commit (7 to 40 of "
+                else f"rankers.{ranker}.{named}: {revision!r} is not the hash of a commit (7 to 40 of "
                 "0-9 and a-f), and a branch or tag may move. Copy the hash from the model's page."
             )
         return location
@@ -243,13 +307,21 @@ class _Planner:
         watched = spec.validate_on
         inputs = {"start": self.ranker(spec.start)}
         learnt = []
+        if not isinstance(spec.samples, SamplesSpec):
+            if isinstance(spec.samples, CropsSpec):
+                inputs[samples_role(0, "docs")] = self.docs(spec.samples.collection)
+            else:
+                queries = self.collection(spec.samples.collection)
+                inputs[samples_role(0, "collection")] = queries
+            learnt.append(spec.samples.identity("collection"))
         for place, (_, samples) in enumerate(spec.lessons):
             inputs |= self._sample_inputs(place, samples)
             teacher = self.study.teachers.get(samples.labels)
             learnt.append(
                 samples.identity("collection", "labels", "negatives")
                 | {
-                    "negatives": samples.negatives and samples.negatives.identity("first_stage"),
+                    "negatives": samples.negatives
+                    and samples.negatives.identity("first_stage", "rescored_by"),
                     "teacher_depth": teacher and teacher.depth,
                 }
             )
@@ -261,7 +333,9 @@ class _Planner:
                 watched.first_stage, collection
             )
         mixed = spec.mixed_with
-        params = spec.identity("start", "keep", "samples", "mixed_with", "validate_on") | {
+        params = spec.identity(
+            "start", "recipe", "keep", "samples", "mixed_with", "validate_on"
+        ) | {
             "keep": spec.kept,
             "seed": self.study.seed_of(name),
             "stage": len(self.study.lineage(name)) - 1,
@@ -279,7 +353,11 @@ class _Planner:
         if samples.negatives is None:
             run = self._teacher_run(samples.labels, samples.collection)
         else:
-            run = self.first_stage_run(samples.negatives.first_stage, samples.collection)
+            mining = samples.negatives
+            run = self.first_stage_run(mining.first_stage, samples.collection)
+            if mining.rescored_by:
+                made = (samples.collection, mining.first_stage, mining.depth)
+                run = self.rerank(mining.rescored_by, *made)
         return inputs | {samples_role(place, "run"): run}
 
     def _teacher_run(self, name: str, collection: str) -> Step:
@@ -308,6 +386,22 @@ class _Planner:
         label = f"{ranker}.{collection}.{first_stage}"
         return self._add(Step("rerank", label, {"depth": depth, "tag": ranker}, inputs))
 
+    def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
+        """A bi-encoder's nearest docs among all of a collection's."""
+        docs = self.docs(collection)
+        tuned = self.ranker(ranker)
+        made = {"ranker": tuned, "docs": docs}
+        encoded = self._add(Step("encode", f"{ranker}.{docs.label}", {}, made))
+        inputs = {
+            "collection": self.collection(collection),
+            "docs": docs,
+            "ranker": tuned,
+            "embeddings": encoded,
+        }
+        params = {"depth": depth, "tag": ranker, "index": index}
+        label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
+        return self._add(Step("search", label, params, inputs))
+
     def evaluate(self) -> Step:
         """Measures and comparisons of all runs."""
         spec = self.study.evaluate
@@ -315,14 +409,9 @@ class _Planner:
         for collection in spec.over:  # before any training: a mistake in them should cost nothing
             inputs[collection_role(collection)] = self.collection(collection)
         for collection in spec.over:
-            for first_stage in spec.rerank.first_stages:
-                inputs[run_role(collection, first_stage, first_stage)] = self.first_stage_run(
-                    first_stage, collection
-                )
-                for ranker in self.study.evaluated_rankers():
-                    inputs[run_role(collection, first_stage, ranker)] = self.rerank(
-                        ranker, collection, first_stage, spec.rerank.depth
-                    )
+            for where, systems in self.study.groups().items():
+                for name in (name for runs in systems.values() for name in runs):
+                    inputs[run_role(collection, where, name)] = self._run(name, collection, where)
         for ranker in self.study.evaluated_rankers():
             for collection in self.study.learnt_from(ranker):
                 inputs[learnt_role(collection)] = self.collection(collection)
@@ -335,6 +424,17 @@ class _Planner:
             "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
         }
         return self._add(Step("evaluate", "all", params, inputs, spec=spec))
+
+    def _run(self, name: str, collection: str, where: str) -> Step:
+        """The run of a first stage or ranker over a collection, from a first stage or all docs."""
+        asked = self.study.evaluate
+        if name in self.study.first_stages:
+            return self.first_stage_run(name, collection)
+        if where == ALL_DOCS:
+            assert asked.search is not None
+            return self.search(name, collection, asked.search.depth)
+        assert asked.rerank is not None
+        return self.rerank(name, collection, where, asked.rerank.depth)
 
     def report(self) -> Step:
         """The page; it reads everything before it."""

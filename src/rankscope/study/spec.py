@@ -10,11 +10,21 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field, NonNegativeInt, model_validator
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
-from rankscope.study.spec_data import CollectionSpec, FirstStageSpec, RankerTeacherSpec, TeacherSpec
+from rankscope.study import consistency
+from rankscope.study.spec_data import (
+    CollectionSpec,
+    DenseSpec,
+    FirstStageSpec,
+    FuseSpec,
+    LateSpec,
+    RankerTeacherSpec,
+    TeacherSpec,
+)
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.spec_fields import Name, RankerName, Spec
 from rankscope.study.spec_rankers import (
-    CrossEncoderSpec,
+    BiEncoderSpec,
+    NoisyQueriesSpec,
     RankerSpec,
     SamplesSpec,
     ScratchSpec,
@@ -22,6 +32,9 @@ from rankscope.study.spec_rankers import (
     system_of,
 )
 from rankscope.train.needs import NEEDS
+
+ALL_DOCS = "all docs"
+"""Where the docs of a run come from that no first stage chose."""
 
 
 class Reference(NamedTuple):
@@ -66,16 +79,37 @@ class Study(Spec):
             if system != name and system in self.rankers:
                 raise BadStudy(f"rankers.{system}: {name} is a seed of this name too. Rename one.")
         for name in self.rankers:
-            first = self.lineage(name)[0]
+            self.lineage(name)
             self._teachers_of(name, ())
-            if len(self.lineage(name)) > 1 and not isinstance(
-                self.rankers[first], CrossEncoderSpec
-            ):
-                raise BadStudy(
-                    f"rankers.{name}: it starts from {first}, a {self.rankers[first].kind}; only a "
-                    "cross_encoder can be trained. Start from one."
-                )
+        consistency.no_first_stage_needs_itself(self)
         return self
+
+    @model_validator(mode="after")
+    def _what_is_asked_of_bi_encoders_is_asked_of_such(self) -> Self:
+        consistency.only_bi_encoders_search(self)
+        consistency.fields_of_bi_encoders(self)
+        return self
+
+    def is_bi_encoder(self, ranker: str) -> bool:
+        """Whether a ranker, or what it was tuned from, reads queries and docs apart."""
+        return isinstance(self.rankers[self.lineage(ranker)[0]], BiEncoderSpec)
+
+    def groups(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """What is compared with what, by where the docs come from: systems and the runs of each.
+
+        A first stage and all rankers that re-order it; and under ALL_DOCS the bi-encoders that
+        search, with the first stages beside them.
+        """
+        asked, found = self.evaluate, {}
+        for name in asked.rerank.first_stages if asked.rerank else ():
+            found[name] = {name: (name,), **self.systems()}
+        if asked.search:
+            found[ALL_DOCS] = {name: (name,) for name in asked.search.first_stages} | {
+                system: runs
+                for system, runs in self.systems().items()
+                if self.is_bi_encoder(runs[0])
+            }
+        return found
 
     def lineage(self, name: str) -> list[str]:
         """The rankers from the first ancestor to `name`; BadStudy where they run in a circle."""
@@ -94,11 +128,15 @@ class Study(Spec):
         found: dict[str, None] = {}
         for ancestor in self.lineage(name):
             spec = self.rankers[ancestor]
+            if isinstance(spec, TrainedSpec) and isinstance(spec.samples, NoisyQueriesSpec):
+                found[spec.samples.collection] = None
             for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
                 found[samples.collection] = None
                 teacher = self.teachers.get(samples.labels)
                 if isinstance(teacher, RankerTeacherSpec):
                     found |= dict.fromkeys(self.learnt_from(teacher.ranker))
+                if samples.negatives and samples.negatives.rescored_by:
+                    found |= dict.fromkeys(self.learnt_from(samples.negatives.rescored_by))
         return list(found)
 
     def _teachers_of(self, name: str, students: tuple[str, ...]) -> None:
@@ -114,10 +152,12 @@ class Study(Spec):
                 teacher = self.teachers.get(samples.labels)
                 if isinstance(teacher, RankerTeacherSpec):
                     self._teachers_of(teacher.ranker, (*students, name))
+                if samples.negatives and samples.negatives.rescored_by:
+                    self._teachers_of(samples.negatives.rescored_by, (*students, name))
 
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:
-        systems = {*self.systems(), *self.evaluate.rerank.first_stages}
+        systems = {*self.systems(), *self.evaluate.first_stages}
         for name in self.evaluate.baseline:
             if name in self.rankers and self.system_of(name) in systems - {name}:
                 raise BadStudy(
@@ -171,7 +211,8 @@ class Study(Spec):
         """What every stage learns from, with its place in the study."""
         for key, spec in self.rankers.items():
             if isinstance(spec, TrainedSpec):
-                yield f"{_place(key)}.samples", spec.samples
+                if isinstance(spec.samples, SamplesSpec):
+                    yield f"{_place(key)}.samples", spec.samples
                 if spec.mixed_with:
                     yield f"{_place(key)}.mixed_with.samples", spec.mixed_with.samples
 
@@ -188,8 +229,16 @@ class Study(Spec):
             if isinstance(spec, TrainedSpec) and spec.validate_on:
                 watched = spec.validate_on
                 yield f"{_place(key)}.validate.depth", watched.first_stage, watched.depth
-        for name in self.evaluate.rerank.first_stages:
-            yield "evaluate.rerank.depth", name, self.evaluate.rerank.depth
+        if rerank := self.evaluate.rerank:
+            for name in rerank.first_stages:
+                yield "evaluate.rerank.depth", name, rerank.depth
+        yield from self._depths_of_fusions()
+
+    def _depths_of_fusions(self) -> Iterator[tuple[str, str, int]]:
+        for key, stage in self.first_stages.items():
+            for name in stage.of if isinstance(stage, FuseSpec) else ():
+                if name in self.first_stages:
+                    yield f"first_stages.{key}.depth", name, stage.depth
 
     def evaluated_rankers(self) -> tuple[str, ...]:
         """The rankers that are evaluated, in the study's order."""
@@ -227,19 +276,35 @@ class Study(Spec):
                     for name in watched.collections:
                         yield self._collection(f"{place}.validate.collection", name)
                     yield self._first_stage(f"{place}.validate.from", watched.first_stage)
-            elif isinstance(ranker, CrossEncoderSpec) and isinstance(ranker.backbone, ScratchSpec):
-                yield self._collection(f"{place}.backbone.collection", ranker.backbone.collection)
+                continue
+            backbone = getattr(ranker, "backbone", None)
+            if isinstance(backbone, ScratchSpec):
+                yield self._collection(f"{place}.backbone.collection", backbone.collection)
+        yield from self._references_of_first_stages()
         yield from self._references_of_samples()
         yield from self._references_of_evaluation()
 
+    def _references_of_first_stages(self) -> Iterator[Reference]:
+        for key, stage in self.first_stages.items():
+            if isinstance(stage, DenseSpec | LateSpec):
+                yield Reference(f"first_stages.{key}.ranker", stage.ranker, self.rankers, "ranker")
+            for name in stage.of if isinstance(stage, FuseSpec) else ():
+                yield self._first_stage(f"first_stages.{key}.of", name)
+
     def _references_of_samples(self) -> Iterator[Reference]:
         labels = {**self.teachers, "qrels": None}
+        for key, spec in self.rankers.items():
+            if isinstance(spec, TrainedSpec) and not spec.lessons:
+                yield self._collection(f"{_place(key)}.samples.collection", spec.samples.collection)
         for place, samples in self._all_samples():
             yield self._collection(f"{place}.collection", samples.collection)
             yield Reference(f"{place}.labels", samples.labels, labels, "teacher")
             if samples.negatives:
-                source = samples.negatives.first_stage
-                yield self._first_stage(f"{place}.negatives.from", source)
+                mining = samples.negatives
+                yield self._first_stage(f"{place}.negatives.from", mining.first_stage)
+                if mining.rescored_by:
+                    where = f"{place}.negatives.rescored_by"
+                    yield Reference(where, mining.rescored_by, self.rankers, "ranker")
 
     def _references_of_evaluation(self) -> Iterator[Reference]:
         asked = self.evaluate
@@ -247,14 +312,16 @@ class Study(Spec):
         systems = {**self.rankers, **together, **self.first_stages}
         for name in asked.over:
             yield self._collection("evaluate.over", name)
-        for name in asked.rerank.first_stages:
+        for name in asked.rerank.first_stages if asked.rerank else ():
             yield self._first_stage("evaluate.rerank.from", name)
+        for name in asked.search.first_stages if asked.search else ():
+            yield self._first_stage("evaluate.search.beside", name)
         for name in asked.rankers or ():
             yield Reference("evaluate.rankers", name, self.rankers, "ranker")
         for name in asked.baseline:
             yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
         for place, claim in enumerate(asked.claims):
-            evaluated = {**self.systems(), **dict.fromkeys(asked.rerank.first_stages)}
+            evaluated = {**self.systems(), **dict.fromkeys(asked.first_stages)}
             for name in (*claim.systems, claim.baseline):
                 yield Reference(f"evaluate.claims.{place}", name, evaluated, "evaluated system")
 

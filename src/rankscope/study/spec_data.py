@@ -92,7 +92,44 @@ class RunFilesSpec(Spec):
     depth: PositiveInt = Field(1000, description="Docs kept for each query.")
 
 
-FirstStageSpec = Annotated[BM25Spec | RunFilesSpec, Field(discriminator="kind")]
+class DenseSpec(Spec):
+    """A bi-encoder's nearest docs among all of a collection's."""
+
+    kind: Literal["dense"]
+    ranker: str = Field(description="The bi-encoder; one of `rankers`, tuned or not.")
+    index: Literal["exact", "flat", "ivf", "hnsw"] = Field(
+        "exact",
+        description="exact compares with every doc; the others are faiss's (`rankscope[ann]`): ivf and "
+        "hnsw are faster on millions of docs and miss some, and the step says how many.",
+    )
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+
+
+class LateSpec(Spec):
+    """A ColBERT's best docs among all of a collection's: exact and slow, for small collections."""
+
+    kind: Literal["late_interaction"]
+    ranker: str = Field(description="The ranker, one of `kind: late_interaction`.")
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+
+
+class FuseSpec(Spec):
+    """Several first stages' runs as one."""
+
+    kind: Literal["fuse"]
+    of: tuple[str, ...] = Field(min_length=2, description="The first stages.")
+    method: Literal["reciprocal_rank", "scores"] = Field(
+        "reciprocal_rank",
+        description="reciprocal_rank: the sum of 1 / (k + rank); scores: the mean of each run's scores, "
+        "brought to 0..1 for each query.",
+    )
+    k: PositiveInt = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+
+
+FirstStageSpec = Annotated[
+    BM25Spec | DenseSpec | LateSpec | FuseSpec | RunFilesSpec, Field(discriminator="kind")
+]
 
 
 class PermutationsTeacherSpec(Spec):

@@ -25,6 +25,17 @@ class RerankSpec(Spec):
     model_config = ConfigDict(populate_by_name=True)
 
 
+class SearchSpec(Spec):
+    """Bi-encoders that search all docs of the test collections themselves."""
+
+    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    first_stages: tuple[str, ...] = Field(
+        (), alias="beside", description="First stages that are compared with them."
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
 class ClaimSpec(Spec):
     """What somebody concluded, to be held against this study's verdicts."""
 
@@ -46,7 +57,10 @@ class EvaluateSpec(Spec):
     """What is measured, and compared with what."""
 
     over: tuple[str, ...] = Field(min_length=1, description="Test collections.")
-    rerank: RerankSpec
+    rerank: RerankSpec | None = Field(None, description="Runs that the rankers re-order.")
+    search: SearchSpec | None = Field(
+        None, description="Whether the bi-encoders among the rankers search for themselves."
+    )
     rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
     measures: tuple[Measure, ...] = Field(
         ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
@@ -71,6 +85,19 @@ class EvaluateSpec(Spec):
         description="as_published: study B's paired t-tests without correction, with a warning.",
     )
 
+    @model_validator(mode="after")
+    def _something_is_ranked(self) -> Self:
+        if self.rerank is None and self.search is None:
+            raise ValueError("give `rerank`, `search`, or both")
+        return self
+
+    @property
+    def first_stages(self) -> tuple[str, ...]:
+        """The first stages that are systems of their own."""
+        reranked = self.rerank.first_stages if self.rerank else ()
+        beside = self.search.first_stages if self.search else ()
+        return tuple(dict.fromkeys([*reranked, *beside]))
+
     @model_validator(mode="before")
     @classmethod
     def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
@@ -82,7 +109,8 @@ class EvaluateSpec(Spec):
     def _nothing_twice(self) -> Self:
         for name, values in {
             "over": self.over,
-            "rerank.from": self.rerank.first_stages,
+            "rerank.from": self.rerank.first_stages if self.rerank else (),
+            "search.beside": self.search.first_stages if self.search else (),
             "measures": [repr(parse(measure)) for measure in self.measures],
             "baseline": self.baseline,
             "rankers": self.rankers or (),

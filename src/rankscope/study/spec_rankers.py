@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from rankscope.study.recipes import RECIPES, filled
 from rankscope.study.spec_fields import (
     FREE,
     LOSS_NAMES,
@@ -77,11 +78,82 @@ class CrossEncoderSpec(Spec):
     )
 
 
+class LengthsSpec(Spec):
+    """Tokens that are read of a text, special ones included."""
+
+    query: PositiveInt = Field(64, description="Of a query.")
+    doc: PositiveInt = Field(256, description="Of a doc.")
+
+
+class PrefixesSpec(Spec):
+    """What is put before every text, as E5's `query: ` and `passage: `; it travels with the model."""
+
+    query: str = Field("", description="Before a query.")
+    doc: str = Field("", description="Before a doc.")
+
+
 class BiEncoderSpec(Spec):
-    """Query and doc read apart: a sentence-transformers model."""
+    """Query and doc read apart: a sentence-transformers model, or bare encoders with a pooling."""
 
     kind: Literal["bi_encoder"]
-    model: str = Field(description="A hub id, a model folder, or package:NAME/FOLDER.")
+    model: str | None = Field(
+        None,
+        description="A sentence-transformers model: a hub id, a folder, or package:NAME/FOLDER. Its "
+        "pooling, prefixes and lengths are its own.",
+    )
+    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+    backbone: Backbone | None = Field(
+        None, description="Instead: a bare encoder or decoder, or a `scratch` backbone."
+    )
+    doc_backbone: str | None = Field(
+        None, description="The docs' encoder where it is another (DPR's context encoder)."
+    )
+    doc_revision: str | None = Field(None, description="Its hub revision.")
+    adapter: str | None = Field(
+        None,
+        description="A PEFT adapter to be added into the backbone's weights, as RepLLaMA is published.",
+    )
+    adapter_revision: str | None = Field(None, description="Its hub revision.")
+    pooling: Literal["cls", "mean", "last"] = Field(
+        "mean", description="What of a text's tokens is its vector; real tokens only."
+    )
+    similarity: Literal["dot", "cosine"] = Field("dot", description="Of two vectors.")
+    towers: Literal["shared", "separate"] = Field(
+        "shared",
+        description="Whether one encoder reads queries and docs, or each has its own; a `model` of one gets "
+        "a copy for the docs.",
+    )
+    prefixes: PrefixesSpec = Field(default_factory=PrefixesSpec)  # type: ignore[arg-type]
+    max_length: LengthsSpec = Field(default_factory=LengthsSpec)  # type: ignore[arg-type]
+
+    @model_validator(mode="after")
+    def _either_a_model_or_a_backbone(self) -> Self:
+        if (self.model is None) == (self.backbone is None):
+            raise ValueError("give either `model` or `backbone`")
+        written = {
+            name
+            for name, field in type(self).model_fields.items()
+            if name not in {"kind", "model", "revision", "towers"}
+            and getattr(self, name) != field.get_default(call_default_factory=True)
+        }
+        if self.model is not None and written:
+            raise ValueError(
+                f"{', '.join(sorted(written))}: goes with `backbone`; a `model` has its own"
+            )
+        if self.doc_backbone is not None and self.towers == "shared":
+            raise ValueError("`doc_backbone` needs `towers: separate`")
+        if self.adapter is not None and self.doc_backbone is not None:
+            raise ValueError("`adapter` goes with one backbone; drop `doc_backbone`")
+        return self
+
+
+class LateInteractionSpec(Spec):
+    """Query and doc read apart, token by token: a ColBERT, used as it is."""
+
+    kind: Literal["late_interaction"]
+    model: str = Field(
+        description="A folder of sentence-transformers, PyLate or Stanford, or a hub id."
+    )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
 
 
@@ -93,6 +165,23 @@ class NegativesSpec(Spec):
         0, description="Ranks left out at the top, where unjudged positives are."
     )
     depth: PositiveInt = Field(100, description="Ranks drawn from.")
+    rescored_by: str | None = Field(
+        None,
+        description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
+    )
+    absolute_margin: NonNegativeFloat | None = Field(
+        None,
+        description="A negative scores at least so much below the query's best retrieved positive.",
+    )
+    relative_margin: Share | None = Field(
+        None,
+        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it.",
+    )
+    refresh_every: PositiveInt | None = Field(
+        None,
+        description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
+        "finds by then.",
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -100,6 +189,7 @@ class NegativesSpec(Spec):
 class SamplesSpec(Spec):
     """What a stage learns from."""
 
+    kind: Literal["labelled"] = "labelled"
     collection: str = Field("train", description="The training collection.")
     labels: str = Field(description="`qrels`, or the name of a teacher.")
     teacher_labels: Literal["ranks", "scores"] = Field(
@@ -122,6 +212,14 @@ class SamplesSpec(Spec):
         return self
 
     @model_validator(mode="after")
+    def _refreshed_ones_are_its_own(self) -> Self:
+        if self.negatives and self.negatives.refresh_every and self.negatives.rescored_by:
+            raise ValueError(
+                "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _teacher_labels_only_of_a_teacher(self) -> Self:
         if self.labels == "qrels" and self.teacher_labels != "ranks":
             raise ValueError("`teacher_labels` goes with a teacher, not with `labels: qrels`")
@@ -136,6 +234,63 @@ class SamplesSpec(Spec):
                 "`group_size`, or widen `negatives`"
             )
         return self
+
+
+class CropsSpec(Spec):
+    """Two random crops of every doc belong together: learning without queries (Contriever)."""
+
+    kind: Literal["crops"]
+    collection: str = Field("train", description="Whose docs are cropped.")
+    shortest: float = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    longest: float = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    deletion: float = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
+
+    @model_validator(mode="after")
+    def _shortest_first(self) -> Self:
+        if self.shortest > self.longest:
+            raise ValueError("`shortest` must not be above `longest`")
+        return self
+
+
+class NoisyQueriesSpec(Spec):
+    """Every query with typos or swapped words belongs to its clean form: no docs, no labels."""
+
+    kind: Literal["noisy_queries"]
+    collection: str = Field("train", description="Whose queries are learnt from.")
+    noise: tuple[Literal["typos", "word_order"], ...] = Field(
+        ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
+    )
+    alignment: NonNegativeFloat = Field(
+        1.0,
+        description="What the distance of a clean query's embedding from where it was counts beside the "
+        "contrast.",
+    )
+
+
+def _kind_of_samples(value: Any) -> str:
+    """Samples with labels need not say their kind."""
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "labelled"))
+    return str(getattr(value, "kind", "labelled"))
+
+
+Samples = Annotated[
+    Annotated[SamplesSpec, Tag("labelled")]
+    | Annotated[CropsSpec, Tag("crops")]
+    | Annotated[NoisyQueriesSpec, Tag("noisy_queries")],
+    Discriminator(
+        _kind_of_samples,
+        custom_error_type="samples_kind",
+        custom_error_message="give `labels`, `kind: crops`, or `kind: noisy_queries`",
+    ),
+]
+
+
+class MomentumQueueSpec(Spec):
+    """Negatives out of a queue that a slowly following copy of the ranker fills (MoCo)."""
+
+    size: PositiveInt = Field(131_072, description="Embeddings in the queue.")
+    momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
 
 
 class ValidateSpec(Spec):
@@ -199,7 +354,11 @@ class TrainedSpec(Spec):
 
     kind: Literal["trained"] = "trained"
     start: str = Field(description="The ranker it starts from.")
-    samples: SamplesSpec
+    recipe: Literal["dpr", "contriever", "repllama", "aligned_queries"] | None = Field(
+        None,
+        description="Published hyper-parameters ([below](#recipes)) for all that is not written here.",
+    )
+    samples: Samples
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
         description=f"One of {', '.join(LOSS_NAMES)}."
     )
@@ -217,10 +376,23 @@ class TrainedSpec(Spec):
     warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
     weight_decay: NonNegativeFloat = Field(0.01, description="For matrices only.")
     clip_norm: PositiveFloat = Field(1.0, description="Largest gradient norm.")
-    freeze: tuple[Literal["position_embeddings", "embeddings", "encoder"], ...] = Field(
+    in_batch: bool = Field(
+        False,
+        description="Of a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
+        "too, but those known to be relevant for it.",
+    )
+    temperature: PositiveFloat = Field(
+        1.0, description="Of a bi-encoder: what similarities are divided by before the loss."
+    )
+    momentum_queue: MomentumQueueSpec | None = Field(
+        None, description="Where the negatives of `kind: crops` come from."
+    )
+    freeze: tuple[
+        Literal["position_embeddings", "embeddings", "encoder", "query_tower", "doc_tower"], ...
+    ] = Field(
         (),
         description="Parts that stay as they are: position_embeddings as in study B; encoder leaves the "
-        "scoring head alone to train.",
+        "scoring head alone to train; a tower of a bi-encoder.",
     )
     freeze_layers: NonNegativeInt = Field(
         0, description="So many of the lowest layers stay as they are, and the embeddings."
@@ -264,6 +436,13 @@ class TrainedSpec(Spec):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe_for_the_rest(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("recipe") not in RECIPES:
+            return value
+        return filled(RECIPES[value["recipe"]].values, value)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.max_updates is None) == (self.epochs is None):
@@ -272,8 +451,29 @@ class TrainedSpec(Spec):
             raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
         if self.keep == "best_validation" and self.validate_on is None:
             raise ValueError("`keep: best_validation` needs `validate`")
-        if self.lora and (self.freeze or self.freeze_layers):
-            raise ValueError("`lora` freezes all but adapter and head; drop `freeze`")
+        if self.lora and (set(self.freeze) - {"query_tower", "doc_tower"} or self.freeze_layers):
+            raise ValueError("`lora` freezes all but adapter and head; write `freeze: []`")
+        return self
+
+    @model_validator(mode="after")
+    def _samples_and_what_goes_with_them(self) -> Self:
+        if isinstance(self.samples, SamplesSpec):
+            if self.momentum_queue:
+                raise ValueError("`momentum_queue` goes with `samples: {kind: crops}`")
+            return self
+        if self.loss != "info_nce" or self.mixed_with:
+            raise ValueError(
+                f"`kind: {self.samples.kind}` goes with `loss: info_nce` and no `mixed_with`"
+            )
+        if (self.momentum_queue is not None) != (self.samples.kind == "crops"):
+            raise ValueError("`kind: crops` needs `momentum_queue`, and nothing else has one")
+        if self.queries_per_batch != self.queries_per_update:
+            raise ValueError(
+                f"`kind: {self.samples.kind}` needs `queries_per_batch` equal to `queries_per_update`: an "
+                "update is one batch. Save memory with `memory: grad_cache`"
+            )
+        if self.samples.kind == "noisy_queries" and self.queries_per_update < 2:
+            raise ValueError("`kind: noisy_queries` needs `queries_per_update` of 2 or more")
         return self
 
     @property
@@ -283,7 +483,9 @@ class TrainedSpec(Spec):
 
     @property
     def lessons(self) -> list[tuple[str, SamplesSpec]]:
-        """Each loss with the samples it learns from; there are two with `mixed_with`."""
+        """Each loss with the labelled samples it learns from; two with `mixed_with`, none without labels."""
+        if not isinstance(self.samples, SamplesSpec):
+            return []
         first = (self.loss, self.samples)
         return (
             [first, (self.mixed_with.loss, self.mixed_with.samples)] if self.mixed_with else [first]
@@ -293,6 +495,7 @@ class TrainedSpec(Spec):
 RANKER_KINDS: Mapping[str, type[Spec]] = {
     "cross_encoder": CrossEncoderSpec,
     "bi_encoder": BiEncoderSpec,
+    "late_interaction": LateInteractionSpec,
     "trained": TrainedSpec,
 }
 
@@ -307,11 +510,13 @@ def ranker_kind(value: Any) -> str:
 RankerSpec = Annotated[
     Annotated[CrossEncoderSpec, Tag("cross_encoder")]
     | Annotated[BiEncoderSpec, Tag("bi_encoder")]
+    | Annotated[LateInteractionSpec, Tag("late_interaction")]
     | Annotated[TrainedSpec, Tag("trained")],
     Discriminator(
         ranker_kind,
         custom_error_type="ranker_kind",
-        custom_error_message="give `kind: cross_encoder`, `kind: bi_encoder`, or `start: RANKER`",
+        custom_error_message="give `kind: cross_encoder`, `kind: bi_encoder`, `kind: late_interaction`, or "
+        "`start: RANKER`",
     ),
 ]
 

@@ -7,6 +7,7 @@ sentence is about what the stage would be trained with: its data, tokens and wei
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from torch import Tensor
 
@@ -18,13 +19,23 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.samples import Pool, Pools
 from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.study.plan import Step, collection_role, samples_role
-from rankscope.study.spec_rankers import BiEncoderSpec, SamplesSpec, TrainedSpec
+from rankscope.study.spec_rankers import (
+    BiEncoderSpec,
+    NoisyQueriesSpec,
+    SamplesSpec,
+    TrainedSpec,
+)
 from rankscope.study.steps_work import Work
 from rankscope.train import guards, movement
+from rankscope.train.anchored import AlignedObjective, MomentumObjective
 from rankscope.train.batches import ListwiseObjective, MixedObjective
+from rankscope.train.in_batch import InBatchObjective
 
+OneObjective = ListwiseObjective | InBatchObjective | MomentumObjective | AlignedObjective
+Objective = OneObjective | MixedObjective
 Finding = tuple[str, str | None]
 """A guard's name and what it saw."""
 
@@ -45,28 +56,35 @@ class Stage:
     """A stage as it is before its first update."""
 
     spec: TrainedSpec
-    tuned: CrossEncoder
+    tuned: CrossEncoder | BiEncoder
     still: Sequence[Tensor]
     """Weights that stay as they are."""
     learnt: Sequence[tuple[Topics, Pools]]
     """The training queries and what is drawn for them, for each of its losses."""
-    objective: ListwiseObjective | MixedObjective
+    objective: Objective
     planned: Step
     """The step of the plan; what is looked at may be a lighter one."""
 
-    def objectives(self) -> list[ListwiseObjective]:
+    def objectives(self) -> list[OneObjective]:
         """For each of its losses."""
         both = self.objective
         return [both.first, both.second] if isinstance(both, MixedObjective) else [both]
+
+    def queries_of(self) -> dict[str, Topics]:
+        """The collections whose queries it learns from."""
+        if isinstance(self.spec.samples, NoisyQueriesSpec):
+            return {self.spec.samples.collection: self.learnt[0][0]}
+        return {asked.collection: topics for (_, asked), (topics, _) in _lessons(self)}
 
 
 def before(work: Work, stage: Stage) -> Iterator[Finding]:
     """What each guard of the first kind sees, in the order of the table."""
     yield "test_queries", _test_queries(work, stage)
     yield "validation_queries", _validation_queries(work, stage)
-    yield "relevant_negatives", _relevant_negatives(work, stage)
-    yield "unretrieved_positives", _unretrieved_positives(work, stage)
-    yield "truncated_docs", _truncated_docs(stage)
+    if stage.spec.lessons:
+        yield "relevant_negatives", _relevant_negatives(work, stage)
+        yield "unretrieved_positives", _unretrieved_positives(work, stage)
+        yield "truncated_docs", _truncated_docs(stage)
     yield "special_tokens", _special_tokens(stage)
     yield "prompts", _prompts(work, stage)
     yield "without_gradient", _without_gradient(stage)
@@ -106,15 +124,15 @@ def _validation_queries(work: Work, stage: Stage) -> str | None:
 
 def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
     """For each collection the stage learns from, how many of its queries these are."""
-    learnt = {asked.collection: topics for (_, asked), (topics, _) in _lessons(stage)}
-    for collection, others in learnt.items():
+    for collection, others in stage.queries_of().items():
         counted = leaks.shared_queries(what, topics, f" ({collection})", others)
         if counted:
             yield counted
 
 
 def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topics, Pools]]]:
-    return zip(stage.spec.lessons, stage.learnt, strict=True)
+    """What is learnt with labels."""
+    return zip(stage.spec.lessons, stage.learnt, strict=False)
 
 
 def _relevant_negatives(work: Work, stage: Stage) -> str | None:
@@ -154,12 +172,14 @@ def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
 
 
 def _truncated_docs(stage: Stage) -> str | None:
+    if isinstance(stage.tuned, BiEncoder):
+        return _truncated_alone(stage, stage.tuned)
     pairs = []
     for (_, asked), (_, pools), objective in zip(
         stage.spec.lessons, stage.learnt, stage.objectives(), strict=True
     ):
         for pool in _some(pools.pools, POOLS_TOKENIZED):
-            rng = stream(objective.seed, "guards", pool.query_id)
+            rng = stream(objective.order.seed, "guards", pool.query_id)
             query, docs = objective.texts(pool.draw(asked.group_size, rng))
             pairs += [(query, doc) for doc in docs]
     n_cut = inputs.n_cut(stage.tuned, pairs)
@@ -171,9 +191,28 @@ def _truncated_docs(stage: Stage) -> str | None:
     )
 
 
+def _truncated_alone(stage: Stage, tuned: BiEncoder) -> str | None:
+    """Of docs that are read without their query."""
+    (objective,), (_, pools) = stage.objectives(), stage.learnt[0]
+    docs: list[Any] = []
+    for pool in _some(pools.pools, POOLS_TOKENIZED):
+        rng = stream(objective.order.seed, "guards", pool.query_id)
+        docs += objective.texts(pool.draw(stage.spec.lessons[0][1].group_size, rng))[1]
+    limit = tuned.max_length("document")
+    n_cut = sum(len(each.ids) >= limit for each in tuned.tokens(docs, "document"))
+    if n_cut <= guards.CUT_SHARE * len(docs):
+        return None
+    return (
+        f"{n_cut} of {len(docs)} docs fill the {limit} tokens that are read of a doc, or are cut there. "
+        "Raise `max_length`, or cut the docs into passages."
+    )
+
+
 def _special_tokens(stage: Stage) -> str | None:
+    if isinstance(stage.tuned, BiEncoder):
+        return None  # a bi-encoder's tokens are its folder's, compared with them as it is loaded
     objective, (_, pools) = stage.objectives()[0], stage.learnt[0]
-    query, docs = objective.texts(pools.pools[0].draw(2, stream(objective.seed, "guards")))
+    query, docs = objective.texts(pools.pools[0].draw(2, stream(objective.order.seed, "guards")))
     missing = inputs.missing_tokens(stage.tuned, query, docs[0])
     if not missing:
         return None
@@ -188,10 +227,11 @@ def _prompts(work: Work, stage: Stage) -> str | None:
     first, found = stage.planned.inputs["start"], []
     while first.kind == "train":
         first = first.inputs["start"]
-    if first.location is not None and first.location.folder is not None:
+    reads_prompts = isinstance(stage.tuned, BiEncoder)
+    if first.location is not None and first.location.folder is not None and not reads_prompts:
         names = inputs.unused_prompts(first.location.folder, frozenset())
         found += [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
-    for place in range(len(stage.learnt)):
+    for place in range(len(stage.spec.lessons)):
         teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")
         if teacher is not None and isinstance(teacher.spec, BiEncoderSpec):
             folder = (teacher.location and teacher.location.folder) or (
@@ -211,14 +251,15 @@ def _prompts(work: Work, stage: Stage) -> str | None:
 
 def _without_gradient(stage: Stage) -> str | None:
     """One batch of few queries, forward and backward; the model is left as it was."""
-    model, objective = stage.tuned.model, stage.objectives()[0]
+    model = stage.tuned.model
+    objective: Any = stage.objectives()[0]
     training = model.training
     model.eval()
     try:
         few = [_shortened(sample) for sample in objective.batches(0)[0][:TRIAL_QUERIES]]
         loss = objective.outcome(model, objective.prepared(few)).loss
         if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         return movement.without_gradient(model)
     except EmptyBatch:
         return None  # so few docs may all be tied; that says nothing of the weights

@@ -6,10 +6,11 @@ knows two stages. A function gets a `Work` and returns the summary that goes int
 
 from collections.abc import Callable
 
-from rankscope.study.steps_data import collection, docs, index, search, teacher
+from rankscope.study.steps_data import collection, docs, fuse, index, teacher
 from rankscope.study.steps_evaluate import evaluate
 from rankscope.study.steps_rankers import ranker, rerank, scratch_backbone
 from rankscope.study.steps_report import report
+from rankscope.study.steps_search import encode, search
 from rankscope.study.steps_train import train
 from rankscope.study.steps_work import Summary, Work
 
@@ -17,7 +18,9 @@ STEPS: dict[str, Callable[[Work], Summary]] = {
     "docs": docs,
     "collection": collection,
     "index": index,
+    "encode": encode,
     "search": search,
+    "fuse": fuse,
     "scratch": scratch_backbone,
     "ranker": ranker,
     "teacher": teacher,

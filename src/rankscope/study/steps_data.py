@@ -9,14 +9,13 @@ from rankscope.core.trec import write_run
 from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
-from rankscope.data.teachers import from_run
-from rankscope.retrieve import bm25
+from rankscope.retrieve import bm25, fusion
 from rankscope.study import teachers
 from rankscope.study.spec_data import (
     BM25Spec,
+    FuseSpec,
     ListsTeacherSpec,
     PermutationsTeacherSpec,
-    RunFilesSpec,
     RunTeacherSpec,
     TopicsSpec,
 )
@@ -54,16 +53,15 @@ def index(work: Work) -> Summary:
     return {"n_docs": n_docs}
 
 
-def search(work: Work) -> Summary:
-    """A first stage's run: searched, or read from a file of the user's."""
-    topics, chosen = read_topics(work.folder("collection")), work.step.spec
-    if isinstance(chosen, BM25Spec):
-        found = bm25.Index.load(work.folder("index"))
-        run = bm25.search(found, topics.queries, depth=chosen.depth, progress=work.progress)
+def fuse(work: Work) -> Summary:
+    """Several first stages' runs as one."""
+    chosen, topics = work.spec(FuseSpec), read_topics(work.folder("collection"))
+    runs = [read_run(work.folder(f"run {name}") / "run.trec") for name in chosen.of]
+    if chosen.method == "reciprocal_rank":
+        run = fusion.by_rank(runs, k=chosen.k, tag=work.step.label)
     else:
-        assert isinstance(chosen, RunFilesSpec)
-        names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-        run = from_run(work.step.paths["run"], names).run.top(chosen.depth)
+        run = fusion.by_score(runs, tag=work.step.label)
+    run = run.top(chosen.depth)
     write_run(work.out / "run.trec", run)
     return run_summary(run, topics)
 

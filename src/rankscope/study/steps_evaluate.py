@@ -116,20 +116,20 @@ def _measured(
         found = found.called({new: old for old, new in computed.items()})
         return EvaluatedRun(system, ranker, _run_path(work, role), found, ties=None, notes=())
 
-    for first_stage in study.evaluate.rerank.first_stages:
+    for where, systems in study.groups().items():
         runs = [
-            measured(system, ranker, first_stage)
-            for system, rankers in {first_stage: (first_stage,), **study.systems()}.items()
+            measured(system, ranker, where)
+            for system, rankers in systems.items()
             for ranker in rankers
         ]
         n_queries = len(measuring.query_ids)
-        yield Group(name, first_stage, Evaluation(tuple(computed), n_queries, tuple(runs), ()))
+        yield Group(name, where, Evaluation(tuple(computed), n_queries, tuple(runs), ()))
 
 
 def _systems(work: Work) -> list[str]:
     """All that is evaluated: first stages, then rankers."""
     study = work.plan.study.study
-    return [*study.evaluate.rerank.first_stages, *study.systems()]
+    return [*study.evaluate.first_stages, *study.systems()]
 
 
 def _convention_notes(
@@ -241,7 +241,8 @@ def _compared(asked: EvaluateSpec, group: Group) -> list[tuple[Summary, comparis
 
 def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
     """Every system against the baselines, and what the claims speak of beside that."""
-    found = verdicts.pairs(systems, asked.baseline or systems)
+    here = [name for name in asked.baseline if name in systems]
+    found = verdicts.pairs(systems, here if asked.baseline else systems)
     known = {frozenset(pair) for pair in found}
     for claim in asked.claims:
         for pair in product(claim.systems, [claim.baseline]):

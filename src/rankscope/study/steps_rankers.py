@@ -1,6 +1,8 @@
 """Steps over rankers: made from nothing, loaded, and used to re-rank."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,19 @@ from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
 from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.models import backbone, scratch
+from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, kind_of
 from rankscope.models.ranker import Ranker
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.study.spec_rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
+from rankscope.study.spec_rankers import (
+    BiEncoderSpec,
+    CrossEncoderSpec,
+    LateInteractionSpec,
+    ScratchSpec,
+)
 from rankscope.study.steps_data import run_summary
 from rankscope.study.steps_train import write_log
 from rankscope.study.steps_work import Summary, Work
@@ -75,9 +83,11 @@ def ranker(work: Work) -> Summary:
     """A ranker's weights as they are before any stage; a fresh scoring head is drawn here."""
     chosen, location = work.step.spec, work.step.location
     if isinstance(chosen, BiEncoderSpec):
+        return _bi_encoder(work, chosen, location)
+    if isinstance(chosen, LateInteractionSpec):
         assert location is not None
-        BiEncoder.load(location).save(work.out / "model")
-        return {"kind": "bi_encoder"}
+        LateInteraction.load(location).save(work.out / "model")
+        return {"kind": "late_interaction"}
     assert isinstance(chosen, CrossEncoderSpec)
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
@@ -92,10 +102,51 @@ def ranker(work: Work) -> Summary:
     }
 
 
+def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
+    if chosen.backbone is None:
+        assert location is not None
+        loaded = BiEncoder.load(location)
+        made = loaded.separated() if chosen.towers == "separate" else loaded
+        made.save(work.out / "model")
+        return {"kind": "bi_encoder", "width": made.width}
+    if location is None:
+        location = Location("scratch", work.folder("backbone") / "model")
+    query = backbone.load_encoder(location)
+    if work.step.adapter is not None:
+        query = replace(query, model=adapters.merged_from(query.model, work.step.adapter))
+    doc = None
+    if chosen.towers == "separate":
+        doc = (
+            replace(query, model=deepcopy(query.model))
+            if work.step.doc_location is None
+            else backbone.load_encoder(work.step.doc_location)
+        )
+    made = BiEncoder.on(
+        query,
+        doc,
+        pooling=chosen.pooling,
+        similarity=chosen.similarity,
+        prefixes={"query": chosen.prefixes.query, "document": chosen.prefixes.doc},
+        max_length={"query": chosen.max_length.query, "document": chosen.max_length.doc},
+    )
+    made.save(work.out / "model")
+    towers = [encoder for encoder in (query, doc) if encoder is not None]
+    return {
+        "kind": "bi_encoder",
+        "width": made.width,
+        "n_weights": sum(w.numel() for tower in towers for w in tower.model.parameters()),
+        "missing_weights": [name for tower in towers for name in tower.fresh],
+        "unused_weights": [name for tower in towers for name in tower.unused],
+    }
+
+
 def open_ranker(folder: Path) -> Ranker:
     """A ranker from its folder, by what the folder says it is."""
-    if kind_of(folder) == "bi_encoder":
-        return BiEncoder.load(Location(folder.name, folder))
+    kind, location = kind_of(folder), Location(folder.name, folder)
+    if kind == "bi_encoder":
+        return BiEncoder.load(location)
+    if kind == "late_interaction":
+        return LateInteraction.load(location)
     cross_encoder = CrossEncoder.load(folder)
     cross_encoder.model.to(backbone.device())
     return cross_encoder

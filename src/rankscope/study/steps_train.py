@@ -7,28 +7,32 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from torch import Tensor
+
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
-from rankscope.core.records import ListwiseSample, Run
+from rankscope.core.records import Run
 from rankscope.core.rng import seed_for
 from rankscope.data import samples
-from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.evaluate.measures import Measuring
 from rankscope.models import adapters, backbone
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.first_token import first_token_only
-from rankscope.models.pairs import Tokens
+from rankscope.models.location import Location, kind_of
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study import stage_guards
 from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
-from rankscope.study.spec_rankers import SamplesSpec, TrainedSpec, ValidateSpec
+from rankscope.study.spec_rankers import (
+    TrainedSpec,
+    ValidateSpec,
+)
 from rankscope.study.stage_guards import Stage
-from rankscope.study.steps_data import teacher_rankings
+from rankscope.study.stage_objectives import all_pools, objective_of, stage_seed
 from rankscope.study.steps_work import Summary, Work
-from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
-from rankscope.train.losses import LOSSES
 from rankscope.train.needs import NEEDS
 
 
@@ -86,21 +90,23 @@ def _seen(watch: Watch) -> dict[str, str]:
 def stage(work: Work) -> Stage:
     """What a stage is trained with, as it is before the first update."""
     chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
-    tuned = CrossEncoder.load(start)
-    pools = [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
-    still = backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
+    tuned = open_tunable(start)
+    pools = all_pools(work, chosen)
+    still = _still(tuned, chosen)
     if chosen.lora:
-        _adapt(tuned, chosen, start, seed=seed_for(_stage_seed(work), "lora"))
+        _adapt(tuned, chosen, start, seed=seed_for(stage_seed(work), "lora"))
     tuned.model.to(backbone.device())
+    roles = [samples_role(place, "collection") for place in range(len(pools))]
     topics = [
-        read_topics(work.folder(samples_role(place, "collection"))) for place in range(len(pools))
+        read_topics(work.folder(role)) if role in work.step.inputs else Topics([], [])
+        for role in roles
     ]
     return Stage(
         spec=chosen,
         tuned=tuned,
         still=still,
         learnt=list(zip(topics, pools, strict=True)),
-        objective=_objective(work, chosen, tuned, pools),
+        objective=objective_of(work, chosen, tuned, pools),
         planned=work.step,
     )
 
@@ -147,7 +153,7 @@ def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
     return Recipe(
         max_updates=max_updates,
         learning_rate=chosen.learning_rate,
-        seed=_stage_seed(work),
+        seed=stage_seed(work),
         schedule=chosen.schedule,
         warmup=chosen.warmup,
         weight_decay=chosen.weight_decay,
@@ -163,15 +169,24 @@ def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
     )
 
 
-def _stage_seed(work: Work) -> int:
-    """A second stage does not draw again what the first drew."""
-    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
-
-
 # -- the model -----------------------------------------------------------------------------------
 
 
-def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path, *, seed: int) -> None:
+def open_tunable(folder: Path) -> CrossEncoder | BiEncoder:
+    """The ranker a stage starts from, by what its folder says it is."""
+    if kind_of(folder) == "bi_encoder":
+        return BiEncoder.load(Location(folder.name, folder))
+    return CrossEncoder.load(folder)
+
+
+def _still(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec) -> list[Tensor]:
+    """The weights that stay as they are."""
+    if isinstance(tuned, CrossEncoder):
+        return backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
+    return tuned.frozen_weights(chosen.freeze, chosen.freeze_layers)
+
+
+def _adapt(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec, start: Path, *, seed: int) -> None:
     """Put fresh LoRA adapters into the model."""
     assert chosen.lora is not None
     if adapters.is_adapter(start) and not chosen.lora.merge:
@@ -182,11 +197,19 @@ def _adapt(tuned: CrossEncoder, chosen: TrainedSpec, start: Path, *, seed: int) 
     lora = adapters.LoRA(
         chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets
     )
-    tuned.model = adapters.adapted(tuned.model, lora, base=start, seed=seed)
+    if isinstance(tuned, BiEncoder):
+        tuned.adapt(lora, base=start, seed=seed, but=chosen.freeze)
+    else:
+        tuned.model = adapters.adapted(tuned.model, lora, base=start, seed=seed)
 
 
-def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec, start: Path) -> None:
+def _save(tuned: CrossEncoder | BiEncoder, out: Path, chosen: TrainedSpec, start: Path) -> None:
     if chosen.lora is None:
+        tuned.save(out / "model")
+        return
+    if isinstance(tuned, BiEncoder):
+        tuned.save_adapters(out / "adapter")
+        tuned.merge()
         tuned.save(out / "model")
         return
     if not adapters.is_adapter(start):  # else it would refer to what is no whole model
@@ -194,80 +217,6 @@ def _save(tuned: CrossEncoder, out: Path, chosen: TrainedSpec, start: Path) -> N
     if chosen.lora.merge:
         tuned.model = adapters.merged(tuned.model)
         tuned.save(out / "model")
-
-
-# -- what it learns from -------------------------------------------------------------------------
-
-
-def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
-    """What the samples of the first or the second loss are drawn from."""
-    topics = read_topics(work.folder(samples_role(place, "collection")))
-    if asked.negatives is None:
-        teacher = teacher_rankings(work.folder(samples_role(place, "run")))
-        depth = work.step.params["samples"][place]["teacher_depth"]
-        query_ids = [query.query_id for query in topics.queries]
-        return samples.pools_from_teacher(
-            query_ids, teacher, depth=depth, labels=asked.teacher_labels
-        )
-    return samples.pools_from_qrels(
-        topics.qrels,
-        read_run(work.folder(samples_role(place, "run")) / "run.trec"),
-        skip_top=asked.negatives.skip_top,
-        depth=asked.negatives.depth,
-        missing_positive=asked.missing_positive,
-        min_relevance=asked.min_relevance,
-    )
-
-
-def _objective(
-    work: Work, chosen: TrainedSpec, tuned: CrossEncoder, pools: Sequence[samples.Pools]
-) -> ListwiseObjective | MixedObjective:
-    made = [
-        ListwiseObjective(
-            ranker=tuned,
-            loss_function=LOSSES[loss],
-            queries_per_update=chosen.queries_per_update,
-            queries_per_batch=chosen.queries_per_batch,
-            seed=_stage_seed(work),
-            **_samples(work, place, tuned, pools[place], asked.group_size),
-        )
-        for place, (loss, asked) in enumerate(chosen.lessons)
-    ]
-    if chosen.mixed_with is None:
-        return made[0]
-    return MixedObjective(made[0], made[1], chosen.mixed_with.weight)
-
-
-def _samples(
-    work: Work, place: int, tuned: CrossEncoder, pools: samples.Pools, group_size: int
-) -> dict[str, Callable[..., Any]]:
-    """Draws of an epoch, and the tokens and length of a sample."""
-    role = samples_role(place, "docs")
-    stored = StoredDocs(work.folder(role))
-    for pool in pools.pools:
-        for doc_id in pool.doc_ids:
-            if doc_id not in stored:
-                raise BadInput(
-                    f"Query {pool.query_id} would be trained with doc {doc_id}, which has no text. "
-                    "Give the docs that belong to these qrels and runs; or, if the qrels know docs that are "
-                    "not there, set `samples.missing_positive: drop`."
-                )
-    docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
-    topics = read_topics(work.folder(samples_role(place, "collection")))
-    asked = tuned.tokens([query.text for query in topics.queries])
-    queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}
-
-    def texts(sample: ListwiseSample) -> tuple[Tokens, list[Tokens]]:
-        return queries[sample.query_id], docs.of(sample.doc_ids)
-
-    def length(sample: ListwiseSample) -> int:
-        longest = max(docs.n_tokens(doc_id) for doc_id in sample.doc_ids)
-        return min(len(queries[sample.query_id]) + longest, tuned.max_length)
-
-    def epoch_samples(epoch: int) -> list[ListwiseSample]:
-        return pools.epoch(epoch, group_size=group_size, seed=_stage_seed(work))
-
-    return {"epoch_samples": epoch_samples, "texts": texts, "length": length}
 
 
 # -- validation ----------------------------------------------------------------------------------
@@ -302,18 +251,26 @@ def _validation(
     return validate
 
 
-def _rankings(work: Work, watched: ValidateSpec | None, tuned: CrossEncoder) -> dict[str, Rankings]:
+def _rankings(
+    work: Work, watched: ValidateSpec | None, tuned: CrossEncoder | BiEncoder
+) -> dict[str, Rankings]:
     """By validation collection; none where no validation is asked for."""
     if watched is None:
         return {}
     return {name: _held_out(work, name, watched, tuned) for name in watched.collections}
 
 
-def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder) -> Rankings:
+def _held_out(
+    work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder | BiEncoder
+) -> Rankings:
     queries = read_topics(work.folder(collection_role(name))).queries
     run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
     ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
-    docs = work.tokens(docs_role(name), tuned, ids)
+    texts: Callable[[Sequence[str]], Sequence[Any]]
+    if isinstance(tuned, CrossEncoder):
+        texts = work.tokens(docs_role(name), tuned, ids).of
+    else:
+        texts = StoredDocs(work.folder(docs_role(name))).texts
     asked = [query for query in queries if run.rankings.get(query.query_id)]
 
     def ranked(n: int | None) -> Run:
@@ -321,7 +278,7 @@ def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder)
             tuned,
             asked[:n] or queries,  # where none is ranked, this says so
             run,
-            texts=docs.of,
+            texts=texts,
             depth=watched.depth,
             tag="validation",
             processes=work.processes,

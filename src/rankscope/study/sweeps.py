@@ -340,8 +340,14 @@ def _parts(value: Any, field: FieldInfo) -> list[type[Spec]]:
     """What a table in a field may be."""
     if not isinstance(value, dict):
         return []
-    arms = _arms(field.annotation)
-    return [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Spec)]
+    arms = [a for a in _arms(field.annotation) if isinstance(a, type) and issubclass(a, Spec)]
+    fitting = [arm for arm in arms if set(value) <= _names(arm)]
+    return fitting[:1] or arms
+
+
+def _names(spec: type[Spec]) -> set[str]:
+    """What its fields are called in a file."""
+    return {key for name, field in spec.model_fields.items() for key in (name, field.alias or name)}
 
 
 def _shortest(name: str, names: Sequence[str]) -> str:

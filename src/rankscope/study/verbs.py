@@ -16,7 +16,8 @@ from rankscope.data.collections import (
 )
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import Location
-from rankscope.retrieve import bm25, dense
+from rankscope.models.processes import ALONE
+from rankscope.retrieve import bm25, dense, embeddings
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
@@ -34,15 +35,25 @@ def search(
     if model is None:
         with TemporaryDirectory() as folder:
             bm25.build(source.docs(), Path(folder))
-            found = bm25.Index.load(Path(folder))
-            run = bm25.search(found, queries, depth=depth, progress=progress)
+            index = bm25.Index.load(Path(folder))
+            run = bm25.search(index, queries, depth=depth, progress=progress)
     else:
-        n_docs = sum(1 for _ in source.docs())
         encoder = BiEncoder.load(Location(model.name, _downloaded(model)))
-        run = dense.search(
-            encoder, source.docs(), queries, depth=depth, n_docs=n_docs, progress=progress
-        )
-        run = Run(_tag(model), run.rankings)
+        with TemporaryDirectory() as folder:
+            write_docs(source.docs(), Path(folder))
+            docs = StoredDocs(Path(folder))
+            path = embeddings.encode(
+                Path(folder),
+                lambda texts: encoder.searchable(encoder.embed_docs(texts)),
+                docs.text_at,
+                n_docs=len(docs),
+                width=encoder.width,
+                processes=ALONE,
+                progress=progress,
+            )
+            asked = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
+            found = dense.nearest(asked, embeddings.opened(path), depth=depth, progress=progress)
+            run = dense.run_of(_tag(model), queries, docs.doc_ids, *found)
     _write(out, run)
     return run
 

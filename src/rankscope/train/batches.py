@@ -8,7 +8,7 @@ of an epoch, and a training that starts again needs no iterator to be restored.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -69,20 +69,18 @@ def length_aware_order(
 
 @final
 @dataclass
-class ListwiseObjective:
-    """A loss over groups of docs, for the training loop."""
+class Order:
+    """Which samples are in which update and batch."""
 
-    ranker: CrossEncoder
-    loss_function: Loss
     epoch_samples: Callable[[int], Sequence[ListwiseSample]]
     """The samples of an epoch; the same number in every epoch."""
-    texts: Callable[[ListwiseSample], tuple[Text, Sequence[Text]]]
-    """A sample's query and docs."""
     length: Callable[[ListwiseSample], int]
     """How long a sample's longest doc is, in any unit."""
     queries_per_update: int
     queries_per_batch: int
     seed: int
+    first_update: int = 0
+    """Where the sequence of samples begins."""
 
     def __post_init__(self) -> None:
         self._epoch = -1
@@ -96,7 +94,7 @@ class ListwiseObjective:
 
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
-        start = update * self.queries_per_update
+        start = (update - self.first_update) * self.queries_per_update
         samples = sorted(
             (self._sample(place) for place in range(start, start + self.queries_per_update)),
             key=self.length,
@@ -115,6 +113,28 @@ class ListwiseObjective:
                 epoch=epoch,
             )
         return self._samples[self._order[within]]
+
+
+@final
+@dataclass
+class ListwiseObjective:
+    """A loss over groups of docs that a cross-encoder scores, for the training loop."""
+
+    ranker: CrossEncoder
+    loss_function: Loss
+    order: Order
+    texts: Callable[[ListwiseSample], tuple[Text, Sequence[Text]]]
+    """A sample's query and docs."""
+    splits_batches: ClassVar[bool] = False
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one update."""
+        return self.order.n_batches
+
+    def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
+        """The samples of one update, in batches of similar length."""
+        return self.order.batches(update)
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Group:
         """The batch as the model reads it; pure, so the loop may do it ahead of time."""
@@ -149,6 +169,7 @@ class MixedObjective:
     second: ListwiseObjective
     weight: float
     """Of the second loss; the first has the rest."""
+    splits_batches: ClassVar[bool] = False
 
     def batches(self, update: int) -> list[tuple[bool, Sequence[ListwiseSample]]]:
         """The batches of both; the first's come first."""

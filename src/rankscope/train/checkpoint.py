@@ -3,6 +3,7 @@
     updates-000120/           the state after 120 updates; present = complete
       weights.safetensors     every parameter that is trained
       optimizer.safetensors   <moment>/<parameter>
+      objective.safetensors   what the objective remembers, if anything: a copy, a queue
       state.json              update, log, best update so far
 
 No schedule, sampler or random state is stored: the learning rate, the samples and the random
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -43,11 +45,18 @@ class State:
 
     weights: Mapping[str, Tensor]
     moments: Mapping[str, Tensor]
+    remembered: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer) -> "State":
+    def of(
+        cls,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        remembered: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> "State":
         """The state as it is now; of a model in shards all processes must ask."""
-        return cls(weights_of(model), _moments(model, optimizer))
+        kept = {name: tensor.detach().cpu().clone() for name, tensor in remembered.items()}
+        return cls(weights_of(model), _moments(model, optimizer), kept)
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
@@ -76,6 +85,8 @@ def save(folder: Path, state: State, reached: Progressed) -> None:
         aside.mkdir(parents=True)
         save_file(dict(state.weights), aside / "weights.safetensors")
         save_file(dict(state.moments), aside / "optimizer.safetensors")
+        if state.remembered:
+            save_file(dict(state.remembered), aside / "objective.safetensors")
         (aside / "state.json").write_text(json.dumps(asdict(reached)), "utf-8")
         shutil.rmtree(place, ignore_errors=True)
         aside.replace(place)
@@ -100,6 +111,12 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) ->
                 moment: placed(tensor, like=parameter) for moment, tensor in moments[name].items()
             }
     return Progressed(**json.loads((stored[-1] / "state.json").read_text("utf-8")))
+
+
+def remembered(folder: Path, reached: Progressed) -> dict[str, Tensor]:
+    """What the objective remembered at that update; {} before the first."""
+    stored = _folder(folder, reached.update) / "objective.safetensors"
+    return load_file(stored) if stored.is_file() else {}
 
 
 def best_weights(folder: Path, reached: Progressed) -> dict[str, Tensor]:

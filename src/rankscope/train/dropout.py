@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from rankscope.models.anatomy import encoders
+
 STEPS = 1 << 16
 ATTENTION = "rankscope_dropout"
 """What the attention below is called among transformers'."""
@@ -79,19 +81,18 @@ AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 def fast_dropout(model: Any) -> Iterator[None]:
     """Inside the block, a model that is trained on a processor drops values as above."""
     modules = [module for module in model.modules() if type(module) is nn.Dropout]
-    config = getattr(model, "config", None)
-    usual = getattr(config, "_attn_implementation", None)
+    switched = [m for m in encoders(model) if m.config._attn_implementation == "sdpa"]
     try:
         for module in modules:
             module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
-        if usual == "sdpa":
-            model.set_attn_implementation(ATTENTION)
+        for encoder in switched:
+            encoder.set_attn_implementation(ATTENTION)
         yield
     finally:
         for module in modules:
             del module.forward
-        if usual == "sdpa":
-            model.set_attn_implementation(usual)
+        for encoder in switched:
+            encoder.set_attn_implementation("sdpa")
 
 
 def _forward(module: nn.Dropout, values: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from rankscope.train.losses import Loss
 
+PAIRS_AT_ONCE = 1 << 24
+"""Pairs of docs held in memory at once."""
+
 
 def learning(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """What the loss would be if all scores were equal, and the share of pairs in the right order.
@@ -25,11 +28,17 @@ def right_pairs(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 
     One half is chance, however far apart the scores are; so it is where no labels differ.
     """
-    better = labels[:, :, None] > labels[:, None, :]  # (queries, docs, docs)
-    pairs = better & mask[:, :, None] & mask[:, None, :]
-    margins = scores[:, :, None] - scores[:, None, :]
-    right = ((margins.sign() + 1) / 2).masked_fill(~pairs, 0).sum()
-    n = pairs.sum()
+    lowest = labels.masked_fill(~mask, float("inf")).amin(dim=1, keepdim=True)
+    above = ((labels > lowest) & mask).any(dim=0).nonzero()[:, 0]  # where a doc is above another
+    size = max(1, PAIRS_AT_ONCE // labels.numel())
+    right, n = scores.new_zeros(()), scores.new_zeros(())
+    for at in range(0, len(above), size):
+        some = above[at : at + size]
+        better = labels[:, some, None] > labels[:, None, :]  # (queries, some docs, docs)
+        pairs = better & mask[:, some, None] & mask[:, None, :]
+        margins = scores[:, some, None] - scores[:, None, :]
+        right += ((margins.sign() + 1) / 2).masked_fill(~pairs, 0).sum()
+        n += pairs.sum()
     return torch.where(n > 0, right / n.clamp(min=1), 0.5)
 
 

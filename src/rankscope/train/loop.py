@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -40,6 +40,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Objective(Protocol):
     """What is learnt: batches of an update, and the loss of a batch."""
 
+    @property
+    def splits_batches(self) -> bool:
+        """Whether all processes do every batch together, a part each, and each has its whole loss."""
+        ...
+
     def batches(self, update: int) -> Sequence[Any]:
         """What the update's batches hold; their number is the same in every update."""
         ...
@@ -54,6 +59,36 @@ class Objective(Protocol):
 
     def looked_at(self, batch: Any) -> Any:
         """What the guards look at of a prepared batch: some of its queries; None where it has none."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An objective whose next loss depends on more than the weights and the update's number."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What it remembers, for a checkpoint."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to what it remembered."""
+        ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """An objective whose samples depend, from some updates on, on the weights as they are then."""
+
+    def is_due(self, update: int) -> bool:
+        """Whether that is so before an update."""
+        ...
+
+    def refresh(self, update: int) -> None:
+        """Make the samples from there on, by the model that was given to `fit`."""
+        ...
+
+    def begin(self, update: int) -> None:
+        """Have the samples of an update at which a training goes on."""
         ...
 
 
@@ -238,6 +273,9 @@ class _Training:
         kind = shards.InShards if is_sharded else shards.Whole
         self.learner = kind(self._accelerator, model, self._adamw, memory=recipe.memory)
         self.reached = checkpoint.restore(checkpoints, self.learner.module, self.learner.optimizer)
+        remembered = checkpoint.remembered(checkpoints, self.reached)
+        if isinstance(objective, Remembering) and remembered:
+            objective.restore(remembered)
         wrapped = self.learner.wrapped
         self._forward = torch.compile(wrapped, dynamic=True) if recipe.compile else wrapped
 
@@ -259,10 +297,15 @@ class _Training:
         ):
             if first == 0:
                 self._validated(0)
+            if first < recipe.max_updates and not self._lost_patience():
+                self._begun_at(first)
             coming = ahead.submit(self._batches, first)
             while reached.update < recipe.max_updates and not self._lost_patience():
                 update, batches = reached.update, coming.result()
-                coming = ahead.submit(self._batches, min(update + 1, recipe.max_updates - 1))
+                after = min(update + 1, recipe.max_updates - 1)
+                waits = self._is_due(after)
+                if not waits:
+                    coming = ahead.submit(self._batches, after)
                 facts = self._updated(update, batches)
                 reached.update = update + 1
                 self._logged({"update": update + 1, **facts})
@@ -270,11 +313,27 @@ class _Training:
                 if is_best or (update + 1) % recipe.checkpoint_every == 0:
                     self._saved()
                 task.advance(loss=facts["loss"])
+                if waits and reached.update == after and not self._lost_patience():
+                    self._refresh(after)
+                    coming = ahead.submit(self._batches, after)
         self._watch.ended()
         if recipe.trackers:
             self._accelerator.end_training()
         n_done = reached.update - first
         return n_done / (time.monotonic() - started) if n_done else None
+
+    def _begun_at(self, update: int) -> None:
+        if isinstance(self._objective, Refreshing):
+            with self.learner.gathered():
+                self._objective.begin(update)
+
+    def _is_due(self, update: int) -> bool:
+        return isinstance(self._objective, Refreshing) and self._objective.is_due(update)
+
+    def _refresh(self, update: int) -> None:
+        assert isinstance(self._objective, Refreshing)
+        with self.learner.gathered():
+            self._objective.refresh(update)
 
     def _say_by_how_many(self, progress: Progress, label: str) -> None:
         begun, now = self.reached.n_processes, self._accelerator.num_processes
@@ -299,12 +358,10 @@ class _Training:
     def _batches(self, update: int) -> list[_Batch]:
         """The batches of an update that are this process's, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
-        mine = part_of(
-            len(batches),
-            accelerator.process_index,
-            accelerator.num_processes,
-            in_step=self.learner.is_sharded,
-        )
+        process, n_processes = accelerator.process_index, accelerator.num_processes
+        if self._objective.splits_batches:
+            process, n_processes = 0, 1
+        mine = part_of(len(batches), process, n_processes, in_step=self.learner.is_sharded)
         return [
             _Batch(place, self._objective.prepared(batches[place]), share) for place, share in mine
         ]
@@ -363,9 +420,10 @@ class _Training:
         }
 
     def _sum(self, parts: Sequence[Tensor]) -> float:
-        """The sum of the parts of all processes."""
+        """The sum of the parts of all processes; of any one's where all have done the same batches."""
         mine = torch.stack(list(parts)).sum().to(self._accelerator.device)
-        return float(self._accelerator.reduce(mine, "sum"))
+        how = "mean" if self._objective.splits_batches else "sum"
+        return float(self._accelerator.reduce(mine, how))
 
     def _logged(self, row: dict[str, float]) -> None:
         self.reached.log.append(row)
@@ -406,7 +464,9 @@ class _Training:
     def _saved(self) -> None:
         is_first = self._accelerator.is_main_process
         if is_first or self.learner.is_sharded:  # the parts of all make the whole
-            state = checkpoint.State.of(self.learner.module, self.learner.optimizer)
+            learner, objective = self.learner, self._objective
+            remembered = objective.state() if isinstance(objective, Remembering) else {}
+            state = checkpoint.State.of(learner.module, learner.optimizer, remembered)
         if is_first:
             checkpoint.save(self._checkpoints, state, self.reached)
         self.wait()

@@ -56,7 +56,10 @@ def info_nce(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
             "info_nce needs a positive and a negative doc (label above 0, and not) in every query. "
             "Draw samples with `labels: qrels`, or use ranknet for a teacher's order."
         )
-    surprise = _surprise(scores, rivals=negative[:, None, :], mask=mask)
+    # log(1 + sum of e^(s_n - s_p)); never (docs, docs), for a batch may have a hundred thousand negatives
+    scores = scores.masked_fill(~mask, 0)
+    rivals = scores.masked_fill(~negative, float("-inf")).logsumexp(dim=1, keepdim=True)
+    surprise = softplus(rivals - scores)
     per_query = surprise.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)
     return per_query.mean()
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from rankscope.core.errors import BadInput
+from rankscope.models import anatomy
 
 Memory = Literal["plain", "gradient_checkpointing", "grad_cache"]
 
@@ -24,9 +25,9 @@ class Recomputed(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, **inputs: Tensor) -> Any:
+    def forward(self, *rest: Any, **inputs: Tensor) -> Any:
         """What the model gives."""
-        return recomputed(self.model, use_reentrant=False, **inputs)  # type: ignore[arg-type]
+        return recomputed(self.model, *rest, use_reentrant=False, **inputs)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -37,7 +38,8 @@ def gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
         return
     try:
         with _under_old_names():
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            for encoder in anatomy.encoders(model):
+                encoder.gradient_checkpointing_enable({"use_reentrant": False})
     except ValueError as error:
         raise BadInput(
             f"{type(model).__name__} has no gradient checkpointing. Use `memory: grad_cache`."
@@ -46,7 +48,8 @@ def gradient_checkpointing(model: Any, memory: Memory) -> Iterator[None]:
         yield
     finally:
         with _under_old_names():
-            model.gradient_checkpointing_disable()
+            for encoder in anatomy.encoders(model):
+                encoder.gradient_checkpointing_disable()
 
 
 @contextmanager

@@ -81,7 +81,8 @@ def displacement(before: Mapping[str, Tensor], model: nn.Module) -> dict[str, fl
     the share of weights that differ at all, among those outside the embedding tables (most rows of
     which belong to words that never occurred).
     """
-    encoder = f"{getattr(model, 'base_model_prefix', '')}."
+    prefix = getattr(model, "base_model_prefix", "")
+    encoder = f"{prefix}." if prefix else ""  # a bi-encoder has no head
     sums = {part: [0.0, 0.0] for part in ("all", "backbone", "head")}
     n_changed = n_counted = 0
     after = dict(model.named_parameters())

@@ -6,7 +6,7 @@ Of the tokens, 15 % are to be predicted; of these 80 % are masked, 10 % replaced
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class MaskedLanguageObjective:
     docs_per_update: int
     max_length: int
     seed: int
+    splits_batches: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self._epoch = -1

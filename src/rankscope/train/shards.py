@@ -114,7 +114,8 @@ class InShards:
         plugin: Any = accelerator.state.fsdp_plugin
         if plugin.transformer_cls_names_to_wrap is None:
             # accelerate would add BERT's embeddings, shard the words in them once more, and fail
-            names = {type(layer).__name__ for layer in anatomy.layers(copy)}
+            stacks = [anatomy.layers(encoder) for encoder in anatomy.encoders(copy)]
+            names = {type(layer).__name__ for stack in stacks for layer in stack}
             plugin.transformer_cls_names_to_wrap = sorted(names)
         parts, optimizer = accelerator.prepare(copy, optimizer_of(copy))
         self._given, self._device = model, accelerator.device

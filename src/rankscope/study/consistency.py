@@ -1,0 +1,136 @@
+"""What must hold between the parts of a study: no first stage needs itself, and only bi-encoders search."""
+
+from typing import TYPE_CHECKING
+
+from rankscope.core.errors import BadStudy
+from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
+from rankscope.study.spec_rankers import LateInteractionSpec, SamplesSpec, TrainedSpec
+
+if TYPE_CHECKING:
+    from rankscope.study.spec import Study
+
+TOWERS = {"query_tower", "doc_tower"}
+
+
+def no_first_stage_needs_itself(study: "Study") -> None:
+    """BadStudy where a first stage is made, at whatever remove, with its own run."""
+    for name in study.first_stages:
+        _no_circle(study, name, ())
+
+
+def _no_circle(study: "Study", first_stage: str, before: tuple[str, ...]) -> None:
+    if first_stage in before:
+        circle = " -> ".join([*before, first_stage])
+        raise BadStudy(
+            f"first_stages.{first_stage}: it needs its own run ({circle}). Break the circle."
+        )
+    spec = study.first_stages[first_stage]
+    needed = set(spec.of) if isinstance(spec, FuseSpec) else set()
+    if isinstance(spec, DenseSpec):
+        needed = _first_stages_of(study, spec.ranker)
+    for name in sorted(needed):
+        _no_circle(study, name, (*before, first_stage))
+
+
+def _first_stages_of(study: "Study", ranker: str) -> set[str]:
+    """The first stages a ranker, its ancestors and their teachers were made with."""
+    found: set[str] = set()
+    for ancestor in study.lineage(ranker):
+        spec = study.rankers[ancestor]
+        if not isinstance(spec, TrainedSpec):
+            continue
+        if spec.validate_on:
+            found.add(spec.validate_on.first_stage)
+        for _, samples in spec.lessons:
+            teacher = study.teachers.get(samples.labels)
+            if samples.negatives:
+                found.add(samples.negatives.first_stage)
+                if samples.negatives.rescored_by:
+                    found |= _first_stages_of(study, samples.negatives.rescored_by)
+            if isinstance(teacher, RankerTeacherSpec):
+                found |= {teacher.candidates, *_first_stages_of(study, teacher.ranker)}
+    return found
+
+
+def only_bi_encoders_search(study: "Study") -> None:
+    """BadStudy where a ranker should search that reads query and doc together."""
+    for name, spec in study.first_stages.items():
+        if isinstance(spec, DenseSpec) and not study.is_bi_encoder(spec.ranker):
+            raise BadStudy(
+                f"first_stages.{name}.ranker: {spec.ranker} reads query and doc together, so it "
+                "cannot search. Name a bi_encoder, or one tuned from it."
+            )
+        if isinstance(spec, LateSpec) and not isinstance(
+            study.rankers[spec.ranker], LateInteractionSpec
+        ):
+            raise BadStudy(
+                f"first_stages.{name}.ranker: {spec.ranker} is no late_interaction model. Name one, or use "
+                "`kind: dense` for a bi_encoder."
+            )
+    evaluated = study.evaluated_rankers()
+    if study.evaluate.search and not any(map(study.is_bi_encoder, evaluated)):
+        raise BadStudy("evaluate.search: no evaluated ranker is a bi_encoder. Drop it.")
+    if study.evaluate.rerank is None:
+        for name in evaluated:
+            if not study.is_bi_encoder(name):
+                raise BadStudy(
+                    f"evaluate: {name} reads query and doc together, so it needs a run to re-order. "
+                    "Give `rerank: {from: [...]}`, or leave it out of `rankers`."
+                )
+
+
+def fields_of_bi_encoders(study: "Study") -> None:
+    """BadStudy where a stage asks what only the other kind of ranker has."""
+    for name, spec in study.rankers.items():
+        if isinstance(spec, TrainedSpec):
+            first = study.lineage(name)[0]
+            if isinstance(study.rankers[first], LateInteractionSpec):
+                raise BadStudy(
+                    f"rankers.{name}: it starts from {first}, a late_interaction model, which is used as "
+                    "it is. Start from a cross_encoder or a bi_encoder."
+                )
+            wrong = (_of_a_bi_encoder if study.is_bi_encoder(name) else _of_a_cross_encoder)(spec)
+            if wrong:
+                raise BadStudy(f"rankers.{name.partition('.')[0]}{wrong}")
+
+
+def _of_a_bi_encoder(spec: TrainedSpec) -> str | None:
+    """What is asked of a bi-encoder that it does not have; the first of it."""
+    is_taught = isinstance(spec.samples, SamplesSpec) and spec.samples.labels != "qrels"
+    moves_docs = spec.samples.kind == "noisy_queries" and "doc_tower" not in spec.freeze
+    wrong = {
+        ".lora.merge: of a bi_encoder the whole model is kept, and the adapter beside it. Drop it.": (
+            spec.lora is not None and not spec.lora.merge
+        ),
+        ".freeze: a bi_encoder is all encoder. Freeze a tower or some layers.": (
+            "encoder" in spec.freeze
+        ),
+        ".mixed_with: a bi_encoder learns from one loss. Drop it, or train in stages.": (
+            spec.mixed_with is not None
+        ),
+        ".freeze: `kind: noisy_queries` teaches the query tower alone. Add `doc_tower`.": moves_docs,
+        ".in_batch: the samples have negatives of their own. Write `in_batch: false`.": (
+            spec.in_batch and spec.samples.kind != "labelled"
+        ),
+        ".in_batch: a teacher says nothing of the other queries' docs. Use `labels: qrels`, or write "
+        "`in_batch: false`.": spec.in_batch and is_taught,
+    }
+    return next((sentence for sentence, is_so in wrong.items() if is_so), None)
+
+
+def _of_a_cross_encoder(spec: TrainedSpec) -> str | None:
+    if any(samples.negatives and samples.negatives.refresh_every for _, samples in spec.lessons):
+        return (
+            ".samples.negatives.refresh_every: only a bi_encoder finds docs itself. Drop it, or train in "
+            "stages."
+        )
+    if not isinstance(spec.samples, SamplesSpec):
+        return f".samples: `kind: {spec.samples.kind}` trains bi-encoders only. Start from one."
+    if spec.in_batch or spec.temperature != 1.0:
+        return (
+            ": `in_batch` and `temperature` are for bi-encoders, and this ranker reads query "
+            "and doc together. Drop them (`in_batch: false` where a recipe has it)."
+        )
+    if TOWERS & set(spec.freeze):
+        return ".freeze: a cross_encoder has no towers. Drop them."
+    return None

@@ -1,0 +1,217 @@
+"""Queries learnt against the embeddings of a copy of the ranker, through which no gradient goes.
+
+- `MomentumObjective`: momentum contrast (He et al. 2020), as Contriever is pre-trained (Izacard et al.
+  2022): the copy follows the ranker slowly, and a queue of what it embedded before gives the negatives.
+- `AlignedObjective`: noise-robust post-training (after CAPOT, Campos et al. 2023): the copy stays as the
+  ranker was, and a noisy query is drawn to where it has the clean one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import ListwiseSample
+from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.processes import ALONE, Processes, is_sharded
+from rankscope.train import facts
+from rankscope.train.batches import QUERIES_LOOKED_AT, Order, Outcome
+from rankscope.train.losses import LOSSES, spread
+from rankscope.train.together import exact, together
+
+CONTRAST = LOSSES["info_nce"]
+
+
+class Couples(NamedTuple):
+    """Texts ready for the towers, in couples that belong together."""
+
+    firsts: list[Input]
+    seconds: list[Input]
+
+
+TextsOf = Callable[[ListwiseSample], tuple[str, str]]
+"""A sample's two texts."""
+
+
+def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) -> Outcome:
+    """Each query's positive (first column) against all else: (queries, candidates)."""
+    labels = torch.zeros_like(scores)
+    labels[:, 0] = 1.0
+    scaled = scores / temperature
+    mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+    loss, seen = CONTRAST(scaled, labels, mask), scaled.detach()
+    learning = facts.learning(CONTRAST, seen, labels, mask)
+    return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+
+
+def _others(texts: Sequence[Input]) -> Tensor:
+    """(texts, texts): whether two texts are different, so that one may be a negative of the other."""
+    rows = [tuple(text.ids.tolist()) for text in texts]
+    return torch.tensor([[one != other for other in rows] for one in rows])
+
+
+def _copy_of(ranker: BiEncoder) -> BiEncoder:
+    copied = BiEncoder(deepcopy(ranker.inner))
+    copied.model.requires_grad_(False)
+    return copied
+
+
+def _refuse_shards(model: nn.Module) -> None:
+    if is_sharded(model):
+        raise BadInput(
+            "The stage needs a second copy of the model, which FSDP's shards do not have. Train it "
+            "without FSDP."
+        )
+
+
+@final
+@dataclass
+class MomentumObjective:
+    """Two crops of a doc belong together; other docs' crops of earlier updates are the negatives."""
+
+    ranker: BiEncoder
+    order: Order
+    texts: TextsOf
+    temperature: float
+    momentum: float
+    """How much of itself the copy keeps at each update."""
+    size: int
+    """Embeddings in the queue."""
+    seed: int
+    processes: Processes = field(default=ALONE)
+    splits_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        drawn = torch.Generator().manual_seed(self.seed)
+        queue = normalize(torch.randn(self.size, self.ranker.width, generator=drawn), dim=-1)
+        self._copy, self._queue, self._place = _copy_of(self.ranker), queue, 0
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one update."""
+        return self.order.n_batches
+
+    def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
+        """The samples of one update, in batches of similar length."""
+        return self.order.batches(update)
+
+    def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
+        """The batch as the towers read it; pure, so the loop may do it ahead of time."""
+        firsts, seconds = zip(*map(self.texts, batch), strict=True)
+        tokens = self.ranker.tokens
+        return Couples(tokens(firsts, "document"), tokens(seconds, "document"))
+
+    def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
+        """The loss of one batch; in training, the copy moves on and the queue takes the batch in."""
+        _refuse_shards(model)
+        mine, copy = self.ranker, self._copy
+        firsts: dict[Side, list[Input]] = {"document": batch.firsts}
+        embedded = together(mine, model, firsts, self.processes)["document"]
+        with torch.no_grad():
+            if model.training:
+                self._follow()
+            copy.model.train(model.training)
+            others: dict[Side, list[Input]] = {"document": batch.seconds}
+            found = together(copy, copy.model, others, self.processes, purpose="copy")
+        self._queue = self._queue.to(embedded.device)
+        with exact(embedded.device):
+            queries, keys = mine.searchable(embedded), copy.searchable(found["document"])
+            own = (queries * keys).sum(dim=1, keepdim=True)
+            outcome = _contrast(torch.cat([own, queries @ self._queue.T], dim=1), self.temperature)
+        if model.training:
+            self._take_in(keys)
+        return outcome
+
+    def looked_at(self, batch: Couples) -> Couples:
+        """The first docs of a batch."""
+        return Couples(batch.firsts[:QUERIES_LOOKED_AT], batch.seconds[:QUERIES_LOOKED_AT])
+
+    def _follow(self) -> None:
+        self._copy.model.to(self.ranker.where)
+        old, new = self._copy.model.parameters(), self.ranker.model.parameters()
+        for slow, fast in zip(old, new, strict=True):
+            slow.mul_(self.momentum).add_(fast, alpha=1 - self.momentum)
+
+    def _take_in(self, keys: Tensor) -> None:
+        """The oldest make room; of a batch larger than the queue, its last."""
+        places = (self._place + torch.arange(len(keys), device=keys.device)) % self.size
+        kept = slice(-self.size, None)
+        self._queue = self._queue.index_copy(0, places[kept], keys.detach()[kept].float())
+        self._place = (self._place + len(keys)) % self.size
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next update depends on, beside the weights."""
+        weights = {f"copy/{n}": w.detach() for n, w in self._copy.model.named_parameters()}
+        return weights | {"queue": self._queue, "place": torch.tensor(self._place)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a state."""
+        with torch.no_grad():
+            for name, weight in self._copy.model.named_parameters():
+                weight.copy_(state[f"copy/{name}"])
+        self._queue, self._place = state["queue"], int(state["place"])
+
+
+@final
+@dataclass
+class AlignedObjective:
+    """A noisy query belongs to its clean form, as the ranker had it at the start."""
+
+    ranker: BiEncoder
+    order: Order
+    texts: TextsOf
+    """A sample's noisy and clean query."""
+    temperature: float
+    alignment: float
+    """What the distance of a clean query from where it was counts beside the contrast."""
+    processes: Processes = field(default=ALONE)
+    splits_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self._copy = _copy_of(self.ranker)
+        self._copy.model.eval()
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one update."""
+        return self.order.n_batches
+
+    def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
+        """The samples of one update, in batches of similar length."""
+        return self.order.batches(update)
+
+    def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
+        """The batch as the query tower reads it; pure, so the loop may do it ahead of time."""
+        firsts, seconds = zip(*map(self.texts, batch), strict=True)
+        return Couples(self.ranker.tokens(firsts, "query"), self.ranker.tokens(seconds, "query"))
+
+    def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
+        """Noisy queries against the batch's clean ones, and how far the clean ones have moved."""
+        _refuse_shards(model)
+        self._copy.model.to(self.ranker.where)
+        sides: dict[Side, list[Input]] = {"query": batch.firsts + batch.seconds}
+        both = together(self.ranker, model, sides, self.processes)["query"]
+        with torch.no_grad():
+            ours: dict[Side, list[Input]] = {"query": batch.seconds}
+            found = together(self._copy, self._copy.model, ours, self.processes, purpose="copy")
+        n, where = len(batch.seconds), both.device
+        turned = torch.arange(n, device=where)
+        columns = (turned[:, None] + turned) % n  # each query's own clean form first
+        with exact(where):
+            queries = self.ranker.searchable(both)
+            noisy, clean = queries[:n], queries[n:]
+            anchors = self._copy.searchable(found["query"])
+            mask = _others(batch.seconds).to(where).gather(1, columns)
+            mask[:, 0] = True
+            outcome = _contrast((noisy @ anchors.T).gather(1, columns), self.temperature, mask)
+            moved = (clean - anchors).square().sum(dim=1).mean()
+            return outcome._replace(loss=outcome.loss + self.alignment * moved)
+
+    def looked_at(self, batch: Couples) -> Couples:
+        """The whole batch: its queries are scored with each other."""
+        return batch

@@ -1,0 +1,138 @@
+"""A bi-encoder's scores over a batch: each query against its own group, or every doc of the batch.
+
+In-batch negatives are the docs of the other queries (Karpukhin et al. 2020, DPR). A doc of several
+queries stands once; one that is known to be relevant for a query, or is in its group, is no
+negative of it.
+
+A batch is one thing however many processes there are (`train.together`), so negatives come across
+devices.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.core.records import ListwiseSample
+from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.processes import ALONE, Processes
+from rankscope.train import facts
+from rankscope.train.batches import Order, Outcome
+from rankscope.train.losses import Loss, spread
+from rankscope.train.together import exact, together
+
+Known = Callable[[str, str], bool]
+"""Whether a doc (second) is known to be relevant for a query (first)."""
+
+
+class Texts(NamedTuple):
+    """A batch ready for the towers, and which docs each query is scored with."""
+
+    inputs: dict[Side, list[Input]]
+    """Queries, and distinct docs."""
+    columns: Tensor
+    """(queries, candidates): places among the distinct docs."""
+    labels: Tensor
+    mask: Tensor
+    """labels and mask: (queries, candidates)."""
+
+
+@final
+@dataclass
+class InBatchObjective:
+    """A loss over the similarities of a batch, for the training loop."""
+
+    ranker: BiEncoder
+    loss_function: Loss
+    order: Order
+    texts: Callable[[ListwiseSample], tuple[str, Sequence[str]]]
+    """A sample's query and docs."""
+    is_known: Known
+    all_docs: bool = True
+    """Whether a query is scored with the other queries' docs too."""
+    temperature: float = 1.0
+    """What similarities are divided by before the loss."""
+    processes: Processes = field(default=ALONE)
+    refreshed: Callable[[int], Order] | None = None
+    """Which samples are in which update from one on, with negatives found anew."""
+    refresh_every: int | None = None
+    splits_batches: ClassVar[bool] = True
+
+    @property
+    def n_batches(self) -> int:
+        """Batches in one update."""
+        return self.order.n_batches
+
+    def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
+        """The samples of one update, in batches of similar length."""
+        return self.order.batches(update)
+
+    def is_due(self, update: int) -> bool:
+        """Whether negatives are found anew before an update."""
+        return bool(self.refresh_every and update and update % self.refresh_every == 0)
+
+    def refresh(self, update: int) -> None:
+        """Find negatives anew, as an update that is due wants them."""
+        assert self.refreshed is not None
+        self.order = self.refreshed(update)
+
+    def begin(self, update: int) -> None:
+        """Have the negatives that an update is trained with, if not those of the beginning."""
+        if self.refresh_every and update >= self.refresh_every:
+            self.refresh(update - update % self.refresh_every)
+
+    def prepared(self, batch: Sequence[ListwiseSample]) -> Texts:
+        """The batch as the towers read it; pure, so the loop may do it ahead of time."""
+        queries: list[str] = []
+        docs: dict[str, str] = {}
+        for sample in batch:
+            query, texts = self.texts(sample)
+            queries.append(query)
+            docs |= dict(zip(sample.doc_ids, texts, strict=True))
+        place = {doc_id: n for n, doc_id in enumerate(docs)}
+        rows = [self._row(sample, place) for sample in batch]
+        width = max(len(row) for row in rows)
+        columns = torch.zeros(len(batch), width, dtype=torch.int64)
+        labels, mask = (
+            torch.zeros(len(batch), width),
+            torch.zeros(len(batch), width, dtype=torch.bool),
+        )
+        for n, row in enumerate(rows):
+            columns[n, : len(row)] = torch.tensor([at for at, _ in row])
+            labels[n, : len(row)] = torch.tensor([label for _, label in row])
+            mask[n, : len(row)] = True
+        inputs: dict[Side, list[Input]] = {
+            "query": self.ranker.tokens(queries, "query"),
+            "document": self.ranker.tokens(list(docs.values()), "document"),
+        }
+        return Texts(inputs, columns, labels, mask)
+
+    def _row(self, sample: ListwiseSample, place: dict[str, int]) -> list[tuple[int, float]]:
+        """(place, label) of a query's candidates: its own group first."""
+        own = dict(zip(sample.doc_ids, sample.labels, strict=True))
+        row = [(place[doc_id], label) for doc_id, label in own.items()]
+        if self.all_docs:
+            row += [
+                (at, 0.0)
+                for doc_id, at in place.items()
+                if doc_id not in own and not self.is_known(sample.query_id, doc_id)
+            ]
+        return row
+
+    def outcome(self, model: nn.Module, batch: Texts) -> Outcome:
+        """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
+        embeddings = together(self.ranker, model, batch.inputs, self.processes)
+        where = embeddings["query"].device
+        columns, labels, mask = (t.to(where) for t in (batch.columns, batch.labels, batch.mask))
+        with exact(where):
+            similarities = self.ranker.similarity(embeddings["query"], embeddings["document"])
+            scores = similarities.gather(1, columns) / self.temperature
+            loss, seen = self.loss_function(scores, labels, mask), scores.detach()
+            learning = facts.learning(self.loss_function, seen, labels, mask)
+            return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+
+    def looked_at(self, batch: Texts) -> Texts:
+        """The whole batch: its queries are scored with each other's docs."""
+        return batch

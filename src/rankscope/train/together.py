@@ -1,0 +1,81 @@
+"""The embeddings of a batch's texts by all processes together.
+
+A batch is one thing however many processes there are: each embeds a part of its texts, all get all
+embeddings, and the gradient of each part comes from the loss of the whole batch. So the number of
+processes changes the last digits only.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.core.rng import seed_for
+from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.processes import Processes
+
+
+class Part(NamedTuple):
+    """Texts of one side that are embedded together."""
+
+    side: Side
+    places: list[int]
+
+
+def exact(where: torch.device) -> torch.autocast:
+    """Inside the block, similarities are float32: in bfloat16 a cosine of .8 has steps of .004."""
+    return torch.autocast(where.type, enabled=False)
+
+
+def together(
+    ranker: BiEncoder,
+    model: nn.Module,
+    inputs: Mapping[Side, Sequence[Input]],
+    processes: Processes,
+    *,
+    purpose: str = "part",
+) -> dict[Side, Tensor]:
+    """(texts, width) of each side, from all processes; the gradient goes to this one's parts.
+
+    `model` is the ranker's own, perhaps wrapped. Dropout is drawn by torch's seed, the purpose and the
+    part; the seed is as before when this returns.
+    """
+    seed = torch.initial_seed()  # the loop's, of this batch
+    parts = [Part(side, p) for side, texts in inputs.items() for p in ranker.batches(texts)]
+    found: dict[Side, Tensor] = {}
+    for number, is_mine, part in _shared(parts, processes):
+        # by the part, not the process: any number of processes draws the same dropout
+        torch.manual_seed(seed_for(seed, purpose, number))
+        texts = [inputs[part.side][place] for place in part.places]
+        embeddings = ranker.embeddings(model, texts, part.side) * float(is_mine)
+        empty = embeddings.new_zeros(len(inputs[part.side]), embeddings.shape[1])
+        places = torch.tensor(part.places, device=embeddings.device)
+        found[part.side] = found.get(part.side, empty).index_add(0, places, embeddings)
+    torch.manual_seed(seed)
+    return {side: _from_all(found[side], processes) for side in inputs}
+
+
+def _shared(parts: Sequence[Part], processes: Processes) -> list[tuple[int, bool, Part]]:
+    """(number, whether it counts, part) of this process; the same number of parts on all.
+
+    Each process needs a part of each side, so that it has a gradient for every weight; one that
+    is left without takes the side's first along and counts it nothing.
+    """
+    mine = []
+    for side in dict.fromkeys(part.side for part in parts):
+        numbered = [(n, part) for n, part in enumerate(parts) if part.side == side]
+        own = [(n, True, part) for n, part in processes.share(numbered)]
+        n_each = -(-len(numbered) // processes.count)
+        n, part = numbered[0]
+        mine += own + [(n, False, part)] * (n_each - len(own))
+    return mine
+
+
+def _from_all(mine: Tensor, processes: Processes) -> Tensor:
+    """The sum over all processes, each row of which one has; gradients for this one's rows."""
+    if processes.count == 1:
+        return mine
+    whole = mine.detach().clone()
+    torch.distributed.all_reduce(whole)
+    return whole + (mine - mine.detach())

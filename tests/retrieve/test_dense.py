@@ -1,0 +1,48 @@
+"""Exact search: the docs that sorting all scores gives, in any blocks, ties to the first doc."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rankscope.core.records import Query
+from rankscope.retrieve import dense
+
+
+def sorted_whole(queries: torch.Tensor, embeddings: np.ndarray, depth: int) -> np.ndarray:
+    scores = (queries @ torch.from_numpy(embeddings).T).numpy()
+    return np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+
+
+@pytest.mark.parametrize("scores_per_block", [1, 40, 333, 1 << 25])
+@pytest.mark.parametrize("depth", [1, 7, 500, 1000])
+def test_nearest_is_the_head_of_all_scores_sorted(
+    monkeypatch: pytest.MonkeyPatch, depth: int, scores_per_block: int
+) -> None:
+    """Small whole numbers: many ties, and sums that are exact in any order."""
+    monkeypatch.setattr(dense, "SCORES_PER_BLOCK", scores_per_block)
+    rng = np.random.default_rng(3)
+    embeddings = rng.integers(-2, 3, (500, 4)).astype(np.float32)
+    queries = torch.from_numpy(rng.integers(-2, 3, (5, 4)).astype(np.float32))
+    places, scores = dense.nearest(queries, embeddings, depth=depth)
+    assert places.tolist() == sorted_whole(queries, embeddings, depth).tolist()
+    expected = np.take_along_axis((queries.numpy() @ embeddings.T), places, axis=1)
+    assert scores.tolist() == expected.tolist()
+
+
+def test_the_last_docs_are_found_too_and_half_precision_is_read(tmp_path: Path) -> None:
+    embeddings = np.zeros((1000, 8), dtype=np.float16)
+    embeddings[-1] = 1
+    np.save(tmp_path / "v.npy", embeddings)
+    mapped = np.load(tmp_path / "v.npy", mmap_mode="r")
+    places, scores = dense.nearest(torch.ones(2, 8), mapped, depth=3)
+    assert places[:, 0].tolist() == [999, 999]
+    assert scores[:, 0].tolist() == [8.0, 8.0]
+
+
+def test_a_run_names_docs_and_leaves_out_what_is_none() -> None:
+    run = dense.run_of(
+        "dense", [Query("q", "text")], ["a", "b"], np.array([[1, -1]]), np.array([[2.0, -1.0]])
+    )
+    assert [tuple(doc) for doc in run.rankings["q"]] == [("q", "b", 2.0)]

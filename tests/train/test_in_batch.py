@@ -1,0 +1,143 @@
+"""In-batch negatives: by hand, against the plain formula, in parts, with memory saved, and frozen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rankscope.core.records import ListwiseSample
+from rankscope.models import adapters, backbone, lengths
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.location import Location
+from rankscope.train.batches import Order
+from rankscope.train.in_batch import InBatchObjective
+from rankscope.train.loop import fit
+from rankscope.train.losses import LOSSES
+from support import tiny
+from support.training import DOCS, recipe, samples
+
+
+def objective(ranker: BiEncoder, **how: Any) -> InBatchObjective:
+    order = Order(
+        samples, lambda s: max(len(DOCS[d]) for d in s.doc_ids),
+        queries_per_update=4, queries_per_batch=4, seed=5,
+    )  # fmt: skip
+    return InBatchObjective(
+        ranker=ranker,
+        loss_function=LOSSES[how.pop("loss", "info_nce")],
+        order=how.pop("order", order),
+        texts=lambda s: (f"who sits {DOCS[s.doc_ids[0]].split()[1]}", [DOCS[d] for d in s.doc_ids]),
+        is_known=how.pop("is_known", lambda query_id, doc_id: False),
+        **how,
+    )
+
+
+BATCH = [
+    ListwiseSample("q0", ("d0", "d1"), (1.0, 0.0)),
+    ListwiseSample("q1", ("d3", "d1"), (1.0, 0.0)),
+    ListwiseSample("q2", ("d6", "d7"), (1.0, 0.0)),
+]
+
+
+def test_a_query_meets_every_doc_of_the_batch_once_but_those_known_to_be_relevant(
+    tmp_path: Path,
+) -> None:
+    """Distinct docs d0 d1 d3 d7 d6 ...: q0 has its own two, then the others' but d6, which it wants."""
+    made = objective(
+        tiny.bi_encoder(tmp_path),
+        is_known=lambda query_id, doc_id: (query_id, doc_id) == ("q0", "d6"),
+    )
+    ready = made.prepared(BATCH)
+    assert [len(ready.inputs[side]) for side in ("query", "document")] == [3, 5]
+    docs = ["d0", "d1", "d3", "d6", "d7"]
+    met = [
+        [docs[place] for place, real in zip(row, mask, strict=True) if real]
+        for row, mask in zip(ready.columns.tolist(), ready.mask.tolist(), strict=True)
+    ]
+    assert met == [
+        ["d0", "d1", "d3", "d7"],
+        ["d3", "d1", "d0", "d6", "d7"],
+        ["d6", "d7", "d0", "d1", "d3"],
+    ]
+    assert ready.labels.tolist() == [[1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    alone = objective(made.ranker, all_docs=False).prepared(BATCH)
+    assert alone.mask.shape == (3, 2)
+
+
+def test_the_loss_is_the_cross_entropy_of_each_positive_among_all_docs(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path, similarity="cosine")
+    ranker.model.eval()
+    made = objective(ranker, temperature=0.05)
+    queries = ranker.embed_queries([made.texts(sample)[0] for sample in BATCH])
+    docs = ranker.embed_docs([DOCS[d] for d in ("d0", "d3", "d6", "d1", "d7")])
+    expected = torch.nn.functional.cross_entropy(queries @ docs.T / 0.05, torch.arange(3))
+    found = made.outcome(ranker.model, made.prepared(BATCH)).loss
+    assert found.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def gradients(ranker: BiEncoder, made: InBatchObjective) -> dict[str, Tensor]:
+    ranker.model.zero_grad()
+    made.outcome(ranker.model, made.prepared(BATCH)).loss.backward()  # type: ignore[no-untyped-call]
+    return {n: w.grad.clone() for n, w in ranker.model.named_parameters() if w.grad is not None}
+
+
+def test_texts_in_many_parts_give_the_gradients_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranker = tiny.bi_encoder(tmp_path)
+    ranker.model.eval()
+    whole = gradients(ranker, objective(ranker))
+    monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 16)
+    parts = gradients(ranker, objective(ranker))
+    assert whole.keys() == parts.keys()
+    for name, gradient in whole.items():
+        assert torch.allclose(gradient, parts[name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("with_lora", [False, True])
+@pytest.mark.parametrize("memory", ["grad_cache", "gradient_checkpointing"])
+def test_saving_memory_changes_no_loss_and_no_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str, with_lora: bool
+) -> None:
+    """GradCache in many parts, dropout on: the losses and weights of the plain batch."""
+    monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 16)
+    found = []
+    for how in ("plain", memory):
+        ranker = tiny.bi_encoder(tmp_path / how)
+        if with_lora:
+            lora = adapters.LoRA(rank=4, alpha=8.0, dropout=0.1, targets=())
+            ranker.adapt(lora, base=tmp_path / how, seed=1)
+        trained = fit(
+            ranker.model, objective(ranker), recipe(memory=how), checkpoints=tmp_path / how / "w"
+        )
+        weights = dict(ranker.model.named_parameters())
+        found.append(([row["loss"] for row in trained.log], weights))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
+    for name, weight in found[0][1].items():
+        assert torch.allclose(weight, found[1][1][name], atol=1e-5), name
+
+
+def test_training_brings_queries_to_their_docs(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path, similarity="cosine")
+    trained = fit(
+        ranker.model, objective(ranker, temperature=0.1),
+        recipe(max_updates=40, schedule="constant"), checkpoints=tmp_path / "w",
+    )  # fmt: skip
+    losses = [row["loss"] for row in trained.log]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_frozen_doc_tower_leaves_every_doc_vector_as_it_was(tmp_path: Path) -> None:
+    where = Location("b", tiny.save_encoder(tmp_path / "b"))
+    towers = [backbone.load_encoder(where) for _ in range(2)]
+    ranker = BiEncoder.on(*towers, pooling="mean", max_length={"query": 16, "document": 32})
+    texts = list(DOCS.values())
+    docs, queries = ranker.embed_docs(texts), ranker.embed_queries(texts)
+    assert torch.equal(docs, queries)
+    for weight in ranker.frozen_weights(["doc_tower"], 0):
+        weight.requires_grad_(False)
+    fit(ranker.model, objective(ranker), recipe(), checkpoints=tmp_path / "w")
+    assert ranker.embed_docs(texts).numpy().tobytes() == docs.numpy().tobytes()
+    assert not torch.allclose(ranker.embed_queries(texts), queries, atol=1e-3)
