@@ -174,15 +174,7 @@ def _found_now(
     if not path.is_file():
         assert asked.negatives is not None
         folder = work.checkpoints / f"embeddings-{update:09d}"
-        embedded = embeddings.encode(
-            folder,
-            lambda texts: tuned.searchable(tuned.embed_docs(texts)),
-            stored.text_at,
-            n_docs=len(stored),
-            width=tuned.width,
-            processes=work.processes,
-            progress=work.progress,
-        )
+        embedded = work.embedded(tuned, stored, folder)
         if work.processes.is_first:
             queries = tuned.searchable(tuned.embed_queries([q.text for q in topics.queries]))
             found = dense.nearest(

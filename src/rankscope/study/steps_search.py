@@ -24,15 +24,7 @@ QUERIES_CHECKED = 50
 def encode(work: Work) -> Summary:
     """The embeddings of a collection's docs, a bi-encoder's."""
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
-    path = embeddings.encode(
-        work.checkpoints,
-        lambda texts: ranker.searchable(ranker.embed_docs(texts)),
-        docs.text_at,
-        n_docs=len(docs),
-        width=ranker.width,
-        processes=work.processes,
-        progress=work.progress,
-    )
+    path = work.embedded(ranker, docs, work.checkpoints)
     if work.processes.is_first:
         _link(path, work.out / path.name)
     return {"n_docs": len(docs), "width": ranker.width}

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from rankscope.core.progress import Progress
 from rankscope.data.collections import StoredDocs
 from rankscope.data.tokens import StoredTokens
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.processes import ALONE, Processes
+from rankscope.retrieve import embeddings
 from rankscope.store.artifacts import Store
 from rankscope.study.plan import Plan, Step
 from rankscope.study.spec_fields import Spec
@@ -58,3 +60,15 @@ class Work:
             StoredTokens(folder, docs).add(doc_ids, ranker.tokens, progress=self.progress)
         self.processes.wait()
         return StoredTokens(folder, docs)
+
+    def embedded(self, ranker: BiEncoder, docs: StoredDocs, folder: Path) -> Path:
+        """Where in the folder the embeddings of all docs are, by all processes; what is missing is made now."""
+        return embeddings.encode(
+            folder,
+            lambda texts: ranker.searchable(ranker.embed_docs(texts)),
+            docs.text_at,
+            n_docs=len(docs),
+            width=ranker.width,
+            processes=self.processes,
+            progress=self.progress,
+        )

@@ -91,11 +91,6 @@ class MomentumObjective:
         queue = normalize(torch.randn(self.size, self.ranker.width, generator=drawn), dim=-1)
         self._copy, self._queue, self._place = _copy_of(self.ranker), queue, 0
 
-    @property
-    def n_batches(self) -> int:
-        """Batches in one update."""
-        return self.order.n_batches
-
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)
@@ -175,11 +170,6 @@ class AlignedObjective:
     def __post_init__(self) -> None:
         self._copy = _copy_of(self.ranker)
         self._copy.model.eval()
-
-    @property
-    def n_batches(self) -> int:
-        """Batches in one update."""
-        return self.order.n_batches
 
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""

@@ -60,11 +60,6 @@ class InBatchObjective:
     refresh_every: int | None = None
     splits_batches: ClassVar[bool] = True
 
-    @property
-    def n_batches(self) -> int:
-        """Batches in one update."""
-        return self.order.n_batches
-
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)

@@ -270,8 +270,11 @@ class _Training:
         is_sharded = shards.are_asked(
             self._accelerator, memory=recipe.memory, compiled=recipe.compile
         )
-        kind = shards.InShards if is_sharded else shards.Whole
-        self.learner = kind(self._accelerator, model, self._adamw, memory=recipe.memory)
+        self.learner = (
+            shards.InShards(self._accelerator, model, self._adamw)
+            if is_sharded
+            else shards.Whole(self._accelerator, model, self._adamw, memory=recipe.memory)
+        )
         self.reached = checkpoint.restore(checkpoints, self.learner.module, self.learner.optimizer)
         remembered = checkpoint.remembered(checkpoints, self.reached)
         if isinstance(objective, Remembering) and remembered:

@@ -102,14 +102,8 @@ class InShards:
     is_sharded = True
 
     def __init__(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimizer_of: OptimizerOf,
-        *,
-        memory: Memory,
+        self, accelerator: Accelerator, model: nn.Module, optimizer_of: OptimizerOf
     ) -> None:
-        assert memory != "grad_cache", "refused by are_asked"
         copy = deepcopy(model.cpu())
         plugin: Any = accelerator.state.fsdp_plugin
         if plugin.transformer_cls_names_to_wrap is None:
