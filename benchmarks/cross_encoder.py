@@ -212,6 +212,22 @@ class Clock(TrainerCallback):
         self.ended = time.perf_counter()
 
 
+def their_recipe(folder: Path, queries: int) -> dict[str, Any]:
+    """The arguments of their trainers that match our `Recipe`."""
+    return {
+        "output_dir": str(folder / "out"),
+        "per_device_train_batch_size": queries,
+        "num_train_epochs": 1,
+        "learning_rate": 1e-5,
+        "bf16": torch.cuda.is_available(),
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": 1,
+    }
+
+
 def their_seconds(groups: list[list[str]], folder: Path) -> float:
     """Seconds of an update, by CrossEncoderTrainer from the first update to the last."""
     fresh().save(folder / "theirs")
@@ -222,18 +238,7 @@ def their_seconds(groups: list[list[str]], folder: Path) -> float:
     clock = Clock()
     CrossEncoderTrainer(
         model=model,
-        args=CrossEncoderTrainingArguments(
-            output_dir=str(folder / "out"),
-            per_device_train_batch_size=QUERIES,
-            num_train_epochs=1,
-            learning_rate=1e-5,
-            bf16=torch.cuda.is_available(),
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=1,
-        ),
+        args=CrossEncoderTrainingArguments(**their_recipe(folder, QUERIES)),
         train_dataset=data,
         loss=RankNetLoss(model, reduction_log="natural"),
         callbacks=[clock],
@@ -267,7 +272,7 @@ def padding(collection: str) -> str:
     docs = [doc for group in groups_of(collection, 16) for doc in group]
     found = []
     for budget in (
-        lengths.TOKENS_PER_BATCH["cpu"],
+        *sorted((*BUDGETS, lengths.TOKENS_PER_BATCH["cpu"])),
         lengths.TOKENS_PER_ACCELERATOR_BATCH,
     ):
         real = computed = 0
