@@ -247,13 +247,10 @@ class BiEncoder:
             for i, t in zip(encoded["input_ids"], types, strict=True)
         ]
 
-    def batches(self, inputs: Sequence[Input], *, embeds: bool = False) -> list[list[int]]:
-        """Places of texts in batches of similar length, as many tokens as the device holds.
-
-        `embeds` is for passes without gradients, which hold more.
-        """
-        budget = lengths.budget(self.where, embeds=embeds)
-        return list(lengths.by_length([len(each.ids) for each in inputs], budget))
+    def batches(self, inputs: Sequence[Input]) -> list[list[int]]:
+        """Places of texts in batches of similar length, as many tokens as the device holds."""
+        where = self.where
+        return list(lengths.by_length([len(i.ids) for i in inputs], lengths.budget(where)))
 
     def embeddings(self, model: nn.Module, inputs: Sequence[Input], side: Side) -> Tensor:
         """The embeddings of one batch: (texts, width), float32, in their order.
@@ -297,7 +294,7 @@ class BiEncoder:
         """(texts, width), float32, on the model's device; one by one or together, the same."""
         self.model.eval()
         inputs = self.tokens(texts, side) if texts else []
-        batches = self.batches(inputs, embeds=True)
+        batches = self.batches(inputs)
         with torch.inference_mode():
             parts = [
                 self.embeddings(self.model, [inputs[p] for p in places], side) for places in batches

@@ -6,15 +6,12 @@ import torch
 
 TOKENS_PER_BATCH = {"cpu": 1_024}
 """What fits the caches of a processor; measured, see docs/performance.md."""
-TOKENS_PER_EMBEDDING_BATCH = {"cpu": 1_536}
-"""The same for embeddings without gradients: nothing is kept for a backward pass."""
 TOKENS_PER_ACCELERATOR_BATCH = 65_536
 
 
-def budget(where: torch.device, *, embeds: bool = False) -> int:
+def budget(where: torch.device) -> int:
     """How many tokens, padding included, one forward pass reads on a device."""
-    table = TOKENS_PER_EMBEDDING_BATCH if embeds else TOKENS_PER_BATCH
-    return table.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
+    return TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
 
 
 def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
