@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, lengths
+from rankscope.models import adapters, anatomy, backbone, lengths, passes
 from rankscope.models.location import Location
 
 Side = Literal["query", "document"]
@@ -295,10 +295,12 @@ class BiEncoder:
         self.model.eval()
         inputs = self.tokens(texts, side) if texts else []
         batches = self.batches(inputs)
+
+        def embedded(places: list[int]) -> Tensor:
+            return self.embeddings(self.model, [inputs[place] for place in places], side)
+
         with torch.inference_mode():
-            parts = [
-                self.embeddings(self.model, [inputs[p] for p in places], side) for places in batches
-            ]
+            parts = passes.carried_out(embedded, batches, self.model)
         found = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return found[places.argsort().to(found.device)]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, lengths, processes
+from rankscope.models import adapters, backbone, lengths, passes, processes
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
@@ -116,10 +116,13 @@ class CrossEncoder:
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
         batches = list(lengths.by_length([len(pair.ids) for pair in pairs], budget))
-        parts = [torch.empty(0, device=where)]
-        for batch in batches:
+
+        def scored(batch: list[int]) -> Tensor:
             inputs = self.joiner.pad([pairs[place] for place in batch])
             moved = {name: tensor.to(where, non_blocking=True) for name, tensor in inputs.items()}
-            parts.append(model(**moved).logits.squeeze(-1).float())
+            logits: Tensor = model(**moved).logits.squeeze(-1).float()
+            return logits
+
+        parts = [torch.empty(0, device=where), *passes.carried_out(scored, batches, model)]
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return torch.cat(parts)[places.argsort().to(where)]
