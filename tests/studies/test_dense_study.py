@@ -108,6 +108,10 @@ def test_vectors_are_stored_once_and_shared(study: tuple[Plan, Store]) -> None:
     """`cls` is searched for the evaluation, for the first stage and for mining: encoded once."""
     labels = [step.label for step in study[0].steps if step.kind == "encode"]
     assert labels.count("cls.test") == 1
+    assert not {"frozen.test", "noisy.test"} & set(labels), (
+        "their docs are as they were at the start"
+    )
+    assert {"tower-plain.test", "split-plain.test"} <= set(labels)
     docs = folder(study, "docs", "test")
     stored = embeddings.opened(folder(study, "encode", "cls.test") / "embeddings.npy")
     assert stored.shape == (len(StoredDocs(docs)), 32)

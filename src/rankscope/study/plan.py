@@ -388,19 +388,25 @@ class _Planner:
 
     def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
         """A bi-encoder's nearest docs among all of a collection's."""
-        docs = self.docs(collection)
-        tuned = self.ranker(ranker)
-        made = {"ranker": tuned, "docs": docs}
-        encoded = self._add(Step("encode", f"{ranker}.{docs.label}", {}, made))
+        docs, embedder = self.docs(collection), self._embedder(ranker)
+        made = {"ranker": self.ranker(embedder), "docs": docs}
+        encoded = self._add(Step("encode", f"{embedder}.{docs.label}", {}, made))
         inputs = {
             "collection": self.collection(collection),
             "docs": docs,
-            "ranker": tuned,
+            "ranker": self.ranker(ranker),
             "embeddings": encoded,
         }
         params = {"depth": depth, "tag": ranker, "index": index}
         label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
         return self._add(Step("search", label, params, inputs))
+
+    def _embedder(self, ranker: str) -> str:
+        """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""
+        spec = self.study.rankers[ranker]
+        while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
+            ranker, spec = spec.start, self.study.rankers[spec.start]
+        return ranker
 
     def evaluate(self) -> Step:
         """Measures and comparisons of all runs."""
