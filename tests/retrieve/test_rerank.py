@@ -12,6 +12,8 @@ RUN = Run.of("bm25", [ScoredDoc("q1", f"d{i}", 9.0 - i) for i in range(5)])
 class ByLength:
     """Longer docs are better."""
 
+    queries_per_block = 2
+
     def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
         return [[float(len(doc)) for doc in docs] for _, docs in asked]
 
@@ -43,8 +45,24 @@ def test_rerank_reads_only_the_top_and_leaves_out_unranked_queries() -> None:
     assert (list(run.rankings), asked) == (["q1"], ["d0", "d1", "d2"])
 
 
+def test_queries_are_scored_in_the_blocks_that_the_ranker_asks_for() -> None:
+    blocks: list[int] = []
+
+    class Counts(ByLength):
+        def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+            blocks.append(len(asked))
+            return super().score_all(asked)
+
+    queries = [Query(f"q{n}", "a") for n in range(5)]
+    given = Run.of("bm25", [ScoredDoc(q.query_id, f"d{i}", -i) for q in queries for i in range(3)])
+    run = rerank(Counts(), queries, given, texts=lambda ids: list(ids), depth=3, tag="t")
+    assert (blocks, len(run.rankings)) == ([2, 2, 1], 5)
+
+
 def test_a_score_that_is_no_number_is_refused() -> None:
     class Broken:
+        queries_per_block = 2
+
         def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
             return [[1.0, float("nan"), 2.0] for _ in asked]
 

@@ -64,6 +64,7 @@ class BiEncoder:
 
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
+        self.queries_per_block = 128  # many, because a doc is embedded once a block
         for side in SIDES:
             self._check_tokens(side)
 

@@ -40,6 +40,7 @@ class CrossEncoder:
                 f"{self.joiner.n_special} special tokens. Raise `max_length`."
             )
         self.max_length = max_length
+        self.queries_per_block = 16  # enough that batches of similar length are full
 
     @classmethod
     def from_backbone(cls, loaded: backbone.Backbone, *, max_length: int) -> "CrossEncoder":

@@ -25,6 +25,7 @@ class LateInteraction:
 
     def __init__(self, inner: MultiVectorEncoder) -> None:
         self.inner = inner
+        self.queries_per_block = 64  # many, because a doc is embedded once a block
 
     @classmethod
     def load(cls, location: Location) -> "LateInteraction":

@@ -10,9 +10,6 @@ from rankscope.core.records import Query, Run, ScoredDoc, ranked
 from rankscope.models.processes import ALONE, Processes
 from rankscope.models.ranker import Ranker
 
-QUERIES_PER_BLOCK = 16
-"""Queries scored together, so that batches of similar length are full."""
-
 
 def reordered(ranking: Sequence[ScoredDoc], scores: Sequence[float]) -> list[ScoredDoc]:
     """The ranking's top `len(scores)` docs by new score, then the rest, in their old order.
@@ -54,8 +51,8 @@ def rerank(
     mine = processes.share(asked)
     found: dict[str, list[float]] = {}
     with progress.task(f"re-rank {tag}", len(mine), "queries") as task:
-        for start in range(0, len(mine), QUERIES_PER_BLOCK):
-            block = mine[start : start + QUERIES_PER_BLOCK]
+        for start in range(0, len(mine), ranker.queries_per_block):
+            block = mine[start : start + ranker.queries_per_block]
             tops = [[doc.doc_id for doc in run.rankings[q.query_id][:depth]] for q in block]
             scores = ranker.score_all(
                 [(query.text, texts(top)) for query, top in zip(block, tops, strict=True)]
