@@ -1,5 +1,6 @@
 """Bi-encoders over architectures, poolings and sides: embeddings are the text's own, and ST's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, backbone, lengths
 from rankscope.models.bi_encoder import SIDES, BiEncoder, Side
-from rankscope.models.location import Location
+from rankscope.models.late_interaction import LateInteraction
+from rankscope.models.location import Location, located
 from support import tiny
 
 TEXTS = [
@@ -187,6 +190,64 @@ def test_the_generic_route_leaves_a_context_encoder_at_random_and_is_refused(
     )
     with pytest.raises(BadInput, match="would be left partly at random"):
         backbone.check_encoder(Location("dpr", tmp_path / "dpr"))
+
+
+def test_a_hubs_model_is_checked_as_a_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`snapshot_download` stands for the hub: what comes from it meets the same refusals."""
+    folders = {"o/bare": tiny.save_encoder(tmp_path / "bare"), "o/whole": tmp_path / "whole"}
+    made = tiny.bi_encoder(tmp_path / "made")
+    made.save(tmp_path / "whole")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: folders[name])
+    found = BiEncoder.load(Location("o/whole", None, "abc"))
+    assert torch.equal(found.embed_docs(TEXTS), made.embed_docs(TEXTS))
+    for load in (BiEncoder.load, LateInteraction.load):
+        with pytest.raises(BadInput):
+            load(Location("o/bare", None, "abc"))
+
+
+def test_a_folder_of_two_towers_is_found_again(tmp_path: Path) -> None:
+    two = tiny.bi_encoder(tmp_path / "one").separated()
+    two.save(tmp_path / "two")
+    again = BiEncoder.load(located("two", beside=tmp_path))
+    assert torch.equal(again.embed_queries(TEXTS), two.embed_queries(TEXTS))
+
+
+def test_embeddings_are_cut_where_the_model_says_so(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path)
+    whole = ranker.embed_docs(TEXTS)
+    ranker.inner.truncate_dim = 8
+    assert ranker.width == 8
+    assert torch.equal(ranker.embed_docs(TEXTS), whole[:, :8])
+
+
+def test_a_tokenizer_with_an_end_token_of_its_own_keeps_it(tmp_path: Path) -> None:
+    """As Qwen3-Embedding's, whose last token is not its `eos_token`; and one without gets its own."""
+    for end, expected in (("[unused]", "[unused]"), (None, "[SEP]")):
+        tokenizer = tiny.tokenizer()
+        tokenizer.add_special_tokens(
+            {"eos_token": "[SEP]", "additional_special_tokens": ["[unused]"]}
+        )
+        single = ["[CLS]", "$A", *([end] if end else [])]
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=single,
+            special_tokens=[(t, tokenizer.convert_tokens_to_ids(t)) for t in single if t != "$A"],
+        )
+        backbone.end_with_eos(tokenizer)
+        found = tokenizer.convert_ids_to_tokens(tokenizer("red cat")["input_ids"])
+        assert found == ["[CLS]", "red", "cat", expected]
+
+
+def test_two_threads_may_ask_for_tokens_of_two_lengths(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path)
+    texts = ["the red cat sits in the blue house " * 20] * 50
+    expected = {side: len(ranker.tokens(texts[:1], side)[0].ids) for side in SIDES}
+    assert len(set(expected.values())) == 2
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda n: (n, ranker.tokens(texts, SIDES[n % 2])), range(40)))
+    for n, given in found:
+        assert {len(each.ids) for each in given} == {expected[SIDES[n % 2]]}
 
 
 def test_one_tower_made_two_ranks_as_before_and_saves(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_where_models_are(tmp_path: Path) -> None:
         ("package:json", "holds no model"),
         ("./none", "no such model folder"),
         ("a/b/c", "no such model folder"),
-        (".", "no config.json"),
+        (".", "no config.json or modules.json"),
     ],
 )
 def test_models_that_are_nowhere(tmp_path: Path, name: str, message: str) -> None:

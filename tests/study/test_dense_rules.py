@@ -1,11 +1,20 @@
 """What a study may not ask of bi-encoders, each in one sentence."""
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from rankscope.core.errors import BadStudy
+from rankscope.data.noise import NOISES
+from rankscope.models.bi_encoder import POOLINGS, TOWERS
+from rankscope.retrieve.approximate import INDEXES
+from rankscope.study import consistency
 from rankscope.study.load import load
+from rankscope.study.recipes import RECIPES
+from rankscope.study.spec_data import DenseSpec
+from rankscope.study.spec_rankers import BiEncoderSpec, NoisyQueriesSpec, TrainedSpec
 from support import dense_study
 
 
@@ -27,6 +36,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["rankers.fresh.samples.negatives.rescored_by=judge"], "`refresh_every` draws"),
         (["rankers.sorted.samples.negatives.rescored_by=nobody"], "nobody"),
         (["rankers.sorted.samples.negatives.rescored_by=sorted"], "its teacher learns from it"),
+        (["rankers.fresh.samples.negatives.absolute_margin=1.0"], "use `relative_margin`"),
+        (["first_stages.both.of=[bm25, bm25]"], "names a first stage twice"),
+        (["first_stages.both.method=scores", "first_stages.both.k=9"], "`k` goes with"),
+        (["rankers.cls-plain.adapter_revision=abc"], "`adapter_revision` goes with `adapter`"),
+        (["evaluate.baseline=bm25"], "of bm25 none is among what is compared"),
         (["rankers.cls.samples.negatives.from=dense"], "first_stages.dense: it needs its own run"),
     ],
 )  # fmt: skip
@@ -39,3 +53,16 @@ def test_a_sweep_over_a_collection_of_samples_makes_a_ranker_for_each(study: Pat
     loaded = load(study, ["rankers.mean.samples.collection=[train, test]"])
     swept = [name for name in loaded.study.rankers if name.startswith("mean.")]
     assert len(swept) == 2, swept
+
+
+def choices(spec: type[BaseModel], field: str) -> set[str]:
+    """The words that a field of a study takes."""
+    return set(re.findall(r"'(\w+)'", repr(spec.model_fields[field].annotation)))
+
+
+def test_a_study_offers_what_the_tables_have() -> None:
+    assert choices(TrainedSpec, "recipe") == set(RECIPES)
+    assert choices(DenseSpec, "index") == {"exact", *INDEXES}
+    assert choices(NoisyQueriesSpec, "noise") == set(NOISES)
+    assert choices(BiEncoderSpec, "pooling") == set(POOLINGS)
+    assert set(TOWERS) == consistency.TOWERS

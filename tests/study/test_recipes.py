@@ -75,6 +75,11 @@ def test_a_recipe_is_as_good_as_its_values_written_out() -> None:
     ("written", "said"),
     [
         ({"recipe": "dprr", "samples": {"kind": "crops"}}, "Input should be 'dpr', 'contriever'"),
+        (
+            {"recipe": "repllama", "samples": NEGATIVES, "queries_per_update": "1e2"},
+            "valid integer",
+        ),
+        ({"recipe": {"dpr": 1}, "samples": NEGATIVES}, "Input should be 'dpr'"),
         ({"recipe": "contriever", "queries_per_batch": 64}, "needs `queries_per_batch` equal to"),
         ({"recipe": "contriever", "momentum_queue": None}, "`kind: crops` needs `momentum_queue`"),
         ({"recipe": "aligned_queries", "loss": "kl"}, "goes with `loss: info_nce`"),

@@ -62,7 +62,7 @@ evaluate:
   search: {{depth: 20, beside: [bm25, graph, late, both]}}
   rerank: {{from: [dense], depth: 10}}
   measures: [nDCG@10, R@20]
-  baseline: [bm25]
+  baseline: [bm25, cls-plain]
 """
 
 

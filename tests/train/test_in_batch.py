@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from sentence_transformers.base.modules import Dense
 from torch import Tensor
 
+from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample
 from rankscope.models import adapters, backbone, lengths
 from rankscope.models.bi_encoder import BiEncoder
@@ -15,6 +17,7 @@ from rankscope.train.batches import Order
 from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
+from rankscope.train.memory import Recomputed
 from support import tiny
 from support.training import DOCS, recipe, samples
 
@@ -77,10 +80,33 @@ def test_the_loss_is_the_cross_entropy_of_each_positive_among_all_docs(tmp_path:
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
-def gradients(ranker: BiEncoder, made: InBatchObjective) -> dict[str, Tensor]:
+def gradients(
+    ranker: BiEncoder, made: InBatchObjective, model: torch.nn.Module | None = None
+) -> dict[str, Tensor]:
     ranker.model.zero_grad()
-    made.outcome(ranker.model, made.prepared(BATCH)).loss.backward()  # type: ignore[no-untyped-call]
+    made.outcome(model or ranker.model, made.prepared(BATCH)).loss.backward()  # type: ignore[no-untyped-call]
     return {n: w.grad.clone() for n, w in ranker.model.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("with_lora", [False, True])
+def test_gradcache_in_many_parts_gives_the_gradients_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_lora: bool
+) -> None:
+    ranker = tiny.bi_encoder(tmp_path)
+    if with_lora:
+        lora = adapters.LoRA(rank=4, alpha=8.0, dropout=0.0, targets=())
+        ranker.adapt(lora, base=tmp_path, seed=1)
+        for name, weight in ranker.model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.1)
+    ranker.model.eval()
+    whole = gradients(ranker, objective(ranker))
+    monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 16)
+    cached = gradients(ranker, objective(ranker), Recomputed(ranker.model))
+    assert whole.keys() == cached.keys()
+    assert sum(float(each.abs().sum()) for each in whole.values()) > 0
+    for name, gradient in whole.items():
+        torch.testing.assert_close(cached[name], gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_texts_in_many_parts_give_the_gradients_of_one(
@@ -141,3 +167,23 @@ def test_a_frozen_doc_tower_leaves_every_doc_vector_as_it_was(tmp_path: Path) ->
     fit(ranker.model, objective(ranker), recipe(), checkpoints=tmp_path / "w")
     assert ranker.embed_docs(texts).numpy().tobytes() == docs.numpy().tobytes()
     assert not torch.allclose(ranker.embed_queries(texts), queries, atol=1e-3)
+
+
+def test_a_frozen_tower_is_frozen_behind_its_transformer_too(tmp_path: Path) -> None:
+    one = tiny.bi_encoder(tmp_path)
+    one.inner.append(Dense(one.width, 8))
+    ranker = one.separated()
+    frozen = {id(weight) for weight in ranker.frozen_weights(["doc_tower"], 0)}
+    left = [weight for weight in ranker.model.parameters() if id(weight) not in frozen]
+    for weight in left:
+        weight.data.add_(0.5)
+    texts = list(DOCS.values())
+    assert torch.equal(ranker.embed_docs(texts), one.embed_docs(texts))
+    assert not torch.allclose(ranker.embed_queries(texts), one.embed_queries(texts), atol=1e-2)
+
+
+def test_a_tower_cannot_be_frozen_before_weights_that_both_sides_share(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path).separated()
+    ranker.inner.append(Dense(ranker.width, 8))
+    with pytest.raises(BadInput, match="weights that both sides share"):
+        ranker.frozen_weights(["doc_tower"], 0)

@@ -133,15 +133,22 @@ def _padding(tokenizer: Any) -> Any:
 def end_with_eos(tokenizer: Any) -> None:
     """Have the tokenizer end every text with its end token, within the length that is asked for."""
     ids = tokenizer("a")["input_ids"]
-    if ids and ids[-1] in {tokenizer.eos_token_id, tokenizer.sep_token_id} - {None}:
+    text = tokenizer("a", add_special_tokens=False)["input_ids"]
+    starts = [n for n in range(len(ids)) if ids[n : n + len(text)] == text]
+    if not starts:
+        raise BadInput(
+            f"{type(tokenizer).__name__} reads a text otherwise with special tokens than without, so where "
+            "its end token belongs is unknown. Use `cls` or `mean`."
+        )
+    before, behind = ids[: starts[0]], ids[starts[0] + len(text) :]
+    if behind:  # it ends every text already, be it with [SEP] or a token of its own
         return
     if tokenizer.eos_token is None:
         raise BadInput(
             f"{type(tokenizer).__name__} has no end token, and `pooling: last` reads the last token. "
             "Use `cls` or `mean`, or give the tokenizer an `eos_token`."
         )
-    text = tokenizer("a", add_special_tokens=False)["input_ids"]
-    before = tokenizer.convert_ids_to_tokens(ids[: len(ids) - len(text)])
+    before = tokenizer.convert_ids_to_tokens(before)
     if hasattr(tokenizer, "add_eos_token"):
         tokenizer.add_eos_token = True  # else loading it again would take the end token away
     specials = dict.fromkeys([*before, tokenizer.eos_token])
@@ -158,9 +165,12 @@ def longest(model: nn.Module, tokenizer: Any) -> int:
     return min(int(tokenizer.model_max_length), int(config.max_position_embeddings) - skipped)
 
 
-def check_encoder(location: Location) -> None:
-    """Refuse a bare encoder whose checkpoint leaves weights at random (its pooler may be missing)."""
-    _loaded(transformers.AutoModel, location, seed=0)
+def check_encoder(location: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Refuse a bare encoder whose checkpoint leaves weights at random; its missing and unused weights.
+
+    Its pooler may be missing.
+    """
+    return _loaded(transformers.AutoModel, location, seed=0)[1]
 
 
 def _loaded(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, anatomy, backbone, lengths, passes
-from rankscope.models.location import Location
+from rankscope.models.location import Location, downloaded
 
 Side = Literal["query", "document"]
 SIDES: tuple[Side, Side] = ("query", "document")
@@ -33,6 +34,8 @@ POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 TOWERS: dict[str, Side] = {"query_tower": "query", "doc_tower": "document"}
 """What a study calls the towers."""
 PROBE = "It's a probe: one, two."
+TOKENIZING = Lock()
+"""Held while a text is cut: the length is set in the tokenizer, which the sides and threads share."""
 
 
 class Input(NamedTuple):
@@ -55,7 +58,7 @@ class Towers(nn.Module):
         if prompt_length is not None:
             features["prompt_length"] = prompt_length
         found: Tensor = self.inner(features, task=side)["sentence_embedding"]
-        return found
+        return found[:, : self.inner.truncate_dim]
 
 
 @final
@@ -64,6 +67,10 @@ class BiEncoder:
 
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
+        self.fresh: tuple[str, ...] = ()
+        """Weights that what was loaded does not have: at most poolers, which no pooling of ours reads."""
+        self.unused: tuple[str, ...] = ()
+        """Weights of what was loaded that have no place here."""
         self.queries_per_block = 128  # many, because a doc is embedded once a block
         for side in SIDES:
             self._check_tokens(side)
@@ -71,23 +78,27 @@ class BiEncoder:
     @classmethod
     def load(cls, location: Location) -> "BiEncoder":
         """A sentence-transformers model; one whose encoder is left partly at random is refused."""
-        if location.folder is not None:
-            if not (location.folder / "modules.json").is_file():
-                raise BadInput(
-                    f"{location.folder}: no modules.json, so its pooling and similarity are unknown. "
-                    "Give a folder saved by sentence-transformers, or `backbone` and `pooling`."
-                )
-            for encoder in _encoders(location.folder):
-                backbone.check_encoder(Location(location.name, encoder))
+        folder = downloaded(location)
+        if not (folder / "modules.json").is_file():
+            raise BadInput(
+                f"{folder}: no modules.json, so its pooling and similarity are unknown. "
+                "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
+            )
+        told = [
+            backbone.check_encoder(Location(location.name, encoder))
+            for encoder in _encoders(folder)
+        ]
         with backbone.quiet():
             model = SentenceTransformer(
-                location.source,
-                revision=location.revision,
+                str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 device=str(backbone.device()),
             )
-        return cls(model)
+        made = cls(model)
+        made.fresh = tuple(name for fresh, _ in told for name in fresh)
+        made.unused = tuple(name for _, unused in told for name in unused)
+        return made
 
     @classmethod
     def on(
@@ -170,11 +181,6 @@ class BiEncoder:
         assert found is not None
         return found
 
-    @property
-    def is_normalised(self) -> bool:
-        """Whether the similarity is of embeddings of length 1."""
-        return self.inner.similarity_fn_name == "cosine"
-
     def max_length(self, side: Side) -> int:
         """Tokens of a text that are read, special ones included."""
         tower = self.tower(side)
@@ -196,13 +202,24 @@ class BiEncoder:
                         f"freeze: {part}, but one tower reads queries and docs. Give the ranker "
                         "`towers: separate`."
                     )
-                found += self.tower(side).parameters()
+                found += self._frozen_tower(part, side)
         inside = [part for part in parts if part not in TOWERS]
         for encoder in anatomy.encoders(self.model):
             pooler = getattr(encoder, "pooler", None)
             found += pooler.parameters() if isinstance(pooler, nn.Module) else ()
             found += backbone.frozen_weights(encoder, inside, n_layers)
         return list({id(weight): weight for weight in found}.values())
+
+    def _frozen_tower(self, part: str, side: Side) -> Iterator[Tensor]:
+        """Every weight that the side's texts meet, of modules behind the transformer too."""
+        router, *behind = self.inner.children()
+        if any(weight.numel() for module in behind for weight in module.parameters()):
+            raise BadInput(
+                f"freeze: {part}, but behind the towers the model has weights that both sides share. "
+                "Give a model whose towers are apart to the end."
+            )
+        routes: Any = router
+        return iter(routes.sub_modules[side].parameters())
 
     # -- adapters --
 
@@ -235,22 +252,23 @@ class BiEncoder:
     def tokens(self, texts: Sequence[str], side: Side) -> list[Input]:
         """Each text as the tower reads it: prefixed, cut, with special tokens."""
         prompt = self.inner.prompts.get(side) or ""
-        encoded = self.tower(side).tokenizer(
-            [prompt + text for text in texts],
-            truncation=True,
-            max_length=self.max_length(side),
-            padding=False,
-            return_attention_mask=False,
-        )
+        with TOKENIZING:
+            encoded = self.tower(side).tokenizer(
+                [prompt + text for text in texts],
+                truncation=True,
+                max_length=self.max_length(side),
+                padding=False,
+                return_attention_mask=False,
+            )
         types = encoded.get("token_type_ids") or [None] * len(texts)
         return [
             Input(np.array(i, dtype=np.int64), None if t is None else np.array(t, dtype=np.int64))
             for i, t in zip(encoded["input_ids"], types, strict=True)
         ]
 
-    def batches(self, inputs: Sequence[Input]) -> list[list[int]]:
+    @staticmethod
+    def batches(inputs: Sequence[Input], where: torch.device) -> list[list[int]]:
         """Places of texts in batches of similar length, as many tokens as the device holds."""
-        where = self.where
         return list(lengths.by_length([len(i.ids) for i in inputs], lengths.budget(where)))
 
     def embeddings(self, model: nn.Module, inputs: Sequence[Input], side: Side) -> Tensor:
@@ -295,7 +313,7 @@ class BiEncoder:
         """(texts, width), float32, on the model's device; one by one or together, the same."""
         self.model.eval()
         inputs = self.tokens(texts, side) if texts else []
-        batches = self.batches(inputs)
+        batches = self.batches(inputs, self.where)
 
         def embedded(places: list[int]) -> Tensor:
             return self.embeddings(self.model, [inputs[place] for place in places], side)

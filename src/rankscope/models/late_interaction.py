@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.models import backbone
-from rankscope.models.location import Location, kind_of
+from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32
 
@@ -25,20 +25,20 @@ class LateInteraction:
 
     def __init__(self, inner: MultiVectorEncoder) -> None:
         self.inner = inner
-        self.queries_per_block = 64  # many, because a doc is embedded once a block
+        self.queries_per_block = 16  # few, because all tokens of a block's docs are held
 
     @classmethod
     def load(cls, location: Location) -> "LateInteraction":
         """A late-interaction model; a bare encoder is refused, since its projection would be random."""
-        if location.folder is not None and kind_of(location.folder) != "late_interaction":
+        folder = downloaded(location)
+        if kind_of(folder) != "late_interaction":
             raise BadInput(
-                f"{location.folder}: no late-interaction model, so its projection would be left at "
+                f"{folder}: no late-interaction model, so its projection would be left at "
                 "random. Give a ColBERT folder of sentence-transformers, PyLate or Stanford."
             )
         with backbone.quiet():
             inner = MultiVectorEncoder(
-                location.source,
-                revision=location.revision,
+                str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32},
                 device=str(backbone.device()),

@@ -4,6 +4,7 @@ Loads no torch, so that a study can be checked and planned in a moment.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +13,12 @@ from typing import Any, Literal
 from rankscope.core.errors import BadInput
 
 PACKAGE = "package:"
-ADAPTER = "adapter_config.json"
-"""What a PEFT adapter's folder holds in the place of a config.json."""
+MODEL = ("config.json", "modules.json")
+"""One of them is in every model's folder; sentence-transformers' with two towers have the second alone."""
+ADAPTER = ("adapter_config.json",)
+"""What a PEFT adapter's folder holds in their place."""
+NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""The files of a hub's model that are read: no pickle, no other framework's weights."""
 NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
 
 ModelKind = Literal["cross_encoder", "bi_encoder", "late_interaction"]
@@ -50,9 +55,9 @@ def located(
     *,
     beside: Path = Path(),
     revision: str | None = None,
-    holds: str = "config.json",
+    holds: Sequence[str] = MODEL,
 ) -> Location:
-    """Where the model called `name` is; its folder `holds` a file that says so.
+    """Where the model called `name` is; its folder `holds` a file that says so, one of these.
 
     `package:NAME/FOLDER` is a folder inside an installed Python package; a path is looked up from
     the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id.
@@ -61,24 +66,52 @@ def located(
         return Location(name, _inside_package(name, holds))
     folder = (beside / Path(name).expanduser()).resolve()
     if folder.is_dir():
-        if not (folder / holds).is_file():
+        if not _holds(folder, holds):
             what = "an adapter" if holds == ADAPTER else "a model"
-            raise BadInput(f"{folder}: no {holds}, so this is not {what}. Give {what}'s folder.")
+            raise BadInput(
+                f"{folder}: no {' or '.join(holds)}, so this is not {what}. Give {what}'s folder."
+            )
         return Location(name, folder)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise BadInput(f"{folder}: there is no such model folder. Give one, or a hub id.")
     return Location(name, None, revision)
 
 
-def _inside_package(name: str, holds: str) -> Path:
+def _holds(folder: Path, names: Sequence[str]) -> bool:
+    return any((folder / name).is_file() for name in names)
+
+
+def _inside_package(name: str, holds: Sequence[str]) -> Path:
     package, _, inside = name.removeprefix(PACKAGE).partition("/")
     spec = find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise BadInput(f"{name}: the package {package!r} is not installed. Install it with pip.")
     folder = Path(spec.submodule_search_locations[0], inside)
-    if not (folder / holds).is_file():
-        raise BadInput(f"{name}: {folder} holds no model (no {holds}). Correct the folder.")
+    if not _holds(folder, holds):
+        raise BadInput(
+            f"{name}: {folder} holds no model (no {' or '.join(holds)}). Correct the folder."
+        )
     return folder
+
+
+def downloaded(location: Location) -> Path:
+    """The folder of a model, fetched from the hub if it is not local: what is checked is what is read."""
+    if location.folder is not None:
+        return location.folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(
+            snapshot_download(
+                location.name, revision=location.revision, allow_patterns=list(NEEDED)
+            )
+        )
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise BadInput(
+            f"The model {location.name!r} is neither a folder nor to be had from the hub "
+            f"({str(error).splitlines()[0]}). Give a model folder, or check the id and the network."
+        ) from error
 
 
 def kind_of(folder: Path) -> ModelKind:

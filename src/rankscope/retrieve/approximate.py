@@ -2,11 +2,12 @@
 
 `flat` compares with every doc, as `dense` does; `ivf` looks into some of the cells that docs were
 sorted into, `hnsw` walks a graph of neighbours. Both miss docs: how many, `recall` says. An index is
-a function of the embeddings and the numbers below. The package faiss-cpu comes with `rankscope[ann]`.
+a function of the embeddings and the numbers below, so docs are added by one thread. The package faiss-cpu comes with `rankscope[ann]`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def nearest(
     array = np.ascontiguousarray(embeddings, dtype=np.float32)
     if not index.is_trained:
         index.train(array)
-    index.add(array)
+    with _one_thread(faiss):
+        index.add(array)
     scores, places = index.search(queries.cpu().numpy(), min(depth, len(embeddings)))
     return places.astype(np.int64), scores
 
@@ -49,6 +51,17 @@ def recall(found: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
     """
     last = exact[:, -1:]
     return float((found >= last - ROUNDING * np.abs(last)).mean())
+
+
+@contextmanager
+def _one_thread(faiss: Any) -> Iterator[None]:
+    """Inside the block faiss uses one thread: with several, a graph's edges depend on who comes first."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _faiss() -> Any:

@@ -8,6 +8,7 @@ it is made. Blocks that were done before are compared with their sums and made a
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,6 +91,9 @@ def encode(
 def _lay_out(path: Path, shape: tuple[int, int], dtype: str) -> None:
     aside = path.with_suffix(".partial")
     np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a killed process later
+        with aside.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
     aside.replace(path)
 
 

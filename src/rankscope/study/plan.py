@@ -6,7 +6,7 @@ of the steps before it. So changing stage two renames stage two and what hangs o
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, final
 
 from rankscope.core.errors import BadStudy, choose
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
-from rankscope.models.location import ADAPTER, Location, located
+from rankscope.models.location import ADAPTER, MODEL, Location, located
 from rankscope.store.fingerprint import fingerprint
 from rankscope.study.load import LoadedStudy, expanded
 from rankscope.study.spec import ALL_DOCS
@@ -281,7 +281,7 @@ class _Planner:
         revision: str | None,
         *,
         named: str = "revision",
-        holds: str = "config.json",
+        holds: Sequence[str] = MODEL,
     ) -> Location:
         revision = revision and expanded(revision)
         location = located(

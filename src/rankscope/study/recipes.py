@@ -48,8 +48,8 @@ RECIPES: Mapping[str, Published] = {
     ),
     "repllama": Published(
         "Ma et al. 2023, as Tevatron's example trains it: 8 queries on each of 4 devices, 4 batches accumulated, "
-        "100 of some 3,800 updates to warm up. The adapter is our default one. Prefixes and `pooling: last` are "
-        "the ranker's it starts from.",
+        "100 of some 3,800 updates to warm up. The adapter is our default one. Prefixes, `pooling: last` and "
+        "`similarity: cosine` are the ranker's it starts from.",
         {
             "samples": {"labels": "qrels", "group_size": 16},
             "loss": "info_nce",
@@ -96,8 +96,9 @@ def filled(recipe: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, A
         found = {name: value for name, value in found.items() if name not in ENDS}
     batch, update = "queries_per_batch", "queries_per_update"
     if update in written and batch not in written:
-        same = recipe[batch] == recipe[update]
-        found[batch] = written[update] if same else min(recipe[batch], written[update])
+        wanted = written[update]
+        if recipe[batch] == recipe[update] or (isinstance(wanted, int) and wanted < recipe[batch]):
+            found[batch] = wanted
     for name, value in written.items():
         preset = recipe.get(name)
         if isinstance(preset, Mapping) and isinstance(value, Mapping):

@@ -168,6 +168,12 @@ class Study(Spec):
                 raise BadStudy(
                     f"evaluate.baseline: {name} is not evaluated. Add it, or drop it here."
                 )
+        for place, compared in self.groups().items() if self.evaluate.baseline else ():
+            if len(compared) > 1 and not set(self.evaluate.baseline) & set(compared):
+                raise BadStudy(
+                    f"evaluate.baseline: of {', '.join(self.evaluate.baseline)} none is among what is compared "
+                    f"over {place} ({', '.join(compared)}). Add one of these, or name it in `search.beside`."
+                )
         return self
 
     @model_validator(mode="after")

@@ -126,6 +126,14 @@ class FuseSpec(Spec):
     k: PositiveInt = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
     depth: PositiveInt = Field(1000, description="Docs kept for each query.")
 
+    @model_validator(mode="after")
+    def _nothing_that_counts_for_nothing(self) -> Self:
+        if len(set(self.of)) < len(self.of):
+            raise ValueError("`of` names a first stage twice")
+        if self.method == "scores" and self.k != 60:
+            raise ValueError("`k` goes with `method: reciprocal_rank`")
+        return self
+
 
 FirstStageSpec = Annotated[
     BM25Spec | DenseSpec | LateSpec | FuseSpec | RunFilesSpec, Field(discriminator="kind")

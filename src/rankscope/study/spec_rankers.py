@@ -130,6 +130,12 @@ class BiEncoderSpec(Spec):
     def _either_a_model_or_a_backbone(self) -> Self:
         if (self.model is None) == (self.backbone is None):
             raise ValueError("give either `model` or `backbone`")
+        for revision, name in {
+            "doc_revision": "doc_backbone",
+            "adapter_revision": "adapter",
+        }.items():
+            if getattr(self, revision) is not None and getattr(self, name) is None:
+                raise ValueError(f"`{revision}` goes with `{name}`")
         written = {
             name
             for name, field in type(self).model_fields.items()
@@ -216,6 +222,11 @@ class SamplesSpec(Spec):
         if self.negatives and self.negatives.refresh_every and self.negatives.rescored_by:
             raise ValueError(
                 "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
+            )
+        if self.negatives and self.negatives.refresh_every and self.negatives.absolute_margin:
+            raise ValueError(
+                "`absolute_margin` would be held against a first stage's scores, and from `refresh_every` on "
+                "against similarities; use `relative_margin`"
             )
         return self
 
@@ -439,7 +450,7 @@ class TrainedSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _recipe_for_the_rest(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("recipe") not in RECIPES:
+        if not isinstance(value, dict) or value.get("recipe") not in [*RECIPES]:
             return value
         return filled(RECIPES[value["recipe"]].values, value)
 

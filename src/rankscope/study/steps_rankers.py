@@ -108,7 +108,12 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
         loaded = BiEncoder.load(location)
         made = loaded.separated() if chosen.towers == "separate" else loaded
         made.save(work.out / "model")
-        return {"kind": "bi_encoder", "width": made.width}
+        return {
+            "kind": "bi_encoder",
+            "width": made.width,
+            "fresh_weights": list(loaded.fresh),
+            "unused_weights": list(loaded.unused),
+        }
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
     query = backbone.load_encoder(location)

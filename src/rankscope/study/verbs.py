@@ -3,7 +3,6 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
@@ -15,15 +14,12 @@ from rankscope.data.collections import (
     write_docs,
 )
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.location import Location
+from rankscope.models.location import Location, downloaded
 from rankscope.models.processes import ALONE
 from rankscope.retrieve import bm25, dense, embeddings
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
-
-NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""The files of a hub's model that are read: no pickle, no other framework's weights."""
 
 
 def search(
@@ -38,7 +34,7 @@ def search(
             index = bm25.Index.load(Path(folder))
             run = bm25.search(index, queries, depth=depth, progress=progress)
     else:
-        encoder = BiEncoder.load(Location(model.name, _downloaded(model)))
+        encoder = BiEncoder.load(model)
         with TemporaryDirectory() as folder:
             write_docs(source.docs(), Path(folder))
             docs = StoredDocs(Path(folder))
@@ -64,7 +60,7 @@ def rerank(
     """Re-order the top of a run with a model; write and return the new run."""
     writable(out)
     queries, run = judged_topics(source).queries, read_run(run_file)
-    ranker = open_ranker(_downloaded(model))
+    ranker = open_ranker(downloaded(model))
     ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[:depth]}
     with TemporaryDirectory() as folder:
         write_docs((doc for doc in source.docs() if doc.doc_id in ranked), Path(folder))
@@ -86,26 +82,6 @@ def _tag(model: Location) -> str:
     """What a model's run is called: its folder's name, or its step's where a study keeps it."""
     path = Path(model.name)
     return path.parent.name if path.name == "model" else path.name
-
-
-def _downloaded(location: Location) -> Path:
-    """The folder of a model, fetched from the hub if it is not local."""
-    if location.folder is not None:
-        return location.folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return Path(
-            snapshot_download(
-                location.name, revision=location.revision, allow_patterns=list(NEEDED)
-            )
-        )
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise BadInput(
-            f"The model {location.name!r} is neither a folder nor to be had from the hub "
-            f"({str(error).splitlines()[0]}). Give a model folder, or check the id and the network."
-        ) from error
 
 
 def _write(out: Path, run: Run) -> None:

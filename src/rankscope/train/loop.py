@@ -354,8 +354,8 @@ class _Training:
         self.reached.n_processes, self.reached.is_sharded = now, is_sharded
         if is_sharded:
             progress.note(
-                f"{label}: the model is in {now} shards (FSDP); a batch is one forward pass, so a large "
-                "one draws other dropout than without shards"
+                f"{label}: the model is in {now} shards (FSDP); a cross-encoder's batch is one forward "
+                "pass, so a large one draws other dropout than without shards"
             )
 
     def _batches(self, update: int) -> list[_Batch]:

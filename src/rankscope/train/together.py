@@ -42,7 +42,8 @@ def together(
     part; the seed is as before when this returns.
     """
     seed = torch.initial_seed()  # the loop's, of this batch
-    parts = [Part(side, p) for side, texts in inputs.items() for p in ranker.batches(texts)]
+    where = next(model.parameters()).device
+    parts = [Part(side, p) for side, texts in inputs.items() for p in ranker.batches(texts, where)]
     found: dict[Side, Tensor] = {}
     for number, is_mine, part in _shared(parts, processes):
         # by the part, not the process: any number of processes draws the same dropout
