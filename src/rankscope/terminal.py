@@ -83,7 +83,8 @@ class _Counting:
         self._n += n
         rate = self._n / max(time.monotonic() - self._started, 1e-9)
         words = [f"{name} {value:.4f}" for name, value in facts.items()]
-        self._show(n, ", ".join([f"{rate:.1f} {self._unit}/s", *words]))
+        shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+        self._show(n, ", ".join([f"{shown} {self._unit}/s", *words]))
 
 
 def show_table(
