@@ -27,6 +27,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("overrides", "said"),
     [
         (["rankers.noisy.freeze=[]"], "rankers.noisy.freeze: .*Add `doc_tower`"),
+        (["rankers.cls.freeze=[doc_tower]"], "rankers.cls.freeze: cls-plain, .*`towers: separate`"),
+        (["rankers.cls-plain.backbone={kind: scratch, collection: train}", "rankers.cls-plain.max_length.doc=200"],
+         "128 positions"),
         (["rankers.last.lora.merge=false"], "rankers.last.lora.merge"),
         (["rankers.crops.in_batch=true"], "rankers.crops.in_batch: .*Write `in_batch: false`"),
         (["rankers.crops.start=judge"], "rankers.crops.samples: `kind: crops` trains bi-encoders"),

@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadStudy
 from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
-from rankscope.study.spec_rankers import LateInteractionSpec, SamplesSpec, TrainedSpec
+from rankscope.study.spec_rankers import (
+    BiEncoderSpec,
+    LateInteractionSpec,
+    SamplesSpec,
+    TrainedSpec,
+)
 
 if TYPE_CHECKING:
     from rankscope.study.spec import Study
@@ -88,6 +93,15 @@ def fields_of_bi_encoders(study: "Study") -> None:
                 raise BadStudy(
                     f"rankers.{name}: it starts from {first}, a late_interaction model, which is used as "
                     "it is. Start from a cross_encoder or a bi_encoder."
+                )
+            start = study.rankers[first]
+            shares = (
+                isinstance(start, BiEncoderSpec) and start.backbone and start.towers == "shared"
+            )
+            if shares and TOWERS & set(spec.freeze):
+                raise BadStudy(
+                    f"rankers.{name}.freeze: {first}, which it starts from, reads queries and docs with one tower. "
+                    f"Give {first} `towers: separate`."
                 )
             wrong = (_of_a_bi_encoder if study.is_bi_encoder(name) else _of_a_cross_encoder)(spec)
             if wrong:

@@ -130,6 +130,13 @@ class BiEncoderSpec(Spec):
     def _either_a_model_or_a_backbone(self) -> Self:
         if (self.model is None) == (self.backbone is None):
             raise ValueError("give either `model` or `backbone`")
+        if isinstance(self.backbone, ScratchSpec):
+            longest = max(self.max_length.query, self.max_length.doc)
+            if longest > self.backbone.max_length:
+                raise ValueError(
+                    f"`max_length` asks for {longest} tokens, and the scratch backbone has "
+                    f"{self.backbone.max_length} positions; lower it, or raise `backbone.max_length`"
+                )
         for revision, name in {
             "doc_revision": "doc_backbone",
             "adapter_revision": "adapter",
