@@ -63,12 +63,19 @@ class Work:
 
     def embedded(self, ranker: BiEncoder, docs: StoredDocs, folder: Path) -> Path:
         """Where in the folder the embeddings of all docs are, by all processes; what is missing is made now."""
-        return embeddings.encode(
-            folder,
-            lambda texts: ranker.searchable(ranker.embed_docs(texts)),
-            docs.text_at,
-            n_docs=len(docs),
-            width=ranker.width,
-            processes=self.processes,
-            progress=self.progress,
-        )
+        return embedded(ranker, docs, folder, processes=self.processes, progress=self.progress)
+
+
+def embedded(
+    ranker: BiEncoder, docs: StoredDocs, folder: Path, *, processes: Processes, progress: Progress
+) -> Path:
+    """Where in the folder the embeddings of all docs are; what is missing is made now."""
+    return embeddings.encode(
+        folder,
+        lambda texts: ranker.searchable(ranker.embed_docs(texts)),
+        docs.text_at,
+        n_docs=len(docs),
+        width=ranker.width,
+        processes=processes,
+        progress=progress,
+    )

@@ -20,6 +20,7 @@ from rankscope.retrieve import bm25, dense, embeddings
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
+from rankscope.study.steps_work import embedded
 
 
 def search(
@@ -38,15 +39,7 @@ def search(
         with TemporaryDirectory() as folder:
             write_docs(source.docs(), Path(folder))
             docs = StoredDocs(Path(folder))
-            path = embeddings.encode(
-                Path(folder),
-                lambda texts: encoder.searchable(encoder.embed_docs(texts)),
-                docs.text_at,
-                n_docs=len(docs),
-                width=encoder.width,
-                processes=ALONE,
-                progress=progress,
-            )
+            path = embedded(encoder, docs, Path(folder), processes=ALONE, progress=progress)
             asked = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
             found = dense.nearest(asked, embeddings.opened(path), depth=depth, progress=progress)
             run = dense.run_of(_tag(model), queries, docs.doc_ids, *found)
