@@ -3,7 +3,7 @@
 import pytest
 
 from rankscope.core.rng import stream
-from rankscope.data.noise import noisy
+from rankscope.data.noise import noisy, short_crop
 
 QUERY = "who is the robert gray of the university"
 
@@ -65,3 +65,31 @@ def test_without_a_place_for_noise_the_query_stays(query: str, kind: str) -> Non
 def test_the_same_seed_gives_the_same_noise() -> None:
     noise = [noisy(QUERY, ["typos", "word_order"], stream(7, "noise")) for _ in range(2)]
     assert noise[0] == noise[1]
+
+
+def test_a_short_crop_is_a_few_words_running_as_a_query_has_them() -> None:
+    text = 'The "Robert Gray" (a brig) -- sailed, in 1792, up the Columbia River.'
+    words = [
+        "the",
+        "robert",
+        "gray",
+        "a",
+        "brig",
+        "sailed",
+        "in",
+        "1792",
+        "up",
+        "the",
+        "columbia",
+        "river",
+    ]
+    seen = set()
+    for seed in range(200):
+        crop = short_crop(text, stream(seed, "crop")).split()
+        assert 3 <= len(crop) <= 7
+        starts = [n for n in range(len(words)) if words[n : n + len(crop)] == crop]
+        assert starts, crop
+        seen |= set(crop)
+    assert seen == set(words)
+    assert short_crop("one", stream(1, "crop")) == "one"
+    assert short_crop(" -- ", stream(1, "crop")) == ""

@@ -37,7 +37,7 @@ def test_repllama_and_aligned_queries_stand_too() -> None:
     repllama = stage(recipe="repllama", samples=NEGATIVES)
     assert repllama.lora is not None
     assert repllama.queries_per_update == 128
-    aligned = stage(recipe="aligned_queries")
+    aligned = stage(recipe="aligned_queries", samples={"docs": "docs"})
     assert isinstance(aligned.samples, NoisyQueriesSpec)
     assert aligned.freeze == ("doc_tower",)
 
@@ -82,10 +82,22 @@ def test_a_recipe_is_as_good_as_its_values_written_out() -> None:
         ({"recipe": {"dpr": 1}, "samples": NEGATIVES}, "Input should be 'dpr'"),
         ({"recipe": "contriever", "queries_per_batch": 64}, "needs `queries_per_batch` equal to"),
         ({"recipe": "contriever", "momentum_queue": None}, "`kind: crops` needs `momentum_queue`"),
-        ({"recipe": "aligned_queries", "loss": "kl"}, "goes with `loss: info_nce`"),
-        ({"recipe": "aligned_queries", "queries_per_update": 1}, "of 2 or more"),
+        ({"recipe": "aligned_queries"}, "with `samples.docs` with `loss: kl`"),
         (
-            {"recipe": "aligned_queries", "freeze": ["encoder"], "lora": {}},
+            {"recipe": "aligned_queries", "samples": {"docs": "d"}, "loss": "info_nce"},
+            "with `samples.docs` with `loss: kl`",
+        ),
+        (
+            {"recipe": "aligned_queries", "samples": {"docs": "d"}, "queries_per_update": 1},
+            "of 2 or more",
+        ),
+        (
+            {
+                "recipe": "aligned_queries",
+                "samples": {"docs": "d"},
+                "freeze": ["encoder"],
+                "lora": {},
+            },
             "write `freeze: \\[\\]`",
         ),
         ({"recipe": "contriever", "samples": {"shortest": 0.6}}, "`shortest` must not be above"),

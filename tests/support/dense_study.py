@@ -52,7 +52,7 @@ rankers:
   noisy:
     start: split-plain
     recipe: aligned_queries
-    samples: {{collection: train}}
+    samples: {{collection: train, docs: test}}
     max_updates: 8
     queries_per_update: 4
     learning_rate: 1.0e-3

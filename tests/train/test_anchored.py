@@ -110,6 +110,36 @@ def test_aligned_queries_by_hand(tmp_path: Path) -> None:
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
+def test_a_noisy_query_learns_to_score_docs_as_its_clean_form_did(tmp_path: Path) -> None:
+    """The divergence over docs by hand; the clean queries themselves are not read again."""
+    ranker = without_dropout(tiny_ranker(tmp_path))
+    made = aligned(ranker, alignment=0.0)
+    docs = normalize(torch.randn(50, 32, generator=torch.Generator().manual_seed(1)), dim=-1)
+    asked: list[Tensor] = []
+
+    def near(queries: Tensor) -> Tensor:
+        asked.append(queries)
+        return docs
+
+    made.docs = near
+    firsts, seconds = zip(*map(halves, BATCH), strict=True)
+    anchors = ranker.embed_queries(seconds).clone()
+    with torch.no_grad():
+        for weight in ranker.model.parameters():
+            weight.add_(0.01)
+    noisy = ranker.embed_queries(firsts).clone()
+    wanted, found = ((each @ docs.T / 0.1).log_softmax(1) for each in (anchors, noisy))
+    expected = (wanted.exp() * (wanted - found)).sum(1).mean()
+    outcome = made.outcome(ranker.model, made.prepared(BATCH))
+    assert outcome.loss.item() == pytest.approx(expected.item(), abs=1e-5)
+    assert torch.allclose(asked[0], anchors, atol=1e-6)
+    at_chance = wanted.exp() * (wanted + torch.tensor(50.0).log())
+    assert outcome.learning["chance"].item() == pytest.approx(
+        at_chance.sum(1).mean().item(), abs=1e-4
+    )
+    assert 0 < outcome.learning["right_pairs"].item() <= 1
+
+
 def test_a_query_twice_in_a_batch_is_no_negative_of_itself(tmp_path: Path) -> None:
     ranker = without_dropout(tiny_ranker(tmp_path))
     made = aligned(ranker, alignment=0.0)

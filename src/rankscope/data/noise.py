@@ -6,12 +6,14 @@ letters the wrong way round, or the letter beside it on the keyboard.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from string import ascii_lowercase
+from string import ascii_lowercase, punctuation
 from typing import Literal
 
 NoiseKind = Literal["typos", "word_order"]
 SHORTEST = 4
 """Letters of a word that may get a typo: shorter ones would become other words."""
+CROP_WORDS = (3, 7)
+"""Fewest and most words of a crop."""
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
@@ -20,6 +22,14 @@ def noisy(text: str, kinds: Sequence[NoiseKind], rng: Random) -> str:
     words = text.split()
     done = NOISES[rng.choice(kinds)](words, rng)
     return " ".join(done) if done != words else text
+
+
+def short_crop(text: str, rng: Random) -> str:
+    """A few words running out of a text, as a query would have them: lower case, no marks around words."""
+    words = [word for word in (each.strip(punctuation).lower() for each in text.split()) if word]
+    n = min(rng.randint(*CROP_WORDS), len(words))
+    start = rng.randint(0, len(words) - n)
+    return " ".join(words[start : start + n])
 
 
 def with_typo(words: list[str], rng: Random) -> list[str]:

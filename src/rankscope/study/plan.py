@@ -56,6 +56,8 @@ VERSIONS = {
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
 
+NOISY_DOCS, NOISY_EMBEDDINGS = "noisy queries' docs", "noisy queries' embeddings"
+"""What a training on noisy queries calls the docs they are to score, and their embeddings, among its inputs."""
 Digest = Callable[[Path], str]
 COMMIT = re.compile("[0-9a-f]{7,40}")
 
@@ -178,13 +180,15 @@ class _Planner:
         """Queries and qrels of a collection."""
         spec = self.study.collections[name]
         source = self._source(spec)
-        params = {
+        params: dict[str, Any] = {
             "digests": self._digests(source.topic_files()),
             "names": source.topic_names(),
             "part": spec.part,
             "queries": spec.queries,
-            "seed": self.study.seed if spec.part != (0.0, 1.0) or spec.queries else None,
+            "seed": self.study.seed if spec.is_drawn else None,
         }
+        if spec.noise:
+            params["noise"] = spec.noise
         inputs = {"docs": self.docs(name)}
         return self._add(Step("collection", name, params, inputs, spec=spec, source=source))
 
@@ -313,7 +317,10 @@ class _Planner:
             else:
                 queries = self.collection(spec.samples.collection)
                 inputs[samples_role(0, "collection")] = queries
-            learnt.append(spec.samples.identity("collection"))
+                if spec.samples.docs is not None:
+                    inputs[NOISY_DOCS] = self.docs(spec.samples.docs)
+                    inputs[NOISY_EMBEDDINGS] = self._encoded(spec.start, spec.samples.docs)
+            learnt.append(spec.samples.identity("collection", "docs"))
         for place, (_, samples) in enumerate(spec.lessons):
             inputs |= self._sample_inputs(place, samples)
             teacher = self.study.teachers.get(samples.labels)
@@ -388,18 +395,21 @@ class _Planner:
 
     def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
         """A bi-encoder's nearest docs among all of a collection's."""
-        docs, embedder = self.docs(collection), self._embedder(ranker)
-        made = {"ranker": self.ranker(embedder), "docs": docs}
-        encoded = self._add(Step("encode", f"{embedder}.{docs.label}", {}, made))
         inputs = {
             "collection": self.collection(collection),
-            "docs": docs,
+            "docs": self.docs(collection),
             "ranker": self.ranker(ranker),
-            "embeddings": encoded,
+            "embeddings": self._encoded(ranker, collection),
         }
         params = {"depth": depth, "tag": ranker, "index": index}
         label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
         return self._add(Step("search", label, params, inputs))
+
+    def _encoded(self, ranker: str, collection: str) -> Step:
+        """The embeddings of a collection's docs as a ranker has them."""
+        docs, embedder = self.docs(collection), self._embedder(ranker)
+        inputs = {"ranker": self.ranker(embedder), "docs": docs}
+        return self._add(Step("encode", f"{embedder}.{docs.label}", {}, inputs))
 
     def _embedder(self, ranker: str) -> str:
         """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""

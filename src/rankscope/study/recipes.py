@@ -65,18 +65,21 @@ RECIPES: Mapping[str, Published] = {
         },
     ),
     "aligned_queries": Published(
-        "After CAPOT (Campos et al. 2023), which does not publish its loss and hyper-parameters: these are ours. "
-        "The ranker it starts from needs `towers: separate`; the docs' embeddings stay what they are.",
+        "After CAPOT (Campos et al. 2023), which does not publish its loss and hyper-parameters, by the loss of "
+        "self-teaching (Zhuang & Zuccon 2022): a noisy query learns to score docs as its clean form did. The "
+        "values are ours. It needs `samples.docs`, the collection to be searched, and a ranker with `towers: "
+        "separate`; the docs' embeddings stay what they are.",
         {
             "samples": {
-                "kind": "noisy_queries", "noise": ["typos", "word_order"], "alignment": 1.0,
+                "kind": "noisy_queries", "noise": ["typos"], "clean": 0.3, "alignment": 0.0,
             },
-            "loss": "info_nce",
-            "temperature": 0.05,
-            "epochs": 3,
+            "loss": "kl",
+            "temperature": 0.03,
+            "dropout": 0.0,
+            "epochs": 5,
             "queries_per_update": 64,
             "queries_per_batch": 64,
-            "learning_rate": 2.0e-5,
+            "learning_rate": 5.0e-5,
             "freeze": ["doc_tower"],
         },
     ),

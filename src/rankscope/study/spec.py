@@ -302,6 +302,8 @@ class Study(Spec):
         for key, spec in self.rankers.items():
             if isinstance(spec, TrainedSpec) and not spec.lessons:
                 yield self._collection(f"{_place(key)}.samples.collection", spec.samples.collection)
+                if docs := getattr(spec.samples, "docs", None):
+                    yield self._collection(f"{_place(key)}.samples.docs", docs)
         for place, samples in self._all_samples():
             yield self._collection(f"{place}.collection", samples.collection)
             yield Reference(f"{place}.labels", samples.labels, labels, "teacher")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from rankscope.data.conventions import Convention, convention
+from rankscope.data.noise import NoiseKind
 from rankscope.study.spec_fields import Share, Spec
 
 # -- collections ---------------------------------------------------------------------------------
@@ -19,6 +20,9 @@ class TopicsSpec(Spec):
         "[0, 0.9] and [0.9, 1] never share a query.",
     )
     queries: PositiveInt | None = Field(None, description="At most so many queries of the part.")
+    noise: tuple[NoiseKind, ...] = Field(
+        (), description="One of them is put into every query, to measure what it costs a ranker."
+    )
     relevance_level: PositiveInt | None = Field(
         None,
         description="The lowest grade that counts as relevant in binary measures whose names do not "
@@ -35,6 +39,11 @@ class TopicsSpec(Spec):
         if self.part[0] >= self.part[1]:
             raise ValueError("`part` must rise, as in [0, 0.9]")
         return self
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a seed decides what the queries are."""
+        return self.part != (0.0, 1.0) or self.queries is not None or bool(self.noise)
 
     def convention(self) -> Convention:
         """How runs over it are measured: as the field does, or as the study says."""

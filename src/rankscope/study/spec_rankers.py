@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from rankscope.data.noise import NoiseKind
 from rankscope.study.recipes import RECIPES, filled
 from rankscope.study.spec_fields import (
     FREE,
@@ -271,11 +272,26 @@ class CropsSpec(Spec):
 
 
 class NoisyQueriesSpec(Spec):
-    """Every query with typos or swapped words belongs to its clean form: no docs, no labels."""
+    """Every query with a typo or swapped words belongs to its clean form: no labels."""
 
     kind: Literal["noisy_queries"]
     collection: str = Field("train", description="Whose queries are learnt from.")
-    noise: tuple[Literal["typos", "word_order"], ...] = Field(
+    docs: str | None = Field(
+        None,
+        description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
+        "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
+    )
+    depth: PositiveInt = Field(
+        100,
+        description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
+    )
+    crops: Share = Field(
+        0.0,
+        description="With `docs`: how many of the queries are three to seven words running out of one of "
+        "them instead, which brings the docs' own words.",
+    )
+    clean: Share = Field(0.0, description="How many of the queries are left without noise.")
+    noise: tuple[NoiseKind, ...] = Field(
         ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
     )
     alignment: NonNegativeFloat = Field(
@@ -394,6 +410,9 @@ class TrainedSpec(Spec):
     warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
     weight_decay: NonNegativeFloat = Field(0.01, description="For matrices only.")
     clip_norm: PositiveFloat = Field(1.0, description="Largest gradient norm.")
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="The model's own in training; as it says itself, if left out."
+    )
     in_batch: bool = Field(
         False,
         description="Of a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
@@ -479,9 +498,11 @@ class TrainedSpec(Spec):
             if self.momentum_queue:
                 raise ValueError("`momentum_queue` goes with `samples: {kind: crops}`")
             return self
-        if self.loss != "info_nce" or self.mixed_with:
+        docs = getattr(self.samples, "docs", None)
+        if self.loss != ("info_nce" if docs is None else "kl") or self.mixed_with:
             raise ValueError(
-                f"`kind: {self.samples.kind}` goes with `loss: info_nce` and no `mixed_with`"
+                f"`kind: {self.samples.kind}` goes with `loss: info_nce`, or with `samples.docs` with "
+                "`loss: kl`, and no `mixed_with`"
             )
         if (self.momentum_queue is not None) != (self.samples.kind == "crops"):
             raise ValueError("`kind: crops` needs `momentum_queue`, and nothing else has one")

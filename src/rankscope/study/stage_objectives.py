@@ -3,6 +3,10 @@
 import shutil
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import ListwiseSample, Run
@@ -11,13 +15,13 @@ from rankscope.core.trec import write_run
 from rankscope.data import negatives, samples
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.crops import Cropping
-from rankscope.data.noise import noisy
+from rankscope.data.noise import noisy, short_crop
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.files import written_whole
-from rankscope.study.plan import samples_role
+from rankscope.study.plan import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
 from rankscope.study.spec_rankers import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
 from rankscope.study.stage_guards import Objective
 from rankscope.study.steps_data import teacher_rankings
@@ -229,10 +233,15 @@ def _aligned(
             "Give it `towers: separate`."
         )
     queries = _queries(work, 0)
+    docs = StoredDocs(work.folder(NOISY_DOCS)) if asked.docs is not None else None
 
     def texts(sample: ListwiseSample) -> tuple[str, str]:
-        clean = queries[sample.query_id]
-        return noisy(clean, asked.noise, stream(sample.seed, "noise")), clean
+        rng, clean = stream(sample.seed, "noise"), queries[sample.query_id]
+        if docs is not None and rng.random() < asked.crops:
+            clean = short_crop(docs.text_at(rng.randrange(len(docs))), rng) or clean
+        if rng.random() < asked.clean:
+            return clean, clean
+        return noisy(clean, asked.noise, rng), clean
 
     def length(sample: ListwiseSample) -> int:
         return len(queries[sample.query_id])
@@ -243,8 +252,21 @@ def _aligned(
         texts=texts,
         temperature=chosen.temperature,
         alignment=asked.alignment,
+        docs=_near(work, asked.depth) if docs is not None else None,
         processes=work.processes,
     )
+
+
+def _near(work: Work, depth: int) -> Callable[[Tensor], Tensor]:
+    """The embeddings of the docs nearest to any of some queries, as the ranker had them at the start."""
+    stored = embeddings.opened(work.folder(NOISY_EMBEDDINGS) / embeddings.EMBEDDINGS)
+
+    def near(queries: Tensor) -> Tensor:
+        places, _ = dense.nearest(queries.detach().cpu(), stored, depth=depth)
+        rows = np.asarray(stored[np.unique(places)], dtype=np.float32)
+        return torch.from_numpy(rows).to(queries.device)
+
+    return near
 
 
 def _docs_of(work: Work, place: int, pools: samples.Pools) -> StoredDocs:

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 from rankscope.core.formats import read_run
-from rankscope.core.records import Run
+from rankscope.core.records import Query, Run
+from rankscope.core.rng import stream
 from rankscope.core.trec import write_run
 from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
+from rankscope.data.noise import noisy
 from rankscope.retrieve import bm25, fusion
 from rankscope.study import teachers
 from rankscope.study.spec_data import (
@@ -35,6 +37,10 @@ def collection(work: Work) -> Summary:
     topics = collections.judged_topics(
         work.step.source, part=chosen.part, limit=chosen.queries, seed=work.seed
     )
+    if chosen.noise:
+        topics = Topics(
+            [_with_noise(query, chosen, work.seed) for query in topics.queries], topics.qrels
+        )
     stored = StoredDocs(work.folder("docs"))
     collections.write_topics(topics, work.out)
     relevant = {qrel.query_id for qrel in topics.qrels if qrel.relevance > 0}
@@ -44,6 +50,11 @@ def collection(work: Work) -> Summary:
         "n_queries_without_relevant_doc": len(topics.queries) - len(relevant),
         "n_judged_docs_without_text": sum(qrel.doc_id not in stored for qrel in topics.qrels),
     }
+
+
+def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
+    rng = stream(seed, "noise in", query.query_id)
+    return Query(query.query_id, noisy(query.text, chosen.noise, rng))
 
 
 def index(work: Work) -> Summary:

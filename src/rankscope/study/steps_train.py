@@ -31,6 +31,7 @@ from rankscope.study.spec_rankers import (
 from rankscope.study.stage_guards import Stage
 from rankscope.study.stage_objectives import all_pools, objective_of, stage_seed
 from rankscope.study.steps_work import Summary, Work
+from rankscope.train.dropout import set_dropout
 from rankscope.train.guards import Watch
 from rankscope.train.loop import Recipe, Trained, fit, frozen
 from rankscope.train.needs import NEEDS
@@ -93,6 +94,8 @@ def stage(work: Work) -> Stage:
     tuned = open_tunable(start)
     pools = all_pools(work, chosen)
     still = _still(tuned, chosen)
+    if chosen.dropout is not None:
+        set_dropout(tuned.model, chosen.dropout)
     if chosen.lora:
         _adapt(tuned, chosen, start, seed=seed_for(stage_seed(work), "lora"))
     tuned.model.to(backbone.device())

@@ -3,7 +3,7 @@
 - `MomentumObjective`: momentum contrast (He et al. 2020), as Contriever is pre-trained (Izacard et al.
   2022): the copy follows the ranker slowly, and a queue of what it embedded before gives the negatives.
 - `AlignedObjective`: noise-robust post-training (after CAPOT, Campos et al. 2023): the copy stays as the
-  ranker was, and a noisy query is drawn to where it has the clean one.
+  ranker was, and a noisy query is drawn to where it has the clean one, or to scoring docs as that one does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,8 @@ from rankscope.train.batches import QUERIES_LOOKED_AT, Order, Outcome
 from rankscope.train.losses import LOSSES, spread
 from rankscope.train.together import exact, together
 
-CONTRAST = LOSSES["info_nce"]
+CONTRAST, DIVERGENCE = LOSSES["info_nce"], LOSSES["kl"]
+DOCS_LOOKED_AT = 32
 
 
 class Couples(NamedTuple):
@@ -155,7 +156,11 @@ class MomentumObjective:
 @final
 @dataclass
 class AlignedObjective:
-    """A noisy query belongs to its clean form, as the ranker had it at the start."""
+    """A noisy query belongs to its clean form, as the ranker had it at the start.
+
+    With `docs`, it is to score them as the clean one did: the divergence of its softmax over docs from the
+    clean one's (self-teaching: Zhuang & Zuccon 2022). Without, it is told from the batch's other clean queries.
+    """
 
     ranker: BiEncoder
     order: Order
@@ -163,7 +168,9 @@ class AlignedObjective:
     """A sample's noisy and clean query."""
     temperature: float
     alignment: float
-    """What the distance of a clean query from where it was counts beside the contrast."""
+    """What the distance of a clean query from where it was counts beside the loss."""
+    docs: Callable[[Tensor], Tensor] | None = None
+    """Clean queries' embeddings (queries, width) to those of docs near them (docs, width)."""
     processes: Processes = field(default=ALONE)
     splits_batches: ClassVar[bool] = True
 
@@ -181,26 +188,49 @@ class AlignedObjective:
         return Couples(self.ranker.tokens(firsts, "query"), self.ranker.tokens(seconds, "query"))
 
     def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
-        """Noisy queries against the batch's clean ones, and how far the clean ones have moved."""
+        """Noisy queries against the clean ones, and how far the clean ones have moved."""
         _refuse_shards(model)
         self._copy.model.to(self.ranker.where)
-        sides: dict[Side, list[Input]] = {"query": batch.firsts + batch.seconds}
+        read = batch.firsts + batch.seconds if self.alignment else batch.firsts
+        sides: dict[Side, list[Input]] = {"query": read}
         both = together(self.ranker, model, sides, self.processes)["query"]
         with torch.no_grad():
             ours: dict[Side, list[Input]] = {"query": batch.seconds}
             found = together(self._copy, self._copy.model, ours, self.processes, purpose="copy")
         n, where = len(batch.seconds), both.device
-        turned = torch.arange(n, device=where)
-        columns = (turned[:, None] + turned) % n  # each query's own clean form first
         with exact(where):
             queries = self.ranker.searchable(both)
             noisy, clean = queries[:n], queries[n:]
             anchors = self._copy.searchable(found["query"])
-            mask = _others(batch.seconds).to(where).gather(1, columns)
-            mask[:, 0] = True
-            outcome = _contrast((noisy @ anchors.T).gather(1, columns), self.temperature, mask)
+            outcome = (
+                self._among_queries(noisy, anchors, batch.seconds)
+                if self.docs is None
+                else self._among_docs(noisy, anchors, self.docs(anchors))
+            )
+            if not self.alignment:
+                return outcome
             moved = (clean - anchors).square().sum(dim=1).mean()
             return outcome._replace(loss=outcome.loss + self.alignment * moved)
+
+    def _among_queries(self, noisy: Tensor, anchors: Tensor, clean: Sequence[Input]) -> Outcome:
+        turned = torch.arange(len(noisy), device=noisy.device)
+        columns = (turned[:, None] + turned) % len(noisy)  # each query's own clean form first
+        mask = _others(clean).to(noisy.device).gather(1, columns)
+        mask[:, 0] = True
+        return _contrast((noisy @ anchors.T).gather(1, columns), self.temperature, mask)
+
+    def _among_docs(self, noisy: Tensor, anchors: Tensor, docs: Tensor) -> Outcome:
+        """Pairs in the right order are counted among the docs that the clean query has on top."""
+        scores, wanted = noisy @ docs.T / self.temperature, anchors @ docs.T / self.temperature
+        mask, seen = torch.ones_like(scores, dtype=torch.bool), scores.detach()
+        top = wanted.topk(min(DOCS_LOOKED_AT, len(docs)), dim=1).indices
+        near = (seen.gather(1, top), wanted.gather(1, top), mask.gather(1, top))
+        learning = {
+            "chance": DIVERGENCE(torch.zeros_like(seen), wanted, mask),
+            "right_pairs": facts.right_pairs(*near),
+        }
+        tied = facts.tied_share(near[0], near[2])
+        return Outcome(DIVERGENCE(scores, wanted, mask), spread(seen, mask), tied, learning)
 
     def looked_at(self, batch: Couples) -> Couples:
         """The whole batch: its queries are scored with each other."""

@@ -77,6 +77,15 @@ AttentionInterface.register(ATTENTION, attention)
 AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
+def set_dropout(model: nn.Module, p: float) -> None:
+    """Let every dropout of a model, that of attention included, drop with the chance p."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = p
+        elif isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = p  # type: ignore[assignment]
+
+
 @contextmanager
 def fast_dropout(model: Any) -> Iterator[None]:
     """Inside the block, a model that is trained on a processor drops values as above."""
