@@ -51,6 +51,19 @@ def test_a_tuned_bi_encoder_searches_as_sentence_transformers_does(
         assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_noise_is_in_the_queries_and_nowhere_else(study: tuple[Plan, Store]) -> None:
+    plain, typed = (read_topics(folder(study, "collection", name)) for name in ("test", "typed"))
+    assert plain.qrels == typed.qrels
+    assert [q.query_id for q in plain.queries] == [q.query_id for q in typed.queries]
+    changed = [a.text != b.text for a, b in zip(plain.queries, typed.queries, strict=True)]
+    assert sum(changed) > len(changed) / 2
+    steps = study[0].steps
+    assert (
+        len([step for step in steps if step.kind == "encode" and step.label.startswith("cls.")])
+        == 1
+    )
+
+
 def test_every_tuned_bi_encoder_moved_and_the_frozen_tower_did_not(
     study: tuple[Plan, Store],
 ) -> None:
@@ -70,7 +83,11 @@ def test_every_tuned_bi_encoder_moved_and_the_frozen_tower_did_not(
 def test_the_groups_are_what_searched_and_what_was_re_ordered(study: tuple[Plan, Store]) -> None:
     summary = json.loads((study[1].root / "summary.json").read_text())
     where = {
-        place: [row["system"] for row in summary["results"] if row["first_stage"] == place]
+        place: [
+            row["system"]
+            for row in summary["results"]
+            if (row["collection"], row["first_stage"]) == ("test", place)
+        ]
         for place in ("all docs", "dense")
     }
     rankers = list(study[0].study.study.rankers)

@@ -111,6 +111,24 @@ def test_another_seed_renames_what_is_drawn(tiny_study: Path) -> None:
     assert not {"docs test", "collection test", "index bm25", "search bm25.test"} & changed
 
 
+def test_noise_in_a_collections_queries_changes_its_topics_and_what_reads_them(
+    tiny_study: Path,
+) -> None:
+    changed = differing(tiny_study, "collections.test.noise=[typos]")
+    assert "collection test" in changed
+    assert not [name for name in changed if name.startswith(("docs", "index", "train", "scratch"))]
+    noisy = ["collections.test.noise=[typos]"]
+    (one,), (other,) = (
+        [
+            s.name
+            for s in planned(tiny_study, *noisy, *seed).steps
+            if s.kind == "collection" and s.label == "test"
+        ]
+        for seed in ([], ["seed=9"])
+    )
+    assert one != other
+
+
 def test_the_bytes_of_a_source_count_not_its_place(tiny_study: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_study.parent / "data", tmp_path / "elsewhere")
     moves = [f"collections.{name}.path={tmp_path / 'elsewhere'}" for name in ("train", "test")]

@@ -10,6 +10,7 @@ seed: 3
 collections:
   train: {{kind: beir, path: {data}, split: train}}
   test:  {{kind: beir, path: {data}, split: test}}
+  typed: {{kind: beir, path: {data}, split: test, noise: [typos, word_order]}}
 first_stages:
   bm25:  {{kind: bm25, depth: 20}}
   dense: {{kind: dense, ranker: cls, depth: 20}}
@@ -58,7 +59,7 @@ rankers:
     learning_rate: 1.0e-3
     guards: {{loss_above_chance: warn}}
 evaluate:
-  over: [test]
+  over: [test, typed]
   search: {{depth: 20, beside: [bm25, graph, late, both]}}
   rerank: {{from: [dense], depth: 10}}
   measures: [nDCG@10, R@20]

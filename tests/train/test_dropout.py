@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from transformers import AutoModel
 
-from rankscope.train.dropout import dropout, fast_dropout, kept
+from rankscope.train.dropout import dropout, fast_dropout, kept, set_dropout
 from support import tiny
 
 
@@ -82,3 +83,18 @@ def test_the_mean_over_many_draws_is_the_model_without_dropout(tmp_path: Path) -
     )
     error = drawn.std(0) / 20
     assert ((drawn.mean(0) - expected).abs() <= 5 * error + 1e-6).all()
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_a_model_without_dropout_gives_in_training_what_it_gives_elsewhere(
+    tmp_path: Path, kind: str
+) -> None:
+    model = AutoModel.from_pretrained(tiny.save_encoder(tmp_path, kind))
+    ids = torch.tensor([[2, 5, 6, 7, 3]])
+    set_dropout(model, 0.3)
+    model.train()
+    assert not torch.equal(*(model(input_ids=ids).last_hidden_state for _ in range(2)))
+    set_dropout(model, 0.0)
+    with fast_dropout(model):
+        found = model(input_ids=ids).last_hidden_state
+    assert torch.allclose(found, model.eval()(input_ids=ids).last_hidden_state, atol=1e-6)
