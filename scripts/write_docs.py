@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from rankscope.cli import app
-from rankscope.study import spec, spec_data, spec_evaluate, spec_fields, spec_rankers
+from rankscope.study import spec, spec_data, spec_evaluate, spec_explain, spec_fields, spec_rankers
 from rankscope.study.recipes import RECIPES
 from rankscope.train.guards import GUARDS
 
@@ -99,7 +99,7 @@ def _specs() -> list[type[spec_fields.Spec]]:
     abstract = {spec_fields.Spec, spec_data.TopicsSpec}
     parts = [
         value
-        for module in (spec_data, spec_rankers, spec_evaluate)
+        for module in (spec_data, spec_rankers, spec_evaluate, spec_explain)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, spec_fields.Spec)
     ]

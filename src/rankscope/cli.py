@@ -701,6 +701,116 @@ def teacher(
     _print_notes(notes)
 
 
+# -- inside a model --------------------------------------------------------------------------------
+
+
+@app.command()
+def probe(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
+        ),
+    ],
+    collection: Collection,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection",
+            help="Whose queries the probes are trained on, if others'; same docs.",
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
+    ] = "train",
+    split: Split = "test",
+    pooling: Annotated[
+        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", help="A model all are compared with; may be repeated. Else the first."
+        ),
+    ] = None,
+    at_random: Annotated[
+        bool,
+        typer.Option("--random", help="Also the first model's architecture with random weights."),
+    ] = False,
+    mlp: Annotated[
+        bool, typer.Option("--mlp", help="Also a small MLP, as an upper bound.")
+    ] = False,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Study A's linear probe and test, with a control."),
+    ] = False,
+    candidates: Annotated[
+        str, typer.Option("--candidates", help="Docs among which the relevant one is to be found.")
+    ] = "2 3 4 5",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
+    depth: Depth = 100,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", help="The difference in accuracy below which layers are equivalent."
+        ),
+    ] = 0.02,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
+    from rankscope import terminal
+    from rankscope.core.rng import seed_for
+    from rankscope.data import collections
+    from rankscope.report import probes as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import probe_examples, probing
+    from rankscope.study.plan import AT_RANDOM
+
+    form = _form(out, json=as_json, csv=as_csv, latex=as_latex)
+    settings = probe_examples.Settings(
+        ns=probe_examples.numbers(candidates),
+        seeds=probe_examples.seeds_of(seeds, as_published=as_published),
+        rank=rank,
+        with_mlp=mlp,
+        as_published=as_published,
+        depth=depth,
+        margin=margin,
+    )
+    train = collections.source(train_collection or collection, train_split)
+    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    if at_random:
+        rankers[AT_RANDOM] = next(iter(rankers.values())).at_random(
+            seed=seed_for(1, "random weights")
+        )
+    bars = terminal.progress()
+    given = probe_examples.examples(train, collections.source(collection, split), settings, bars)
+    found = probing.as_json(
+        probing.probe(
+            rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
+        )
+    )
+    n = max(settings.ns)
+    if form == "json":
+        _print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+    elif form == "csv":
+        _print_text(plain_csv(*words.full_rows(found)), out)
+    elif form == "latex":
+        _print_text(plain_tex(*words.layer_table(found, n)), out)
+    else:
+        terminal.show_table(
+            f"{len(given.test)} examples, {n} docs each", *words.layer_table(found, n)
+        )
+        for sentence in words.in_words(found):
+            typer.echo(sentence)
+    _print_notes(list(found["notes"]))
+
+
 def main() -> None:
     """The entry point: our own errors end in one line and exit code 1, others keep their traceback."""
     try:

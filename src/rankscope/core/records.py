@@ -54,6 +54,13 @@ class ListwiseSample(NamedTuple):
     """Of what is random in its texts: crops, typos."""
 
 
+class Choice(NamedTuple):
+    """A query and docs of which the first is relevant and the others are not, as far as is judged."""
+
+    query_id: str
+    doc_ids: tuple[str, ...]
+
+
 def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Best first: by score and then by doc_id, both descending. So trec_eval orders; no tie is left open."""
     return sorted(scored_docs, key=itemgetter(2, 1), reverse=True)

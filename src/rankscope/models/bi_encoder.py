@@ -146,6 +146,17 @@ class BiEncoder:
             )
         return BiEncoder(model)
 
+    def at_random(self, seed: int) -> "BiEncoder":
+        """The same architecture, pooling and prefixes with random weights: what a probe finds in no model."""
+        copied = BiEncoder(deepcopy(self.inner))
+        for number, tower in enumerate(copied._towers()):
+            with torch.random.fork_rng():
+                torch.manual_seed(seed + number)
+                fresh = type(tower.model)(tower.model.config)
+            drawn = fresh.state_dict()  # a tower may lack the pooler that its class makes
+            tower.model.load_state_dict({name: drawn[name] for name in tower.model.state_dict()})
+        return copied
+
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""
         with backbone.quiet():
@@ -165,9 +176,7 @@ class BiEncoder:
 
     def tower(self, side: Side) -> Any:
         """The transformer that reads a side; the same for both where they share it."""
-        first: Any = next(iter(self.inner.children()))
-        routes: Any = first.sub_modules if isinstance(first, Router) else None
-        return routes[side][0] if routes else first
+        return self._modules(side)[0]
 
     @property
     def is_shared(self) -> bool:
@@ -180,6 +189,30 @@ class BiEncoder:
         found = self.inner.get_embedding_dimension()
         assert found is not None
         return found
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether of an embedding only the direction counts."""
+        modules = self._modules("query")
+        return self.inner.similarity_fn_name == "cosine" or any(
+            isinstance(module, Normalize) for module in modules
+        )
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether something with weights stands between the pooled states and the embedding."""
+        return any(
+            weight.numel()
+            for side in SIDES
+            for module in self._modules(side)[1:]
+            for weight in module.parameters()
+        )
+
+    def _modules(self, side: Side) -> list[nn.Module]:
+        """What a side's texts go through: a transformer, a pooling, and perhaps more."""
+        first, *behind = self.inner.children()
+        routes: Any = first
+        return [*(routes.sub_modules[side] if isinstance(first, Router) else [first]), *behind]
 
     def max_length(self, side: Side) -> int:
         """Tokens of a text that are read, special ones included."""
@@ -283,6 +316,46 @@ class BiEncoder:
         }
         found: Tensor = model(side, self._prompt_length(side), **moved)
         return found.float()
+
+    # -- inside a tower --
+
+    def n_layers(self, side: Side) -> int:
+        """Layers of the side's tower."""
+        return int(self.tower(side).model.config.num_hidden_layers)
+
+    def hidden_width(self, side: Side) -> int:
+        """Numbers in a token's state."""
+        return int(self.tower(side).model.config.hidden_size)
+
+    def pooling(self, side: Side) -> str:
+        """How the side's token states become one: cls, mean or last; another is refused."""
+        mode = self.pooler(side).pooling_mode
+        names = {theirs: ours for ours, theirs in POOLINGS.items()}
+        if mode not in names:
+            raise BadInput(
+                f"The model pools by {mode!r}, which is none of {', '.join(POOLINGS)}. Say which to pool "
+                "with."
+            )
+        return names[mode]
+
+    def pooler(self, side: Side) -> Pooling:
+        """The module that pools a side's tower."""
+        found: Pooling = next(m for m in self._modules(side) if isinstance(m, Pooling))
+        return found
+
+    def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:
+        """The states of one batch at every layer, the tower's input first: (texts, tokens, width) each.
+
+        With the mask of the tokens that are pooled, (texts, tokens): not padding, nor a prompt that the
+        model leaves out.
+        """
+        moved = {name: array.to(self.where) for name, array in self._padded(inputs, side).items()}
+        states = self.tower(side).model(**moved, output_hidden_states=True).hidden_states
+        mask, prompt = moved["attention_mask"], self._prompt_length(side)
+        if prompt is not None and not self.pooler(side).include_prompt:
+            mask = mask.clone()
+            mask[:, :prompt] = 0
+        return states, mask
 
     def _prompt_length(self, side: Side) -> int | None:
         """How many tokens the prompt has, for poolings that leave it out."""

@@ -60,6 +60,13 @@ class CrossEncoder:
         model = loaded.model if base == folder else adapters.merged_with(loaded.model, folder)
         return cls(model, loaded.tokenizer, backbone.longest(model, loaded.tokenizer))
 
+    def at_random(self, seed: int) -> "CrossEncoder":
+        """The same architecture with random weights: what a probe finds in no model."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            fresh = type(self.model)(self.model.config)
+        return CrossEncoder(fresh, self.tokenizer, self.max_length)
+
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
         self._declare()

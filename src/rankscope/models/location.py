@@ -120,9 +120,7 @@ def kind_of(folder: Path) -> ModelKind:
     architectures = _declared(folder / "config.json").get("architectures") or []
     if card.get("model_type") in LATE_INTERACTION or "HF_ColBERT" in architectures:
         return "late_interaction"
-    if card.get("model_type") == "CrossEncoder" or any(
-        "ForSequenceClassification" in architecture for architecture in architectures
-    ):
+    if is_cross_encoder(folder):
         return "cross_encoder"
     if (folder / "modules.json").is_file():
         return "bi_encoder"
@@ -130,6 +128,15 @@ def kind_of(folder: Path) -> ModelKind:
         f"{folder}: neither a cross-encoder (a ...ForSequenceClassification model) nor a "
         "sentence-transformers bi-encoder (modules.json) nor a ColBERT. A bare encoder cannot rank: tune "
         "it first."
+    )
+
+
+def is_cross_encoder(folder: Path) -> bool:
+    """Whether a model folder says that it reads query and doc together."""
+    card = _declared(folder / "config_sentence_transformers.json")
+    architectures = _declared(folder / "config.json").get("architectures") or []
+    return card.get("model_type") == "CrossEncoder" or any(
+        "ForSequenceClassification" in architecture for architecture in architectures
     )
 
 

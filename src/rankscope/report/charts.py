@@ -6,11 +6,12 @@ says is always said by a shape, a dash or a position too. The colours are those 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
+from rankscope.report.probes import Curves
 from rankscope.report.queries import Differences
 from rankscope.report.sections import VERDICTS, Forest, clipped
 from rankscope.report.steps import Training
@@ -18,6 +19,9 @@ from rankscope.report.steps import Training
 Spec = dict[str, Any]
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
+
+LINES = [BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", GREY, "#000000"]
+"""Of as many curves in one picture."""
 
 VERDICT_COLOURS = {"better": BLUE, "worse": VERMILION, "equivalent": GREEN, "cannot tell": GREY}
 
@@ -241,6 +245,102 @@ def validation_curve(data: Training) -> Spec:
     )
     chart = alt.layer(*kept, line).properties(width="container", height=150)
     return _spec(chart, f"Validation of {data.ranker} by update")
+
+
+def layers_of_rankers(
+    points: Sequence[Mapping[str, Any]],
+    published: Sequence[Mapping[str, Any]] = (),
+    *,
+    chance: float,
+    first_stage: float,
+) -> Spec:
+    """One probe's accuracy by layer, a line and a band of intervals for each ranker; chance, the first stage.
+
+    In a ranker's colour, its control is dashed, and what a paper reports of it dotted.
+    """
+    names = list(dict.fromkeys(str(point["ranker"]) for point in points))
+    reported = [
+        {**point, "low": point["accuracy"], "high": point["accuracy"], "kind": "published"}
+        for point in published
+    ]
+    return _by_layer(
+        [*points, *reported],
+        "ranker",
+        names,
+        [(chance, "chance"), (first_stage, "first stage")],
+        "Accuracy of the probe by layer and ranker",
+    )
+
+
+def layers_of_probes(data: Curves) -> Spec:
+    """Every probe and control of one ranker by layer; controls dashed."""
+    names = list(dict.fromkeys(str(point["probe"]) for point in data.points))
+    lines = [(1 / data.n, "chance"), (data.first_stage, "first stage")]
+    return _by_layer(
+        data.points, "probe", names, lines, f"Probes and controls of {data.ranker} by layer"
+    )
+
+
+def _by_layer(
+    points: Sequence[Mapping[str, Any]],
+    what: str,
+    names: Sequence[str],
+    lines: Sequence[tuple[float, str]],
+    description: str,
+) -> Spec:
+    fields = ("layer", "accuracy", "low", "high")
+    rows = [
+        {
+            "name": point[what],
+            "kind": point.get("kind", "probe"),
+            **{field: point[field] for field in fields},
+        }
+        for point in points
+    ]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("layer:Q", title="layer", axis=alt.Axis(tickMinStep=1)),
+        color=alt.Color(
+            "name:N",
+            scale=alt.Scale(domain=list(names), range=LINES[: len(names)]),
+            legend=alt.Legend(title=None, orient="bottom", columns=3),
+        ),
+    )
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
+    bands = base.mark_area(opacity=0.12).encode(
+        y=alt.Y("low:Q", title="accuracy"), y2="high:Q", detail="kind:N"
+    )
+    curves = base.mark_line(strokeWidth=2).encode(
+        y=y,
+        strokeDash=alt.StrokeDash(
+            "kind:N",
+            scale=alt.Scale(
+                domain=["probe", "control", "published"], range=[[1, 0], [5, 3], [1, 3]]
+            ),
+            legend=None,
+        ),
+    )
+    dots = base.mark_point(filled=True, size=45).encode(
+        y=y,
+        shape=alt.Shape("name:N", scale=alt.Scale(domain=list(names)), legend=None),
+        tooltip=[
+            alt.Tooltip("name:N"),
+            alt.Tooltip("layer:Q"),
+            *(alt.Tooltip(f"{field}:Q", format=".3f") for field in fields[1:]),
+        ],
+    )
+    rules = [
+        _rule_at(value).encode(y="at:Q", strokeDash=alt.value([2, 4]), tooltip=alt.value(name))
+        for value, name in lines
+    ]
+    labels = [
+        alt.Chart(alt.InlineData(values=[{"at": value, "name": name}]))
+        .mark_text(align="left", baseline="bottom", dx=4, dy=-2, color=GREY)
+        .encode(x=alt.value(0), y="at:Q", text="name:N")
+        for value, name in lines
+    ]
+    layers = [*rules, bands, curves, dots, *labels]
+    chart = alt.layer(*layers).properties(width="container", height=240)
+    return _spec(chart, description)
 
 
 def _spec(chart: alt.LayerChart | alt.FacetChart, description: str) -> Spec:

@@ -18,7 +18,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rankscope.report import charts, claims, queries, sections, steps
+from rankscope.report import charts, claims, probes, queries, sections, steps
 from rankscope.report.sections import VERDICTS, Compared, StoredResults
 
 COMPARISON_COLUMNS = (
@@ -103,15 +103,19 @@ TEX = str.maketrans(
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; seeds.csv where there are several.
+    """Write report.html, summary.json and tables/ into `folder`; seeds.csv and probes.csv where there are such.
 
     `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
     """
     tables = folder / "tables"
     tables.mkdir()
-    of_seeds = {tables / "seeds.csv": seeds_csv(results)} if sections.has_seeds(results) else {}
+    more = {tables / "seeds.csv": seeds_csv(results)} if sections.has_seeds(results) else {}
+    for key, found in results.probes.items():
+        more[tables / f"probes.{key}.csv"] = plain_csv(*probes.full_rows(found))
+        for n in probes.ns(found):
+            more[tables / f"probes.{key}.{n}.tex"] = plain_tex(*probes.layer_table(found, n))
     for path, text in {
-        **of_seeds,
+        **more,
         folder / "report.html": html(results, runs_at=runs_at),
         folder / "summary.json": summary(results),
         tables / "means.csv": means_csv(results),
@@ -144,6 +148,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             trainings=[_curves(training, specs) for training in steps.trainings(results)],
             cases=[queries.cases(each, results) for each in shown],
             reaches=queries.reaches(results),
+            probed={key: _probed(found, specs) for key, found in results.probes.items()},
             n_left_out=len(found) - len(shown),
             n_drawn=queries.MAX_DRAWN,
             is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
@@ -169,6 +174,32 @@ class Charts:
         name = f"chart-{len(self.by_id) + 1}"
         self.by_id[name] = spec
         return name
+
+
+def _probed(found: probes.Found, specs: Charts) -> Mapping[str, Any]:
+    """What the page shows of probes."""
+    ns = probes.ns(found)
+    return {
+        "found": found,
+        "ns": ns,
+        "compared": [(n, specs.add(_compared_layers(found, n))) for n in ns],
+        "rankers": [
+            (curve, specs.add(charts.layers_of_probes(curve)))
+            for curve in probes.curves(found, max(ns))
+        ],
+        "tables": [probes.layer_table(found, n) for n in ns],
+        "words": probes.in_words(found),
+        "has_published": bool(found.get("published")),
+    }
+
+
+def _compared_layers(found: probes.Found, n: int) -> charts.Spec:
+    return charts.layers_of_rankers(
+        probes.compared_curves(found, n),
+        probes.published_curves(found, n),
+        chance=1 / n,
+        first_stage=probes.first_stage(found, n),
+    )
 
 
 def _curves(
@@ -208,6 +239,7 @@ def summary(results: StoredResults) -> str:
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
         "claims": [asdict(claim) for claim in claims.claims(results)],
+        **({"probes": results.probes} if results.probes else {}),
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 

@@ -7,7 +7,7 @@ and what is said of the steps and of training in `steps`.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
@@ -34,6 +34,8 @@ class StoredResults:
     """Collection and query_id to text."""
     rankings: Callable[[str, str, int], Sequence[Mapping[str, Any]]]
     """(run path, query_id, depth) to docs, best first; relevance None means not judged."""
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What probes found in the rankers' layers, by the name of what they were over."""
 
 
 @dataclass(frozen=True)

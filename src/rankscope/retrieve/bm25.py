@@ -11,7 +11,7 @@ lengths, which move a score by up to 3.5 %.
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import final
@@ -19,6 +19,7 @@ from typing import final
 import bm25s
 import numpy as np
 import Stemmer
+from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
@@ -109,10 +110,7 @@ class Index:
 
     def rank(self, query: str, depth: int) -> list[tuple[str, float]]:
         """The `depth` best docs that share a term with the query; ties by doc_id, descending."""
-        known = [term for term in analyzed(query) if term in self._scorer.vocab_dict]
-        if not known:
-            return []
-        scores = np.asarray(self._scorer.get_scores(known))
+        scores = self._scores(query)
         n_matching = int((scores > 0).sum())
         if n_matching == 0:
             return []
@@ -121,6 +119,22 @@ class Index:
         reached = np.flatnonzero(scores >= threshold)
         found = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
         return sorted(found, key=itemgetter(1, 0), reverse=True)[:depth]
+
+    def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
+        """One score per doc, in their order; 0 for a doc that shares no term with the query."""
+        scores = self._scores(query)
+        return [float(scores[self._places[doc_id]]) for doc_id in doc_ids]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {doc_id: place for place, doc_id in enumerate(self._doc_ids)}
+
+    def _scores(self, query: str) -> NDArray[np.float32]:
+        """Of every doc, in the order of the docs."""
+        known = [term for term in analyzed(query) if term in self._scorer.vocab_dict]
+        if not known:
+            return np.zeros(len(self._doc_ids), dtype=np.float32)
+        return np.asarray(self._scorer.get_scores(known))
 
 
 def build(docs: Iterable[Doc], folder: Path, *, k1: float = 0.9, b: float = 0.4) -> int:

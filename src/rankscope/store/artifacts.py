@@ -240,6 +240,14 @@ def _damaged(path: Path, what: str) -> DamagedArtifact:
     )
 
 
+def linked(made: Path, wanted: Path) -> None:
+    """Put a file in a second place without a second copy, where the disk can."""
+    try:
+        os.link(made, wanted)
+    except OSError:
+        shutil.copyfile(made, wanted)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file a person can read: sorted, one space of indent, floats in full."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")

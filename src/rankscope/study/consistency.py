@@ -1,9 +1,11 @@
 """What must hold between the parts of a study: no first stage needs itself, and only bi-encoders search."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadStudy
 from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
+from rankscope.study.spec_explain import RunExamplesSpec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
     LateInteractionSpec,
@@ -82,6 +84,60 @@ def only_bi_encoders_search(study: "Study") -> None:
                     f"evaluate: {name} reads query and doc together, so it needs a run to re-order. "
                     "Give `rerank: {from: [...]}`, or leave it out of `rankers`."
                 )
+
+
+def probed_rankers_are_of_a_kind(study: "Study") -> None:
+    """BadStudy where probes are asked of rankers whose layers have states of other things."""
+    if not study.probes:
+        return
+    explained = study.explained_rankers()
+    if not explained:
+        raise BadStudy("explain.probes: the study has no bi_encoder. Name `rankers`, or drop it.")
+    for name in explained:
+        if isinstance(study.rankers[study.lineage(name)[0]], LateInteractionSpec):
+            raise BadStudy(
+                f"explain.rankers: {name} compares token by token, so no layer has one state of a text. Leave "
+                "it out."
+            )
+    for key, asked in study.probes.items():
+        together = [name for name in study.probed_rankers(asked) if not study.is_bi_encoder(name)]
+        if together and len(together) < len(study.probed_rankers(asked)):
+            raise BadStudy(
+                f"explain.probes.{key}: {together[0]} reads query and doc together, others apart, so their layers "
+                "have states of other things. Give each kind probes of its own, by `rankers`."
+            )
+        if together and (asked.method == "as_published" or asked.mlp):
+            raise BadStudy(
+                f"explain.probes.{key}: `method: as_published` and `mlp` read query and doc apart, and "
+                f"{together[0]} reads them together. Drop them, or leave it out."
+            )
+
+
+def probes_are_not_fed_by_the_probed(study: "Study") -> None:
+    """BadStudy where a probed ranker chose the docs among which the relevant one is to be found."""
+    for key, asked in study.probes.items():
+        family = {
+            ancestor for name in study.probed_rankers(asked) for ancestor in study.lineage(name)
+        }
+        drawn = asked.examples
+        if not isinstance(drawn, RunExamplesSpec):
+            continue
+        for ranker in _searching(study, drawn.first_stage):
+            if family & set(study.lineage(ranker)):
+                raise BadStudy(
+                    f"explain.probes.{key}.examples.from: {drawn.first_stage} searches with {ranker}, which is "
+                    "probed itself or of the family of one that is: what it ranks high is hard for it and not "
+                    "for others. Name another."
+                )
+
+
+def _searching(study: "Study", first_stage: str) -> Iterator[str]:
+    """The rankers that a first stage searches with, those of its parts included."""
+    spec = study.first_stages[first_stage]
+    if isinstance(spec, DenseSpec):
+        yield spec.ranker
+    for part in spec.of if isinstance(spec, FuseSpec) else ():
+        yield from _searching(study, part)
 
 
 def fields_of_bi_encoders(study: "Study") -> None:

@@ -14,6 +14,7 @@ from typing import Any, final
 
 from rankscope.core.errors import BadStudy, choose
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.data.published_curves import published_points
 from rankscope.models.location import ADAPTER, MODEL, Location, located
 from rankscope.store.fingerprint import fingerprint
 from rankscope.study.load import LoadedStudy, expanded
@@ -29,6 +30,7 @@ from rankscope.study.spec_data import (
     RankerTeacherSpec,
     RunFilesSpec,
 )
+from rankscope.study.spec_explain import FileExamplesSpec, ProbesSpec
 from rankscope.study.spec_fields import Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
@@ -52,10 +54,16 @@ VERSIONS = {
     "train": 4,
     "rerank": 3,
     "evaluate": 3,
+    "choices": 1,
+    "represent": 1,
+    "probe": 2,
+    "conclude": 1,
     "report": 2,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
 
+AT_RANDOM = "random weights"
+"""What the first ranker's architecture without its weights is called."""
 NOISY_DOCS, NOISY_EMBEDDINGS = "noisy queries' docs", "noisy queries' embeddings"
 """What a training on noisy queries calls the docs they are to score, and their embeddings, among its inputs."""
 Digest = Callable[[Path], str]
@@ -125,6 +133,16 @@ def samples_role(place: int, what: str) -> str:
 def validation_role(collection: str) -> str:
     """What a training calls the run over a validation collection among its inputs."""
     return f"validation run {collection}"
+
+
+def probe_role(ranker: str) -> str:
+    """What the comparison of probes calls those of a ranker among its inputs."""
+    return f"probe {ranker}"
+
+
+def probes_role(key: str) -> str:
+    """What the report calls the comparison of probes of one name among its inputs."""
+    return f"probes {key}"
 
 
 def train_role(ranker: str) -> str:
@@ -452,6 +470,90 @@ class _Planner:
         assert asked.rerank is not None
         return self.rerank(name, collection, where, asked.rerank.depth)
 
+    # -- explanation --
+
+    def probes(self, key: str, asked: ProbesSpec) -> Step:
+        """What the probes found in all rankers, compared."""
+        choices = self._choices(key, asked)
+        made = asked.identity(
+            "examples",
+            "rankers",
+            "baseline",
+            "at_random",
+            "margin",
+            "published",
+            "pooling",
+            "dtype",
+        )
+        inputs = {"choices": choices}
+        probed = self.study.probed_rankers(asked)
+        for name in probed:
+            inputs[probe_role(name)] = self._probe(key, name, choices, made)
+        if asked.at_random:
+            inputs[probe_role(AT_RANDOM)] = self._probe(
+                key, probed[0], choices, made, at_random=True
+            )
+        params = {"margin": asked.margin, "baseline": asked.baseline or probed[:1], **made}
+        paths = {}
+        if asked.published:
+            paths = {"published": self.loaded.path(asked.published.path)}
+            known = {
+                p.curve: p for p in published_points(paths["published"], asked.published.dataset)
+            }
+            for curve in asked.published.curves.values():
+                choose(known, curve, what=f"curve in explain.probes.{key}.published")
+            params["published"] = asked.published.identity("path") | {
+                "digest": self.digest(paths["published"])
+            }
+        return self._add(Step("conclude", key, params, inputs, spec=asked, paths=paths))
+
+    def _choices(self, key: str, asked: ProbesSpec) -> Step:
+        drawn = asked.examples
+        params: dict[str, Any] = {"n_docs": max(asked.candidates), "seed": self.study.seed}
+        if isinstance(drawn, FileExamplesSpec):
+            paths = {"train": self.loaded.path(drawn.train), "test": self.loaded.path(drawn.test)}
+            params |= {"kind": drawn.kind, "method": asked.method}
+            params |= {"digests": {part: self.digest(path) for part, path in paths.items()}}
+            return self._add(Step("choices", key, params, {}, spec=asked, paths=paths))
+        if self.docs(drawn.over) is not self.docs(drawn.train):
+            raise BadStudy(
+                f"explain.probes.{key}: {drawn.train} and {drawn.over} have other docs. Train and test probes "
+                "over the same."
+            )
+        inputs = {"docs": self.docs(drawn.over)}
+        for role, name in (("train", drawn.train), ("test", drawn.over)):
+            inputs[f"{role} collection"] = self.collection(name)
+            inputs[f"{role} run"] = self.first_stage_run(drawn.first_stage, name)
+        params |= drawn.identity("over", "train", "first_stage", "kind")
+        return self._add(Step("choices", key, params, inputs, spec=asked))
+
+    def _probe(
+        self,
+        key: str,
+        ranker: str,
+        choices: Step,
+        made: Mapping[str, Any],
+        *,
+        at_random: bool = False,
+    ) -> Step:
+        inputs = {
+            "ranker": self.ranker(ranker),
+            "choices": choices,
+            "docs": choices.inputs.get("docs", choices),
+        }
+        label = f"{ranker}.random.{key}" if at_random else f"{ranker}.{key}"
+        of_pairs = not self.study.is_bi_encoder(ranker)  # then the seed draws others' queries
+        params = {
+            "at_random": self.study.seed if at_random else None,
+            "seed": self.study.seed if of_pairs else None,
+            "pooling": self.study.probes[key].pooling,
+            "dtype": self.study.probes[key].dtype,
+        }
+        states = self._add(Step("represent", label, params, inputs))
+        found = {"states": states, "choices": choices}
+        spec = self.study.probes[key]
+        return self._add(Step("probe", label, {**made, "seed": self.study.seed}, found, spec=spec))
+
     def report(self) -> Step:
         """The page; it reads everything before it."""
         evaluate = self.evaluate()
@@ -459,6 +561,8 @@ class _Planner:
         params = {"study": self.study.model_dump(mode="json", by_alias=True)}
         for collection in self.study.evaluate.over:
             inputs[docs_role(collection)] = self.docs(collection)
+        for key, asked in self.study.probes.items():
+            inputs[probes_role(key)] = self.probes(key, asked)
         for step in list(self.steps.values()):
             if step.kind == "train":
                 inputs[train_role(step.label)] = step

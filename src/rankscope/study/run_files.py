@@ -80,12 +80,12 @@ def judged(written: str, split: str) -> Judgements:
 
 def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
     """RUN ..., or NAME=RUN (NAME=RUN,RUN for the seeds of one system) where a name is wanted."""
-    if not any(_has_name(argument) for argument in arguments):
+    if not any(has_name(argument) for argument in arguments):
         return list(arguments)
     found: dict[str, list[str]] = {}
     for argument in arguments:
         name, _, files = argument.partition("=")
-        if not _has_name(argument):
+        if not has_name(argument):
             raise BadInput(
                 f"{argument}: the other runs are named. Name this one too: NAME={argument}."
             )
@@ -95,7 +95,8 @@ def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
     return found
 
 
-def _has_name(argument: str) -> bool:
+def has_name(argument: str) -> bool:
+    """Whether an argument is NAME=PATH; a path may have equals signs of its own."""
     name, equals, _ = argument.partition("=")
     return bool(equals and name) and "/" not in name and not Path(argument).exists()
 

@@ -16,7 +16,7 @@ from rankscope.study.plan import VERSIONS, Plan, Step
 from rankscope.study.steps import STEPS
 from rankscope.study.steps_work import Work
 
-SHARED = frozenset({"scratch", "train", "rerank", "encode"})
+SHARED = frozenset({"scratch", "train", "rerank", "encode", "represent"})
 """The kinds of step that several processes carry out together."""
 
 

@@ -21,6 +21,7 @@ from rankscope.study.spec_data import (
     TeacherSpec,
 )
 from rankscope.study.spec_evaluate import EvaluateSpec
+from rankscope.study.spec_explain import ExplainSpec, ProbesSpec, RunExamplesSpec
 from rankscope.study.spec_fields import Name, RankerName, Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
@@ -61,6 +62,7 @@ class Study(Spec):
     teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
     rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="By name.")
     evaluate: EvaluateSpec
+    explain: ExplainSpec | None = Field(None, description="Inside the rankers.")
 
     @model_validator(mode="after")
     def _every_name_leads_somewhere(self) -> Self:
@@ -88,6 +90,8 @@ class Study(Spec):
     def _what_is_asked_of_bi_encoders_is_asked_of_such(self) -> Self:
         consistency.only_bi_encoders_search(self)
         consistency.fields_of_bi_encoders(self)
+        consistency.probed_rankers_are_of_a_kind(self)
+        consistency.probes_are_not_fed_by_the_probed(self)
         return self
 
     def is_bi_encoder(self, ranker: str) -> bool:
@@ -238,13 +242,34 @@ class Study(Spec):
         if rerank := self.evaluate.rerank:
             for name in rerank.first_stages:
                 yield "evaluate.rerank.depth", name, rerank.depth
+        yield from self._depths_of_probes()
         yield from self._depths_of_fusions()
+
+    def _depths_of_probes(self) -> Iterator[tuple[str, str, int]]:
+        for key, probes in self.probes.items():
+            drawn = probes.examples
+            if isinstance(drawn, RunExamplesSpec):
+                yield f"explain.probes.{key}.examples.depth", drawn.first_stage, drawn.depth
 
     def _depths_of_fusions(self) -> Iterator[tuple[str, str, int]]:
         for key, stage in self.first_stages.items():
             for name in stage.of if isinstance(stage, FuseSpec) else ():
                 if name in self.first_stages:
                     yield f"first_stages.{key}.depth", name, stage.depth
+
+    @property
+    def probes(self) -> Mapping[str, ProbesSpec]:
+        """What is asked of every layer, by name."""
+        return self.explain.probes if self.explain else {}
+
+    def explained_rankers(self) -> tuple[str, ...]:
+        """The rankers whose insides are looked at, in the study's order."""
+        asked = self.explain.rankers if self.explain else None
+        return asked or tuple(name for name in self.rankers if self.is_bi_encoder(name))
+
+    def probed_rankers(self, probes: ProbesSpec) -> tuple[str, ...]:
+        """The rankers whose layers some probes read, in the study's order."""
+        return probes.rankers or self.explained_rankers()
 
     def evaluated_rankers(self) -> tuple[str, ...]:
         """The rankers that are evaluated, in the study's order."""
@@ -289,6 +314,7 @@ class Study(Spec):
         yield from self._references_of_first_stages()
         yield from self._references_of_samples()
         yield from self._references_of_evaluation()
+        yield from self._references_of_explanation()
 
     def _references_of_first_stages(self) -> Iterator[Reference]:
         for key, stage in self.first_stages.items():
@@ -332,6 +358,25 @@ class Study(Spec):
             evaluated = {**self.systems(), **dict.fromkeys(asked.first_stages)}
             for name in (*claim.systems, claim.baseline):
                 yield Reference(f"evaluate.claims.{place}", name, evaluated, "evaluated system")
+
+    def _references_of_explanation(self) -> Iterator[Reference]:
+        for name in (self.explain and self.explain.rankers) or ():
+            yield Reference("explain.rankers", name, self.rankers, "ranker")
+        explained = dict.fromkeys(self.explained_rankers())
+        for key, asked in self.probes.items():
+            place = f"explain.probes.{key}"
+            drawn = asked.examples
+            if isinstance(drawn, RunExamplesSpec):
+                yield self._collection(f"{place}.examples.over", drawn.over)
+                yield self._collection(f"{place}.examples.train", drawn.train)
+                yield self._first_stage(f"{place}.examples.from", drawn.first_stage)
+            for name in asked.rankers or ():
+                yield Reference(f"{place}.rankers", name, explained, "explained ranker")
+            probed = dict.fromkeys(self.probed_rankers(asked))
+            for name in asked.published.curves if asked.published else ():
+                yield Reference(f"{place}.published.curves", name, probed, "probed ranker")
+            for name in asked.baseline:
+                yield Reference(f"{place}.baseline", name, probed, "probed ranker")
 
     def _collection(self, place: str, name: str) -> Reference:
         return Reference(place, name, self.collections, "collection")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rankscope.study.steps_data import collection, docs, fuse, index, teacher
 from rankscope.study.steps_evaluate import evaluate
+from rankscope.study.steps_explain import choices, conclude, probe, represent
 from rankscope.study.steps_rankers import ranker, rerank, scratch_backbone
 from rankscope.study.steps_report import report
 from rankscope.study.steps_search import encode, search
@@ -27,5 +28,9 @@ STEPS: dict[str, Callable[[Work], Summary]] = {
     "train": train,
     "rerank": rerank,
     "evaluate": evaluate,
+    "choices": choices,
+    "represent": represent,
+    "probe": probe,
+    "conclude": conclude,
     "report": report,
 }

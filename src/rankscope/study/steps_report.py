@@ -14,8 +14,9 @@ from rankscope.evaluate.seeds import mean_values
 from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
-from rankscope.study.plan import Step, collection_role, docs_role
+from rankscope.study.plan import Step, collection_role, docs_role, probes_role
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.steps_explain import FOUND
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.guards import GUARDS
 
@@ -64,6 +65,7 @@ def stored_results(work: Work) -> StoredResults:
             for name, topic in topics.items()
         },
         rankings=_rankings(work, evaluation["results"], topics),
+        probes={key: read_json(work.folder(probes_role(key)) / FOUND) for key in study.probes},
     )
 
 

@@ -1,9 +1,5 @@
 """Steps from queries to runs: BM25, a bi-encoder's embeddings and what is nearest to them, a file of the user's."""
 
-import os
-import shutil
-from pathlib import Path
-
 from rankscope.core.records import Run
 from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -13,6 +9,7 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
 from rankscope.retrieve import approximate, bm25, dense, embeddings, late
+from rankscope.store.artifacts import linked
 from rankscope.study.spec_data import BM25Spec, LateSpec, RunFilesSpec
 from rankscope.study.steps_data import run_summary
 from rankscope.study.steps_work import Summary, Work
@@ -26,16 +23,8 @@ def encode(work: Work) -> Summary:
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
     path = work.embedded(ranker, docs, work.checkpoints)
     if work.processes.is_first:
-        _link(path, work.out / path.name)
+        linked(path, work.out / path.name)
     return {"n_docs": len(docs), "width": ranker.width}
-
-
-def _link(made: Path, wanted: Path) -> None:
-    """Put a file in a second place without a second copy, where the disk can."""
-    try:
-        os.link(made, wanted)
-    except OSError:
-        shutil.copyfile(made, wanted)
 
 
 def _bi_encoder(work: Work) -> BiEncoder:

@@ -1,0 +1,198 @@
+"""Files whose queries bring their own docs, relevant ones and hard negatives, as study A's data do.
+
+| kind | an entry |
+|---|---|
+| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text`): DPR's files for Natural Questions |
+| `ms_marco_qa` | `query, passages` (`passage_text`, `is_selected`): MS MARCO's first release, v1.1 |
+| `sampled` | `question, positive_context, negative_context_0, negative_context_1, ...`: rows already drawn |
+
+JSON lines, one JSON list or Parquet. A query or doc is known by its words: the same text twice is one.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.records import Choice, Qrel, Run, ScoredDoc
+from rankscope.data.choices import Choices, choices_from_qrels
+from rankscope.data.entries import Entry, tables
+from rankscope.data.names import digest
+
+PUBLISHED_SEED, PUBLISHED_NEGATIVES = 42, 4
+
+
+class Row(NamedTuple):
+    """One relevant doc of a query, and the hard negatives that stand beside it, as ids."""
+
+    query_id: str
+    relevant: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The rows of a file in its order, and their texts."""
+
+    rows: tuple[Row, ...]
+    queries: Mapping[str, str]
+    docs: Mapping[str, str]
+    is_drawn: bool
+    """Whether the rows' negatives are already a choice."""
+    n_without_both: int
+    """Entries without a relevant doc or without a hard negative."""
+
+    def choices(self, *, n_docs: int, seed: int) -> Choices:
+        """As a collection's choices: one for every relevant doc, negatives drawn without replacement."""
+        qrels = [Qrel(row.query_id, row.relevant, 1) for row in self.rows]
+        offered: dict[str, dict[str, None]] = {}
+        for row in self.rows:
+            offered.setdefault(row.query_id, {}).update(dict.fromkeys(row.others))
+        run = Run.of(
+            "listed",
+            (
+                ScoredDoc(query_id, doc_id, -float(rank))
+                for query_id, doc_ids in offered.items()
+                for rank, doc_id in enumerate(doc_ids)
+            ),
+        )
+        depth = max(map(len, offered.values()))
+        return self._with_dropped(
+            choices_from_qrels(qrels, run, n_docs=n_docs, depth=depth, seed=seed)
+        )
+
+    def published_choices(self, *, n_docs: int) -> Choices:
+        """As study A's released code draws them (papers.md A.3): one generator, seeded 42, down the rows.
+
+        Four negatives are drawn without replacement, with it where there are too few: an example may hold a
+        doc twice. Of rows already drawn the first are taken.
+        """
+        if self.is_drawn:
+            few = min(len(row.others) for row in self.rows)
+            if few < n_docs - 1:
+                raise BadInput(
+                    f"{n_docs} docs are asked for, and a row has {few} negatives. Lower `candidates`."
+                )
+            return self._with_dropped(
+                Choices(
+                    tuple(
+                        Choice(row.query_id, (row.relevant, *row.others[: n_docs - 1]))
+                        for row in self.rows
+                    ),
+                    {},
+                )
+            )
+        rng, wanted = random.Random(PUBLISHED_SEED), max(n_docs - 1, PUBLISHED_NEGATIVES)  # noqa: S311
+        made = [
+            Choice(
+                row.query_id,
+                (
+                    row.relevant,
+                    *(
+                        rng.sample(row.others, wanted)
+                        if len(row.others) >= wanted
+                        else rng.choices(row.others, k=wanted)
+                    ),
+                )[:n_docs],
+            )
+            for row in self.rows
+        ]
+        return self._with_dropped(Choices(tuple(made), {}))
+
+    def _with_dropped(self, made: Choices) -> Choices:
+        if not self.n_without_both:
+            return made
+        reason = "entries without a relevant doc or a hard negative"
+        return Choices(made.choices, {**made.dropped, reason: self.n_without_both})
+
+
+def read_listed(path: Path, kind: str) -> Listed:
+    """The rows of a file of one of the `READERS`; BadInput for an entry that is none, or a file without rows."""
+    reader = choose(READERS, kind, what="kind of file")
+    rows: list[Row] = []
+    queries: dict[str, str] = {}
+    docs: dict[str, str] = {}
+    n_without_both = 0
+    for entry in tables(path):
+        query, relevant, others = reader(entry)
+        if not relevant or not others:
+            n_without_both += 1
+            continue
+        query_id = _known(queries, query)
+        negatives = tuple(_known(docs, text) for text in others)
+        rows += [Row(query_id, _known(docs, text), negatives) for text in relevant]
+    if not rows:
+        raise BadInput(
+            f"{path}: no entry has a relevant doc and a hard negative. Check that the file is of `kind: {kind}`."
+        )
+    return Listed(tuple(rows), queries, docs, kind == "sampled", n_without_both)
+
+
+def _known(texts: dict[str, str], text: str) -> str:
+    """The id of a text, which is kept as it was first seen."""
+    text_id = digest(text).hex()
+    texts.setdefault(text_id, text)
+    return text_id
+
+
+class _Texts(NamedTuple):
+    query: str
+    relevant: list[str]
+    others: list[str]
+
+
+def _dpr(entry: Entry) -> _Texts:
+    relevant = [_passage(entry, passage) for passage in entry.listed("positive_ctxs")]
+    others = [_passage(entry, passage) for passage in entry.listed("hard_negative_ctxs")]
+    return _Texts(_needed(entry, "question"), relevant, others)
+
+
+def _passage(entry: Entry, passage: Any) -> str:
+    part = Entry(entry.place, passage if isinstance(passage, dict) else {})
+    return f"{part.text('title') or ''} {_needed(part, 'text')}".strip()
+
+
+def _ms_marco_qa(entry: Entry) -> _Texts:
+    passages = entry.get("passages")
+    if not isinstance(passages, dict):
+        raise entry.wrong("it has no `passages`", "Give them as the hub's v1.1 has them.")
+    part = Entry(entry.place, passages)
+    texts, selected = part.listed("passage_text"), part.listed("is_selected")
+    if len(texts) != len(selected) or not all(isinstance(text, str) for text in texts):
+        raise entry.wrong(
+            f"{len(texts)} `passage_text` and {len(selected)} `is_selected`",
+            "Give a text and a mark each.",
+        )
+    groups: tuple[list[str], list[str]] = ([], [])
+    for text, mark in zip(texts, selected, strict=True):
+        groups[not mark].append(text)
+    return _Texts(_needed(entry, "query"), *groups)
+
+
+def _sampled(entry: Entry) -> _Texts:
+    names = (f"negative_context_{place}" for place in count())
+    found = takewhile(lambda text: text is not None, map(entry.text, names))
+    return _Texts(
+        _needed(entry, "question"), [_needed(entry, "positive_context")], [*_texts(found)]
+    )
+
+
+def _texts(found: Iterable[str | None]) -> Iterator[str]:
+    return (text for text in found if text is not None)
+
+
+def _needed(entry: Entry, name: str) -> str:
+    found = entry.text(name)
+    if not found or not found.strip():
+        raise entry.wrong(f"there is no `{name}`", "Give the text.")
+    return found
+
+
+READERS: dict[str, Callable[[Entry], _Texts]] = {
+    "dpr": _dpr,
+    "ms_marco_qa": _ms_marco_qa,
+    "sampled": _sampled,
+}

@@ -1,0 +1,1 @@
+"""From a tuned ranker to what tuning changed in it."""

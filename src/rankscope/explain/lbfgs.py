@@ -1,0 +1,132 @@
+"""Many small problems minimised at once, each as if it were alone.
+
+L-BFGS (Nocedal & Wright 2006, algorithm 7.4) with every quantity a row per problem: one evaluation of
+all losses is one batch of matrix products, and a problem that has converged, or whose step is still
+too long, does not hold up or change the others. PyTorch's own takes one problem and one step length.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+HISTORY = 10
+SUFFICIENT = 1e-4
+"""Armijo's constant: the share of the promised decrease that a step must bring."""
+HALVINGS = 30
+STEPS_WATCHED = 10
+"""A problem is done when so many steps together no longer lower its loss."""
+
+Losses = Callable[[Tensor], Tensor]
+"""Parameters (problems, parameters) to losses (problems,); a row must depend on its own row only."""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where the descent of every problem ended."""
+
+    parameters: Tensor
+    """(problems, parameters)."""
+    losses: Tensor
+    """(problems,)."""
+    has_converged: Tensor
+    """(problems,), bool: its last steps together lowered its loss by no more than the tolerance."""
+    n_iterations: int
+
+
+def minimised(
+    losses: Losses, start: Tensor, *, tolerance: float = 1e-5, max_iterations: int = 1000
+) -> Minimum:
+    """Every problem's minimum from its own start, by L-BFGS with backtracking.
+
+    start: (problems, parameters). A problem is done when `STEPS_WATCHED` steps have together lowered its
+    loss by at most `tolerance`, in the loss's own unit, whatever the scale of the parameters; or when not
+    even the gradient's direction lowers it in this precision.
+    """
+    at = start.detach().clone()
+    loss, gradient = _evaluated(losses, at)
+    before = [loss]
+    steps: list[Tensor] = []
+    changes: list[Tensor] = []
+    has_converged = ~gradient.any(1)
+    is_plain = torch.zeros_like(has_converged)  # the last direction lowered nothing: try -gradient
+    is_done = has_converged.clone()
+    iteration = 0
+    while iteration < max_iterations and not is_done.all():
+        direction = -_times_inverse_hessian(gradient, steps, changes)
+        slope = (direction * gradient).sum(1)
+        downhill = -gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1.0)
+        is_plain |= slope >= 0
+        direction = torch.where(is_plain[:, None] | (not steps), downhill, direction)
+        found, new_loss, new_gradient = _searched(
+            losses, at, direction, slope=(direction * gradient).sum(1), loss=loss, open_=~is_done
+        )
+        moved = found.any(1)
+        is_done |= is_plain & ~moved
+        has_converged |= is_plain & ~moved & ((gradient**2).sum(1) <= tolerance)
+        is_plain = ~moved
+        change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(found))
+        steps, changes = [*steps, found][-HISTORY:], [*changes, change][-HISTORY:]
+        at, loss = at + found, new_loss
+        gradient = torch.where(moved[:, None], new_gradient, gradient)
+        before = [*before, loss][-STEPS_WATCHED - 1 :]
+        iteration += 1
+        if len(before) > STEPS_WATCHED:
+            has_converged |= ~is_done & (before[0] - loss <= tolerance)
+        is_done |= has_converged
+    return Minimum(at, loss, has_converged, iteration)
+
+
+def _evaluated(losses: Losses, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses (problems,) and their gradients (problems, parameters)."""
+    leaf = at.detach().requires_grad_(True)
+    found = losses(leaf)
+    (gradient,) = torch.autograd.grad(found.sum(), leaf)
+    return found.detach(), gradient
+
+
+def _times_inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
+    """The two-loop recursion, a row per problem; a pair without curvature counts for nothing."""
+    turned = gradient.clone()
+    kept = []
+    for step, change in zip(reversed(steps), reversed(changes), strict=True):
+        curvature = (step * change).sum(1)
+        is_usable = curvature > 1e-10 * step.norm(dim=1) * change.norm(dim=1)
+        inverse = torch.where(
+            is_usable, 1 / curvature.where(is_usable, torch.ones_like(curvature)), 0
+        )
+        share = inverse * (step * turned).sum(1)
+        turned = turned - share[:, None] * change
+        kept.append((step, change, inverse, share, is_usable, curvature))
+    scale = torch.ones_like(gradient[:, 0])
+    for _, change, _, _, is_usable, curvature in reversed(kept):  # the last usable pair's
+        size = (change**2).sum(1)
+        scale = torch.where(
+            is_usable, curvature / size.where(is_usable, torch.ones_like(size)), scale
+        )
+    turned = scale[:, None] * turned
+    for step, change, inverse, share, _, _ in reversed(kept):
+        back = inverse * (change * turned).sum(1)
+        turned = turned + (share - back)[:, None] * step
+    return turned
+
+
+def _searched(
+    losses: Losses, at: Tensor, direction: Tensor, *, slope: Tensor, loss: Tensor, open_: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The step of each open problem that lowers its loss enough, and loss and gradient there; else a step of 0."""
+    taken, new_gradient = torch.zeros_like(at), torch.zeros_like(at)
+    new_loss, length = loss, torch.ones_like(loss)
+    for _ in range(HALVINGS):
+        tried = torch.where(open_, length, 0.0)[:, None] * direction
+        found, gradient = _evaluated(losses, at + tried)
+        is_enough = open_ & (found <= loss + SUFFICIENT * length * slope) & (found < loss)
+        taken = torch.where(is_enough[:, None], tried, taken)
+        new_loss = torch.where(is_enough, found, new_loss)
+        new_gradient = torch.where(is_enough[:, None], gradient, new_gradient)
+        open_ = open_ & ~is_enough
+        if not open_.any():
+            break
+        length = torch.where(open_, length / 2, length)
+    return taken, new_loss, new_gradient

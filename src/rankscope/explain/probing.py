@@ -1,0 +1,236 @@
+"""A ranker's layers probed over the same examples: every probe, every control, every seed.
+
+The test examples are the same for all rankers, layers and seeds, so that what differs between two of them is
+paired. A seed decides which training queries are held out for the choice of the penalty, where a probe
+starts, and whose query the shuffled ones get.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rankscope.core.records import Choice
+from rankscope.core.rng import seed_for, stream
+from rankscope.explain import probes
+from rankscope.explain.probes import Candidates, States
+
+VALIDATION_SHARE = 0.1
+PUBLISHED_SEED, PUBLISHED_VALIDATION_SHARE = 42, 0.01
+CONTROLS = ("docs_alone", "shuffled_queries", "random_labels")
+"""Beside the probes, on every layer."""
+
+
+class Texts(NamedTuple):
+    """The distinct texts of choices, whose places are the rows of a ranker's states."""
+
+    query_ids: tuple[str, ...]
+    doc_ids: tuple[str, ...]
+
+    def candidates(self, choices: Sequence[Choice]) -> Candidates:
+        """The choices as places."""
+        queries = {query_id: place for place, query_id in enumerate(self.query_ids)}
+        docs = {doc_id: place for place, doc_id in enumerate(self.doc_ids)}
+        return Candidates(
+            torch.tensor([queries[choice.query_id] for choice in choices]),
+            torch.tensor([[docs[doc_id] for doc_id in choice.doc_ids] for choice in choices]),
+        )
+
+
+class Pairs(NamedTuple):
+    """The distinct pairs of query and doc in choices, whose places are the rows of a cross-encoder's states."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def candidates(self, choices: Sequence[Choice]) -> Candidates:
+        """The choices with places of pairs for docs, and queries numbered in their sorted order."""
+        places = {pair: place for place, pair in enumerate(self.pairs)}
+        query_ids = sorted({choice.query_id for choice in choices})
+        queries = {query_id: place for place, query_id in enumerate(query_ids)}
+        return Candidates(
+            torch.tensor([queries[choice.query_id] for choice in choices]),
+            torch.tensor(
+                [[places[choice.query_id, d] for d in choice.doc_ids] for choice in choices]
+            ),
+        )
+
+
+def pairs_of(choices: Sequence[Choice]) -> Pairs:
+    """The pairs of choices, each once, sorted."""
+    found = {(choice.query_id, doc_id) for choice in choices for doc_id in choice.doc_ids}
+    return Pairs(tuple(sorted(found)))
+
+
+def with_other_queries(choices: Sequence[Choice], seed: int) -> list[Choice]:
+    """The choices with every query replaced by another: the next in a drawn order."""
+    query_ids = sorted({choice.query_id for choice in choices})
+    stream(seed, "other queries").shuffle(query_ids)
+    following = dict(zip(query_ids, query_ids[1:] + query_ids[:1], strict=True))
+    return [Choice(following[choice.query_id], choice.doc_ids) for choice in choices]
+
+
+def texts_of(choices: Sequence[Choice]) -> Texts:
+    """The queries and docs of choices, each once, sorted."""
+    return Texts(
+        tuple(sorted({choice.query_id for choice in choices})),
+        tuple(sorted({doc_id for choice in choices for doc_id in choice.doc_ids})),
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one probe made of one layer."""
+
+    probe: str
+    """A probe's name, or a control's."""
+    credits: Tensor
+    """(seeds, ns, test examples), float64: 1 where it was right, 1/k where it shares the highest score."""
+    penalties: tuple[float, ...] = ()
+    """The chosen ones, a seed each; none for probes without parameters."""
+    n_unconverged: int = 0
+    """Seeds whose fit was cut short."""
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What is asked of every layer."""
+
+    similarity: str
+    """The probe without parameters: the ranker's own similarity."""
+    ns: Sequence[int]
+    seeds: Sequence[int]
+    rank: int
+    with_mlp: bool = False
+
+    def layer(
+        self, states: States, train: Candidates, test: Candidates, *, drawn_labels: Tensor
+    ) -> list[Outcome]:
+        """Every sound probe's and control's outcome on one layer.
+
+        `drawn_labels` gives each doc of the states a number, (docs,): with random labels, the docs with the
+        highest of their choices are the ones to be found.
+        """
+        scores = probes.SIMILARITIES[self.similarity](states, test)
+        plain = torch.stack([probes.credit(scores[:, :n]) for n in self.ns])
+        made = probes.standardised(states, [train])
+        split = [_split(train, seed) for seed in self.seeds]
+        true = [(*parts, test) for parts in split]
+        shuffled = [
+            tuple(_shuffled(part, seed) for part in parts)
+            for parts, seed in zip(true, self.seeds, strict=True)
+        ]
+        relabelled = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in true]
+        mlp: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
+            "mlp": ("mlp", true),
+            "mlp_shuffled_queries": ("mlp", shuffled),
+        }
+        asked: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
+            "bilinear": ("bilinear", true),
+            **(mlp if self.with_mlp else {}),
+            "docs_alone": ("docs_alone", true),
+            "shuffled_queries": ("bilinear", shuffled),
+        }
+        return [
+            Outcome(self.similarity, plain[None].expand(len(self.seeds), -1, -1)),
+            *(self._fitted(name, probe, made, sets) for name, (probe, sets) in asked.items()),
+            self._fitted("random_labels", "bilinear", _with_ones(made), relabelled),
+        ]
+
+    def layer_of_pairs(
+        self,
+        states: Tensor,
+        true: tuple[Candidates, Candidates],
+        shuffled: tuple[Candidates, Candidates],
+        *,
+        drawn_labels: Tensor,
+    ) -> list[Outcome]:
+        """A linear probe's and its controls' outcomes on one layer of a cross-encoder.
+
+        states: (pairs, width), of query and doc read together; `true` and `shuffled` are training and test
+        examples, with their own queries and with others'. `drawn_labels`, (pairs,), are alike for a doc.
+        """
+        asked = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
+        found = []
+        for name, (train, test) in asked.items():
+            n_queries = 1 + max(int(part.queries.max()) for part in (train, test))
+            no_queries = states.new_zeros(n_queries, states.shape[1])
+            made = probes.standardised(States(no_queries, states), [train])
+            sets: list[tuple[Candidates, ...]] = [
+                (*_split(train, seed), test) for seed in self.seeds
+            ]
+            if name == "random_labels":
+                sets = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in sets]
+            found.append(self._fitted(name, "docs_alone", made, sets))
+        return found
+
+    def _fitted(
+        self, name: str, probe_name: str, states: States, sets: Sequence[tuple[Candidates, ...]]
+    ) -> Outcome:
+        probe = probes.PROBES[probe_name]
+        train, validation, tests = zip(*sets, strict=True)
+        how = probes.Fitting(rank=self.rank)
+        fit = probes.fitted(probe, states, train, validation, seeds=self.seeds, how=how)
+        found = probes.credits_of(probe, fit, states, tests, ns=self.ns)
+        return Outcome(name, found, fit.penalties, int((~fit.has_converged).sum()))
+
+    def layer_as_published(
+        self, states: States, train: Candidates, test: Candidates
+    ) -> list[Outcome]:
+        """The published probe's outcome on one layer, a probe for each n; and with other queries' queries.
+
+        Docs stand in an order drawn once, 1 % of the examples are held out at random, whatever their query
+        (papers.md A.2); the second outcome is the control that the study lacks.
+        """
+        found: dict[str, list[Tensor]] = {"as_published": [], "as_published_shuffled_queries": []}
+        for n in self.ns:
+            for name, of_ns in found.items():
+                parts = [train.among(n), test.among(n)]
+                if name != "as_published":
+                    parts = [_shuffled(part, PUBLISHED_SEED) for part in parts]
+                rng = torch.Generator().manual_seed(PUBLISHED_SEED)
+                learnt, tested = (probes.in_columns(part, rng) for part in parts)
+                order = torch.randperm(len(learnt.correct), generator=rng)
+                n_held = max(1, int(len(order) * PUBLISHED_VALIDATION_SHARE))
+                fit = probes.published(
+                    states, learnt.at(order[n_held:]), learnt.at(order[:n_held]), seeds=self.seeds
+                )
+                of_ns.append(probes.published_credits(fit, states, tested))
+        return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in found.items()]
+
+
+def _with_ones(states: States) -> States:
+    """A constant beside every state, so that a bilinear form has a term for the doc alone, too."""
+    return States(*(torch.cat([side, side.new_ones(len(side), 1)], 1) for side in states))
+
+
+def _split(train: Candidates, seed: int) -> tuple[Candidates, Candidates]:
+    """Training and validation examples, by query: no query is in both."""
+    order = _drawn_order(train, seed, "validation")
+    held = torch.isin(train.queries, order[: max(1, int(len(order) * VALIDATION_SHARE))])
+    return train.at((~held).nonzero().flatten()), train.at(held.nonzero().flatten())
+
+
+def _shuffled(examples: Candidates, seed: int) -> Candidates:
+    """Every query is replaced by another: the next in a drawn order."""
+    order = _drawn_order(examples, seed, "shuffled queries")
+    next_one = torch.empty(int(order.max()) + 1, dtype=torch.int64)
+    next_one[order] = torch.roll(order, 1)
+    return Candidates(next_one[examples.queries], examples.docs)
+
+
+def _drawn_order(examples: Candidates, seed: int, purpose: str) -> Tensor:
+    """The examples' queries, each once, in an order of the seed's."""
+    queries: Tensor = torch.unique(examples.queries)
+    rng = torch.Generator().manual_seed(seed_for(seed, purpose))
+    return queries[torch.randperm(len(queries), generator=rng)]
+
+
+def _relabelled(examples: Candidates, drawn: Tensor) -> Candidates:
+    """The doc with the highest drawn number changes places with the relevant one."""
+    highest = drawn[examples.docs].argmax(1)
+    rows = torch.arange(len(highest))
+    docs = examples.docs.clone()
+    docs[rows, highest], docs[:, 0] = examples.docs[:, 0], examples.docs[rows, highest]
+    return Candidates(examples.queries, docs)

@@ -1,0 +1,152 @@
+"""The representations of every layer, streamed to memory-mapped files.
+
+One pass a text gives all layers: layer 0 is what goes into the first block, layer n what comes out of the
+nth (of the last, after the model's final norm). Each is pooled as the ranker pools, or as asked; padding
+and what is not the text's own never counts, so a text's representation is the same in every batch.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rankscope.core.errors import choose
+from rankscope.core.progress import SILENT, Progress
+from rankscope.models import lengths, passes
+from rankscope.models.bi_encoder import BiEncoder, Side
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.processes import ALONE
+from rankscope.store import rows
+
+BYTES_AT_ONCE = 1 << 30
+"""Hidden states of all layers that one pass may hold."""
+BYTES_PER_BLOCK = 1 << 27
+MOST_PER_BLOCK = 4_096
+
+Pooling = Callable[[Tensor, Tensor], Tensor]
+"""States (texts, tokens, width) and mask (texts, tokens) of tokens that count to (texts, width)."""
+
+
+def first_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The first token that counts: [CLS]."""
+    return states[_rows(states), mask.int().argmax(1)]
+
+
+def mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the tokens that count."""
+    weights = mask.to(states.dtype)[:, :, None]
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def last_token(states: Tensor, mask: Tensor) -> Tensor:
+    """The last token that counts, whichever side is padded."""
+    return states[_rows(states), mask.shape[1] - 1 - mask.int().flip(1).argmax(1)]
+
+
+def _rows(states: Tensor) -> Tensor:
+    return torch.arange(len(states), device=states.device)
+
+
+POOLINGS: dict[str, Pooling] = {"cls": first_token, "mean": mean, "last": last_token}
+
+
+def of_texts(
+    ranker: BiEncoder, texts: Sequence[str], side: Side, *, pooling: str | None = None
+) -> Tensor:
+    """The layers' representations of texts: (texts, layers + 1, width), float32, on the processor.
+
+    `pooling` is one of `POOLINGS`; without it, the ranker's own.
+    """
+    pool = choose(POOLINGS, pooling or ranker.pooling(side), what="pooling")
+    ranker.model.eval()
+    inputs = ranker.tokens(texts, side) if texts else []
+    n_layers, width = ranker.n_layers(side), ranker.hidden_width(side)
+
+    def pooled(places: list[int]) -> Tensor:
+        states, mask = ranker.hidden_states([inputs[place] for place in places], side)
+        return torch.stack([pool(layer.float(), mask) for layer in states], 1).cpu()
+
+    budget = _tokens_at_once(ranker.where, n_layers + 1, width)
+    batches = list(lengths.by_length([len(each.ids) for each in inputs], budget))
+    with torch.inference_mode():
+        parts = passes.carried_out(pooled, batches, ranker.model)
+    return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
+
+
+def of_pairs(
+    ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], *, pooling: str = "cls"
+) -> Tensor:
+    """The layers' representations of queries and docs read together: (pairs, layers + 1, width)."""
+    pool = choose(POOLINGS, pooling, what="pooling")
+    model: torch.nn.Module = ranker.model
+    model.eval()
+    made = ranker.pairs([(query, [doc]) for query, doc in pairs])
+    config: object = model.config
+    n_layers, width = config.num_hidden_layers, config.hidden_size  # type: ignore[attr-defined]
+    where = next(model.parameters()).device
+
+    def pooled(places: list[int]) -> Tensor:
+        inputs = ranker.joiner.pad([made[place] for place in places])
+        moved = {name: tensor.to(where) for name, tensor in inputs.items()}
+        states = model(**moved, output_hidden_states=True).hidden_states
+        mask = moved["attention_mask"]
+        return torch.stack([pool(layer.float(), mask) for layer in states], 1).cpu()
+
+    budget = _tokens_at_once(where, n_layers + 1, width)
+    batches = list(lengths.by_length([len(pair.ids) for pair in made], budget))
+    with torch.inference_mode():
+        parts = passes.carried_out(pooled, batches, model)
+    return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
+
+
+def _tokens_at_once(where: torch.device, n_layers: int, width: int) -> int:
+    """What the device holds, less if the states of all layers would not fit."""
+    return max(1, min(lengths.budget(where), BYTES_AT_ONCE // (4 * n_layers * width)))
+
+
+def _in_order(found: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
+    places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
+    return found[places.argsort()]
+
+
+# -- on disk --------------------------------------------------------------------------------------
+
+
+def store(
+    folder: Path,
+    states_of: Callable[[range], Tensor],
+    *,
+    n_texts: int,
+    n_layers: int,
+    width: int,
+    dtype: str = "float32",
+    processes: rows.Group = ALONE,
+    progress: Progress = SILENT,
+) -> list[Path]:
+    """Make what is missing of every layer's (texts, width) file, in blocks that resume; where they are.
+
+    `states_of` gives the texts at some places: (texts, layers, width). `dtype` is float32 or float16.
+    """
+    names = [f"layer-{layer:02d}" for layer in range(n_layers)]
+    block = max(1, min(MOST_PER_BLOCK, BYTES_PER_BLOCK // (4 * n_layers * width)))
+    return rows.fill(
+        folder,
+        lambda places: [layer.numpy() for layer in states_of(places).unbind(1)],
+        layout=rows.Layout(names, (n_texts, width), dtype, block),
+        processes=processes,
+        progress=progress,
+        task=("represent texts", "texts"),
+    )
+
+
+def layer(folder: Path, number: int) -> Tensor:
+    """One layer's stored representations, read into memory: (texts, width), float32."""
+    stored = rows.opened(folder / f"layer-{number:02d}.npy")
+    return torch.from_numpy(np.array(stored, dtype=np.float32))
+
+
+def n_layers(folder: Path) -> int:
+    """How many layers are stored in a folder."""
+    return len(list(folder.glob("layer-*.npy")))

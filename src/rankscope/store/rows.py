@@ -1,0 +1,136 @@
+"""Rows of memory-mapped arrays, made in blocks that resume.
+
+    NAME.npy              (rows, width) each, in the order of the rows
+    blocks/000000         sha256 of the block's rows in every array; present = done
+
+A block is made whole from its own items, so it has the same bytes whenever and by whichever process it
+is made. Blocks that were done before are compared with their sums and made again if damaged.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT, Progress
+from rankscope.store.artifacts import explained
+
+Rows = NDArray[Any]
+"""(rows, width); mapped, not read."""
+
+
+class Group(Protocol):
+    """Processes that share the work; see `models.processes`."""
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one that lays out the files."""
+        ...
+
+    def share(self, items: Sequence[int]) -> Sequence[int]:
+        """The process's own part of the items."""
+        ...
+
+    def wait(self) -> None:
+        """Go on when all are here."""
+        ...
+
+
+class Layout(NamedTuple):
+    """Arrays that are filled together."""
+
+    names: Sequence[str]
+    shape: tuple[int, int]
+    """(rows, width) of each."""
+    dtype: str
+    block: int
+    """Rows that are made at once."""
+
+
+def fill(
+    folder: Path,
+    make: Callable[[range], Sequence[Rows]],
+    *,
+    layout: Layout,
+    processes: Group,
+    progress: Progress = SILENT,
+    task: tuple[str, str] = ("make rows", "rows"),
+) -> list[Path]:
+    """Make what is missing of every array's rows; where the arrays are, in the order of their names.
+
+    `make` gives a block's rows for each array, (rows of the block, width); they must not depend on which
+    blocks were made before.
+    """
+    names, shape, dtype, block = layout
+    paths, sums = [folder / f"{name}.npy" for name in names], folder / "blocks"
+    starts = range(0, shape[0], block)
+    if processes.is_first:
+        with explained(folder):
+            sums.mkdir(parents=True, exist_ok=True)
+            for path in paths:
+                if not path.exists():
+                    _lay_out(path, shape, dtype)
+    processes.wait()
+    arrays = [_opened_to_write(path, shape, dtype) for path in paths]
+    mine = processes.share([*starts])
+    with progress.task(task[0], len(mine) * block, task[1]) as bar:
+        for start in mine:
+            stop = min(start + block, shape[0])
+            rows = [array[start:stop] for array in arrays]
+            mark = sums / f"{start // block:06d}"
+            if not (mark.is_file() and mark.read_text() == _sum(rows)):
+                with explained(folder):
+                    for kept, made in zip(rows, make(range(start, stop)), strict=True):
+                        kept[:] = made
+                    for array in arrays:
+                        array.flush()  # the rows before the mark: a mark without rows would be a lie
+                    _write(mark, _sum(rows))
+            bar.advance(block)
+    processes.wait()
+    return paths
+
+
+def opened(path: Path) -> Rows:
+    """A stored array, mapped into memory."""
+    try:
+        found: Rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise BadInput(f"{path}: no {path.stem} ({error}). Make it again.") from error
+    return found
+
+
+def _opened_to_write(path: Path, shape: tuple[int, int], dtype: str) -> Any:
+    array = np.lib.format.open_memmap(path, mode="r+")
+    if array.shape != shape or array.dtype != dtype:
+        raise BadInput(
+            f"{path}: {array.shape} of {array.dtype}, but {shape} of {dtype} are asked for. "
+            "Remove the folder: it is made again."
+        )
+    return array
+
+
+def _lay_out(path: Path, shape: tuple[int, int], dtype: str) -> None:
+    aside = path.with_suffix(".partial")
+    np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape).flush()
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, not a killed process later
+        with aside.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, aside.stat().st_size)
+    aside.replace(path)
+
+
+def _write(mark: Path, text: str) -> None:
+    aside = mark.with_suffix(".partial")
+    aside.write_text(text)
+    aside.replace(mark)
+
+
+def _sum(rows: Sequence[Rows]) -> str:
+    found = hashlib.sha256()
+    for each in rows:
+        found.update(np.ascontiguousarray(each).tobytes())
+    return found.hexdigest()

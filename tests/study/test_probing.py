@@ -1,0 +1,229 @@
+"""`rankscope probe` over a made-up collection: examples, comparisons, words, and what it refuses."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.core.progress import SILENT
+from rankscope.data import world
+from rankscope.data.collections import beir_folder
+from rankscope.explain import representations
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.location import located
+from rankscope.study import probe_examples, probing
+from rankscope.study.plan import AT_RANDOM
+from rankscope.study.probe_examples import Settings
+from rankscope.study.probing import Point
+from support import tiny
+
+SMALL = Settings(ns=(2, 4), seeds=(1, 2), rank=8, depth=30)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    world.write(world.world(3, n_people=30), folder, test_share=0.4, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two of two layers and one of one, with random weights."""
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        name: str(tiny.save_bi_encoder(folder / name, seed=seed))
+        for name, seed in (("one", 1), ("two", 2))
+    }
+
+
+@pytest.fixture(scope="module")
+def given(data: Path) -> probe_examples.Examples:
+    return probe_examples.examples(
+        beir_folder(data, "train"), beir_folder(data, "test"), SMALL, SILENT
+    )
+
+
+@pytest.fixture(scope="module")
+def found(given: probe_examples.Examples, models: dict[str, str]) -> probing.Found:
+    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    rankers[AT_RANDOM] = rankers["one"].at_random(seed=1)
+    return probing.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
+
+
+def test_no_test_query_is_learnt_from_and_no_negative_is_relevant(
+    given: probe_examples.Examples, data: Path
+) -> None:
+    learnt, tested = ({choice.query_id for choice in part} for part in (given.train, given.test))
+    assert not learnt & tested
+    assert not {given.queries[q] for q in learnt} & {given.queries[q] for q in tested}
+    relevant = {
+        (row["query-id"], row["corpus-id"])
+        for split in ("train", "test")
+        for row in csv.DictReader(
+            io.StringIO((data / "qrels" / f"{split}.tsv").read_text("utf-8")), delimiter="\t"
+        )
+        if int(row["score"]) > 0
+    }
+    for choice in (*given.train, *given.test):
+        assert (choice.query_id, choice.doc_ids[0]) in relevant
+        assert len(set(choice.doc_ids)) == 4
+        assert not {(choice.query_id, doc_id) for doc_id in choice.doc_ids[1:]} & relevant
+
+
+def test_every_point_has_an_accuracy_and_every_other_ranker_a_verdict(
+    found: probing.Found,
+) -> None:
+    rankers, names = ["one", "two", AT_RANDOM], ["cosine", "bilinear", "docs_alone"]
+    for ranker in rankers:
+        for name in [*names, "shuffled_queries", "random_labels"]:
+            for layer in range(3):
+                for n in SMALL.ns:
+                    point = Point(ranker, name, layer, n)
+                    assert found.above_chance[point].baseline_mean == pytest.approx(1 / n)
+                    assert ((point, "one") in found.against) == (ranker != "one")
+    assert {point.ranker for point in found.above_chance} == {*rankers, probing.FIRST_STAGE}
+
+
+def test_the_probe_without_parameters_is_retrieval_at_the_last_layer(
+    found: probing.Found, given: probe_examples.Examples, models: dict[str, str]
+) -> None:
+    ranker = probe_examples.opened([models["one"]], revision=None, pooling=None)["one"]
+    right = []
+    for choice in given.test:
+        docs = [given.docs[doc_id] for doc_id in choice.doc_ids]
+        scores = torch.tensor(ranker.score(given.queries[choice.query_id], docs))
+        right.append(float((scores == scores.max()).nonzero()[0, 0] == 0))
+    accuracy = found.above_chance[Point("one", "cosine", 2, 4)].system_mean
+    assert accuracy == pytest.approx(sum(right) / len(right), abs=1e-9)
+
+
+def test_random_weights_share_nothing_but_the_architecture(models: dict[str, str]) -> None:
+    one = BiEncoder.load(located(models["one"]))
+    own, drawn = (
+        representations.of_texts(ranker, ["a red cat"], "document")
+        for ranker in (one, one.at_random(seed=7))
+    )
+    assert own.shape == drawn.shape
+    assert not torch.allclose(own[:, 0], drawn[:, 0], atol=1e-3)
+    again = one.at_random(seed=7)
+    assert torch.equal(representations.of_texts(again, ["a red cat"], "document"), drawn)
+
+
+def test_the_first_layer_that_reads_a_match_is_told(found: probing.Found) -> None:
+    verdicts = {
+        point.layer: str(row.verdict)
+        for point, row in found.reads_matches.items()
+        if (point.ranker, point.n) == ("one", 4)
+    }
+    assert list(verdicts) == [0, 1, 2]
+    share = found.readable_from("one")
+    if verdicts[2] == "better":
+        expected = max((layer + 1 for layer in (0, 1) if verdicts[layer] != "better"), default=0)
+        assert share == expected / 2
+    else:
+        assert share is None
+
+
+def test_as_published_has_its_control_its_test_and_its_warnings(
+    given: probe_examples.Examples, models: dict[str, str]
+) -> None:
+    settings = Settings(ns=(2, 3), seeds=(1,), as_published=True)
+    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    found = probing.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
+    assert probed == {"as_published", "as_published_shuffled_queries"}
+    assert set(found.published_p) == {
+        (Point("two", "as_published", layer, n), "one") for layer in range(3) for n in (2, 3)
+    }
+    assert all(0 <= p <= 1 for p in found.published_p.values())
+    assert sum("As published" in note for note in found.notes) == 2
+
+
+def test_rankers_of_other_depths_are_not_compared_and_it_is_said(
+    given: probe_examples.Examples, models: dict[str, str]
+) -> None:
+    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    layers = rankers["two"].tower("query").model
+    layers.config.num_hidden_layers = 1
+    layers.encoder.layer = layers.encoder.layer[:1]
+    settings = Settings(ns=(2,), seeds=(1,), rank=4)
+    found = probing.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    assert not found.against
+    assert "two has 1 layers and one 2" in " ".join(found.notes)
+
+
+def test_the_command_prints_a_table_csv_latex_and_json(
+    rankscope: object, data: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    words = [
+        "probe", *models.values(), "--collection", str(data), "--seeds", "1", "--rank", "4",
+        "--depth", "30", "--candidates", "2 3",
+    ]  # fmt: skip
+
+    def asked(*more: str) -> str:
+        return str(rankscope(*words, *more).out)  # type: ignore[operator]
+
+    assert "layer 2" in asked()
+    made = json.loads(asked("--json"))
+    assert made["readable_from"].keys() == {"one", "two"}
+    rows = list(csv.DictReader(io.StringIO(asked("--csv"))))
+    assert len(rows) == len(made["rows"])
+    assert {row["verdict"] for row in rows if row["ranker"] == "two"} <= {
+        "better", "worse", "equivalent", "cannot tell",
+    }  # fmt: skip
+    assert "\\toprule" in asked("--latex")
+
+
+@pytest.mark.parametrize(
+    ("models_asked", "said"),
+    [(["a=m", "a=m"], "Two models are called 'a'"), (["bare"], "Give `--pooling`")],
+)
+def test_models_that_cannot_be_told_or_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_asked: Sequence[str], said: str
+) -> None:
+    tiny.save_bi_encoder(tmp_path / "m")
+    tiny.save_encoder(tmp_path / "bare")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=said):
+        probe_examples.opened(models_asked, revision=None, pooling=None)
+    bare = probe_examples.opened(["bare"], revision=None, pooling="cls")["bare"]
+    assert isinstance(bare, BiEncoder)
+    assert bare.pooling("query") == "cls"
+
+
+def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_control(
+    given: probe_examples.Examples, models: dict[str, str], tmp_path: Path
+) -> None:
+    paths = [str(tmp_path / "models" / name) for name in ("a", "b")]
+    for path in paths:
+        tiny.cross_encoder(tmp_path).save(Path(path))
+    rankers = probe_examples.opened(paths, revision=None, pooling=None)
+    rankers[AT_RANDOM] = rankers["a"].at_random(seed=1)
+    settings = Settings(ns=(2, 4), seeds=(1,), depth=30)
+    found = probing.probe(rankers, given, settings, baselines=["a"], progress=SILENT)
+    probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
+    assert probed == {"linear", "shuffled_queries", "random_labels"}
+    same = [row for (point, _), row in found.against.items() if point.ranker == "b"]
+    assert {row.comparison.difference for row in same} == {0.0}
+    assert {point.layer for point in found.reads_matches} == {0, 1, 2}
+    with pytest.raises(BadInput, match="read query and doc together and some apart"):
+        probe_examples.opened([paths[0], models["one"]], revision=None, pooling=None)
+
+
+def test_what_cannot_be_probed_is_one_sentence(
+    data: Path, given: probe_examples.Examples, models: dict[str, str]
+) -> None:
+    test = beir_folder(data, "test")
+    with pytest.raises(BadInput, match="All training queries are test queries"):
+        probe_examples.examples(test, test, SMALL, SILENT)
+    with pytest.raises(BadInput, match="whole numbers from 2 on"):
+        probe_examples.numbers("1 2")
+    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    with pytest.raises(UnknownChoice, match="baseline 'none'"):
+        probing.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)
