@@ -165,6 +165,26 @@ def test_the_evaluation_ranks_all_members_and_compares_systems() -> None:
     assert validated(values, "study").evaluate.baseline == ("C",)
 
 
+def test_every_member_is_probed_by_itself() -> None:
+    values = study(C={"seeds": [1, 2]}, plain={})
+    collection = next(iter(values["collections"]))
+    values["explain"] = {
+        "rankers": ["plain", "C"],
+        "probes": {
+            "all": {
+                "examples": {"over": collection, "train": collection, "from": "bm25", "depth": 5},
+                "rankers": ["C"],
+                "baseline": "C",
+            }
+        },
+    }
+    expanded = expand(values)["explain"]
+    assert expanded["rankers"] == ["plain", "C.seed=1", "C.seed=2"]
+    assert expanded["probes"]["all"]["rankers"] == ["C.seed=1", "C.seed=2"]
+    assert expanded["probes"]["all"]["baseline"] == ["C.seed=1", "C.seed=2"]
+    assert validated(values, "study").probes["all"].baseline == ("C.seed=1", "C.seed=2")
+
+
 def test_a_teacher_of_one_member_is_that_member() -> None:
     values = study(plain={"seeds": [5]})
     values["teachers"]["bi"]["ranker"] = "plain"

@@ -80,6 +80,8 @@ def expand(values: Mapping[str, Any]) -> dict[str, Any]:
         }
     if isinstance(values.get("evaluate"), dict):
         renamed["evaluate"] = found.evaluated(values["evaluate"])
+    if isinstance(values.get("explain"), dict):
+        renamed["explain"] = found.explained(values["explain"])
     return {**values, **renamed}
 
 
@@ -125,11 +127,7 @@ class _Expansion:
 
     def evaluated(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What is asked of the evaluation: all members are ranked, and systems are compared."""
-        found = dict(asked)
-        if _is_list_of_names(asked.get("rankers")):
-            found["rankers"] = [
-                member.name for name in asked["rankers"] for member in self.named(name)
-            ]
+        found = self._members_in(asked, "rankers")
         baselines = asked.get("baseline")
         baselines = [baselines] if isinstance(baselines, str) else baselines
         if _is_list_of_names(baselines):
@@ -138,6 +136,28 @@ class _Expansion:
                 for name in baselines
             }
             found["baseline"] = [system for name in baselines for system in systems[name]]
+        return found
+
+    def explained(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked of the insides: every member by itself, as each seed's weights are others."""
+        found = self._members_in(asked, "rankers")
+        probes = asked.get("probes")
+        if isinstance(probes, dict):
+            found["probes"] = {
+                key: self._members_in(each, "rankers", "baseline")
+                if isinstance(each, dict)
+                else each
+                for key, each in probes.items()
+            }
+        return found
+
+    def _members_in(self, asked: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+        """The fields that are lists of names, with all that these stand for."""
+        found = dict(asked)
+        for field in fields:
+            names = [asked[field]] if isinstance(asked.get(field), str) else asked.get(field)
+            if _is_list_of_names(names):
+                found[field] = [member.name for name in names for member in self.named(name)]
         return found
 
     def _expand(self, name: str, students: tuple[str, ...]) -> None:
