@@ -113,6 +113,20 @@ def probed_rankers_are_of_a_kind(study: "Study") -> None:
             )
 
 
+def probes_compare_the_probed(study: "Study") -> None:
+    """BadStudy where a baseline or a reported curve belongs to a ranker that is not probed."""
+    for key, asked in study.probes.items():
+        probed = study.probed_rankers(asked)
+        named = {"baseline": asked.baseline}
+        if asked.published:
+            named["published.curves"] = tuple(asked.published.curves)
+        for field, name in ((field, name) for field, names in named.items() for name in names):
+            if name not in probed:
+                raise BadStudy(
+                    f"explain.probes.{key}.{field}: {name} is not probed. There are: {', '.join(probed)}."
+                )
+
+
 def probes_are_not_fed_by_the_probed(study: "Study") -> None:
     """BadStudy where a probed ranker chose the docs among which the relevant one is to be found."""
     for key, asked in study.probes.items():

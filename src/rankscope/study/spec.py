@@ -91,6 +91,7 @@ class Study(Spec):
         consistency.only_bi_encoders_search(self)
         consistency.fields_of_bi_encoders(self)
         consistency.probed_rankers_are_of_a_kind(self)
+        consistency.probes_compare_the_probed(self)
         consistency.probes_are_not_fed_by_the_probed(self)
         return self
 
@@ -362,7 +363,7 @@ class Study(Spec):
     def _references_of_explanation(self) -> Iterator[Reference]:
         for name in (self.explain and self.explain.rankers) or ():
             yield Reference("explain.rankers", name, self.rankers, "ranker")
-        explained = dict.fromkeys(self.explained_rankers())
+        explained = dict.fromkeys((self.explain and self.explain.rankers) or self.rankers)
         for key, asked in self.probes.items():
             place = f"explain.probes.{key}"
             drawn = asked.examples
@@ -372,7 +373,7 @@ class Study(Spec):
                 yield self._first_stage(f"{place}.examples.from", drawn.first_stage)
             for name in asked.rankers or ():
                 yield Reference(f"{place}.rankers", name, explained, "explained ranker")
-            probed = dict.fromkeys(self.probed_rankers(asked))
+            probed = dict.fromkeys(asked.rankers or explained)
             for name in asked.published.curves if asked.published else ():
                 yield Reference(f"{place}.published.curves", name, probed, "probed ranker")
             for name in asked.baseline:
