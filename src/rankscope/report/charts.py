@@ -289,6 +289,7 @@ def _by_layer(
     description: str,
 ) -> Spec:
     fields = ("layer", "accuracy", "low", "high")
+    layers = sorted({int(point["layer"]) for point in points})
     rows = [
         {
             "name": point[what],
@@ -298,11 +299,11 @@ def _by_layer(
         for point in points
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("layer:Q", title="layer", axis=alt.Axis(tickMinStep=1)),
+        x=alt.X("layer:Q", title="layer", axis=alt.Axis(values=layers, format="d")),
         color=alt.Color(
             "name:N",
             scale=alt.Scale(domain=list(names), range=LINES[: len(names)]),
-            legend=alt.Legend(title=None, orient="bottom", columns=3),
+            legend=alt.Legend(title=None, orient="bottom", columns=3, symbolOpacity=1),
         ),
     )
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
@@ -338,8 +339,9 @@ def _by_layer(
         .encode(x=alt.value(0), y="at:Q", text="name:N")
         for value, name in lines
     ]
-    layers = [*rules, bands, curves, dots, *labels]
-    chart = alt.layer(*layers).properties(width="container", height=240)
+    chart = alt.layer(*rules, bands, curves, dots, *labels).properties(
+        width="container", height=240
+    )
     return _spec(chart, description)
 
 
