@@ -19,7 +19,13 @@ from rankscope.explain.probes import Candidates, States
 
 VALIDATION_SHARE = 0.1
 PUBLISHED_SEED, PUBLISHED_VALIDATION_SHARE = 42, 0.01
-CONTROLS = ("docs_alone", "shuffled_queries", "random_labels")
+CONTROL_OF = {
+    "bilinear": "shuffled_queries",
+    "linear": "shuffled_queries",
+    "as_published": "as_published_shuffled_queries",
+}
+"""A probe, and the same probe with every query another's."""
+CONTROLS = ("docs_alone", "random_labels", "mlp_shuffled_queries", *CONTROL_OF.values())
 """Beside the probes, on every layer."""
 
 

@@ -83,8 +83,7 @@ def of_pairs(
     model: torch.nn.Module = ranker.model
     model.eval()
     made = ranker.pairs([(query, [doc]) for query, doc in pairs])
-    config: object = model.config
-    n_layers, width = config.num_hidden_layers, config.hidden_size  # type: ignore[attr-defined]
+    n_layers, width = ranker.n_layers, ranker.hidden_width
     where = next(model.parameters()).device
 
     def pooled(places: list[int]) -> Tensor:

@@ -86,6 +86,18 @@ class CrossEncoder:
         config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
         self.tokenizer.model_max_length = self.max_length
 
+    @property
+    def n_layers(self) -> int:
+        """Blocks of the encoder."""
+        config: Any = self.model.config
+        return int(config.num_hidden_layers)
+
+    @property
+    def hidden_width(self) -> int:
+        """Numbers in a token's state."""
+        config: Any = self.model.config
+        return int(config.hidden_size)
+
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The token ids of texts alone; they stand for the texts wherever pairs are asked for."""
         return self.joiner.tokens(texts)

@@ -6,13 +6,6 @@ from typing import Any
 
 from rankscope.report.sections import VERDICTS
 
-FIRST_STAGE = "first stage"
-CONTROL_OF = {
-    "bilinear": "shuffled_queries",
-    "linear": "shuffled_queries",
-    "as_published": "as_published_shuffled_queries",
-}
-CONTROLS = ("docs_alone", "random_labels", "mlp_shuffled_queries", *CONTROL_OF.values())
 COLUMNS = (
     "ranker", "probe", "layer", "n", "accuracy", "low", "high", "chance", "baseline", "difference",
     "difference_low", "difference_high", "corrected_p", "verdict", "smallest_detectable", "published_p",
@@ -48,8 +41,7 @@ def curves(found: Found, n: int) -> list[Curves]:
             ranker,
             n,
             [
-                {name: row[name] for name in ("probe", "layer", "accuracy", "low", "high")}
-                | {"kind": "control" if row["probe"] in CONTROLS else "probe"}
+                {name: row[name] for name in ("probe", "kind", "layer", "accuracy", "low", "high")}
                 for row in rows
                 if row["ranker"] == ranker
             ],
@@ -61,19 +53,14 @@ def curves(found: Found, n: int) -> list[Curves]:
 
 def compared_curves(found: Found, n: int) -> list[Mapping[str, Any]]:
     """Every ranker's curve of the probe that reads matches, with its control, in one picture."""
-    (name,) = {row["probe"] for row in found["reads_matches"]}
-    kinds = {name: "probe", CONTROL_OF[name]: "control"}
-    return [
-        {**row, "kind": kinds[row["probe"]]}
-        for row in _points(found)
-        if row["n"] == n and row["probe"] in kinds
-    ]
+    names = {name for row in found["reads_matches"] for name in (row["probe"], row["control"])}
+    return [row for row in _points(found) if row["n"] == n and row["probe"] in names]
 
 
 def first_stage(found: Found, n: int) -> float:
     """The accuracy of the run that the negatives come from, or of BM25 over a file's docs."""
     (value,) = (
-        row["accuracy"] for row in _points(found) if (row["ranker"], row["n"]) == (FIRST_STAGE, n)
+        row["accuracy"] for row in _points(found) if (row["kind"], row["n"]) == ("first stage", n)
     )
     return float(value)
 

@@ -16,7 +16,7 @@ from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
 from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
 from rankscope.evaluate.verdicts import Judged, Verdict, judged
 from rankscope.explain import probes
-from rankscope.explain.probing import Outcome
+from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.study.probe_examples import Examples, Settings
@@ -24,12 +24,6 @@ from rankscope.study.states import notes_of, outcomes, represented, similarity_o
 
 FIRST_STAGE = "first stage"
 """What the run is called that the negatives come from."""
-CONTROL = {
-    "bilinear": "shuffled_queries",
-    "linear": "shuffled_queries",
-    "as_published": "as_published_shuffled_queries",
-}
-"""A probe, and the same probe with every query another's."""
 PUBLISHED_WARNINGS = (
     "As published (study A): the probe is additive in query and docs, so it cannot see whether they match, and it "
     "stops long before it has converged, the sooner the wider the states. Read it beside its control, in which "
@@ -251,11 +245,11 @@ def _reading(
     """Whether a probe reads the match of query and doc: against its own control."""
     families: dict[tuple[str, int], list[Point]] = {}
     for point in values:
-        if point.probe in CONTROL:
+        if point.probe in CONTROL_OF:
             families.setdefault((point.ranker, point.n), []).append(point)
     found: dict[Point, Judged] = {}
     for points in families.values():
-        pairs = [Pair(values[p], values[p._replace(probe=CONTROL[p.probe])]) for p in points]
+        pairs = [Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])]) for p in points]
         found |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
     return found
 
@@ -275,6 +269,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "reads_matches": [
             {
                 **point._asdict(),
+                "control": CONTROL_OF[point.probe],
                 "difference": row.comparison.difference,
                 "verdict": str(row.verdict),
             }
@@ -285,10 +280,18 @@ def as_json(found: Found) -> dict[str, Any]:
     }
 
 
+def _kind(point: Point) -> str:
+    """What the report draws it as: probe, control, or the first stage's order."""
+    if point.ranker == FIRST_STAGE:
+        return FIRST_STAGE
+    return "control" if point.probe in CONTROLS else "probe"
+
+
 def _rows(found: Found, point: Point) -> Iterator[dict[str, Any]]:
     above = found.above_chance[point]
     plain = {
         **point._asdict(),
+        "kind": _kind(point),
         "accuracy": above.system_mean,
         "low": above.baseline_mean + above.interval[0],
         "high": above.baseline_mean + above.interval[1],

@@ -59,7 +59,6 @@ def represented(
             (given.queries[query_id], given.docs[doc_id])
             for query_id, doc_id in _all_pairs(given, seed).pairs
         ]
-        config: object = ranker.model.config
         representations.store(
             folder / PAIRS,
             lambda at: representations.of_pairs(
@@ -67,8 +66,8 @@ def represented(
             ),
             dtype=how.dtype,
             n_texts=len(pairs),
-            n_layers=config.num_hidden_layers + 1,  # type: ignore[attr-defined]
-            width=config.hidden_size,  # type: ignore[attr-defined]
+            n_layers=ranker.n_layers + 1,
+            width=ranker.hidden_width,
             processes=processes,
             progress=progress,
         )
