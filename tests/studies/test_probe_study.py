@@ -38,7 +38,7 @@ explain:
     world:
       examples: {{over: test, train: train, from: bm25, depth: 30}}
       candidates: [2, 4]
-      fits: 2
+      fits: 1
       rank: 4
 """
 

@@ -34,6 +34,8 @@ START = 0.5
 """The deviation that scores have where a bilinear probe begins."""
 HIDDEN = 32
 POWER_STEPS = 4
+BLOCK = 512
+"""Examples of one product, of the published probe."""
 SCORES_AT_ONCE = 1 << 26
 """Numbers held for the gathered features of one evaluation."""
 
@@ -485,8 +487,8 @@ def published(
     biases = torch.stack([bias for _, bias in first]).requires_grad_(True)
     adam = torch.optim.Adam([weights, biases], lr=recipe.learning_rate)
     is_whole = n_examples <= recipe.batch_size  # then the order of the one batch does not matter
-    inputs = _joined(states, train.examples) if is_whole else None
-    unseen = _joined(states, validation.examples)
+    inputs = _in_blocks(states, train.examples) if is_whole else None
+    unseen = _in_blocks(states, validation.examples)
     best = torch.full((len(seeds),), -1.0, dtype=torch.float64)
     kept = (weights.detach().clone(), biases.detach().clone())
     losses, accuracies = [], []
@@ -503,7 +505,7 @@ def published(
                 )
                 wanted = train.correct[places]
             else:
-                outputs = _outputs(inputs, weights, biases)
+                outputs = _outputs(inputs, weights, biases)[:, :n_examples]
                 wanted = train.correct.expand(len(seeds), -1)
             mean_losses = cross_entropy(outputs.mT, wanted, reduction="none").mean(1)
             adam.zero_grad(set_to_none=True)
@@ -512,7 +514,7 @@ def published(
             total += mean_losses.detach().double() * places.shape[1]
         losses.append(total / n_examples)
         with torch.no_grad():
-            found = _outputs(unseen, weights, biases).argmax(-1)
+            found = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
         accuracies.append((found == validation.correct).double().mean(1))
         is_better = accuracies[-1] > best
         best = torch.where(is_better, accuracies[-1], best)
@@ -523,8 +525,8 @@ def published(
 
 def published_credits(fit: PublishedFit, states: States, test: InColumns) -> Tensor:
     """1 where a probe's highest output is the relevant doc's column: (seeds, examples), float64."""
-    found = _outputs(_joined(states, test.examples), fit.weights, fit.biases).argmax(-1)
-    return (found == test.correct).double()
+    outputs = _outputs(_in_blocks(states, test.examples), fit.weights, fit.biases)
+    return (outputs[:, : len(test.correct)].argmax(-1) == test.correct).double()
 
 
 def _linear(n_inputs: int, n_outputs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -535,14 +537,24 @@ def _linear(n_inputs: int, n_outputs: int, rng: torch.Generator) -> tuple[Tensor
 
 
 def _outputs(inputs: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
-    """Of all seeds' probes on the same inputs, by one product: (seeds, examples, N).
+    """Of all seeds' probes on the same inputs: (seeds, examples, N), with those that fill the last block.
 
-    A batched product of so few columns takes many times as long.
+    inputs: as `_in_blocks` has them. The gradient of a product with so few columns is summed over blocks: as
+    one long product it takes twice as long.
     """
     n_seeds, n = biases.shape
-    return (
-        linear(inputs, weights.flatten(0, 1), biases.flatten()).view(-1, n_seeds, n).transpose(0, 1)
-    )
+    found = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
+    by_seed = found.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
+    return by_seed.flatten(1, 2) + biases[:, None]
+
+
+def _in_blocks(states: States, examples: Candidates) -> Tensor:
+    """`_joined` examples: (blocks, BLOCK, (N + 1) x width); the last is filled up with the first example."""
+    n_examples = len(examples.queries)
+    filled = torch.zeros(-(-n_examples // BLOCK) * BLOCK, dtype=torch.int64)
+    filled[:n_examples] = torch.arange(n_examples)
+    joined = _joined(states, examples.at(filled))
+    return joined.view(-1, BLOCK, joined.shape[1])
 
 
 def _joined(states: States, examples: Candidates) -> Tensor:
