@@ -1,0 +1,385 @@
+"""Weights, representations, neighbours and rankings before and after: what moved, layer by layer.
+
+For two rankers of one architecture, of which one was tuned from the other or both from a third. Layers are
+numbered as in `representations`: 0 is what feeds the first block, n the nth block; what lies behind the
+last one (a pooler that is read, a dense layer, the scoring head) counts as one layer more.
+
+Three things that are easily taken for one another are kept apart. *Weights*: how far they moved, and in how
+many directions. *States*: how far a text's own state moved; whether the texts lie to one another as before
+(linear CKA, which rotation and scale leave as it is); whether the nearest of a text are the same, against the
+level that chance gives. *Rankings*: whether the same docs come first. None of them says what the change is
+good for.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from rankscope.core.errors import BadInput
+from rankscope.models import anatomy
+from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+
+PERSISTENCE = 0.9
+"""Of rank-biased overlap: the top ten ranks then carry 86 % of the weight (Webber et al. 2010)."""
+BLOCKS = 20
+"""Of texts, which a jackknife leaves out in turn."""
+FEWEST_TEXTS = 4
+"""Below, no double-centred matrix without bias is defined."""
+LEVEL = 0.05
+
+# -- weights --------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where in a ranker a module stands."""
+
+    tower: str
+    """query or document; empty where one encoder reads all."""
+    layer: int
+    """0: what feeds the first block; n: the nth block; one above the last: what lies behind it."""
+    part: str
+    """Its name inside the layer: attention.self.query."""
+
+
+class Module(NamedTuple):
+    """One module's own weights."""
+
+    place: Place
+    weights: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ModuleChange:
+    """How far a module's weights moved, and in how many directions."""
+
+    module: str
+    place: Place
+    n_weights: int
+    moved: float
+    """||after - before||, the Frobenius norm over matrix and bias."""
+    size: float
+    """||before||."""
+    effective_rank: float | None
+    """Of the update of its matrix; None for a module without one."""
+    highest_rank: int | None
+
+    @property
+    def displacement(self) -> float | None:
+        """||after - before|| / ||before||; None for weights that were all 0 and are not."""
+        return displacement([self])
+
+
+def modules(ranker: BiEncoder | CrossEncoder) -> dict[str, Module]:
+    """Every module of a ranker that has weights of its own, by its name in the model.
+
+    Poolers of bi-encoders are left out: no pooling of ours reads them, and where a checkpoint has none
+    they are drawn anew at every loading. Raises BadInput for an encoder whose layers share their weights.
+    """
+    towers = {id(encoder): _tower(ranker, encoder) for encoder in anatomy.encoders(ranker.model)}
+    unread = _unread(ranker)
+    depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
+    found: dict[str, Module] = {}
+    inside: dict[str, Place] = {}
+    for name, module in ranker.model.named_modules():
+        if id(module) in towers:
+            inside |= {
+                f"{name}.{of}" if name else of: place
+                for of, place in _places(module, towers[id(module)]).items()
+            }
+        weights = dict(module.named_parameters(recurse=False))
+        if weights and id(module) not in unread:
+            found[name] = Module(inside.get(name, Place("", depth + 1, name)), weights)
+    return found
+
+
+def _tower(ranker: BiEncoder | CrossEncoder, encoder: nn.Module) -> str:
+    if isinstance(ranker, CrossEncoder) or ranker.is_shared:
+        return ""
+    return next(side for side in SIDES if ranker.tower(side).model is encoder)
+
+
+def _unread(ranker: BiEncoder | CrossEncoder) -> set[int]:
+    if isinstance(ranker, CrossEncoder):
+        return set()
+    poolers = (getattr(encoder, "pooler", None) for encoder in anatomy.encoders(ranker.model))
+    return {id(part) for each in poolers if isinstance(each, nn.Module) for part in each.modules()}
+
+
+def _blocks(encoder: Any) -> list[nn.Module]:
+    blocks = anatomy.layers(encoder)
+    if not blocks:
+        raise BadInput(
+            f"{type(encoder).__name__}: its layers share their weights, so none can be said to have moved by "
+            "itself. Compare rankers whose layers have weights of their own."
+        )
+    return blocks
+
+
+def _places(encoder: Any, tower: str) -> dict[str, Place]:
+    """Where each module of an encoder stands, by its name in it.
+
+    What is made before the blocks feeds the first; so do tables of embeddings, wherever they are made
+    (those of relative positions, which every block reads).
+    """
+    blocks = _blocks(encoder)
+    numbers = {id(block): number for number, block in enumerate(blocks, start=1)}
+    found: dict[str, Place] = {}
+    block, layer = "", 0
+    for name, module in encoder.named_modules():
+        if id(module) in numbers:
+            block, layer = f"{name}.", numbers[id(module)]
+        if block and f"{name}.".startswith(block):
+            found[name] = Place(tower, layer, name.removeprefix(block))
+        else:
+            is_behind = layer > 0 and not isinstance(module, nn.Embedding)
+            part = name.removeprefix(f"{encoder.base_model_prefix}.")
+            found[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
+    return found
+
+
+def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
+    """Every module's change, matched by name. Raises BadInput where the architectures differ."""
+    _check_alike(before, after)
+    return [_change(name, module, after[name]) for name, module in before.items()]
+
+
+def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
+    shapes = [
+        {
+            f"{name}.{weight}": tuple(tensor.shape)
+            for name, module in side.items()
+            for weight, tensor in module.weights.items()
+        }
+        for side in (before, after)
+    ]
+    advice = "Give two rankers of one lineage: one tuned from the other, or both from one."
+    alone = sorted(shapes[0].keys() ^ shapes[1].keys())
+    if alone:
+        raise BadInput(
+            f"The two rankers are of different architectures: {len(alone)} weights stand in one of them only "
+            f"(first: {alone[0]}). {advice}"
+        )
+    for name, shape in shapes[0].items():
+        if shape != shapes[1][name]:
+            raise BadInput(
+                f"The two rankers are of different architectures: {name} is {_by(shape)} in one and "
+                f"{_by(shapes[1][name])} in the other. {advice}"
+            )
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _change(name: str, before: Module, after: Module) -> ModuleChange:
+    moved = size = 0.0
+    rank, highest = None, None
+    for weight, old in before.weights.items():
+        update = after.weights[weight].detach().cpu().double() - old.detach().cpu().double()
+        moved += float(update.square().sum())
+        size += float(old.detach().double().square().sum())
+        if update.dim() == 2:
+            rank, highest = effective_rank(update), min(update.shape)
+    return ModuleChange(
+        module=name,
+        place=before.place,
+        n_weights=sum(weight.numel() for weight in before.weights.values()),
+        moved=math.sqrt(moved),
+        size=math.sqrt(size),
+        effective_rank=rank,
+        highest_rank=highest,
+    )
+
+
+def displacement(changes: Iterable[ModuleChange]) -> float | None:
+    """||after - before|| / ||before|| of several modules together; None where all was 0 and is not."""
+    moved, size = zip(*((change.moved, change.size) for change in changes), strict=True)
+    if not any(moved):
+        return 0.0
+    return math.hypot(*moved) / math.hypot(*size) if any(size) else None
+
+
+def effective_rank(update: Tensor) -> float:
+    """In how many directions an update goes: e to the entropy of its singular values over their sum.
+
+    1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007); 0 for an update of 0,
+    which goes nowhere. update: (rows, columns). Values below rounding count as 0.
+    """
+    wide = update.double() if update.shape[0] <= update.shape[1] else update.double().mT
+    squares = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0)
+    floor = float(squares.max()) * len(squares) * torch.finfo(torch.float64).eps
+    values = squares[squares > floor].sqrt()
+    if not len(values):
+        return 0.0
+    shares = values / values.sum()
+    return math.exp(-float((shares * shares.log()).sum()))
+
+
+# -- states ---------------------------------------------------------------------------------------
+
+
+class Estimate(NamedTuple):
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def shifts(before: Tensor, after: Tensor) -> Tensor:
+    """How far each text's own state moved: ||after - before|| / ||before||, (texts,), float64.
+
+    states: (texts, width). Unlike CKA it sees a rotation.
+    """
+    old = before.double()
+    return (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
+
+
+def varies(states: Tensor) -> bool:
+    """Whether a layer's states differ between texts; an embedded [CLS] that has read nothing does not."""
+    deviation = states.double() - states.double().mean(0)
+    return bool(deviation.norm() > 1e-5 * states.double().norm())
+
+
+def cka(before: Tensor, after: Tensor, *, groups: Tensor | None = None) -> Estimate | None:
+    """Linear CKA without bias: 1 where texts lie to one another as before, 0 where chance does as well.
+
+    CKA is that of Kornblith et al. (2019), with double-centred matrices whose products have no bias
+    (Song et al. 2012; Szekely & Rizzo 2014), as Nguyen et al. (2021) have it: the plain one nears 1 for any
+    two layers that have more dimensions than there are texts (Murphy et al. 2024). It may fall below 0.
+
+    states: (texts, width) each; the widths may differ. The interval is a jackknife's, which leaves out
+    blocks of texts (of whole groups of texts, where they depend on each other; groups: (texts,), int).
+    None where the states of either do not vary. Raises BadInput for fewer than 4 texts.
+    """
+    if len(before) < FEWEST_TEXTS:
+        raise BadInput(f"CKA needs at least {FEWEST_TEXTS} texts, found {len(before)}.")
+    if not (varies(before) and varies(after)):
+        return None
+    products = [_products(states) for states in (before, after)]
+    value = _cosine(*(_double_centred(each) for each in products))
+    left_out = []
+    for kept in _kept(len(before), groups):
+        parts = [_double_centred(each[kept][:, kept]) for each in products]
+        left_out.append(_cosine(*parts))
+    half = _jackknife_half(torch.tensor(left_out, dtype=torch.float64))
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
+
+
+def _products(states: Tensor) -> Tensor:
+    """All dot products of the states less their mean: (texts, texts), float64."""
+    centred = states.double() - states.double().mean(0)
+    return centred @ centred.mT
+
+
+def _double_centred(products: Tensor) -> Tensor:
+    """Rows and columns less their means, without what a text has in common with itself.
+
+    Szekely & Rizzo (2014), definition 2: then sums of elementwise products estimate without bias.
+    """
+    n = len(products)
+    own = products.clone().fill_diagonal_(0)
+    rows = own.sum(1)
+    centred = own - (rows[:, None] + rows[None, :]) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
+    return centred.fill_diagonal_(0)
+
+
+def _cosine(a: Tensor, b: Tensor) -> float:
+    return float((a * b).sum() / ((a * a).sum() * (b * b).sum()).sqrt())
+
+
+def _kept(n_texts: int, groups: Tensor | None) -> list[Tensor]:
+    """Places of the texts that stay when each block of texts, or of their groups, is left out."""
+    of = torch.arange(n_texts) if groups is None else torch.unique(groups, return_inverse=True)[1]
+    n_groups = int(of.max()) + 1
+    n_blocks = min(BLOCKS, n_groups)
+    kept = [(of % n_blocks != block).nonzero().flatten() for block in range(n_blocks)]
+    return [places for places in kept if len(places) >= FEWEST_TEXTS]
+
+
+def _jackknife_half(left_out: Tensor) -> float:
+    """Half the width of a t interval by the delete-a-block jackknife (Efron & Tibshirani 1993, ch. 11)."""
+    n = len(left_out)
+    if n < 2:
+        return math.inf
+    variance = (n - 1) / n * float((left_out - left_out.mean()).square().sum())
+    return float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * math.sqrt(variance)
+
+
+def shared_neighbours(before: Tensor, after: Tensor, *, k: int) -> Tensor | None:
+    """Which share of each text's k nearest others, by cosine, is the same: (texts,), float64.
+
+    Two layers that have nothing to do with each other share `chance_of_neighbours`. None where the states
+    of either do not vary: then nothing is near or far. Raises BadInput if there are no k others.
+    """
+    if not 1 <= k < len(before):
+        raise BadInput(
+            f"{k} neighbours among {len(before)} texts: give at least 1, and fewer than there are texts."
+        )
+    if not (varies(before) and varies(after)):
+        return None
+    mine, theirs = (_nearest(states, k) for states in (before, after))
+    return (mine[:, :, None] == theirs[:, None, :]).any(2).double().mean(1)
+
+
+def _nearest(states: Tensor, k: int) -> Tensor:
+    """Places of the k others with the highest cosine: (texts, k)."""
+    directions = nn.functional.normalize(states.double(), dim=1)
+    likeness = (directions @ directions.mT).fill_diagonal_(-torch.inf)
+    places: Tensor = likeness.topk(k, dim=1).indices
+    return places
+
+
+def chance_of_neighbours(k: int, n_texts: int) -> float:
+    """The share of k neighbours among n - 1 others that two drawn sets have in common: k / (n - 1)."""
+    return k / (n_texts - 1)
+
+
+# -- rankings -------------------------------------------------------------------------------------
+
+
+def rank_biased_overlap(
+    ranking: Sequence[str], other: Sequence[str], *, persistence: float = PERSISTENCE
+) -> float:
+    """Rank-biased overlap, extrapolated: how far two rankings agree, the top counting most, in [0, 1].
+
+    Webber et al. (2010), equation 32: behind what is seen, agreement goes on as it was at the end; the
+    rankings may be of unequal length. Counted from 1 downwards, so that a ranking with itself has exactly 1.
+    """
+    short, long = sorted((ranking, other), key=len)
+    if not short:
+        return 1.0 if not long else 0.0
+    seen: tuple[set[str], set[str]] = (set(), set())
+    at_short, apart = 0.0, 0.0
+    for depth in range(1, len(long) + 1):
+        for docs, known in zip((short, long), seen, strict=True):
+            known.update(docs[depth - 1 : depth])
+        common = float(len(seen[0] & seen[1]))
+        if depth <= len(short):
+            at_short = common
+        beyond = max(0, depth - len(short))
+        # of the short ranking's docs still to come, as many would agree as of those seen
+        agreement = (common + at_short * beyond / len(short)) / depth
+        apart += (1 - persistence) * persistence ** (depth - 1) * (1 - agreement)
+    at_end = (common - at_short) / len(long) + at_short / len(short)
+    return 1.0 - apart - persistence ** len(long) * (1 - at_end)
+
+
+def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
+    """Kendall's tau-b of two rankers' scores of the same docs of one query.
+
+    1 for the same scores; 0 where one of them scores all docs alike, since no order agrees with none.
+    Raises BadInput for fewer than 2 docs.
+    """
+    if len(before) < 2:
+        raise BadInput("Scores agree or not over at least 2 docs.")
+    if list(before) == list(after):
+        return 1.0
+    tau = float(stats.kendalltau(before, after).statistic)
+    return 0.0 if math.isnan(tau) else tau

@@ -1,0 +1,269 @@
+"""What moved between two rankers: numbers by hand, what no change gives, and the one layer that was replaced."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rankscope.core.errors import BadInput
+from rankscope.explain import changes, representations
+from rankscope.explain.changes import Module, Place, rank_biased_overlap
+from rankscope.models import anatomy
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from support import tiny
+
+TEXTS = [
+    f"the {a} {b} {c}" for a in tiny.WORDS[:3] for b in tiny.WORDS[3:6] for c in ("sits", "runs")
+]
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def dense(weight: Tensor, bias: Tensor | None = None) -> Mapping[str, Module]:
+    weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    return {"layer.0.dense": Module(Place("", 1, "dense"), weights)}
+
+
+# -- weights --------------------------------------------------------------------------------------
+
+
+def test_displacement_and_effective_rank_by_hand() -> None:
+    """||before|| is 5. diag(3, 1): shares 3/4 and 1/4, entropy 0.5623, e to it 1.7548."""
+    before = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    (one,) = changes.weight_changes(dense(before), dense(before + torch.tensor([[1.0, 0], [0, 0]])))
+    assert (one.displacement, one.effective_rank) == (pytest.approx(0.2), 1.0)
+    (two,) = changes.weight_changes(
+        dense(before), dense(before + torch.diag(torch.tensor([3.0, 1])))
+    )
+    assert two.displacement == pytest.approx(math.sqrt(10) / 5)
+    assert two.effective_rank == pytest.approx(1.7548, abs=1e-4)
+    assert two.highest_rank == 2
+    assert changes.effective_rank(torch.eye(7)[:3]) == pytest.approx(3)
+
+
+def test_a_bias_counts_and_a_module_that_was_all_zero_has_no_share() -> None:
+    zero, moved = torch.zeros(2), torch.tensor([3.0, 4.0])
+    (change,) = changes.weight_changes(dense(torch.eye(2), zero), dense(torch.eye(2), moved))
+    assert change.displacement == pytest.approx(5 / math.sqrt(2))
+    assert change.effective_rank == 0.0
+    (new,) = changes.weight_changes(dense(torch.zeros(2, 2)), dense(torch.eye(2)))
+    assert new.displacement is None
+    assert changes.displacement([change, new]) == pytest.approx(math.sqrt(27 / 2))
+
+
+def test_an_update_of_one_direction_has_rank_one_whatever_its_shape() -> None:
+    for shape in ((300, 4), (4, 300), (20, 20)):
+        update = drawn(shape[0], 1) @ drawn(1, shape[1], seed=1)
+        assert changes.effective_rank(update) == pytest.approx(1, abs=1e-6)
+        assert changes.effective_rank(drawn(*shape)) > 0.7 * min(shape)
+
+
+@pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, *tiny.DECODERS])
+def test_contract_of_every_architecture(tmp_path: Path, architecture: str) -> None:
+    """Every weight has a place, the blocks' those of the blocks, tables of words those before them."""
+    ranker = tiny.bi_encoder(tmp_path, architecture)
+    found = changes.modules(ranker)
+    (encoder,) = anatomy.encoders(ranker.model)
+    for number, block in enumerate(anatomy.layers(encoder), start=1):
+        mine = {id(weight) for module in found.values() for weight in module.weights.values()
+                if module.place.layer == number}  # fmt: skip
+        assert mine == {id(weight) for weight in block.parameters()}
+    words = encoder.get_input_embeddings().weight
+    (at,) = (m.place for m in found.values() if any(w is words for w in m.weights.values()))
+    assert at.layer == 0
+    held = {id(weight) for module in found.values() for weight in module.weights.values()}
+    left = [name for name, weight in encoder.named_parameters() if id(weight) not in held]
+    assert all(name.startswith("pooler.") for name in left)
+
+
+def test_a_scoring_head_and_two_towers_are_told_apart(tmp_path: Path) -> None:
+    scorer = changes.modules(tiny.cross_encoder(tmp_path))
+    assert scorer["classifier"].place == Place("", 3, "classifier")
+    assert scorer["bert.pooler.dense"].place == Place("", 3, "pooler.dense")
+    parts = {module.place.part for module in scorer.values() if module.place.layer == 2}
+    assert "attention.self.query" in parts
+    towers = {
+        m.place.tower for m in changes.modules(tiny.bi_encoder(tmp_path).separated()).values()
+    }
+    assert towers == {"query", "document"}
+
+
+def test_other_architectures_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    bert, roberta = (
+        changes.modules(tiny.bi_encoder(tmp_path, name)) for name in ("bert", "roberta")
+    )
+    scorer = changes.modules(tiny.cross_encoder(tmp_path))
+    with pytest.raises(BadInput, match="weights stand in one of them only"):
+        changes.weight_changes(bert, scorer)
+    with pytest.raises(
+        BadInput, match=r"position_embeddings.weight is 512 x 32 in one and 66 x 32"
+    ):
+        changes.weight_changes(bert, roberta)
+
+
+# -- states ---------------------------------------------------------------------------------------
+
+
+def test_cka_by_hand() -> None:
+    """Two splits of four texts that cross: products 4/3 and -2/3 after centring, so -16/3 over 32/3.
+
+    Chance alone would not cross them so evenly, hence the value below 0.
+    """
+    before, after = (torch.tensor(x)[:, None] for x in ([-1.0, -1, 1, 1], [-1.0, 1, -1, 1]))
+    found = changes.cka(before, after)
+    assert found is not None
+    assert found.value == pytest.approx(-0.5)
+
+
+def test_cka_is_the_unbiased_estimate_of_song_et_al() -> None:
+    """(tr(KL) + 1'K1 1'L1 / (n-1)(n-2) - 2 1'KL1 / (n-2)) / n(n-3), with diagonals of 0 (Song et al. 2012)."""
+    a, b = drawn(12, 3), drawn(12, 5, seed=1)
+    b[:, :3] += a
+    n = len(a)
+    of_a, of_b = ((x @ x.T).fill_diagonal_(0) for x in (a, b))
+
+    def hsic(k: Tensor, m: Tensor) -> float:
+        whole = (k @ m).trace() + k.sum() * m.sum() / ((n - 1) * (n - 2))
+        return float(whole - 2 * (k @ m).sum() / (n - 2)) / (n * (n - 3))
+
+    found = changes.cka(a, b)
+    expected = hsic(of_a, of_b) / math.sqrt(hsic(of_a, of_a) * hsic(of_b, of_b))
+    assert found is not None
+    assert found.value == pytest.approx(expected)
+
+
+def test_cka_leaves_rotation_and_scale_out_and_does_not_take_width_for_likeness() -> None:
+    a = drawn(30, 200)
+    rotation = torch.linalg.qr(drawn(200, 200, seed=1))[0]
+    same = changes.cka(a, 3 * a @ rotation + 1)
+    assert same is not None
+    assert same.value == pytest.approx(1)
+    other = drawn(30, 200, seed=2)
+    unlike = changes.cka(a, other)
+    assert unlike is not None
+    assert unlike.low < 0 < unlike.high
+    mine, theirs = (x @ x.T for x in (a - a.mean(0), other - other.mean(0)))
+    assert (
+        float((mine * theirs).sum() / (mine.norm() * theirs.norm())) > 0.8
+    )  # what the plain form takes for likeness
+
+
+def test_the_interval_of_cka_widens_where_texts_of_a_group_say_the_same() -> None:
+    base, noise = drawn(60, 4), drawn(60, 4, seed=3)
+    whole = changes.cka(base, base + noise)
+    thrice = changes.cka(base.repeat_interleave(3, 0), (base + noise).repeat_interleave(3, 0),
+                         groups=torch.arange(60).repeat_interleave(3))  # fmt: skip
+    alone = changes.cka(base.repeat_interleave(3, 0), (base + noise).repeat_interleave(3, 0))
+    assert whole is not None
+    assert thrice is not None
+    assert alone is not None
+    assert whole.low < whole.value < whole.high < 1
+    assert thrice.high - thrice.low > 1.2 * (alone.high - alone.low)
+
+
+def test_shared_neighbours_by_hand_and_by_chance() -> None:
+    """Directions in a row: the nearest are 1, 0, 1, 2; where the last two change places, 1, 0, 3, 1."""
+    angles = torch.tensor([0.0, 0.1, 0.3, 0.6])
+    before = torch.stack([angles.cos(), angles.sin()], 1)
+    after = before[[0, 1, 3, 2]]
+    found = changes.shared_neighbours(before, after, k=1)
+    assert found is not None
+    assert found.tolist() == [1.0, 1.0, 0.0, 0.0]
+    many = changes.shared_neighbours(drawn(400, 50), drawn(400, 50, seed=1), k=20)
+    assert many is not None
+    assert many.mean() == pytest.approx(changes.chance_of_neighbours(20, 400), abs=0.01)
+    with pytest.raises(BadInput, match="4 neighbours among 4 texts"):
+        changes.shared_neighbours(before, after, k=4)
+
+
+def test_shifts_see_a_rotation_and_states_that_do_not_vary_have_no_likeness() -> None:
+    a = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
+    assert changes.shifts(a, a.flip(1)).tolist() == pytest.approx([math.sqrt(2) / 5, math.sqrt(2)])
+    constant = torch.ones(8, 3)
+    assert changes.cka(constant, drawn(8, 3)) is None
+    assert changes.shared_neighbours(constant, drawn(8, 3), k=2) is None
+
+
+# -- rankings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ranking", "other", "expected"),
+    [
+        ("ab", "ba", 0.5),  # agreement 0, then 1: 1/2 x 0 + 1/4 x 1, and 1/4 of what follows x 1
+        ("a", "ba", 0.25),  # agreement 0, then 1/2, and so on as at the end
+        ("a", "ab", 1.0),
+        ("ab", "cd", 0.0),
+        ("", "a", 0.0),
+    ],
+)
+def test_rank_biased_overlap_by_hand(ranking: str, other: str, expected: float) -> None:
+    assert rank_biased_overlap(ranking, other, persistence=0.5) == pytest.approx(expected)
+    assert rank_biased_overlap(other, ranking, persistence=0.5) == pytest.approx(expected)
+
+
+def test_the_top_counts_most() -> None:
+    docs = [f"d{n}" for n in range(20)]
+    top, bottom = [docs[1], docs[0], *docs[2:]], [*docs[:18], docs[19], docs[18]]
+    assert rank_biased_overlap(docs, top) < rank_biased_overlap(docs, bottom) < 1
+
+
+def test_score_agreement_by_hand() -> None:
+    assert changes.score_agreement([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert changes.score_agreement([1, 1, 1], [1, 3, 2]) == 0.0
+    with pytest.raises(BadInput, match="at least 2 docs"):
+        changes.score_agreement([1.0], [2.0])
+
+
+# -- two rankers ----------------------------------------------------------------------------------
+
+
+def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path)
+    same = changes.weight_changes(changes.modules(ranker), changes.modules(ranker))
+    assert {(change.displacement, change.effective_rank) for change in same} == {
+        (0.0, 0.0),
+        (0.0, None),
+    }
+    for layer in representations.of_texts(ranker, TEXTS, "document").unbind(1):
+        assert changes.shifts(layer, layer).max() == 0
+        assert changes.cka(layer, layer) == (1.0, 1.0, 1.0)
+        shared = changes.shared_neighbours(layer, layer, k=3)
+        assert shared is not None
+        assert shared.min() == 1
+    assert rank_biased_overlap(TEXTS, TEXTS) == 1
+    assert changes.score_agreement([2.0, 2.0], [2.0, 2.0]) == 1
+
+
+@pytest.mark.parametrize("kind", ["bi_encoder", "cross_encoder"])
+def test_a_replaced_layer_shows_in_its_weights_alone_and_in_the_states_from_it_on(
+    tmp_path: Path, kind: str
+) -> None:
+    before: BiEncoder | CrossEncoder
+    made = [getattr(tiny, kind)(tmp_path / name) for name in ("one", "two")]
+    before, after = made
+    encoder = anatomy.encoders(after.model)[0]
+    with torch.no_grad():
+        for weight in anatomy.layers(encoder)[1].parameters():
+            weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)))
+    found = changes.weight_changes(changes.modules(before), changes.modules(after))
+    assert {change.place.layer for change in found if change.moved} == {2}
+    assert all(change.moved for change in found if change.place.layer == 2)
+    states = [
+        representations.of_texts(ranker, TEXTS, "query")
+        if isinstance(ranker, BiEncoder)
+        else representations.of_pairs(ranker, [(text, text) for text in TEXTS])
+        for ranker in made
+    ]
+    moved = [
+        float(changes.shifts(old, new).max())
+        for old, new in zip(*(each.unbind(1) for each in states), strict=True)
+    ]
+    assert moved[:2] == [0.0, 0.0]
+    assert moved[2] > 0.1
