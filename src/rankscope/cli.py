@@ -811,6 +811,77 @@ def probe(
     _print_notes(list(found["notes"]))
 
 
+@app.command()
+def diff(
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="BEFORE",
+            help="A ranker: a folder or hub id; NAME=MODEL names it.",
+            show_default=False,
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="AFTER", help="One of the same lineage, as tuned from it.", show_default=False
+        ),
+    ],
+    collection: Collection,
+    split: Split = "test",
+    pooling: Annotated[
+        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
+    ] = None,
+    queries: Annotated[
+        int, typer.Option("--queries", min=2, help="Judged queries drawn at most.")
+    ] = 100,
+    depth: Annotated[
+        int, typer.Option("--depth", min=2, help="Docs of BM25 that both re-rank.")
+    ] = 20,
+    texts: Annotated[
+        int,
+        typer.Option(
+            "--texts", min=20, help="States compared at most: of queries and docs, or pairs."
+        ),
+    ] = 500,
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", min=1, help="Nearest texts that may be shared.")
+    ] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
+    from rankscope import terminal
+    from rankscope.data import collections
+    from rankscope.report import changes as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import diff as verbs
+    from rankscope.study.changes import Settings
+
+    form = _form(out, json=as_json, csv=as_csv, latex=as_latex)
+    settings = Settings(depth=depth, texts=texts, neighbours=neighbours, seed=seed)
+    source = collections.source(collection, split)
+    pair = verbs.opened([before, after], revision=revision, pooling=pooling)
+    found = verbs.diff(
+        pair, source, settings, queries=queries, name=collection, progress=terminal.progress()
+    )
+    if form == "json":
+        _print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+    elif form == "csv":
+        _print_text(plain_csv(*words.full_rows([found])), out)
+    elif form == "latex":
+        _print_text(plain_tex(*words.layer_table(found)), out)
+    else:
+        title = f"{found['after']} against {found['before']}, {collection}"
+        terminal.show_table(title, *words.layer_table(found))
+        for sentence in words.in_words(found):
+            typer.echo(sentence)
+
+
 def main() -> None:
     """The entry point: our own errors end in one line and exit code 1, others keep their traceback."""
     try:

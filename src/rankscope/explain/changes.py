@@ -238,7 +238,8 @@ def shifts(before: Tensor, after: Tensor) -> Tensor:
     states: (texts, width). Unlike CKA it sees a rotation.
     """
     old = before.double()
-    return (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
+    found: Tensor = (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
+    return found
 
 
 def varies(states: Tensor) -> bool:
@@ -332,8 +333,7 @@ def _nearest(states: Tensor, k: int) -> Tensor:
     """Places of the k others with the highest cosine: (texts, k)."""
     directions = nn.functional.normalize(states.double(), dim=1)
     likeness = (directions @ directions.mT).fill_diagonal_(-torch.inf)
-    places: Tensor = likeness.topk(k, dim=1).indices
-    return places
+    return likeness.topk(k, dim=1).indices
 
 
 def chance_of_neighbours(k: int, n_texts: int) -> float:

@@ -1,0 +1,283 @@
+"""What moved between two rankers: rows, curves and words, from what was stored of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+Found = Mapping[str, Any]
+"""Of one pair of rankers, as the study stores it."""
+
+SAME = 1e-6
+"""A state that moved by less of its size moved by rounding."""
+COLUMNS = (
+    "before",
+    "after",
+    "collection",
+    "what",
+    "side",
+    "layer",
+    "part",
+    "value",
+    "low",
+    "high",
+    "chance",
+    "n",
+)
+STATES = {"shift": "shift of states", "cka": "CKA", "neighbours": "shared neighbours"}
+RANKINGS = {"overlap": "RBO", "tau": "Kendall's tau", "same_first": "same doc first"}
+NOTHING_VARIES = "\u2013"
+SIDES = {"query": "queries", "document": "docs", "pair": "pairs of query and doc"}
+
+
+def layer_name(layer: int, depth: int) -> str:
+    """What a layer is called: embeddings below the first block, head behind the last."""
+    return {0: "embeddings", depth + 1: "head"}.get(layer, f"layer {layer}")
+
+
+def sides(found: Found) -> list[str]:
+    """Of what the states are: queries and docs, or pairs."""
+    return list(dict.fromkeys(row["side"] for row in found["states"]))
+
+
+def towers(found: Found) -> list[str]:
+    """Query and document, or one nameless tower."""
+    return list(
+        dict.fromkeys(row["tower"] for row in found["layers"] if row["layer"] <= found["depth"])
+    )
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: a layer a row; how far weights and states moved, and how alike texts still lie."""
+    of_towers, of_sides = towers(found), sides(found)
+    columns = ["layer"]
+    for tower in of_towers:
+        named = f" ({tower})" if tower else ""
+        columns += [f"weights{named}", f"effective rank{named}"]
+    for side in of_sides:
+        columns += [f"{side}: shift", f"{side}: CKA", f"{side}: neighbours"]
+    layers = sorted({row["layer"] for row in (*found["layers"], *found["states"])})
+    rows = []
+    for layer in layers:
+        cells = [layer_name(layer, found["depth"])]
+        for tower in of_towers:
+            cells += _weight_cells(found, tower, layer)
+        for side in of_sides:
+            cells += _state_cells(found, side, layer)
+        rows.append(cells)
+    return columns, rows
+
+
+def _weight_cells(found: Found, tower: str, layer: int) -> list[str]:
+    """What lies behind the towers belongs to both."""
+    mine = [row for row in found["layers"] if row["layer"] == layer and row["tower"] in (tower, "")]
+    if not mine:
+        return ["", ""]
+    ranks = [
+        row["effective_rank"]
+        for row in found["modules"]
+        if row["layer"] == layer
+        and row["tower"] in (tower, "")
+        and row["effective_rank"] is not None
+    ]
+    return [_share(mine[0]["displacement"]), f"{median(ranks):.1f}" if ranks else ""]
+
+
+def _state_cells(found: Found, side: str, layer: int) -> list[str]:
+    row = next((r for r in found["states"] if (r["side"], r["layer"]) == (side, layer)), None)
+    if row is None:
+        return ["", "", ""]
+    return [_share(row["shift"]), *(_number(row[name]) for name in ("cka", "neighbours"))]
+
+
+def _number(value: float | None) -> str:
+    return NOTHING_VARIES if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    """A displacement; small ones keep their digits."""
+    if value is None:
+        return NOTHING_VARIES
+    return "0" if value == 0 else f"{value:.4f}" if value >= 1e-3 else f"{value:.1e}"
+
+
+def full_rows(all_found: Sequence[Found]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of everything, for a file: one number a row."""
+    rows = [row for found in all_found for row in _long(found)]
+    return list(COLUMNS), [
+        ["" if row.get(name) is None else str(row[name]) for name in COLUMNS] for row in rows
+    ]
+
+
+def _long(found: Found) -> Iterator[dict[str, Any]]:
+    pair = {name: found[name] for name in ("before", "after", "collection")}
+    for row in found["modules"]:
+        where = {
+            "side": row["tower"],
+            "layer": row["layer"],
+            "part": row["part"],
+            "n": row["n_weights"],
+        }
+        yield pair | where | {"what": "displacement", "value": row["displacement"]}
+        if row["effective_rank"] is not None:
+            yield (
+                pair
+                | where
+                | {
+                    "what": "effective rank",
+                    "value": row["effective_rank"],
+                    "high": row["highest_rank"],
+                }
+            )
+    for row in found["layers"]:
+        where = {"side": row["tower"], "layer": row["layer"], "part": "all"}
+        yield pair | where | {"what": "displacement", "value": row["displacement"]}
+    for row in found["states"]:
+        for name, what in STATES.items():
+            where = {"side": row["side"], "layer": row["layer"], "n": row["n_texts"], "what": what}
+            chance = {"chance": row["chance"]} if name == "neighbours" else {}
+            yield pair | where | chance | _interval(row, name)
+    for name, what in RANKINGS.items():
+        yield (
+            pair
+            | {"what": what, "n": found["rankings"]["n_queries"]}
+            | _interval(found["rankings"], name)
+        )
+
+
+def _interval(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+
+
+# -- charts' data ---------------------------------------------------------------------------------
+
+
+def map_cells(found: Found) -> list[dict[str, Any]]:
+    """The change map: a cell for each module, by its part and layer."""
+    return [
+        {
+            "part": f"{row['tower']} {row['part']}".strip(),
+            "layer": layer_name(row["layer"], found["depth"]),
+            "displacement": row["displacement"],
+            "effective rank": row["effective_rank"],
+            "of": row["highest_rank"],
+        }
+        for row in found["modules"]
+        if row["displacement"] is not None
+    ]
+
+
+def curves(found: Found) -> list[dict[str, Any]]:
+    """CKA and shared neighbours by layer and side, with the level that chance gives; what varies only."""
+    return [
+        {
+            "side": SIDES[row["side"]],
+            "layer": row["layer"],
+            "what": STATES[name],
+            "chance": row["chance"] if name == "neighbours" else 0.0,
+            **_interval(row, name),
+        }
+        for row in found["states"]
+        for name in ("cka", "neighbours")
+        if row[name] is not None
+    ]
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+
+def in_words(found: Found) -> list[str]:
+    """What may be concluded, a sentence each."""
+    return [
+        *_of_weights(found),
+        *(_of_states(found, side) for side in sides(found)),
+        *_of_rankings(found),
+        "Weights say how far a ranker moved, states what it makes of texts, rankings what a user sees. None of "
+        "them says whether it moved for the better: the evaluation's verdicts do. Two trainings from other seeds "
+        "differ too; how much of a change is the data's is seen beside such a pair only.",
+    ]
+
+
+def _of_weights(found: Found) -> Iterator[str]:
+    before, after = found["before"], found["after"]
+    moved = [row for row in found["modules"] if row["moved"] > 0]
+    if not moved:
+        yield f"{after} has the weights of {before}: none differs, in any layer."
+        return
+    still = [row for row in found["layers"] if row["displacement"] == 0]
+    layers = [row for row in found["layers"] if row["displacement"]]
+    of_size = (
+        ""
+        if found["displacement"] is None
+        else f", all weights together by {found['displacement']:.2%}"
+    )
+    yield (
+        f"{after} against {before}: {len(moved)} of {len(found['modules'])} modules moved{of_size} of their size."
+    )
+    if still:
+        yield f"Weights moved in {_named(layers, found)} only."
+    if len(layers) > 1:
+        most, least = (by(layers, key=lambda row: row["displacement"]) for by in (max, min))
+        yield (
+            f"They moved most in {_named([most], found)} ({most['displacement']:.2%}) and least in "
+            f"{_named([least], found)} ({least['displacement']:.2%})."
+        )
+    shares = [row["effective_rank"] / row["highest_rank"] for row in moved if row["effective_rank"]]
+    if shares:
+        yield (
+            f"The update of a matrix goes in {median(shares):.0%} of the directions there are (median of effective "
+            f"ranks; {min(shares):.0%} to {max(shares):.0%})."
+        )
+
+
+def _named(layers: Sequence[Mapping[str, Any]], found: Found) -> str:
+    names = [
+        f"{layer_name(row['layer'], found['depth'])}{' of the ' + row['tower'] + ' tower' if row['tower'] else ''}"
+        for row in layers
+    ]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _of_states(found: Found, side: str) -> str:
+    rows = [row for row in found["states"] if row["side"] == side]
+    moved = [row for row in rows if row["shift"] > SAME]
+    what = SIDES[side]
+    if not moved:
+        return f"The states of {what} are the same in every layer."
+    first, last = moved[0], rows[-1]
+    told = f"The states of {what} differ from {layer_name(first['layer'], found['depth'])} on"
+    if last["cka"] is None or last["neighbours"] is None:
+        return f"{told}; at the last layer those of one ranker do not vary between texts."
+    least = min((row for row in rows if row["cka"] is not None), key=lambda row: float(row["cka"]))
+    where = (
+        ""
+        if least["layer"] == last["layer"]
+        else f" It is lowest at {layer_name(least['layer'], found['depth'])}, {least['cka']:.3f}."
+    )
+    return (
+        f"{told}. At the last, CKA is {_with_interval(last, 'cka')}, and of a text's {last['k']} nearest "
+        f"{_with_interval(last, 'neighbours')} are the same, where chance gives {last['chance']:.3f}.{where}"
+    )
+
+
+def _with_interval(row: Mapping[str, Any], name: str) -> str:
+    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+
+
+def _of_rankings(found: Found) -> Iterator[str]:
+    rows = found["rankings"]
+    if rows["overlap"] == 1 and rows["tau"] == 1:
+        yield f"Both order the same {rows['depth']} docs alike, for all {rows['n_queries']} queries."
+        if any(row["moved"] > 0 for row in found["modules"]):
+            yield "So the weights moved, and no ranking did."
+        return
+    yield (
+        f"Over {rows['n_queries']} queries they order the same {rows['depth']} docs with a rank-biased overlap of "
+        f"{_with_interval(rows, 'overlap')}, their scores with a Kendall's tau of {_with_interval(rows, 'tau')}; "
+        f"the same doc is first for {rows['same_first']:.0%}."
+    )
+    last = [row for row in found["states"] if row["layer"] == found["depth"]]
+    if all(row["shift"] <= SAME for row in last):
+        yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."

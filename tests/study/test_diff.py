@@ -1,0 +1,162 @@
+"""`rankscope diff`: no change where there is none, the one layer that was replaced, and what may be concluded."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT
+from rankscope.data.collections import beir_folder
+from rankscope.models import anatomy
+from rankscope.report import changes as words
+from rankscope.study import diff
+from rankscope.study.changes import Settings
+from support import scenes, tiny
+
+SMALL = Settings(depth=8, texts=60, neighbours=5)
+KINDS = {"bi_encoder": ["query", "document"], "cross_encoder": ["pair"]}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scenes.write(tmp_path_factory.mktemp("scenes") / "data")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of each kind one, the same again, and one whose last layer is another."""
+    folder, found = tmp_path_factory.mktemp("models"), {}
+    for kind in KINDS:
+        ranker: Any = getattr(tiny, kind)(folder)
+        for name in ("one", "same"):
+            found[f"{kind} {name}"] = folder / kind / name
+            ranker.save(folder / kind / name)
+        with torch.no_grad():
+            for weight in anatomy.layers(anatomy.encoders(ranker.model)[0])[1].parameters():
+                weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)))
+        found[f"{kind} replaced"] = folder / kind / "replaced"
+        ranker.save(folder / kind / "replaced")
+    return found
+
+
+def found_between(models: dict[str, Path], data: Path, kind: str, other: str) -> dict[str, Any]:
+    paths = [str(models[f"{kind} {name}"]) for name in ("one", other)]
+    pair = diff.opened(paths, revision=None, pooling=None)
+    source = beir_folder(data, "test")
+    return diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_identical_models_show_no_change_anywhere(
+    models: dict[str, Path], data: Path, kind: str
+) -> None:
+    found = found_between(models, data, kind, "same")
+    assert found["displacement"] == 0
+    assert {row["displacement"] for row in (*found["modules"], *found["layers"])} == {0.0}
+    assert {row["effective_rank"] for row in found["modules"]} == {0.0, None}
+    assert list(dict.fromkeys(row["side"] for row in found["states"])) == KINDS[kind]
+    for row in found["states"]:
+        assert (row["shift"], row["shift_low"], row["shift_high"]) == (0, 0, 0)
+        assert {row["cka"], row["cka_low"], row["cka_high"]} <= {1.0, None}
+        assert {row["neighbours"], row["neighbours_low"], row["neighbours_high"]} <= {1.0, None}
+    for name in ("overlap", "tau", "same_first"):
+        assert found["rankings"][name] == found["rankings"][f"{name}_low"] == 1
+    said = " ".join(words.in_words(found))
+    assert "same has the weights of one: none differs, in any layer." in said
+    assert "are the same in every layer" in said
+    assert "order the same 8 docs alike, for all 27 queries" in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_replaced_layer_is_shown_by_its_weights_and_by_the_states_from_it_on(
+    models: dict[str, Path], data: Path, kind: str
+) -> None:
+    found = found_between(models, data, kind, "replaced")
+    assert {row["layer"] for row in found["modules"] if row["moved"] > 0} == {2}
+    assert [row["layer"] for row in found["layers"] if row["displacement"]] == [2]
+    for side in KINDS[kind]:
+        rows = [row for row in found["states"] if row["side"] == side]
+        assert [row["shift"] > words.SAME for row in rows] == [False, False, True]
+        assert rows[1]["cka"] == rows[1]["neighbours"] == 1
+        assert rows[2]["cka_low"] <= rows[2]["cka"] < 1
+        assert rows[2]["neighbours"] < 1
+        assert rows[2]["chance"] == pytest.approx(5 / (rows[2]["n_texts"] - 1))
+    assert found["rankings"]["overlap_high"] < 1
+    said = " ".join(words.in_words(found))
+    assert "Weights moved in layer 2 only." in said
+    assert "differ from layer 2 on" in said
+
+
+def test_a_first_token_that_has_read_nothing_has_no_likeness(
+    models: dict[str, Path], data: Path
+) -> None:
+    found = found_between(models, data, "cross_encoder", "replaced")
+    (embedded,) = (row for row in found["states"] if row["layer"] == 0)
+    assert (embedded["cka"], embedded["neighbours"]) == (None, None)
+    columns, rows = words.layer_table(found)
+    assert rows[0][columns.index("pair: CKA")] == words.NOTHING_VARIES
+
+
+def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) -> None:
+    pair = diff.opened(
+        [str(models[f"cross_encoder {name}"]) for name in ("one", "same")],
+        revision=None,
+        pooling=None,
+    )
+    model: Any = pair.rankers[1].model
+    with torch.no_grad():
+        model.classifier.weight.neg_()
+    source = beir_folder(data, "test")
+    found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    assert found["rankings"]["tau"] == pytest.approx(-1)
+    said = " ".join(words.in_words(found))
+    assert "Weights moved in head only." in said
+    assert "what changed in the rankings is the head's doing" in said
+
+
+def test_the_command_prints_a_table_csv_latex_and_json(
+    rankscope: object, models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    asked = [
+        "diff", models["bi_encoder one"], models["bi_encoder replaced"], "--collection", data,
+        "--depth", "8", "--texts", "60", "--neighbours", "5",
+    ]  # fmt: skip
+
+    def printed(*more: str) -> str:
+        return str(rankscope(*asked, *more).out)  # type: ignore[operator]
+
+    table = printed()
+    assert table.startswith("layer\tweights\teffective rank\tquery: shift")
+    assert "Weights moved in layer 2 only." in table
+    rows = list(csv.DictReader(io.StringIO(printed("--csv"))))
+    moved = {row["layer"] for row in rows if row["what"] == "displacement" and float(row["value"])}
+    assert moved == {"2"}
+    assert {row["what"] for row in rows} == {
+        "displacement", "effective rank", "shift of states", "CKA", "shared neighbours", "RBO",
+        "Kendall's tau", "same doc first",
+    }  # fmt: skip
+    assert "\\toprule" in printed("--latex")
+    assert json.loads(printed("--json"))["in_words"]
+
+
+def test_what_cannot_be_compared_is_one_sentence(
+    models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    both = [str(models["bi_encoder one"]), str(models["cross_encoder one"])]
+    with pytest.raises(BadInput, match="Two models are called 'one'"):
+        diff.opened(both, revision=None, pooling=None)
+    with pytest.raises(BadInput, match="read query and doc together and some apart"):
+        diff.opened([both[0], f"other={both[1]}"], revision=None, pooling=None)
+    tiny.bi_encoder(tmp_path, "roberta").save(tmp_path / "other")
+    pair = diff.opened([both[0], str(tmp_path / "other")], revision=None, pooling=None)
+    source = beir_folder(data, "test")
+    with pytest.raises(BadInput, match="of different architectures"):
+        diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    pair = diff.opened([both[0], str(models["bi_encoder same"])], revision=None, pooling=None)
+    with pytest.raises(BadInput, match=r"10 texts \(query\) to compare states of; 20 are needed"):
+        diff.diff(pair, source, SMALL, queries=10, name="scenes", progress=SILENT)
