@@ -847,6 +847,26 @@ def diff(
     neighbours: Annotated[
         int, typer.Option("--neighbours", min=1, help="Nearest texts that may be shared.")
     ] = 10,
+    heads: Annotated[
+        bool,
+        typer.Option("--heads", help="Also fit heads anew on both encoders: who lost what."),
+    ] = False,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection", help="Whose queries heads are fitted on, if others'; same docs."
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels heads are fitted on.")
+    ] = "train",
+    measure: Annotated[
+        str, typer.Option("--measure", help="Of the heads' runs; a name of ir_measures.")
+    ] = "nDCG@10",
+    margin: Annotated[
+        float,
+        typer.Option("--margin", help="The difference in it below which two are equivalent."),
+    ] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
     revision: Revision = None,
     as_json: AsJson = False,
@@ -857,17 +877,31 @@ def diff(
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
     from rankscope import terminal
     from rankscope.data import collections
+    from rankscope.evaluate.measures import computable
     from rankscope.report import changes as words
     from rankscope.report.page import plain_csv, plain_tex
     from rankscope.study import diff as verbs
     from rankscope.study.changes import Settings
+    from rankscope.study.heads import HeadSettings
 
     form = _form(out, json=as_json, csv=as_csv, latex=as_latex)
+    computable(measure)
     settings = Settings(depth=depth, texts=texts, neighbours=neighbours, seed=seed)
     source = collections.source(collection, split)
+    anew = None
+    if heads:
+        train = collections.source(train_collection or collection, train_split)
+        terms = HeadSettings(depth=depth, measure=measure, margin=margin, seed=seed)
+        anew = verbs.Heads(train, terms)
     pair = verbs.opened([before, after], revision=revision, pooling=pooling)
     found = verbs.diff(
-        pair, source, settings, queries=queries, name=collection, progress=terminal.progress()
+        pair,
+        source,
+        settings,
+        queries=queries,
+        name=collection,
+        heads=anew,
+        progress=terminal.progress(),
     )
     if form == "json":
         _print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
@@ -878,8 +912,11 @@ def diff(
     else:
         title = f"{found['after']} against {found['before']}, {collection}"
         terminal.show_table(title, *words.layer_table(found))
+        if found["heads"]:
+            terminal.show_table(found["heads"]["measure"], *words.head_table(found))
         for sentence in words.in_words(found):
             typer.echo(sentence)
+    _print_notes(found["heads"]["notes"] if found["heads"] else [])
 
 
 def main() -> None:

@@ -10,8 +10,11 @@ COLOURS, ANIMALS, VERBS, PLACES = WORDS[:3], WORDS[3:6], WORDS[6:9], WORDS[13:16
 ASKING = {"test": "where", "train": "what"}
 
 
-def write(folder: Path) -> Path:
-    """A BEIR folder of 81 docs; 27 queries to test on, each with three relevant docs, and 27 to train on."""
+def write(folder: Path, *, place: str | None = None) -> Path:
+    """A BEIR folder of 81 docs; 27 queries to test on, each with three relevant docs, and 27 to train on.
+
+    With a `place`, the docs of all scenes there are relevant, whatever the query.
+    """
     scenes = [*product(COLOURS, ANIMALS, VERBS, PLACES)]
     corpus = [
         {"_id": f"d{number:02d}", "text": f"the {colour} {animal} {verb} on the {place}"}
@@ -23,7 +26,7 @@ def write(folder: Path) -> Path:
             query_id = f"{split}{number:02d}"
             queries.append({"_id": query_id, "text": f"{word} {verb} a {colour} {animal}"})
             for doc, scene in enumerate(scenes):
-                if scene[:3] == (colour, animal, verb):
+                if scene[3] == place if place else scene[:3] == (colour, animal, verb):
                     qrels[split] += f"{query_id}\td{doc:02d}\t1\n"
     (folder / "qrels").mkdir(parents=True)
     for name, rows in (("corpus", corpus), ("queries", queries)):

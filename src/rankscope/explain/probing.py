@@ -121,8 +121,8 @@ class Probing:
         scores = probes.SIMILARITIES[self.similarity](states, test)
         plain = torch.stack([probes.credit(scores[:, :n]) for n in self.ns])
         made = probes.standardised(states, [train])
-        split = [_split(train, seed) for seed in self.seeds]
-        true = [(*parts, test) for parts in split]
+        parted = [split(train, seed) for seed in self.seeds]
+        true = [(*parts, test) for parts in parted]
         shuffled = [
             tuple(_shuffled(part, seed) for part in parts)
             for parts, seed in zip(true, self.seeds, strict=True)
@@ -164,7 +164,7 @@ class Probing:
             no_queries = states.new_zeros(n_queries, states.shape[1])
             made = probes.standardised(States(no_queries, states), [train])
             sets: list[tuple[Candidates, ...]] = [
-                (*_split(train, seed), test) for seed in self.seeds
+                (*split(train, seed), test) for seed in self.seeds
             ]
             if name == "random_labels":
                 sets = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in sets]
@@ -211,7 +211,7 @@ def _with_ones(states: States) -> States:
     return States(*(torch.cat([side, side.new_ones(len(side), 1)], 1) for side in states))
 
 
-def _split(train: Candidates, seed: int) -> tuple[Candidates, Candidates]:
+def split(train: Candidates, seed: int) -> tuple[Candidates, Candidates]:
     """Training and validation examples, by query: no query is in both."""
     order = _drawn_order(train, seed, "validation")
     held = torch.isin(train.queries, order[: max(1, int(len(order) * VALIDATION_SHARE))])

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from rankscope.report.sections import p_text, signed
+
 Found = Mapping[str, Any]
 """Of one pair of rankers, as the study stores it."""
 
@@ -145,6 +147,22 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
             | {"what": what, "n": found["rankings"]["n_queries"]}
             | _interval(found["rankings"], name)
         )
+    for row in _of_control(found, found["heads"]) if found.get("heads") else ():
+        yield pair | row
+
+
+def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, what in HEADS.items():
+        row = control["comparisons"][name]
+        low, high = row["interval"]
+        yield {
+            "what": f"{control['measure']}: {what.format(**found)}",
+            "part": row["verdict"],
+            "n": row["n_queries"],
+            "value": row["difference"],
+            "low": low,
+            "high": high,
+        }
 
 
 def _interval(row: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -194,6 +212,7 @@ def in_words(found: Found) -> list[str]:
         *_of_weights(found),
         *(_of_states(found, side) for side in sides(found)),
         *_of_rankings(found),
+        *(_of_heads(found, found["heads"]) if found.get("heads") else ()),
         "Weights say how far a ranker moved, states what it makes of texts, rankings what a user sees. None of "
         "them says whether it moved for the better: the evaluation's verdicts do. Two trainings from other seeds "
         "differ too; how much of a change is the data's is seen beside such a pair only.",
@@ -281,3 +300,64 @@ def _of_rankings(found: Found) -> Iterator[str]:
     last = [row for row in found["states"] if row["layer"] == found["depth"]]
     if all(row["shift"] <= SAME for row in last):
         yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."
+
+
+# -- heads ----------------------------------------------------------------------------------------
+
+HEADS = {
+    "loss": "{after} against {before}, with their own heads",
+    "encoder": "both with heads fitted anew",
+    "head": "{after} with a head fitted anew against its own",
+    "recovered": "{after} with a head fitted anew against {before} with its own",
+}
+"""What each comparison of the control is."""
+CONCLUSIONS = {
+    "no loss": "No loss was shown, so there is nothing to lay to the encoder or to the head.",
+    "encoder": "The encoder forgot: heads that are fitted alike on both encoders leave {after} behind.",
+    "head": "The head drifted: with heads that are fitted alike, nothing is left of the loss, so what the score needs "
+    "is still in the encoder of {after}.",
+    "cannot tell": "Whether the encoder forgot or the head drifted cannot be told: with heads that are fitted alike, "
+    "the two encoders can neither be told apart nor shown to be equivalent.",
+}
+
+
+def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: the control's comparisons, with means, interval and verdict."""
+    columns = [
+        "comparison",
+        "mean",
+        "against",
+        "difference",
+        "low",
+        "high",
+        "corrected p",
+        "verdict",
+    ]
+    rows = []
+    for name, what in HEADS.items():
+        row = found["heads"]["comparisons"][name]
+        low, high = row["interval"]
+        numbers = (row["system_mean"], row["baseline_mean"])
+        rows.append(
+            [
+                what.format(**found),
+                *(f"{number:.3f}" for number in numbers),
+                *(signed(number) for number in (row["difference"], low, high)),
+                p_text(row["corrected_p"]),
+                row["verdict"],
+            ]
+        )
+    return columns, rows
+
+
+def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
+    """What of a loss lies in the encoder, and what in the head."""
+    rows = control["comparisons"]
+    told = "; ".join(
+        f"{HEADS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
+        for name in ("loss", "encoder", "head")
+    )
+    yield f"{control['measure']} over {control['n_queries']} queries. {told}."
+    yield CONCLUSIONS[control["conclusion"]].format(**found)
+    if control["n_unconverged"]:
+        yield f"{control['n_unconverged']} of 2 heads were cut short before they had converged."

@@ -8,6 +8,7 @@ from typing import Any
 
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
+from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
@@ -16,6 +17,11 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
 from rankscope.study import probe_examples
 from rankscope.study.changes import Changes, Settings, as_json, changed, ranking_change, sides
+from rankscope.study.heads import HeadSettings, Lesson, controlled
+
+DEPTH_OF_NEGATIVES = 100
+"""Ranks of BM25 that a head's hard negatives are drawn from."""
+NONE = Choices((), {})
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,14 @@ class Pair:
     before: str
     after: str
     rankers: tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads that are to be fitted anew, and the queries they learn from."""
+
+    train: Source
+    settings: HeadSettings
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Pair:
@@ -38,15 +52,24 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
 
 
 def diff(
-    pair: Pair, source: Source, settings: Settings, *, queries: int, name: str, progress: Progress
+    pair: Pair,
+    source: Source,
+    settings: Settings,
+    *,
+    queries: int,
+    name: str,
+    heads: Heads | None = None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
-    `queries` are drawn from the judged ones; `name` is what the collection is called.
+    `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
+    control for cross-encoders too.
     """
     topics = judged_topics(source, limit=queries, seed=settings.seed)
     with TemporaryDirectory() as folder:
-        docs, run = _ranked(source, topics, Path(folder), settings, progress)
+        docs, index = _stored(source, Path(folder))
+        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
         compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
@@ -63,7 +86,8 @@ def diff(
             )
             for tag, ranker in zip((pair.before, pair.after), pair.rankers, strict=True)
         ]
-    return as_json(
+        control = heads and _control(pair, heads, topics, (docs, index, run), runs, progress)
+    found = as_json(
         Changes(
             before=pair.before,
             after=pair.after,
@@ -73,14 +97,46 @@ def diff(
             rankings=ranking_change(runs[0], runs[1], settings),
         )
     )
+    return found | {"heads": control}
 
 
-def _ranked(
-    source: Source, topics: Topics, folder: Path, settings: Settings, progress: Progress
-) -> tuple[StoredDocs, Run]:
-    """The docs, stored in the folder, and BM25's top for every query."""
+def _stored(source: Source, folder: Path) -> tuple[StoredDocs, bm25.Index]:
+    """The docs in the folder, and BM25 over them."""
     write_docs(source.docs(), folder)
     docs = StoredDocs(folder)
     bm25.build(docs, folder)
-    index = bm25.Index.load(folder)
-    return docs, bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+    return docs, bm25.Index.load(folder)
+
+
+def _control(
+    pair: Pair,
+    heads: Heads,
+    topics: Topics,
+    ranked: tuple[StoredDocs, bm25.Index, Run],
+    runs: Sequence[Run],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Heads fitted anew on both encoders, with queries that are not among those ranked."""
+    docs, index, run = ranked
+    settings = heads.settings
+    judged, n_shared = probe_examples.without(judged_topics(heads.train), topics)
+    judged, n_lost = probe_examples.with_texts(judged, docs)
+    ranking = bm25.search(index, judged.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
+    made = choices_from_qrels(
+        judged.qrels,
+        ranking,
+        n_docs=settings.candidates,
+        depth=DEPTH_OF_NEGATIVES,
+        seed=settings.seed,
+    )
+    wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
+    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top}
+    lesson = Lesson(
+        made.choices,
+        {query.query_id: query.text for query in (*judged.queries, *topics.queries)},
+        dict(zip(sorted(wanted), docs.texts(sorted(wanted)), strict=True)),
+        topics.queries,
+        run,
+    )
+    found = controlled(pair.rankers, lesson, runs, topics.qrels, settings, progress)
+    return found | {"notes": probe_examples.notes_on(n_shared, made, NONE, n_lost=n_lost)}

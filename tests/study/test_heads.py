@@ -1,0 +1,153 @@
+"""The control of heads fitted anew: a head that drifted and an encoder that forgot are told apart.
+
+What is relevant can be read off the doc alone here, so that a head of random weights' states can be made good by
+hand. Turned round, it ranks the wrong way, and a new one on the same states does not. Where the encoder no
+longer tells the places apart, no head can help.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT
+from rankscope.data.collections import beir_folder
+from rankscope.explain import representations
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.report import changes as words
+from rankscope.study import diff
+from rankscope.study.changes import Settings
+from rankscope.study.diff import Heads
+from rankscope.study.heads import HeadSettings
+from support import scenes, tiny
+
+PLACE = scenes.PLACES[0]
+SMALL = Settings(depth=12, texts=40, neighbours=5)
+HEADS = HeadSettings(candidates=4, examples=200, depth=12, measure="nDCG@5")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scenes.write(tmp_path_factory.mktemp("places") / "data", place=PLACE)
+
+
+def with_a_good_head(folder: Path) -> CrossEncoder:
+    """A random encoder whose head, by least squares, reads off whether a doc is in the place."""
+    ranker = tiny.cross_encoder(folder)
+    pairs = [
+        (f"{asks} {verb} a {colour} {animal}", f"the {colour} {other} {verb} on the {place}")
+        for asks in ("where", "what")
+        for colour in scenes.COLOURS
+        for animal, other in zip(
+            scenes.ANIMALS, scenes.ANIMALS[1:] + scenes.ANIMALS[:1], strict=True
+        )
+        for verb in scenes.VERBS
+        for place in scenes.PLACES
+    ]
+    states = representations.of_pairs(ranker, pairs)[:, -1]
+    wanted = torch.tensor([1.0 if doc.endswith(PLACE) else 0.0 for _, doc in pairs])
+    set_head(ranker, torch.linalg.lstsq(states, wanted[:, None]).solution[:, 0])
+    return ranker
+
+
+def set_head(ranker: CrossEncoder, weights: Tensor) -> None:
+    """The score is nearly weights x state: the pooler is made so small that its tanh is a line."""
+    model: Any = ranker.model
+    small = 1e-3
+    with torch.no_grad():
+        model.bert.pooler.dense.weight.copy_(small * torch.eye(len(weights)))
+        model.bert.pooler.dense.bias.zero_()
+        model.classifier.weight.copy_(weights[None] / small)
+        model.classifier.bias.zero_()
+
+
+def control(before: CrossEncoder, after: CrossEncoder, data: Path) -> dict[str, Any]:
+    pair = diff.Pair("before", "after", (before, after))
+    return diff.diff(
+        pair,
+        beir_folder(data, "test"),
+        SMALL,
+        queries=50,
+        name="places",
+        heads=Heads(beir_folder(data, "train"), HEADS),
+        progress=SILENT,
+    )
+
+
+def test_a_head_that_was_turned_round_drifted(tmp_path: Path, data: Path) -> None:
+    before, after = with_a_good_head(tmp_path), with_a_good_head(tmp_path)
+    model: Any = after.model
+    with torch.no_grad():
+        model.classifier.weight.neg_()
+    found = control(before, after, data)
+    means = found["heads"]["means"]
+    assert means["before"] > 0.8
+    assert means["after"] < 0.3
+    assert means["after, head anew"] == means["before, head anew"] > 0.8
+    assert found["heads"]["conclusion"] == "head"
+    verdicts = {name: row["verdict"] for name, row in found["heads"]["comparisons"].items()}
+    assert verdicts["loss"] == "worse"
+    assert verdicts["encoder"] == "equivalent"
+    assert verdicts["head"] == "better"
+    said = " ".join(words.in_words(found))
+    assert "The head drifted" in said
+    assert "still in the encoder of after" in said
+
+
+def test_an_encoder_that_takes_all_places_for_one_forgot(tmp_path: Path, data: Path) -> None:
+    before, after = with_a_good_head(tmp_path), with_a_good_head(tmp_path)
+    table = after.model.get_input_embeddings().weight  # type: ignore[operator]
+    ids = after.tokenizer.convert_tokens_to_ids(scenes.PLACES)
+    with torch.no_grad():
+        table[ids[1:]] = table[ids[0]].clone()
+    found = control(before, after, data)
+    assert found["heads"]["conclusion"] == "encoder"
+    assert found["heads"]["means"]["after, head anew"] < 0.7
+    assert "The encoder forgot" in " ".join(words.in_words(found))
+    columns, rows = words.head_table(found)
+    assert [row[columns.index("verdict")] for row in rows][:2] == ["worse", "worse"]
+
+
+def test_without_a_loss_nothing_is_laid_to_anyone(
+    rankscope: object, tmp_path: Path, data: Path
+) -> None:
+    for name in ("one", "same"):
+        with_a_good_head(tmp_path).save(tmp_path / name)
+    words = ["diff", tmp_path / "one", tmp_path / "same", "--collection", data, "--heads"]
+    asked = [*words, "--depth", "12", "--texts", "40", "--neighbours", "5"]
+    printed = str(rankscope(*asked).out)  # type: ignore[operator]
+    assert "both with heads fitted anew" in printed
+    assert "No loss was shown" in printed
+
+
+def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: Path) -> None:
+    tower = tiny.bi_encoder(tmp_path)
+    with pytest.raises(BadInput, match="a bi-encoder has none"):
+        diff.diff(
+            diff.Pair("a", "b", (tower, tower)),
+            beir_folder(data, "test"),
+            SMALL,
+            queries=50,
+            name="places",
+            heads=Heads(beir_folder(data, "train"), HEADS),
+            progress=SILENT,
+        )
+    lines = (data / "qrels" / "train.tsv").read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("train") or line < "train05"]
+    (data / "qrels" / "few.tsv").write_text("".join(kept), "utf-8")
+    scorer = tiny.cross_encoder(tmp_path)
+    few = Heads(beir_folder(data, "few"), replace(HEADS, candidates=3))
+    with pytest.raises(BadInput, match="5 training queries have a relevant doc"):
+        diff.diff(
+            diff.Pair("a", "b", (scorer, scorer)),
+            beir_folder(data, "test"),
+            SMALL,
+            queries=50,
+            name="places",
+            heads=few,
+            progress=SILENT,
+        )
