@@ -18,7 +18,15 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from rankscope.cli import app
-from rankscope.study import spec, spec_data, spec_evaluate, spec_explain, spec_fields, spec_rankers
+from rankscope.study import (
+    spec,
+    spec_changes,
+    spec_data,
+    spec_evaluate,
+    spec_explain,
+    spec_fields,
+    spec_rankers,
+)
 from rankscope.study.recipes import RECIPES
 from rankscope.train.guards import GUARDS
 
@@ -99,11 +107,11 @@ def _specs() -> list[type[spec_fields.Spec]]:
     abstract = {spec_fields.Spec, spec_data.TopicsSpec}
     parts = [
         value
-        for module in (spec_data, spec_rankers, spec_evaluate, spec_explain)
+        for module in (spec_data, spec_rankers, spec_evaluate, spec_explain, spec_changes)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, spec_fields.Spec)
     ]
-    return [spec.Study, *(part for part in parts if part not in abstract)]
+    return [spec.Study, *dict.fromkeys(part for part in parts if part not in abstract)]
 
 
 def _title(model: type[spec_fields.Spec]) -> str:

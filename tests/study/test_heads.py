@@ -25,6 +25,8 @@ from rankscope.study.diff import Heads
 from rankscope.study.heads import HeadSettings
 from support import scenes, tiny
 
+pytestmark = pytest.mark.usefixtures("frozen_garbage")
+
 PLACE = scenes.PLACES[0]
 SMALL = Settings(depth=12, texts=40, neighbours=5)
 HEADS = HeadSettings(candidates=4, examples=200, depth=12, measure="nDCG@5")

@@ -7,6 +7,7 @@ import yaml
 from rankscope.core.errors import BadStudy
 from rankscope.study import (
     spec,
+    spec_changes,
     spec_data,
     spec_evaluate,
     spec_explain,
@@ -203,7 +204,7 @@ def test_no_two_of_them_share_a_folder_for_results() -> None:
 
 
 def specs() -> list[type[spec_fields.Spec]]:
-    modules = (spec, spec_data, spec_rankers, spec_evaluate, spec_explain)
+    modules = (spec, spec_data, spec_rankers, spec_evaluate, spec_explain, spec_changes)
     found = [value for module in modules for value in vars(module).values()]
     return [v for v in found if isinstance(v, type) and issubclass(v, spec_fields.Spec)]
 

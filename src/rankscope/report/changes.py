@@ -203,6 +203,22 @@ def curves(found: Found) -> list[dict[str, Any]]:
     ]
 
 
+def drawn_curves(found: Found) -> list[str]:
+    """Of what there are curves: CKA and shared neighbours, where any layer's states vary."""
+    return list(dict.fromkeys(row["what"] for row in curves(found)))
+
+
+def module_table(found: Found) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: a module's part down, layers across; how far it moved."""
+    layers = sorted({row["layer"] for row in found["modules"]})
+    cells: dict[str, dict[int, str]] = {}
+    for row in found["modules"]:
+        part = f"{row['tower']} {row['part']}".strip()
+        cells.setdefault(part, {})[row["layer"]] = _share(row["displacement"])
+    columns = ["module", *(layer_name(layer, found["depth"]) for layer in layers)]
+    return columns, [[part, *(of.get(layer, "") for layer in layers)] for part, of in cells.items()]
+
+
 # -- words ----------------------------------------------------------------------------------------
 
 

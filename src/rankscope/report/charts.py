@@ -94,7 +94,7 @@ def forest(data: Forest) -> Spec:
     chart = alt.layer(*layers).properties(
         width="container", height=alt.Step(max(ROW, LINE * n_lines + 8)), title=_key(verdicts)
     )
-    return _spec(chart, f"Differences in {data.measure} with their intervals")
+    return finished(chart, f"Differences in {data.measure} with their intervals")
 
 
 def comparison_lines(system: str, baseline: str) -> list[str]:
@@ -200,7 +200,7 @@ def query_differences(data: Differences) -> Spec:
         width="container", height=200, view=alt.ViewBackground(cursor="crosshair")
     )
     pair = f"{data.pair.system} minus {data.pair.baseline}"
-    return _spec(chart, f"{data.measure} by query: {pair}")
+    return finished(chart, f"{data.measure} by query: {pair}")
 
 
 def _outcome(difference: float) -> str:
@@ -223,7 +223,7 @@ def loss_curve(data: Training) -> Spec:
         tooltip=[alt.Tooltip("update:Q"), alt.Tooltip("smoothed:Q", format=".4f")],
     )
     chart = alt.layer(raw, smoothed).properties(width="container", height=150)
-    return _spec(chart, f"Training loss of {data.ranker}")
+    return finished(chart, f"Training loss of {data.ranker}")
 
 
 def validation_curve(data: Training) -> Spec:
@@ -244,7 +244,7 @@ def validation_curve(data: Training) -> Spec:
         else [_rule_at(data.kept_update).encode(x="at:Q", strokeDash=alt.value([4, 3]))]
     )
     chart = alt.layer(*kept, line).properties(width="container", height=150)
-    return _spec(chart, f"Validation of {data.ranker} by update")
+    return finished(chart, f"Validation of {data.ranker} by update")
 
 
 def layers_of_rankers(
@@ -342,10 +342,11 @@ def _by_layer(
     chart = alt.layer(*rules, bands, curves, dots, *labels).properties(
         width="container", height=240
     )
-    return _spec(chart, description)
+    return finished(chart, description)
 
 
-def _spec(chart: alt.LayerChart | alt.FacetChart, description: str) -> Spec:
+def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
+    """A chart as wide as its place, with words for who cannot see it, and no colours of the page's."""
     spec: Spec = chart.properties(
         description=description, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     ).to_dict()

@@ -18,7 +18,17 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rankscope.report import charts, claims, probes, queries, sections, steps
+from rankscope.report import (
+    change_charts,
+    changes,
+    charts,
+    claims,
+    forgetting,
+    probes,
+    queries,
+    sections,
+    steps,
+)
 from rankscope.report.sections import VERDICTS, Compared, StoredResults
 
 COMPARISON_COLUMNS = (
@@ -103,7 +113,7 @@ TEX = str.maketrans(
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; seeds.csv and probes.csv where there are such.
+    """Write report.html, summary.json and tables/ into `folder`; tables of seeds, probes and changes where there are such.
 
     `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
     """
@@ -114,6 +124,7 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
         more[tables / f"probes.{key}.csv"] = plain_csv(*probes.full_rows(found))
         for n in probes.ns(found):
             more[tables / f"probes.{key}.{n}.tex"] = plain_tex(*probes.layer_table(found, n))
+    more |= _tables_of_changes(tables, results)
     for path, text in {
         **more,
         folder / "report.html": html(results, runs_at=runs_at),
@@ -124,6 +135,22 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
         tables / "comparisons.tex": comparisons_tex(results),
     }.items():
         path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _tables_of_changes(tables: Path, results: StoredResults) -> dict[Path, str]:
+    """What moved between rankers, and the forgetting matrix, as CSV and LaTeX."""
+    found: dict[Path, str] = {}
+    for key, pairs in results.changes.items():
+        found[tables / f"changes.{key}.csv"] = plain_csv(*changes.full_rows(pairs))
+        for each in pairs:
+            name = f"changes.{key}.{each['after']}"
+            found[tables / f"{name}.tex"] = plain_tex(*changes.layer_table(each))
+            if each["heads"]:
+                found[tables / f"{name}.heads.tex"] = plain_tex(*changes.head_table(each))
+    if results.forgetting:
+        found[tables / "forgetting.csv"] = plain_csv(*forgetting.full_rows(results.forgetting))
+        found[tables / "forgetting.tex"] = plain_tex(*forgetting.table(results.forgetting))
+    return found
 
 
 def html(results: StoredResults, *, runs_at: str = "") -> str:
@@ -149,6 +176,11 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             cases=[queries.cases(each, results) for each in shown],
             reaches=queries.reaches(results),
             probed={key: _probed(found, specs) for key, found in results.probes.items()},
+            changed={
+                key: [_changed(each, specs) for each in pairs]
+                for key, pairs in results.changes.items()
+            },
+            forgotten=_forgotten(results.forgetting, specs) if results.forgetting else None,
             n_left_out=len(found) - len(shown),
             n_drawn=queries.MAX_DRAWN,
             is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
@@ -190,6 +222,31 @@ def _probed(found: probes.Found, specs: Charts) -> Mapping[str, Any]:
         "tables": [probes.layer_table(found, n) for n in ns],
         "words": probes.in_words(found),
         "has_published": bool(found.get("published")),
+    }
+
+
+def _changed(found: changes.Found, specs: Charts) -> Mapping[str, Any]:
+    """What the page shows of a pair of rankers."""
+    return {
+        "found": found,
+        "map": specs.add(change_charts.change_map(found)),
+        "curves": [
+            specs.add(change_charts.likeness(found, what)) for what in changes.drawn_curves(found)
+        ],
+        "table": changes.layer_table(found),
+        "modules": changes.module_table(found),
+        "heads": changes.head_table(found) if found["heads"] else None,
+        "words": changes.in_words(found),
+    }
+
+
+def _forgotten(found: forgetting.Found, specs: Charts) -> Mapping[str, Any]:
+    """What the page shows of the forgetting matrix."""
+    return {
+        "found": found,
+        "matrix": specs.add(change_charts.matrix(found)),
+        "table": forgetting.table(found),
+        "words": forgetting.in_words(found),
     }
 
 
@@ -240,6 +297,8 @@ def summary(results: StoredResults) -> str:
         "comparisons": results.evaluation["comparisons"],
         "claims": [asdict(claim) for claim in claims.claims(results)],
         **({"probes": results.probes} if results.probes else {}),
+        **({"changes": results.changes} if results.changes else {}),
+        **({"forgetting": results.forgetting} if results.forgetting else {}),
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 

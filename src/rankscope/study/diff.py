@@ -8,7 +8,6 @@ from typing import Any
 
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
@@ -17,11 +16,7 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
 from rankscope.study import probe_examples
 from rankscope.study.changes import Changes, Settings, as_json, changed, ranking_change, sides
-from rankscope.study.heads import HeadSettings, Lesson, controlled
-
-DEPTH_OF_NEGATIVES = 100
-"""Ranks of BM25 that a head's hard negatives are drawn from."""
-NONE = Choices((), {})
+from rankscope.study.heads import DEPTH_OF_NEGATIVES, HeadSettings, controlled, lesson
 
 
 @dataclass(frozen=True)
@@ -118,25 +113,8 @@ def _control(
 ) -> dict[str, Any]:
     """Heads fitted anew on both encoders, with queries that are not among those ranked."""
     docs, index, run = ranked
-    settings = heads.settings
-    judged, n_shared = probe_examples.without(judged_topics(heads.train), topics)
-    judged, n_lost = probe_examples.with_texts(judged, docs)
-    ranking = bm25.search(index, judged.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
-    made = choices_from_qrels(
-        judged.qrels,
-        ranking,
-        n_docs=settings.candidates,
-        depth=DEPTH_OF_NEGATIVES,
-        seed=settings.seed,
-    )
-    wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
-    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top}
-    lesson = Lesson(
-        made.choices,
-        {query.query_id: query.text for query in (*judged.queries, *topics.queries)},
-        dict(zip(sorted(wanted), docs.texts(sorted(wanted)), strict=True)),
-        topics.queries,
-        run,
-    )
-    found = controlled(pair.rankers, lesson, runs, topics.qrels, settings, progress)
-    return found | {"notes": probe_examples.notes_on(n_shared, made, NONE, n_lost=n_lost)}
+    train = judged_topics(heads.train)
+    train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
+    made, notes = lesson(train, train_run, topics, run, docs, heads.settings)
+    found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
+    return found | {"notes": notes}

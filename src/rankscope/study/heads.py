@@ -15,6 +15,8 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
 from rankscope.core.rng import stream
+from rankscope.data.choices import Choices, choices_from_qrels
+from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
 from rankscope.evaluate.evaluation import plain
 from rankscope.evaluate.measures import Measuring
@@ -24,9 +26,11 @@ from rankscope.explain.probing import pairs_of
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve.rerank import reordered
+from rankscope.study import probe_examples
 from rankscope.study.probe_examples import FEWEST_QUERIES
 
 PAIRS_AT_ONCE = 128
+DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
 BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
 COMPARED = {
@@ -73,6 +77,41 @@ class Lesson:
         drawn = list(self.train)
         stream(seed, "examples of a head").shuffle(drawn)
         return sorted(drawn[:n])
+
+
+def lesson(
+    train: Topics,
+    train_run: Run,
+    asked: Topics,
+    run: Run,
+    docs: StoredDocs,
+    settings: HeadSettings,
+    *,
+    min_relevance: int = 1,
+) -> tuple[Lesson, list[str]]:
+    """What heads learn from and then rank, and what was left out; no query that is ranked is learnt from.
+
+    Hard negatives come out of the first `DEPTH_OF_NEGATIVES` ranks of `train_run`.
+    """
+    learnt, n_shared = probe_examples.without(train, asked)
+    learnt, n_lost = probe_examples.with_texts(learnt, docs)
+    made = choices_from_qrels(
+        learnt.qrels,
+        train_run,
+        n_docs=settings.candidates,
+        depth=DEPTH_OF_NEGATIVES,
+        min_relevance=min_relevance,
+        seed=settings.seed,
+    )
+    wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
+    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: settings.depth]}
+    return Lesson(
+        made.choices,
+        {query.query_id: query.text for query in (*learnt.queries, *asked.queries)},
+        dict(zip(sorted(wanted), docs.texts(sorted(wanted)), strict=True)),
+        asked.queries,
+        run,
+    ), probe_examples.notes_on(n_shared, made, Choices((), {}), n_lost=n_lost)
 
 
 def controlled(

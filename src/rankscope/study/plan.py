@@ -17,8 +17,10 @@ from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folde
 from rankscope.data.published_curves import published_points
 from rankscope.models.location import ADAPTER, MODEL, Location, located
 from rankscope.store.fingerprint import fingerprint
+from rankscope.study import lineages
 from rankscope.study.load import LoadedStudy, expanded
 from rankscope.study.spec import ALL_DOCS
+from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
 from rankscope.study.spec_data import (
     BeirSpec,
     BM25Spec,
@@ -58,6 +60,9 @@ VERSIONS = {
     "represent": 1,
     "probe": 2,
     "conclude": 2,
+    "change": 1,
+    "heads": 1,
+    "forgetting": 1,
     "report": 2,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""
@@ -143,6 +148,11 @@ def probe_role(ranker: str) -> str:
 def probes_role(key: str) -> str:
     """What the report calls the comparison of probes of one name among its inputs."""
     return f"probes {key}"
+
+
+def change_role(kind: str, key: str, ranker: str) -> str:
+    """What the report calls what moved in a ranker, or its heads fitted anew, among its inputs."""
+    return f"{kind} {key} {ranker}"
 
 
 def train_role(ranker: str) -> str:
@@ -554,6 +564,73 @@ class _Planner:
         spec = self.study.probes[key]
         return self._add(Step("probe", label, {**made, "seed": self.study.seed}, found, spec=spec))
 
+    def changes(self, key: str, asked: ChangesSpec) -> dict[str, Step]:
+        """What moved between every pair, and the heads fitted anew, by their roles in the report."""
+        found: dict[str, Step] = {}
+        depth = lineages.changed_depth(self.study, asked)
+        for after, before in lineages.changed_pairs(self.study, asked).items():
+            inputs = {
+                "before": self.ranker(before),
+                "after": self.ranker(after),
+                "docs": self.docs(asked.over),
+                "collection": self.collection(asked.over),
+                "run": self.first_stage_run(asked.first_stage, asked.over),
+                "before run": self.rerank(before, asked.over, asked.first_stage, depth),
+                "after run": self.rerank(after, asked.over, asked.first_stage, depth),
+            }
+            params = {"names": [before, after], "over": asked.over, "depth": depth}
+            params |= {"seed": self.study.seed, "texts": asked.texts, "k": asked.neighbours}
+            change = Step("change", f"{after}.{key}", params, inputs, spec=asked)
+            found[change_role("change", key, after)] = self._add(change)
+            if asked.heads:
+                found[change_role("heads", key, after)] = self._heads(key, asked, after, inputs)
+        return found
+
+    def _heads(self, key: str, asked: ChangesSpec, after: str, inputs: dict[str, Step]) -> Step:
+        """Heads fitted anew on the encoders of a pair."""
+        assert asked.heads is not None
+        train, over = asked.heads.train, asked.over
+        if self.docs(train) is not self.docs(over):
+            raise BadStudy(
+                f"explain.changes.{key}.heads: {train} and {over} have other docs. Fit heads over the same."
+            )
+        inputs = inputs | {
+            "train collection": self.collection(train),
+            "train run": self.first_stage_run(asked.first_stage, train),
+        }
+        params = asked.heads.identity("train", "measure") | {
+            "depth": lineages.changed_depth(self.study, asked),
+            "measure": asked.heads.measure or self.study.evaluate.measures[0],
+            "significance_level": self.study.evaluate.significance_level,
+            "convention": asdict(self.study.collections[over].convention()),
+            "seed": self.study.seed,
+        }
+        return self._add(Step("heads", f"{after}.{key}", params, inputs, spec=asked))
+
+    def forgetting(self, asked: ForgettingSpec) -> Step:
+        """Rankers x collections, from what the evaluation measured."""
+        study = self.study
+        against = lineages.held_against(study, asked)
+        knows = {
+            baseline: [
+                name
+                for name in study.evaluate.over
+                if any(
+                    self.docs(name) is self.docs(learnt)
+                    for learnt in lineages.taught(study, baseline)
+                )
+            ]
+            for baseline in against.values()
+        }
+        params = {
+            "against": against,
+            "taught": knows,
+            "measure": asked.measure or study.evaluate.measures[0],
+        }
+        return self._add(
+            Step("forgetting", "all", params, {"evaluate": self.evaluate()}, spec=asked)
+        )
+
     def report(self) -> Step:
         """The page; it reads everything before it."""
         evaluate = self.evaluate()
@@ -563,6 +640,10 @@ class _Planner:
             inputs[docs_role(collection)] = self.docs(collection)
         for key, asked in self.study.probes.items():
             inputs[probes_role(key)] = self.probes(key, asked)
+        for key, changed in self.study.changes.items():
+            inputs |= self.changes(key, changed)
+        if self.study.explain and self.study.explain.forgetting:
+            inputs["forgetting"] = self.forgetting(self.study.explain.forgetting)
         for step in list(self.steps.values()):
             if step.kind == "train":
                 inputs[train_role(step.label)] = step

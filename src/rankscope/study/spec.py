@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field, NonNegativeInt, model_validator
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
-from rankscope.study import consistency
+from rankscope.study import consistency, lineages
+from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_data import (
     CollectionSpec,
     DenseSpec,
@@ -93,6 +94,8 @@ class Study(Spec):
         consistency.probed_rankers_are_of_a_kind(self)
         consistency.probes_compare_the_probed(self)
         consistency.probes_are_not_fed_by_the_probed(self)
+        lineages.changes_are_within_a_lineage(self)
+        lineages.forgetting_has_something_to_compare(self)
         return self
 
     def is_bi_encoder(self, ranker: str) -> bool:
@@ -244,6 +247,9 @@ class Study(Spec):
             for name in rerank.first_stages:
                 yield "evaluate.rerank.depth", name, rerank.depth
         yield from self._depths_of_probes()
+        for key, asked in self.changes.items():
+            depth = lineages.changed_depth(self, asked)
+            yield f"explain.changes.{key}.depth", asked.first_stage, depth
         yield from self._depths_of_fusions()
 
     def _depths_of_probes(self) -> Iterator[tuple[str, str, int]]:
@@ -262,6 +268,11 @@ class Study(Spec):
     def probes(self) -> Mapping[str, ProbesSpec]:
         """What is asked of every layer, by name."""
         return self.explain.probes if self.explain else {}
+
+    @property
+    def changes(self) -> Mapping[str, ChangesSpec]:
+        """What is asked of pairs of rankers, before and after, by name."""
+        return self.explain.changes if self.explain else {}
 
     def explained_rankers(self) -> tuple[str, ...]:
         """The rankers whose insides are looked at, in the study's order."""
@@ -378,6 +389,25 @@ class Study(Spec):
                 yield Reference(f"{place}.published.curves", name, probed, "probed ranker")
             for name in asked.baseline:
                 yield Reference(f"{place}.baseline", name, probed, "probed ranker")
+
+        yield from self._references_of_changes()
+
+    def _references_of_changes(self) -> Iterator[Reference]:
+        for key, asked in self.changes.items():
+            place = f"explain.changes.{key}"
+            yield self._collection(f"{place}.over", asked.over)
+            yield self._first_stage(f"{place}.from", asked.first_stage)
+            if asked.heads:
+                yield self._collection(f"{place}.heads.train", asked.heads.train)
+            pairs = asked.pairs or ()
+            for name in (*pairs, *(pairs.values() if isinstance(pairs, dict) else ())):
+                yield Reference(f"{place}.pairs", name, self.rankers, "ranker")
+        forgetting = self.explain.forgetting if self.explain else None
+        if forgetting and forgetting.baseline:
+            evaluated = {**self.systems(), **dict.fromkeys(self.evaluate.first_stages)}
+            yield Reference(
+                "explain.forgetting.baseline", forgetting.baseline, evaluated, "evaluated system"
+            )
 
     def _collection(self, place: str, name: str) -> Reference:
         return Reference(place, name, self.collections, "collection")

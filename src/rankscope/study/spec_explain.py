@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
 from rankscope.study.spec_fields import Name, Spec
 
 PROBE_DEFAULTS = (2, 3, 4, 5)
@@ -143,4 +144,11 @@ class ExplainSpec(Spec):
     probes: dict[Name, ProbesSpec] = Field(
         default_factory=dict,
         description="Probes of every layer, by the name of what they are over.",
+    )
+    changes: dict[Name, ChangesSpec] = Field(
+        default_factory=dict,
+        description="What moved between two rankers, by the name of what it is looked at over.",
+    )
+    forgetting: ForgettingSpec | None = Field(
+        None, description="Rankers x collections: what each stage gained and lost, with verdicts."
     )

@@ -6,6 +6,7 @@ knows two stages. A function gets a `Work` and returns the summary that goes int
 
 from collections.abc import Callable
 
+from rankscope.study.steps_changes import change, forgetting, heads
 from rankscope.study.steps_data import collection, docs, fuse, index, teacher
 from rankscope.study.steps_evaluate import evaluate
 from rankscope.study.steps_explain import choices, conclude, probe, represent
@@ -32,5 +33,8 @@ STEPS: dict[str, Callable[[Work], Summary]] = {
     "represent": represent,
     "probe": probe,
     "conclude": conclude,
+    "change": change,
+    "heads": heads,
+    "forgetting": forgetting,
     "report": report,
 }

@@ -14,8 +14,11 @@ from rankscope.evaluate.seeds import mean_values
 from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
-from rankscope.study.plan import Step, collection_role, docs_role, probes_role
+from rankscope.study.lineages import changed_pairs
+from rankscope.study.plan import Step, change_role, collection_role, docs_role, probes_role
+from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.steps_changes import CHANGE, FORGETTING, HEADS
 from rankscope.study.steps_explain import FOUND
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.guards import GUARDS
@@ -66,7 +69,22 @@ def stored_results(work: Work) -> StoredResults:
         },
         rankings=_rankings(work, evaluation["results"], topics),
         probes={key: read_json(work.folder(probes_role(key)) / FOUND) for key in study.probes},
+        changes={key: _changes(work, key, asked) for key, asked in study.changes.items()},
+        forgetting=read_json(work.folder("forgetting") / FORGETTING)
+        if "forgetting" in work.step.inputs
+        else None,
     )
+
+
+def _changes(work: Work, key: str, asked: ChangesSpec) -> list[Summary]:
+    """What moved in every ranker that was looked at, with its heads where they were fitted anew."""
+    found = []
+    for after in changed_pairs(work.plan.study.study, asked):
+        change = read_json(work.folder(change_role("change", key, after)) / CHANGE)
+        role = change_role("heads", key, after)
+        heads = read_json(work.folder(role) / HEADS) if asked.heads else None
+        found.append(change | {"heads": heads})
+    return found
 
 
 def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:

@@ -149,7 +149,32 @@ class _Expansion:
                 else each
                 for key, each in probes.items()
             }
+        changes = asked.get("changes")
+        if isinstance(changes, dict):
+            found["changes"] = {key: self._changed(key, each) for key, each in changes.items()}
         return found
+
+    def _changed(self, key: str, asked: Any) -> Any:
+        """What is asked of pairs: every member against the one it starts from, or the one there is."""
+        if not isinstance(asked, dict) or not isinstance(asked.get("pairs"), dict):
+            return self._members_in(asked, "pairs") if isinstance(asked, dict) else asked
+        pairs = {}
+        for after, before in asked["pairs"].items():
+            against = [each.name for each in self.named(before)] if isinstance(before, str) else []
+            for member in (each.name for each in self.named(after)):
+                start = self._start_of(member)
+                if len(against) > 1 and start not in against:
+                    raise BadStudy(
+                        f"explain.changes.{key}.pairs.{after}: {before} stands for {len(against)} rankers, and one is "
+                        f"held against. Name one of them: {', '.join(against)}."
+                    )
+                pairs[member] = start if start in against else against[0] if against else before
+        return {**asked, "pairs": pairs}
+
+    def _start_of(self, member: str) -> Any:
+        """What a member starts from; None for what leads nowhere."""
+        fields = next((of[member] for of in self.made.values() if member in of), None)
+        return fields.get("start") if isinstance(fields, dict) else None
 
     def _members_in(self, asked: Mapping[str, Any], *fields: str) -> dict[str, Any]:
         """The fields that are lists of names, with all that these stand for."""

@@ -23,6 +23,8 @@ function config() {
     axisX: { labelOverlap: "parity", labelSeparation: 4 },
     axisY: { domain: false, labelLimit: 150 },
     title: { color: of("--ink"), offset: 10 },
+    text: { color: of("--ink") },
+    legend: { labelColor: of("--soft"), titleColor: of("--soft"), titleFontWeight: 400 },
   };
 }
 

@@ -1,0 +1,122 @@
+"""What moved between two rankers, and what was forgotten, as Vega-Lite charts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from rankscope.report import changes, forgetting
+from rankscope.report.charts import BLUE, GREY, LINES, VERDICT_COLOURS, Spec, finished
+from rankscope.report.sections import VERDICTS
+
+CELL = 22
+"""Pixels of a row of the change map."""
+ROW = 34
+"""Of the forgetting matrix."""
+
+
+def change_map(found: changes.Found) -> Spec:
+    """Modules down, layers across: the more ink, the further its weights moved; no ink, no change."""
+    rows = changes.map_cells(found)
+    layers = [changes.layer_name(n, found["depth"]) for n in range(found["depth"] + 2)]
+    present = {row["layer"] for row in rows}
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_rect(color=BLUE, stroke=GREY, strokeWidth=0.4)
+        .encode(
+            x=alt.X(
+                "layer:N",
+                sort=[layer for layer in layers if layer in present],
+                title=None,
+                axis=alt.Axis(labelAngle=-40),
+            ),
+            y=alt.Y("part:N", sort=list(dict.fromkeys(row["part"] for row in rows)), title=None),
+            fillOpacity=alt.FillOpacity(
+                "displacement:Q",
+                scale=alt.Scale(domainMin=0, range=[0, 1]),
+                legend=alt.Legend(title="displacement", orient="bottom", format=".2~%"),
+            ),
+            tooltip=[
+                alt.Tooltip("part:N"),
+                alt.Tooltip("layer:N"),
+                alt.Tooltip("displacement:Q", format=".3%"),
+                alt.Tooltip("effective rank:Q", format=".1f"),
+                alt.Tooltip("of:Q", title="of at most"),
+            ],
+        )
+        .properties(width="container", height=alt.Step(CELL))
+    )
+    return finished(chart, f"How far each module of {found['after']} moved from {found['before']}")
+
+
+def likeness(found: changes.Found, what: str) -> Spec:
+    """CKA or shared neighbours by layer, a line and a band for each side; dashed: what chance gives."""
+    rows = [row for row in changes.curves(found) if row["what"] == what]
+    names = list(dict.fromkeys(row["side"] for row in rows))
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X(
+            "layer:Q",
+            title="layer",
+            axis=alt.Axis(values=sorted({row["layer"] for row in rows}), format="d"),
+        ),
+        color=alt.Color(
+            "side:N",
+            scale=alt.Scale(domain=names, range=LINES[: len(names)]),
+            legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1),
+        ),
+    )
+    lowest = min([0.0, *(row["low"] for row in rows)])
+    y = alt.Y("value:Q", title=what, scale=alt.Scale(domain=[lowest, 1]))
+    chance = base.mark_line(strokeDash=[2, 4], strokeWidth=1).encode(y="chance:Q")
+    bands = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title=what), y2="high:Q")
+    curves = base.mark_line(strokeWidth=2).encode(y=y)
+    dots = base.mark_point(filled=True, size=45).encode(
+        y=y,
+        shape=alt.Shape("side:N", scale=alt.Scale(domain=names), legend=None),
+        tooltip=[
+            alt.Tooltip("side:N"),
+            alt.Tooltip("layer:Q"),
+            *(
+                alt.Tooltip(f"{name}:Q", format=".3f")
+                for name in ("value", "low", "high", "chance")
+            ),
+        ],
+    )
+    chart = alt.layer(chance, bands, curves, dots).properties(width="container", height=200)
+    return finished(chart, f"{what} of {found['after']} and {found['before']} by layer")
+
+
+def matrix(found: forgetting.Found) -> Spec:
+    """Rankers down, collections across: the difference in numbers, the verdict as colour and mark."""
+    rows = forgetting.cells(found)
+    verdicts = [word for word in VERDICTS if any(row["verdict"] == word for row in rows)]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X(
+            "collection:N",
+            sort=_order(rows, "collection"),
+            title=None,
+            axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False),
+        ),
+        y=alt.Y("ranker:N", sort=_order(rows, "ranker"), title=None),
+    )
+    colours = alt.Scale(domain=verdicts, range=[VERDICT_COLOURS[word] for word in verdicts])
+    fields = ("difference", "low", "high", "mean", "before")
+    squares = base.mark_rect(fillOpacity=0.3, stroke=GREY, strokeWidth=0.4).encode(
+        color=alt.Color("verdict:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),
+        tooltip=[
+            alt.Tooltip("ranker:N"),
+            alt.Tooltip("collection:N"),
+            alt.Tooltip("taught:N"),
+            alt.Tooltip("verdict:N"),
+            *(alt.Tooltip(f"{name}:Q", format="+.3f") for name in fields[:3]),
+            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in fields[3:]),
+            alt.Tooltip("corrected p:Q", format=".3f"),
+        ],
+    )
+    numbers = base.mark_text(fontSize=12).encode(text="shown:N")
+    chart = alt.layer(squares, numbers).properties(width="container", height=alt.Step(ROW))
+    return finished(chart, f"Differences in {found['measure']} by ranker and collection")
+
+
+def _order(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(str(row[name]) for row in rows))

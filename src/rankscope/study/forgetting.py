@@ -1,0 +1,65 @@
+"""The forgetting matrix: rankers x collections, each against what it is held against, with verdicts.
+
+Made of what an evaluation measured; nothing is scored again. The family is all cells.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rankscope.evaluate.comparison import Pair, Values, compared
+from rankscope.evaluate.evaluation import as_margin, plain
+from rankscope.evaluate.verdicts import judged
+
+Evaluated = Mapping[str, Any]
+"""As the step of evaluation stores it."""
+
+
+def forgotten(
+    evaluation: Evaluated,
+    per_query: Mapping[tuple[str, str], Values],
+    against: Mapping[str, str],
+    taught: Mapping[str, Sequence[str]],
+    *,
+    measure: str,
+) -> dict[str, Any]:
+    """A cell for every system that is held against another, on every collection both are measured on.
+
+    per_query: a run's path and a measure to its values. `taught`: on which collections' docs the one that
+    is held against has learnt queries. A loss there is forgetting; elsewhere what came over is lost.
+    """
+    rows = {
+        (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
+    }
+    margin = evaluation["margin"].get(measure)
+    places, pairs = [], []
+    for (collection, first_stage, system), row in rows.items():
+        baseline = against.get(system)
+        other = rows.get((collection, first_stage, baseline or ""))
+        if baseline is None or other is None:
+            continue
+        mine, theirs = (
+            [per_query[run["run"], measure] for run in of.get("runs", [of])] for of in (row, other)
+        )
+        pairs.append(Pair(mine, theirs, None if margin is None else as_margin(margin)))
+        places.append(
+            {
+                "system": system,
+                "baseline": baseline,
+                "collection": collection,
+                "first_stage": first_stage,
+                "is_taught": collection in taught.get(baseline, ()),
+            }
+        )
+    level = evaluation["significance_level"]
+    found = judged(
+        compared(pairs, significance_level=level),
+        significance_level=level,
+        correction=evaluation["correction"],
+    )
+    return {
+        "measure": measure,
+        "margin": margin,
+        "significance_level": level,
+        "correction": evaluation["correction"],
+        "cells": [place | plain(cell) for place, cell in zip(places, found, strict=True)],
+    }

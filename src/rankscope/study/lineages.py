@@ -1,0 +1,102 @@
+"""Which ranker is held against which: each against the one it starts from, if nothing else is said."""
+
+from typing import TYPE_CHECKING
+
+from rankscope.core.errors import BadStudy
+from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
+from rankscope.study.spec_rankers import LateInteractionSpec, TrainedSpec
+
+if TYPE_CHECKING:
+    from rankscope.study.spec import Study
+
+DEPTH = 20
+"""Docs that two rankers re-rank where the evaluation re-ranks none."""
+
+
+def changed_pairs(study: "Study", asked: ChangesSpec) -> dict[str, str]:
+    """Ranker to the one it is held against, in the order asked for, or of the study."""
+    if isinstance(asked.pairs, dict):
+        return dict(asked.pairs)
+    chosen = asked.pairs or (study.explain and study.explain.rankers) or tuple(study.rankers)
+    specs = {name: study.rankers[name] for name in chosen}
+    return {name: spec.start for name, spec in specs.items() if isinstance(spec, TrainedSpec)}
+
+
+def changed_depth(study: "Study", asked: ChangesSpec) -> int:
+    """How many docs both re-rank: then runs that the evaluation needs too are made once."""
+    rerank = study.evaluate.rerank
+    return asked.depth or (rerank.depth if rerank else DEPTH)
+
+
+def held_against(study: "Study", asked: ForgettingSpec) -> dict[str, str]:
+    """Evaluated system to what it is held against, where that is evaluated too."""
+    systems = study.systems()
+    if asked.baseline is not None:
+        return dict.fromkeys((name for name in systems if name != asked.baseline), asked.baseline)
+    found = {}
+    for name, rankers in systems.items():
+        spec = study.rankers[rankers[0]]
+        start = study.system_of(spec.start) if isinstance(spec, TrainedSpec) else None
+        if start in systems:
+            found[name] = start
+    return found
+
+
+def taught(study: "Study", system: str) -> list[str]:
+    """The collections whose queries a system learnt from; none for a first stage."""
+    rankers = study.systems().get(system, ())
+    return study.learnt_from(rankers[0]) if rankers else []
+
+
+def changes_are_within_a_lineage(study: "Study") -> None:
+    """BadStudy where two rankers are compared that have no weights in common, or heads that are none."""
+    for key, asked in study.changes.items():
+        place = f"explain.changes.{key}"
+        pairs = changed_pairs(study, asked)
+        if isinstance(asked.pairs, tuple):
+            for name in set(asked.pairs) - pairs.keys():
+                raise BadStudy(
+                    f"{place}.pairs: {name} was not tuned from another ranker. Write {{{name}: ANOTHER}}, or leave "
+                    "it out."
+                )
+        if not pairs:
+            raise BadStudy(f"{place}: no ranker here was tuned. Name `pairs`, or drop it.")
+        for after, before in pairs.items():
+            _check_pair(study, place, after, before)
+            if asked.heads and study.is_bi_encoder(after):
+                raise BadStudy(
+                    f"{place}.heads: {after} reads query and doc apart and has no head. Name the cross-encoders in "
+                    "`pairs`, or drop it."
+                )
+
+
+def _check_pair(study: "Study", place: str, after: str, before: str) -> None:
+    roots = [study.lineage(name)[0] for name in (after, before)]
+    if after == before:
+        raise BadStudy(f"{place}.pairs: {after} is held against itself. Name another ranker.")
+    if roots[0] != roots[1]:
+        raise BadStudy(
+            f"{place}.pairs: {after} and {before} are of two lineages ({roots[0]}, {roots[1]}), so their weights "
+            "have nothing to do with each other. Compare rankers that start from one."
+        )
+    if isinstance(study.rankers[roots[0]], LateInteractionSpec):
+        raise BadStudy(
+            f"{place}.pairs: {after} compares token by token, so no layer has one state of a text. Leave it out."
+        )
+
+
+def forgetting_has_something_to_compare(study: "Study") -> None:
+    """BadStudy where no evaluated ranker starts from an evaluated one, or a measure is not measured."""
+    asked = study.explain.forgetting if study.explain else None
+    if asked is None:
+        return
+    if not held_against(study, asked):
+        raise BadStudy(
+            "explain.forgetting: no evaluated ranker starts from another evaluated one. Add those to "
+            "`evaluate.rankers`, or give `baseline`."
+        )
+    if asked.measure is not None and asked.measure not in study.evaluate.measures:
+        raise BadStudy(
+            f"explain.forgetting.measure: {asked.measure} is not measured. Add it to `evaluate.measures`; there are: "
+            f"{', '.join(study.evaluate.measures)}."
+        )

@@ -1,0 +1,59 @@
+"""What a study asks of two rankers, before and after: what moved, where a loss lies, what was forgotten."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, PositiveInt, field_validator
+
+from rankscope.study.spec_fields import Measure, Spec
+
+
+class HeadsSpec(Spec):
+    """Heads fitted anew on the encoders of cross-encoders: whether a loss lies in the encoder or in the head."""
+
+    train: str = Field(
+        description="The collection whose queries' candidates heads learn from, over the same docs."
+    )
+    candidates: Annotated[int, Field(ge=2)] = Field(
+        8, description="Docs of an example, the relevant one among them."
+    )
+    examples: PositiveInt = Field(400, description="Examples learnt from at most.")
+    measure: Measure | None = Field(None, description="The headline measure, if left out.")
+    margin: float = Field(
+        0.02, gt=0, description="The difference in it below which two runs are equivalent."
+    )
+
+
+class ChangesSpec(Spec):
+    """What moved between two rankers of one lineage, over a collection."""
+
+    over: str = Field(description="The collection whose texts and rankings are compared.")
+    first_stage: str = Field(alias="from", description="The first stage whose top both re-rank.")
+    pairs: dict[str, str] | tuple[str, ...] | None = Field(
+        None,
+        description="Ranker -> the one it is held against; or rankers, each against the one it starts from. All tuned "
+        "rankers, if left out.",
+    )
+    depth: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Docs re-ranked; as many as in `evaluate.rerank`, or 20."
+    )
+    texts: Annotated[int, Field(ge=20)] = Field(
+        500, description="States compared at most: of queries and docs, or of pairs."
+    )
+    neighbours: PositiveInt = Field(10, description="Nearest texts that may be shared.")
+    heads: HeadsSpec | None = Field(None, description="The control of heads fitted anew.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _one_ranker_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class ForgettingSpec(Spec):
+    """Every evaluated ranker against the one it starts from, on every collection: what a stage cost."""
+
+    baseline: str | None = Field(
+        None, description="What all are held against; the one each starts from, if left out."
+    )
+    measure: Measure | None = Field(None, description="The headline measure, if left out.")

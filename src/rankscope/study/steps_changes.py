@@ -1,0 +1,121 @@
+"""Steps between two rankers: what moved, heads fitted anew, and what a stage cost on other collections."""
+
+import csv
+from collections.abc import Mapping
+
+from rankscope.core.formats import read_run
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.evaluate.comparison import Values
+from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.measures import with_relevance_level
+from rankscope.models import backbone
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.store.artifacts import read_json, write_json
+from rankscope.study import changes
+from rankscope.study.forgetting import forgotten
+from rankscope.study.heads import HeadSettings, controlled, lesson
+from rankscope.study.steps_train import open_tunable
+from rankscope.study.steps_work import Summary, Work
+
+CHANGE, HEADS, FORGETTING = "change.json", "heads.json", "forgetting.json"
+
+
+def change(work: Work) -> Summary:
+    """What moved between two rankers: weights, states, rankings."""
+    params = work.step.params
+    settings = changes.Settings(
+        depth=params["depth"], texts=params["texts"], neighbours=params["k"], seed=params["seed"]
+    )
+    topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
+    rankers = _rankers(work)
+    compared = changes.sides(
+        rankers[0], topics.queries, run, _texts(work, run, settings.depth), settings
+    )
+    modules, states = changes.changed(rankers, compared, settings, work.progress)
+    before, after = _runs(work)
+    found = changes.Changes(
+        before=params["names"][0],
+        after=params["names"][1],
+        collection=params["over"],
+        modules=tuple(modules),
+        states=tuple(states),
+        rankings=changes.ranking_change(before, after, settings),
+    )
+    stored = changes.as_json(found)
+    write_json(work.out / CHANGE, stored)
+    return {"displacement": stored["displacement"], "overlap": stored["rankings"]["overlap"]}
+
+
+def _rankers(work: Work) -> tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]:
+    before, after = (open_tunable(work.folder(role) / "model") for role in ("before", "after"))
+    for ranker in (before, after):
+        ranker.model.to(backbone.device())
+    return before, after
+
+
+def _runs(work: Work) -> list[Run]:
+    """Both rankers' own re-rankings."""
+    return [read_run(work.folder(role) / "run.trec") for role in ("before run", "after run")]
+
+
+def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
+    """Of every doc in the top of the run."""
+    wanted = sorted({doc.doc_id for top in run.rankings.values() for doc in top[:depth]})
+    return dict(zip(wanted, StoredDocs(work.folder("docs")).texts(wanted), strict=True))
+
+
+def heads(work: Work) -> Summary:
+    """Heads fitted anew on both encoders, and where a loss lies."""
+    params = work.step.params
+    convention = params["convention"]
+    settings = HeadSettings(
+        candidates=params["candidates"],
+        examples=params["examples"],
+        depth=params["depth"],
+        measure=with_relevance_level(params["measure"], convention["relevance_level"]),
+        margin=params["margin"],
+        significance_level=params["significance_level"],
+        seed=params["seed"],
+    )
+    topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
+    runs = [run, *_runs(work)]
+    if convention["drop_own_docs"]:
+        runs = [without_own_docs(each) for each in runs]
+    made, notes = lesson(
+        read_topics(work.folder("train collection")),
+        read_run(work.folder("train run") / "run.trec"),
+        topics,
+        runs[0],
+        StoredDocs(work.folder("docs")),
+        settings,
+        min_relevance=convention["relevance_level"],
+    )
+    found = controlled(_rankers(work), made, runs[1:], topics.qrels, settings, work.progress)
+    write_json(work.out / HEADS, found | {"notes": notes})
+    return {"conclusion": found["conclusion"], "notes": notes}
+
+
+def forgetting(work: Work) -> Summary:
+    """Rankers x collections, from what the evaluation stored."""
+    params, folder = work.step.params, work.folder("evaluate")
+    found = forgotten(
+        read_json(folder / "evaluation.json"),
+        _per_query(work),
+        params["against"],
+        params["taught"],
+        measure=params["measure"],
+    )
+    write_json(work.out / FORGETTING, found)
+    verdicts = [cell["verdict"] for cell in found["cells"]]
+    return {"n_cells": len(verdicts), "n_worse": verdicts.count("worse")}
+
+
+def _per_query(work: Work) -> Mapping[tuple[str, str], Values]:
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            of_run = found.setdefault((row["run"], row["measure"]), {})
+            of_run[row["query_id"]] = float(row["value"])
+    return found
