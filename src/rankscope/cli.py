@@ -904,7 +904,8 @@ def diff(
         progress=terminal.progress(),
     )
     if form == "json":
-        _print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+        told = [*words.in_words(found), words.CAVEAT]
+        _print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)
     elif form == "csv":
         _print_text(plain_csv(*words.full_rows([found])), out)
     elif form == "latex":
@@ -914,7 +915,7 @@ def diff(
         terminal.show_table(title, *words.layer_table(found))
         if found["heads"]:
             terminal.show_table(found["heads"]["measure"], *words.head_table(found))
-        for sentence in words.in_words(found):
+        for sentence in (*words.in_words(found), words.CAVEAT):
             typer.echo(sentence)
     _print_notes(found["heads"]["notes"] if found["heads"] else [])
 

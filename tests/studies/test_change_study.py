@@ -48,7 +48,7 @@ explain:
       from: bm25
       texts: 40
       neighbours: 5
-      heads: {{train: train, candidates: 4, examples: 60}}
+      heads: {{train: train, rankers: [C-C], candidates: 4, examples: 60}}
 """
 
 
@@ -109,15 +109,16 @@ def test_a_study_of_changes_ends_in_a_page_tables_and_nothing_to_do(
         assert said in page
     tables = {path.name for path in (folder / "tables").iterdir()}
     assert tables >= {"forgetting.tex", "changes.scenes.C.tex", "changes.scenes.C-C.heads.tex"}
+    assert "changes.scenes.C.heads.tex" not in tables
     assert "0 steps done" in rankscope(*words).out  # type: ignore[operator]
 
 
 def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
     before = names(study)
-    assert {"change C.scenes", "change C-C.scenes", "heads C.scenes", "forgetting all"} <= set(
+    assert {"change C.scenes", "change C-C.scenes", "heads C-C.scenes", "forgetting all"} <= set(
         before
     )
-    assert "change bi.scenes" not in before
+    assert not {"change bi.scenes", "heads C.scenes"} & set(before)
 
     def changed(*overrides: str) -> set[str]:
         after = names(study, *overrides)
@@ -126,7 +127,10 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
     assert changed("explain.changes.scenes.neighbours=6") == {"change", "report"}
     assert changed("explain.changes.scenes.heads.examples=50") == {"heads", "report"}
     assert changed("explain.forgetting.baseline=plain") == {"forgetting", "report"}
-    assert "change C.scenes" not in names(study, "explain.changes.scenes.pairs=C-C")
+    every = names(study, "explain.changes.scenes.heads={train: train}")
+    assert {"heads C.scenes", "heads C-C.scenes"} <= set(every)
+    one = names(study, "explain.changes.scenes.pairs=C-C")
+    assert "change C.scenes" not in one
 
 
 def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_start(
@@ -147,12 +151,13 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
         (["explain.changes.scenes.pairs=[plain]"], "plain was not tuned from another ranker"),
         (["explain.changes.scenes.pairs={C: nobody}"], "There are: "),
         (["explain.changes.scenes.depth=50"], "50 docs are asked for, but bm25 ranks 12"),
+        (["explain.changes.scenes.heads.rankers=[plain]"], "plain is not among the pairs"),
         (["explain.rankers=[bi]"], "no ranker here was tuned"),
         (["evaluate.rankers=[plain, C-C]"], "no evaluated ranker starts from another"),
         (["explain.forgetting.measure=RR@10"], "RR@10 is not measured"),
         (["explain.forgetting.baseline=bi"], "There are: "),
         (
-            ["rankers.C.start=bi", "explain.changes.scenes.pairs=[C]"],
+            ["rankers.C.start=bi"],
             "reads query and doc apart and has no head",
         ),
     ],

@@ -115,7 +115,7 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
     found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
     assert found["rankings"]["tau"] == pytest.approx(-1)
     said = " ".join(words.in_words(found))
-    assert "Weights moved in head only." in said
+    assert "Weights moved in the head only." in said
     assert "what changed in the rankings is the head's doing" in said
 
 
@@ -133,6 +133,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     table = printed()
     assert table.startswith("layer\tweights\teffective rank\tquery: shift")
     assert "Weights moved in layer 2 only." in table
+    assert words.CAVEAT in table
     rows = list(csv.DictReader(io.StringIO(printed("--csv"))))
     moved = {row["layer"] for row in rows if row["what"] == "displacement" and float(row["value"])}
     assert moved == {"2"}

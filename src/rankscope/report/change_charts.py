@@ -11,6 +11,9 @@ from rankscope.report.sections import VERDICTS
 
 CELL = 22
 """Pixels of a row of the change map."""
+LABEL = 180
+"""Of the longest name of a module."""
+NO_INK = f"{BLUE}00"
 ROW = 34
 """Of the forgetting matrix."""
 
@@ -22,7 +25,7 @@ def change_map(found: changes.Found) -> Spec:
     present = {row["layer"] for row in rows}
     chart = (
         alt.Chart(alt.InlineData(values=rows))
-        .mark_rect(color=BLUE, stroke=GREY, strokeWidth=0.4)
+        .mark_rect(stroke=GREY, strokeWidth=0.4)
         .encode(
             x=alt.X(
                 "layer:N",
@@ -30,11 +33,18 @@ def change_map(found: changes.Found) -> Spec:
                 title=None,
                 axis=alt.Axis(labelAngle=-40),
             ),
-            y=alt.Y("part:N", sort=list(dict.fromkeys(row["part"] for row in rows)), title=None),
-            fillOpacity=alt.FillOpacity(
+            y=alt.Y(
+                "part:N",
+                sort=_order(rows, "part"),
+                title=None,
+                axis=alt.Axis(labelLimit=LABEL),
+            ),
+            color=alt.Color(
                 "displacement:Q",
-                scale=alt.Scale(domainMin=0, range=[0, 1]),
-                legend=alt.Legend(title="displacement", orient="bottom", format=".2~%"),
+                scale=alt.Scale(domainMin=0, range=[NO_INK, BLUE]),
+                legend=alt.Legend(
+                    title="displacement", orient="bottom", format=".2~%", tickCount=3
+                ),
             ),
             tooltip=[
                 alt.Tooltip("part:N"),
@@ -89,7 +99,11 @@ def likeness(found: changes.Found, what: str) -> Spec:
 def matrix(found: forgetting.Found) -> Spec:
     """Rankers down, collections across: the difference in numbers, the verdict as colour and mark."""
     rows = forgetting.cells(found)
-    verdicts = [word for word in VERDICTS if any(row["verdict"] == word for row in rows)]
+    verdicts = [
+        word
+        for word in (*VERDICTS, forgetting.REFERENCE)
+        if any(row["verdict"] == word for row in rows)
+    ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X(
             "collection:N",
@@ -99,7 +113,9 @@ def matrix(found: forgetting.Found) -> Spec:
         ),
         y=alt.Y("ranker:N", sort=_order(rows, "ranker"), title=None),
     )
-    colours = alt.Scale(domain=verdicts, range=[VERDICT_COLOURS[word] for word in verdicts])
+    colours = alt.Scale(
+        domain=verdicts, range=[VERDICT_COLOURS.get(word, NO_INK) for word in verdicts]
+    )
     fields = ("difference", "low", "high", "mean", "before")
     squares = base.mark_rect(fillOpacity=0.3, stroke=GREY, strokeWidth=0.4).encode(
         color=alt.Color("verdict:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),

@@ -176,7 +176,7 @@ def map_cells(found: Found) -> list[dict[str, Any]]:
     """The change map: a cell for each module, by its part and layer."""
     return [
         {
-            "part": f"{row['tower']} {row['part']}".strip(),
+            "part": f"{row['tower']} {row['part'].removeprefix('embeddings.')}".strip(),
             "layer": layer_name(row["layer"], found["depth"]),
             "displacement": row["displacement"],
             "effective rank": row["effective_rank"],
@@ -222,16 +222,20 @@ def module_table(found: Found) -> tuple[list[str], list[list[str]]]:
 # -- words ----------------------------------------------------------------------------------------
 
 
+CAVEAT = (
+    "Weights say how far a ranker moved, states what it makes of texts, rankings what a user sees. None of them says "
+    "whether it moved for the better: the evaluation's verdicts do. Two trainings from other seeds differ too; how "
+    "much of a change is the data's is seen beside such a pair only."
+)
+
+
 def in_words(found: Found) -> list[str]:
-    """What may be concluded, a sentence each."""
+    """What may be concluded, a sentence each; `CAVEAT` belongs to it."""
     return [
         *_of_weights(found),
         *(_of_states(found, side) for side in sides(found)),
         *_of_rankings(found),
         *(_of_heads(found, found["heads"]) if found.get("heads") else ()),
-        "Weights say how far a ranker moved, states what it makes of texts, rankings what a user sees. None of "
-        "them says whether it moved for the better: the evaluation's verdicts do. Two trainings from other seeds "
-        "differ too; how much of a change is the data's is seen beside such a pair only.",
     ]
 
 
@@ -259,7 +263,11 @@ def _of_weights(found: Found) -> Iterator[str]:
             f"They moved most in {_named([most], found)} ({most['displacement']:.2%}) and least in "
             f"{_named([least], found)} ({least['displacement']:.2%})."
         )
-    shares = [row["effective_rank"] / row["highest_rank"] for row in moved if row["effective_rank"]]
+    shares = [
+        row["effective_rank"] / row["highest_rank"]
+        for row in moved
+        if row["effective_rank"] and row["highest_rank"] > 1  # of one row there is one direction
+    ]
     if shares:
         yield (
             f"The update of a matrix goes in {median(shares):.0%} of the directions there are (median of effective "
@@ -269,10 +277,16 @@ def _of_weights(found: Found) -> Iterator[str]:
 
 def _named(layers: Sequence[Mapping[str, Any]], found: Found) -> str:
     names = [
-        f"{layer_name(row['layer'], found['depth'])}{' of the ' + row['tower'] + ' tower' if row['tower'] else ''}"
+        f"{_told(row['layer'], found)}{' of the ' + row['tower'] + ' tower' if row['tower'] else ''}"
         for row in layers
     ]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _told(layer: int, found: Found) -> str:
+    """What a layer is called in a sentence."""
+    name = layer_name(layer, found["depth"])
+    return name if name.startswith("layer") else f"the {name}"
 
 
 def _of_states(found: Found, side: str) -> str:
@@ -282,14 +296,13 @@ def _of_states(found: Found, side: str) -> str:
     if not moved:
         return f"The states of {what} are the same in every layer."
     first, last = moved[0], rows[-1]
-    told = f"The states of {what} differ from {layer_name(first['layer'], found['depth'])} on"
+    told = f"The states of {what} differ from {_told(first['layer'], found)} on"
     if last["cka"] is None or last["neighbours"] is None:
         return f"{told}; at the last layer those of one ranker do not vary between texts."
     least = min((row for row in rows if row["cka"] is not None), key=lambda row: float(row["cka"]))
+    is_lower = f"{least['cka']:.3f}" != f"{last['cka']:.3f}"
     where = (
-        ""
-        if least["layer"] == last["layer"]
-        else f" It is lowest at {layer_name(least['layer'], found['depth'])}, {least['cka']:.3f}."
+        f" CKA is lowest at {_told(least['layer'], found)}, {least['cka']:.3f}." if is_lower else ""
     )
     return (
         f"{told}. At the last, CKA is {_with_interval(last, 'cka')}, and of a text's {last['k']} nearest "

@@ -13,6 +13,9 @@ COLUMNS = (
     "n_queries", "verdict",
 )  # fmt: skip
 
+REFERENCE = "mean itself"
+"""Of a row that is held against nothing, instead of a verdict."""
+
 
 def place(cell: Mapping[str, Any], found: Found) -> str:
     """The column a cell stands in; the first stage is named where there are several."""
@@ -21,18 +24,23 @@ def place(cell: Mapping[str, Any], found: Found) -> str:
     return f"{cell['collection']} from {cell['first_stage']}"
 
 
-def rankers(found: Found) -> list[str]:
-    """The rows, each with what it is held against."""
-    return list(dict.fromkeys(_row(cell) for cell in found["cells"]))
-
-
 def _row(cell: Mapping[str, Any]) -> str:
     return f"{cell['system']} \u2212 {cell['baseline']}"
 
 
 def cells(found: Found) -> list[dict[str, Any]]:
-    """Every cell as it is drawn: row, column, what it says, and the verdict."""
-    return [
+    """Every cell as it is drawn: row, column, what it says, and the verdict; first what all begins with."""
+    begun = [
+        {
+            "ranker": row["system"],
+            "collection": place(row, found),
+            "shown": f"{row['mean']:.3f}",
+            "verdict": REFERENCE,
+            "mean": row["mean"],
+        }
+        for row in found["references"]
+    ]
+    return begun + [
         {
             "ranker": _row(cell),
             "collection": place(cell, found),
@@ -57,9 +65,10 @@ def _shown(cell: Mapping[str, Any]) -> str:
 def table(found: Found) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: rankers down, collections across; the difference and the verdict's mark."""
     columns = list(dict.fromkeys(place(cell, found) for cell in found["cells"]))
-    shown = {(_row(cell), place(cell, found)): _shown(cell) for cell in found["cells"]}
+    shown = {(cell["ranker"], cell["collection"]): cell["shown"] for cell in cells(found)}
+    rows = list(dict.fromkeys(row for row, _ in shown))
     return ["ranker", *columns], [
-        [row, *(shown.get((row, column), "\u2013") for column in columns)] for row in rankers(found)
+        [row, *(shown.get((row, column), "\u2013") for column in columns)] for row in rows
     ]
 
 

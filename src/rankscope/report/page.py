@@ -180,6 +180,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
                 key: [_changed(each, specs) for each in pairs]
                 for key, pairs in results.changes.items()
             },
+            caveat=changes.CAVEAT,
             forgotten=_forgotten(results.forgetting, specs) if results.forgetting else None,
             n_left_out=len(found) - len(shown),
             n_drawn=queries.MAX_DRAWN,

@@ -25,7 +25,8 @@ def forgotten(
     """A cell for every system that is held against another, on every collection both are measured on.
 
     per_query: a run's path and a measure to its values. `taught`: on which collections' docs the one that
-    is held against has learnt queries. A loss there is forgetting; elsewhere what came over is lost.
+    is held against has learnt queries. A loss there is forgetting; elsewhere what came over is lost. The
+    references are the means of those that are held against nothing themselves.
     """
     rows = {
         (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
@@ -50,6 +51,7 @@ def forgotten(
                 "is_taught": collection in taught.get(baseline, ()),
             }
         )
+    held = {(place["baseline"], place["collection"], place["first_stage"]) for place in places}
     level = evaluation["significance_level"]
     found = judged(
         compared(pairs, significance_level=level),
@@ -61,5 +63,15 @@ def forgotten(
         "margin": margin,
         "significance_level": level,
         "correction": evaluation["correction"],
+        "references": [
+            {
+                "system": system,
+                "collection": collection,
+                "first_stage": first_stage,
+                "mean": row["means"][measure],
+            }
+            for (collection, first_stage, system), row in rows.items()
+            if (system, collection, first_stage) in held and system not in against
+        ],
         "cells": [place | plain(cell) for place, cell in zip(places, found, strict=True)],
     }

@@ -22,6 +22,13 @@ def changed_pairs(study: "Study", asked: ChangesSpec) -> dict[str, str]:
     return {name: spec.start for name, spec in specs.items() if isinstance(spec, TrainedSpec)}
 
 
+def with_heads(study: "Study", asked: ChangesSpec) -> tuple[str, ...]:
+    """The rankers for which heads are fitted anew, on their encoder and on that before."""
+    if asked.heads is None:
+        return ()
+    return asked.heads.rankers or tuple(changed_pairs(study, asked))
+
+
 def changed_depth(study: "Study", asked: ChangesSpec) -> int:
     """How many docs both re-rank: then runs that the evaluation needs too are made once."""
     rerank = study.evaluate.rerank
@@ -63,10 +70,15 @@ def changes_are_within_a_lineage(study: "Study") -> None:
             raise BadStudy(f"{place}: no ranker here was tuned. Name `pairs`, or drop it.")
         for after, before in pairs.items():
             _check_pair(study, place, after, before)
-            if asked.heads and study.is_bi_encoder(after):
+        for name in with_heads(study, asked):
+            if name not in pairs:
                 raise BadStudy(
-                    f"{place}.heads: {after} reads query and doc apart and has no head. Name the cross-encoders in "
-                    "`pairs`, or drop it."
+                    f"{place}.heads.rankers: {name} is not among the pairs. There are: {', '.join(pairs)}."
+                )
+            if study.is_bi_encoder(name):
+                raise BadStudy(
+                    f"{place}.heads: {name} reads query and doc apart and has no head. Name the cross-encoders in "
+                    "`rankers`, or drop it."
                 )
 
 

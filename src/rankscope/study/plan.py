@@ -582,7 +582,7 @@ class _Planner:
             params |= {"seed": self.study.seed, "texts": asked.texts, "k": asked.neighbours}
             change = Step("change", f"{after}.{key}", params, inputs, spec=asked)
             found[change_role("change", key, after)] = self._add(change)
-            if asked.heads:
+            if after in lineages.with_heads(self.study, asked):
                 found[change_role("heads", key, after)] = self._heads(key, asked, after, inputs)
         return found
 
@@ -598,7 +598,7 @@ class _Planner:
             "train collection": self.collection(train),
             "train run": self.first_stage_run(asked.first_stage, train),
         }
-        params = asked.heads.identity("train", "measure") | {
+        params = asked.heads.identity("train", "rankers", "measure") | {
             "depth": lineages.changed_depth(self.study, asked),
             "measure": asked.heads.measure or self.study.evaluate.measures[0],
             "significance_level": self.study.evaluate.significance_level,

@@ -13,6 +13,9 @@ class HeadsSpec(Spec):
     train: str = Field(
         description="The collection whose queries' candidates heads learn from, over the same docs."
     )
+    rankers: tuple[str, ...] | None = Field(
+        None, description="Those of `pairs` whose losses are looked at; all, if left out."
+    )
     candidates: Annotated[int, Field(ge=2)] = Field(
         8, description="Docs of an example, the relevant one among them."
     )

@@ -82,7 +82,7 @@ def _changes(work: Work, key: str, asked: ChangesSpec) -> list[Summary]:
     for after in changed_pairs(work.plan.study.study, asked):
         change = read_json(work.folder(change_role("change", key, after)) / CHANGE)
         role = change_role("heads", key, after)
-        heads = read_json(work.folder(role) / HEADS) if asked.heads else None
+        heads = read_json(work.folder(role) / HEADS) if role in work.step.inputs else None
         found.append(change | {"heads": heads})
     return found
 

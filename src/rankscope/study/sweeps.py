@@ -156,8 +156,12 @@ class _Expansion:
 
     def _changed(self, key: str, asked: Any) -> Any:
         """What is asked of pairs: every member against the one it starts from, or the one there is."""
-        if not isinstance(asked, dict) or not isinstance(asked.get("pairs"), dict):
-            return self._members_in(asked, "pairs") if isinstance(asked, dict) else asked
+        if not isinstance(asked, dict):
+            return asked
+        if isinstance(asked.get("heads"), dict):
+            asked = {**asked, "heads": self._members_in(asked["heads"], "rankers")}
+        if not isinstance(asked.get("pairs"), dict):
+            return self._members_in(asked, "pairs")
         pairs = {}
         for after, before in asked["pairs"].items():
             against = [each.name for each in self.named(before)] if isinstance(before, str) else []

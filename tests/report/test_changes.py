@@ -1,0 +1,186 @@
+"""What the page says and draws of changes and of the forgetting matrix: no more than what was stored."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rankscope.report import change_charts, changes, forgetting
+
+
+def estimate(name: str, value: float | None, half: float = 0.02) -> dict[str, float | None]:
+    low, high = (None, None) if value is None else (value - half, value + half)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def module(layer: int, part: str, moved: float, *, tower: str = "") -> dict[str, Any]:
+    rank = {"effective_rank": 3.0 * (moved > 0), "highest_rank": 32}
+    place = {"module": f"{layer}.{part}", "tower": tower, "layer": layer, "part": part}
+    return (
+        place | rank | {"n_weights": 64, "moved": moved, "size": 10.0, "displacement": moved / 10}
+    )
+
+
+def state(layer: int, shift: float, cka: float | None) -> dict[str, Any]:
+    return {
+        "side": "query", "layer": layer, "n_texts": 101, "k": 5, "chance": 0.05,
+        **estimate("shift", shift), **estimate("cka", cka), **estimate("neighbours", cka and cka - 0.2),
+    }  # fmt: skip
+
+
+def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -> dict[str, Any]:
+    modules = [module(layer, "dense", by) for layer, by in enumerate(moved)]
+    return {
+        "before": "C", "after": "C-D", "collection": "dev", "depth": 2, "displacement": 0.1, "modules": modules,
+        "layers": [{"tower": "", "layer": n, "displacement": by / 10} for n, by in enumerate(moved)],
+        "states": [state(0, 0.0, None), state(1, 0.1, 0.9), state(2, 0.3, 0.8)],
+        "rankings": {
+            "n_queries": 40, "depth": 20, "persistence": 0.9, **estimate("overlap", 0.7), **estimate("tau", 0.6),
+            **estimate("same_first", 0.5),
+        },
+        "heads": None, **more,
+    }  # fmt: skip
+
+
+def test_the_words_say_where_and_how_far() -> None:
+    said = changes.in_words(found())
+    assert (
+        said[0]
+        == "C-D against C: 2 of 3 modules moved, all weights together by 10.00% of their size."
+    )
+    assert said[1] == "Weights moved in layer 1 and layer 2 only."
+    assert said[2] == "They moved most in layer 2 (20.00%) and least in layer 1 (10.00%)."
+    (states,) = (sentence for sentence in said if sentence.startswith("The states of queries"))
+    assert "differ from layer 1 on" in states
+    assert "CKA is 0.800 (0.780 to 0.820)" in states
+    assert "0.600 (0.580 to 0.620) are the same, where chance gives 0.050" in states
+    assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
+
+
+def test_only_the_head_is_blamed_where_the_states_are_the_same() -> None:
+    still = [state(layer, 0.0, 1.0) for layer in range(3)]
+    said = " ".join(changes.in_words(found(states=still)))
+    assert "The states of queries are the same in every layer." in said
+    assert "is the head's doing" in said
+    assert "is the head's doing" not in " ".join(changes.in_words(found()))
+
+
+def test_a_tables_cells_are_those_of_the_layer() -> None:
+    columns, rows = changes.layer_table(found())
+    assert columns == [
+        "layer",
+        "weights",
+        "effective rank",
+        "query: shift",
+        "query: CKA",
+        "query: neighbours",
+    ]
+    assert rows[0] == ["embeddings", "0", "0.0", "0", "\u2013", "\u2013"]
+    assert rows[2] == ["layer 2", "0.2000", "3.0", "0.3000", "0.800", "0.600"]
+    columns, rows = changes.module_table(found())
+    assert (columns, rows) == (
+        ["module", "embeddings", "layer 1", "layer 2"], [["dense", "0", "0.1000", "0.2000"]],
+    )  # fmt: skip
+
+
+def test_a_map_has_every_module_and_curves_what_varies() -> None:
+    spec = change_charts.change_map(found())
+    (cells,) = spec["datasets"].values()
+    assert {(cell["layer"], cell["displacement"]) for cell in cells} == {
+        ("embeddings", 0.0), ("layer 1", 0.1), ("layer 2", 0.2),
+    }  # fmt: skip
+    assert changes.drawn_curves(found()) == ["CKA", "shared neighbours"]
+    curve = change_charts.likeness(found(), "shared neighbours")
+    (points,) = curve["datasets"].values()
+    assert [(point["layer"], point["chance"]) for point in points] == [(1, 0.05), (2, 0.05)]
+
+
+def head(verdict: str, difference: float) -> dict[str, Any]:
+    return {
+        "system_mean": 0.5 + difference, "baseline_mean": 0.5, "difference": difference, "n_queries": 40,
+        "interval": [difference - 0.01, difference + 0.01], "corrected_p": 0.01, "verdict": verdict,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "said"),
+    [
+        (
+            "encoder",
+            "The encoder forgot: heads that are fitted alike on both encoders leave C-D behind.",
+        ),
+        ("head", "The head drifted"),
+        ("no loss", "No loss was shown"),
+        ("cannot tell", "cannot be told"),
+    ],
+)
+def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
+    rows = {name: head("worse", -0.1) for name in changes.HEADS}
+    control = {
+        "measure": "nDCG@10", "n_queries": 40, "comparisons": rows, "conclusion": conclusion, "n_unconverged": 0,
+    }  # fmt: skip
+    told = changes.in_words(found(heads=control))
+    assert any(said in sentence for sentence in told)
+    assert any("both with heads fitted anew: \u22120.100 (worse)" in sentence for sentence in told)
+    columns, table = changes.head_table(found(heads=control))
+    assert table[0][0] == "C-D against C, with their own heads"
+    assert table[0][columns.index("verdict")] == "worse"
+    rows_of_file = changes.full_rows([found(heads=control)])[1]
+    assert sum("nDCG@10: " in row[3] for row in rows_of_file) == len(changes.HEADS)
+
+
+def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any) -> dict[str, Any]:
+    difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
+    return {
+        "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
+        "is_taught": False, "smallest_detectable": 0.03, **head(verdict, difference), **more,
+    }  # fmt: skip
+
+
+MATRIX: dict[str, Any] = {
+    "measure": "nDCG@10",
+    "margin": 0.02,
+    "cells": [
+        cell("C", "plain", "dev", "better"),
+        cell("C-D", "C", "dev", "worse", is_taught=True),
+        cell("C", "plain", "scifact", "cannot tell"),
+        cell("C-D", "C", "scifact", "worse"),
+        cell("C-D", "C", "cranfield", "equivalent"),
+    ],
+    "references": [
+        {"system": "plain", "collection": "dev", "first_stage": "bm25", "mean": 0.4321},
+    ],
+}
+
+
+def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
+    said = forgetting.in_words(MATRIX)
+    assert said[0].startswith("C-D lost on dev against C: \u22120.100 (\u22120.110 to \u22120.090)")
+    assert said[0].endswith("so this was forgotten.")
+    assert said[1].startswith("C-D lost on scifact")
+    assert "had come over from elsewhere" in said[1]
+    assert "C gained on dev against plain" in said[2]
+    assert said[3] == "Shown to have kept what was there, within \u00b10.02: C-D on cranfield."
+    assert "no proof that nothing was lost: C on scifact. A loss of 0.030" in said[4]
+    kept = {**MATRIX, "cells": [cell("C", "plain", "dev", "better")]}
+    assert (
+        forgetting.in_words(kept)[0]
+        == "No ranker was shown to have lost nDCG@10 on any collection."
+    )
+
+
+def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:
+    columns, rows = forgetting.table(MATRIX)
+    assert columns == ["ranker", "dev", "scifact", "cranfield"]
+    assert rows == [
+        ["plain", "0.432", "\u2013", "\u2013"],
+        ["C \u2212 plain", "+0.100 \u25b2", "\u22120.010 ?", "\u2013"],
+        ["C-D \u2212 C", "\u22120.100 \u25bc", "\u22120.100 \u25bc", "0.000 \u2248"],
+    ]
+    shown = json.dumps(change_charts.matrix(MATRIX), ensure_ascii=False)
+    for text in ("\u22120.100 \u25bc", "0.432", "mean itself"):
+        assert text in shown
+    full_columns, full = forgetting.full_rows(MATRIX)
+    assert [row[full_columns.index("verdict")] for row in full] == [
+        "better", "worse", "cannot tell", "worse", "equivalent",
+    ]  # fmt: skip
