@@ -71,9 +71,9 @@ def test_a_tables_cells_are_those_of_the_layer() -> None:
         "layer",
         "weights",
         "effective rank",
-        "query: shift",
-        "query: CKA",
-        "query: neighbours",
+        "queries: shift",
+        "queries: CKA",
+        "queries: neighbours",
     ]
     assert rows[0] == ["embeddings", "0", "0.0", "0", "\u2013", "\u2013"]
     assert rows[2] == ["layer 2", "0.2000", "3.0", "0.3000", "0.800", "0.600"]

@@ -99,7 +99,7 @@ def test_a_first_token_that_has_read_nothing_has_no_likeness(
     (embedded,) = (row for row in found["states"] if row["layer"] == 0)
     assert (embedded["cka"], embedded["neighbours"]) == (None, None)
     columns, rows = words.layer_table(found)
-    assert rows[0][columns.index("pair: CKA")] == words.NOTHING_VARIES
+    assert rows[0][columns.index("pairs: CKA")] == words.NOTHING_VARIES
 
 
 def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) -> None:
@@ -119,6 +119,26 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
     assert "what changed in the rankings is the head's doing" in said
 
 
+def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, data: Path) -> None:
+    before, after = (tiny.bi_encoder(tmp_path).separated() for _ in range(2))
+    with torch.no_grad():
+        anatomy.layers(after.tower("document").model)[0].output.dense.weight.mul_(1.5)
+    source = beir_folder(data, "test")
+    pair = diff.Pair("before", "after", (before, after))
+    found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
+    assert moved == {("document", 1)}
+    differ = {(row["side"], row["layer"]) for row in found["states"] if row["shift"] > words.SAME}
+    assert differ == {("document", 1), ("document", 2)}
+    columns, rows = words.layer_table(found)
+    cells = dict(zip(columns, rows[1], strict=True))
+    assert cells["weights (query)"] == "0"
+    assert float(cells["weights (document)"]) > 0
+    said = " ".join(words.in_words(found))
+    assert "Weights moved in layer 1 of the document tower only." in said
+    assert "The states of queries are the same in every layer." in said
+
+
 def test_the_command_prints_a_table_csv_latex_and_json(
     rankscope: object, models: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
@@ -131,7 +151,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
         return str(rankscope(*asked, *more).out)  # type: ignore[operator]
 
     table = printed()
-    assert table.startswith("layer\tweights\teffective rank\tquery: shift")
+    assert table.startswith("layer\tweights\teffective rank\tqueries: shift")
     assert "Weights moved in layer 2 only." in table
     assert words.CAVEAT in table
     rows = list(csv.DictReader(io.StringIO(printed("--csv"))))

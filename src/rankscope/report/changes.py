@@ -29,6 +29,7 @@ STATES = {"shift": "shift of states", "cka": "CKA", "neighbours": "shared neighb
 RANKINGS = {"overlap": "RBO", "tau": "Kendall's tau", "same_first": "same doc first"}
 NOTHING_VARIES = "\u2013"
 SIDES = {"query": "queries", "document": "docs", "pair": "pairs of query and doc"}
+HEADINGS = {"query": "queries", "document": "docs", "pair": "pairs"}
 
 
 def layer_name(layer: int, depth: int) -> str:
@@ -59,7 +60,7 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
         named = f" ({tower})" if tower else ""
         columns += [f"weights{named}", f"effective rank{named}"]
     for side in of_sides:
-        columns += [f"{side}: shift", f"{side}: CKA", f"{side}: neighbours"]
+        columns += [f"{HEADINGS[side]}: {what}" for what in ("shift", "CKA", "neighbours")]
     layers = sorted({row["layer"] for row in (*found["layers"], *found["states"])})
     rows = []
     for layer in layers:

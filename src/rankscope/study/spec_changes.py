@@ -34,7 +34,7 @@ class ChangesSpec(Spec):
     pairs: dict[str, str] | tuple[str, ...] | None = Field(
         None,
         description="Ranker -> the one it is held against; or rankers, each against the one it starts from. All tuned "
-        "rankers, if left out.",
+        "rankers (of `explain.rankers`, where given), if left out.",
     )
     depth: Annotated[int, Field(ge=2)] | None = Field(
         None, description="Docs re-ranked; as many as in `evaluate.rerank`, or 20."

@@ -1,0 +1,69 @@
+"""The forgetting matrix out of a stored evaluation: who stands against whom, seeds, and one family of cells."""
+
+from typing import Any
+
+import pytest
+
+from rankscope.evaluate.comparison import Values
+from rankscope.study.forgetting import forgotten
+
+pytestmark = pytest.mark.usefixtures("frozen_garbage")
+
+QUERIES = [f"q{n:02d}" for n in range(40)]
+LIFT = {"plain": 0.0, "C.seed=1": 0.3, "C.seed=2": 0.32, "D": 0.001}
+
+
+def values(name: str, collection: str) -> Values:
+    """Each query has an ease of its own; C gains on dev, and loses what it gained elsewhere."""
+    lift = LIFT[name] * (1 if collection == "dev" else -1)
+    wobble = {q: (hash_of(name + q) % 100) / 1000 for q in QUERIES}
+    return {q: 0.5 + n / 100 + lift + wobble[q] for n, q in enumerate(QUERIES)}
+
+
+def hash_of(text: str) -> int:
+    return sum((place + 1) * ord(letter) * 7919 for place, letter in enumerate(text))
+
+
+def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
+    results, per_query = [], {}
+    for collection in ("dev", "scifact"):
+        for system, runs in {"plain": ["plain"], "C": ["C.seed=1", "C.seed=2"], "D": ["D"]}.items():
+            if (system, collection) == ("D", "scifact"):
+                continue
+            paths = [f"{run}.{collection}" for run in runs]
+            for run, path in zip(runs, paths, strict=True):
+                per_query[path, "AP"] = values(run, collection)
+            mean = sum(sum(per_query[p, "AP"].values()) for p in paths) / len(QUERIES) / len(paths)
+            seeds = {"runs": [{"run": path} for path in paths]} if len(paths) > 1 else {}
+            results.append(
+                {"collection": collection, "first_stage": "bm25", "system": system, "run": paths[0],
+                 "means": {"AP": mean}, **seeds}
+            )  # fmt: skip
+    found = {
+        "results": results, "margin": {"AP": 0.05}, "significance_level": 0.05, "correction": "holm",
+    }  # fmt: skip
+    return found, per_query
+
+
+def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
+    found = forgotten(*evaluation(), {"C": "plain", "D": "plain"}, {"plain": ["dev"]}, measure="AP")
+    cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
+    assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
+    verdicts = {at: cell["verdict"] for at, cell in cells.items()}
+    assert verdicts["C", "dev"] == "better"
+    assert verdicts["C", "scifact"] == "worse"
+    assert verdicts["D", "dev"] == "equivalent"
+    assert {at for at, cell in cells.items() if cell["is_taught"]} == {("C", "dev"), ("D", "dev")}
+    assert cells["C", "dev"]["n_seeds"] == [2, 1]
+    smallest = min(cells.values(), key=lambda cell: cell["p_value"])
+    assert smallest["corrected_p"] == pytest.approx(3 * smallest["p_value"])
+
+
+def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
+    found = forgotten(*evaluation(), {"D": "C"}, {}, measure="AP")
+    (cell,) = found["cells"]
+    assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
+    assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]
+    means = {(r["system"], r["collection"]): r["means"]["AP"] for r in evaluation()[0]["results"]}
+    assert found["references"][0]["mean"] == means["C", "dev"]
+    assert cell["difference"] == pytest.approx(means["D", "dev"] - means["C", "dev"])
