@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
+from rankscope.core.rng import stream
 from rankscope.explain import changes, representations
 from rankscope.explain.changes import Module, Place, rank_biased_overlap
 from rankscope.models import anatomy
@@ -212,6 +213,16 @@ def test_the_top_counts_most() -> None:
     docs = [f"d{n}" for n in range(20)]
     top, bottom = [docs[1], docs[0], *docs[2:]], [*docs[:18], docs[19], docs[18]]
     assert rank_biased_overlap(docs, top) < rank_biased_overlap(docs, bottom) < 1
+
+
+def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> None:
+    """Of two docs: half of the orders agree (1), half are turned round (1/2, see above): 3/4."""
+    assert changes.chance_of_overlap(2, persistence=0.5) == pytest.approx(0.75)
+    rng = stream(1, "orders")
+    docs = [f"d{n}" for n in range(12)]
+    drawn_ones = [rank_biased_overlap(docs, rng.sample(docs, 12)) for _ in range(2000)]
+    mean = sum(drawn_ones) / len(drawn_ones)
+    assert mean == pytest.approx(changes.chance_of_overlap(12), abs=0.01)
 
 
 def test_score_agreement_by_hand() -> None:

@@ -35,7 +35,7 @@ def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -
         "layers": [{"tower": "", "layer": n, "displacement": by / 10} for n, by in enumerate(moved)],
         "states": [state(0, 0.0, None), state(1, 0.1, 0.9), state(2, 0.3, 0.8)],
         "rankings": {
-            "n_queries": 40, "depth": 20, "persistence": 0.9, **estimate("overlap", 0.7), **estimate("tau", 0.6),
+            "n_queries": 40, "depth": 20, "persistence": 0.9, "chance": 0.4, **estimate("overlap", 0.7), **estimate("tau", 0.6),
             **estimate("same_first", 0.5),
         },
         "heads": None, **more,
@@ -54,6 +54,7 @@ def test_the_words_say_where_and_how_far() -> None:
     assert "differ from layer 1 on" in states
     assert "CKA is 0.800 (0.780 to 0.820)" in states
     assert "0.600 (0.580 to 0.620) are the same, where chance gives 0.050" in states
+    assert "overlap of 0.700 (0.680 to 0.720), where two drawn orders have 0.400" in said[-1]
     assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
 
 

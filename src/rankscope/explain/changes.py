@@ -371,6 +371,18 @@ def rank_biased_overlap(
     return 1.0 - apart - persistence ** len(long) * (1 - at_end)
 
 
+def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float:
+    """The mean rank-biased overlap of two drawn orders of the same docs.
+
+    Of their first d docs they share d / n on average. It is far above 0: at the end, all docs are the same.
+    """
+    seen = sum(
+        (1 - persistence) * persistence ** (depth - 1) * depth / n_docs
+        for depth in range(1, n_docs + 1)
+    )
+    return seen + persistence**n_docs
+
+
 def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
     """Kendall's tau-b of two rankers' scores of the same docs of one query.
 

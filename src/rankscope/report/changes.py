@@ -142,12 +142,10 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
             where = {"side": row["side"], "layer": row["layer"], "n": row["n_texts"], "what": what}
             chance = {"chance": row["chance"]} if name == "neighbours" else {}
             yield pair | where | chance | _interval(row, name)
+    rankings = found["rankings"]
     for name, what in RANKINGS.items():
-        yield (
-            pair
-            | {"what": what, "n": found["rankings"]["n_queries"]}
-            | _interval(found["rankings"], name)
-        )
+        chance = {"chance": rankings["chance"]} if name == "overlap" else {}
+        yield pair | {"what": what, "n": rankings["n_queries"]} | chance | _interval(rankings, name)
     for row in _of_control(found, found["heads"]) if found.get("heads") else ():
         yield pair | row
 
@@ -324,7 +322,7 @@ def _of_rankings(found: Found) -> Iterator[str]:
         return
     yield (
         f"Over {rows['n_queries']} queries they order the same {rows['depth']} docs with a rank-biased overlap of "
-        f"{_with_interval(rows, 'overlap')}, their scores with a Kendall's tau of {_with_interval(rows, 'tau')}; "
+        f"{_with_interval(rows, 'overlap')}, where two drawn orders have {rows['chance']:.3f}, their scores with a Kendall's tau of {_with_interval(rows, 'tau')}; "
         f"the same doc is first for {rows['same_first']:.0%}."
     )
     last = [row for row in found["states"] if row["layer"] == found["depth"]]

@@ -73,6 +73,8 @@ class RankingChange:
     persistence: float
     overlap: Estimate
     """Rank-biased overlap, extrapolated."""
+    chance: float
+    """The overlap of two drawn orders of the same docs."""
     tau: Estimate
     """Kendall's, of the scores."""
     same_first: Estimate
@@ -236,7 +238,7 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
 
 def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
     """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
-    overlaps, taus, firsts = [], [], []
+    overlaps, taus, firsts, by_chance = [], [], [], []
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
         tops = [run.rankings[query_id][: settings.depth] for run in (before, after)]
         # best first, so that the order of the keys is the ranking
@@ -250,14 +252,18 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         overlaps.append(
             changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
         )
+        by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
         taus.append(changes.score_agreement([*old.values()], [new[doc_id] for doc_id in old]))
         firsts.append(float(next(iter(old)) == next(iter(new))))
     if len(overlaps) < 2:
         raise BadInput(
             f"{len(overlaps)} queries have at least two docs to order; an interval needs 2 queries. Give more."
         )
+    chance = sum(by_chance) / len(by_chance)
     overlap, tau, first = mean_estimates(np.array([overlaps, taus, firsts]), settings.seed)
-    return RankingChange(len(overlaps), settings.depth, settings.persistence, overlap, tau, first)
+    return RankingChange(
+        len(overlaps), settings.depth, settings.persistence, overlap, chance, tau, first
+    )
 
 
 # -- as plain data --------------------------------------------------------------------------------
@@ -287,7 +293,7 @@ def as_json(found: Changes) -> dict[str, Any]:
         "rankings": {
             **{
                 name: getattr(found.rankings, name)
-                for name in ("n_queries", "depth", "persistence")
+                for name in ("n_queries", "depth", "persistence", "chance")
             },
             **_flat("overlap", found.rankings.overlap),
             **_flat("tau", found.rankings.tau),
