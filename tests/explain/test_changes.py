@@ -155,6 +155,19 @@ def test_cka_leaves_rotation_and_scale_out_and_does_not_take_width_for_likeness(
     )  # what the plain form takes for likeness
 
 
+def test_the_interval_of_cka_holds_the_true_value() -> None:
+    """y is x with as much noise: the covariances are I, 2 I and I between, so CKA is 20 / (2 x 20)."""
+    n_held, values = 0, []
+    for seed in range(60):
+        x = drawn(40, 20, seed=seed)
+        found = changes.cka(x, x + drawn(40, 20, seed=1000 + seed))
+        assert found is not None
+        values.append(found.value)
+        n_held += found.low <= 0.5 <= found.high
+    assert n_held >= 52
+    assert sum(values) / len(values) == pytest.approx(0.5, abs=0.02)
+
+
 def test_the_interval_of_cka_widens_where_texts_of_a_group_say_the_same() -> None:
     base, noise = drawn(60, 4), drawn(60, 4, seed=3)
     whole = changes.cka(base, base + noise)
