@@ -45,17 +45,25 @@ def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -
 def test_the_words_say_where_and_how_far() -> None:
     said = changes.in_words(found())
     assert (
-        said[0]
-        == "C-D against C: 2 of 3 modules moved, all weights together by 10.00% of their size."
+        said[0] == "C-D against C: 2 of 3 modules moved, all weights together by 10% of their size."
     )
     assert said[1] == "Weights moved in layer 1 and layer 2 only."
-    assert said[2] == "They moved most in layer 2 (20.00%) and least in layer 1 (10.00%)."
+    assert said[2] == "They moved most in layer 2 (20%) and least in layer 1 (10%)."
     (states,) = (sentence for sentence in said if sentence.startswith("The states of queries"))
     assert "differ from layer 1 on" in states
     assert "CKA is 0.800 (0.780 to 0.820)" in states
     assert "0.600 (0.580 to 0.620) are the same, where chance gives 0.050" in states
     assert "overlap of 0.700 (0.680 to 0.720), where two drawn orders have 0.400" in said[-1]
     assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
+
+
+def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:
+    new = {**module(2, "dense", 1.0), "displacement": None}
+    layers = [{"tower": "", "layer": 2, "displacement": None}]
+    layers += [{"tower": "", "layer": layer, "displacement": 0.0} for layer in (0, 1)]
+    said = changes.in_words(found(modules=[new], layers=layers, displacement=None))
+    assert said[:2] == ["C-D against C: 1 of 1 modules moved.", "Weights moved in layer 2 only."]
+    assert "together by 1e-05% of" in changes.in_words(found(displacement=1e-7))[0]
 
 
 def test_only_the_head_is_blamed_where_the_states_are_the_same() -> None:

@@ -44,9 +44,8 @@ def sides(found: Found) -> list[str]:
 
 def towers(found: Found) -> list[str]:
     """Query and document, or one nameless tower."""
-    return list(
-        dict.fromkeys(row["tower"] for row in found["layers"] if row["layer"] <= found["depth"])
-    )
+    present = {row["tower"] for row in found["layers"] if row["layer"] <= found["depth"]}
+    return [tower for tower in ("", "query", "document") if tower in present]
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -245,22 +244,18 @@ def _of_weights(found: Found) -> Iterator[str]:
         yield f"{after} has the weights of {before}: none differs, in any layer."
         return
     still = [row for row in found["layers"] if row["displacement"] == 0]
-    layers = [row for row in found["layers"] if row["displacement"]]
-    of_size = (
-        ""
-        if found["displacement"] is None
-        else f", all weights together by {found['displacement']:.2%}"
-    )
-    yield (
-        f"{after} against {before}: {len(moved)} of {len(found['modules'])} modules moved{of_size} of their size."
-    )
+    layers = [row for row in found["layers"] if row["displacement"] != 0]
+    whole = found["displacement"]
+    of_size = "" if whole is None else f", all weights together by {_percent(whole)} of their size"
+    yield f"{after} against {before}: {len(moved)} of {len(found['modules'])} modules moved{of_size}."
     if still:
         yield f"Weights moved in {_named(layers, found)} only."
-    if len(layers) > 1:
-        most, least = (by(layers, key=lambda row: row["displacement"]) for by in (max, min))
+    shown = [row for row in layers if row["displacement"] is not None]
+    if len(shown) > 1:
+        most, least = (by(shown, key=lambda row: row["displacement"]) for by in (max, min))
         yield (
-            f"They moved most in {_named([most], found)} ({most['displacement']:.2%}) and least in "
-            f"{_named([least], found)} ({least['displacement']:.2%})."
+            f"They moved most in {_named([most], found)} ({_percent(most['displacement'])}) and least in "
+            f"{_named([least], found)} ({_percent(least['displacement'])})."
         )
     shares = [
         row["effective_rank"] / row["highest_rank"]
@@ -272,6 +267,11 @@ def _of_weights(found: Found) -> Iterator[str]:
             f"The update of a matrix goes in {median(shares):.0%} of the directions there are (median of effective "
             f"ranks; {min(shares):.0%} to {max(shares):.0%})."
         )
+
+
+def _percent(share: float) -> str:
+    """With three digits, however small."""
+    return f"{100 * share:.3g}%"
 
 
 def _named(layers: Sequence[Mapping[str, Any]], found: Found) -> str:
