@@ -165,6 +165,14 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     assert json.loads(printed("--json"))["in_words"]
 
 
+def test_rankers_of_a_study_are_called_by_their_steps(tmp_path: Path) -> None:
+    folders = [tmp_path / step / "model" for step in ("train-C-01", "train-C-D-02")]
+    for folder in folders:
+        tiny.bi_encoder(tmp_path).save(folder)
+    pair = diff.opened([str(folder) for folder in folders], revision=None, pooling=None)
+    assert (pair.before, pair.after) == ("train-C-01", "train-C-D-02")
+
+
 def test_what_cannot_be_compared_is_one_sentence(
     models: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:

@@ -351,6 +351,7 @@ def rank_biased_overlap(
 
     Webber et al. (2010), equation 32: behind what is seen, agreement goes on as it was at the end; the
     rankings may be of unequal length. Counted from 1 downwards, so that a ranking with itself has exactly 1.
+    (`evaluate.reproduction` has repro_eval's form instead, cut at a depth and divided by its highest value there.)
     """
     short, long = sorted((ranking, other), key=len)
     if not short:

@@ -113,7 +113,7 @@ def opened(
     found: dict[str, BiEncoder | CrossEncoder] = {}
     for written in models:
         name, model = written.split("=", 1) if has_name(written) else ("", written)
-        name = name or Path(model).name
+        name = name or _called(model)
         if name in found:
             raise BadInput(f"Two models are called {name!r}. Name one: NAME={model}.")
         found[name] = _opened(located(model, revision=revision), pooling)
@@ -123,6 +123,12 @@ def opened(
             "Probe the ones by themselves."
         )
     return found
+
+
+def _called(model: str) -> str:
+    """A folder's name; its step's, where a study keeps it, or its package's."""
+    path = Path(model)
+    return path.parent.name.removeprefix("package:") if path.name == "model" else path.name
 
 
 def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder:
