@@ -312,9 +312,9 @@ class BiEncoder:
         where = next(model.parameters()).device
         moved = {
             name: tensor.to(where, non_blocking=True)
-            for name, tensor in self._padded(inputs, side).items()
+            for name, tensor in self.padded(inputs, side).items()
         }
-        found: Tensor = model(side, self._prompt_length(side), **moved)
+        found: Tensor = model(side, self.prompt_length(side), **moved)
         return found.float()
 
     # -- inside a tower --
@@ -346,18 +346,21 @@ class BiEncoder:
     def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:
         """The states of one batch at every layer, the tower's input first: (texts, tokens, width) each.
 
-        With the mask of the tokens that are pooled, (texts, tokens): not padding, nor a prompt that the
-        model leaves out.
+        With the mask of the tokens that are pooled, (texts, tokens).
         """
-        moved = {name: array.to(self.where) for name, array in self._padded(inputs, side).items()}
+        moved = {name: array.to(self.where) for name, array in self.padded(inputs, side).items()}
         states = self.tower(side).model(**moved, output_hidden_states=True).hidden_states
-        mask, prompt = moved["attention_mask"], self._prompt_length(side)
+        return states, self.pooled_mask(moved["attention_mask"], side)
+
+    def pooled_mask(self, mask: Tensor, side: Side) -> Tensor:
+        """The tokens that are pooled, (texts, tokens): not padding, nor a prompt that the model leaves out."""
+        prompt = self.prompt_length(side)
         if prompt is not None and not self.pooler(side).include_prompt:
             mask = mask.clone()
             mask[:, :prompt] = 0
-        return states, mask
+        return mask
 
-    def _prompt_length(self, side: Side) -> int | None:
+    def prompt_length(self, side: Side) -> int | None:
         """How many tokens the prompt has, for poolings that leave it out."""
         prompt = self.inner.prompts.get(side)
         found: int | None = (
@@ -365,7 +368,8 @@ class BiEncoder:
         )
         return found
 
-    def _padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
+    def padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
+        """One batch as a tower takes it, padded on the right: ids and masks, (texts, tokens) each."""
         width = max(len(each.ids) for each in inputs)
         tokenizer = self.tower(side).tokenizer
         pad = tokenizer.pad_token_id

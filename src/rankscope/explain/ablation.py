@@ -1,0 +1,154 @@
+"""Neurons switched off, to see whether those that attribution names carry the target.
+
+A neuron is off when its number is 0 in every token: what the last matrix reads on the path of activations,
+what a matrix gives on the path of weights. *Deletion* switches an example's own k neurons of the highest
+attribution off, and the target should fall; *insertion* switches all off but them, and it should come
+back. Random neurons, as many, are what both are held against (Samek et al. 2017; Petsiuk et al. 2018).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from scipy import stats
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from rankscope.core.progress import SILENT, Progress
+from rankscope.explain.attributing import Attributions, Reading
+from rankscope.explain.attribution import Integration, Path, Site, n_neurons, reached, sites
+from rankscope.models import lengths
+from rankscope.models.interventions import Forward, replaced
+
+COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+DRAWS = 4
+"""Random choices of neurons whose mean is compared with."""
+
+
+class Interval(NamedTuple):
+    """A mean over examples, with its bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The targets of examples with neurons off: (examples, counts) each."""
+
+    counts: tuple[int, ...]
+    whole: Tensor
+    """(examples,): the targets with all neurons."""
+    none: Tensor
+    """(examples,): with no neuron at all."""
+    deleted: Tensor
+    """Without the k of the highest attribution."""
+    deleted_random: Tensor
+    """Without k random ones; the mean of `DRAWS` choices."""
+    inserted: Tensor
+    """With the k of the highest attribution alone."""
+    inserted_random: Tensor
+    """With k random ones alone."""
+
+    def advantage(self, count: int, *, level: float = 0.95, seed: int = 0) -> Interval:
+        """By how much more the target falls without the top neurons than without random ones, over examples."""
+        place = self.counts.index(count)
+        return mean_interval((self.deleted_random - self.deleted)[:, place], level=level, seed=seed)
+
+
+def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Interval:
+    """The mean of values (examples,) and its BCa bootstrap interval (scipy's)."""
+    given = values.double().numpy()
+    mean = float(given.mean())
+    if len(given) < 2 or (given == given[0]).all():
+        return Interval(mean, mean, mean)
+    found = stats.bootstrap(
+        (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))
+
+
+def curves(
+    reading: Reading,
+    found: Attributions,
+    how: Integration,
+    *,
+    seed: int,
+    counts: Sequence[int] = COUNTS,
+    progress: Progress = SILENT,
+) -> Curves:
+    """Deletion and insertion of each example's own neurons, ties in the neurons' order.
+
+    `found` are the attributions of the same reading. Counts above the number of neurons are left out.
+    """
+    values = torch.cat(found.values, 1)
+    n_examples, n_all = values.shape
+    counts = tuple(count for count in counts if count <= n_all)
+    by_value = values.argsort(dim=1, descending=True, stable=True).argsort(1)  # a neuron's rank
+    rng = torch.Generator().manual_seed(seed)
+    drawn = [
+        torch.rand(n_examples, n_all, generator=rng).argsort(1).argsort(1) for _ in range(DRAWS)
+    ]
+    n_passes = 2 * len(counts) * (1 + DRAWS) + 2
+    with progress.task("switch neurons off", n_passes, "passes") as task:
+
+        def with_neurons(keep: Tensor) -> Tensor:
+            reached = targets_with(reading, how.path, keep)
+            task.advance()
+            return reached
+
+        def by_count(ranks: Tensor, is_kept: Callable[[Tensor, int], Tensor]) -> Tensor:
+            return torch.stack([with_neurons(is_kept(ranks, count)) for count in counts], 1)
+
+        def mean_by_count(is_kept: Callable[[Tensor, int], Tensor]) -> Tensor:
+            return torch.stack([by_count(ranks, is_kept) for ranks in drawn]).mean(0)
+
+        return Curves(
+            counts=counts,
+            whole=with_neurons(torch.ones_like(values, dtype=torch.bool)),
+            none=with_neurons(torch.zeros_like(values, dtype=torch.bool)),
+            deleted=by_count(by_value, torch.ge),
+            deleted_random=mean_by_count(torch.ge),
+            inserted=by_count(by_value, torch.lt),
+            inserted_random=mean_by_count(torch.lt),
+        )
+
+
+def targets_with(reading: Reading, path: Path, keep: Tensor) -> Tensor:
+    """The targets (examples,) where only some of each example's neurons are on.
+
+    keep: (examples, neurons), bool: all sites' neurons, site after site.
+    """
+    reading.model.eval()
+    wanted = sites(reading.layers, path)
+    sizes = [n_neurons(site, path) for site in wanted]
+    where = next(reading.model.parameters()).device
+    budget = lengths.budget(where) // reading.per_example
+    batches = list(lengths.by_length(reading.n_tokens, max(1, budget)))
+    parts = []
+    with torch.no_grad():
+        for places in batches:
+            batch = reading.batch(places)
+            by_text = keep[places].to(where).repeat_interleave(reading.per_example, 0)[:, None]
+            forwards: dict[nn.Module, Forward] = {
+                site.dense: _kept(site, path, part)
+                for site, part in zip(wanted, torch.split(by_text, sizes, 2), strict=True)
+            }
+            with replaced(forwards):
+                parts.append(reached(batch)[0])
+    order = torch.tensor([place for places in batches for place in places]).argsort()
+    return torch.cat(parts).cpu()[order]
+
+
+def _kept(site: Site, path: Path, keep: Tensor) -> Forward:
+    """The site's `forward` with some neurons at 0; keep: (texts, 1, neurons)."""
+    dense = site.dense
+
+    def forward(given: Tensor) -> Tensor:
+        if path == "activations":
+            return linear(given * keep, dense.weight, dense.bias)
+        return linear(given, dense.weight, dense.bias) * keep
+
+    return forward

@@ -1,0 +1,291 @@
+"""A ranker's neurons attributed: what is explained of which texts, for bi-encoders and cross-encoders.
+
+**Sound.** The target is the margin of a query's relevant doc over a hard negative. A bi-encoder reads query
+and docs apart, so it is attributed a side at a time, with the other side's embeddings as they are:
+`query` scales a matrix where it reads the query, `document` where it reads both docs. A cross-encoder is
+scaled where it reads both pairs.
+
+**As published** (Yao et al. 2025; papers.md A.5): the target is the norm of a text's representation, after
+the pooler where a model has one and reads [CLS]. It says nothing of relevance: of a state that a LayerNorm
+with unit weights gives, the norm is a constant, whatever the text (A.8-5).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT, Progress
+from rankscope.explain.attribution import (
+    Attributed,
+    Batch,
+    Integration,
+    attributed,
+    bytes_needed,
+    reached,
+    sites,
+    tokens_at_once,
+)
+from rankscope.explain.representations import POOLINGS
+from rankscope.models import anatomy, lengths
+from rankscope.models.bi_encoder import BiEncoder, Side
+from rankscope.models.cross_encoder import CrossEncoder
+
+ROUNDING = 64
+"""A target that changes by less than so many units in its last place is rounding noise."""
+
+
+class Preference(NamedTuple):
+    """A query, a relevant doc, and one that should stand below it: their texts."""
+
+    query: str
+    relevant: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """The attributions of examples."""
+
+    sites: tuple[tuple[int, str], ...]
+    """Layer (from 0) and name of every site."""
+    values: tuple[Tensor, ...]
+    """Of every site: (examples, neurons), on the processor."""
+    targets: Tensor
+    """(examples,)."""
+    changes: Tensor
+    """(examples, sites): what the target changes by along the site's path."""
+    gaps: Tensor | None
+    """(examples, sites): the sums of the values less the changes; None as published."""
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether the target changes at no site by more than rounding: then the values are noise."""
+        unit = torch.finfo(self.targets.dtype).eps
+        return bool((self.changes.abs() <= ROUNDING * unit * self.targets.abs()[:, None]).all())
+
+
+class Reading(NamedTuple):
+    """Examples of a ranker: how each is read, and what of it is explained."""
+
+    model: nn.Module
+    layers: Sequence[nn.Module]
+    n_tokens: Sequence[int]
+    """Of each example's longest text (or pair)."""
+    per_example: int
+    """Texts of an example."""
+    batch: Callable[[list[int]], Batch]
+    """The places of some examples to their batch."""
+
+
+def attributions(
+    reading: Reading, how: Integration, *, progress: Progress = SILENT
+) -> Attributions:
+    """The attributions of all examples, in their order.
+
+    The same in every batch up to rounding. An example whose gradients need more than `how.memory` is
+    refused.
+    """
+    reading.model.eval()
+    found: list[tuple[Tensor, list[Attributed]]] = []
+    places: list[int] = []
+    with progress.task("attribute neurons", len(reading.n_tokens), "examples") as task:
+        for some in _batches(reading, how):
+            batch = reading.batch(some)
+            by_site = [
+                each._replace(values=each.values.cpu())
+                for each in attributed(reading.model, reading.layers, batch, how)
+            ]
+            with torch.no_grad():
+                found.append((reached(batch)[0], by_site))
+            places += some
+            task.advance(len(some))
+    order = torch.tensor(places).argsort()
+    wanted = sites(reading.layers, how.path)
+
+    def together(of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
+        return torch.cat([of(parts[site]) for _, parts in found]).cpu()[order]  # type: ignore[misc]
+
+    numbers = range(len(wanted))
+    return Attributions(
+        sites=tuple((site.layer, site.name) for site in wanted),
+        values=tuple(together(lambda each: each.values, n) for n in numbers),
+        targets=torch.cat([each for each, _ in found]).cpu()[order],
+        changes=torch.stack([together(lambda each: each.change, n) for n in numbers], 1),
+        gaps=None
+        if how.is_published
+        else torch.stack([together(lambda each: each.gap, n) for n in numbers], 1),
+    )
+
+
+def _batches(reading: Reading, how: Integration) -> list[list[int]]:
+    """Examples of similar length, so many that all copies of them for a rule fit."""
+    longest = max(reading.n_tokens) * reading.per_example
+    needed = bytes_needed(reading.layers, longest)
+    if needed > how.memory:
+        raise BadInput(
+            f"An example of {longest} tokens needs about {needed / 1e9:.2f} GB for its gradients, and "
+            f"{how.memory / 1e9:.2f} GB are allowed. Allow more memory, or cut texts shorter."
+        )
+    at_once = tokens_at_once(reading.layers, how, _where(reading.model))
+    budget = max(1, at_once // (len(how.rule.nodes) * reading.per_example))
+    return list(lengths.by_length(reading.n_tokens, budget))
+
+
+# -- what is read ---------------------------------------------------------------------------------
+
+
+def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
+    """Margins, where the ranker reads the queries."""
+    with torch.no_grad():
+        relevant, other = _embedded_docs(ranker, examples)
+        directions = relevant - other
+    inputs = ranker.tokens([each.query for each in examples], "query")
+
+    def batch(places: list[int]) -> Batch:
+        toward = directions[places]
+
+        def margin(embeddings: Tensor) -> Tensor:
+            return (ranker.searchable(embeddings) * toward).sum(-1)
+
+        return _embedding(ranker, [inputs[place] for place in places], "query", margin)
+
+    return Reading(
+        ranker.model, _layers(ranker, "query"), [len(each.ids) for each in inputs], 1, batch
+    )
+
+
+def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
+    """Margins, where the ranker reads the docs: the relevant one and the other."""
+    with torch.no_grad():
+        queries = ranker.searchable(ranker.embed_queries([each.query for each in examples]))
+    inputs = ranker.tokens([doc for each in examples for doc in each[1:]], "document")
+    longest = [max(len(each.ids) for each in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
+
+    def batch(places: list[int]) -> Batch:
+        toward = queries[places][:, None]
+
+        def margin(embeddings: Tensor) -> Tensor:
+            pairs = ranker.searchable(embeddings).view(len(embeddings), -1, 2, ranker.width)
+            scores = (pairs * toward).sum(-1)
+            return scores[..., 0] - scores[..., 1]
+
+        both = [inputs[2 * place + n] for place in places for n in (0, 1)]
+        return _embedding(ranker, both, "document", margin)
+
+    return Reading(ranker.model, _layers(ranker, "document"), longest, 2, batch)
+
+
+def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
+    """Margins, where the ranker reads the query with the relevant doc and with the other."""
+    pairs = ranker.pairs([(query, docs) for query, *docs in examples])
+    longest = [max(len(each.ids) for each in pairs[n : n + 2]) for n in range(0, len(pairs), 2)]
+
+    def margin(logits: Tensor) -> Tensor:
+        pairs = logits.view(len(logits), -1, 2)
+        return pairs[..., 0] - pairs[..., 1]
+
+    def batch(places: list[int]) -> Batch:
+        both = [pairs[2 * place + n] for place in places for n in (0, 1)]
+        inputs = _moved(ranker.joiner.pad(both), _where(ranker.model))
+        return Batch(
+            lambda copies: ranker.model(**_copied(inputs, copies)).logits.squeeze(-1),
+            margin,
+            len(both),
+            inputs["input_ids"].numel(),
+        )
+
+    return Reading(ranker.model, anatomy.layers(ranker.model), longest, 2, batch)
+
+
+def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
+    """The norms of representations: the published target."""
+    inputs = ranker.tokens(texts, side)
+    encoder: Any = ranker.tower(side).model
+    pooling = ranker.pooling(side)
+
+    def batch(places: list[int]) -> Batch:
+        moved = _moved(ranker.padded([inputs[place] for place in places], side), ranker.where)
+        mask = ranker.pooled_mask(moved["attention_mask"], side)
+
+        def run(copies: int) -> Tensor:
+            read = encoder(**_copied(moved, copies))
+            return _representation(read, pooling, mask.repeat(copies, 1))
+
+        return Batch(run, _norm, len(places), moved["input_ids"].numel())
+
+    return Reading(
+        ranker.model, _layers(ranker, side), [len(each.ids) for each in inputs], 1, batch
+    )
+
+
+def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Reading:
+    """The norms of the representations that a cross-encoder's head reads: [CLS], or the last token."""
+    made = ranker.pairs([(query, [doc]) for query, doc in pairs])
+    (encoder,) = (each.base_model for each in anatomy.encoders(ranker.model))
+    layers = anatomy.layers(ranker.model)
+    pooling = "last" if "gate" in anatomy.feed_forward(layers[0]) else "cls"
+
+    def batch(places: list[int]) -> Batch:
+        inputs = _moved(ranker.joiner.pad([made[place] for place in places]), _where(ranker.model))
+
+        def run(copies: int) -> Tensor:
+            copied = _copied(inputs, copies)
+            return _representation(encoder(**copied), pooling, copied["attention_mask"])
+
+        return Batch(run, _norm, len(places), inputs["input_ids"].numel())
+
+    return Reading(ranker.model, layers, [len(each.ids) for each in made], 1, batch)
+
+
+def _norm(representations: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.vector_norm(representations, dim=-1)
+    return found
+
+
+def _representation(read: Any, pooling: str, mask: Tensor) -> Tensor:
+    """What study A's code takes: the pooler's output of [CLS] where there is one, else the pooled states."""
+    pooled = getattr(read, "pooler_output", None)
+    if pooling == "cls" and pooled is not None:
+        return pooled  # type: ignore[no-any-return]
+    return POOLINGS[pooling](read.last_hidden_state, mask)
+
+
+def _layers(ranker: BiEncoder, side: Side) -> list[nn.Module]:
+    return anatomy.layers(ranker.tower(side).model)
+
+
+def _where(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _embedded_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> tuple[Tensor, Tensor]:
+    """Of the relevant docs and of the others, ready for dot products: (examples, width) each."""
+    docs = ranker.embed_docs([doc for each in examples for doc in each[1:]])
+    found = ranker.searchable(docs)
+    return found[::2], found[1::2]
+
+
+def _embedding(
+    ranker: BiEncoder, inputs: Sequence[Any], side: Side, target: Callable[[Tensor], Tensor]
+) -> Batch:
+    """A batch of texts to their embeddings."""
+    moved = _moved(ranker.padded(inputs, side), ranker.where)
+    prompt = ranker.prompt_length(side)
+    return Batch(
+        lambda copies: ranker.model(side, prompt, **_copied(moved, copies)),
+        target,
+        len(inputs),
+        moved["input_ids"].numel(),
+    )
+
+
+def _moved(inputs: Mapping[str, Tensor], where: torch.device) -> dict[str, Tensor]:
+    return {name: tensor.to(where) for name, tensor in inputs.items()}
+
+
+def _copied(inputs: Mapping[str, Tensor], copies: int) -> dict[str, Tensor]:
+    return {name: tensor.repeat(copies, 1) for name, tensor in inputs.items()}

@@ -1,0 +1,248 @@
+"""Integrated gradients for feed-forward neurons, with the completeness gap.
+
+How much of a number that a model gives, the target, comes through a neuron? One dense matrix W (bias b) of
+one feed-forward block is scaled by a, from 0 to 1, and the target's gradient is followed on the way
+(Sundararajan et al. 2017; for neurons' weights Dai et al. 2022):
+
+    attribution of neuron i = sum_j W_ij  integral_0^1 dF/dW_ij (a W, a b) da  (+ the same of b_i)
+
+No weight is written. To scale W and b by a is to scale what the matrix gives, z = W x + b, by a; x stays,
+since it is computed below. So with g(a) = dF/dz where z is a z, and the mean gradient g = integral g(a) da,
+
+    sum_j of the above = sum over tokens of g_i z_i        one weight's = W_ij sum over tokens of g_i x_j.
+
+All scales a of a text share a batch, and only layers from the scaled one on are run. Two paths:
+
+- `weights`: as above, for every dense matrix of the block; a neuron is a row of one.
+- `activations`: what the last matrix reads, one number a neuron, goes from 0 to what it is; its bias stays.
+
+On either path the neurons' attributions add up to F(1) - F(0), the change of the target over the path: what
+is missing is the completeness gap, and it is kept for every example and site.
+
+**As published** (Yao et al. 2025, section 5.1, as their code has it; papers.md A.5): sum_j of |one weight's|,
+without the bias, by a rule that counts both ends (A.8-13, A.8-14). It is not signed and adds up to nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from rankscope.models import anatomy
+from rankscope.models.interventions import Call, Forward, as_constants, recorded, replaced
+
+Path = Literal["weights", "activations"]
+NODES = 8
+"""Of the sound rule: nearer to the integral than the published one with 20 (docs/performance.md)."""
+MEMORY = 2 << 30
+KEPT_OF_WIDTH, KEPT_OF_NEURONS = 14, 3
+"""A layer keeps so many times its width and its neurons, a token, for the gradient; a benchmark measures it."""
+TOKENS_AT_ONCE = {"cpu": 2_048}
+"""More fill no core better and the caches worse; an accelerator is bounded by memory alone."""
+
+
+class Rule(NamedTuple):
+    """Where on the path the gradient is taken, and what each place counts for."""
+
+    nodes: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+def gauss_legendre(n: int = NODES) -> Rule:
+    """Exact for polynomials of degree 2n - 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return Rule(tuple(((nodes + 1) / 2).tolist()), tuple((weights / 2).tolist()))
+
+
+def as_published(n: int = 20) -> Rule:
+    """N even steps from 1e-6 to 1, each worth 1/n, both ends too (papers.md A.8-14)."""
+    return Rule(tuple(np.linspace(1e-6, 1.0, n).tolist()), (1 / n,) * n)
+
+
+class Site(NamedTuple):
+    """One dense matrix of a layer's feed-forward block."""
+
+    layer: int
+    """From 0, the lowest."""
+    name: str
+    """As `anatomy.FEED_FORWARDS` has it; `neurons` for the path of activations."""
+    dense: nn.Linear
+
+
+def sites(layers: Sequence[nn.Module], path: Path) -> list[Site]:
+    """Where neurons are: every dense matrix, or the last of each layer, whose inputs are the activations."""
+    found = [anatomy.feed_forward(layer) for layer in layers]
+    if path == "activations":
+        return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(found)]
+    return [Site(n, name, each) for n, dense in enumerate(found) for name, each in dense.items()]
+
+
+def n_neurons(site: Site, path: Path) -> int:
+    """How many neurons a site has."""
+    return site.dense.in_features if path == "activations" else site.dense.out_features
+
+
+class Batch(NamedTuple):
+    """Texts (or pairs) that a model reads together, and what of it is explained."""
+
+    run: Callable[[int], Tensor]
+    """So many copies of the texts to what the model gives for them: (copies x texts, ...), copy after copy."""
+    target: Callable[[Tensor], Tensor]
+    """(copies, texts, ...) to the targets of the examples: (copies, examples)."""
+    n_texts: int
+    """Those of one example stand beside each other, equally many each."""
+    n_tokens: int
+    """Of one copy, padding included."""
+
+
+class Attributed(NamedTuple):
+    """The attributions of a batch's examples at one site."""
+
+    site: Site
+    values: Tensor
+    """(examples, neurons)."""
+    change: Tensor
+    """(examples,): F(1) - F(0), what the target changes by over the path."""
+    gap: Tensor | None
+    """(examples,): the sum of the values less the change; None as published, where nothing adds up."""
+
+
+@dataclass(frozen=True)
+class Integration:
+    """How attributions are computed."""
+
+    path: Path = "weights"
+    rule: Rule = field(default_factory=gauss_legendre)
+    is_published: bool = False
+    """Absolute values of single weights, summed, without biases; on the path of weights."""
+    memory: int = MEMORY
+    """Bytes that a pass may hold for gradients."""
+
+
+def attributed(
+    model: nn.Module, layers: Sequence[nn.Module], batch: Batch, how: Integration
+) -> Iterator[Attributed]:
+    """A batch's attributions, site by site from the lowest.
+
+    `layers` are those of the model that reads the batch. The model is in evaluation mode and its weights
+    need no gradient while one asks for more. One example that needs more than `how.memory` is refused.
+    """
+    wanted = sites(layers, how.path)
+    with as_constants(model), torch.enable_grad():
+        with torch.no_grad(), recorded([*layers, *(site.dense for site in wanted)]) as calls:
+            full = reached(batch)[0]
+        for site in wanted:
+            yield _at_site(layers, batch, how, site, calls, full)
+
+
+def reached(batch: Batch, copies: int = 1) -> Tensor:
+    """The targets, as the model is inside the block this is called in: (copies, examples)."""
+    found = batch.run(copies)
+    return batch.target(found.view(copies, -1, *found.shape[1:]))
+
+
+def _at_site(
+    layers: Sequence[nn.Module],
+    batch: Batch,
+    how: Integration,
+    site: Site,
+    calls: dict[nn.Module, Call],
+    full: Tensor,
+) -> Attributed:
+    call = calls[site.dense]
+    whole = call.given if how.path == "activations" else call.gave
+    gradient = torch.zeros_like(whole)
+    for part in _chunks(how, layers[site.layer :], batch, whole.device):
+        scales = whole.new_tensor(part.nodes)[:, None, None, None]
+        scaled = (scales * whole).flatten(0, 1).requires_grad_(True)
+        found_at = _targets_given(scaled, layers, batch, how.path, site, calls)
+        (found,) = torch.autograd.grad(found_at.sum(), scaled)
+        shares = whole.new_tensor(part.weights)[:, None, None, None]
+        gradient += (shares * found.view(-1, *whole.shape)).sum(0)
+    with torch.no_grad():
+        start = _targets_given(torch.zeros_like(whole), layers, batch, how.path, site, calls)[0]
+        n_examples = len(full)
+        if how.is_published:
+            values = _weight_by_weight(gradient, call.given, site.dense.weight, n_examples)
+            return Attributed(site, values, full - start, None)
+        values = (gradient * whole).sum(1).view(n_examples, -1, whole.shape[-1]).sum(1)
+        return Attributed(site, values, full - start, values.sum(1) - (full - start))
+
+
+def _weight_by_weight(gradient: Tensor, given: Tensor, weight: Tensor, n_examples: int) -> Tensor:
+    """The sums of |W_ij (sum over the example's tokens of g_i x_j)| over j: (examples, neurons).
+
+    gradient: (texts, tokens, neurons); given: (texts, tokens, inputs). One example at a time: the product
+    is as large as the matrix.
+    """
+    by_example = (each.reshape(n_examples, -1, each.shape[-1]) for each in (gradient, given))
+    size = weight.abs()
+    return torch.stack(
+        [(g.T @ x).abs_().mul_(size).sum(1) for g, x in zip(*by_example, strict=True)]
+    )
+
+
+def _targets_given(
+    scaled: Tensor,
+    layers: Sequence[nn.Module],
+    batch: Batch,
+    path: Path,
+    site: Site,
+    calls: dict[nn.Module, Call],
+) -> Tensor:
+    """The targets (copies, examples) where the site's numbers are the scaled ones: (copies x texts, tokens, ...).
+
+    Layers under the site's are not run: the one below it gives what it gave.
+    """
+    copies = len(scaled) // batch.n_texts
+    dense = site.dense
+
+    def in_place(_: Tensor) -> Tensor:
+        return linear(scaled, dense.weight, dense.bias) if path == "activations" else scaled
+
+    forwards: dict[nn.Module, Forward] = {dense: in_place}
+    for layer in layers[: site.layer]:
+        forwards[layer] = _giving(calls[layer].gave, copies)
+    with replaced(forwards):
+        return reached(batch, copies)
+
+
+def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
+    """A layer's `forward` that gives copies of what it gave, in the same form."""
+
+    def forward(*_: object, **__: object) -> Tensor | tuple[Tensor, ...]:
+        states = gave if isinstance(gave, Tensor) else gave[0]
+        repeated = states.repeat(copies, *[1] * (states.dim() - 1))
+        return repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
+
+    return forward
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+
+def bytes_needed(layers: Sequence[nn.Module], n_tokens: int) -> int:
+    """For the gradients of so many tokens, copies and padding included, through these layers."""
+    last = [*anatomy.feed_forward(layers[0]).values()][-1]
+    numbers = KEPT_OF_WIDTH * last.out_features + KEPT_OF_NEURONS * last.in_features
+    return numbers * last.weight.element_size() * len(layers) * n_tokens
+
+
+def tokens_at_once(layers: Sequence[nn.Module], how: Integration, where: torch.device) -> int:
+    """What one pass through these layers reads: what the memory holds, or the cores make use of."""
+    fits = how.memory // bytes_needed(layers, 1)
+    return min(fits, TOKENS_AT_ONCE.get(where.type, fits))
+
+
+def _chunks(
+    how: Integration, layers: Sequence[nn.Module], batch: Batch, where: torch.device
+) -> Iterator[Rule]:
+    """Parts of the rule, as many nodes as fit; the fewer layers are run, the more."""
+    at_once = max(1, tokens_at_once(layers, how, where) // batch.n_tokens)
+    for start in range(0, len(how.rule.nodes), at_once):
+        some = slice(start, start + at_once)
+        yield Rule(how.rule.nodes[some], how.rule.weights[some])

@@ -1,0 +1,65 @@
+"""Read what modules are given, or give something in their place, for the length of a `with` block.
+
+No weight is written: a module's `forward` is another function inside the block, and its own again after
+it, after an exception too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+Forward = Callable[..., Any]
+
+
+class Call(NamedTuple):
+    """What a module was given first, and what it gave."""
+
+    given: Tensor
+    gave: Any
+    """A tensor; of some layers a tuple whose first is the states."""
+
+
+@contextmanager
+def recorded(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Call]]:
+    """The last call of each module inside the block."""
+    calls: dict[nn.Module, Call] = {}
+
+    def note(module: nn.Module, given: tuple[Any, ...], gave: Any) -> None:
+        calls[module] = Call(given[0], gave)
+
+    handles = [module.register_forward_hook(note) for module in modules]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def replaced(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
+    """Each module gives what its function gives, and is not computed itself."""
+    before = {module: vars(module).get("forward") for module in forwards}
+    try:
+        for module, forward in forwards.items():
+            vars(module)["forward"] = forward
+        yield
+    finally:
+        for module, own in before.items():
+            vars(module).pop("forward", None)
+            if own is not None:
+                vars(module)["forward"] = own
+
+
+@contextmanager
+def as_constants(model: nn.Module) -> Iterator[None]:
+    """The weights need no gradient inside the block, and nothing is kept for theirs."""
+    needing = [weight for weight in model.parameters() if weight.requires_grad]
+    try:
+        for weight in needing:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in needing:
+            weight.requires_grad_(True)
