@@ -920,6 +920,100 @@ def diff(
     _print_notes(found["heads"]["notes"] if found["heads"] else [])
 
 
+@app.command()
+def attribute(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
+        ),
+    ],
+    collection: Collection,
+    split: Split = "test",
+    pooling: Annotated[
+        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline", help="A model all are compared with; may be repeated. Else the first."
+        ),
+    ] = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Study A's target and sums, with warnings.")
+    ] = False,
+    path: Annotated[
+        str,
+        typer.Option("--path", help="What is scaled from 0: activations, or the weights."),
+    ] = "activations",
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=1, help="Places of the path where gradients are taken.")
+    ] = 8,
+    examples: Annotated[
+        int, typer.Option("--examples", min=2, help="Queries, each with two docs.")
+    ] = 100,
+    ablate: Annotated[
+        bool,
+        typer.Option(help="Also switch neurons off, to check the attributions."),
+    ] = True,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", help="Of an example's largest value; above it is active."),
+    ] = 0.1,
+    depth: Depth = 100,
+    memory: Annotated[
+        float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
+    from rankscope import terminal
+    from rankscope.core.errors import choose
+    from rankscope.data import collections
+    from rankscope.report import attribution as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import attribution, probe_examples
+
+    form = _form(out, json=as_json, csv=as_csv, latex=as_latex)
+    settings = attribution.Settings(
+        as_published=as_published,
+        path=choose(attribution.PATHS, path, what="path"),
+        nodes=nodes,
+        examples=examples,
+        depth=depth,
+        threshold=threshold,
+        ablate=ablate,
+        memory=int(memory * 1e9),
+        seed=seed,
+    )
+    source = collections.source(collection, split)
+    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    found = attribution.attribute(
+        rankers,
+        source,
+        settings,
+        baselines=baseline or [next(iter(rankers))],
+        progress=terminal.progress(),
+    )
+    if form == "json":
+        _print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+    elif form == "csv":
+        _print_text(plain_csv(*words.full_rows(found)), out)
+    elif form == "latex":
+        _print_text(plain_tex(*words.layer_table(found)), out)
+    else:
+        terminal.show_table(f"{found['n_examples']} examples", *words.layer_table(found))
+        for sentence in words.in_words(found):
+            typer.echo(sentence)
+    _print_notes(list(found["notes"]))
+
+
 def main() -> None:
     """The entry point: our own errors end in one line and exit code 1, others keep their traceback."""
     try:

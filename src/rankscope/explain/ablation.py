@@ -21,7 +21,7 @@ from rankscope.explain.attribution import Integration, Path, Site, n_neurons, re
 from rankscope.models import lengths
 from rankscope.models.interventions import Forward, replaced
 
-COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+COUNTS = (1, 5, 20, 100, 500)
 DRAWS = 4
 """Random choices of neurons whose mean is compared with."""
 

@@ -1,0 +1,153 @@
+"""`rankscope attribute` over a made-up collection: examples, numbers, words, and what it refuses."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.core.progress import SILENT
+from rankscope.core.records import Choice
+from rankscope.data import world
+from rankscope.data.collections import beir_folder
+from rankscope.report import attribution as words
+from rankscope.study import attribution, probe_examples
+from rankscope.study.attribution import Settings
+from support import tiny
+
+SMALL = Settings(examples=6, nodes=3, depth=20)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    world.write(world.world(3, n_people=14), folder, test_share=0.4, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        name: str(tiny.save_bi_encoder(folder / name, seed=seed))
+        for name, seed in (("one", 1), ("two", 2))
+    }
+
+
+@pytest.fixture(scope="module")
+def found(data: Path, models: dict[str, str]) -> dict[str, object]:
+    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    return attribution.attribute(
+        rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT
+    )
+
+
+def test_every_side_and_layer_is_there_and_adds_up(found: dict[str, object]) -> None:
+    assert found["n_examples"] == 6
+    for _, side, each in words.sides(found):
+        assert side in ("query", "document")
+        assert [(s["layer"], s["name"]) for s in each["sites"]] == [(0, "neurons"), (1, "neurons")]
+        assert sum(site["share"] for site in each["sites"]) == pytest.approx(1)
+        assert each["ablation"]["counts"] == [1, 5, 20, 100]
+        assert len(each["examples"]) == 6
+        targets = [example["target"] for example in each["examples"]]
+        assert targets == sorted(targets)
+
+
+def test_only_other_rankers_are_compared_and_more_is_neither_better_nor_worse(
+    found: dict[str, list[dict[str, object]]],
+) -> None:
+    for part in ("comparisons", "overlaps"):
+        assert {(row["ranker"], row["baseline"]) for row in found[part]} == {("two", "one")}
+        assert len(found[part]) == 4
+    assert {row["verdict"] for row in found["comparisons"]} <= {
+        "more concentrated", "less concentrated", "equivalent", "cannot tell",
+    }  # fmt: skip
+
+
+def test_sides_come_back_from_disk_as_they_were(
+    data: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    del data
+    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    choices = [Choice(str(n), (f"{n}a", f"{n}b")) for n in range(3)]
+    queries = {str(n): text for n, text in enumerate(["a red cat", "who sings", "the bird"])}
+    docs = {f"{n}{x}": f"{x} dog runs {n}" for n in range(3) for x in "ab"}
+    given = attribution.examples(choices, queries, docs)
+    for settings in (SMALL, Settings(as_published=True)):
+        made = attribution.attributed(rankers["one"], given, settings, SILENT)
+        save_file(attribution.as_tensors(made), tmp_path / "sides.safetensors")
+        back = attribution.from_tensors(load_file(tmp_path / "sides.safetensors"))
+        before, after = (
+            attribution.concluded({"one": sides}, choices, settings, baselines=["one"])
+            for sides in (made, back)
+        )
+        assert before == after
+        for name, side in made.items():
+            assert back[name].found.sites == side.found.sites
+            assert all(map(torch.equal, back[name].found.values, side.found.values))
+
+
+def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
+    data: Path, models: dict[str, str]
+) -> None:
+    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    found = attribution.attribute(
+        rankers,
+        beir_folder(data, "test"),
+        Settings(as_published=True, examples=3, depth=20),
+        baselines=["one"],
+        progress=SILENT,
+    )
+    assert (found["method"], found["path"], found["nodes"]) == ("as_published", "weights", 20)
+    assert sum("As published" in note for note in found["notes"]) == 3
+    for _, _, each in words.sides(found):
+        assert [site["name"] for site in each["sites"]] == ["intermediate", "output"] * 2
+        assert each["ablation"] is None
+        assert all(len(site["bins"]) == 10 for site in each["sites"])
+        assert max(max(site["bins"]) for site in each["sites"]) == 1.0  # someone is the largest
+
+
+def test_the_command_prints_a_table_csv_latex_and_json(
+    rankscope: object, data: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    asked = [
+        "attribute", *models.values(), "--collection", str(data), "--examples", "3", "--nodes", "2",
+        "--depth", "20", "--no-ablate",
+    ]  # fmt: skip
+
+    def printed(*more: str) -> str:
+        return str(rankscope(*asked, *more).out)  # type: ignore[operator]
+
+    text = printed()
+    assert "has the largest share of the attribution" in text
+    assert "two against one, queries" in text
+    assert json.loads(printed("--json"))["rankers"].keys() == {"one", "two"}
+    rows = list(csv.DictReader(io.StringIO(printed("--csv"))))
+    assert {row["what"] for row in rows} >= {"share", "gini", "difference in gini"}
+    printed("--latex", "--out", str(tmp_path / "table.tex"))
+    assert "\\toprule" in (tmp_path / "table.tex").read_text("utf-8")
+
+
+def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) -> None:
+    tiny.cross_encoder(tmp_path).save(tmp_path / "cross")
+    rankers = probe_examples.opened([str(tmp_path / "cross")], revision=None, pooling=None)
+    found = attribution.attribute(
+        rankers, beir_folder(data, "test"), SMALL, baselines=["cross"], progress=SILENT
+    )
+    assert [side for _, side, _ in words.sides(found)] == ["pairs"]
+
+
+def test_what_cannot_be_attributed_is_one_sentence(data: Path, models: dict[str, str]) -> None:
+    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    source = beir_folder(data, "test")
+    with pytest.raises(UnknownChoice, match="baseline 'none'"):
+        attribution.attribute(rankers, source, SMALL, baselines=["none"], progress=SILENT)
+    with pytest.raises(BadInput, match="Allow more memory"):
+        attribution.attribute(
+            rankers, source, Settings(memory=1_000), baselines=["one"], progress=SILENT
+        )
