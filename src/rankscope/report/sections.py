@@ -36,6 +36,8 @@ class StoredResults:
     """(run path, query_id, depth) to docs, best first; relevance None means not judged."""
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What probes found in the rankers' layers, by the name of what they were over."""
+    attribution: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What attribution found in the rankers' neurons, by the name of what it was over."""
     changes: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """What moved between pairs of rankers, by the name of what it was looked at over."""
     forgetting: Mapping[str, Any] | None = None

@@ -113,6 +113,27 @@ def probed_rankers_are_of_a_kind(study: "Study") -> None:
             )
 
 
+def attributed_rankers_have_neurons(study: "Study") -> None:
+    """BadStudy where attribution is asked of no ranker, or of one without a score of two texts."""
+    for key, asked in study.attribution.items():
+        place = f"explain.attribution.{key}"
+        attributed = study.probed_rankers(asked)
+        if not attributed:
+            raise BadStudy(f"{place}: the study has no bi_encoder. Name `rankers`, or drop it.")
+        for name in attributed:
+            if isinstance(study.rankers[study.lineage(name)[0]], LateInteractionSpec):
+                raise BadStudy(
+                    f"{place}.rankers: {name} compares token by token, which is not attributed. Leave it out."
+                )
+        for name in asked.baseline:
+            if name not in attributed:
+                raise BadStudy(
+                    f"{place}.baseline: {name} is not attributed. There are: {', '.join(attributed)}."
+                )
+        if asked.depth <= asked.skip_top:
+            raise BadStudy(f"{place}: `depth` and `skip_top` leave no rank for negatives.")
+
+
 def probes_compare_the_probed(study: "Study") -> None:
     """BadStudy where a baseline or a reported curve belongs to a ranker that is not probed."""
     for key, asked in study.probes.items():

@@ -32,7 +32,7 @@ from rankscope.study.spec_data import (
     RankerTeacherSpec,
     RunFilesSpec,
 )
-from rankscope.study.spec_explain import FileExamplesSpec, ProbesSpec
+from rankscope.study.spec_explain import AttributionSpec, FileExamplesSpec, ProbesSpec
 from rankscope.study.spec_fields import Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
@@ -60,6 +60,8 @@ VERSIONS = {
     "represent": 1,
     "probe": 2,
     "conclude": 2,
+    "attribute": 1,
+    "neurons": 1,
     "change": 1,
     "heads": 1,
     "forgetting": 1,
@@ -148,6 +150,16 @@ def probe_role(ranker: str) -> str:
 def probes_role(key: str) -> str:
     """What the report calls the comparison of probes of one name among its inputs."""
     return f"probes {key}"
+
+
+def attribute_role(ranker: str) -> str:
+    """What the comparison of neurons calls a ranker's attributions among its inputs."""
+    return f"attributions of {ranker}"
+
+
+def neurons_role(key: str) -> str:
+    """What the report calls what attribution found among its inputs."""
+    return f"neurons {key}"
 
 
 def change_role(kind: str, key: str, ranker: str) -> str:
@@ -564,6 +576,30 @@ class _Planner:
         spec = self.study.probes[key]
         return self._add(Step("probe", label, {**made, "seed": self.study.seed}, found, spec=spec))
 
+    def attribution(self, key: str, asked: AttributionSpec) -> Step:
+        """The neurons of all rankers, compared."""
+        attributed = self.study.probed_rankers(asked)
+        made = asked.identity("over", "first_stage", "rankers", "baseline")
+        inputs = {
+            "docs": self.docs(asked.over),
+            "collection": self.collection(asked.over),
+            "run": self.first_stage_run(asked.first_stage, asked.over),
+        }
+        by_ranker = {
+            attribute_role(name): self._add(
+                Step(
+                    "attribute",
+                    f"{name}.{key}",
+                    {**made, "seed": self.study.seed},
+                    {**inputs, "ranker": self.ranker(name)},
+                    spec=asked,
+                )
+            )
+            for name in attributed
+        }
+        params = {"baseline": asked.baseline or attributed[:1], **made}
+        return self._add(Step("neurons", key, params, by_ranker, spec=asked))
+
     def changes(self, key: str, asked: ChangesSpec) -> dict[str, Step]:
         """What moved between every pair, and the heads fitted anew, by their roles in the report."""
         found: dict[str, Step] = {}
@@ -640,6 +676,8 @@ class _Planner:
             inputs[docs_role(collection)] = self.docs(collection)
         for key, asked in self.study.probes.items():
             inputs[probes_role(key)] = self.probes(key, asked)
+        for key, wanted in self.study.attribution.items():
+            inputs[neurons_role(key)] = self.attribution(key, wanted)
         for key, changed in self.study.changes.items():
             inputs |= self.changes(key, changed)
         if self.study.explain and self.study.explain.forgetting:

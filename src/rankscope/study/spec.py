@@ -22,7 +22,7 @@ from rankscope.study.spec_data import (
     TeacherSpec,
 )
 from rankscope.study.spec_evaluate import EvaluateSpec
-from rankscope.study.spec_explain import ExplainSpec, ProbesSpec, RunExamplesSpec
+from rankscope.study.spec_explain import AttributionSpec, ExplainSpec, ProbesSpec, RunExamplesSpec
 from rankscope.study.spec_fields import Name, RankerName, Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
@@ -94,6 +94,7 @@ class Study(Spec):
         consistency.probed_rankers_are_of_a_kind(self)
         consistency.probes_compare_the_probed(self)
         consistency.probes_are_not_fed_by_the_probed(self)
+        consistency.attributed_rankers_have_neurons(self)
         lineages.changes_are_within_a_lineage(self)
         lineages.forgetting_has_something_to_compare(self)
         return self
@@ -246,17 +247,19 @@ class Study(Spec):
         if rerank := self.evaluate.rerank:
             for name in rerank.first_stages:
                 yield "evaluate.rerank.depth", name, rerank.depth
-        yield from self._depths_of_probes()
-        for key, asked in self.changes.items():
-            depth = lineages.changed_depth(self, asked)
-            yield f"explain.changes.{key}.depth", asked.first_stage, depth
+        yield from self._depths_of_explanation()
         yield from self._depths_of_fusions()
 
-    def _depths_of_probes(self) -> Iterator[tuple[str, str, int]]:
+    def _depths_of_explanation(self) -> Iterator[tuple[str, str, int]]:
         for key, probes in self.probes.items():
             drawn = probes.examples
             if isinstance(drawn, RunExamplesSpec):
                 yield f"explain.probes.{key}.examples.depth", drawn.first_stage, drawn.depth
+        for key, wanted in self.attribution.items():
+            yield f"explain.attribution.{key}.depth", wanted.first_stage, wanted.depth
+        for key, asked in self.changes.items():
+            depth = lineages.changed_depth(self, asked)
+            yield f"explain.changes.{key}.depth", asked.first_stage, depth
 
     def _depths_of_fusions(self) -> Iterator[tuple[str, str, int]]:
         for key, stage in self.first_stages.items():
@@ -270,6 +273,11 @@ class Study(Spec):
         return self.explain.probes if self.explain else {}
 
     @property
+    def attribution(self) -> Mapping[str, AttributionSpec]:
+        """What is asked of feed-forward neurons, by name."""
+        return self.explain.attribution if self.explain else {}
+
+    @property
     def changes(self) -> Mapping[str, ChangesSpec]:
         """What is asked of pairs of rankers, before and after, by name."""
         return self.explain.changes if self.explain else {}
@@ -279,9 +287,9 @@ class Study(Spec):
         asked = self.explain.rankers if self.explain else None
         return asked or tuple(name for name in self.rankers if self.is_bi_encoder(name))
 
-    def probed_rankers(self, probes: ProbesSpec) -> tuple[str, ...]:
-        """The rankers whose layers some probes read, in the study's order."""
-        return probes.rankers or self.explained_rankers()
+    def probed_rankers(self, asked: ProbesSpec | AttributionSpec) -> tuple[str, ...]:
+        """The rankers whose layers or neurons are asked for, in the study's order."""
+        return asked.rankers or self.explained_rankers()
 
     def evaluated_rankers(self) -> tuple[str, ...]:
         """The rankers that are evaluated, in the study's order."""
@@ -390,6 +398,15 @@ class Study(Spec):
             for name in asked.baseline:
                 yield Reference(f"{place}.baseline", name, probed, "probed ranker")
 
+        for key, wanted in self.attribution.items():
+            place = f"explain.attribution.{key}"
+            yield self._collection(f"{place}.over", wanted.over)
+            yield self._first_stage(f"{place}.from", wanted.first_stage)
+            for name in wanted.rankers or ():
+                yield Reference(f"{place}.rankers", name, explained, "explained ranker")
+            for name in wanted.baseline:
+                among = dict.fromkeys(wanted.rankers or explained)
+                yield Reference(f"{place}.baseline", name, among, "attributed ranker")
         yield from self._references_of_changes()
 
     def _references_of_changes(self) -> Iterator[Reference]:

@@ -135,6 +135,46 @@ class ProbesSpec(Spec):
         return self
 
 
+class AttributionSpec(Spec):
+    """Through which feed-forward neurons rankers prefer a relevant doc over a hard negative."""
+
+    over: str = Field(description="The collection whose queries and docs are read.")
+    first_stage: str = Field(alias="from", description="The first stage that negatives come from.")
+    rankers: tuple[str, ...] | None = Field(
+        None, description="All of `explain.rankers`, if left out."
+    )
+    baseline: tuple[str, ...] = Field(
+        (), description="The rankers that all are compared with; the first, if left out."
+    )
+    method: Literal["sound", "as_published"] = Field(
+        "sound", description="sound, or study A's target and sums, with warnings."
+    )
+    path: Literal["activations", "weights"] = Field(
+        "activations", description="What is scaled from 0, of the sound method."
+    )
+    nodes: PositiveInt = Field(8, description="Gauss-Legendre nodes of the sound method.")
+    examples: Annotated[int, Field(ge=2)] = Field(
+        100, description="Queries, each with one relevant doc and one hard negative."
+    )
+    depth: PositiveInt = Field(100, description="Ranks that negatives are drawn from.")
+    skip_top: NonNegativeInt = Field(
+        0, description="Ranks left out at the top, where unjudged positives are."
+    )
+    min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="A neuron is active above this share of the example's largest value."
+    )
+    ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
+    memory: Annotated[float, Field(gt=0)] = Field(2.0, description="Gigabytes for gradients.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
 class ExplainSpec(Spec):
     """What is asked of the insides of rankers."""
 
@@ -144,6 +184,10 @@ class ExplainSpec(Spec):
     probes: dict[Name, ProbesSpec] = Field(
         default_factory=dict,
         description="Probes of every layer, by the name of what they are over.",
+    )
+    attribution: dict[Name, AttributionSpec] = Field(
+        default_factory=dict,
+        description="Attribution of feed-forward neurons, by the name of what it is over.",
     )
     changes: dict[Name, ChangesSpec] = Field(
         default_factory=dict,

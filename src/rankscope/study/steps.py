@@ -6,6 +6,7 @@ knows two stages. A function gets a `Work` and returns the summary that goes int
 
 from collections.abc import Callable
 
+from rankscope.study.steps_attribution import attribute, neurons
 from rankscope.study.steps_changes import change, forgetting, heads
 from rankscope.study.steps_data import collection, docs, fuse, index, teacher
 from rankscope.study.steps_evaluate import evaluate
@@ -33,6 +34,8 @@ STEPS: dict[str, Callable[[Work], Summary]] = {
     "represent": represent,
     "probe": probe,
     "conclude": conclude,
+    "attribute": attribute,
+    "neurons": neurons,
     "change": change,
     "heads": heads,
     "forgetting": forgetting,

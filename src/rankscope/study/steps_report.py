@@ -15,9 +15,17 @@ from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
 from rankscope.study.lineages import changed_pairs
-from rankscope.study.plan import Step, change_role, collection_role, docs_role, probes_role
+from rankscope.study.plan import (
+    Step,
+    change_role,
+    collection_role,
+    docs_role,
+    neurons_role,
+    probes_role,
+)
 from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.steps_attribution import NEURONS
 from rankscope.study.steps_changes import CHANGE, FORGETTING, HEADS
 from rankscope.study.steps_explain import FOUND
 from rankscope.study.steps_work import Summary, Work
@@ -69,6 +77,9 @@ def stored_results(work: Work) -> StoredResults:
         },
         rankings=_rankings(work, evaluation["results"], topics),
         probes={key: read_json(work.folder(probes_role(key)) / FOUND) for key in study.probes},
+        attribution={
+            key: read_json(work.folder(neurons_role(key)) / NEURONS) for key in study.attribution
+        },
         changes={key: _changes(work, key, asked) for key, asked in study.changes.items()},
         forgetting=read_json(work.folder("forgetting") / FORGETTING)
         if "forgetting" in work.step.inputs

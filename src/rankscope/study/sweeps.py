@@ -141,14 +141,15 @@ class _Expansion:
     def explained(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What is asked of the insides: every member by itself, as each seed's weights are others."""
         found = self._members_in(asked, "rankers")
-        probes = asked.get("probes")
-        if isinstance(probes, dict):
-            found["probes"] = {
-                key: self._members_in(each, "rankers", "baseline")
-                if isinstance(each, dict)
-                else each
-                for key, each in probes.items()
-            }
+        for part in ("probes", "attribution"):
+            named = asked.get(part)
+            if isinstance(named, dict):
+                found[part] = {
+                    key: self._members_in(each, "rankers", "baseline")
+                    if isinstance(each, dict)
+                    else each
+                    for key, each in named.items()
+                }
         changes = asked.get("changes")
         if isinstance(changes, dict):
             found["changes"] = {key: self._changed(key, each) for key, each in changes.items()}
