@@ -7,6 +7,7 @@ import pytest
 
 from rankscope.core.errors import BadStudy
 from rankscope.data import world
+from rankscope.data.collections import beir_folder
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from support import tiny
@@ -76,6 +77,35 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
         assert changed == expected
 
 
+def test_a_file_of_listed_docs_is_attributed_as_published(
+    rankscope: object, study: Path, tmp_path: Path
+) -> None:
+    topics = beir_folder(study.parent / "data", "test")
+    texts, queries = (
+        {each[0]: each[1] for each in given} for given in (topics.docs(), topics.queries())
+    )
+    entries = [
+        {
+            "question": queries[qrel.query_id],
+            "positive_ctxs": [{"title": "", "text": texts[qrel.doc_id]}],
+            "hard_negative_ctxs": [{"title": "", "text": texts[n]} for n in sorted(texts)[:2]],
+        }
+        for qrel in topics.qrels()
+    ]
+    (tmp_path / "dev.json").write_text(json.dumps(entries), "utf-8")
+    rankscope(  # type: ignore[operator]
+        "run", str(study), "--results", str(tmp_path),
+        "explain.attribution.world.over=null", "explain.attribution.world.from=null",
+        "explain.attribution.world.method=as_published", "explain.attribution.world.rankers=[one]",
+        f"explain.attribution.world.file={{kind: dpr, path: {tmp_path}/dev.json}}",
+    )  # fmt: skip
+    (found,) = (
+        json.loads(p.read_text()) for p in tmp_path.glob("attributed/steps/neurons-*/neurons.json")
+    )
+    assert (found["method"], found["n_examples"]) == ("as_published", 4)
+    assert sum("As published" in note for note in found["notes"]) == 3
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -85,6 +115,7 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
         (["explain.attribution.world.rankers=[three]"], "There are: "),
         (["explain.attribution.world.baseline=cross"], "There are: "),
         (["explain.attribution.world.path=both"], "path"),
+        (["explain.attribution.world.over=null"], "give `over` and `from`, or `file`"),
     ],
 )
 def test_refused(study: Path, overrides: list[str], said: str) -> None:

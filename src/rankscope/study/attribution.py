@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
-from rankscope.core.records import Choice, Qrel, Run
+from rankscope.core.records import Choice
 from rankscope.core.rng import seed_for, stream
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
@@ -61,7 +61,6 @@ class Settings:
     """Queries, each with one relevant doc and one hard negative."""
     depth: int = 100
     """Ranks that the negatives are drawn from."""
-    skip_top: int = 0
     threshold: float = 0.1
     """Above this share of an example's largest value a neuron is active."""
     ablate: bool = True
@@ -92,33 +91,22 @@ class Side(NamedTuple):
     """None as published, or where it is not asked for."""
 
 
-def chosen(
-    qrels: Sequence[Qrel], run: Run, settings: Settings, *, min_relevance: int = 1
-) -> list[Choice]:
-    """One choice a query, of two docs, for so many queries as are asked for, drawn by the seed.
+def drawn(choices: Sequence[Choice], n: int, *, seed: int) -> list[Choice]:
+    """One choice of each of at most n queries, drawn by the seed; sorted by query.
 
-    Raises BadInput where no query has a relevant doc and a hard negative, or only one has.
+    Raises BadInput where there are too few queries for intervals over them.
     """
-    made = choices_from_qrels(
-        qrels,
-        run,
-        n_docs=2,
-        depth=settings.depth,
-        skip_top=settings.skip_top,
-        min_relevance=min_relevance,
-        seed=settings.seed,
-    )
     by_query: dict[str, list[Choice]] = {}
-    for choice in made.choices:
+    for choice in choices:
         by_query.setdefault(choice.query_id, []).append(choice)
     if len(by_query) < FEWEST:
         raise BadInput(
             f"{len(by_query)} query has a relevant doc and a hard negative; {FEWEST} are needed for intervals over "
             "queries. Give a collection with more judged queries."
         )
-    rng = stream(settings.seed, "attributed queries")
-    drawn = sorted(rng.sample(sorted(by_query), min(settings.examples, len(by_query))))
-    return [rng.choice(by_query[query_id]) for query_id in drawn]
+    rng = stream(seed, "attributed queries")
+    some = sorted(rng.sample(sorted(by_query), min(n, len(by_query))))
+    return [rng.choice(by_query[query_id]) for query_id in some]
 
 
 def examples(
@@ -158,7 +146,10 @@ def attribute(
         topics, n_lost = probe_examples.with_texts(topics, docs)
         index = bm25.Index.load(folder)
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
-        choices = chosen(topics.qrels, run, settings)
+        made = choices_from_qrels(
+            topics.qrels, run, n_docs=2, depth=settings.depth, seed=settings.seed
+        )
+        choices = drawn(made.choices, settings.examples, seed=settings.seed)
         wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
         texts = dict(zip(wanted, docs.texts(wanted), strict=True))
     given = examples(choices, {each.query_id: each.text for each in topics.queries}, texts)

@@ -130,8 +130,6 @@ def attributed_rankers_have_neurons(study: "Study") -> None:
                 raise BadStudy(
                     f"{place}.baseline: {name} is not attributed. There are: {', '.join(attributed)}."
                 )
-        if asked.depth <= asked.skip_top:
-            raise BadStudy(f"{place}: `depth` and `skip_top` leave no rank for negatives.")
 
 
 def probes_compare_the_probed(study: "Study") -> None:

@@ -579,12 +579,17 @@ class _Planner:
     def attribution(self, key: str, asked: AttributionSpec) -> Step:
         """The neurons of all rankers, compared."""
         attributed = self.study.probed_rankers(asked)
-        made = asked.identity("over", "first_stage", "rankers", "baseline")
-        inputs = {
-            "docs": self.docs(asked.over),
-            "collection": self.collection(asked.over),
-            "run": self.first_stage_run(asked.first_stage, asked.over),
-        }
+        made = asked.identity("over", "first_stage", "file", "rankers", "baseline")
+        inputs, paths = {}, {}
+        if asked.over and asked.first_stage:
+            inputs = {
+                "docs": self.docs(asked.over),
+                "collection": self.collection(asked.over),
+                "run": self.first_stage_run(asked.first_stage, asked.over),
+            }
+        if asked.file:
+            paths = {"file": self.loaded.path(asked.file.path)}
+            made["file"] = asked.file.identity("path") | {"digest": self.digest(paths["file"])}
         by_ranker = {
             attribute_role(name): self._add(
                 Step(
@@ -593,6 +598,7 @@ class _Planner:
                     {**made, "seed": self.study.seed},
                     {**inputs, "ranker": self.ranker(name)},
                     spec=asked,
+                    paths=paths,
                 )
             )
             for name in attributed

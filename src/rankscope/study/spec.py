@@ -256,7 +256,8 @@ class Study(Spec):
             if isinstance(drawn, RunExamplesSpec):
                 yield f"explain.probes.{key}.examples.depth", drawn.first_stage, drawn.depth
         for key, wanted in self.attribution.items():
-            yield f"explain.attribution.{key}.depth", wanted.first_stage, wanted.depth
+            if wanted.first_stage:
+                yield f"explain.attribution.{key}.depth", wanted.first_stage, wanted.depth
         for key, asked in self.changes.items():
             depth = lineages.changed_depth(self, asked)
             yield f"explain.changes.{key}.depth", asked.first_stage, depth
@@ -398,16 +399,20 @@ class Study(Spec):
             for name in asked.baseline:
                 yield Reference(f"{place}.baseline", name, probed, "probed ranker")
 
+        yield from self._references_of_attribution(explained)
+        yield from self._references_of_changes()
+
+    def _references_of_attribution(self, explained: Mapping[str, object]) -> Iterator[Reference]:
         for key, wanted in self.attribution.items():
             place = f"explain.attribution.{key}"
-            yield self._collection(f"{place}.over", wanted.over)
-            yield self._first_stage(f"{place}.from", wanted.first_stage)
+            if wanted.over and wanted.first_stage:
+                yield self._collection(f"{place}.over", wanted.over)
+                yield self._first_stage(f"{place}.from", wanted.first_stage)
             for name in wanted.rankers or ():
                 yield Reference(f"{place}.rankers", name, explained, "explained ranker")
             for name in wanted.baseline:
                 among = dict.fromkeys(wanted.rankers or explained)
                 yield Reference(f"{place}.baseline", name, among, "attributed ranker")
-        yield from self._references_of_changes()
 
     def _references_of_changes(self) -> Iterator[Reference]:
         for key, asked in self.changes.items():

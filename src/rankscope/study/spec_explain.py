@@ -135,11 +135,23 @@ class ProbesSpec(Spec):
         return self
 
 
+class AttributedFileSpec(Spec):
+    """A file whose queries bring their own relevant docs and hard negatives, as study A's data do."""
+
+    kind: Literal["dpr", "ms_marco_qa", "sampled"] = Field(
+        description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
+    )
+    path: str = Field(description="JSON lines, one JSON list or Parquet.")
+
+
 class AttributionSpec(Spec):
     """Through which feed-forward neurons rankers prefer a relevant doc over a hard negative."""
 
-    over: str = Field(description="The collection whose queries and docs are read.")
-    first_stage: str = Field(alias="from", description="The first stage that negatives come from.")
+    over: str | None = Field(None, description="The collection whose queries and docs are read.")
+    first_stage: str | None = Field(
+        None, alias="from", description="The first stage that negatives come from."
+    )
+    file: AttributedFileSpec | None = Field(None, description="In place of `over` and `from`.")
     rankers: tuple[str, ...] | None = Field(
         None, description="All of `explain.rankers`, if left out."
     )
@@ -168,6 +180,15 @@ class AttributionSpec(Spec):
     memory: Annotated[float, Field(gt=0)] = Field(2.0, description="Gigabytes for gradients.")
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _texts_come_from_one_place(self) -> Self:
+        asked = (self.over, self.first_stage)
+        if (self.file is None) != all(asked) or any(asked) != all(asked):
+            raise ValueError("give `over` and `from`, or `file`")
+        if self.depth <= self.skip_top:
+            raise ValueError("`depth` and `skip_top` leave no rank for negatives")
+        return self
 
     @field_validator("baseline", mode="before")
     @classmethod

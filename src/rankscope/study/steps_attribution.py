@@ -4,11 +4,13 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
+from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.data.listed import read_listed
 from rankscope.models import backbone
 from rankscope.store.artifacts import read_json, write_json
 from rankscope.study import attribution, probe_examples
-from rankscope.study.attribution import Settings
+from rankscope.study.attribution import Examples, Settings
 from rankscope.study.plan import attribute_role
 from rankscope.study.spec_explain import AttributionSpec
 from rankscope.study.steps_train import open_tunable
@@ -19,30 +21,46 @@ CHOSEN, SIDES, NEURONS = "choices.json", "attributions.safetensors", "neurons.js
 
 def attribute(work: Work) -> Summary:
     """Both sides of a ranker's reading, or its pairs, over examples that are the same for every ranker."""
-    asked = work.spec(AttributionSpec)
-    settings = settings_of(asked, seed=work.seed)
-    docs = StoredDocs(work.folder("docs"))
-    topics, n_lost = probe_examples.with_texts(read_topics(work.folder("collection")), docs)
-    choices = attribution.chosen(
-        topics.qrels,
-        read_run(work.folder("run") / "run.trec"),
-        settings,
-        min_relevance=asked.min_relevance,
-    )
-    wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
-    texts = dict(zip(wanted, docs.texts(wanted), strict=True))
-    given = attribution.examples(
-        choices, {each.query_id: each.text for each in topics.queries}, texts
-    )
+    settings = settings_of(work.spec(AttributionSpec), seed=work.seed)
+    given, notes = _of_file(work) if "file" in work.step.paths else _of_run(work)
     ranker = open_tunable(work.folder("ranker") / "model")
     ranker.model.to(backbone.device())
     found = attribution.attributed(ranker, given, settings, work.progress)
     save_file(attribution.as_tensors(found), work.out / SIDES)
-    write_json(work.out / CHOSEN, choices)
-    return {
-        "n_examples": len(choices),
-        "notes": [f"{n_lost} relevant docs have no text and were left out."] if n_lost else [],
-    }
+    write_json(work.out / CHOSEN, given.choices)
+    return {"n_examples": len(given.choices), "notes": notes}
+
+
+def _of_run(work: Work) -> tuple[Examples, list[str]]:
+    """Of a collection, with negatives out of a first stage's run."""
+    asked = work.spec(AttributionSpec)
+    docs = StoredDocs(work.folder("docs"))
+    topics, n_lost = probe_examples.with_texts(read_topics(work.folder("collection")), docs)
+    made = choices_from_qrels(
+        topics.qrels,
+        read_run(work.folder("run") / "run.trec"),
+        n_docs=2,
+        depth=asked.depth,
+        skip_top=asked.skip_top,
+        min_relevance=asked.min_relevance,
+        seed=work.seed,
+    )
+    choices = attribution.drawn(made.choices, asked.examples, seed=work.seed)
+    wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
+    texts = dict(zip(wanted, docs.texts(wanted), strict=True))
+    queries = {each.query_id: each.text for each in topics.queries}
+    notes = [f"{n_lost} relevant docs have no text and were left out."] if n_lost else []
+    return attribution.examples(choices, queries, texts), notes
+
+
+def _of_file(work: Work) -> tuple[Examples, list[str]]:
+    """Of a file whose queries bring their own docs."""
+    asked = work.spec(AttributionSpec)
+    assert asked.file is not None
+    listed = read_listed(work.step.paths["file"], asked.file.kind)
+    made = listed.choices(n_docs=2, seed=work.seed)
+    choices = attribution.drawn(made.choices, asked.examples, seed=work.seed)
+    return attribution.examples(choices, listed.queries, listed.docs), []
 
 
 def neurons(work: Work) -> Summary:
@@ -73,7 +91,6 @@ def settings_of(asked: AttributionSpec, *, seed: int) -> Settings:
         nodes=asked.nodes,
         examples=asked.examples,
         depth=asked.depth,
-        skip_top=asked.skip_top,
         threshold=asked.threshold,
         ablate=asked.ablate,
         memory=int(asked.memory * 1e9),
