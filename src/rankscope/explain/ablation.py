@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.explain.attributing import Attributions, Reading
-from rankscope.explain.attribution import Integration, Path, Site, n_neurons, reached, sites
+from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached, sites
 from rankscope.models import lengths
 from rankscope.models.interventions import Forward, replaced
 
@@ -116,7 +116,7 @@ def curves(
         )
 
 
-def targets_with(reading: Reading, path: Path, keep: Tensor) -> Tensor:
+def targets_with(reading: Reading, path: PathKind, keep: Tensor) -> Tensor:
     """The targets (examples,) where only some of each example's neurons are on.
 
     keep: (examples, neurons), bool: all sites' neurons, site after site.
@@ -142,7 +142,7 @@ def targets_with(reading: Reading, path: Path, keep: Tensor) -> Tensor:
     return torch.cat(parts).cpu()[order]
 
 
-def _kept(site: Site, path: Path, keep: Tensor) -> Forward:
+def _kept(site: Site, path: PathKind, keep: Tensor) -> Forward:
     """The site's `forward` with some neurons at 0; keep: (texts, 1, neurons)."""
     dense = site.dense
 

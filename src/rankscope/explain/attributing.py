@@ -95,10 +95,7 @@ def attributions(
     with progress.task("attribute neurons", len(reading.n_tokens), "examples") as task:
         for some in _batches(reading, how):
             batch = reading.batch(some)
-            by_site = [
-                each._replace(values=each.values.cpu())
-                for each in attributed(reading.model, reading.layers, batch, how)
-            ]
+            by_site = attributed(reading.model, reading.layers, batch, how)
             with torch.no_grad():
                 found.append((reached(batch)[0], by_site))
             places += some

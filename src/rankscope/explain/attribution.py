@@ -35,7 +35,7 @@ from torch.nn.functional import linear
 from rankscope.models import anatomy
 from rankscope.models.interventions import Call, Forward, as_constants, recorded, replaced
 
-Path = Literal["weights", "activations"]
+PathKind = Literal["weights", "activations"]
 NODES = 8
 """Of the sound rule: nearer to the integral than the published one with 20 (docs/performance.md)."""
 MEMORY = 2 << 30
@@ -73,7 +73,7 @@ class Site(NamedTuple):
     dense: nn.Linear
 
 
-def sites(layers: Sequence[nn.Module], path: Path) -> list[Site]:
+def sites(layers: Sequence[nn.Module], path: PathKind) -> list[Site]:
     """Where neurons are: every dense matrix, or the last of each layer, whose inputs are the activations."""
     found = [anatomy.feed_forward(layer) for layer in layers]
     if path == "activations":
@@ -81,7 +81,7 @@ def sites(layers: Sequence[nn.Module], path: Path) -> list[Site]:
     return [Site(n, name, each) for n, dense in enumerate(found) for name, each in dense.items()]
 
 
-def n_neurons(site: Site, path: Path) -> int:
+def n_neurons(site: Site, path: PathKind) -> int:
     """How many neurons a site has."""
     return site.dense.in_features if path == "activations" else site.dense.out_features
 
@@ -115,7 +115,7 @@ class Attributed(NamedTuple):
 class Integration:
     """How attributions are computed."""
 
-    path: Path = "weights"
+    path: PathKind = "weights"
     rule: Rule = field(default_factory=gauss_legendre)
     is_published: bool = False
     """Absolute values of single weights, summed, without biases; on the path of weights."""
@@ -125,18 +125,16 @@ class Integration:
 
 def attributed(
     model: nn.Module, layers: Sequence[nn.Module], batch: Batch, how: Integration
-) -> Iterator[Attributed]:
-    """A batch's attributions, site by site from the lowest.
+) -> list[Attributed]:
+    """A batch's attributions at every site, from the lowest.
 
-    `layers` are those of the model that reads the batch. The model is in evaluation mode and its weights
-    need no gradient while one asks for more. One example that needs more than `how.memory` is refused.
+    `layers` are those of the model that reads the batch, which is in evaluation mode.
     """
     wanted = sites(layers, how.path)
     with as_constants(model), torch.enable_grad():
         with torch.no_grad(), recorded([*layers, *(site.dense for site in wanted)]) as calls:
             full = reached(batch)[0]
-        for site in wanted:
-            yield _at_site(layers, batch, how, site, calls, full)
+        return [_at_site(layers, batch, how, site, calls, full) for site in wanted]
 
 
 def reached(batch: Batch, copies: int = 1) -> Tensor:
@@ -190,7 +188,7 @@ def _targets_given(
     scaled: Tensor,
     layers: Sequence[nn.Module],
     batch: Batch,
-    path: Path,
+    path: PathKind,
     site: Site,
     calls: dict[nn.Module, Call],
 ) -> Tensor:
@@ -205,21 +203,19 @@ def _targets_given(
         return linear(scaled, dense.weight, dense.bias) if path == "activations" else scaled
 
     forwards: dict[nn.Module, Forward] = {dense: in_place}
-    for layer in layers[: site.layer]:
-        forwards[layer] = _giving(calls[layer].gave, copies)
+    for below in layers[: site.layer]:
+        is_read = below is layers[site.layer - 1]
+        forwards[below] = _giving(calls[below].gave, copies if is_read else 1)
     with replaced(forwards):
         return reached(batch, copies)
 
 
 def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
     """A layer's `forward` that gives copies of what it gave, in the same form."""
-
-    def forward(*_: object, **__: object) -> Tensor | tuple[Tensor, ...]:
-        states = gave if isinstance(gave, Tensor) else gave[0]
-        repeated = states.repeat(copies, *[1] * (states.dim() - 1))
-        return repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
-
-    return forward
+    states = gave if isinstance(gave, Tensor) else gave[0]
+    repeated = states.repeat(copies, *[1] * (states.dim() - 1)) if copies > 1 else states
+    given_back = repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
+    return lambda *_, **__: given_back
 
 
 # -- memory ---------------------------------------------------------------------------------------

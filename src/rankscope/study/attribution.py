@@ -1,8 +1,8 @@
 """Attribute rankers' neurons over a collection, and say what may be concluded."""
 
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from rankscope.explain.attribution import (
     MEMORY,
     NODES,
     Integration,
-    Path,
+    PathKind,
     as_published,
     gauss_legendre,
 )
@@ -33,7 +33,7 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve import bm25
 from rankscope.study import probe_examples
 
-PATHS: dict[str, Path] = {"activations": "activations", "weights": "weights"}
+PATHS: dict[str, PathKind] = {"activations": "activations", "weights": "weights"}
 BINS = 10
 """Of a site's neurons, in their order, as the paper draws them."""
 EXAMPLES_SHOWN, NEURONS_SHOWN = 20, 5
@@ -53,7 +53,7 @@ class Settings:
     """What is asked of every ranker."""
 
     as_published: bool = False
-    path: Path = "activations"
+    path: PathKind = "activations"
     """Of the sound method; the published one scales weights."""
     nodes: int = NODES
     """Of the sound rule; the published one has 20."""
@@ -139,7 +139,7 @@ def attribute(
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+        folder = Path(name)
         write_docs(source.docs(), folder)
         docs = StoredDocs(folder)
         bm25.build(docs, folder)
