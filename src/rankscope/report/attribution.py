@@ -1,7 +1,10 @@
 """What attribution found in the neurons of rankers: rows, curves and words, from what was stored of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+from rankscope.report.sections import p_text, signed
 
 Found = Mapping[str, Any]
 SIDES = {"query": "queries", "document": "docs", "pairs": "pairs"}
@@ -19,6 +22,16 @@ def sides(found: Found) -> Iterator[tuple[str, str, Found]]:
     for name, of_ranker in found["rankers"].items():
         for side, each in of_ranker.items():
             yield name, side, each
+
+
+def named(found: Found) -> list[tuple[str, Found]]:
+    """Every ranker's sides, each with what it is called, and what was found."""
+    return [(f"{name}, {SIDES[side]}", each) for name, side, each in sides(found)]
+
+
+def is_published(found: Found) -> bool:
+    """Whether the method is study A's."""
+    return bool(found["method"] == "as_published")
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -45,6 +58,51 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
                 ]
             )
     return COLUMNS, rows
+
+
+def comparison_table(found: Found) -> tuple[list[str], list[list[str]]]:
+    """A row for each matrix of two rankers: how concentrated the one is beside the other."""
+    columns = [
+        "ranker", "baseline", "side", "layer", "matrix", "Gini, baseline", "Gini", "difference", "interval",
+        "corrected p", "verdict",
+    ]  # fmt: skip
+    rows = [
+        [
+            *_of_two(row),
+            f"{row['before']:.3f}",
+            f"{row['after']:.3f}",
+            signed(row["difference"]),
+            f"{signed(row['low'])} to {signed(row['high'])}",
+            p_text(row["corrected_p"]),
+            row["verdict"],
+        ]
+        for row in found["comparisons"]
+    ]
+    return columns, rows
+
+
+def overlap_table(found: Found) -> tuple[list[str], list[list[str]]]:
+    """A row for each matrix of two rankers: how many of its often active neurons are the same."""
+    columns = [
+        "ranker", "baseline", "side", "layer", "matrix", "active, baseline", "active", "in both", "by chance",
+        "p", "Jaccard index", "interval",
+    ]  # fmt: skip
+    rows = [
+        [
+            *_of_two(row),
+            *(str(row[name]) for name in ("n_second", "n_first", "n_both")),
+            f"{row['by_chance']:.1f}",
+            p_text(row["p_value"]),
+            f"{row['jaccard']:.2f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+        ]
+        for row in found["overlaps"]
+    ]
+    return columns, rows
+
+
+def _of_two(row: Mapping[str, Any]) -> list[str]:
+    return [row["ranker"], row["baseline"], row["side"], str(row["layer"] + 1), row["name"]]
 
 
 def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
@@ -103,6 +161,96 @@ def _of_ablation(curves: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
         for what in ("deleted", "deleted_random", "inserted", "inserted_random"):
             yield {"what": f"target, {count} {what}", "value": curves[what][place]}
         yield {"what": f"{count} deleted against random", "value": won["mean"]} | _ends(won)
+
+
+# -- charts' data ---------------------------------------------------------------------------------
+
+
+def all_sides(found: Found) -> list[str]:
+    """Every side that any ranker has: query and document, or pairs, or all."""
+    return list(dict.fromkeys(side for _, side, _ in sides(found)))
+
+
+def of_side(found: Found, side: str) -> dict[str, Found]:
+    """The rankers that have such a side, and what was found of it."""
+    return {name: each for name, of, each in sides(found) if of == side}
+
+
+def pairs(found: Found, side: str) -> list[tuple[str, str]]:
+    """Each ranker with the baselines that have matrices of the same sizes."""
+    rows = (row for row in found["comparisons"] if row["side"] == side)
+    return list(dict.fromkeys((row["ranker"], row["baseline"]) for row in rows))
+
+
+def heat_cells(each: Found) -> list[dict[str, Any]]:
+    """A cell for each tenth of a matrix's neurons: how often its most often active neuron is active.
+
+    Matrices one below the other, the layers of each in order.
+    """
+    n_names = len({site["name"] for site in each["sites"]})
+    return [
+        {
+            "row": str(site["layer"] + 1)
+            if n_names == 1
+            else f"{site['name']} {site['layer'] + 1}",
+            "layer": site["layer"] + 1,
+            "matrix": site["name"],
+            "part": part,
+            "neurons": neurons,
+            "active": active,
+        }
+        for site in _by_matrix(each["sites"])
+        for part, (neurons, active) in enumerate(
+            zip(_parts(site["n_neurons"], len(site["bins"])), site["bins"], strict=True), start=1
+        )
+    ]
+
+
+def difference_cells(mine: Found, theirs: Found) -> list[dict[str, Any]]:
+    """The heat map of one ranker less that of another of the same shape."""
+    return [
+        {**own, "ranker": own["active"], "baseline": other["active"]}
+        | {"active": own["active"] - other["active"]}
+        for own, other in zip(heat_cells(mine), heat_cells(theirs), strict=True)
+    ]
+
+
+def _by_matrix(of_sites: Sequence[Found]) -> list[Found]:
+    names = list(dict.fromkeys(site["name"] for site in of_sites))
+    return sorted(of_sites, key=lambda site: (names.index(site["name"]), site["layer"]))
+
+
+def _parts(n_neurons: int, n_parts: int) -> list[str]:
+    """Which neurons each part holds, counted from 0: the first parts have one more where it does not come out even."""
+    size, more = divmod(n_neurons, n_parts)
+    starts = [part * size + min(part, more) for part in range(n_parts + 1)]
+    return [f"{start}\u2013{end - 1}" for start, end in pairwise(starts)]
+
+
+def gini_points(found: Found) -> list[dict[str, Any]]:
+    """The Gini coefficient by layer, of every ranker, side and matrix."""
+    return [
+        {
+            "ranker": name,
+            "side": side,
+            "matrix": site["name"],
+            "layer": site["layer"] + 1,
+            "Gini": site["concentration"]["gini"]["mean"],
+            **_ends(site["concentration"]["gini"]),
+        }
+        for name, side, each in sides(found)
+        for site in each["sites"]
+    ]
+
+
+def ablation_points(curves: Found) -> list[dict[str, Any]]:
+    """Targets by how many neurons are deleted or inserted, the top ones and random ones."""
+    return [
+        {"count": count, "what": what, "neurons": neurons, "target": target}
+        for what in ("deleted", "inserted")
+        for neurons, name in (("top", what), ("random", f"{what}_random"))
+        for count, target in zip(curves["counts"], curves[name], strict=True)
+    ]
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -184,11 +332,17 @@ def _differences(found: Found) -> Iterator[str]:
     for (name, baseline, side), rows in groups.items():
         told = []
         for verdict in ("more concentrated", "less concentrated"):
-            places = [f"{r['layer'] + 1} ({r['name']})" for r in rows if r["verdict"] == verdict]
+            places = [_place(row, rows) for row in rows if row["verdict"] == verdict]
             if places:
                 told.append(f"{verdict} in {_listed(places)}")
         ends = "; ".join(told) if told else "no layer's concentration can be told apart"
         yield f"{name} against {baseline}, {SIDES[side]}: {ends} (Gini coefficient, corrected over {len(rows)} matrices)."
+
+
+def _place(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A layer, and its matrix where there are several."""
+    layer = str(row["layer"] + 1)
+    return layer if len({each["name"] for each in rows}) == 1 else f"{layer} ({row['name']})"
 
 
 def _listed(places: Sequence[str]) -> str:

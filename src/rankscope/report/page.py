@@ -19,6 +19,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankscope.report import (
+    attribution,
+    attribution_charts,
+    attribution_examples,
     change_charts,
     changes,
     charts,
@@ -113,7 +116,7 @@ TEX = str.maketrans(
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; tables of seeds, probes and changes where there are such.
+    """Write report.html, summary.json and tables/ into `folder`; tables of seeds, probes, neurons and changes where there are such.
 
     `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
     """
@@ -124,6 +127,9 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
         more[tables / f"probes.{key}.csv"] = plain_csv(*probes.full_rows(found))
         for n in probes.ns(found):
             more[tables / f"probes.{key}.{n}.tex"] = plain_tex(*probes.layer_table(found, n))
+    for key, found in results.attribution.items():
+        more[tables / f"attribution.{key}.csv"] = plain_csv(*attribution.full_rows(found))
+        more[tables / f"attribution.{key}.tex"] = plain_tex(*attribution.layer_table(found))
     more |= _tables_of_changes(tables, results)
     for path, text in {
         **more,
@@ -182,6 +188,10 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             },
             caveat=changes.CAVEAT,
             forgotten=_forgotten(results.forgetting, specs) if results.forgetting else None,
+            attributed={
+                key: _attributed(key, found, results, specs)
+                for key, found in results.attribution.items()
+            },
             n_left_out=len(found) - len(shown),
             n_drawn=queries.MAX_DRAWN,
             is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
@@ -223,6 +233,45 @@ def _probed(found: probes.Found, specs: Charts) -> Mapping[str, Any]:
         "tables": [probes.layer_table(found, n) for n in ns],
         "words": probes.in_words(found),
         "has_published": bool(found.get("published")),
+    }
+
+
+def _attributed(
+    key: str, found: attribution.Found, results: StoredResults, specs: Charts
+) -> Mapping[str, Any]:
+    """What the page shows of rankers' neurons."""
+    texts = results.queries.get(found.get("collection", ""), {})
+    return {
+        "found": found,
+        "is_published": attribution.is_published(found),
+        "words": attribution.in_words(found),
+        "sides": [_maps(found, side, specs) for side in attribution.all_sides(found)],
+        "concentration": [
+            (title, specs.add(spec)) for title, spec in attribution_charts.concentrations(found)
+        ],
+        "ablation": [
+            (title, specs.add(attribution_charts.ablation(each["ablation"], title)))
+            for title, each in attribution.named(found)
+            if each["ablation"]
+        ],
+        "table": attribution.layer_table(found),
+        "comparisons": attribution.comparison_table(found),
+        "overlaps": attribution.overlap_table(found),
+        "examples": attribution_examples.examples(key, found, texts),
+    }
+
+
+def _maps(found: attribution.Found, side: str, specs: Charts) -> Mapping[str, Any]:
+    """The heat maps of one side, and the differences, each kind on one scale."""
+    return {
+        "maps": [
+            (name, specs.add(spec)) for name, spec in attribution_charts.heat_maps(found, side)
+        ],
+        "differences": [
+            (names, specs.add(spec))
+            for names, spec in attribution_charts.difference_maps(found, side)
+        ],
+        "name": attribution.SIDES[side],
     }
 
 
@@ -298,6 +347,7 @@ def summary(results: StoredResults) -> str:
         "comparisons": results.evaluation["comparisons"],
         "claims": [asdict(claim) for claim in claims.claims(results)],
         **({"probes": results.probes} if results.probes else {}),
+        **({"attribution": results.attribution} if results.attribution else {}),
         **({"changes": results.changes} if results.changes else {}),
         **({"forgetting": results.forgetting} if results.forgetting else {}),
     }

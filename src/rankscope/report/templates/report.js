@@ -116,4 +116,13 @@ for (const fold of document.querySelectorAll("details.fold")) {
     }
   });
 }
+/* A link may lead into closed folds; not every browser opens them. */
+function reveal() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", reveal);
 setTheme(root.dataset.theme);
+reveal();
