@@ -239,6 +239,12 @@ def test_bars_stand_on_zero_and_share_a_scale() -> None:
     assert [(bar.y, bar.height) for bar in other.bars] == [(25.5, 0.0), (17.0, 8.5)]
 
 
+def test_numbers_keep_their_digits_at_any_scale() -> None:
+    assert [attribution.significant(each) for each in (2.2641, -0.00004512, 0.0)] == [
+        "+2.26", "\u22124.51e\u221205", "0",
+    ]  # fmt: skip
+
+
 def test_a_case_links_to_the_rows_of_its_query(
     explained: StoredResults, found: dict[str, Any], html: str
 ) -> None:

@@ -29,6 +29,11 @@ def named(found: Found) -> list[tuple[str, Found]]:
     return [(f"{name}, {SIDES[side]}", each) for name, side, each in sides(found)]
 
 
+def significant(number: float) -> str:
+    """With its sign and three significant digits: margins have the scale of a ranker's scores, which may be tiny."""
+    return f"{number:+.3g}".replace("-", "\u2212") if number else "0"
+
+
 def is_published(found: Found) -> bool:
     """Whether the method is study A's."""
     return bool(found["method"] == "as_published")
@@ -299,10 +304,11 @@ def _where(name: str, side: str, each: Found) -> str:
 def _ablated(name: str, side: str, curves: Mapping[str, Any]) -> str:
     at = max((n for n, k in enumerate(curves["counts"]) if k <= HEADLINE), default=0)
     count, won = curves["counts"][at], curves["advantage"][at]
-    numbers = f"{won['mean']:+.3f} [{won['low']:+.3f}, {won['high']:+.3f}]"
+    whole = significant(curves["whole"]).removeprefix("+")
+    numbers = f"{significant(won['mean'])} [{significant(won['low'])}, {significant(won['high'])}]"
     if won["low"] > 0:
         return (
-            f"{name}, {SIDES[side]}: without each example's top {count} neurons the margin of {curves['whole']:.3f} "
+            f"{name}, {SIDES[side]}: without each example's top {count} neurons the margin of {whole} "
             f"falls further than without {count} random ones, by {numbers}: the attributions hold."
         )
     return (

@@ -55,7 +55,8 @@ def heat_map(each: attribution.Found, ranker: str, *, largest: float) -> Spec:
     """
     rows = attribution.heat_cells(each)
     colours = alt.Scale(domain=[0, largest or 1], range=[NONE, BLUE])
-    chart = _cells(rows, colours, "active on", ".0%").encode(
+    shown = [0, (largest or 1) / 2, largest or 1]
+    chart = _cells(rows, colours, "active on", shown, ".0%").encode(
         tooltip=[*_where(), alt.Tooltip("active:Q", title="active on", format=".1%")]
     )
     words = f"How often neurons of {ranker} are active, by layer and tenth of its neurons"
@@ -69,7 +70,7 @@ def difference_map(
     at = largest or 1
     rows = [cell | {"sign": _sign(cell["active"], SIGN * at)} for cell in cells]
     colours = alt.Scale(domain=[-at, 0, at], range=[VERMILION, NONE, BLUE])
-    squares = _cells(rows, colours, "difference", "+.0%").encode(
+    squares = _cells(rows, colours, "difference", [-at, 0, at], "+.0%").encode(
         tooltip=[
             *_where(),
             alt.Tooltip("active:Q", title="difference", format="+.1%"),
@@ -93,7 +94,11 @@ def _sign(difference: float, least: float) -> str:
 
 
 def _cells(
-    rows: Sequence[Mapping[str, Any]], colours: alt.Scale, title: str, shape: str
+    rows: Sequence[Mapping[str, Any]],
+    colours: alt.Scale,
+    title: str,
+    shown: Sequence[float],
+    shape: str,
 ) -> alt.Chart:
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
@@ -109,7 +114,7 @@ def _cells(
                     orient="bottom",
                     direction="horizontal",
                     format=shape,
-                    tickCount=4,
+                    values=shown,
                     gradientLength=160,
                     gradientThickness=10,
                     gradientStrokeColor=GREY,
@@ -219,7 +224,7 @@ def ablation(curves: attribution.Found, title: str) -> Spec:
             scale=alt.Scale(type="log", nice=False),
             axis=alt.Axis(values=curves["counts"], format="d", grid=False),
         ),
-        y=alt.Y("target:Q", title="target"),
+        y=alt.Y("target:Q", title="target", scale=alt.Scale(zero=False)),
         color=alt.Color(
             "what:N",
             scale=alt.Scale(domain=kinds, range=[BLUE, VERMILION]),
@@ -234,12 +239,12 @@ def ablation(curves: attribution.Found, title: str) -> Spec:
         )
     )
     dots = base.mark_point(filled=True, opacity=1, size=45).encode(
-        y=alt.Y("target:Q", axis=None),
+        y=alt.Y("target:Q", axis=None, scale=alt.Scale(zero=False)),
         shape=alt.Shape("what:N", scale=alt.Scale(domain=kinds), legend=None),
         tooltip=[
             alt.Tooltip("name:N"),
             alt.Tooltip("count:Q"),
-            alt.Tooltip("target:Q", format=".4f"),
+            alt.Tooltip("target:Q", format=".3~g"),
             alt.Tooltip("further:N", title="further than random"),
         ],
     )
@@ -262,15 +267,17 @@ def _levels(curves: attribution.Found) -> alt.Chart:
         title=None,
         grid=False,
         ticks=False,
+        labelPadding=8,
         labelOverlap="greedy",
     )
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_rule(color=GREY, strokeDash=[2, 4])
-        .encode(y=alt.Y("at:Q", axis=axis))
+        .encode(y=alt.Y("at:Q", axis=axis, scale=alt.Scale(zero=False)))
     )
     return chart
 
 
 def _interval(won: Mapping[str, float]) -> str:
-    return f"{won['mean']:+.4f} ({won['low']:+.4f} to {won['high']:+.4f})"
+    mean, low, high = (attribution.significant(won[name]) for name in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"

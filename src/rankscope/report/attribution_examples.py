@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from rankscope.report.attribution import SIDES, Found, sides
-from rankscope.report.sections import StoredResults, signed
+from rankscope.report.attribution import SIDES, Found, sides, significant
+from rankscope.report.sections import StoredResults
 
 WIDTH, GAP, HEIGHT = 8, 2, 34
 """Pixels of a layer's bar, between two, and from the lowest to the highest of all."""
@@ -44,7 +44,7 @@ class Part:
     @property
     def in_words(self) -> str:
         """The bars for those who cannot see them."""
-        return ", ".join(f"layer {bar.layer} {signed(bar.value, 4)}" for bar in self.bars)
+        return ", ".join(f"layer {bar.layer} {significant(bar.value)}" for bar in self.bars)
 
     @property
     def largest(self) -> Bar:
@@ -151,4 +151,4 @@ def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> Part:
 
 def _neuron(each: Mapping[str, Any]) -> str:
     matrix = "neuron" if each["name"] == "neurons" else each["name"]
-    return f"layer {each['layer'] + 1}, {matrix} {each['neuron']}: {signed(each['value'], 4)}"
+    return f"layer {each['layer'] + 1}, {matrix} {each['neuron']}: {significant(each['value'])}"

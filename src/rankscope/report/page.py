@@ -332,7 +332,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"signed": sections.signed, "p": sections.p_text}
+    environment.filters |= {
+        "signed": sections.signed,
+        "p": sections.p_text,
+        "significant": attribution.significant,
+    }
     return environment
 
 

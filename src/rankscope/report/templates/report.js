@@ -91,16 +91,15 @@ async function draw(element) {
 }
 
 /* A chart in a closed fold has no width yet: it is drawn when the fold is opened. */
-function drawAll() {
-  for (const element of document.querySelectorAll(".chart")) {
-    if (element.offsetWidth > 0) draw(element);
-  }
+async function drawAll() {
+  const shown = [...document.querySelectorAll(".chart")].filter((element) => element.offsetWidth > 0);
+  await Promise.all(shown.map(draw));
 }
 
 function setTheme(theme) {
   root.dataset.theme = theme;
   button.setAttribute("aria-pressed", String(theme === "dark"));
-  drawAll();
+  return drawAll();
 }
 
 button.hidden = false;
@@ -121,8 +120,8 @@ function reveal() {
   const target = document.getElementById(location.hash.slice(1));
   if (!target) return;
   for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-  target.scrollIntoView();
+  target.scrollIntoView({ behavior: "instant" });
 }
 addEventListener("hashchange", reveal);
-setTheme(root.dataset.theme);
-reveal();
+/* Charts push what is below them down until they are drawn. */
+setTheme(root.dataset.theme).then(reveal);
