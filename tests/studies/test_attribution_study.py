@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rankscope.core.errors import BadStudy
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
+from rankscope.report.attribution_examples import anchor
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from support import tiny
@@ -59,7 +61,17 @@ def test_an_attributed_study_ends_in_what_was_found_and_nothing_to_do(
     assert list(found["rankers"]) == ["one", "two"]
     assert found["baselines"] == ["one"]
     assert {row["ranker"] for row in found["comparisons"]} == {"two"}
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Through which neurons" in page
+    anchors = {anchor("world", "one", each["query_id"]) for each in _examples(found, "one")}
+    assert all(f'id="{each}"' in page for each in anchors)
+    assert (folder / "tables" / "attribution.world.csv").is_file()
+    assert (folder / "tables" / "attribution.world.tex").is_file()
     assert "0 steps done" in rankscope(*words).out  # type: ignore[operator]
+
+
+def _examples(found: dict[str, Any], ranker: str) -> list[dict[str, Any]]:
+    return [each for side in found["rankers"][ranker].values() for each in side["examples"]]
 
 
 def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:

@@ -78,7 +78,8 @@ def stored_results(work: Work) -> StoredResults:
         rankings=_rankings(work, evaluation["results"], topics),
         probes={key: read_json(work.folder(probes_role(key)) / FOUND) for key in study.probes},
         attribution={
-            key: read_json(work.folder(neurons_role(key)) / NEURONS) for key in study.attribution
+            key: read_json(work.folder(neurons_role(key)) / NEURONS) | {"collection": asked.over}
+            for key, asked in study.attribution.items()
         },
         changes={key: _changes(work, key, asked) for key, asked in study.changes.items()},
         forgetting=read_json(work.folder("forgetting") / FORGETTING)
