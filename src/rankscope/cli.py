@@ -703,16 +703,27 @@ def teacher(
 
 # -- inside a model --------------------------------------------------------------------------------
 
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
+    ),
+]
+PoolingOfBare = Annotated[
+    str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
+]
+BaselineModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline", help="A model all are compared with; may be repeated. Else the first."
+    ),
+]
+
 
 @app.command()
 def probe(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...",
-            help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
-        ),
-    ],
+    models: Models,
     collection: Collection,
     train_collection: Annotated[
         str | None,
@@ -725,15 +736,8 @@ def probe(
         str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
     ] = "train",
     split: Split = "test",
-    pooling: Annotated[
-        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
-    ] = None,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--baseline", help="A model all are compared with; may be repeated. Else the first."
-        ),
-    ] = None,
+    pooling: PoolingOfBare = None,
+    baseline: BaselineModels = None,
     at_random: Annotated[
         bool,
         typer.Option("--random", help="Also the first model's architecture with random weights."),
@@ -829,9 +833,7 @@ def diff(
     ],
     collection: Collection,
     split: Split = "test",
-    pooling: Annotated[
-        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
-    ] = None,
+    pooling: PoolingOfBare = None,
     queries: Annotated[
         int, typer.Option("--queries", min=2, help="Judged queries drawn at most.")
     ] = 100,
@@ -922,24 +924,11 @@ def diff(
 
 @app.command()
 def attribute(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...",
-            help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
-        ),
-    ],
+    models: Models,
     collection: Collection,
     split: Split = "test",
-    pooling: Annotated[
-        str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
-    ] = None,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--baseline", help="A model all are compared with; may be repeated. Else the first."
-        ),
-    ] = None,
+    pooling: PoolingOfBare = None,
+    baseline: BaselineModels = None,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Study A's target and sums, with warnings.")
     ] = False,
