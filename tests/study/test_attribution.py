@@ -142,6 +142,16 @@ def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) ->
     assert [side for _, side, _ in words.sides(found)] == ["pairs"]
 
 
+def test_attributions_that_are_no_numbers_are_refused(data: Path, models: dict[str, str]) -> None:
+    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    with torch.no_grad():
+        next(rankers["one"].model.parameters()).fill_(torch.nan)
+    with pytest.raises(BadInput, match="not finite"):
+        attribution.attribute(
+            rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT
+        )
+
+
 def test_what_cannot_be_attributed_is_one_sentence(data: Path, models: dict[str, str]) -> None:
     rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
     source = beir_folder(data, "test")

@@ -22,6 +22,8 @@ from rankscope.models import lengths
 from rankscope.models.interventions import Forward, replaced
 
 COUNTS = (1, 5, 20, 100, 500)
+ROUNDING = 1e-12
+"""Values that differ by a smaller share of their size are equal."""
 DRAWS = 4
 """Random choices of neurons whose mean is compared with."""
 
@@ -62,7 +64,8 @@ def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Inte
     """The mean of values (examples,) and its BCa bootstrap interval (scipy's)."""
     given = values.double().numpy()
     mean = float(given.mean())
-    if len(given) < 2 or (given == given[0]).all():
+    spread = given.max() - given.min()
+    if len(given) < 2 or spread <= ROUNDING * abs(given).max():
         return Interval(mean, mean, mean)
     found = stats.bootstrap(
         (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed

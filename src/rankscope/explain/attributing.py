@@ -120,6 +120,11 @@ def attributions(
 
 def _batches(reading: Reading, how: Integration) -> list[list[int]]:
     """Examples of similar length, so many that all copies of them for a rule fit."""
+    if not reading.layers:
+        raise BadInput(
+            "The model's layers share their weights, so no neuron belongs to one of them. Give a model whose layers "
+            "have weights of their own."
+        )
     longest = max(reading.n_tokens) * reading.per_example
     needed = bytes_needed(reading.layers, longest)
     if needed > how.memory:

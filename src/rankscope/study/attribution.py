@@ -174,6 +174,8 @@ def attributed(
 
 def _side(reading: Reading, how: Integration, settings: Settings, progress: Progress) -> Side:
     found = attributing.attributions(reading, how, progress=progress)
+    if not all(torch.isfinite(each).all() for each in (*found.values, found.targets)):
+        raise BadInput("Some attributions are not finite. Check the model's weights.")
     if settings.as_published or not settings.ablate:
         return Side(found, None)
     seed = seed_for(settings.seed, "random neurons")
