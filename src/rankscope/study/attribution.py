@@ -11,10 +11,10 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
-from rankscope.core.records import Choice
+from rankscope.core.records import Choice, Run
 from rankscope.core.rng import seed_for, stream
-from rankscope.data.choices import choices_from_qrels
-from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
+from rankscope.data.choices import Choices, choices_from_qrels
+from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
 from rankscope.evaluate.comparison import Pair, compared
 from rankscope.evaluate.verdicts import Judged, judged
 from rankscope.explain import ablation, attributing, neurons
@@ -120,6 +120,34 @@ def examples(
     return Examples(tuple(choices), tuple(texts))
 
 
+def examples_of(
+    topics: Topics,
+    run: Run,
+    docs: StoredDocs,
+    settings: Settings,
+    *,
+    skip_top: int = 0,
+    min_relevance: int = 1,
+) -> tuple[Examples, list[str]]:
+    """A collection's examples, with negatives out of a run, and what was left out."""
+    topics, n_lost = probe_examples.with_texts(topics, docs)
+    made = choices_from_qrels(
+        topics.qrels,
+        run,
+        n_docs=2,
+        depth=settings.depth,
+        skip_top=skip_top,
+        min_relevance=min_relevance,
+        seed=settings.seed,
+    )
+    choices = drawn(made.choices, settings.examples, seed=settings.seed)
+    wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
+    texts = dict(zip(wanted, docs.texts(wanted), strict=True))
+    notes = probe_examples.notes_on(0, Choices((), {}), made, n_lost=n_lost)
+    queries = {each.query_id: each.text for each in topics.queries}
+    return examples(choices, queries, texts), notes
+
+
 # -- attribution ----------------------------------------------------------------------------------
 
 
@@ -143,22 +171,14 @@ def attribute(
         write_docs(source.docs(), folder)
         docs = StoredDocs(folder)
         bm25.build(docs, folder)
-        topics, n_lost = probe_examples.with_texts(topics, docs)
         index = bm25.Index.load(folder)
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
-        made = choices_from_qrels(
-            topics.qrels, run, n_docs=2, depth=settings.depth, seed=settings.seed
-        )
-        choices = drawn(made.choices, settings.examples, seed=settings.seed)
-        wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
-        texts = dict(zip(wanted, docs.texts(wanted), strict=True))
-    given = examples(choices, {each.query_id: each.text for each in topics.queries}, texts)
+        given, notes = examples_of(topics, run, docs, settings)
     by_ranker = {}
     for name, ranker in rankers.items():
         ranker.model.to(backbone.device())
         by_ranker[name] = attributed(ranker, given, settings, progress)
-    notes = [f"{n_lost} relevant docs have no text and were left out."] if n_lost else []
-    return concluded(by_ranker, choices, settings, baselines=baselines, notes=notes)
+    return concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)
 
 
 def attributed(

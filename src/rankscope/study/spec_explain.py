@@ -4,19 +4,27 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     NonNegativeInt,
     PositiveInt,
     Tag,
-    field_validator,
     model_validator,
 )
 
 from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
 from rankscope.study.spec_fields import Name, Spec
 
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""Several names; one may be written without a list."""
+FileKind = Literal["dpr", "ms_marco_qa", "sampled"]
 PROBE_DEFAULTS = (2, 3, 4, 5)
 
 
@@ -43,7 +51,7 @@ class RunExamplesSpec(Spec):
 class FileExamplesSpec(Spec):
     """Files whose queries bring their own relevant docs and hard negatives, as study A's data do."""
 
-    kind: Literal["dpr", "ms_marco_qa", "sampled"] = Field(
+    kind: FileKind = Field(
         description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
     )
     train: str = Field(description="JSON lines, one JSON list or Parquet.")
@@ -95,7 +103,7 @@ class ProbesSpec(Spec):
     margin: float = Field(
         0.02, gt=0, description="The difference in accuracy below which layers are equivalent."
     )
-    baseline: tuple[str, ...] = Field(
+    baseline: Names = Field(
         (),
         description="The rankers that all are compared with, layer by layer; the first, if left out.",
     )
@@ -112,11 +120,6 @@ class ProbesSpec(Spec):
     published: PublishedCurvesSpec | None = Field(
         None, description="Reported curves that stand beside these."
     )
-
-    @field_validator("baseline", mode="before")
-    @classmethod
-    def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _enough_to_choose_from(self) -> Self:
@@ -138,7 +141,7 @@ class ProbesSpec(Spec):
 class AttributedFileSpec(Spec):
     """A file whose queries bring their own relevant docs and hard negatives, as study A's data do."""
 
-    kind: Literal["dpr", "ms_marco_qa", "sampled"] = Field(
+    kind: FileKind = Field(
         description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
     )
     path: str = Field(description="JSON lines, one JSON list or Parquet.")
@@ -155,7 +158,7 @@ class AttributionSpec(Spec):
     rankers: tuple[str, ...] | None = Field(
         None, description="All of `explain.rankers`, if left out."
     )
-    baseline: tuple[str, ...] = Field(
+    baseline: Names = Field(
         (), description="The rankers that all are compared with; the first, if left out."
     )
     method: Literal["sound", "as_published"] = Field(
@@ -189,11 +192,6 @@ class AttributionSpec(Spec):
         if self.depth <= self.skip_top:
             raise ValueError("`depth` and `skip_top` leave no rank for negatives")
         return self
-
-    @field_validator("baseline", mode="before")
-    @classmethod
-    def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
 
 class ExplainSpec(Spec):

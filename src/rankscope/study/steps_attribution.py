@@ -4,12 +4,11 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
-from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.data.listed import read_listed
 from rankscope.models import backbone
 from rankscope.store.artifacts import read_json, write_json
-from rankscope.study import attribution, probe_examples
+from rankscope.study import attribution
 from rankscope.study.attribution import Examples, Settings
 from rankscope.study.plan import attribute_role
 from rankscope.study.spec_explain import AttributionSpec
@@ -34,23 +33,14 @@ def attribute(work: Work) -> Summary:
 def _of_run(work: Work) -> tuple[Examples, list[str]]:
     """Of a collection, with negatives out of a first stage's run."""
     asked = work.spec(AttributionSpec)
-    docs = StoredDocs(work.folder("docs"))
-    topics, n_lost = probe_examples.with_texts(read_topics(work.folder("collection")), docs)
-    made = choices_from_qrels(
-        topics.qrels,
+    return attribution.examples_of(
+        read_topics(work.folder("collection")),
         read_run(work.folder("run") / "run.trec"),
-        n_docs=2,
-        depth=asked.depth,
+        StoredDocs(work.folder("docs")),
+        settings_of(asked, seed=work.seed),
         skip_top=asked.skip_top,
         min_relevance=asked.min_relevance,
-        seed=work.seed,
     )
-    choices = attribution.drawn(made.choices, asked.examples, seed=work.seed)
-    wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
-    texts = dict(zip(wanted, docs.texts(wanted), strict=True))
-    queries = {each.query_id: each.text for each in topics.queries}
-    notes = [f"{n_lost} relevant docs have no text and were left out."] if n_lost else []
-    return attribution.examples(choices, queries, texts), notes
 
 
 def _of_file(work: Work) -> tuple[Examples, list[str]]:
