@@ -92,8 +92,8 @@ def test_as_published_is_the_plain_one_and_writes_no_weight(
     found = attributing.attributions(reading, PUBLISHED)
     assert all(torch.equal(before[n], weight) for n, weight in ranker.model.state_dict().items())
     assert all(weight.requires_grad for weight in ranker.model.parameters())
-    weights = [site.dense for site in attribution.sites(reading.layers, "weights")]
-    assert len(weights) == len(found.sites) == 2 * (3 if architecture == "llama" else 2)
+    weights = [site.dense for site in PUBLISHED.sites(reading.layers)]
+    assert len(weights) == len(found.sites) == 2 * 2  # of LLaMA gate and down
     for row, text in enumerate(TEXTS[:2]):
         plain = one_step_at_a_time(weights, published_norm(ranker, text))
         for site, expected in enumerate(plain):
@@ -106,7 +106,7 @@ def test_as_published_on_minilm_is_the_plain_one() -> None:
     text = "how many players are on a side in ice hockey"
     reading = attributing.of_norms(ranker, [text, "a short one"], "query")
     found = attributing.attributions(reading, PUBLISHED)
-    weights = [site.dense for site in attribution.sites(reading.layers, "weights")]
+    weights = [site.dense for site in PUBLISHED.sites(reading.layers)]
     plain = one_step_at_a_time(weights[:2] + weights[-2:], published_norm(ranker, text))
     largest = max(float(each.max()) for each in plain)
     for site, expected in zip((0, 1, -2, -1), plain, strict=True):
@@ -158,7 +158,9 @@ def toy_batch(model: Toy, texts: Tensor, target: Callable[[Tensor], Tensor]) -> 
 
 
 @pytest.mark.parametrize("path", ["weights", "activations"])
-@pytest.mark.parametrize("architecture", ["bert", "distilbert", "modernbert", "llama"])
+@pytest.mark.parametrize(
+    "architecture", ["bert", "distilbert", "modernbert", "llama", "deberta-v2-with-conv"]
+)
 def test_what_neurons_get_adds_up_to_what_the_target_changes_by(
     tmp_path: Path, architecture: str, path: attribution.PathKind
 ) -> None:
@@ -202,8 +204,9 @@ def test_a_square_has_its_closed_form() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_captum_agrees_where_the_baseline_gives_zero() -> None:
-    """Captum goes from what the layer gives for a baseline input; without biases that is 0 for inputs of 0."""
+@pytest.mark.parametrize("path", ["weights", "activations"])
+def test_captum_agrees_where_the_baseline_gives_zero(path: attribution.PathKind) -> None:
+    """Captum goes from what a baseline input gives; without biases that is 0 everywhere for inputs of 0."""
     captum = pytest.importorskip("captum.attr")
     model = Toy(bias=False)
     texts = torch.randn(2, 3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
@@ -212,11 +215,18 @@ def test_captum_agrees_where_the_baseline_gives_zero() -> None:
         return states.mean(-2).norm(dim=-1) ** 3
 
     batch = toy_batch(model, texts, target)
-    how = Integration(rule=attribution.gauss_legendre(24))
+    how = Integration(path=path, rule=attribution.gauss_legendre(24))
     for found in attribution.attributed(model, [*model.layers], batch, how):
         theirs = captum.LayerIntegratedGradients(
             lambda given: target(model(given)), found.site.dense
-        ).attribute(texts, torch.zeros_like(texts), n_steps=50, method="gausslegendre")
+        ).attribute(
+            texts,
+            torch.zeros_like(texts),
+            n_steps=50,
+            method="gausslegendre",
+            attribute_to_layer_input=path == "activations",
+        )
+        theirs = theirs[0] if isinstance(theirs, tuple) else theirs
         torch.testing.assert_close(found.values, theirs.sum(1), rtol=1e-6, atol=1e-8)
 
 
@@ -253,13 +263,51 @@ def test_weights_are_whole_after_an_exception(tmp_path: Path) -> None:
 def test_batches_and_memory_change_nothing_and_too_little_is_refused(tmp_path: Path) -> None:
     ranker = bi_encoder(tmp_path, "bert", "mean", noise=0.1)
     examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]
-    reading = attributing.of_docs(ranker, examples)
+    copies: list[int] = []
+    reading = counted(attributing.of_docs(ranker, examples), copies)
     roomy = attributing.attributions(reading, Integration())
-    tight = attributing.attributions(reading, Integration(memory=600_000))
+    assert set(copies) == {1, attribution.NODES}
+    copies.clear()
+    tight = attributing.attributions(reading, Integration(memory=400_000))
+    assert {1, attribution.NODES} < set(copies)  # parts of the nodes, or all where one layer is run
     for one, other in zip(roomy.values, tight.values, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
     with pytest.raises(BadInput, match="Allow more memory"):
         attributing.attributions(reading, Integration(memory=10_000))
+
+
+def counted(reading: attributing.Reading, copies: list[int]) -> attributing.Reading:
+    """The reading, which notes how many copies each of its runs has."""
+
+    def batch(places: list[int]) -> attribution.Batch:
+        made = reading.batch(places)
+
+        def run(n: int) -> Tensor:
+            copies.append(n)
+            return made.run(n)
+
+        return made._replace(run=run)
+
+    return reading._replace(batch=batch)
+
+
+def test_the_bytes_that_are_needed_are_those_that_autograd_keeps(tmp_path: Path) -> None:
+    """Of one dense matrix and its square, by hand; and more where attention's table is written out."""
+    model = Toy(bias=True)
+    texts = torch.randn(2, 5, 6, dtype=torch.float64)
+    needed = attribution.bytes_needed(
+        model, [*model.layers], toy_batch(model, texts, lambda states: states.mean((-2, -1)))
+    )
+    kept = (
+        2 * 2 * 5 * 10 * 8
+    )  # the tanh of 10 neurons of two layers, 2 texts of 5 tokens, in doubles
+    assert needed == int(attribution.ON_THEIR_WAY * kept)
+    ranker = bi_encoder(tmp_path, "bert", "mean")
+    batch = attributing.of_norms(ranker, ["a red cat sits on the mat and " * 3], "query").batch([0])
+    layers = attributing.of_norms(ranker, TEXTS, "query").layers
+    fused = attribution.bytes_needed(ranker.model, layers, batch)
+    ranker.tower("query").model.set_attn_implementation("eager")
+    assert attribution.bytes_needed(ranker.model, layers, batch) > 1.1 * fused
 
 
 def test_eight_gauss_nodes_are_nearer_to_the_integral_than_twenty_published_ones() -> None:
@@ -288,3 +336,48 @@ def test_a_cross_encoder_is_attributed_on_pairs(tmp_path: Path) -> None:
     assert float(found.gaps.abs().max()) < 1e-6
     norms = attributing.of_norms_of_pairs(ranker, [(q, doc) for q, doc, _ in examples])
     assert torch.isfinite(attributing.attributions(norms, PUBLISHED).values[0]).all()
+
+
+def test_a_pooler_that_the_checkpoint_lacks_is_not_read(tmp_path: Path) -> None:
+    """Else the norm would be that of random numbers, others at every loading."""
+    encoder = backbone.load_encoder(Location("t", tiny.save_encoder(tmp_path / "with", "roberta")))
+    encoder.model.pooler = None
+    with backbone.quiet():
+        encoder.model.save_pretrained(tmp_path / "without")
+        encoder.tokenizer.save_pretrained(tmp_path / "without")
+    bare = backbone.load_encoder(Location("t", tmp_path / "without"))
+    assert any(name.startswith("pooler.") for name in bare.fresh)
+    ranker = BiEncoder.on(bare, pooling="cls", max_length={"query": 32, "document": 32})
+    ranker.save(tmp_path / "saved")
+    again = BiEncoder.load(Location("saved", tmp_path / "saved"))
+    assert any(name.startswith("pooler.") for name in again.fresh)
+    for each in (ranker, again):
+        read = attributing.of_norms(each, TEXTS, "query").batch([0, 1, 2]).run(1)
+        torch.testing.assert_close(read, each.embed_queries(TEXTS))
+
+
+def test_towers_apart_are_attributed_each_by_its_own(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path).separated()
+    examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]
+    before = attributing.attributions(attributing.of_queries(ranker, examples), Integration())
+    with torch.no_grad():
+        for layer in attributing.of_docs(ranker, examples).layers:
+            for weight in layer.parameters():
+                weight.mul_(1.5)
+    after = attributing.attributions(attributing.of_queries(ranker, examples), Integration())
+    docs = attributing.attributions(attributing.of_docs(ranker, examples), Integration())
+    assert not torch.equal(before.targets, after.targets)  # the docs' embeddings moved
+    torch.testing.assert_close(docs.targets, after.targets)
+    assert docs.gaps is not None
+    assert float(docs.gaps.abs().max()) < 1e-5
+
+
+def test_a_prompt_that_is_left_out_of_the_mean_is_left_out_here(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path, prefixes={"query": "what "})
+    ranker.pooler("query").include_prompt = False
+    examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]
+    found = attributing.attributions(attributing.of_queries(ranker, examples), Integration())
+    margins = [one - two for one, two in _scores(ranker, examples)]
+    assert found.targets.tolist() == pytest.approx(margins, rel=1e-4)
+    norms = attributing.of_norms(ranker, TEXTS, "query").batch([0, 1, 2]).run(1)
+    torch.testing.assert_close(norms, ranker.embed_queries(TEXTS))

@@ -41,18 +41,53 @@ def test_the_share_of_the_top_is_by_size() -> None:
     assert float(neurons.top_share(EQUAL, 2)) == pytest.approx(0.5)
 
 
-def test_overlap_is_held_against_chance() -> None:
+def test_overlap_by_hand() -> None:
+    """Examples with 2 and 1 active, 1 shared; 0 and 2; 1 and 1, shared: 2 of 5 either; by chance (2 + 0 + 1) / 4 of them."""
+    first = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]).bool()
+    second = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 1], [0, 0, 1, 0]]).bool()
+    found = neurons.overlap(first, second)
+    assert (found.n_first, found.n_second, found.n_both) == pytest.approx((1, 4 / 3, 2 / 3))
+    assert found.jaccard is not None
+    assert found.jaccard.mean == pytest.approx(2 / 5)
+    assert found.by_chance == pytest.approx(0.75 / (7 - 0.75))
+
+
+def test_overlap_of_the_same_of_chance_and_of_nothing() -> None:
     rng = torch.Generator().manual_seed(1)
-    first = torch.rand(200, 400, generator=rng) < torch.rand(400, generator=rng)
-    same = neurons.overlap(first, first)
-    assert (same.jaccard, same.low, same.high) == (1.0, 1.0, 1.0)
-    assert same.n_both == same.n_first == same.n_second
-    assert same.p_value < 1e-50
-    other = torch.rand(200, 400, generator=rng) < torch.rand(400, generator=rng)
+    first, other = (
+        torch.rand(200, 400, generator=rng) < 0.3 * torch.rand(200, 1, generator=rng)
+        for _ in range(2)
+    )
+    assert neurons.overlap(first, first).jaccard == (1.0, 1.0, 1.0)
     apart = neurons.overlap(first, other)
-    assert apart.n_both == pytest.approx(apart.by_chance, abs=25)
-    assert apart.p_value > 0.01
-    assert apart.low <= apart.jaccard <= apart.high
+    assert apart.jaccard is not None
+    assert apart.jaccard.low < apart.by_chance < apart.jaccard.high  # type: ignore[operator]
     none = torch.zeros_like(first)
-    assert neurons.overlap(none, none).jaccard == 1.0
-    assert neurons.overlap(first, none).n_both == 0
+    assert neurons.overlap(none, none).jaccard is neurons.overlap(none, none).by_chance is None
+    assert neurons.overlap(first, none).jaccard == (0.0, 0.0, 0.0)
+
+
+def test_the_interval_of_the_overlap_holds_the_true_one() -> None:
+    """In two models neurons are active by rates of their own, which differ from example to example."""
+    rng = torch.Generator().manual_seed(2)
+    n_worlds, n_examples = 150, 40
+    rates = torch.rand(60, generator=rng) ** 2
+    held = 0
+    for _ in range(n_worlds):
+        of_example = torch.rand(n_examples, 1, generator=rng) * rates
+        shared, one, two = (
+            torch.rand(n_examples, 60, generator=rng) < of_example for _ in range(3)
+        )
+        found = neurons.overlap(shared | one, shared | two).jaccard
+        assert found is not None
+        assert found.low <= found.mean <= found.high
+        held += found.low <= _true_index(rates) <= found.high
+    assert 0.88 <= held / n_worlds <= 0.99
+
+
+def _true_index(rates: torch.Tensor) -> float:
+    """With p = u r, u uniform on [0, 1]: E of both and of either; both = p + (1 - p) p^2, either = 1 - (1 - p)^3."""
+    u = (torch.arange(20_000, dtype=torch.float64)[:, None] + 0.5) / 20_000
+    p = u * rates
+    both, either = p + (1 - p) * p**2, 1 - (1 - p) ** 3
+    return float(both.mean(0).sum() / either.mean(0).sum())

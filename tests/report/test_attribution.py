@@ -7,10 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 import vl_convert
 
+from rankscope.core.records import Choice
+from rankscope.explain.attributing import Attributions
 from rankscope.report import attribution, attribution_charts, attribution_examples, page, queries
 from rankscope.report.sections import StoredResults
+from rankscope.study.attribution import Settings, Side
+from rankscope.study.neurons import concluded
 from support import made_up_neurons
 from support.made_up_study import run_of
 
@@ -120,8 +125,10 @@ def test_tables_of_two_rankers_have_a_row_a_matrix(found: dict[str, Any]) -> Non
     assert first["Gini"] == f"{found['comparisons'][0]['after']:.3f}"
     columns, rows = attribution.overlap_table(found)
     assert [dict(zip(columns, row, strict=True))["in both"] for row in rows] == [
-        str(row["n_both"]) for row in found["overlaps"]
+        f"{row['n_both']:.1f}" for row in found["overlaps"]
     ]
+    nothing = {**found["overlaps"][0], "jaccard": dict.fromkeys(("mean", "low", "high"))}
+    assert attribution.overlap_table({"overlaps": [nothing]})[1][0][-3:] == ["none active", "", ""]
 
 
 # -- charts ---------------------------------------------------------------------------------------
@@ -220,16 +227,25 @@ def test_sides_of_a_query_stand_together_the_lowest_target_first(found: dict[str
     assert [part.side for part in row.parts] == ["queries", "docs"]
     stored = found["rankers"]["C-D"]["document"]["examples"][1]
     part = row.parts[1]
-    assert [bar.value for bar in part.bars] == stored["by_layer"]
+    values = [each["value"] for each in stored["parts"]]
+    assert [bar.value for bar in part.bars] == values
     assert part.neurons[0].startswith(f"layer {stored['neurons'][0]['layer'] + 1}, neuron ")
-    assert part.largest.value == max(stored["by_layer"], key=abs)
+    assert part.largest.value == max(values, key=abs)
 
 
 def test_bars_stand_on_zero_and_share_a_scale() -> None:
     """Parts from -1 to +3 on 34 pixels: 8.5 a unit, zero at 25.5."""
     rows = [
-        {"query_id": str(n), "doc_ids": ["a", "b"], "target": 0.0, "by_layer": by, "neurons": []}
-        for n, by in enumerate([[3.0, -1.0], [0.0, 1.0]])
+        {"query_id": str(n), "doc_ids": ["a", "b"], "target": 0.0, "neurons": [], "parts": parts}
+        for n, parts in enumerate(
+            [
+                [
+                    {"layer": at, "name": "neurons", "value": value}
+                    for at, value in enumerate(values)
+                ]
+                for values in ([3.0, -1.0], [0.0, 1.0])
+            ]
+        )
     ]
     found = {"rankers": {"C": {"pairs": {"examples": rows}}}}
     first, second = attribution_examples.examples("k", found, {})["C"]
@@ -303,6 +319,28 @@ def test_as_published_has_warnings_and_no_ablation(
     assert "Concentration: docs, output" in html
 
 
+def test_noise_is_said_in_words() -> None:
+    """A target that nothing changes by more than rounding, and one that few matrices do not change."""
+    choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(4)]
+    for changed, said in (
+        (0.0, "rounding noise scaled up"),
+        (0.9, "what is attributed there is noise"),
+    ):
+        of = Attributions(
+            tuple((n, "neurons") for n in range(10)),
+            (torch.randn(4, 6, generator=torch.Generator().manual_seed(1)),) * 10,
+            torch.ones(4),
+            (torch.arange(10) < 10 * changed).float().expand(4, 10),
+            None,
+        )
+        found = concluded(
+            {"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"]
+        )
+        words = attribution.in_words(found)
+        assert [each for each in words if said in each]
+        assert (len([each for each in words if "largest share" in each]) == 1) == bool(changed)
+
+
 def test_names_from_outside_are_text(results: StoredResults, found: dict[str, Any]) -> None:
     evil = "</script><b>&'\""
     example = found["rankers"]["plain"]["query"]["examples"][0] | {"query_id": evil}
@@ -325,9 +363,15 @@ def test_tables_are_written(explained: StoredResults, tmp_path: Any) -> None:
     text = (tmp_path / "tables" / "attribution.mine.csv").read_text("utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {row["ranker"] for row in rows} == {"plain", "C-D"}
-    assert {"share", "gini", "difference in gini", "target, 5 deleted"} <= {
-        row["what"] for row in rows
+    assert {
+        "share", "gini", "active", "median gap", "target with none", "target, 5 deleted", "difference in gini",
+        "active in both", "Jaccard index of the active", "Jaccard index by chance",
+    } <= {row["what"] for row in rows}  # fmt: skip
+    assert {(row["method"], row["path"], row["nodes"]) for row in rows} == {
+        ("sound", "activations", "8")
     }
+    told = {row["corrected p"] for row in rows if row["what"] == "difference in gini"}
+    assert all(0 <= float(p) <= 1 for p in told)
     table = (tmp_path / "tables" / "attribution.mine.tex").read_text("utf-8")
     assert table.count(r"\\") == 1 + 2 * 2 * 3
     assert '"attribution"' in (tmp_path / "summary.json").read_text("utf-8")

@@ -82,6 +82,9 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
     before = names()
     for override, expected in (
         ("explain.attribution.world.baseline=two", {"neurons", "report"}),
+        ("explain.attribution.world.threshold=0.2", {"neurons", "report"}),
+        ("explain.attribution.world.margin=0.05", {"neurons", "report"}),
+        ("explain.attribution.world.memory=1", {"report"}),
         ("explain.attribution.world.nodes=4", {"attribute", "neurons", "report"}),
     ):
         after = names(override)
@@ -107,9 +110,8 @@ def test_a_file_of_listed_docs_is_attributed_as_published(
     (tmp_path / "dev.json").write_text(json.dumps(entries), "utf-8")
     rankscope(  # type: ignore[operator]
         "run", str(study), "--results", str(tmp_path),
-        "explain.attribution.world.over=null", "explain.attribution.world.from=null",
-        "explain.attribution.world.method=as_published", "explain.attribution.world.rankers=[one]",
-        f"explain.attribution.world.file={{kind: dpr, path: {tmp_path}/dev.json}}",
+        "explain.attribution.world={method: as_published, rankers: [one], examples: 4, "
+        f"file: {{kind: dpr, path: {tmp_path}/dev.json}}}}",
     )  # fmt: skip
     (found,) = (
         json.loads(p.read_text()) for p in tmp_path.glob("attributed/steps/neurons-*/neurons.json")
@@ -128,6 +130,14 @@ def test_a_file_of_listed_docs_is_attributed_as_published(
         (["explain.attribution.world.baseline=cross"], "There are: "),
         (["explain.attribution.world.path=both"], "path"),
         (["explain.attribution.world.over=null"], "give `over` and `from`, or `file`"),
+        (
+            ["explain.attribution.world.method=as_published"],
+            "`nodes`: these go with `method: sound`",
+        ),
+        (
+            ["explain.attribution.world={depth: 20, file: {kind: dpr, path: dev.json}}"],
+            "`depth`: these go with `over` and `from`",
+        ),
     ],
 )
 def test_refused(study: Path, overrides: list[str], said: str) -> None:

@@ -16,7 +16,9 @@ from rankscope.data import world
 from rankscope.data.collections import beir_folder
 from rankscope.report import attribution as words
 from rankscope.study import attribution, probe_examples
+from rankscope.study.attribute import attribute
 from rankscope.study.attribution import Settings
+from rankscope.study.neurons import concluded
 from support import tiny
 
 SMALL = Settings(examples=6, nodes=3, depth=20)
@@ -41,9 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def found(data: Path, models: dict[str, str]) -> dict[str, object]:
     rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
-    return attribution.attribute(
-        rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT
-    )
+    return attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
 
 
 def test_every_side_and_layer_is_there_and_adds_up(found: dict[str, object]) -> None:
@@ -51,7 +51,7 @@ def test_every_side_and_layer_is_there_and_adds_up(found: dict[str, object]) -> 
     for _, side, each in words.sides(found):
         assert side in ("query", "document")
         assert [(s["layer"], s["name"]) for s in each["sites"]] == [(0, "neurons"), (1, "neurons")]
-        assert sum(site["share"] for site in each["sites"]) == pytest.approx(1)
+        assert sum(site["share"]["mean"] for site in each["sites"]) == pytest.approx(1)
         assert each["ablation"]["counts"] == [1, 5, 20, 100]
         assert len(each["examples"]) == 6
         targets = [example["target"] for example in each["examples"]]
@@ -83,7 +83,7 @@ def test_sides_come_back_from_disk_as_they_were(
         save_file(attribution.as_tensors(made), tmp_path / "sides.safetensors")
         back = attribution.from_tensors(load_file(tmp_path / "sides.safetensors"))
         before, after = (
-            attribution.concluded({"one": sides}, choices, settings, baselines=["one"])
+            concluded({"one": sides}, choices, settings, baselines=["one"])
             for sides in (made, back)
         )
         assert before == after
@@ -96,7 +96,7 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
     data: Path, models: dict[str, str]
 ) -> None:
     rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
-    found = attribution.attribute(
+    found = attribute(
         rankers,
         beir_folder(data, "test"),
         Settings(as_published=True, examples=3, depth=20),
@@ -105,11 +105,55 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
     )
     assert (found["method"], found["path"], found["nodes"]) == ("as_published", "weights", 20)
     assert sum("As published" in note for note in found["notes"]) == 3
+    assert sum("Not as published" in note for note in found["notes"]) == 1
     for _, _, each in words.sides(found):
         assert [site["name"] for site in each["sites"]] == ["intermediate", "output"] * 2
         assert each["ablation"] is None
         assert all(len(site["bins"]) == 10 for site in each["sites"])
         assert max(max(site["bins"]) for site in each["sites"]) == 1.0  # someone is the largest
+
+
+def test_the_same_ranker_twice_is_equivalent(data: Path, models: dict[str, str]) -> None:
+    named = [f"one={models['one']}", f"again={models['one']}"]
+    rankers = probe_examples.opened(named, revision=None, pooling=None)
+    found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
+    assert {row["verdict"] for row in found["comparisons"]} == {"equivalent"}
+    assert {row["jaccard"]["mean"] for row in found["overlaps"]} <= {1.0, None}
+
+
+def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_path: Path) -> None:
+    tiny.cross_encoder(tmp_path).save(tmp_path / "cross")
+    rankers = {
+        name: ranker
+        for path in (models["one"], str(tmp_path / "cross"))
+        for name, ranker in probe_examples.opened([path], revision=None, pooling=None).items()
+    }
+    found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
+    assert found["comparisons"] == found["overlaps"] == []
+    assert [note for note in found["notes"] if "cross and one are not compared" in note]
+
+
+def test_llama_as_published_has_its_threshold_and_no_up(data: Path, tmp_path: Path) -> None:
+    tiny.bi_encoder(tmp_path, "llama", pooling="last").save(tmp_path / "llama")
+    rankers = probe_examples.opened([str(tmp_path / "llama")], revision=None, pooling=None)
+    for given, threshold in ((None, 0.01), (0.3, 0.3)):
+        settings = Settings(as_published=True, examples=3, depth=20, threshold=given)
+        found = attribute(
+            rankers, beir_folder(data, "test"), settings, baselines=["llama"], progress=SILENT
+        )
+        for _, _, each in words.sides(found):
+            assert each["threshold"] == threshold
+            assert {site["name"] for site in each["sites"]} == {"gate", "down"}
+
+
+def test_the_command_refuses_what_as_published_decides(
+    rankscope: object, data: Path, models: dict[str, str]
+) -> None:
+    asked = ["attribute", models["one"], "--collection", str(data), "--as-published"]
+    for more in (["--nodes", "4"], ["--path", "weights"], ["--no-ablate"]):
+        told = rankscope(*asked, *more)  # type: ignore[operator]
+        assert told.code == 1
+        assert "--as-published has its own" in told.err
 
 
 def test_the_command_prints_a_table_csv_latex_and_json(
@@ -136,7 +180,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
 def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) -> None:
     tiny.cross_encoder(tmp_path).save(tmp_path / "cross")
     rankers = probe_examples.opened([str(tmp_path / "cross")], revision=None, pooling=None)
-    found = attribution.attribute(
+    found = attribute(
         rankers, beir_folder(data, "test"), SMALL, baselines=["cross"], progress=SILENT
     )
     assert [side for _, side, _ in words.sides(found)] == ["pairs"]
@@ -147,17 +191,13 @@ def test_attributions_that_are_no_numbers_are_refused(data: Path, models: dict[s
     with torch.no_grad():
         next(rankers["one"].model.parameters()).fill_(torch.nan)
     with pytest.raises(BadInput, match="not finite"):
-        attribution.attribute(
-            rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT
-        )
+        attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
 
 
 def test_what_cannot_be_attributed_is_one_sentence(data: Path, models: dict[str, str]) -> None:
     rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
     source = beir_folder(data, "test")
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
-        attribution.attribute(rankers, source, SMALL, baselines=["none"], progress=SILENT)
+        attribute(rankers, source, SMALL, baselines=["none"], progress=SILENT)
     with pytest.raises(BadInput, match="Allow more memory"):
-        attribution.attribute(
-            rankers, source, Settings(memory=1_000), baselines=["one"], progress=SILENT
-        )
+        attribute(rankers, source, Settings(memory=1_000), baselines=["one"], progress=SILENT)

@@ -9,7 +9,8 @@ from torch import Tensor
 from rankscope.core.records import Choice
 from rankscope.explain.ablation import Curves
 from rankscope.explain.attributing import Attributions
-from rankscope.study.attribution import Settings, Side, concluded
+from rankscope.study.attribution import Settings, Side
+from rankscope.study.neurons import concluded
 
 N_NEURONS = 24
 COUNTS = (1, 5, 20)

@@ -57,6 +57,12 @@ ARCHITECTURES = {
         **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0
     ),
 }  # fmt: skip
+VARIANTS = {
+    "deberta-v2-with-conv": transformers.DebertaV2Config(
+        **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, conv_kernel_size=3
+    ),
+}
+"""What some checkpoints of an architecture have, and most have not."""
 DECODERS = {
     "llama": transformers.LlamaConfig(
         **SMALL, intermediate_size=64, vocab_size=64, pad_token_id=0, bos_token_id=2, eos_token_id=3,
@@ -99,10 +105,11 @@ def save_encoder(folder: Path, architecture: str = "bert", seed: int = 0) -> Pat
     """A bare encoder with random weights, as a checkpoint folder."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.AutoModel.from_config((ARCHITECTURES | DECODERS)[architecture])
+        config = (ARCHITECTURES | VARIANTS | DECODERS)[architecture]
+        model = transformers.AutoModel.from_config(config)
     with backbone.quiet():
         model.save_pretrained(folder)
-        made = tokenizer() if architecture in ARCHITECTURES else decoder_tokenizer()
+        made = decoder_tokenizer() if architecture in DECODERS else tokenizer()
         made.save_pretrained(folder)
     return folder
 

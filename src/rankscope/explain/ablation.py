@@ -8,32 +8,21 @@ back. Random neurons, as many, are what both are held against (Samek et al. 2017
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.explain.attributing import Attributions, Reading
 from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached, sites
+from rankscope.explain.intervals import Interval, mean_interval
 from rankscope.models import lengths
 from rankscope.models.interventions import Forward, replaced
 
 COUNTS = (1, 5, 20, 100, 500)
-ROUNDING = 1e-12
-"""Values that differ by a smaller share of their size are equal."""
 DRAWS = 4
 """Random choices of neurons whose mean is compared with."""
-
-
-class Interval(NamedTuple):
-    """A mean over examples, with its bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -58,19 +47,6 @@ class Curves:
         """By how much more the target falls without the top neurons than without random ones, over examples."""
         place = self.counts.index(count)
         return mean_interval((self.deleted_random - self.deleted)[:, place], level=level, seed=seed)
-
-
-def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Interval:
-    """The mean of values (examples,) and its BCa bootstrap interval (scipy's)."""
-    given = values.double().numpy()
-    mean = float(given.mean())
-    spread = given.max() - given.min()
-    if len(given) < 2 or spread <= ROUNDING * abs(given).max():
-        return Interval(mean, mean, mean)
-    found = stats.bootstrap(
-        (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
 
 
 def curves(

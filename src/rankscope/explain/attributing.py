@@ -26,7 +26,6 @@ from rankscope.explain.attribution import (
     attributed,
     bytes_needed,
     reached,
-    sites,
     tokens_at_once,
 )
 from rankscope.explain.representations import POOLINGS
@@ -35,7 +34,7 @@ from rankscope.models.bi_encoder import BiEncoder, Side
 from rankscope.models.cross_encoder import CrossEncoder
 
 ROUNDING = 64
-"""A target that changes by less than so many units in its last place is rounding noise."""
+"""A change of less than so many units in the last place of the largest target is rounding noise."""
 
 
 class Preference(NamedTuple):
@@ -62,10 +61,23 @@ class Attributions:
     """(examples, sites): the sums of the values less the changes; None as published."""
 
     @property
+    def share_of_noise(self) -> float:
+        """At how many examples' sites the target changes by no more than rounding: there values are noise."""
+        rounding = ROUNDING * torch.finfo(self.targets.dtype).eps * self.targets.abs().max()
+        return float((self.changes.abs() <= rounding).double().mean())
+
+    @property
     def is_degenerate(self) -> bool:
-        """Whether the target changes at no site by more than rounding: then the values are noise."""
-        unit = torch.finfo(self.targets.dtype).eps
-        return bool((self.changes.abs() <= ROUNDING * unit * self.targets.abs()[:, None]).all())
+        """Whether there is noise at most examples' sites."""
+        return self.share_of_noise > 0.5
+
+    @property
+    def gap_shares(self) -> Tensor | None:
+        """(examples, sites): each gap over the sum of the sizes of its values; 0 where these are all 0."""
+        if self.gaps is None:
+            return None
+        sizes = torch.stack([each.abs().sum(1) for each in self.values], 1)
+        return self.gaps.abs() / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
 
 
 class Reading(NamedTuple):
@@ -101,7 +113,7 @@ def attributions(
             places += some
             task.advance(len(some))
     order = torch.tensor(places).argsort()
-    wanted = sites(reading.layers, how.path)
+    wanted = how.sites(reading.layers)
 
     def together(of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
         return torch.cat([of(parts[site]) for _, parts in found]).cpu()[order]  # type: ignore[misc]
@@ -125,14 +137,15 @@ def _batches(reading: Reading, how: Integration) -> list[list[int]]:
             "The model's layers share their weights, so no neuron belongs to one of them. Give a model whose layers "
             "have weights of their own."
         )
-    longest = max(reading.n_tokens) * reading.per_example
-    needed = bytes_needed(reading.layers, longest)
+    longest = max(range(len(reading.n_tokens)), key=reading.n_tokens.__getitem__)
+    batch = reading.batch([longest])
+    needed = bytes_needed(reading.model, reading.layers, batch)
     if needed > how.memory:
         raise BadInput(
-            f"An example of {longest} tokens needs about {needed / 1e9:.2f} GB for its gradients, and "
+            f"An example of {batch.n_tokens} tokens needs about {needed / 1e9:.2f} GB for its gradients, and "
             f"{how.memory / 1e9:.2f} GB are allowed. Allow more memory, or cut texts shorter."
         )
-    at_once = tokens_at_once(reading.layers, how, _where(reading.model))
+    at_once = tokens_at_once(needed, batch.n_tokens, how, _where(reading.model))
     budget = max(1, at_once // (len(how.rule.nodes) * reading.per_example))
     return list(lengths.by_length(reading.n_tokens, budget))
 
@@ -225,11 +238,12 @@ def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
 
 
 def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Reading:
-    """The norms of the representations that a cross-encoder's head reads: [CLS], or the last token."""
+    """The norms of the representations that a cross-encoder's head reads: [CLS], the last token, ModernBERT's mean."""
     made = ranker.pairs([(query, [doc]) for query, doc in pairs])
     (encoder,) = (each.base_model for each in anatomy.encoders(ranker.model))
     layers = anatomy.layers(ranker.model)
-    pooling = "last" if "gate" in anatomy.feed_forward(layers[0]) else "cls"
+    reads_last = "gate" in anatomy.feed_forward(layers[0])
+    pooling = getattr(encoder.config, "classifier_pooling", "last" if reads_last else "cls")
 
     def batch(places: list[int]) -> Batch:
         inputs = _moved(ranker.joiner.pad([made[place] for place in places]), _where(ranker.model))

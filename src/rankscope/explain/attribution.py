@@ -25,7 +25,7 @@ without the bias, by a rule that counts both ends (A.8-13, A.8-14). It is not si
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ PathKind = Literal["weights", "activations"]
 NODES = 8
 """Of the sound rule: nearer to the integral than the published one with 20 (docs/performance.md)."""
 MEMORY = 2 << 30
-KEPT_OF_WIDTH, KEPT_OF_NEURONS = 14, 3
-"""A layer keeps so many times its width and its neurons, a token, for the gradient; a benchmark measures it."""
+ON_THEIR_WAY = 1.25
+"""Of what autograd keeps: the gradients that a pass holds beside it; a benchmark measures it."""
 TOKENS_AT_ONCE = {"cpu": 2_048}
 """More fill no core better and the caches worse; an accelerator is bounded by memory alone."""
 
@@ -73,12 +73,20 @@ class Site(NamedTuple):
     dense: nn.Linear
 
 
-def sites(layers: Sequence[nn.Module], path: PathKind) -> list[Site]:
-    """Where neurons are: every dense matrix, or the last of each layer, whose inputs are the activations."""
+def sites(layers: Sequence[nn.Module], path: PathKind, *, is_published: bool = False) -> list[Site]:
+    """Where neurons are: every dense matrix, or the last of each layer, whose inputs are the activations.
+
+    As published LLaMA's `up` is left out (papers.md A.8-20).
+    """
     found = [anatomy.feed_forward(layer) for layer in layers]
     if path == "activations":
         return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(found)]
-    return [Site(n, name, each) for n, dense in enumerate(found) for name, each in dense.items()]
+    return [
+        Site(n, name, each)
+        for n, dense in enumerate(found)
+        for name, each in dense.items()
+        if not (is_published and name == "up")
+    ]
 
 
 def n_neurons(site: Site, path: PathKind) -> int:
@@ -122,6 +130,10 @@ class Integration:
     memory: int = MEMORY
     """Bytes that a pass may hold for gradients."""
 
+    def sites(self, layers: Sequence[nn.Module]) -> list[Site]:
+        """Where this asks for neurons."""
+        return sites(layers, self.path, is_published=self.is_published)
+
 
 def attributed(
     model: nn.Module, layers: Sequence[nn.Module], batch: Batch, how: Integration
@@ -130,11 +142,12 @@ def attributed(
 
     `layers` are those of the model that reads the batch, which is in evaluation mode.
     """
-    wanted = sites(layers, how.path)
+    wanted = how.sites(layers)
     with as_constants(model), torch.enable_grad():
         with torch.no_grad(), recorded([*layers, *(site.dense for site in wanted)]) as calls:
             full = reached(batch)[0]
-        return [_at_site(layers, batch, how, site, calls, full) for site in wanted]
+        needed = bytes_needed(model, layers, batch)
+        return [_at_site(layers, batch, how, site, calls, full, needed) for site in wanted]
 
 
 def reached(batch: Batch, copies: int = 1) -> Tensor:
@@ -150,11 +163,13 @@ def _at_site(
     site: Site,
     calls: dict[nn.Module, Call],
     full: Tensor,
+    needed: int,
 ) -> Attributed:
     call = calls[site.dense]
     whole = call.given if how.path == "activations" else call.gave
-    gradient = torch.zeros_like(whole)
-    for part in _chunks(how, layers[site.layer :], batch, whole.device):
+    gradient = torch.zeros_like(whole, dtype=torch.promote_types(whole.dtype, torch.float32))
+    share = (len(layers) - site.layer) / len(layers)
+    for part in _chunks(how, int(share * needed), batch, whole.device):
         scales = whole.new_tensor(part.nodes)[:, None, None, None]
         scaled = (scales * whole).flatten(0, 1).requires_grad_(True)
         found_at = _targets_given(scaled, layers, batch, how.path, site, calls)
@@ -164,11 +179,12 @@ def _at_site(
     with torch.no_grad():
         start = _targets_given(torch.zeros_like(whole), layers, batch, how.path, site, calls)[0]
         n_examples = len(full)
+        change = full.to(gradient.dtype) - start
         if how.is_published:
             values = _weight_by_weight(gradient, call.given, site.dense.weight, n_examples)
-            return Attributed(site, values, full - start, None)
+            return Attributed(site, values, change, None)
         values = (gradient * whole).sum(1).view(n_examples, -1, whole.shape[-1]).sum(1)
-        return Attributed(site, values, full - start, values.sum(1) - (full - start))
+        return Attributed(site, values, change, values.sum(1) - change)
 
 
 def _weight_by_weight(gradient: Tensor, given: Tensor, weight: Tensor, n_examples: int) -> Tensor:
@@ -177,7 +193,10 @@ def _weight_by_weight(gradient: Tensor, given: Tensor, weight: Tensor, n_example
     gradient: (texts, tokens, neurons); given: (texts, tokens, inputs). One example at a time: the product
     is as large as the matrix.
     """
-    by_example = (each.reshape(n_examples, -1, each.shape[-1]) for each in (gradient, given))
+    by_example = (
+        each.reshape(n_examples, -1, each.shape[-1])
+        for each in (gradient, given.to(gradient.dtype))
+    )
     size = weight.abs()
     return torch.stack(
         [(g.T @ x).abs_().mul_(size).sum(1) for g, x in zip(*by_example, strict=True)]
@@ -204,41 +223,64 @@ def _targets_given(
 
     forwards: dict[nn.Module, Forward] = {dense: in_place}
     for below in layers[: site.layer]:
-        is_read = below is layers[site.layer - 1]
-        forwards[below] = _giving(calls[below].gave, copies if is_read else 1)
+        forwards[below] = _giving(calls[below].gave, copies)
     with replaced(forwards):
         return reached(batch, copies)
 
 
 def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
     """A layer's `forward` that gives copies of what it gave, in the same form."""
-    states = gave if isinstance(gave, Tensor) else gave[0]
-    repeated = states.repeat(copies, *[1] * (states.dim() - 1)) if copies > 1 else states
-    given_back = repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
-    return lambda *_, **__: given_back
+
+    def forward(*_: Any, **__: Any) -> Tensor | tuple[Tensor, ...]:
+        states = gave if isinstance(gave, Tensor) else gave[0]
+        repeated = states.repeat(copies, *[1] * (states.dim() - 1))
+        return repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
+
+    return forward
 
 
 # -- memory ---------------------------------------------------------------------------------------
 
 
-def bytes_needed(layers: Sequence[nn.Module], n_tokens: int) -> int:
-    """For the gradients of so many tokens, copies and padding included, through these layers."""
-    last = [*anatomy.feed_forward(layers[0]).values()][-1]
-    numbers = KEPT_OF_WIDTH * last.out_features + KEPT_OF_NEURONS * last.in_features
-    return numbers * last.weight.element_size() * len(layers) * n_tokens
+def bytes_needed(model: nn.Module, layers: Sequence[nn.Module], batch: Batch) -> int:
+    """For the gradients of one copy of a batch through all layers: seen, by running it once.
+
+    What a layer keeps is its architecture's affair (three matrices or two, attention's table where it is
+    written out), so it is not computed but counted.
+    """
+    weights = {_address(each) for each in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def counted(tensor: Tensor) -> Tensor:
+        if _address(tensor) not in weights:
+            kept[_address(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    first = next(iter(anatomy.feed_forward(layers[0]).values()))
+
+    def from_here(given: Tensor) -> Tensor:
+        return linear(given, first.weight, first.bias).requires_grad_(True)
+
+    counting = torch.autograd.graph.saved_tensors_hooks(counted, lambda tensor: tensor)
+    with as_constants(model), torch.enable_grad(), replaced({first: from_here}), counting:
+        held = reached(batch)  # as long as it lives, no address is given out twice
+    del held
+    return int(ON_THEIR_WAY * sum(kept.values()))
 
 
-def tokens_at_once(layers: Sequence[nn.Module], how: Integration, where: torch.device) -> int:
-    """What one pass through these layers reads: what the memory holds, or the cores make use of."""
-    fits = how.memory // bytes_needed(layers, 1)
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def tokens_at_once(needed: int, n_tokens: int, how: Integration, where: torch.device) -> int:
+    """What one pass reads, where so many tokens need so many bytes: what memory holds, or cores make use of."""
+    fits = how.memory * n_tokens // max(needed, 1)
     return min(fits, TOKENS_AT_ONCE.get(where.type, fits))
 
 
-def _chunks(
-    how: Integration, layers: Sequence[nn.Module], batch: Batch, where: torch.device
-) -> Iterator[Rule]:
+def _chunks(how: Integration, needed: int, batch: Batch, where: torch.device) -> Iterator[Rule]:
     """Parts of the rule, as many nodes as fit; the fewer layers are run, the more."""
-    at_once = max(1, tokens_at_once(layers, how, where) // batch.n_tokens)
+    at_once = max(1, tokens_at_once(needed, batch.n_tokens, how, where) // batch.n_tokens)
     for start in range(0, len(how.rule.nodes), at_once):
         some = slice(start, start + at_once)
         yield Rule(how.rule.nodes[some], how.rule.weights[some])

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from scipy import stats
 from torch import Tensor
 
+from rankscope.explain.intervals import Interval, ratio_interval
+
 TOP = 20
-DRAWS = 1_000
 
 
 def active(values: Sequence[Tensor], threshold: float) -> list[Tensor]:
@@ -86,55 +86,35 @@ CONCENTRATIONS = {
 
 
 class Overlap(NamedTuple):
-    """How far two sets of neurons agree."""
+    """How far the same neurons are active in two models that read the same examples."""
 
-    n_first: int
-    n_second: int
-    n_both: int
-    jaccard: float
-    """Shared neurons over those of either; 1 where both sets are empty."""
-    by_chance: float
-    """Neurons that two random sets of these sizes would share."""
-    p_value: float
-    """Of so many shared neurons or more, of random sets (hypergeometric)."""
-    low: float
-    """Of the Jaccard index, over draws of examples."""
-    high: float
+    n_first: float
+    """Active on an example, on average."""
+    n_second: float
+    n_both: float
+    jaccard: Interval | None
+    """Neurons active in both over those active in either, summed over examples; None where none ever is."""
+    by_chance: float | None
+    """The index of random sets of the same sizes."""
 
 
-def overlap(
-    first: Tensor, second: Tensor, *, at_least: float = 0.5, level: float = 0.95, seed: int = 0
-) -> Overlap:
-    """Of the neurons that are active on more than a share of the examples in each of two models.
+def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0) -> Overlap:
+    """Of the neurons that are active in each of two models, example by example.
 
-    first, second: whether neurons are active, (examples, neurons), bool, over the same examples. The interval
-    is the bootstrap's percentiles: examples are drawn, the same for both.
+    first, second: (examples, neurons), bool, over the same examples. Sets of each example are compared, not of
+    those active on many examples: a set made by a threshold over examples is itself an estimate, and its
+    bootstrap draws agree less than it does.
     """
-    n_examples, n_neurons = first.shape
-    of_first, of_second = (frequencies(each) > at_least for each in (first, second))
-    n_first, n_second = int(of_first.sum()), int(of_second.sum())
-    n_both = int((of_first & of_second).sum())
-    rng = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(n_examples, (DRAWS, n_examples), generator=rng)
-    counts = torch.zeros(DRAWS, n_examples).scatter_add_(1, drawn, torch.ones(DRAWS, n_examples))
-    sets = [counts @ each.float() > at_least * n_examples for each in (first, second)]
-    found = _jaccard(*sets)
-    tail = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = found.quantile(tail).tolist()
+    n_neurons = first.shape[1]
+    both, of_first, of_second = (each.sum(1).double() for each in (first & second, first, second))
+    either = of_first + of_second - both
+    expected = of_first * of_second / n_neurons
     return Overlap(
-        n_first=n_first,
-        n_second=n_second,
-        n_both=n_both,
-        jaccard=float(_jaccard(of_first, of_second)),
-        by_chance=n_first * n_second / n_neurons,
-        p_value=float(stats.hypergeom.sf(n_both - 1, n_neurons, n_first, n_second)),
-        low=low,
-        high=high,
+        n_first=float(of_first.mean()),
+        n_second=float(of_second.mean()),
+        n_both=float(both.mean()),
+        jaccard=ratio_interval(both, either, level=level, seed=seed),
+        by_chance=float(expected.sum() / (of_first + of_second - expected).sum())
+        if either.any()
+        else None,
     )
-
-
-def _jaccard(first: Tensor, second: Tensor) -> Tensor:
-    """(..., neurons), bool, to (...), float64."""
-    either = (first | second).sum(-1).double()
-    both = (first & second).sum(-1).double()
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)

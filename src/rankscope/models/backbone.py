@@ -2,7 +2,7 @@
 
 transformers fills every weight a checkpoint lacks with random numbers and prints a table. Here
 only a scoring head may be fresh (what lies outside the encoder, and the encoder's pooler, which
-masked-language checkpoints do not have); anything else is refused. Weights are read from
+masked-language checkpoints do not have and a bi-encoder then goes without); anything else is refused. Weights are read from
 safetensors only, and no code that comes with a model is run.
 """
 
@@ -50,7 +50,7 @@ class Encoder:
     model: nn.Module
     tokenizer: Any
     fresh: tuple[str, ...]
-    """Weights the checkpoint does not have: at most a pooler, which no pooling of ours reads."""
+    """Weights the checkpoint does not have: at most a pooler's, which is then left out."""
     unused: tuple[str, ...]
     """Weights of the checkpoint that have no place here, such as a head's."""
 
@@ -98,6 +98,8 @@ def load_encoder(location: Location) -> Encoder:
         )
     if config.model_type != "dpr":
         model, info = _loaded(transformers.AutoModel, location, seed=0)
+        if info[0]:
+            leave_out_pooler(model)
         return Encoder(model, _padding(_tokenizer(location)), *info)
     (name,) = config.architectures or ("",)
     if name not in DPR or config.projection_dim:
@@ -114,6 +116,12 @@ def load_encoder(location: Location) -> Encoder:
     bert.load_state_dict(inner.state_dict())
     bert.requires_grad_(True).train(False)
     return Encoder(bert, _padding(_tokenizer(location)), *info)
+
+
+def leave_out_pooler(encoder: Any) -> None:
+    """Take an encoder's pooler out, if it has one: where it is fresh, nothing may read what was drawn at random."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
 
 
 def _tokenizer(location: Location) -> Any:

@@ -68,7 +68,7 @@ class BiEncoder:
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
         self.fresh: tuple[str, ...] = ()
-        """Weights that what was loaded does not have: at most poolers, which no pooling of ours reads."""
+        """Weights that what was loaded does not have: at most poolers', which are then left out."""
         self.unused: tuple[str, ...] = ()
         """Weights of what was loaded that have no place here."""
         self.queries_per_block = 128  # many, because a doc is embedded once a block
@@ -98,6 +98,8 @@ class BiEncoder:
         made = cls(model)
         made.fresh = tuple(name for fresh, _ in told for name in fresh)
         made.unused = tuple(name for _, unused in told for name in unused)
+        for tower in made._towers() if made.fresh else ():
+            backbone.leave_out_pooler(tower.model)
         return made
 
     @classmethod
@@ -481,6 +483,8 @@ def _tower(
             query_length=max_length["query"],
             document_length=max_length["document"],
         )
+    if getattr(bare, "pooler", None) is None:
+        backbone.leave_out_pooler(transformer.model)
     modules: list[Any] = [
         transformer, Pooling(transformer.get_embedding_dimension(), POOLINGS[pooling]),
     ]  # fmt: skip

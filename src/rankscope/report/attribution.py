@@ -11,7 +11,9 @@ SIDES = {"query": "queries", "document": "docs", "pairs": "pairs"}
 HEADLINE = 20
 """Neurons switched off in the sentence about ablation."""
 GAP_TO_SAY = 0.01
-"""A completeness gap above this share of the largest target is said."""
+"""A completeness gap above this share of the attributions' sizes is said."""
+NOISE_TO_SAY = 0.05
+"""Noise at more than this share of the examples' matrices is said."""
 COLUMNS = [
     "ranker", "side", "layer", "matrix", "share", "Gini", "neurons that carry it", "gap", "active once",
 ]  # fmt: skip
@@ -39,6 +41,11 @@ def is_published(found: Found) -> bool:
     return bool(found["method"] == "as_published")
 
 
+def thresholds(found: Found) -> str:
+    """The shares above which neurons are active: one, if no ranker has another."""
+    return " or ".join(sorted({f"{each['threshold']:g}" for _, _, each in sides(found)}))
+
+
 # -- tables ---------------------------------------------------------------------------------------
 
 
@@ -55,7 +62,7 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
                     side,
                     str(site["layer"] + 1),
                     site["name"],
-                    f"{site['share']:.1%}",
+                    f"{site['share']['mean']:.1%}",
                     f"{concentration['gini']['mean']:.3f}",
                     f"{concentration['effective_number']['mean']:.0f} of {site['n_neurons']}",
                     gap,
@@ -87,23 +94,28 @@ def comparison_table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 
 def overlap_table(found: Found) -> tuple[list[str], list[list[str]]]:
-    """A row for each matrix of two rankers: how many of its often active neurons are the same."""
+    """A row for each matrix of two rankers: how far the same neurons are active on the same example."""
     columns = [
-        "ranker", "baseline", "side", "layer", "matrix", "active, baseline", "active", "in both", "by chance",
-        "p", "Jaccard index", "interval",
+        "ranker", "baseline", "side", "layer", "matrix", "active, baseline", "active", "in both", "Jaccard index",
+        "interval", "by chance",
     ]  # fmt: skip
     rows = [
         [
             *_of_two(row),
-            *(str(row[name]) for name in ("n_second", "n_first", "n_both")),
-            f"{row['by_chance']:.1f}",
-            p_text(row["p_value"]),
-            f"{row['jaccard']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
+            *(f"{row[name]:.1f}" for name in ("n_second", "n_first", "n_both")),
+            *_jaccard(row),
         ]
         for row in found["overlaps"]
     ]
     return columns, rows
+
+
+def _jaccard(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    index = row["jaccard"]
+    if index["mean"] is None:
+        return ("none active", "", "")
+    ends = f"{index['low']:.2f} to {index['high']:.2f}"
+    return (f"{index['mean']:.2f}", ends, f"{row['by_chance']:.2f}")
 
 
 def _of_two(row: Mapping[str, Any]) -> list[str]:
@@ -111,61 +123,76 @@ def _of_two(row: Mapping[str, Any]) -> list[str]:
 
 
 def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
-    """Everything that is a number, a row each: of sites, of ablation, of comparisons."""
+    """Every number but the examples' and the maps', a row each: of sites, of ablation, of two rankers."""
     columns = [
-        "ranker", "baseline", "side", "layer", "matrix", "what", "value", "low", "high", "verdict",
+        "method", "path", "nodes", "examples", "ranker", "baseline", "side", "layer", "matrix", "what", "value",
+        "low", "high", "corrected p", "verdict",
     ]  # fmt: skip
+    of_all = {
+        "method": found["method"],
+        "path": found["path"],
+        "nodes": found["nodes"],
+        "examples": found["n_examples"],
+    }
     rows = [
         ["" if row.get(column) is None else str(row[column]) for column in columns]
-        for row in _long(found)
+        for row in (of_all | each for each in (*_of_sides(found), *_of_pairs(found)))
     ]
     return columns, rows
 
 
-def _long(found: Found) -> Iterator[dict[str, Any]]:
+def _row(what: str, value: Any) -> dict[str, Any]:
+    """A number, or one with its interval."""
+    if not isinstance(value, Mapping):
+        return {"what": what, "value": value}
+    return {"what": what, "value": value["mean"], "low": value["low"], "high": value["high"]}
+
+
+def _of_sides(found: Found) -> Iterator[dict[str, Any]]:
     for name, side, each in sides(found):
         of = {"ranker": name, "side": side}
-        yield of | {"what": "target", "value": each["target"]["mean"]} | _ends(each["target"])
+        for what in ("target", "threshold", "share_of_noise"):
+            yield of | _row(what, each[what])
         for measure, value in each["whole"].items():
-            yield of | {"what": measure, "value": value["mean"]} | _ends(value)
+            yield of | _row(measure, value)
         for site in each["sites"]:
             at = of | {"layer": site["layer"] + 1, "matrix": site["name"]}
-            for what in ("share", "change", "active", "active_once"):
-                yield at | {"what": what, "value": site[what]}
-            if site["gap"] is not None:
-                yield at | {"what": "largest gap", "value": site["gap"]["largest"]}
+            for what in ("n_neurons", "share", "change", "active", "active_once"):
+                yield at | _row(what, site[what])
+            for what, value in (site["gap"] or {}).items():
+                yield at | _row(f"{what} gap", value)
             for measure, value in site["concentration"].items():
-                yield at | {"what": measure, "value": value["mean"]} | _ends(value)
+                yield at | _row(measure, value)
         yield from (of | row for row in _of_ablation(each["ablation"]))
-    for row in found["comparisons"]:
-        yield {
-            **{key: row[key] for key in ("ranker", "baseline", "side", "low", "high", "verdict")},
-            "layer": row["layer"] + 1,
-            "matrix": row["name"],
-            "what": f"difference in {row['measure']}",
-            "value": row["difference"],
-        }
-    for row in found["overlaps"]:
-        yield {
-            **{key: row[key] for key in ("ranker", "baseline", "side", "low", "high")},
-            "layer": row["layer"] + 1,
-            "matrix": row["name"],
-            "what": "Jaccard index of active neurons",
-            "value": row["jaccard"],
-        }
-
-
-def _ends(value: Mapping[str, float]) -> dict[str, float]:
-    return {"low": value["low"], "high": value["high"]}
 
 
 def _of_ablation(curves: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     if curves is None:
         return
+    yield _row("target with all neurons", curves["whole"])
+    yield _row("target with none", curves["none"])
     for place, (count, won) in enumerate(zip(curves["counts"], curves["advantage"], strict=True)):
         for what in ("deleted", "deleted_random", "inserted", "inserted_random"):
-            yield {"what": f"target, {count} {what}", "value": curves[what][place]}
-        yield {"what": f"{count} deleted against random", "value": won["mean"]} | _ends(won)
+            yield _row(f"target, {count} {what}", curves[what][place])
+        yield _row(f"{count} deleted against random", won)
+
+
+def _of_pairs(found: Found) -> Iterator[dict[str, Any]]:
+    for row in found["comparisons"]:
+        of = _at(row) | {"corrected p": row["corrected_p"], "verdict": row["verdict"]}
+        ends = {"mean": row["difference"], "low": row["low"], "high": row["high"]}
+        yield of | _row(f"difference in {row['measure']}", ends)
+    for row in found["overlaps"]:
+        yield _at(row) | _row("active", row["n_first"])
+        yield _at(row) | _row("active in the baseline", row["n_second"])
+        yield _at(row) | _row("active in both", row["n_both"])
+        yield _at(row) | _row("Jaccard index of the active", row["jaccard"])
+        yield _at(row) | _row("Jaccard index by chance", row["by_chance"])
+
+
+def _at(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {name: row[name] for name in ("ranker", "baseline", "side")}
+    return names | {"layer": row["layer"] + 1, "matrix": row["name"]}
 
 
 # -- charts' data ---------------------------------------------------------------------------------
@@ -241,7 +268,8 @@ def gini_points(found: Found) -> list[dict[str, Any]]:
             "matrix": site["name"],
             "layer": site["layer"] + 1,
             "Gini": site["concentration"]["gini"]["mean"],
-            **_ends(site["concentration"]["gini"]),
+            "low": site["concentration"]["gini"]["low"],
+            "high": site["concentration"]["gini"]["high"],
         }
         for name, side, each in sides(found)
         for site in each["sites"]
@@ -263,7 +291,11 @@ def ablation_points(curves: Found) -> list[dict[str, Any]]:
 
 def in_words(found: Found) -> list[str]:
     """What may be concluded, and what not."""
-    said = [_noise(name, side) for name, side, each in sides(found) if each["is_degenerate"]]
+    said = [
+        _noise(name, side, each)
+        for name, side, each in sides(found)
+        if each["share_of_noise"] > NOISE_TO_SAY
+    ]
     heard = [(name, side, each) for name, side, each in sides(found) if not each["is_degenerate"]]
     for name, side, each in heard:
         said.append(_where(name, side, each))
@@ -280,10 +312,17 @@ def in_words(found: Found) -> list[str]:
     return said
 
 
-def _noise(name: str, side: str) -> str:
+def _noise(name: str, side: str, each: Found) -> str:
+    of = f"{name}, {SIDES[side]}"
+    if not each["is_degenerate"]:
+        return (
+            f"{of}: at {each['share_of_noise']:.0%} of the examples' matrices the target changes by no more than "
+            "rounding; what is attributed there is noise."
+        )
+    where = "no matrix" if each["share_of_noise"] == 1 else "few matrices"
     return (
-        f"{name}, {SIDES[side]}: the target changes at no matrix by more than rounding, so its attributions are "
-        "rounding noise scaled up. Nothing may be concluded from them. Take another target: the sound method's."
+        f"{of}: the target changes at {where} by more than rounding, so its attributions are rounding noise scaled "
+        "up. Nothing may be concluded from them. Take another target: the sound method's."
     )
 
 
@@ -291,7 +330,7 @@ def _where(name: str, side: str, each: Found) -> str:
     """The layer with the largest share, and how many neurons it comes to."""
     by_layer: dict[int, float] = {}
     for site in each["sites"]:
-        by_layer[site["layer"]] = by_layer.get(site["layer"], 0.0) + site["share"]
+        by_layer[site["layer"]] = by_layer.get(site["layer"], 0.0) + site["share"]["mean"]
     layer = max(by_layer, key=lambda key: (by_layer[key], -key))
     number, n = each["whole"]["effective_number"], sum(s["n_neurons"] for s in each["sites"])
     return (
@@ -325,8 +364,8 @@ def _incomplete(name: str, side: str, each: Found) -> list[str]:
     if largest <= GAP_TO_SAY:
         return []
     return [
-        f"{name}, {SIDES[side]}: in layer {site['layer'] + 1} ({site['name']}) the attributions of some example miss "
-        f"{largest:.1%} of the largest target. Take more nodes."
+        f"{name}, {SIDES[side]}: in layer {site['layer'] + 1} ({site['name']}) the attributions of some example miss a "
+        f"gap of {largest:.1%} of their sizes. Take more nodes."
     ]
 
 

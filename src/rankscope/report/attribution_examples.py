@@ -9,15 +9,15 @@ from rankscope.report.attribution import SIDES, Found, sides, significant
 from rankscope.report.sections import StoredResults
 
 WIDTH, GAP, HEIGHT = 8, 2, 34
-"""Pixels of a layer's bar, between two, and from the lowest to the highest of all."""
+"""Pixels of a matrix's bar, between two, and from the lowest to the highest of all."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A layer's part of a target, drawn from zero."""
+    """A matrix's part of a target, drawn from zero."""
 
-    layer: int
-    """From 1."""
+    place: str
+    """Its layer, from 1, and its name where a layer has several."""
     value: float
     x: float
     y: float
@@ -44,11 +44,11 @@ class Part:
     @property
     def in_words(self) -> str:
         """The bars for those who cannot see them."""
-        return ", ".join(f"layer {bar.layer} {significant(bar.value)}" for bar in self.bars)
+        return ", ".join(f"{bar.place} {significant(bar.value)}" for bar in self.bars)
 
     @property
     def largest(self) -> Bar:
-        """The layer of the largest part."""
+        """The matrix of the largest part."""
         return max(self.bars, key=lambda bar: abs(bar.value))
 
 
@@ -122,8 +122,8 @@ def examples(key: str, found: Found, texts: Mapping[str, str]) -> dict[str, list
 
 
 def _ends(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """The lowest and the highest part of any layer, zero among them."""
-    values = [0.0, *(value for row in rows for value in row["by_layer"])]
+    """The lowest and the highest part of any matrix, zero among them."""
+    values = [0.0, *(value for row in rows for value in _values(row))]
     return min(values), max(values)
 
 
@@ -136,17 +136,26 @@ def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> Part:
         row["target"],
         tuple(
             Bar(
-                layer + 1,
-                value,
-                x=layer * (WIDTH + GAP),
-                y=round(zero - max(value, 0.0) * scale, 2),
-                height=round(abs(value) * scale, 2),
+                _place(part),
+                part["value"],
+                x=n * (WIDTH + GAP),
+                y=round(zero - max(part["value"], 0.0) * scale, 2),
+                height=round(abs(part["value"]) * scale, 2),
             )
-            for layer, value in enumerate(row["by_layer"])
+            for n, part in enumerate(row["parts"])
         ),
         round(zero, 2),
         tuple(_neuron(each) for each in row["neurons"]),
     )
+
+
+def _values(row: Mapping[str, Any]) -> list[float]:
+    return [part["value"] for part in row["parts"]]
+
+
+def _place(part: Mapping[str, Any]) -> str:
+    layer = f"layer {part['layer'] + 1}"
+    return layer if part["name"] == "neurons" else f"{layer} ({part['name']})"
 
 
 def _neuron(each: Mapping[str, Any]) -> str:

@@ -244,6 +244,7 @@ def _attributed(
     return {
         "found": found,
         "is_published": attribution.is_published(found),
+        "thresholds": attribution.thresholds(found),
         "words": attribution.in_words(found),
         "sides": [_maps(found, side, specs) for side in attribution.all_sides(found)],
         "concentration": [

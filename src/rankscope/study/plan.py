@@ -60,8 +60,8 @@ VERSIONS = {
     "represent": 1,
     "probe": 2,
     "conclude": 2,
-    "attribute": 1,
-    "neurons": 1,
+    "attribute": 2,
+    "neurons": 2,
     "change": 1,
     "heads": 1,
     "forgetting": 1,
@@ -579,7 +579,8 @@ class _Planner:
     def attribution(self, key: str, asked: AttributionSpec) -> Step:
         """The neurons of all rankers, compared."""
         attributed = self.study.probed_rankers(asked)
-        made = asked.identity("over", "first_stage", "file", "rankers", "baseline")
+        told = ("threshold", "margin")  # what is said of attributions, not what they are
+        made = asked.identity("over", "first_stage", "file", "rankers", "baseline", *told)
         inputs, paths = {}, {}
         if asked.over and asked.first_stage:
             inputs = {
@@ -604,6 +605,7 @@ class _Planner:
             for name in attributed
         }
         params = {"baseline": asked.baseline or attributed[:1], **made}
+        params |= {name: getattr(asked, name) for name in told} | {"seed": self.study.seed}
         return self._add(Step("neurons", key, params, by_ranker, spec=asked))
 
     def changes(self, key: str, asked: ChangesSpec) -> dict[str, Step]:

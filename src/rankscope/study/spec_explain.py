@@ -1,6 +1,6 @@
 """What a study asks of the insides of its rankers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
-from rankscope.study.spec_fields import Name, Spec
+from rankscope.study.spec_fields import FREE, Name, Spec
 
 
 def _listed(value: Any) -> Any:
@@ -26,6 +26,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """Several names; one may be written without a list."""
 FileKind = Literal["dpr", "ms_marco_qa", "sampled"]
 PROBE_DEFAULTS = (2, 3, 4, 5)
+PUBLISHED_HAS_ITS_OWN = ("path", "nodes", "ablate")
+"""Of attribution: choices that study A made otherwise, or does not have."""
 
 
 class RunExamplesSpec(Spec):
@@ -176,11 +178,20 @@ class AttributionSpec(Spec):
         0, description="Ranks left out at the top, where unjudged positives are."
     )
     min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
-    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="A neuron is active above this share of the example's largest value."
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="A neuron is active above this share of the example's largest value; 0.1, and 0.01 for LLaMA "
+        "as published, if left out.",
+    )
+    margin: float = Field(
+        0.02,
+        gt=0,
+        description="The difference in Gini coefficients below which matrices are equivalent.",
     )
     ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
-    memory: Annotated[float, Field(gt=0)] = Field(2.0, description="Gigabytes for gradients.")
+    memory: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Gigabytes for gradients.", json_schema_extra=FREE
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -192,6 +203,19 @@ class AttributionSpec(Spec):
         if self.depth <= self.skip_top:
             raise ValueError("`depth` and `skip_top` leave no rank for negatives")
         return self
+
+    @model_validator(mode="after")
+    def _nothing_is_asked_in_vain(self) -> Self:
+        if self.method == "as_published":
+            self._refuse(PUBLISHED_HAS_ITS_OWN, "go with `method: sound`")
+        if self.file:
+            self._refuse(("depth", "skip_top", "min_relevance"), "go with `over` and `from`")
+        return self
+
+    def _refuse(self, names: Iterable[str], why: str) -> None:
+        found = [f"`{name}`" for name in names if name in self.model_fields_set]
+        if found:
+            raise ValueError(f"{', '.join(found)}: these {why}")
 
 
 class ExplainSpec(Spec):

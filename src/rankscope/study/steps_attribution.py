@@ -9,6 +9,7 @@ from rankscope.data.listed import read_listed
 from rankscope.models import backbone
 from rankscope.store.artifacts import read_json, write_json
 from rankscope.study import attribution
+from rankscope.study import neurons as conclusions
 from rankscope.study.attribution import Examples, Settings
 from rankscope.study.plan import attribute_role
 from rankscope.study.spec_explain import AttributionSpec
@@ -59,7 +60,7 @@ def neurons(work: Work) -> Summary:
     names = work.plan.study.study.probed_rankers(asked)
     first = work.folder(attribute_role(names[0]))
     manifest = work.store.manifest(work.step.inputs[attribute_role(names[0])].name)
-    found = attribution.concluded(
+    found = conclusions.concluded(
         {
             name: attribution.from_tensors(load_file(work.folder(attribute_role(name)) / SIDES))
             for name in names
@@ -82,6 +83,7 @@ def settings_of(asked: AttributionSpec, *, seed: int) -> Settings:
         examples=asked.examples,
         depth=asked.depth,
         threshold=asked.threshold,
+        margin=asked.margin,
         ablate=asked.ablate,
         memory=int(asked.memory * 1e9),
         seed=seed,

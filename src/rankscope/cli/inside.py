@@ -1,0 +1,328 @@
+"""Commands that look inside models."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from rankscope.cli.options import (
+    AsCsv,
+    AsJson,
+    AsLatex,
+    BaselineModels,
+    Collection,
+    Depth,
+    Models,
+    PoolingOfBare,
+    Revision,
+    Split,
+    Written,
+)
+from rankscope.cli.printing import form_of, print_notes, print_text
+from rankscope.cli.program import app
+from rankscope.core.errors import BadInput
+
+
+@app.command()
+def probe(
+    models: Models,
+    collection: Collection,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection",
+            help="Whose queries the probes are trained on, if others'; same docs.",
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
+    ] = "train",
+    split: Split = "test",
+    pooling: PoolingOfBare = None,
+    baseline: BaselineModels = None,
+    at_random: Annotated[
+        bool,
+        typer.Option("--random", help="Also the first model's architecture with random weights."),
+    ] = False,
+    mlp: Annotated[
+        bool, typer.Option("--mlp", help="Also a small MLP, as an upper bound.")
+    ] = False,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Study A's linear probe and test, with a control."),
+    ] = False,
+    candidates: Annotated[
+        str, typer.Option("--candidates", help="Docs among which the relevant one is to be found.")
+    ] = "2 3 4 5",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
+    depth: Depth = 100,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", help="The difference in accuracy below which layers are equivalent."
+        ),
+    ] = 0.02,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
+    from rankscope import terminal
+    from rankscope.core.rng import seed_for
+    from rankscope.data import collections
+    from rankscope.report import probes as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import probe_examples, probing
+    from rankscope.study.plan import AT_RANDOM
+
+    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
+    settings = probe_examples.Settings(
+        ns=probe_examples.numbers(candidates),
+        seeds=probe_examples.seeds_of(seeds, as_published=as_published),
+        rank=rank,
+        with_mlp=mlp,
+        as_published=as_published,
+        depth=depth,
+        margin=margin,
+    )
+    train = collections.source(train_collection or collection, train_split)
+    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    if at_random:
+        rankers[AT_RANDOM] = next(iter(rankers.values())).at_random(
+            seed=seed_for(1, "random weights")
+        )
+    bars = terminal.progress()
+    given = probe_examples.examples(train, collections.source(collection, split), settings, bars)
+    found = probing.as_json(
+        probing.probe(
+            rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
+        )
+    )
+    n = max(settings.ns)
+    if form == "json":
+        print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+    elif form == "csv":
+        print_text(plain_csv(*words.full_rows(found)), out)
+    elif form == "latex":
+        print_text(plain_tex(*words.layer_table(found, n)), out)
+    else:
+        terminal.show_table(
+            f"{len(given.test)} examples, {n} docs each", *words.layer_table(found, n)
+        )
+        for sentence in words.in_words(found):
+            typer.echo(sentence)
+    print_notes(list(found["notes"]))
+
+
+@app.command()
+def diff(
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="BEFORE",
+            help="A ranker: a folder or hub id; NAME=MODEL names it.",
+            show_default=False,
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="AFTER", help="One of the same lineage, as tuned from it.", show_default=False
+        ),
+    ],
+    collection: Collection,
+    split: Split = "test",
+    pooling: PoolingOfBare = None,
+    queries: Annotated[
+        int, typer.Option("--queries", min=2, help="Judged queries drawn at most.")
+    ] = 100,
+    depth: Annotated[
+        int, typer.Option("--depth", min=2, help="Docs of BM25 that both re-rank.")
+    ] = 20,
+    texts: Annotated[
+        int,
+        typer.Option(
+            "--texts", min=20, help="States compared at most: of queries and docs, or pairs."
+        ),
+    ] = 500,
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", min=1, help="Nearest texts that may be shared.")
+    ] = 10,
+    heads: Annotated[
+        bool,
+        typer.Option("--heads", help="Also fit heads anew on both encoders: who lost what."),
+    ] = False,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection", help="Whose queries heads are fitted on, if others'; same docs."
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels heads are fitted on.")
+    ] = "train",
+    measure: Annotated[
+        str, typer.Option("--measure", help="Of the heads' runs; a name of ir_measures.")
+    ] = "nDCG@10",
+    margin: Annotated[
+        float,
+        typer.Option("--margin", help="The difference in it below which two are equivalent."),
+    ] = 0.02,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
+    from rankscope import terminal
+    from rankscope.data import collections
+    from rankscope.evaluate.measures import computable
+    from rankscope.report import changes as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import diff as verbs
+    from rankscope.study.changes import Settings
+    from rankscope.study.heads import HeadSettings
+
+    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
+    computable(measure)
+    settings = Settings(depth=depth, texts=texts, neighbours=neighbours, seed=seed)
+    source = collections.source(collection, split)
+    anew = None
+    if heads:
+        train = collections.source(train_collection or collection, train_split)
+        terms = HeadSettings(depth=depth, measure=measure, margin=margin, seed=seed)
+        anew = verbs.Heads(train, terms)
+    pair = verbs.opened([before, after], revision=revision, pooling=pooling)
+    found = verbs.diff(
+        pair,
+        source,
+        settings,
+        queries=queries,
+        name=collection,
+        heads=anew,
+        progress=terminal.progress(),
+    )
+    if form == "json":
+        told = [*words.in_words(found), words.CAVEAT]
+        print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)
+    elif form == "csv":
+        print_text(plain_csv(*words.full_rows([found])), out)
+    elif form == "latex":
+        print_text(plain_tex(*words.layer_table(found)), out)
+    else:
+        title = f"{found['after']} against {found['before']}, {collection}"
+        terminal.show_table(title, *words.layer_table(found))
+        if found["heads"]:
+            terminal.show_table(found["heads"]["measure"], *words.head_table(found))
+        for sentence in (*words.in_words(found), words.CAVEAT):
+            typer.echo(sentence)
+    print_notes(found["heads"]["notes"] if found["heads"] else [])
+
+
+@app.command()
+def attribute(
+    models: Models,
+    collection: Collection,
+    split: Split = "test",
+    pooling: PoolingOfBare = None,
+    baseline: BaselineModels = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Study A's target and sums, with warnings.")
+    ] = False,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="What is scaled from 0: activations (if left out) or weights."),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--nodes", min=1, help="Of the path, where gradients are taken: 8, if left out."
+        ),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", min=2, help="Queries, each with two docs.")
+    ] = 100,
+    ablate: Annotated[
+        bool | None,
+        typer.Option(help="Switch neurons off, to check the attributions: so, if left out."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            min=0.0,
+            max=1.0,
+            help="Of an example's largest value; above it is active. 0.1 (LLaMA as published: 0.01), if left out.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", help="The difference in Gini coefficients below which two are equivalent."
+        ),
+    ] = 0.02,
+    depth: Depth = 100,
+    memory: Annotated[
+        float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
+    revision: Revision = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    out: Written = None,
+) -> None:
+    """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
+    from rankscope import terminal
+    from rankscope.core.errors import choose
+    from rankscope.data import collections
+    from rankscope.report import attribution as words
+    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.study import attribute as verbs
+    from rankscope.study import attribution, probe_examples
+
+    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
+    given = {"--path": path, "--nodes": nodes, "--ablate": ablate}
+    asked = [name for name, value in given.items() if value is not None]
+    if as_published and asked:
+        raise BadInput(
+            f"{', '.join(asked)}: --as-published has its own. Leave the one or the other out."
+        )
+    usual = attribution.Settings()
+    settings = attribution.Settings(
+        as_published=as_published,
+        path=choose(attribution.PATHS, path, what="path") if path else usual.path,
+        nodes=nodes or usual.nodes,
+        examples=examples,
+        depth=depth,
+        threshold=threshold,
+        margin=margin,
+        ablate=usual.ablate if ablate is None else ablate,
+        memory=int(memory * 1e9),
+        seed=seed,
+    )
+    source = collections.source(collection, split)
+    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    found = verbs.attribute(
+        rankers,
+        source,
+        settings,
+        baselines=baseline or [next(iter(rankers))],
+        progress=terminal.progress(),
+    )
+    if form == "json":
+        print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
+    elif form == "csv":
+        print_text(plain_csv(*words.full_rows(found)), out)
+    elif form == "latex":
+        print_text(plain_tex(*words.layer_table(found)), out)
+    else:
+        terminal.show_table(f"{found['n_examples']} examples", *words.layer_table(found))
+        for sentence in words.in_words(found):
+            typer.echo(sentence)
+    print_notes(list(found["notes"]))

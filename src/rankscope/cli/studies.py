@@ -1,0 +1,209 @@
+"""Commands that take a study file."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rankscope.cli.options import (
+    AsJson,
+    Overrides,
+    Results,
+    Retry,
+    StudyFile,
+)
+from rankscope.cli.printing import print_json, print_notes
+from rankscope.cli.program import app
+from rankscope.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rankscope.store.artifacts import Store
+    from rankscope.study.plan import Plan
+
+
+def _plan_of(
+    study_file: Path, overrides: list[str] | None, results: Path
+) -> tuple["Plan", "Store"]:
+    from rankscope.store.artifacts import Store
+    from rankscope.store.fingerprint import Digests
+    from rankscope.study.load import load
+    from rankscope.study.plan import plan
+
+    loaded = load(study_file, overrides or ())
+    store = Store(results / loaded.study.study)
+    is_first = os.environ.get("RANK", "0") == "0"
+    digests = Digests(store.root / "sources.json" if is_first else None)
+    planned = plan(loaded, digests.of)
+    digests.remember()
+    return planned, store
+
+
+@app.command()
+def check(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Say what, if anything, is wrong with a study file."""
+    from rankscope.store.artifacts import check_place
+    from rankscope.study.load import load
+    from rankscope.study.plan import plan
+
+    def present(path: Path) -> str:
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file. Give the path of one that exists.")
+        return str(path)
+
+    planned = plan(load(study, overrides or ()), present)
+    check_place(results)
+    if as_json:
+        print_json({"study": planned.study.study.study, "n_steps": len(planned.steps)})
+    else:
+        typer.echo(f"{planned.study.study.study}: {len(planned.steps)} steps, no mistakes.")
+
+
+@app.command("plan")
+def show_plan(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """List the steps of a study: what is stored and what is missing."""
+    planned, store = _plan_of(study, overrides, results)
+    _show_steps(planned, store, as_json=as_json)
+
+
+@app.command()
+def status(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Say how far a study is: steps by state, and what failed last."""
+    planned, store = _plan_of(study, overrides, results)
+    _show_steps(planned, store, as_json=as_json)
+    if as_json:
+        return
+    for step in planned.steps:
+        if store.error_file(step.name).exists() and not store.folder(step.name).exists():
+            last = store.error_file(step.name).read_text("utf-8").strip().splitlines()[-1]
+            typer.echo(f"{step.name} failed: {last}")
+
+
+def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
+    from collections import Counter
+
+    from rankscope.terminal import show_table
+
+    states = {step.name: store.status(step.name).value for step in planned.steps}
+    if as_json:
+        print_json({"results": str(store.root), "steps": states})
+        return
+    rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in planned.steps]
+    show_table(str(store.root), ["kind", "step", "fingerprint", "state"], rows)
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
+    typer.echo(f"{len(rows)} steps: {counts}")
+
+
+@app.command()
+def doctor(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    retry: Retry = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would make a training go wrong.
+
+    Nothing is trained. The exit code is 1 if a guard would stop a training.
+    """
+    planned, store = _plan_of(study, overrides, results)
+    from rankscope.study.doctor import doctor as examined
+    from rankscope.terminal import diagnosis_rows, progress, show_table
+
+    found = examined(planned, store, retry=retry, progress=progress())
+    stops, warnings = found.fired("stop"), found.fired("warn")
+    if as_json:
+        print_json(asdict(found) | {"n_stops": len(stops), "n_warnings": len(warnings)})
+    else:
+        if stops or warnings:
+            show_table(planned.study.study.study, *diagnosis_rows(found), text=True)
+        rankers = dict.fromkeys(seen.ranker for seen in found.seen)
+        counts = f"{len(stops)} would stop, {len(warnings)} would warn"
+        typer.echo(f"{len(rankers)} trained rankers, {len(found.seen)} looks: {counts}.")
+        print_notes(list(found.notes))
+    if stops:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    retry: Retry = False,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out a study, or go on where it stopped."""
+    planned, store = _plan_of(study, overrides, results)
+    _carry_out(planned, store, retry=retry, as_json=as_json)
+
+
+def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -> None:
+    from rankscope.core.progress import SILENT
+    from rankscope.models.processes import joined
+    from rankscope.store.artifacts import read_json
+    from rankscope.study.runner import carry_out
+    from rankscope.terminal import progress, results_rows, show_table
+
+    processes = joined()
+    outcome = carry_out(
+        planned,
+        store,
+        retry=retry,
+        processes=processes,
+        progress=progress() if processes.is_first else SILENT,
+    )
+    if not processes.is_first:
+        return
+    summary = read_json(store.root / "summary.json")
+    if as_json:
+        steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}
+        print_json(steps | {"summary": summary})
+        return
+    measure = summary["measures"][0]
+    show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
+    for claim in summary["claims"]:
+        typer.echo(f"Claim {claim['outcome']}: {claim['claim']}")
+    for note in summary["notes"]:
+        typer.echo(f"Note: {note}")
+    typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
+    typer.echo(f"Report: {store.root / 'report.html'}")
+
+
+@app.command()
+def report(
+    study: StudyFile, overrides: Overrides = None, results: Results = Path("results")
+) -> None:
+    """Make the report anew from stored results."""
+    planned, store = _plan_of(study, overrides, results)
+    from rankscope.study.runner import report_again
+
+    typer.echo(f"Report: {report_again(planned, store)}")
+
+
+@app.command()
+def demo(results: Results = Path("results"), retry: Retry = False, as_json: AsJson = False) -> None:
+    """Run a whole study on a made-up world, in minutes."""
+    from rankscope.study.demo import write_demo
+
+    study_file = write_demo(results / "demo")
+    planned, store = _plan_of(study_file, None, results)
+    _carry_out(planned, store, retry=retry, as_json=as_json)
+    if not as_json:
+        typer.echo(f"Study file to start from: {study_file}")

@@ -1,0 +1,46 @@
+"""`rankscope attribute`: rankers' neurons over a collection, without a study."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rankscope.core.errors import choose
+from rankscope.core.progress import Progress
+from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
+from rankscope.models import backbone
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.retrieve import bm25
+from rankscope.study import neurons
+from rankscope.study.attribution import Settings, attributed, examples_of
+
+
+def attribute(
+    rankers: Mapping[str, BiEncoder | CrossEncoder],
+    source: Source,
+    settings: Settings,
+    *,
+    baselines: Sequence[str],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Every ranker's neurons over the same examples of a collection, as plain data; negatives by BM25.
+
+    Raises UnknownChoice for a baseline there is none of.
+    """
+    for name in baselines:
+        choose(rankers, name, what="baseline")
+    topics = judged_topics(source)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_docs(source.docs(), folder)
+        docs = StoredDocs(folder)
+        bm25.build(docs, folder)
+        index = bm25.Index.load(folder)
+        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+        given, notes = examples_of(topics, run, docs, settings)
+    by_ranker = {}
+    for name, ranker in rankers.items():
+        ranker.model.to(backbone.device())
+        by_ranker[name] = attributed(ranker, given, settings, progress)
+    return neurons.concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)
