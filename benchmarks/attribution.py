@@ -7,8 +7,9 @@
   written and put back. Ours at the same 20 nodes, and at 8 of Gauss and Legendre, which are nearer to the integral.
 - quadrature: rules against the converged integral, of real questions: relative errors, and how many neurons
   cross the threshold of 0.1.
-- memory: what a process holds at most, of BERT-base's shapes with random weights and texts of 256 tokens. On an
-  accelerator this reads texts a second instead, in float32 and bfloat16.
+- memory: what a process holds at most, of BERT-base's shapes with random weights and texts of 256 tokens.
+- on a GPU, of the same shapes and texts of 128 tokens, in float32 and bfloat16: texts a second at the published 20
+  nodes and at 8 of ours, against one step at a time on the same GPU, and the share of what it multiplies at most.
 """
 
 import argparse
@@ -23,11 +24,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
 from rankscope.data.collections import beir_folder
 from rankscope.explain import attributing, attribution, neurons
-from rankscope.explain.attribution import Integration, Rule, gauss_legendre
+from rankscope.explain.attribution import Integration, Rule, Site, gauss_legendre
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 
@@ -44,15 +46,10 @@ RULES: dict[str, Rule] = {
 }
 
 
-def one_at_a_time(ranker: BiEncoder, text: str) -> list[Tensor]:
+def one_at_a_time(sites: list[Site], norm: Callable[[], Tensor]) -> list[Tensor]:
     """The published attributions of one text, as the released code finds them: (neurons,) of each matrix."""
-    encoder: Any = ranker.tower("document").model
-    inputs = ranker.padded(ranker.tokens([text], "document"), "document")
-    mask = inputs["attention_mask"][:, :, None]
     found = []
-    for site in attribution.sites(
-        attributing.of_norms(ranker, [text], "document").layers, "weights"
-    ):
+    for site in sites:
         weight, bias = site.dense.weight, site.dense.bias
         own = weight.detach().clone(), bias.detach().clone()
         total = torch.zeros_like(weight)
@@ -60,9 +57,7 @@ def one_at_a_time(ranker: BiEncoder, text: str) -> list[Tensor]:
             with torch.no_grad():
                 weight.copy_(own[0] * scale)
                 bias.copy_(own[1] * scale)
-            states = encoder(**inputs).last_hidden_state
-            norm = ((states * mask).sum(1) / mask.sum(1)).norm()
-            total += torch.autograd.grad(norm, weight)[0] * own[0] / 20
+            total += torch.autograd.grad(norm(), weight)[0] * own[0] / 20
         with torch.no_grad():
             weight.copy_(own[0])
             bias.copy_(own[1])
@@ -70,10 +65,27 @@ def one_at_a_time(ranker: BiEncoder, text: str) -> list[Tensor]:
     return found
 
 
+def of_doc(ranker: BiEncoder, text: str) -> list[Tensor]:
+    """The published attributions of a doc by a ranker that pools by the mean."""
+    encoder: Any = ranker.tower("document").model
+    inputs = ranker.padded(ranker.tokens([text], "document"), "document")
+    mask = inputs["attention_mask"][:, :, None]
+
+    def norm() -> Tensor:
+        states = encoder(**inputs).last_hidden_state
+        found: Tensor = ((states * mask).sum(1) / mask.sum(1)).norm()
+        return found
+
+    layers = attributing.of_norms(ranker, [text], "document").layers
+    return one_at_a_time(attribution.sites(layers, "weights"), norm)
+
+
 def timed(work: Callable[[], Found]) -> tuple[Found, float]:
     """What work gives, and the seconds it took."""
     started = time.perf_counter()
     found = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return found, time.perf_counter() - started
 
 
@@ -89,7 +101,7 @@ def speed(docs: list[str], n_tokens: int, n_texts: int) -> None:
     ours, seconds["equal"] = timed(lambda: attributing.attributions(reading, PUBLISHED))
     theirs = []
     for text in texts:
-        found, took = timed(lambda text=text: one_at_a_time(ranker, text))  # type: ignore[misc]
+        found, took = timed(lambda text=text: of_doc(ranker, text))  # type: ignore[misc]
         theirs.append(found)
         seconds["theirs"] += took
     _, seconds["sound"] = timed(lambda: attributing.attributions(reading, fewer))
@@ -138,36 +150,74 @@ def _relative(values: Tensor, exact: Tensor) -> tuple[float, float]:
     return float(median), float(high)
 
 
-def base(n_texts: int, *, bfloat16: bool = False) -> None:
-    """BERT-base's shapes at 256 tokens: seconds, and the most memory."""
-    where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def base(
+    n_texts: int, n_tokens: int, where: torch.device, *, bfloat16: bool = False
+) -> attributing.Reading:
+    """Texts of random tokens before BERT-base's shapes; the target is the norm of the mean state."""
     torch.manual_seed(0)
-    encoder: Any = BertModel(BertConfig(), add_pooling_layer=False)
-    encoder.eval().to(where)
-    ids = torch.randint(1_000, 30_000, (n_texts, 256), device=where)
+    encoder: Any = BertModel(BertConfig(), add_pooling_layer=False).eval().to(where)
+    ids = torch.randint(1_000, 30_000, (n_texts, n_tokens), device=where)
 
     def batch(places: list[int]) -> attribution.Batch:
         mine = ids[places]
 
         def run(copies: int) -> Tensor:
             with torch.autocast(where.type, torch.bfloat16, enabled=bfloat16):
-                found: Tensor = encoder(mine.repeat(copies, 1)).last_hidden_state[:, 0, 0]
-            return found
+                found: Tensor = encoder(mine.repeat(copies, 1)).last_hidden_state
+            return found.float().mean(1)
 
-        return attribution.Batch(run, lambda first: first, len(places), mine.numel())
+        return attribution.Batch(run, lambda means: means.norm(dim=-1), len(places), mine.numel())
 
-    reading = attributing.Reading(encoder, [*encoder.encoder.layer], [256] * n_texts, 1, batch)
-    found, took = timed(lambda: attributing.attributions(reading, Integration()))
-    held = torch.cuda.max_memory_allocated() if where.type == "cuda" else _most_held()
-    assert len(found.sites) == 24
+    return attributing.Reading(encoder, [*encoder.encoder.layer], [n_tokens] * n_texts, 1, batch)
+
+
+def memory() -> None:
+    """Texts of 256 tokens: seconds, and the most memory."""
+    reading = base(1, 256, torch.device("cpu"))
+    _, took = timed(lambda: attributing.attributions(reading, Integration()))
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
-        f"BERT-base's shapes, 256 tokens, 8 nodes, {'bfloat16' if bfloat16 else 'float32'}, {where.type}: "
-        f"{n_texts / took:.2f} texts/s, at most {held / 1e9:.2f} GB ({Integration().memory / 1e9:.2f} allowed for gradients)"
+        f"BERT-base's shapes, 256 tokens, 8 nodes, float32, cpu: {1 / took:.2f} texts/s, at most {held / 1e9:.2f} GB "
+        f"({Integration().memory / 1e9:.2f} allowed for gradients)"
     )
 
 
-def _most_held() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def accelerated(where: torch.device, n_texts: int, n_tokens: int, *, bfloat16: bool) -> None:
+    """Both on one device, and the floating-point operations a second of ours."""
+    reading = base(n_texts, n_tokens, where, bfloat16=bfloat16)
+    one = reading.batch([0])
+    sites = attribution.sites(reading.layers, "weights")
+
+    def norm() -> Tensor:
+        found: Tensor = one.target(one.run(1)).sum()
+        return found
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        one.run(1)
+    layers_run = sum(len(reading.layers) - site.layer for site in sites) / len(reading.layers)
+    per_text = counter.get_total_flops() * 20 * layers_run * 2  # forth, and back to the states
+    if where.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    _, equal = timed(lambda: attributing.attributions(reading, PUBLISHED))
+    _, fewer = timed(lambda: attributing.attributions(reading, Integration()))
+    held = torch.cuda.max_memory_allocated() if where.type == "cuda" else 0
+    _, theirs = timed(lambda: one_at_a_time(sites, norm))
+    rate = per_text * n_texts / equal
+    print(
+        f"BERT-base's shapes, {n_tokens} tokens, {'bfloat16' if bfloat16 else 'float32'}, {where.type}: one at a time "
+        f"{1 / theirs:.3f} texts/s; ours at equal nodes {n_texts / equal:.2f}, ratio {theirs * n_texts / equal:.1f}, "
+        f"{rate / 1e12:.2f} TFLOP/s, {rate / most_flops(where, bfloat16=bfloat16):.0%} of what the device multiplies; "
+        f"8 Gauss nodes {n_texts / fewer:.2f} texts/s; at most {held / 1e9:.2f} GB",
+        flush=True,
+    )
+
+
+def most_flops(where: torch.device, *, bfloat16: bool, size: int = 8_192) -> float:
+    """Operations a second of a large square product, the best of five."""
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    matrix = torch.randn(size, size, device=where, dtype=dtype)
+    seconds = min(timed(lambda: matrix @ matrix)[1] for _ in range(5))
+    return 2 * size**3 / seconds
 
 
 def main() -> None:
@@ -175,14 +225,11 @@ def main() -> None:
     parser.add_argument("--collection", type=Path, default=Path("../shared/data/squad-dev"))
     parser.add_argument("--texts", type=int, default=8)
     parser.add_argument(
-        "--base-alone", action="store_true", help="the last part, in a process of its own"
+        "--memory-alone", action="store_true", help="that part, in a process of its own"
     )
     asked = parser.parse_args()
-    if asked.base_alone:
-        base(1)
-        if torch.cuda.is_available():
-            base(64)
-            base(64, bfloat16=True)
+    if asked.memory_alone:
+        memory()
         return
     given = beir_folder(asked.collection, "test")
     docs = [doc.text for doc, _ in zip(given.docs(), range(400))]  # noqa: B905
@@ -190,7 +237,10 @@ def main() -> None:
     speed(docs, 32, asked.texts)
     speed(docs, 128, max(1, asked.texts // 2))
     quadrature(questions)
-    subprocess.run([sys.executable, __file__, "--base-alone"], check=True)
+    subprocess.run([sys.executable, __file__, "--memory-alone"], check=True)
+    if torch.cuda.is_available():
+        for bfloat16 in (False, True):
+            accelerated(torch.device("cuda"), 256, 128, bfloat16=bfloat16)
 
 
 if __name__ == "__main__":
