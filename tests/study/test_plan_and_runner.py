@@ -13,10 +13,10 @@ from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import write_run
 from rankscope.store.artifacts import Status, Store
 from rankscope.store.fingerprint import Digests
-from rankscope.study import plan as plans
 from rankscope.study import runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
+from rankscope.study.step import VERSIONS
 from support import tiny
 
 
@@ -217,7 +217,7 @@ def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
 
 
 def test_every_kind_of_step_can_be_carried_out() -> None:
-    assert plans.VERSIONS.keys() == steps.STEPS.keys()
+    assert VERSIONS.keys() == steps.STEPS.keys()
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:

@@ -17,9 +17,9 @@ from rankscope.explain import representations
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 from rankscope.study import probe_examples, probing
-from rankscope.study.plan import AT_RANDOM
 from rankscope.study.probe_examples import Settings
 from rankscope.study.probing import Point
+from rankscope.study.step import AT_RANDOM
 from support import tiny
 
 SMALL = Settings(ns=(2, 4), seeds=(1, 2), rank=4, depth=20)

@@ -76,7 +76,7 @@ def probe(
     from rankscope.report import probes as words
     from rankscope.report.page import plain_csv, plain_tex
     from rankscope.study import probe_examples, probing
-    from rankscope.study.plan import AT_RANDOM
+    from rankscope.study.step import AT_RANDOM
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     settings = probe_examples.Settings(

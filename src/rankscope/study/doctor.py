@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from rankscope.core.progress import SILENT, Progress
 from rankscope.store.artifacts import Status, Store
 from rankscope.study import stage_guards
-from rankscope.study.plan import Plan, Step, collection_role
+from rankscope.study.plan import Plan
 from rankscope.study.runner import prepare
 from rankscope.study.spec_rankers import ScratchSpec, TrainedSpec
+from rankscope.study.step import Step, collection_role
 from rankscope.study.steps_train import stage
 from rankscope.study.steps_work import Work
 from rankscope.train.guards import GUARDS, Level

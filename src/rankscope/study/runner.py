@@ -12,7 +12,8 @@ from rankscope.core.errors import DamagedArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models.processes import ALONE, Processes
 from rankscope.store.artifacts import Status, Store, explained
-from rankscope.study.plan import VERSIONS, Plan, Step
+from rankscope.study.plan import Plan
+from rankscope.study.step import VERSIONS, Step
 from rankscope.study.steps import STEPS
 from rankscope.study.steps_work import Work
 

@@ -21,13 +21,13 @@ from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.study.plan import Step, collection_role, samples_role
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
     NoisyQueriesSpec,
     SamplesSpec,
     TrainedSpec,
 )
+from rankscope.study.step import Step, collection_role, samples_role
 from rankscope.study.steps_work import Work
 from rankscope.train import guards, movement
 from rankscope.train.anchored import AlignedObjective, MomentumObjective

@@ -21,9 +21,9 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.files import written_whole
-from rankscope.study.plan import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
 from rankscope.study.spec_rankers import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
 from rankscope.study.stage_guards import Objective
+from rankscope.study.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
 from rankscope.study.steps_data import teacher_rankings
 from rankscope.study.steps_work import Work
 from rankscope.train.anchored import AlignedObjective, MomentumObjective

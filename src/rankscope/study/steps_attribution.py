@@ -11,8 +11,8 @@ from rankscope.store.artifacts import read_json, write_json
 from rankscope.study import attribution
 from rankscope.study import neurons as conclusions
 from rankscope.study.attribution import Examples, Settings
-from rankscope.study.plan import attribute_role
 from rankscope.study.spec_explain import AttributionSpec
+from rankscope.study.step import attribute_role
 from rankscope.study.steps_train import open_tunable
 from rankscope.study.steps_work import Summary, Work
 

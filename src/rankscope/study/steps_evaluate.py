@@ -25,9 +25,9 @@ from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import in_words, variance_split
 from rankscope.store.artifacts import write_json
-from rankscope.study.plan import collection_role, learnt_role, run_role
 from rankscope.study.spec import Study
 from rankscope.study.spec_evaluate import EvaluateSpec
+from rankscope.study.step import collection_role, learnt_role, run_role
 from rankscope.study.steps_work import Summary, Work
 
 

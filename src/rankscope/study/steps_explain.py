@@ -16,8 +16,8 @@ from rankscope.data.published_curves import PublishedPoint, published_points
 from rankscope.explain.probing import Outcome, texts_of
 from rankscope.store.artifacts import linked, read_json, write_json
 from rankscope.study import probe_examples, probing, states
-from rankscope.study.plan import AT_RANDOM, probe_role
 from rankscope.study.spec_explain import FileExamplesSpec, ProbesSpec, RunExamplesSpec
+from rankscope.study.step import AT_RANDOM, probe_role
 from rankscope.study.steps_train import open_tunable
 from rankscope.study.steps_work import Summary, Work
 

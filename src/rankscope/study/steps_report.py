@@ -15,7 +15,9 @@ from rankscope.report import page
 from rankscope.report.sections import StoredResults
 from rankscope.store.artifacts import read_json
 from rankscope.study.lineages import changed_pairs
-from rankscope.study.plan import (
+from rankscope.study.spec_changes import ChangesSpec
+from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.step import (
     Step,
     change_role,
     collection_role,
@@ -23,8 +25,6 @@ from rankscope.study.plan import (
     neurons_role,
     probes_role,
 )
-from rankscope.study.spec_changes import ChangesSpec
-from rankscope.study.spec_rankers import TrainedSpec
 from rankscope.study.steps_attribution import NEURONS
 from rankscope.study.steps_changes import CHANGE, FORGETTING, HEADS
 from rankscope.study.steps_explain import FOUND

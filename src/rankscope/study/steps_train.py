@@ -23,13 +23,13 @@ from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location, kind_of
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.study import stage_guards
-from rankscope.study.plan import collection_role, docs_role, samples_role, validation_role
 from rankscope.study.spec_rankers import (
     TrainedSpec,
     ValidateSpec,
 )
 from rankscope.study.stage_guards import Stage
 from rankscope.study.stage_objectives import all_pools, objective_of, stage_seed
+from rankscope.study.step import collection_role, docs_role, samples_role, validation_role
 from rankscope.study.steps_work import Summary, Work
 from rankscope.train.dropout import set_dropout
 from rankscope.train.guards import Watch

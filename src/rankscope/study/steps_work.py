@@ -13,8 +13,9 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.processes import ALONE, Processes
 from rankscope.retrieve import embeddings
 from rankscope.store.artifacts import Store
-from rankscope.study.plan import Plan, Step
+from rankscope.study.plan import Plan
 from rankscope.study.spec_fields import Spec
+from rankscope.study.step import Step
 
 Summary = dict[str, Any]
 S = TypeVar("S", bound=Spec)

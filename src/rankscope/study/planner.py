@@ -1,0 +1,353 @@
+"""Steps of data, rankers, runs and measures, each made once, inputs first."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadStudy, choose
+from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.models.location import ADAPTER, MODEL, Location, located
+from rankscope.study.load import LoadedStudy, expanded
+from rankscope.study.spec import ALL_DOCS
+from rankscope.study.spec_data import (
+    BeirSpec,
+    BM25Spec,
+    CollectionSpec,
+    DenseSpec,
+    FilesSpec,
+    FuseSpec,
+    LateSpec,
+    RankerTeacherSpec,
+    RunFilesSpec,
+)
+from rankscope.study.spec_rankers import (
+    BiEncoderSpec,
+    CropsSpec,
+    CrossEncoderSpec,
+    SamplesSpec,
+    ScratchSpec,
+    TrainedSpec,
+)
+from rankscope.study.step import (
+    NOISY_DOCS,
+    NOISY_EMBEDDINGS,
+    Step,
+    collection_role,
+    docs_role,
+    learnt_role,
+    run_role,
+    samples_role,
+    validation_role,
+)
+
+Digest = Callable[[Path], str]
+COMMIT = re.compile("[0-9a-f]{7,40}")
+
+
+class Planner:
+    """Builds steps on demand, each once, inputs first."""
+
+    def __init__(self, loaded: LoadedStudy, digest: Digest) -> None:
+        self.loaded, self.study, self.digest = loaded, loaded.study, digest
+        self.steps: dict[str, Step] = {}
+
+    def add(self, step: Step) -> Step:
+        """The step, or the same one that is there already."""
+        return self.steps.setdefault(step.fingerprint, step)
+
+    def _digests(self, paths: tuple[Path, ...]) -> list[str]:
+        return [self.digest(path) for path in paths]
+
+    # -- data --
+
+    def _source(self, spec: CollectionSpec) -> Source:
+        if isinstance(spec, BeirSpec):
+            return beir_folder(self.loaded.path(spec.path), spec.split)
+        if isinstance(spec, FilesSpec):
+            names = (spec.docs, spec.queries_file, spec.qrels)
+            return LocalFiles(*(self.loaded.path(name) for name in names))
+        return IrDataset(spec.id)
+
+    def docs(self, name: str) -> Step:
+        """The docs of a collection; collections over the same docs share the step."""
+        source = self._source(self.study.collections[name])
+        params = {"digests": self._digests(source.doc_files()), "names": source.doc_names()}
+        return self.add(Step("docs", name, params, {}, source=source))
+
+    def collection(self, name: str) -> Step:
+        """Queries and qrels of a collection."""
+        spec = self.study.collections[name]
+        source = self._source(spec)
+        params: dict[str, Any] = {
+            "digests": self._digests(source.topic_files()),
+            "names": source.topic_names(),
+            "part": spec.part,
+            "queries": spec.queries,
+            "seed": self.study.seed if spec.is_drawn else None,
+        }
+        if spec.noise:
+            params["noise"] = spec.noise
+        inputs = {"docs": self.docs(name)}
+        return self.add(Step("collection", name, params, inputs, spec=spec, source=source))
+
+    def first_stage_run(self, first_stage: str, collection: str) -> Step:
+        """The first stage's run over a collection."""
+        spec = self.study.first_stages[first_stage]
+        topics, docs = self.collection(collection), self.docs(collection)
+        label = f"{first_stage}.{collection}"
+        if isinstance(spec, BM25Spec):
+            index = self.add(
+                Step("index", first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
+            )
+            inputs = {"collection": topics, "index": index}
+            return self.add(Step("search", label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, DenseSpec):
+            return self.search(spec.ranker, collection, spec.depth, index=spec.index)
+        if isinstance(spec, LateSpec):
+            inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
+            return self.add(Step("search", label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, FuseSpec):
+            runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
+            inputs = {"collection": topics, **runs}
+            return self.add(Step("fuse", label, spec.identity(), inputs, spec=spec))
+        path = self._run_file(spec, first_stage, collection)
+        params = {"digest": self.digest(path), "depth": spec.depth}
+        inputs = {"collection": topics, "docs": docs}
+        return self.add(Step("search", label, params, inputs, spec=spec, paths={"run": path}))
+
+    def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
+        what = f"run file in first_stages.{first_stage}.paths"
+        return self.loaded.path(choose(spec.paths, collection, what=what))
+
+    # -- rankers --
+
+    def ranker(self, name: str) -> Step:
+        """A ranker's weights: a loaded model, or the outcome of a stage."""
+        spec = self.study.rankers[name]
+        if isinstance(spec, TrainedSpec):
+            return self._trained(name, spec)
+        params: dict[str, Any] = {"kind": spec.kind}
+        inputs: dict[str, Step] = {}
+        location = doc_location = adapter = None
+        if isinstance(spec, CrossEncoderSpec):
+            params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
+        elif isinstance(spec, BiEncoderSpec) and spec.model is None:
+            sources = (
+                "backbone", "revision", "doc_backbone", "doc_revision", "model",
+                "adapter", "adapter_revision",
+            )  # fmt: skip
+            params |= spec.identity(*sources)
+        elif isinstance(spec, BiEncoderSpec):
+            params["towers"] = spec.towers
+        written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
+        if isinstance(written, ScratchSpec):
+            inputs["backbone"] = self._scratch(self.study.system_of(name), written)
+        else:
+            assert written is not None
+            location = self._located(name, written, spec.revision)
+            params |= self._weights_of(location)
+        if isinstance(spec, BiEncoderSpec) and spec.doc_backbone is not None:
+            doc_location = self._located(
+                name, spec.doc_backbone, spec.doc_revision, named="doc_revision"
+            )
+            params["doc"] = self._weights_of(doc_location)
+        if isinstance(spec, BiEncoderSpec) and spec.adapter is not None:
+            adapter = self._located(
+                name, spec.adapter, spec.adapter_revision, named="adapter_revision", holds=ADAPTER
+            )
+            params["adapter"] = self._weights_of(adapter)
+        step = Step(
+            "ranker",
+            name,
+            params,
+            inputs,
+            spec=spec,
+            location=location,
+            doc_location=doc_location,
+            adapter=adapter,
+        )
+        return self.add(step)
+
+    def _weights_of(self, location: Location) -> dict[str, Any]:
+        """What names the weights at a place: the bytes of its files, or a commit of the hub's."""
+        files = location.files()
+        digests = {
+            path.relative_to(location.folder or "").as_posix(): self.digest(path) for path in files
+        }
+        return {"digests": digests, "hub": None if files else [location.name, location.revision]}
+
+    def _located(
+        self,
+        ranker: str,
+        written: str,
+        revision: str | None,
+        *,
+        named: str = "revision",
+        holds: Sequence[str] = MODEL,
+    ) -> Location:
+        revision = revision and expanded(revision)
+        location = located(
+            expanded(written), beside=self.loaded.folder, revision=revision, holds=holds
+        )
+        if location.folder is None and not COMMIT.fullmatch(revision or ""):
+            raise BadStudy(
+                f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `{named}`, the "
+                "hash of a commit: results must rest on known weights. Copy it from the model's page."
+                if revision is None
+                else f"rankers.{ranker}.{named}: {revision!r} is not the hash of a commit (7 to 40 of "
+                "0-9 and a-f), and a branch or tag may move. Copy the hash from the model's page."
+            )
+        return location
+
+    def _scratch(self, name: str, spec: ScratchSpec) -> Step:
+        params = spec.identity("collection") | {"seed": self.study.seed}
+        return self.add(
+            Step("scratch", name, params, {"docs": self.docs(spec.collection)}, spec=spec)
+        )
+
+    def _trained(self, name: str, spec: TrainedSpec) -> Step:
+        watched = spec.validate_on
+        inputs = {"start": self.ranker(spec.start)}
+        learnt = []
+        if not isinstance(spec.samples, SamplesSpec):
+            if isinstance(spec.samples, CropsSpec):
+                inputs[samples_role(0, "docs")] = self.docs(spec.samples.collection)
+            else:
+                queries = self.collection(spec.samples.collection)
+                inputs[samples_role(0, "collection")] = queries
+                if spec.samples.docs is not None:
+                    inputs[NOISY_DOCS] = self.docs(spec.samples.docs)
+                    inputs[NOISY_EMBEDDINGS] = self._encoded(spec.start, spec.samples.docs)
+            learnt.append(spec.samples.identity("collection", "docs"))
+        for place, (_, samples) in enumerate(spec.lessons):
+            inputs |= self._sample_inputs(place, samples)
+            teacher = self.study.teachers.get(samples.labels)
+            learnt.append(
+                samples.identity("collection", "labels", "negatives")
+                | {
+                    "negatives": samples.negatives
+                    and samples.negatives.identity("first_stage", "rescored_by"),
+                    "teacher_depth": teacher and teacher.depth,
+                }
+            )
+        for collection in watched.collections if watched else ():
+            assert watched is not None
+            inputs[collection_role(collection)] = self.collection(collection)
+            inputs[docs_role(collection)] = self.docs(collection)
+            inputs[validation_role(collection)] = self.first_stage_run(
+                watched.first_stage, collection
+            )
+        mixed = spec.mixed_with
+        params = spec.identity(
+            "start", "recipe", "keep", "samples", "mixed_with", "validate_on"
+        ) | {
+            "keep": spec.kept,
+            "seed": self.study.seed_of(name),
+            "stage": len(self.study.lineage(name)) - 1,
+            "samples": learnt,
+            "mixed_with": mixed and mixed.identity("samples"),
+            "validate": watched and watched.identity("first_stage"),
+        }
+        return self.add(Step("train", name, params, inputs, spec=spec))
+
+    def _sample_inputs(self, place: int, samples: SamplesSpec) -> dict[str, Step]:
+        inputs = {
+            samples_role(place, "docs"): self.docs(samples.collection),
+            samples_role(place, "collection"): self.collection(samples.collection),
+        }
+        if samples.negatives is None:
+            run = self._teacher_run(samples.labels, samples.collection)
+        else:
+            mining = samples.negatives
+            run = self.first_stage_run(mining.first_stage, samples.collection)
+            if mining.rescored_by:
+                made = (samples.collection, mining.first_stage, mining.depth)
+                run = self.rerank(mining.rescored_by, *made)
+        return inputs | {samples_role(place, "run"): run}
+
+    def _teacher_run(self, name: str, collection: str) -> Step:
+        teacher = self.study.teachers[name]
+        if isinstance(teacher, RankerTeacherSpec):
+            return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
+        written = {"path": teacher.path, "candidates": teacher.candidates}
+        paths = {role: self.loaded.path(name) for role, name in written.items() if name}
+        inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
+        params = teacher.identity(*written) | {
+            "digests": {role: self.digest(path) for role, path in paths.items()}
+        }
+        label = f"{name}.{collection}"
+        return self.add(Step("teacher", label, params, inputs, spec=teacher, paths=paths))
+
+    # -- evaluation --
+
+    def rerank(self, ranker: str, collection: str, first_stage: str, depth: int) -> Step:
+        """A ranker's re-ranking of a first stage's run."""
+        inputs = {
+            "ranker": self.ranker(ranker),
+            "collection": self.collection(collection),
+            "docs": self.docs(collection),
+            "run": self.first_stage_run(first_stage, collection),
+        }
+        label = f"{ranker}.{collection}.{first_stage}"
+        return self.add(Step("rerank", label, {"depth": depth, "tag": ranker}, inputs))
+
+    def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
+        """A bi-encoder's nearest docs among all of a collection's."""
+        inputs = {
+            "collection": self.collection(collection),
+            "docs": self.docs(collection),
+            "ranker": self.ranker(ranker),
+            "embeddings": self._encoded(ranker, collection),
+        }
+        params = {"depth": depth, "tag": ranker, "index": index}
+        label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
+        return self.add(Step("search", label, params, inputs))
+
+    def _encoded(self, ranker: str, collection: str) -> Step:
+        """The embeddings of a collection's docs as a ranker has them."""
+        docs, embedder = self.docs(collection), self._embedder(ranker)
+        inputs = {"ranker": self.ranker(embedder), "docs": docs}
+        return self.add(Step("encode", f"{embedder}.{docs.label}", {}, inputs))
+
+    def _embedder(self, ranker: str) -> str:
+        """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""
+        spec = self.study.rankers[ranker]
+        while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
+            ranker, spec = spec.start, self.study.rankers[spec.start]
+        return ranker
+
+    def evaluate(self) -> Step:
+        """Measures and comparisons of all runs."""
+        spec = self.study.evaluate
+        inputs: dict[str, Step] = {}
+        for collection in spec.over:  # before any training: a mistake in them should cost nothing
+            inputs[collection_role(collection)] = self.collection(collection)
+        for collection in spec.over:
+            for where, systems in self.study.groups().items():
+                for name in (name for runs in systems.values() for name in runs):
+                    inputs[run_role(collection, where, name)] = self._run(name, collection, where)
+        for ranker in self.study.evaluated_rankers():
+            for collection in self.study.learnt_from(ranker):
+                inputs[learnt_role(collection)] = self.collection(collection)
+        conventions = {
+            name: asdict(self.study.collections[name].convention()) for name in spec.over
+        }
+        params = spec.identity() | {
+            "conventions": conventions,
+            "seed": self.study.seed,
+            "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
+        }
+        return self.add(Step("evaluate", "all", params, inputs, spec=spec))
+
+    def _run(self, name: str, collection: str, where: str) -> Step:
+        """The run of a first stage or ranker over a collection, from a first stage or all docs."""
+        asked = self.study.evaluate
+        if name in self.study.first_stages:
+            return self.first_stage_run(name, collection)
+        if where == ALL_DOCS:
+            assert asked.search is not None
+            return self.search(name, collection, asked.search.depth)
+        assert asked.rerank is not None
+        return self.rerank(name, collection, where, asked.rerank.depth)
