@@ -246,7 +246,7 @@ def attribute(
     ] = None,
     examples: Annotated[
         int, typer.Option("--examples", min=2, help="Queries, each with two docs.")
-    ] = 100,
+    ] = 50,
     ablate: Annotated[
         bool | None,
         typer.Option(help="Switch neurons off, to check the attributions: so, if left out."),

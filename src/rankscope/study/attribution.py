@@ -42,7 +42,7 @@ class Settings:
     """Of the sound method; the published one scales weights."""
     nodes: int = NODES
     """Of the sound rule; the published one has 20."""
-    examples: int = 100
+    examples: int = 50
     """Queries, each with one relevant doc and one hard negative."""
     depth: int = 100
     """Ranks that the negatives are drawn from."""

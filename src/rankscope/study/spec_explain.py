@@ -171,7 +171,7 @@ class AttributionSpec(Spec):
     )
     nodes: PositiveInt = Field(8, description="Gauss-Legendre nodes of the sound method.")
     examples: Annotated[int, Field(ge=2)] = Field(
-        100, description="Queries, each with one relevant doc and one hard negative."
+        50, description="Queries, each with one relevant doc and one hard negative."
     )
     depth: PositiveInt = Field(100, description="Ranks that negatives are drawn from.")
     skip_top: NonNegativeInt = Field(
