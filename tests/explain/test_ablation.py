@@ -62,6 +62,6 @@ def test_all_and_none(tmp_path: Path) -> None:
 def test_a_mean_of_equal_values_has_no_interval_to_speak_of() -> None:
     assert ablation.mean_interval(torch.ones(5)) == (1.0, 1.0, 1.0)
     close = ablation.mean_interval(torch.tensor([1.0, 1 - 2e-16, 1.0, 1.0], dtype=torch.float64))
-    assert close.low == close.high == close.mean
+    assert close.low == close.high == close.value
     wide = ablation.mean_interval(torch.tensor([0.0, 1.0, 2.0, 3.0]))
-    assert wide.low < wide.mean == 1.5 < wide.high
+    assert wide.low < wide.value == 1.5 < wide.high

@@ -356,6 +356,38 @@ def test_a_pooler_that_the_checkpoint_lacks_is_not_read(tmp_path: Path) -> None:
         torch.testing.assert_close(read, each.embed_queries(TEXTS))
 
 
+def test_only_the_tower_whose_pooler_is_missing_goes_without(tmp_path: Path) -> None:
+    ranker = tiny.bi_encoder(tmp_path, pooling="cls").separated()
+    ranker.tower("document").model.pooler = None
+    ranker.save(tmp_path / "saved")
+    again = BiEncoder.load(Location("saved", tmp_path / "saved"))
+    assert torch.equal(
+        ranker.tower("query").model.pooler.dense.weight,
+        again.tower("query").model.pooler.dense.weight,
+    )
+    assert again.tower("document").model.pooler is None
+
+
+def test_half_precision_sums_its_nodes_in_full() -> None:
+    """What is left is the rounding of the network itself."""
+    model = Toy(bias=True)
+    texts = torch.randn(2, 3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+
+    def found(dtype: torch.dtype) -> list[attribution.Attributed]:
+        batch = toy_batch(model.to(dtype), texts.to(dtype), lambda states: states.sum((-2, -1)))
+        return attribution.attributed(model, [*model.layers], batch, Integration())
+
+    for half, full in zip(found(torch.bfloat16), found(torch.float32), strict=True):
+        assert half.values.dtype == half.change.dtype == torch.float32
+        largest = float(full.values.abs().max())
+        torch.testing.assert_close(half.values, full.values, rtol=0, atol=0.03 * largest)
+        if (
+            half.site.name == "output"
+        ):  # the target is linear in it: the gradient is 1 at every node
+            given = float(half.values.sum() - full.values.sum()) / float(full.values.abs().sum())
+            assert abs(given) < 0.002
+
+
 def test_towers_apart_are_attributed_each_by_its_own(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path).separated()
     examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rankscope.explain import neurons
+from rankscope.explain import intervals, neurons
 
 EQUAL, ONE = torch.full((1, 4), -2.0), torch.tensor([[0.0, 5.0, 0.0, 0.0]])
 MIXED = torch.tensor([[3.0, -1.0, 0.0, 0.0]])
@@ -48,7 +48,7 @@ def test_overlap_by_hand() -> None:
     found = neurons.overlap(first, second)
     assert (found.n_first, found.n_second, found.n_both) == pytest.approx((1, 4 / 3, 2 / 3))
     assert found.jaccard is not None
-    assert found.jaccard.mean == pytest.approx(2 / 5)
+    assert found.jaccard.value == pytest.approx(2 / 5)
     assert found.by_chance == pytest.approx(0.75 / (7 - 0.75))
 
 
@@ -80,7 +80,7 @@ def test_the_interval_of_the_overlap_holds_the_true_one() -> None:
         )
         found = neurons.overlap(shared | one, shared | two).jaccard
         assert found is not None
-        assert found.low <= found.mean <= found.high
+        assert found.low <= found.value <= found.high
         held += found.low <= _true_index(rates) <= found.high
     assert 0.88 <= held / n_worlds <= 0.99
 
@@ -91,3 +91,12 @@ def _true_index(rates: torch.Tensor) -> float:
     p = u * rates
     both, either = p + (1 - p) * p**2, 1 - (1 - p) ** 3
     return float(both.mean(0).sum() / either.mean(0).sum())
+
+
+def test_ratios_over_one_example_of_one_ratio_and_of_nothing() -> None:
+    def ratio(parts: list[float], wholes: list[float]) -> tuple[float, float, float] | None:
+        return intervals.ratio_interval(torch.tensor(parts), torch.tensor(wholes))
+
+    assert ratio([1.0], [4.0]) == (0.25, 0.25, 0.25)
+    assert ratio([1.0, 2.0, 0.0], [4.0, 8.0, 0.0]) == (0.25, 0.25, 0.25)
+    assert ratio([0.0], [0.0]) is None

@@ -107,7 +107,11 @@ def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
         if (each["ranker"], each["side"], each["layer"]) == ("C-D", "document", 3)
     )
     gini = site["concentration"]["gini"]
-    assert (point["Gini"], point["low"], point["high"]) == (gini["mean"], gini["low"], gini["high"])
+    assert (point["Gini"], point["low"], point["high"]) == (
+        gini["value"],
+        gini["low"],
+        gini["high"],
+    )
     curves = found["rankers"]["plain"]["query"]["ablation"]
     of_random = [
         each["target"]
@@ -127,7 +131,7 @@ def test_tables_of_two_rankers_have_a_row_a_matrix(found: dict[str, Any]) -> Non
     assert [dict(zip(columns, row, strict=True))["in both"] for row in rows] == [
         f"{row['n_both']:.1f}" for row in found["overlaps"]
     ]
-    nothing = {**found["overlaps"][0], "jaccard": dict.fromkeys(("mean", "low", "high"))}
+    nothing = {**found["overlaps"][0], "jaccard": dict.fromkeys(("value", "low", "high"))}
     assert attribution.overlap_table({"overlaps": [nothing]})[1][0][-3:] == ["none active", "", ""]
 
 
@@ -331,14 +335,39 @@ def test_noise_is_said_in_words() -> None:
             (torch.randn(4, 6, generator=torch.Generator().manual_seed(1)),) * 10,
             torch.ones(4),
             (torch.arange(10) < 10 * changed).float().expand(4, 10),
-            None,
+            torch.full((4, 10), 1e-3),
         )
-        found = concluded(
-            {"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"]
-        )
+        both = {name: {"query": Side(of, None)} for name in ("one", "two")}
+        found = concluded(both, choices, Settings(), baselines=["one"])
         words = attribution.in_words(found)
         assert [each for each in words if said in each]
-        assert (len([each for each in words if "largest share" in each]) == 1) == bool(changed)
+        n_heard = 2 if changed else 0
+        assert len([each for each in words if "largest share" in each]) == n_heard
+        assert len([each for each in words if "two against one" in each]) == n_heard / 2
+        assert bool(found["comparisons"]) == bool(found["overlaps"]) == bool(changed)
+        assert any("rounding noise" in note for note in found["notes"]) != bool(changed)
+
+
+def test_two_thresholds_are_both_told(found: dict[str, Any]) -> None:
+    assert attribution.thresholds(found) == "0.1"
+    other = found["rankers"]["plain"]["query"] | {"threshold": 0.01}
+    told = attribution.thresholds({"rankers": {**found["rankers"], "LLaMA": {"query": other}}})
+    assert told == "0.01 or 0.1"
+
+
+def test_a_gap_of_noise_is_not_said() -> None:
+    of = Attributions(
+        ((0, "neurons"), (1, "neurons")),
+        (torch.ones(3, 2), torch.full((3, 2), 1e-9)),
+        torch.ones(3),
+        torch.tensor([[2.0, 0.0]] * 3),
+        torch.tensor([[0.01, 2e-9], [0.02, 2e-9], [0.03, 2e-9]]),
+    )
+    choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
+    found = concluded({"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"])
+    gaps = [site["gap"] for site in found["rankers"]["one"]["query"]["sites"]]
+    assert gaps == [{"median": pytest.approx(0.01), "largest": pytest.approx(0.015)}, None]
+    assert [each for each in attribution.in_words(found) if "1.5% of the sum" in each]
 
 
 def test_names_from_outside_are_text(results: StoredResults, found: dict[str, Any]) -> None:

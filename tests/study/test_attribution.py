@@ -1,6 +1,7 @@
 """`rankscope attribute` over a made-up collection: examples, numbers, words, and what it refuses."""
 
 import csv
+import inspect
 import io
 import json
 from pathlib import Path
@@ -9,16 +10,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rankscope.cli import inside
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Choice
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
+from rankscope.explain.attribution import MEMORY
 from rankscope.report import attribution as words
 from rankscope.study import attribution, probe_examples
 from rankscope.study.attribute import attribute
 from rankscope.study.attribution import Settings
 from rankscope.study.neurons import concluded
+from rankscope.study.spec_explain import AttributionSpec
+from rankscope.study.steps_attribution import settings_of
 from support import tiny
 
 SMALL = Settings(examples=6, nodes=3, depth=20)
@@ -51,7 +56,7 @@ def test_every_side_and_layer_is_there_and_adds_up(found: dict[str, object]) -> 
     for _, side, each in words.sides(found):
         assert side in ("query", "document")
         assert [(s["layer"], s["name"]) for s in each["sites"]] == [(0, "neurons"), (1, "neurons")]
-        assert sum(site["share"]["mean"] for site in each["sites"]) == pytest.approx(1)
+        assert sum(site["share"]["value"] for site in each["sites"]) == pytest.approx(1)
         assert each["ablation"]["counts"] == [1, 5, 20, 100]
         assert len(each["examples"]) == 6
         targets = [example["target"] for example in each["examples"]]
@@ -107,6 +112,10 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
     assert sum("As published" in note for note in found["notes"]) == 3
     assert sum("Not as published" in note for note in found["notes"]) == 1
     for _, _, each in words.sides(found):
+        assert {len(example["doc_ids"]) for example in each["examples"]} == {
+            1
+        }  # none is read against
+    for _, _, each in words.sides(found):
         assert [site["name"] for site in each["sites"]] == ["intermediate", "output"] * 2
         assert each["ablation"] is None
         assert all(len(site["bins"]) == 10 for site in each["sites"])
@@ -118,7 +127,9 @@ def test_the_same_ranker_twice_is_equivalent(data: Path, models: dict[str, str])
     rankers = probe_examples.opened(named, revision=None, pooling=None)
     found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
     assert {row["verdict"] for row in found["comparisons"]} == {"equivalent"}
-    assert {row["jaccard"]["mean"] for row in found["overlaps"]} <= {1.0, None}
+    assert [row["jaccard"] for row in found["overlaps"]] == [
+        dict.fromkeys(("value", "low", "high"), 1.0)
+    ] * 4
 
 
 def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_path: Path) -> None:
@@ -154,6 +165,23 @@ def test_the_command_refuses_what_as_published_decides(
         told = rankscope(*asked, *more)  # type: ignore[operator]
         assert told.code == 1
         assert "--as-published has its own" in told.err
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    for settings in ({"threshold": 0.0}, {"threshold": 1.0}, {"margin": 0.0}):
+        with pytest.raises(BadInput, match="was asked for"):
+            Settings(**settings)  # type: ignore[arg-type]
+
+
+def test_a_study_and_the_command_have_the_same_defaults() -> None:
+    asked = AttributionSpec.model_validate({"over": "test", "from": "bm25"})
+    assert settings_of(asked, seed=42) == Settings()
+    options = inspect.signature(inside.attribute).parameters
+    assert {
+        name: options[name].default for name in ("examples", "depth", "margin", "seed", "memory")
+    } == {"examples": 50, "depth": 100, "margin": 0.02, "seed": 42, "memory": MEMORY / 1e9} | {
+        name: getattr(Settings(), name) for name in ("examples", "depth", "margin", "seed")
+    }
 
 
 def test_the_command_prints_a_table_csv_latex_and_json(

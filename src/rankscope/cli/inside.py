@@ -241,7 +241,7 @@ def attribute(
     nodes: Annotated[
         int | None,
         typer.Option(
-            "--nodes", min=1, help="Of the path, where gradients are taken: 8, if left out."
+            "--nodes", min=1, help="Points of the path where gradients are taken (8, if left out)."
         ),
     ] = None,
     examples: Annotated[
@@ -249,21 +249,21 @@ def attribute(
     ] = 50,
     ablate: Annotated[
         bool | None,
-        typer.Option(help="Switch neurons off, to check the attributions: so, if left out."),
+        typer.Option(help="Whether to switch neurons off, as a check (yes, if left out)."),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
             "--threshold",
-            min=0.0,
-            max=1.0,
-            help="Of an example's largest value; above it is active. 0.1 (LLaMA as published: 0.01), if left out.",
+            help="Share of an example's largest value above which a neuron is active (0.1, if left out; as published "
+            "0.01 for LLaMA, Mistral and Qwen).",
         ),
     ] = None,
     margin: Annotated[
         float,
         typer.Option(
-            "--margin", help="The difference in Gini coefficients below which two are equivalent."
+            "--margin",
+            help="The difference in Gini coefficients below which two are equivalent.",
         ),
     ] = 0.02,
     depth: Depth = 100,

@@ -15,8 +15,8 @@ from torch.nn.functional import linear
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.explain.attributing import Attributions, Reading
-from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached, sites
-from rankscope.explain.intervals import Interval, mean_interval
+from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached
+from rankscope.explain.intervals import Estimate, mean_interval
 from rankscope.models import lengths
 from rankscope.models.interventions import Forward, replaced
 
@@ -43,7 +43,7 @@ class Curves:
     inserted_random: Tensor
     """With k random ones alone."""
 
-    def advantage(self, count: int, *, level: float = 0.95, seed: int = 0) -> Interval:
+    def advantage(self, count: int, *, level: float = 0.95, seed: int = 0) -> Estimate:
         """By how much more the target falls without the top neurons than without random ones, over examples."""
         place = self.counts.index(count)
         return mean_interval((self.deleted_random - self.deleted)[:, place], level=level, seed=seed)
@@ -74,7 +74,7 @@ def curves(
     with progress.task("switch neurons off", n_passes, "passes") as task:
 
         def with_neurons(keep: Tensor) -> Tensor:
-            reached = targets_with(reading, how.path, keep)
+            reached = targets_with(reading, how, keep)
             task.advance()
             return reached
 
@@ -95,14 +95,14 @@ def curves(
         )
 
 
-def targets_with(reading: Reading, path: PathKind, keep: Tensor) -> Tensor:
+def targets_with(reading: Reading, how: Integration, keep: Tensor) -> Tensor:
     """The targets (examples,) where only some of each example's neurons are on.
 
     keep: (examples, neurons), bool: all sites' neurons, site after site.
     """
     reading.model.eval()
-    wanted = sites(reading.layers, path)
-    sizes = [n_neurons(site, path) for site in wanted]
+    wanted = how.sites(reading.layers)
+    sizes = [n_neurons(site, how.path) for site in wanted]
     where = next(reading.model.parameters()).device
     budget = lengths.budget(where) // reading.per_example
     batches = list(lengths.by_length(reading.n_tokens, max(1, budget)))
@@ -112,7 +112,7 @@ def targets_with(reading: Reading, path: PathKind, keep: Tensor) -> Tensor:
             batch = reading.batch(places)
             by_text = keep[places].to(where).repeat_interleave(reading.per_example, 0)[:, None]
             forwards: dict[nn.Module, Forward] = {
-                site.dense: _kept(site, path, part)
+                site.dense: _kept(site, how.path, part)
                 for site, part in zip(wanted, torch.split(by_text, sizes, 2), strict=True)
             }
             with replaced(forwards):

@@ -24,7 +24,6 @@ from rankscope.explain.attribution import (
     Batch,
     Integration,
     attributed,
-    bytes_needed,
     reached,
     tokens_at_once,
 )
@@ -61,10 +60,15 @@ class Attributions:
     """(examples, sites): the sums of the values less the changes; None as published."""
 
     @property
-    def share_of_noise(self) -> float:
-        """At how many examples' sites the target changes by no more than rounding: there values are noise."""
+    def is_noise(self) -> Tensor:
+        """(examples, sites), bool: whether the target changes by no more than rounding, so that values are noise."""
         rounding = ROUNDING * torch.finfo(self.targets.dtype).eps * self.targets.abs().max()
-        return float((self.changes.abs() <= rounding).double().mean())
+        return self.changes.abs() <= rounding
+
+    @property
+    def share_of_noise(self) -> float:
+        """At how many examples' sites there is noise."""
+        return float(self.is_noise.double().mean())
 
     @property
     def is_degenerate(self) -> bool:
@@ -73,11 +77,11 @@ class Attributions:
 
     @property
     def gap_shares(self) -> Tensor | None:
-        """(examples, sites): each gap over the sum of the sizes of its values; 0 where these are all 0."""
+        """(examples, sites): each gap over the sum of the sizes of its values; nan where these are noise."""
         if self.gaps is None:
             return None
         sizes = torch.stack([each.abs().sum(1) for each in self.values], 1)
-        return self.gaps.abs() / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
+        return torch.where(self.is_noise, torch.nan, self.gaps.abs() / sizes)
 
 
 class Reading(NamedTuple):
@@ -138,14 +142,8 @@ def _batches(reading: Reading, how: Integration) -> list[list[int]]:
             "have weights of their own."
         )
     longest = max(range(len(reading.n_tokens)), key=reading.n_tokens.__getitem__)
-    batch = reading.batch([longest])
-    needed = bytes_needed(reading.model, reading.layers, batch)
-    if needed > how.memory:
-        raise BadInput(
-            f"An example of {batch.n_tokens} tokens needs about {needed / 1e9:.2f} GB for its gradients, and "
-            f"{how.memory / 1e9:.2f} GB are allowed. Allow more memory, or cut texts shorter."
-        )
-    at_once = tokens_at_once(needed, batch.n_tokens, how, _where(reading.model))
+    batch, where = reading.batch([longest]), _where(reading.model)
+    at_once = tokens_at_once(reading.model, reading.layers, batch, how, where)
     budget = max(1, at_once // (len(how.rule.nodes) * reading.per_example))
     return list(lengths.by_length(reading.n_tokens, budget))
 
@@ -238,7 +236,10 @@ def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
 
 
 def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Reading:
-    """The norms of the representations that a cross-encoder's head reads: [CLS], the last token, ModernBERT's mean."""
+    """The norms of the states that a cross-encoder's head reads: [CLS], the last token, ModernBERT's mean.
+
+    Study A has no cross-encoders. A pooler counts as part of the head, which may be fresh.
+    """
     made = ranker.pairs([(query, [doc]) for query, doc in pairs])
     (encoder,) = (each.base_model for each in anatomy.encoders(ranker.model))
     layers = anatomy.layers(ranker.model)
@@ -250,7 +251,7 @@ def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) ->
 
         def run(copies: int) -> Tensor:
             copied = _copied(inputs, copies)
-            return _representation(encoder(**copied), pooling, copied["attention_mask"])
+            return POOLINGS[pooling](encoder(**copied).last_hidden_state, copied["attention_mask"])
 
         return Batch(run, _norm, len(places), inputs["input_ids"].numel())
 

@@ -23,7 +23,7 @@ is missing is the completeness gap, and it is kept for every example and site.
 without the bias, by a rule that counts both ends (A.8-13, A.8-14). It is not signed and adds up to nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -32,13 +32,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from rankscope.core.errors import BadInput
 from rankscope.models import anatomy
 from rankscope.models.interventions import Call, Forward, as_constants, recorded, replaced
 
 PathKind = Literal["weights", "activations"]
 NODES = 8
 """Of the sound rule: nearer to the integral than the published one with 20 (docs/performance.md)."""
-MEMORY = 2 << 30
+MEMORY = 2_000_000_000
+"""Bytes."""
 ON_THEIR_WAY = 1.25
 """Of what autograd keeps: the gradients that a pass holds beside it; a benchmark measures it."""
 TOKENS_AT_ONCE = {"cpu": 2_048}
@@ -135,6 +137,23 @@ class Integration:
         return sites(layers, self.path, is_published=self.is_published)
 
 
+class _Room(NamedTuple):
+    """What gradients need, and what there is for them."""
+
+    needed: int
+    """Bytes of one copy of a batch through the layers that are run."""
+    memory: int
+
+    def of_layers(self, share: float) -> "_Room":
+        """Where no more than this share of the layers is run."""
+        return self._replace(needed=int(share * self.needed))
+
+    def tokens(self, n_tokens: int, where: torch.device) -> int:
+        """What one pass reads, if one copy has so many: what memory holds, or cores make use of."""
+        fits = self.memory * n_tokens // max(self.needed, 1)
+        return min(fits, TOKENS_AT_ONCE.get(where.type, fits))
+
+
 def attributed(
     model: nn.Module, layers: Sequence[nn.Module], batch: Batch, how: Integration
 ) -> list[Attributed]:
@@ -146,8 +165,8 @@ def attributed(
     with as_constants(model), torch.enable_grad():
         with torch.no_grad(), recorded([*layers, *(site.dense for site in wanted)]) as calls:
             full = reached(batch)[0]
-        needed = bytes_needed(model, layers, batch)
-        return [_at_site(layers, batch, how, site, calls, full, needed) for site in wanted]
+        room = _Room(bytes_needed(model, layers, batch), how.memory - _held(calls))
+        return [_at_site(layers, batch, how, site, calls, full, room) for site in wanted]
 
 
 def reached(batch: Batch, copies: int = 1) -> Tensor:
@@ -163,19 +182,19 @@ def _at_site(
     site: Site,
     calls: dict[nn.Module, Call],
     full: Tensor,
-    needed: int,
+    room: _Room,
 ) -> Attributed:
     call = calls[site.dense]
     whole = call.given if how.path == "activations" else call.gave
     gradient = torch.zeros_like(whole, dtype=torch.promote_types(whole.dtype, torch.float32))
-    share = (len(layers) - site.layer) / len(layers)
-    for part in _chunks(how, int(share * needed), batch, whole.device):
-        scales = whole.new_tensor(part.nodes)[:, None, None, None]
-        scaled = (scales * whole).flatten(0, 1).requires_grad_(True)
+    above = room.of_layers((len(layers) - site.layer) / len(layers))
+    for part in _chunks(how, above, batch, whole.device):
+        scales = gradient.new_tensor(part.nodes)[:, None, None, None]
+        scaled = (scales * whole).to(whole.dtype).flatten(0, 1).requires_grad_(True)
         found_at = _targets_given(scaled, layers, batch, how.path, site, calls)
         (found,) = torch.autograd.grad(found_at.sum(), scaled)
-        shares = whole.new_tensor(part.weights)[:, None, None, None]
-        gradient += (shares * found.view(-1, *whole.shape)).sum(0)
+        shares = gradient.new_tensor(part.weights)
+        gradient += (shares @ found.view(len(shares), -1).to(shares.dtype)).view_as(gradient)
     with torch.no_grad():
         start = _targets_given(torch.zeros_like(whole), layers, batch, how.path, site, calls)[0]
         n_examples = len(full)
@@ -242,11 +261,13 @@ def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
 # -- memory ---------------------------------------------------------------------------------------
 
 
-def bytes_needed(model: nn.Module, layers: Sequence[nn.Module], batch: Batch) -> int:
+def bytes_needed(
+    model: nn.Module, layers: Sequence[nn.Module], batch: Batch, *, at_most: int | None = None
+) -> int:
     """For the gradients of one copy of a batch through all layers: seen, by running it once.
 
     What a layer keeps is its architecture's affair (three matrices or two, attention's table where it is
-    written out), so it is not computed but counted.
+    written out), so it is not computed but counted. Raises BadInput as soon as it is more than `at_most`.
     """
     weights = {_address(each) for each in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
@@ -254,6 +275,11 @@ def bytes_needed(model: nn.Module, layers: Sequence[nn.Module], batch: Batch) ->
     def counted(tensor: Tensor) -> Tensor:
         if _address(tensor) not in weights:
             kept[_address(tensor)] = tensor.untyped_storage().nbytes()
+        if at_most is not None and ON_THEIR_WAY * sum(kept.values()) > at_most:
+            raise BadInput(
+                f"{batch.n_tokens} tokens of one example need more than {at_most / 1e9:.2f} GB for their gradients, "
+                "which is what is allowed. Allow more memory, or cut texts shorter."
+            )
         return tensor
 
     first = next(iter(anatomy.feed_forward(layers[0]).values()))
@@ -272,15 +298,31 @@ def _address(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def tokens_at_once(needed: int, n_tokens: int, how: Integration, where: torch.device) -> int:
-    """What one pass reads, where so many tokens need so many bytes: what memory holds, or cores make use of."""
-    fits = how.memory * n_tokens // max(needed, 1)
-    return min(fits, TOKENS_AT_ONCE.get(where.type, fits))
+def tokens_at_once(
+    model: nn.Module,
+    layers: Sequence[nn.Module],
+    batch: Batch,
+    how: Integration,
+    where: torch.device,
+) -> int:
+    """What one pass may read, seen by a batch of one example that is the largest of all.
+
+    Raises BadInput where not even one copy of it fits.
+    """
+    needed = bytes_needed(model, layers, batch, at_most=how.memory)
+    return _Room(needed, how.memory).tokens(batch.n_tokens, where)
 
 
-def _chunks(how: Integration, needed: int, batch: Batch, where: torch.device) -> Iterator[Rule]:
+def _chunks(how: Integration, room: _Room, batch: Batch, where: torch.device) -> Iterator[Rule]:
     """Parts of the rule, as many nodes as fit; the fewer layers are run, the more."""
-    at_once = max(1, tokens_at_once(needed, batch.n_tokens, how, where) // batch.n_tokens)
+    at_once = max(1, room.tokens(batch.n_tokens, where) // batch.n_tokens)
     for start in range(0, len(how.rule.nodes), at_once):
         some = slice(start, start + at_once)
         yield Rule(how.rule.nodes[some], how.rule.weights[some])
+
+
+def _held(calls: Mapping[nn.Module, Call]) -> int:
+    """Bytes of what was recorded."""
+    tensors = (part for call in calls.values() for part in (call.given, call.gave))
+    found = (part if isinstance(part, Tensor) else part[0] for part in tensors)
+    return sum({_address(each): each.untyped_storage().nbytes() for each in found}.values())

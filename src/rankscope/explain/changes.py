@@ -21,6 +21,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
+from rankscope.explain.intervals import Estimate
 from rankscope.models import anatomy
 from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -222,14 +223,6 @@ def effective_rank(update: Tensor) -> float:
 
 
 # -- states ---------------------------------------------------------------------------------------
-
-
-class Estimate(NamedTuple):
-    """A number and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def shifts(before: Tensor, after: Tensor) -> Tensor:

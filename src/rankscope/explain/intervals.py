@@ -11,29 +11,29 @@ ROUNDING = 1e-12
 """Values that differ by a smaller share of their size are equal."""
 
 
-class Interval(NamedTuple):
-    """A number over examples, with its bootstrap interval."""
+class Estimate(NamedTuple):
+    """A number over examples and its 95 % interval, if no other level is asked for."""
 
-    mean: float
+    value: float
     low: float
     high: float
 
 
-def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Interval:
+def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Estimate:
     """The mean of values (examples,); equal values have no interval but themselves."""
     given = values.double().numpy()
     mean = float(given.mean())
     if len(given) < 2 or given.max() - given.min() <= ROUNDING * abs(given).max():
-        return Interval(mean, mean, mean)
+        return Estimate(mean, mean, mean)
     found = stats.bootstrap(
         (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed
     ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    return Estimate(mean, float(found.low), float(found.high))
 
 
 def ratio_interval(
     parts: Tensor, wholes: Tensor, *, level: float = 0.95, seed: int = 0
-) -> Interval | None:
+) -> Estimate | None:
     """The sum of the parts over that of the wholes, (examples,) each, not negative; None where all wholes are 0.
 
     Examples whose whole is 0 count for nothing, and are not drawn.
@@ -45,7 +45,7 @@ def ratio_interval(
     ratio = float(of.sum() / over.sum())
     off = of - ratio * over
     if len(of) < 2 or abs(off).max() <= ROUNDING * over.max():
-        return Interval(ratio, ratio, ratio)
+        return Estimate(ratio, ratio, ratio)
 
     def ratios(x: NDArray[np.float64], y: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         found: NDArray[np.float64] = x.sum(axis) / y.sum(axis)
@@ -54,4 +54,4 @@ def ratio_interval(
     found = stats.bootstrap(
         (of, over), ratios, paired=True, confidence_level=level, rng=seed
     ).confidence_interval
-    return Interval(ratio, float(found.low), float(found.high))
+    return Estimate(ratio, float(found.low), float(found.high))

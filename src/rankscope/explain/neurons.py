@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rankscope.explain.intervals import Interval, ratio_interval
+from rankscope.explain.intervals import Estimate, ratio_interval
 
 TOP = 20
 
@@ -92,7 +92,7 @@ class Overlap(NamedTuple):
     """Active on an example, on average."""
     n_second: float
     n_both: float
-    jaccard: Interval | None
+    jaccard: Estimate | None
     """Neurons active in both over those active in either, summed over examples; None where none ever is."""
     by_chance: float | None
     """The index of random sets of the same sizes."""

@@ -84,10 +84,11 @@ class BiEncoder:
                 f"{folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
-        told = [
-            backbone.check_encoder(Location(location.name, encoder))
-            for encoder in _encoders(folder)
-        ]
+        encoders = _encoders(folder)
+        told = {
+            encoder: backbone.check_encoder(Location(location.name, encoder))
+            for encoder in encoders.values()
+        }
         with backbone.quiet():
             model = SentenceTransformer(
                 str(folder),
@@ -96,10 +97,12 @@ class BiEncoder:
                 device=str(backbone.device()),
             )
         made = cls(model)
-        made.fresh = tuple(name for fresh, _ in told for name in fresh)
-        made.unused = tuple(name for _, unused in told for name in unused)
-        for tower in made._towers() if made.fresh else ():
-            backbone.leave_out_pooler(tower.model)
+        made.fresh = tuple(name for fresh, _ in told.values() for name in fresh)
+        made.unused = tuple(name for _, unused in told.values() for name in unused)
+        for side in SIDES:
+            fresh, _ = told[encoders[side]]
+            if fresh:
+                backbone.leave_out_pooler(made.tower(side).model)
         return made
 
     @classmethod
@@ -491,13 +494,12 @@ def _tower(
     return [*modules, Normalize()] if similarity == "cosine" else modules
 
 
-def _encoders(folder: Path) -> Iterator[Path]:
-    """Where in a sentence-transformers folder encoders are: its first module, or those it routes to."""
+def _encoders(folder: Path) -> dict[Side, Path]:
+    """Where in a sentence-transformers folder each side's encoder is: its first module, or what it routes to."""
     modules = json.loads((folder / "modules.json").read_text("utf-8"))
     first = folder / str(modules[0]["path"])
     routes = first / "router_config.json"
     if not routes.is_file():
-        yield first
-        return
-    for names in json.loads(routes.read_text("utf-8"))["structure"].values():
-        yield first / str(names[0])
+        return dict.fromkeys(SIDES, first)
+    structure = json.loads(routes.read_text("utf-8"))["structure"]
+    return {side: first / str(structure[side][0]) for side in SIDES}

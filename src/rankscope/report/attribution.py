@@ -62,9 +62,9 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
                     side,
                     str(site["layer"] + 1),
                     site["name"],
-                    f"{site['share']['mean']:.1%}",
-                    f"{concentration['gini']['mean']:.3f}",
-                    f"{concentration['effective_number']['mean']:.0f} of {site['n_neurons']}",
+                    f"{site['share']['value']:.1%}",
+                    f"{concentration['gini']['value']:.3f}",
+                    f"{concentration['effective_number']['value']:.0f} of {site['n_neurons']}",
                     gap,
                     str(site["active_once"]),
                 ]
@@ -112,10 +112,10 @@ def overlap_table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 def _jaccard(row: Mapping[str, Any]) -> tuple[str, str, str]:
     index = row["jaccard"]
-    if index["mean"] is None:
+    if index["value"] is None:
         return ("none active", "", "")
     ends = f"{index['low']:.2f} to {index['high']:.2f}"
-    return (f"{index['mean']:.2f}", ends, f"{row['by_chance']:.2f}")
+    return (f"{index['value']:.2f}", ends, f"{row['by_chance']:.2f}")
 
 
 def _of_two(row: Mapping[str, Any]) -> list[str]:
@@ -145,7 +145,7 @@ def _row(what: str, value: Any) -> dict[str, Any]:
     """A number, or one with its interval."""
     if not isinstance(value, Mapping):
         return {"what": what, "value": value}
-    return {"what": what, "value": value["mean"], "low": value["low"], "high": value["high"]}
+    return {"what": what, "value": value["value"], "low": value["low"], "high": value["high"]}
 
 
 def _of_sides(found: Found) -> Iterator[dict[str, Any]]:
@@ -180,7 +180,7 @@ def _of_ablation(curves: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
 def _of_pairs(found: Found) -> Iterator[dict[str, Any]]:
     for row in found["comparisons"]:
         of = _at(row) | {"corrected p": row["corrected_p"], "verdict": row["verdict"]}
-        ends = {"mean": row["difference"], "low": row["low"], "high": row["high"]}
+        ends = {"value": row["difference"], "low": row["low"], "high": row["high"]}
         yield of | _row(f"difference in {row['measure']}", ends)
     for row in found["overlaps"]:
         yield _at(row) | _row("active", row["n_first"])
@@ -267,7 +267,7 @@ def gini_points(found: Found) -> list[dict[str, Any]]:
             "side": side,
             "matrix": site["name"],
             "layer": site["layer"] + 1,
-            "Gini": site["concentration"]["gini"]["mean"],
+            "Gini": site["concentration"]["gini"]["value"],
             "low": site["concentration"]["gini"]["low"],
             "high": site["concentration"]["gini"]["high"],
         }
@@ -330,12 +330,12 @@ def _where(name: str, side: str, each: Found) -> str:
     """The layer with the largest share, and how many neurons it comes to."""
     by_layer: dict[int, float] = {}
     for site in each["sites"]:
-        by_layer[site["layer"]] = by_layer.get(site["layer"], 0.0) + site["share"]["mean"]
+        by_layer[site["layer"]] = by_layer.get(site["layer"], 0.0) + site["share"]["value"]
     layer = max(by_layer, key=lambda key: (by_layer[key], -key))
     number, n = each["whole"]["effective_number"], sum(s["n_neurons"] for s in each["sites"])
     return (
         f"{name}, {SIDES[side]}: layer {layer + 1} of {len(by_layer)} has the largest share of the attribution "
-        f"({by_layer[layer]:.0%}). It is spread over {number['mean']:,.0f} of {n:,} neurons in effect "
+        f"({by_layer[layer]:.0%}). It is spread over {number['value']:,.0f} of {n:,} neurons in effect "
         f"[{number['low']:,.0f}, {number['high']:,.0f}]."
     )
 
@@ -344,7 +344,7 @@ def _ablated(name: str, side: str, curves: Mapping[str, Any]) -> str:
     at = max((n for n, k in enumerate(curves["counts"]) if k <= HEADLINE), default=0)
     count, won = curves["counts"][at], curves["advantage"][at]
     whole = significant(curves["whole"]).removeprefix("+")
-    numbers = f"{significant(won['mean'])} [{significant(won['low'])}, {significant(won['high'])}]"
+    numbers = f"{significant(won['value'])} [{significant(won['low'])}, {significant(won['high'])}]"
     if won["low"] > 0:
         return (
             f"{name}, {SIDES[side]}: without each example's top {count} neurons the margin of {whole} "
@@ -364,8 +364,8 @@ def _incomplete(name: str, side: str, each: Found) -> list[str]:
     if largest <= GAP_TO_SAY:
         return []
     return [
-        f"{name}, {SIDES[side]}: in layer {site['layer'] + 1} ({site['name']}) the attributions of some example miss a "
-        f"gap of {largest:.1%} of their sizes. Take more nodes."
+        f"{name}, {SIDES[side]}: in layer {site['layer'] + 1} ({site['name']}) some example's attributions do not add up: "
+        f"{largest:.1%} of the sum of their sizes is missing. Take more nodes."
     ]
 
 

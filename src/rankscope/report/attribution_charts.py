@@ -279,5 +279,5 @@ def _levels(curves: attribution.Found) -> alt.Chart:
 
 
 def _interval(won: Mapping[str, float]) -> str:
-    mean, low, high = (attribution.significant(won[name]) for name in ("mean", "low", "high"))
+    mean, low, high = (attribution.significant(won[name]) for name in ("value", "low", "high"))
     return f"{mean} ({low} to {high})"

@@ -56,6 +56,13 @@ class Settings:
     """Bytes for gradients."""
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        """Raises BadInput for what would make everything active or nothing, or nothing equivalent."""
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise BadInput(f"A threshold is between 0 and 1, and {self.threshold:g} was asked for.")
+        if self.margin <= 0:
+            raise BadInput(f"A margin is above 0, and {self.margin:g} was asked for.")
+
     def threshold_of(self, found: Attributions) -> float:
         """Of what counts as active among these."""
         if self.threshold is not None:

@@ -15,7 +15,8 @@ from rankscope.core.rng import seed_for, stream
 from rankscope.data.collections import words
 from rankscope.evaluate.resampling import Floats, Resampling
 from rankscope.explain import changes, representations
-from rankscope.explain.changes import PERSISTENCE, Estimate, ModuleChange
+from rankscope.explain.changes import PERSISTENCE, ModuleChange
+from rankscope.explain.intervals import Estimate
 from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 

@@ -90,7 +90,7 @@ def _of_side(side: Side, given: Sequence[Choice], settings: Settings) -> dict[st
             )
         ],
         "ablation": None if side.curves is None else _of_curves(side.curves, seed),
-        "examples": _shown(found, given),
+        "examples": _shown(found, given, settings),
     }
 
 
@@ -102,9 +102,12 @@ def _concentration(values: Tensor, seed: int) -> dict[str, dict[str, float]]:
     return {name: _mean(of(values), seed) for name, of in neurons.CONCENTRATIONS.items()}
 
 
-def _gap(shares: Tensor) -> dict[str, float]:
-    """The completeness gap over the sizes of the values, over examples."""
-    return {"median": float(shares.median()), "largest": float(shares.max())}
+def _gap(shares: Tensor) -> dict[str, float] | None:
+    """The completeness gap over the sizes of the values, over examples without noise; None where there is none."""
+    known = shares[~shares.isnan()].double()
+    if not len(known):
+        return None
+    return {"median": float(known.quantile(0.5)), "largest": float(known.max())}
 
 
 def _bins(active: Tensor) -> list[float]:
@@ -125,8 +128,11 @@ def _of_curves(curves: ablation.Curves, seed: int) -> dict[str, Any]:
     }
 
 
-def _shown(found: Attributions, given: Sequence[Choice]) -> list[dict[str, Any]]:
+def _shown(
+    found: Attributions, given: Sequence[Choice], settings: Settings
+) -> list[dict[str, Any]]:
     """The examples of the lowest targets: where their targets come from, by site and neuron."""
+    n_read = 1 if settings.as_published else None  # of a query's docs, the relevant one first
     rows = []
     for place in found.targets.argsort(stable=True)[:EXAMPLES_SHOWN].tolist():
         of_sites = [
@@ -141,7 +147,7 @@ def _shown(found: Attributions, given: Sequence[Choice]) -> list[dict[str, Any]]
         rows.append(
             {
                 "query_id": given[place].query_id,
-                "doc_ids": list(given[place].doc_ids),
+                "doc_ids": list(given[place].doc_ids[:n_read]),
                 "target": float(found.targets[place]),
                 "parts": [
                     {"layer": layer, "name": name, "value": float(values.sum())}
@@ -174,9 +180,10 @@ def _pairs(
 def _alike(
     by_ranker: Mapping[str, Sides], baselines: Sequence[str]
 ) -> Iterator[tuple[str, str, str, Attributions, Attributions]]:
-    """The pairs that have the same sites of the same sizes."""
+    """The pairs that have the same sites of the same sizes, and say something."""
     for name, baseline, side, mine, theirs in _pairs(by_ranker, baselines):
-        if theirs and _shape(mine) == _shape(theirs):
+        is_noise = mine.is_degenerate or (theirs and theirs.is_degenerate)
+        if theirs and not is_noise and _shape(mine) == _shape(theirs):
             yield name, baseline, side, mine, theirs
 
 
@@ -197,6 +204,8 @@ def _not_compared(by_ranker: Mapping[str, Sides], baselines: Sequence[str]) -> l
                 f"{name} and {baseline} ({side}) have other feed-forward blocks, so no layer of one is compared with a "
                 "layer of the other."
             )
+        elif mine.is_degenerate or theirs.is_degenerate:
+            told.append(f"{name} and {baseline} ({side}) are not compared: rounding noise.")
     return list(dict.fromkeys(told))
 
 
@@ -246,7 +255,7 @@ def _overlaps(
         for (layer, site), first, second in zip(both[0].sites, *active, strict=True):
             found = neurons.overlap(first, second, seed=settings.seed)._asdict()
             jaccard = found.pop("jaccard")
-            ends = dict.fromkeys(("mean", "low", "high")) if jaccard is None else jaccard._asdict()
+            ends = dict.fromkeys(("value", "low", "high")) if jaccard is None else jaccard._asdict()
             yield _named(name, baseline, side, layer, site) | found | {"jaccard": ends}
 
 

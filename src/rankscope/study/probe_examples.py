@@ -120,7 +120,7 @@ def opened(
     if len({type(ranker) for ranker in found.values()}) > 1:
         raise BadInput(
             "Some models read query and doc together and some apart: their layers have states of other things. "
-            "Probe the ones by themselves."
+            "Take the ones by themselves."
         )
     return found
 

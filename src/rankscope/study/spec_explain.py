@@ -180,8 +180,8 @@ class AttributionSpec(Spec):
     min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="A neuron is active above this share of the example's largest value; 0.1, and 0.01 for LLaMA "
-        "as published, if left out.",
+        description="A neuron is active above this share of the example's largest value; 0.1, if left out (as "
+        "published 0.01 for LLaMA, Mistral and Qwen).",
     )
     margin: float = Field(
         0.02,

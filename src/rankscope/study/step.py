@@ -19,7 +19,7 @@ VERSIONS = {
     "search": 2,
     "fuse": 1,
     "scratch": 1,
-    "ranker": 1,
+    "ranker": 2,
     "teacher": 1,
     "train": 4,
     "rerank": 3,
