@@ -2,7 +2,7 @@ import pytest
 
 from rankscope.core.errors import UnknownChoice
 from rankscope.report import sections
-from rankscope.report.sections import Group, StoredResults, clipped, p_text, signed
+from rankscope.report.sections import Group, StoredResults, clipped, has_numbers, p_text, signed
 from support.made_up_study import comparison, run_of, with_evaluation
 
 DEV = Group("dev", "bm25")
@@ -213,3 +213,12 @@ def test_clipped_cuts_at_a_word():
     assert clipped("one  two\nthree", 20) == "one two three"
     assert clipped("one two three", 9) == "one two …"
     assert len(clipped("x" * 50, 10)) <= 12
+
+
+def test_columns_of_numbers_and_of_words() -> None:
+    rows = [
+        ["C-D", "dl19", "0.5", "none active", "<0.001"],
+        ["D", "", "\u22120.1", "0.25", "cannot tell"],
+    ]
+    assert [has_numbers(rows, column) for column in range(5)] == [False, False, True, True, True]
+    assert not has_numbers([], 0)

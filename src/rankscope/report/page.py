@@ -337,6 +337,7 @@ def _environment() -> Environment:
         "signed": sections.signed,
         "p": sections.p_text,
         "significant": attribution.significant,
+        "has_numbers": sections.has_numbers,
     }
     return environment
 

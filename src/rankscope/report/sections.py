@@ -5,6 +5,7 @@ chooses, orders and words. What is said query by query stands in `queries`,
 and what is said of the steps and of training in `steps`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ VERDICTS: Mapping[str, Mark] = {
     "cannot tell": Mark("?", "?", "cannot tell"),
 }
 
+NUMBER = re.compile(r"[<+\u2212-]?\d")
 CORRECTIONS = {
     "holm": "Holm-corrected",
     "benjamini_hochberg": "Benjamini-Hochberg-corrected",
@@ -492,6 +494,11 @@ def signed(number: float, digits: int = 3) -> str:
     if float(text) == 0:
         return text[1:]
     return text.replace("-", "\u2212")
+
+
+def has_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
+    """Whether any row of a table has a number in a column: such columns end in one line, words begin in one."""
+    return any(NUMBER.match(row[column]) for row in rows)
 
 
 def p_text(p_value: float | None) -> str:
