@@ -16,7 +16,7 @@ install: .venv/installed
 	@touch $@
 
 demo: install
-	$(BIN)/rankscope demo --results $(RESULTS)
+	OMP_NUM_THREADS=1 $(BIN)/rankscope demo --results $(RESULTS)
 
 test: install
 	$(BIN)/python -m coverage erase

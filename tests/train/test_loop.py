@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from rankscope.core.errors import BadInput, TrainingStopped
+from rankscope.core.progress import SILENT
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
 from rankscope.train.batches import QUERIES_LOOKED_AT, Outcome, length_aware_order
@@ -241,6 +243,30 @@ def after(tmp_path: Path, name: str, stop_at: int | None = None) -> dict[str, by
 @pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 7])
 def test_a_training_that_died_ends_in_the_same_bytes(tmp_path: Path, stop_at: int) -> None:
     assert after(tmp_path, "died", stop_at) == after(tmp_path, "whole")
+
+
+def test_going_on_with_another_number_of_threads_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    noting = SimpleNamespace(task=SILENT.task, note=told.append)
+
+    def train(max_updates: int) -> None:
+        ranker = tiny.cross_encoder(tmp_path / "model")
+        fit(
+            ranker.model, objective(ranker), recipe(max_updates=max_updates),
+            checkpoints=tmp_path / "w", progress=noting,
+        )  # fmt: skip
+
+    threads = torch.get_num_threads()
+    train(2)
+    train(3)
+    assert told == []
+    try:
+        torch.set_num_threads(threads + 1)
+        train(4)
+    finally:
+        torch.set_num_threads(threads)
+    (said,) = told
+    assert f"begun with {threads} threads, gone on with {threads + 1}" in said
 
 
 def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:

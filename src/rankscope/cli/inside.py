@@ -255,7 +255,7 @@ def attribute(
         float | None,
         typer.Option(
             "--threshold",
-            help="Share of an example's largest value above which a neuron is active (0.1, if left out; as published "
+            help="Between 0 and 1: share of an example's largest value above which a neuron is active (0.1, if left out; as published "
             "0.01 for LLaMA, Mistral and Qwen).",
         ),
     ] = None,
@@ -291,7 +291,8 @@ def attribute(
     asked = [name for name, value in given.items() if value is not None]
     if as_published and asked:
         raise BadInput(
-            f"{', '.join(asked)}: --as-published has its own. Leave the one or the other out."
+            f"{', '.join(asked)}: --as-published takes 20 steps over the weights and switches nothing off. Leave the "
+            "one or the other out."
         )
     usual = attribution.Settings()
     settings = attribution.Settings(
@@ -323,6 +324,9 @@ def attribute(
         print_text(plain_tex(*words.layer_table(found)), out)
     else:
         terminal.show_table(f"{found['n_examples']} examples", *words.layer_table(found))
+        if found["comparisons"]:
+            terminal.show_table("How concentrated", *words.comparison_table(found))
+            terminal.show_table("The same neurons", *words.overlap_table(found))
         for sentence in words.in_words(found):
             typer.echo(sentence)
     print_notes(list(found["notes"]))

@@ -14,6 +14,11 @@ GAP_TO_SAY = 0.01
 """A completeness gap above this share of the attributions' sizes is said."""
 NOISE_TO_SAY = 0.05
 """Noise at more than this share of the examples' matrices is said."""
+CAVEAT = (
+    "A neuron's attribution is its part in what the margin changes by when its layer is scaled from nothing to what it "
+    "is, the rest of the model as it is. It does not say what a neuron stands for. Shares compare sizes; signed parts of "
+    "two layers do not add up to the margin, since each layer is a path of its own."
+)
 COLUMNS = [
     "ranker", "side", "layer", "matrix", "share", "Gini", "neurons that carry it", "gap", "active once",
 ]  # fmt: skip
@@ -55,7 +60,7 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
     for name, side, each in sides(found):
         for site in each["sites"]:
             concentration = site["concentration"]
-            gap = "" if site["gap"] is None else f"{site['gap']['largest']:.1e}"
+            gap = "\u2013" if site["gap"] is None else _percent(site["gap"]["largest"])
             rows.append(
                 [
                     name,
@@ -66,10 +71,14 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
                     f"{concentration['gini']['value']:.3f}",
                     f"{concentration['effective_number']['value']:.0f} of {site['n_neurons']}",
                     gap,
-                    str(site["active_once"]),
+                    f"{site['active_once']} of {site['n_neurons']}",
                 ]
             )
     return COLUMNS, rows
+
+
+def _percent(share: float) -> str:
+    return f"{share:.3%}" if share >= 1e-5 else "<0.001%"
 
 
 def comparison_table(found: Found) -> tuple[list[str], list[list[str]]]:
@@ -297,19 +306,14 @@ def in_words(found: Found) -> list[str]:
         if each["share_of_noise"] > NOISE_TO_SAY
     ]
     heard = [(name, side, each) for name, side, each in sides(found) if not each["is_degenerate"]]
+    if is_published(found):
+        return [*said, "As published, so layers, matrices and rankers are not compared in words."]
     for name, side, each in heard:
         said.append(_where(name, side, each))
         if each["ablation"]:
-            said.append(_ablated(name, side, each["ablation"]))
+            said += _ablated(name, side, each)
         said += _incomplete(name, side, each)
-    said += _differences(found)
-    if found["method"] == "sound":
-        said.append(
-            "A neuron's attribution is its part in what the margin changes by when its layer is scaled from nothing to "
-            "what it is, the rest of the model as it is. It does not say what a neuron stands for, and the parts of "
-            "two layers do not add up to anything: each is a path of its own."
-        )
-    return said
+    return [*said, *_differences(found), CAVEAT]
 
 
 def _noise(name: str, side: str, each: Found) -> str:
@@ -334,26 +338,37 @@ def _where(name: str, side: str, each: Found) -> str:
     layer = max(by_layer, key=lambda key: (by_layer[key], -key))
     number, n = each["whole"]["effective_number"], sum(s["n_neurons"] for s in each["sites"])
     return (
-        f"{name}, {SIDES[side]}: layer {layer + 1} of {len(by_layer)} has the largest share of the attribution "
-        f"({by_layer[layer]:.0%}). It is spread over {number['value']:,.0f} of {n:,} neurons in effect "
+        f"{name}, {SIDES[side]}: of the sizes of all attributions layer {layer + 1} of {len(by_layer)} has the largest "
+        f"share ({by_layer[layer]:.0%}). They are spread over {number['value']:,.0f} of {n:,} neurons in effect "
         f"[{number['low']:,.0f}, {number['high']:,.0f}]."
     )
 
 
-def _ablated(name: str, side: str, curves: Mapping[str, Any]) -> str:
+def _ablated(name: str, side: str, each: Found) -> list[str]:
+    """Whether top neurons carry more of the margin than random ones, and how much all of them carry."""
+    curves, of = each["ablation"], f"{name}, {SIDES[side]}"
     at = max((n for n, k in enumerate(curves["counts"]) if k <= HEADLINE), default=0)
     count, won = curves["counts"][at], curves["advantage"][at]
-    whole = significant(curves["whole"]).removeprefix("+")
-    numbers = f"{significant(won['value'])} [{significant(won['low'])}, {significant(won['high'])}]"
-    if won["low"] > 0:
-        return (
-            f"{name}, {SIDES[side]}: without each example's top {count} neurons the margin of {whole} "
-            f"falls further than without {count} random ones, by {numbers}: the attributions hold."
-        )
-    return (
-        f"{name}, {SIDES[side]}: without each example's top {count} neurons the margin does not clearly fall further "
-        f"than without {count} random ones ({numbers}): these attributions are not to be relied on."
+    margin = f"the margin of {_with_interval(each['target']).removeprefix('+')}"
+    if each["target"]["low"] <= 0 <= each["target"]["high"]:
+        return [
+            f"{of}: {margin} is not shown to be other than 0: there is no preference to explain."
+        ]
+    falls = (
+        f"falls further than without {count} random ones, by {_with_interval(won)}: they carry more of it than chance"
+        if won["low"] > 0
+        else f"does not clearly fall further than without {count} random ones ({_with_interval(won)}): these "
+        "attributions are not to be relied on"
     )
+    return [
+        f"{of}: without each example's top {count} neurons {margin} {falls}. With no neuron of any layer it is "
+        f"{significant(curves['none'])}."
+    ]
+
+
+def _with_interval(value: Mapping[str, float]) -> str:
+    low, high = significant(value["low"]), significant(value["high"])
+    return f"{significant(value['value'])} [{low}, {high}]"
 
 
 def _incomplete(name: str, side: str, each: Found) -> list[str]:

@@ -35,6 +35,8 @@ class Progressed:
     best_value: float | None = None
     n_processes: int | None = None
     """By how many processes the last of the updates were done."""
+    n_threads: int | None = None
+    """By how many threads of each process."""
     is_sharded: bool | None = None
     """Whether each of them held a part of the model."""
 

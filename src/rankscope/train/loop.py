@@ -345,13 +345,20 @@ class _Training:
                 f"{label}: begun by {begun} processes, gone on with by {now}; samples and dropout "
                 "are the same, but sums are rounded otherwise, so the last digits may differ"
             )
+        was_threads, threads = self.reached.n_threads, torch.get_num_threads()
+        if begun in {None, now} and was_threads not in {None, threads}:
+            progress.note(
+                f"{label}: begun with {was_threads} threads, gone on with {threads}; sums are rounded otherwise, so "
+                f"the last digits may differ (OMP_NUM_THREADS={was_threads} goes on as it was begun)"
+            )
         was, is_sharded = self.reached.is_sharded, self.learner.is_sharded
         if was not in {None, is_sharded}:
             progress.note(
                 f"{label}: begun {'in' if was else 'without'} shards, gone on with "
                 f"{'in' if is_sharded else 'without'} them; dropout is drawn otherwise from here"
             )
-        self.reached.n_processes, self.reached.is_sharded = now, is_sharded
+        self.reached.n_processes, self.reached.n_threads = now, threads
+        self.reached.is_sharded = is_sharded
         if is_sharded:
             progress.note(
                 f"{label}: the model is in {now} shards (FSDP); a cross-encoder's batch is one forward "
