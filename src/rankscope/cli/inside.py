@@ -18,7 +18,7 @@ from rankscope.cli.options import (
     Split,
     Written,
 )
-from rankscope.cli.printing import form_of, print_notes, print_text
+from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -183,7 +183,6 @@ def diff(
     from rankscope.data import collections
     from rankscope.evaluate.measures import computable
     from rankscope.report import changes as words
-    from rankscope.report.page import plain_csv, plain_tex
     from rankscope.study import diff as verbs
     from rankscope.study.changes import Settings
     from rankscope.study.heads import HeadSettings
@@ -207,19 +206,14 @@ def diff(
         heads=anew,
         progress=terminal.progress(),
     )
-    if form == "json":
-        told = [*words.in_words(found), words.CAVEAT]
-        print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)
-    elif form == "csv":
-        print_text(plain_csv(*words.full_rows([found])), out)
-    elif form == "latex":
-        print_text(plain_tex(*words.layer_table(found)), out)
-    else:
+    told = [*words.in_words(found), words.CAVEAT]
+    table = words.layer_table(found)
+    if not print_in_form(form, out, found, told, words.full_rows([found]), table):
         title = f"{found['after']} against {found['before']}, {collection}"
-        terminal.show_table(title, *words.layer_table(found))
+        terminal.show_table(title, *table)
         if found["heads"]:
             terminal.show_table(found["heads"]["measure"], *words.head_table(found))
-        for sentence in (*words.in_words(found), words.CAVEAT):
+        for sentence in told:
             typer.echo(sentence)
     print_notes(found["heads"]["notes"] if found["heads"] else [])
 
@@ -282,7 +276,6 @@ def attribute(
     from rankscope.core.errors import choose
     from rankscope.data import collections
     from rankscope.report import attribution as words
-    from rankscope.report.page import plain_csv, plain_tex
     from rankscope.study import attribute as verbs
     from rankscope.study import attribution, probe_examples
 
@@ -316,17 +309,12 @@ def attribute(
         baselines=baseline or [next(iter(rankers))],
         progress=terminal.progress(),
     )
-    if form == "json":
-        print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
-    elif form == "csv":
-        print_text(plain_csv(*words.full_rows(found)), out)
-    elif form == "latex":
-        print_text(plain_tex(*words.layer_table(found)), out)
-    else:
-        terminal.show_table(f"{found['n_examples']} examples", *words.layer_table(found))
+    told, table = words.in_words(found), words.layer_table(found)
+    if not print_in_form(form, out, found, told, words.full_rows(found), table):
+        terminal.show_table(f"{found['n_examples']} examples", *table)
         if found["comparisons"]:
             terminal.show_table("How concentrated", *words.comparison_table(found))
             terminal.show_table("The same neurons", *words.overlap_table(found))
-        for sentence in words.in_words(found):
+        for sentence in told:
             typer.echo(sentence)
     print_notes(list(found["notes"]))

@@ -1,12 +1,16 @@
 """What commands print: JSON, a text or a file, notes."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from rankscope.core.errors import BadInput
+
+Rows = tuple[list[str], list[list[str]]]
+"""Columns, and what stands in them."""
 
 
 def print_json(value: Any) -> None:
@@ -23,6 +27,26 @@ def print_text(text: str, out: Path | None) -> None:
 
     write_text(out, text)
     typer.echo(f"{out}: written.")
+
+
+def print_in_form(
+    form: str,
+    out: Path | None,
+    found: Mapping[str, Any],
+    told: Sequence[str],
+    full: Rows,
+    table: Rows,
+) -> bool:
+    """As JSON with what is told in words, CSV in full, or LaTeX; whether it was one of them."""
+    from rankscope.report.page import plain_csv, plain_tex
+
+    if form == "json":
+        print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)
+    elif form == "csv":
+        print_text(plain_csv(*full), out)
+    elif form == "latex":
+        print_text(plain_tex(*table), out)
+    return form != "table"
 
 
 def form_of(out: Path | None, **asked: bool) -> str:

@@ -1,18 +1,16 @@
 """`rankscope attribute`: rankers' neurons over a collection, without a study."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rankscope.core.errors import choose
 from rankscope.core.progress import Progress
-from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
+from rankscope.data.collections import Source, judged_topics
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve import bm25
-from rankscope.study import neurons
+from rankscope.study import neurons, probe_examples
 from rankscope.study.attribution import Settings, attributed, examples_of
 
 
@@ -31,12 +29,7 @@ def attribute(
     for name in baselines:
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_docs(source.docs(), folder)
-        docs = StoredDocs(folder)
-        bm25.build(docs, folder)
-        index = bm25.Index.load(folder)
+    with probe_examples.indexed(source) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         given, notes = examples_of(topics, run, docs, settings)
     by_ranker = {}

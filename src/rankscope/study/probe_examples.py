@@ -1,6 +1,7 @@
 """What the layers of rankers are probed with: the rankers, and choices over a collection with their texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -152,6 +153,17 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
 # -- examples -------------------------------------------------------------------------------------
 
 
+@contextmanager
+def indexed(source: Source) -> Iterator[tuple[StoredDocs, bm25.Index]]:
+    """A collection's docs and BM25 over them, for as long as the block lasts."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_docs(source.docs(), folder)
+        stored = StoredDocs(folder)
+        bm25.build(stored, folder)
+        yield stored, bm25.Index.load(folder)
+
+
 def examples(train: Source, test: Source, settings: Settings, progress: Progress) -> Examples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
@@ -159,12 +171,7 @@ def examples(train: Source, test: Source, settings: Settings, progress: Progress
     """
     unseen = judged_topics(test)
     learnt, n_shared = without(judged_topics(train), unseen)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_docs(test.docs(), folder)
-        stored = StoredDocs(folder)
-        bm25.build(stored, folder)
-        index = bm25.Index.load(folder)
+    with indexed(test) as (stored, index):
         learnt, n_lost_of_train = with_texts(learnt, stored)
         unseen, n_lost = with_texts(unseen, stored)
         made = [
