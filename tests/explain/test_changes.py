@@ -168,17 +168,41 @@ def test_the_interval_of_cka_holds_the_true_value() -> None:
     assert sum(values) / len(values) == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_interval_of_cka_widens_where_texts_of_a_group_say_the_same() -> None:
+def test_texts_of_a_group_that_say_the_same_count_as_one() -> None:
     base, noise = drawn(60, 4), drawn(60, 4, seed=3)
     whole = changes.cka(base, base + noise)
     thrice = changes.cka(base.repeat_interleave(3, 0), (base + noise).repeat_interleave(3, 0),
                          groups=torch.arange(60).repeat_interleave(3))  # fmt: skip
-    alone = changes.cka(base.repeat_interleave(3, 0), (base + noise).repeat_interleave(3, 0))
     assert whole is not None
     assert thrice is not None
-    assert alone is not None
     assert whole.low < whole.value < whole.high < 1
-    assert thrice.high - thrice.low > 1.2 * (alone.high - alone.low)
+    assert thrice == pytest.approx(whole)
+
+
+def test_what_pairs_of_a_query_have_in_common_is_no_likeness_of_two_models() -> None:
+    """Two models that have nothing to do with each other, but both see which pairs share a query."""
+    groups = torch.arange(30).repeat_interleave(5)
+    n_held, values, shares = 0, [], []
+    for seed in range(40):
+        a, b = (
+            drawn(30, 16, seed=of).repeat_interleave(5, 0) + drawn(150, 16, seed=of + 500)
+            for of in (seed, seed + 1000)
+        )
+        found = changes.cka(a, b, groups=groups)
+        shared = changes.shared_neighbours(a, b, k=5, groups=groups)
+        assert found is not None
+        assert shared is not None
+        values.append(found.value)
+        shares.append(shared.value)
+        n_held += found.low <= 0 <= found.high
+    assert sum(values) / len(values) == pytest.approx(0, abs=0.02)
+    chance = changes.chance_of_neighbours(5, 150, groups)
+    assert chance == pytest.approx(5 / 145)
+    assert sum(shares) / len(shares) == pytest.approx(chance, abs=0.01)
+    assert n_held >= 35
+    blind = changes.cka(a, b)
+    assert blind is not None
+    assert blind.low > 0
 
 
 def test_shared_neighbours_by_hand_and_by_chance() -> None:
@@ -188,12 +212,24 @@ def test_shared_neighbours_by_hand_and_by_chance() -> None:
     after = before[[0, 1, 3, 2]]
     found = changes.shared_neighbours(before, after, k=1)
     assert found is not None
-    assert found.tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert found.value == 0.5
     many = changes.shared_neighbours(drawn(400, 50), drawn(400, 50, seed=1), k=20)
     assert many is not None
-    assert many.mean() == pytest.approx(changes.chance_of_neighbours(20, 400), abs=0.01)
-    with pytest.raises(BadInput, match="4 neighbours among 4 texts"):
+    assert many.value == pytest.approx(changes.chance_of_neighbours(20, 400), abs=0.01)
+    with pytest.raises(BadInput, match="4 neighbours, where a text has 3 others"):
         changes.shared_neighbours(before, after, k=4)
+
+
+def test_the_interval_of_shared_neighbours_holds_the_true_value() -> None:
+    """Texts are each other's neighbours, so that their shares are not independent."""
+    found = []
+    for seed in range(60):
+        x = drawn(100, 16, seed=seed)
+        shared = changes.shared_neighbours(x, x + 0.5 * drawn(100, 16, seed=1000 + seed), k=10)
+        assert shared is not None
+        found.append(shared)
+    true = sum(each.value for each in found) / len(found)
+    assert sum(each.low <= true <= each.high for each in found) >= 56
 
 
 def test_shifts_see_a_rotation_and_states_that_do_not_vary_have_no_likeness() -> None:
@@ -202,6 +238,7 @@ def test_shifts_see_a_rotation_and_states_that_do_not_vary_have_no_likeness() ->
     constant = torch.ones(8, 3)
     assert changes.cka(constant, drawn(8, 3)) is None
     assert changes.shared_neighbours(constant, drawn(8, 3), k=2) is None
+    assert changes.cka(torch.eye(8), torch.eye(8)) is None  # all texts lie equally far apart
 
 
 # -- rankings -------------------------------------------------------------------------------------
@@ -259,8 +296,7 @@ def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
         assert changes.shifts(layer, layer).max() == 0
         assert changes.cka(layer, layer) == (1.0, 1.0, 1.0)
         shared = changes.shared_neighbours(layer, layer, k=3)
-        assert shared is not None
-        assert shared.min() == 1
+        assert shared == (1.0, 1.0, 1.0)
     assert rank_biased_overlap(TEXTS, TEXTS) == 1
     assert changes.score_agreement([2.0, 2.0], [2.0, 2.0]) == 1
 

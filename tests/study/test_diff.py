@@ -85,7 +85,11 @@ def test_a_replaced_layer_is_shown_by_its_weights_and_by_the_states_from_it_on(
         assert rows[1]["cka"] == rows[1]["neighbours"] == 1
         assert rows[2]["cka_low"] <= rows[2]["cka"] < 1
         assert rows[2]["neighbours"] < 1
-        assert rows[2]["chance"] == pytest.approx(5 / (rows[2]["n_texts"] - 1))
+        of_all = 5 / (rows[2]["n_texts"] - 1)
+        if side == "pair":  # those of the same query are no neighbours
+            assert of_all < rows[2]["chance"] < 1.2 * of_all
+        else:
+            assert rows[2]["chance"] == pytest.approx(of_all)
     assert found["rankings"]["overlap_high"] < 1
     said = " ".join(words.in_words(found))
     assert "Weights moved in layer 2 only." in said

@@ -12,6 +12,7 @@ good for.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ BLOCKS = 20
 FEWEST_TEXTS = 4
 """Below, no double-centred matrix without bias is defined."""
 LEVEL = 0.05
+FLAT = 1e-12
+"""Double-centred, products of a smaller share of their size are rounding."""
 
 # -- weights --------------------------------------------------------------------------------------
 
@@ -248,21 +251,24 @@ def cka(before: Tensor, after: Tensor, *, groups: Tensor | None = None) -> Estim
     (Song et al. 2012; Szekely & Rizzo 2014), as Nguyen et al. (2021) have it: the plain one nears 1 for any
     two layers that have more dimensions than there are texts (Murphy et al. 2024). It may fall below 0.
 
-    states: (texts, width) each; the widths may differ. The interval is a jackknife's, which leaves out
-    blocks of texts (of whole groups of texts, where they depend on each other; groups: (texts,), int).
-    None where the states of either do not vary. Raises BadInput for fewer than 4 texts.
+    states: (texts, width) each; the widths may differ. Texts that depend on each other (pairs of one query) are
+    alike in any two models: groups, (texts,) int, says which, and only texts of different groups are held
+    against each other. The interval is a jackknife's, which leaves out blocks of texts, or of groups.
+    None where the states of either do not vary, or all texts lie equally far apart. Raises BadInput for fewer
+    than 4 texts or groups.
     """
-    if len(before) < FEWEST_TEXTS:
-        raise BadInput(f"CKA needs at least {FEWEST_TEXTS} texts, found {len(before)}.")
+    of = _groups(len(before), groups)
+    if int(of.max()) + 1 < FEWEST_TEXTS:
+        what = "texts" if groups is None else "groups of texts"
+        raise BadInput(f"CKA needs at least {FEWEST_TEXTS} {what}, found {int(of.max()) + 1}.")
     if not (varies(before) and varies(after)):
         return None
     products = [_products(states) for states in (before, after)]
-    value = _cosine(*(_double_centred(each) for each in products))
-    left_out = []
-    for kept in _kept(len(before), groups):
-        parts = [_double_centred(each[kept][:, kept]) for each in products]
-        left_out.append(_cosine(*parts))
-    half = _jackknife_half(torch.tensor(left_out, dtype=torch.float64))
+    value = _cosine(products, _rounds(of))
+    if value is None:
+        return None
+    left_out = [_cosine(products, _rounds(of, kept)) for kept in _kept(of)]
+    half = _jackknife_half([each for each in left_out if each is not None])
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
@@ -270,6 +276,20 @@ def _products(states: Tensor) -> Tensor:
     """All dot products of the states less their mean: (texts, texts), float64."""
     centred = states.double() - states.double().mean(0)
     return centred @ centred.mT
+
+
+def _rounds(groups: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+    """The texts kept, in rounds: places of each group's first text, of each one's second, and so on.
+
+    So the texts of a round are independent. Rounds of fewer than `FEWEST_TEXTS` are left out.
+    """
+    seen: Counter[int] = Counter()
+    rounds: dict[int, list[int]] = {}
+    for place in range(len(groups)) if kept is None else kept.tolist():
+        group = int(groups[place])
+        rounds.setdefault(seen[group], []).append(place)
+        seen[group] += 1
+    return [torch.tensor(places) for places in rounds.values() if len(places) >= FEWEST_TEXTS]
 
 
 def _double_centred(products: Tensor) -> Tensor:
@@ -284,54 +304,95 @@ def _double_centred(products: Tensor) -> Tensor:
     return centred.fill_diagonal_(0)
 
 
-def _cosine(a: Tensor, b: Tensor) -> float:
-    return float((a * b).sum() / ((a * a).sum() * (b * b).sum()).sqrt())
+def _cosine(products: Sequence[Tensor], rounds: Sequence[Tensor]) -> float | None:
+    """Of two double-centred matrices, summed over the rounds; None where there is nothing but rounding in one."""
+    both = mine = theirs = 0.0
+    for places in rounds:
+        a, b = (_double_centred(each[places][:, places]) for each in products)
+        both += float((a * b).sum())
+        mine += float((a * a).sum())
+        theirs += float((b * b).sum())
+    is_rounding = (
+        size <= (FLAT * float(each.norm())) ** 2
+        for size, each in zip((mine, theirs), products, strict=True)
+    )
+    return None if any(is_rounding) else both / math.sqrt(mine * theirs)
 
 
-def _kept(n_texts: int, groups: Tensor | None) -> list[Tensor]:
-    """Places of the texts that stay when each block of texts, or of their groups, is left out."""
-    of = torch.arange(n_texts) if groups is None else torch.unique(groups, return_inverse=True)[1]
-    n_groups = int(of.max()) + 1
-    n_blocks = min(BLOCKS, n_groups)
-    kept = [(of % n_blocks != block).nonzero().flatten() for block in range(n_blocks)]
-    return [places for places in kept if len(places) >= FEWEST_TEXTS]
+def _groups(n_texts: int, groups: Tensor | None) -> Tensor:
+    """Each text's group, numbered from 0; each its own where none are given."""
+    if groups is None:
+        return torch.arange(n_texts)
+    found: Tensor = torch.unique(groups, return_inverse=True)[1]
+    return found
 
 
-def _jackknife_half(left_out: Tensor) -> float:
+def _kept(groups: Tensor) -> list[Tensor]:
+    """Places of the texts that stay when each block of groups is left out."""
+    n_blocks = min(BLOCKS, int(groups.max()) + 1)
+    return [(groups % n_blocks != block).nonzero().flatten() for block in range(n_blocks)]
+
+
+def _jackknife_half(left_out: Sequence[float]) -> float:
     """Half the width of a t interval by the delete-a-block jackknife (Efron & Tibshirani 1993, ch. 11)."""
     n = len(left_out)
     if n < 2:
         return math.inf
-    variance = (n - 1) / n * float((left_out - left_out.mean()).square().sum())
+    values = torch.tensor(left_out, dtype=torch.float64)
+    variance = (n - 1) / n * float((values - values.mean()).square().sum())
     return float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * math.sqrt(variance)
 
 
-def shared_neighbours(before: Tensor, after: Tensor, *, k: int) -> Tensor | None:
-    """Which share of each text's k nearest others, by cosine, is the same: (texts,), float64.
+def shared_neighbours(
+    before: Tensor, after: Tensor, *, k: int, groups: Tensor | None = None
+) -> Estimate | None:
+    """Which share of a text's k nearest others, by cosine, is the same: the mean over texts.
 
-    Two layers that have nothing to do with each other share `chance_of_neighbours`. None where the states
-    of either do not vary: then nothing is near or far. Raises BadInput if there are no k others.
+    Two layers that have nothing to do with each other share `chance_of_neighbours`. Groups as for `cka`: texts
+    of its own group are no neighbours of a text. A text's neighbours are among the same texts over which the
+    mean goes, so a bootstrap over texts gives intervals that are too narrow; a jackknife's, as here, is rather
+    too wide. None where the states of either do not vary: then nothing is near or far. Raises BadInput if there
+    are no k others.
     """
-    if not 1 <= k < len(before):
+    of = _groups(len(before), groups)
+    if not 1 <= k <= (fewest := int(_eligible(of).min())):
         raise BadInput(
-            f"{k} neighbours among {len(before)} texts: give at least 1, and fewer than there are texts."
+            f"{k} neighbours, where a text has {fewest} others: give at least 1, and no more than those."
         )
     if not (varies(before) and varies(after)):
         return None
-    mine, theirs = (_nearest(states, k) for states in (before, after))
-    return (mine[:, :, None] == theirs[:, None, :]).any(2).double().mean(1)
+    alike = [_likeness(states, of) for states in (before, after)]
+    value = _share(alike, k)
+    left_out = [
+        _share([each[kept][:, kept] for each in alike], k)
+        for kept in _kept(of)
+        if len(kept) and int(_eligible(of[kept]).min()) >= k
+    ]
+    half = _jackknife_half(left_out)
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def _nearest(states: Tensor, k: int) -> Tensor:
-    """Places of the k others with the highest cosine: (texts, k)."""
+def _likeness(states: Tensor, groups: Tensor) -> Tensor:
+    """Cosines of texts of different groups, the others lowest: (texts, texts)."""
     directions = nn.functional.normalize(states.double(), dim=1)
-    likeness = (directions @ directions.mT).fill_diagonal_(-torch.inf)
-    return likeness.topk(k, dim=1).indices
+    return (directions @ directions.mT).masked_fill(groups[:, None] == groups, -torch.inf)
 
 
-def chance_of_neighbours(k: int, n_texts: int) -> float:
-    """The share of k neighbours among n - 1 others that two drawn sets have in common: k / (n - 1)."""
-    return k / (n_texts - 1)
+def _share(alike: Sequence[Tensor], k: int) -> float:
+    mine, theirs = (each.topk(k, dim=1).indices for each in alike)
+    return float((mine[:, :, None] == theirs[:, None, :]).any(2).double().mean())
+
+
+def _eligible(groups: Tensor) -> Tensor:
+    """How many texts of other groups each text has: (texts,)."""
+    sizes = torch.unique(groups, return_counts=True, return_inverse=True)
+    found: Tensor = len(groups) - sizes[2][sizes[1]]
+    return found
+
+
+def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> float:
+    """The share that two drawn sets of k neighbours have in common: k over the others, the mean over texts."""
+    return float((k / _eligible(_groups(n_texts, groups)).double()).mean())
 
 
 # -- rankings -------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from rankscope.models.cross_encoder import CrossEncoder
 TEXTS_AT_ONCE = 128
 FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
+FEWEST_QUERIES = 5
+"""Of pairs, one is left out in turn, and of the others no fewer than 4 are compared."""
 PAIR = "pair"
 """What a cross-encoder has states of; a bi-encoder's sides are query and document."""
 
@@ -115,29 +117,30 @@ def sides(
     always be the other's nearest. Raises BadInput where too few are left.
     """
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
-    if len(ranked) < 2:
+    ranked = [*{words(query.text): query for query in ranked}.values()]
+    if len(ranked) < FEWEST_QUERIES:
         raise BadInput(
-            f"{len(ranked)} queries have a ranking; an interval needs 2. Give more queries."
+            f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
-    tops = {
-        query: [doc.doc_id for doc in run.rankings[query.query_id][: settings.depth]]
-        for query in ranked
-    }
+    tops = [
+        [doc.doc_id for doc in run.rankings[query.query_id][: settings.depth]] for query in ranked
+    ]
     if isinstance(ranker, CrossEncoder):
-        every = [(place, doc_id) for place, top in enumerate(tops.values()) for doc_id in top]
+        every = [
+            (place, text)
+            for place, top in enumerate(tops)
+            for text in _distinct([texts[doc_id] for doc_id in top])
+        ]
         drawn = _drawn(every, PAIR, settings)
-        pairs = [(ranked[place].text, texts[doc_id]) for place, doc_id in drawn]
+        pairs = [(ranked[place].text, text) for place, text in drawn]
         found = [Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))]
     else:
-        doc_ids = sorted({doc_id for top in tops.values() for doc_id in top})
+        doc_ids = sorted({doc_id for top in tops for doc_id in top})
         of_side = {
             SIDES[0]: [query.text for query in ranked],
-            SIDES[1]: [texts[doc_id] for doc_id in doc_ids],
+            SIDES[1]: _distinct([texts[doc_id] for doc_id in doc_ids]),
         }
-        found = [
-            Side(name, _drawn(_distinct(mine), name, settings), None)
-            for name, mine in of_side.items()
-        ]
+        found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
     for side in found:
         fewest = max(FEWEST_TEXTS, settings.neighbours + 1)
         if len(side.texts) < fewest:
@@ -199,27 +202,23 @@ def state_changes(
     side: Side, before: Tensor, after: Tensor, settings: Settings
 ) -> list[StateChange]:
     """Every layer's change; states: (texts, layers + 1, width)."""
-    k, layers = settings.neighbours, [*zip(before.unbind(1), after.unbind(1), strict=True)]
-    shifts = [changes.shifts(old, new) for old, new in layers]
-    shared = [changes.shared_neighbours(old, new, k=k) for old, new in layers]
-    known = [each for each in shared if each is not None]
-    means = iter(
-        mean_estimates(torch.stack([*shifts, *known]).numpy(), settings.seed, groups=side.groups)
-    )
-    of_shifts = [next(means) for _ in shifts]
-    of_shared = [None if each is None else next(means) for each in shared]
+    k, groups = settings.neighbours, side.groups
+    layers = [*zip(before.unbind(1), after.unbind(1), strict=True)]
+    shifts = torch.stack([changes.shifts(old, new) for old, new in layers])
     return [
         StateChange(
             side=side.name,
             layer=layer,
             n_texts=len(side.texts),
-            shift=of_shifts[layer],
-            cka=changes.cka(old, new, groups=side.groups),
-            neighbours=of_shared[layer],
+            shift=shift,
+            cka=changes.cka(old, new, groups=groups),
+            neighbours=changes.shared_neighbours(old, new, k=k, groups=groups),
             k=k,
-            chance=changes.chance_of_neighbours(k, len(side.texts)),
+            chance=changes.chance_of_neighbours(k, len(side.texts), groups),
         )
-        for layer, (old, new) in enumerate(layers)
+        for layer, ((old, new), shift) in enumerate(
+            zip(layers, mean_estimates(shifts.numpy(), settings.seed, groups=groups), strict=True)
+        )
     ]
 
 
