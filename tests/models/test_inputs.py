@@ -6,6 +6,7 @@ import torch
 import transformers
 from tokenizers import processors
 
+from rankscope.explain import representations
 from rankscope.models import inputs
 from rankscope.models.cross_encoder import CrossEncoder
 from support import tiny
@@ -16,7 +17,7 @@ DOC = "the red cat sits"
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_encoders_read_the_first_token_and_lack_nothing(architecture: str, tmp_path: Path) -> None:
     ranker = tiny.cross_encoder(tmp_path, architecture)
-    assert not inputs.reads_last(ranker)
+    assert ranker.pooling == "cls"
     assert inputs.missing_tokens(ranker, "who sits", DOC) == []
 
 
@@ -36,9 +37,22 @@ def decoder(template: str | None, *, end: str | None, pad: int = 0) -> CrossEnco
     return CrossEncoder(model, tokenizer, 32)
 
 
+def test_states_of_pairs_are_those_that_the_head_reads(tmp_path: Path) -> None:
+    """A decoder's first token has seen nothing: it is the same in every pair."""
+    pairs = [("who sits", DOC), ("what is it", "a dog")]
+    modern = tiny.cross_encoder(tmp_path, "modernbert")
+    modern.model.config.classifier_pooling = "mean"
+    causal = decoder("$A [SEP] $B [MASK]", end="[MASK]")
+    for ranker, pooling in ((modern, "mean"), (causal, "last")):
+        assert ranker.pooling == pooling
+        states = representations.of_pairs(ranker, pairs)
+        assert torch.equal(states, representations.of_pairs(ranker, pairs, pooling=pooling))
+        assert not torch.allclose(states[0, -1], states[1, -1])
+
+
 def test_a_decoder_needs_an_end_token_that_is_no_padding() -> None:
     whole = decoder("$A [SEP] $B [MASK]", end="[MASK]")
-    assert inputs.reads_last(whole)
+    assert whole.pooling == "last"
     assert inputs.missing_tokens(whole, "who sits", DOC) == []
     (unset,) = inputs.missing_tokens(decoder("$A [SEP] $B", end=None), "who sits", DOC)
     assert unset == "the text does not end in an end token (it has no `eos_token`)"

@@ -116,26 +116,45 @@ def head(verdict: str, difference: float) -> dict[str, Any]:
     [
         (
             "encoder",
-            "The encoder forgot: heads that are fitted alike on both encoders leave C-D behind.",
+            "The encoder forgot: C-D is \u22120.300 behind with its own head, and still \u22120.100 where heads are "
+            "fitted alike on both encoders.",
         ),
-        ("head", "The head drifted"),
-        ("no loss", "No loss was shown"),
-        ("cannot tell", "cannot be told"),
+        ("head", "by less than the margin of 0.02 where heads are fitted alike"),
+        ("no loss", "No loss above the margin of 0.02 was shown"),
+        (
+            "heads too weak",
+            "on the encoder of C, too, heads fitted anew rank worse than its own (\u22120.050)",
+        ),
+        ("cannot tell", "cannot be told from 40 queries."),
     ],
 )
 def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
-    rows = {name: head("worse", -0.1) for name in changes.HEADS}
+    rows = {
+        "loss": head("worse", -0.3), "encoder": head("worse", -0.1), "head": head("better", 0.2),
+        "control": head("worse", -0.05),
+    }  # fmt: skip
     control = {
-        "measure": "nDCG@10", "n_queries": 40, "comparisons": rows, "conclusion": conclusion, "n_unconverged": 0,
+        "measure": "nDCG@10", "margin": "0.02", "n_queries": 40, "comparisons": rows, "conclusion": conclusion,
+        "n_unconverged": 1, "n_fits": 3, "means": dict.fromkeys(("before", "after"), 0.5),
     }  # fmt: skip
     told = changes.in_words(found(heads=control))
     assert any(said in sentence for sentence in told)
     assert any("both with heads fitted anew: \u22120.100 (worse)" in sentence for sentence in told)
+    assert any("they read only a part" in sentence for sentence in told) == (
+        conclusion == "encoder"
+    )
+    assert told[-1] == "1 of 6 heads were cut short before they had converged."
     columns, table = changes.head_table(found(heads=control))
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"
-    rows_of_file = changes.full_rows([found(heads=control)])[1]
-    assert sum("nDCG@10: " in row[3] for row in rows_of_file) == len(changes.HEADS)
+    columns, of_file = changes.full_rows([found(heads=control)])
+    rows_of_file = [row for row in of_file if "nDCG@10: " in row[columns.index("what")]]
+    assert [row[columns.index("verdict")] for row in rows_of_file] == [
+        "worse",
+        "worse",
+        "better",
+        "worse",
+    ]
 
 
 def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     moved = {row["layer"] for row in rows if row["what"] == "displacement" and float(row["value"])}
     assert moved == {"2"}
     assert {row["what"] for row in rows} == {
-        "displacement", "effective rank", "shift of states", "CKA", "shared neighbours", "RBO",
+        "displacement", "effective rank", "highest rank", "shift of states", "CKA", "shared neighbours", "RBO",
         "Kendall's tau", "same doc first",
     }  # fmt: skip
     assert "\\toprule" in printed("--latex")

@@ -181,6 +181,7 @@ def diff(
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
     from rankscope import terminal
     from rankscope.data import collections
+    from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable
     from rankscope.report import changes as words
     from rankscope.study import diff as verbs
@@ -194,7 +195,7 @@ def diff(
     anew = None
     if heads:
         train = collections.source(train_collection or collection, train_split)
-        terms = HeadSettings(depth=depth, measure=measure, margin=margin, seed=seed)
+        terms = HeadSettings(depth=depth, measure=measure, margin=Margin(margin), seed=seed)
         anew = verbs.Heads(train, terms)
     pair = verbs.opened([before, after], revision=revision, pooling=pooling)
     found = verbs.diff(

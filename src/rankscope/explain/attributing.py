@@ -236,22 +236,21 @@ def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
 
 
 def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Reading:
-    """The norms of the states that a cross-encoder's head reads: [CLS], the last token, ModernBERT's mean.
+    """The norms of the states that a cross-encoder's head reads.
 
     Study A has no cross-encoders. A pooler counts as part of the head, which may be fresh.
     """
     made = ranker.pairs([(query, [doc]) for query, doc in pairs])
     (encoder,) = (each.base_model for each in anatomy.encoders(ranker.model))
     layers = anatomy.layers(ranker.model)
-    reads_last = "gate" in anatomy.feed_forward(layers[0])
-    pooling = getattr(encoder.config, "classifier_pooling", "last" if reads_last else "cls")
+    pool = POOLINGS[ranker.pooling]
 
     def batch(places: list[int]) -> Batch:
         inputs = _moved(ranker.joiner.pad([made[place] for place in places]), _where(ranker.model))
 
         def run(copies: int) -> Tensor:
             copied = _copied(inputs, copies)
-            return POOLINGS[pooling](encoder(**copied).last_hidden_state, copied["attention_mask"])
+            return pool(encoder(**copied).last_hidden_state, copied["attention_mask"])
 
         return Batch(run, _norm, len(places), inputs["input_ids"].numel())
 

@@ -3,11 +3,12 @@
 A ranker that lost quality on a collection may have lost what the score needs, or only the way from its states
 to a score. Tao et al. (2023, "Can BERT refrain from forgetting?") tell the two apart by a decoder that is
 trained anew on the frozen encoder. Here it is the sound linear probe of pairs (`probes.DOCS_ALONE`): standardised
-states of the first token, the relevant doc's cross-entropy among its candidates, minimised to convergence, the
-penalty chosen on held-out training queries. It is fitted on the encoder before, too: a head that learns from
-the collection's own queries may beat any original one, on either encoder.
+states of the token that the old head reads, the relevant doc's cross-entropy among its candidates, minimised to
+convergence, the penalty chosen on held-out training queries. It is fitted on the encoder before, too: a head that
+learns from the collection's own queries may beat any original one, on either encoder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -27,16 +28,22 @@ class Refitted:
     has_converged: bool
 
 
-def refitted(states: Tensor, train: Candidates, *, seed: int) -> Refitted:
-    """A linear head on the states of pairs of query and doc, and its score of every one of them.
+def refitted(states: Tensor, train: Candidates, *, seeds: Sequence[int]) -> list[Refitted]:
+    """Linear heads on the states of pairs of query and doc, and each one's score of every pair.
 
     states: (pairs, width); `train`: examples whose docs are places among the pairs. The other pairs, those to
-    be ranked, take no part in the fit, nor in what states are standardised by.
+    be ranked, take no part in the fit, nor in what states are standardised by. A seed decides which training
+    queries choose the penalty.
     """
     no_queries = states.new_zeros(int(train.queries.max()) + 1, states.shape[1])
     made = probes.standardised(States(no_queries, states), [train])
-    learnt, held_out = split(train, seed)
+    learnt, held_out = zip(*(split(train, seed) for seed in seeds), strict=True)
     fit = probes.fitted(
-        probes.DOCS_ALONE, made, [learnt], [held_out], seeds=[seed], how=probes.Fitting()
+        probes.DOCS_ALONE, made, learnt, held_out, seeds=seeds, how=probes.Fitting()
     )
-    return Refitted(made.docs @ fit.parameters[0], fit.penalties[0], bool(fit.has_converged[0]))
+    return [
+        Refitted(made.docs @ parameters, penalty, bool(has_converged))
+        for parameters, penalty, has_converged in zip(
+            fit.parameters, fit.penalties, fit.has_converged, strict=True
+        )
+    ]

@@ -76,10 +76,13 @@ def of_texts(
 
 
 def of_pairs(
-    ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], *, pooling: str = "cls"
+    ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], *, pooling: str | None = None
 ) -> Tensor:
-    """The layers' representations of queries and docs read together: (pairs, layers + 1, width)."""
-    pool = choose(POOLINGS, pooling, what="pooling")
+    """The layers' representations of queries and docs read together: (pairs, layers + 1, width).
+
+    `pooling` is one of `POOLINGS`; without it, what the ranker's head reads.
+    """
+    pool = choose(POOLINGS, pooling or ranker.pooling, what="pooling")
     model: torch.nn.Module = ranker.model
     model.eval()
     made = ranker.pairs([(query, [doc]) for query, doc in pairs])

@@ -87,6 +87,16 @@ class CrossEncoder:
         self.tokenizer.model_max_length = self.max_length
 
     @property
+    def pooling(self) -> str:
+        """Whose last state the head reads: `cls`, `last` or `mean`; a pooler counts as part of the head.
+
+        A decoder's reads the last token, which alone has seen all; ModernBERT's the one its configuration names.
+        """
+        if any(getattr(module, "is_causal", False) for module in self.model.modules()):
+            return "last"
+        return str(getattr(self.model.config, "classifier_pooling", "cls"))
+
+    @property
     def n_layers(self) -> int:
         """Blocks of the encoder."""
         config: Any = self.model.config

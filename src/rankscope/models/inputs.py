@@ -33,7 +33,7 @@ def missing_tokens(ranker: CrossEncoder, query: Text, doc: Text) -> list[str]:
     model: Any = ranker.model
     ids = ranker.pairs([(query, [doc])])[0].ids.tolist()
     found = []
-    if reads_last(ranker):
+    if ranker.pooling == "last":
         end = tokenizer.eos_token_id
         if end is None or ids[-1] != end:
             found.append(f"the text does not end in an end token ({_named(tokenizer, 'eos')})")
@@ -44,11 +44,6 @@ def missing_tokens(ranker: CrossEncoder, query: Text, doc: Text) -> list[str]:
     if not set(tokenizer.all_special_ids) & set(ids[1:-1]):
         found.append("nothing stands between query and doc")
     return found
-
-
-def reads_last(ranker: CrossEncoder) -> bool:
-    """Whether each token sees only those before it, as in a decoder."""
-    return any(getattr(module, "is_causal", False) for module in ranker.model.modules())
 
 
 def _named(tokenizer: Any, kind: str) -> str:

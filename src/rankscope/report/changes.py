@@ -23,6 +23,8 @@ COLUMNS = (
     "low",
     "high",
     "chance",
+    "corrected_p",
+    "verdict",
     "n",
 )
 STATES = {"shift": "shift of states", "cka": "CKA", "neighbours": "shared neighbours"}
@@ -124,15 +126,8 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
         }
         yield pair | where | {"what": "displacement", "value": row["displacement"]}
         if row["effective_rank"] is not None:
-            yield (
-                pair
-                | where
-                | {
-                    "what": "effective rank",
-                    "value": row["effective_rank"],
-                    "high": row["highest_rank"],
-                }
-            )
+            yield pair | where | {"what": "effective rank", "value": row["effective_rank"]}
+            yield pair | where | {"what": "highest rank", "value": row["highest_rank"]}
     for row in found["layers"]:
         where = {"side": row["tower"], "layer": row["layer"], "part": "all"}
         yield pair | where | {"what": "displacement", "value": row["displacement"]}
@@ -150,12 +145,16 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    of_one = {"n": control["n_queries"]}
+    for name, mean in control["means"].items():
+        yield of_one | {"what": f"{control['measure']}, {name}", "value": mean}
     for name, what in HEADS.items():
         row = control["comparisons"][name]
         low, high = row["interval"]
         yield {
             "what": f"{control['measure']}: {what.format(**found)}",
-            "part": row["verdict"],
+            "verdict": row["verdict"],
+            "corrected_p": row["corrected_p"],
             "n": row["n_queries"],
             "value": row["difference"],
             "low": low,
@@ -336,16 +335,19 @@ HEADS = {
     "loss": "{after} against {before}, with their own heads",
     "encoder": "both with heads fitted anew",
     "head": "{after} with a head fitted anew against its own",
-    "recovered": "{after} with a head fitted anew against {before} with its own",
+    "control": "{before} with a head fitted anew against its own",
 }
 """What each comparison of the control is."""
 CONCLUSIONS = {
-    "no loss": "No loss was shown, so there is nothing to lay to the encoder or to the head.",
-    "encoder": "The encoder forgot: heads that are fitted alike on both encoders leave {after} behind.",
-    "head": "The head drifted: with heads that are fitted alike, nothing is left of the loss, so what the score needs "
-    "is still in the encoder of {after}.",
-    "cannot tell": "Whether the encoder forgot or the head drifted cannot be told: with heads that are fitted alike, "
-    "the two encoders can neither be told apart nor shown to be equivalent.",
+    "no loss": "No loss above the margin of {margin} was shown, so there is nothing to lay to the encoder or to the "
+    "head.",
+    "encoder": "The encoder forgot: {after} is {loss} behind with its own head, and still {encoder} where heads are "
+    "fitted alike on both encoders.",
+    "head": "The head drifted: {after} is {loss} behind with its own head, and by less than the margin of {margin} "
+    "where heads are fitted alike on both encoders, so its encoder still has what the score needs.",
+    "heads too weak": "Whether the encoder forgot or the head drifted cannot be told: on the encoder of {before}, too, "
+    "heads fitted anew rank worse than its own ({control}). Give them more examples, or queries that ask for the same.",
+    "cannot tell": "Whether the encoder forgot or the head drifted cannot be told from {n_queries} queries.",
 }
 
 
@@ -386,6 +388,14 @@ def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
         for name in ("loss", "encoder", "head")
     )
     yield f"{control['measure']} over {control['n_queries']} queries. {told}."
-    yield CONCLUSIONS[control["conclusion"]].format(**found)
+    numbers = {name: signed(row["difference"]) for name, row in rows.items()}
+    yield CONCLUSIONS[control["conclusion"]].format(**found, **control, **numbers)
+    if control["conclusion"] == "encoder" and rows["control"]["verdict"] == "worse":
+        yield (
+            f"On the encoder of {found['before']}, too, heads fitted anew rank worse than its own "
+            f"({numbers['control']}): they read only a part of what its score needs."
+        )
     if control["n_unconverged"]:
-        yield f"{control['n_unconverged']} of 2 heads were cut short before they had converged."
+        yield (
+            f"{control['n_unconverged']} of {2 * control['n_fits']} heads were cut short before they had converged."
+        )

@@ -6,6 +6,7 @@ The loss is that of the first two; what of it is left between the last two was l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
 from rankscope.evaluate.evaluation import plain
 from rankscope.evaluate.measures import Measuring
-from rankscope.evaluate.verdicts import Judged, Verdict, judged
+from rankscope.evaluate.verdicts import Verdict, judged
 from rankscope.explain import heads, representations
+from rankscope.explain.heads import Refitted
 from rankscope.explain.probing import pairs_of
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -30,6 +32,7 @@ from rankscope.study import probe_examples
 from rankscope.study.probe_examples import FEWEST_QUERIES
 
 PAIRS_AT_ONCE = 128
+MARGIN = Margin(0.02)
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
 BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
@@ -37,10 +40,11 @@ COMPARED = {
     "loss": (AFTER, BEFORE),
     "encoder": (AFTER_ANEW, BEFORE_ANEW),
     "head": (AFTER_ANEW, AFTER),
-    "recovered": (AFTER_ANEW, BEFORE),
+    "control": (BEFORE_ANEW, BEFORE),
 }
 """What each comparison is called, and which run stands against which."""
 NO_LOSS, IN_ENCODER, IN_HEAD, UNKNOWN = "no loss", "encoder", "head", "cannot tell"
+TOO_WEAK = "heads too weak"
 """Where a loss lies."""
 
 
@@ -52,11 +56,14 @@ class HeadSettings:
     """Docs of an example, the relevant one among them."""
     examples: int = 400
     """Learnt from at most."""
+    fits: int = 3
+    """Heads on each encoder; each holds other training queries out."""
     depth: int = 20
     """Docs of each query that are re-ranked."""
     measure: str = "nDCG@10"
-    margin: float = 0.02
+    margin: Margin = MARGIN
     significance_level: float = 0.05
+    correction: str = "holm"
     seed: int = 42
 
 
@@ -131,28 +138,38 @@ def controlled(
         raise BadInput(
             "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
         )
-    n_learnt = len({choice.query_id for choice in lesson.train})
+    examples = lesson.some(settings.examples, seed=settings.seed)
+    n_learnt = len({choice.query_id for choice in examples})
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
-            f"{n_learnt} training queries have a relevant doc and enough hard negatives; {FEWEST_QUERIES} are "
-            "needed, since some choose the penalty. Give another collection to fit heads on."
+            f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
+            f"{FEWEST_QUERIES} are needed, since some choose the penalty. Ask for more examples, or give another "
+            "collection to fit heads on."
         )
-    anew = [
-        refitted_run(scorer, lesson, settings, tag=tag, progress=progress)
-        for tag, scorer in zip((BEFORE_ANEW, AFTER_ANEW), scorers, strict=True)
-    ]
-    runs = dict(zip((BEFORE, AFTER), own, strict=True)) | {run.tag: run for run, _ in anew}
-    n_unconverged = sum(not has_converged for _, has_converged in anew)
-    return concluded(runs, qrels, settings, n_unconverged=n_unconverged) | {
-        "n_examples": min(len(lesson.train), settings.examples)
+    runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
+    fitted: list[Refitted] = []
+    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), scorers, strict=True):
+        anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
+        runs[name] = [run for run, _ in anew]
+        fitted += [fit for _, fit in anew]
+    return concluded(runs, qrels, settings) | {
+        "n_examples": len(examples),
+        "n_fits": settings.fits,
+        "n_unconverged": sum(not fit.has_converged for fit in fitted),
+        "penalties": [fit.penalty for fit in fitted],
     }
 
 
-def refitted_run(
-    ranker: CrossEncoder, lesson: Lesson, settings: HeadSettings, *, tag: str, progress: Progress
-) -> tuple[Run, bool]:
-    """The run's top re-ranked by a head fitted anew on the ranker's encoder; and whether the fit converged."""
-    examples = lesson.some(settings.examples, seed=settings.seed)
+def refitted_runs(
+    ranker: CrossEncoder,
+    lesson: Lesson,
+    examples: Sequence[Choice],
+    settings: HeadSettings,
+    *,
+    tag: str,
+    progress: Progress,
+) -> list[tuple[Run, Refitted]]:
+    """The run's top re-ranked by each head that is fitted anew on the ranker's encoder."""
     learnt = pairs_of(examples)
     tops = {
         query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][
@@ -164,19 +181,22 @@ def refitted_run(
     asked = [(query_id, doc_id) for query_id, top in tops.items() for doc_id in top]
     texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*learnt.pairs, *asked)]
     states = _last_states(ranker, texts, tag, progress)
-    found = heads.refitted(states, learnt.candidates(examples), seed=settings.seed)
-    scores = iter(found.scores[len(learnt.pairs) :].tolist())
-    rankings = {
-        query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
-        for query_id, top in tops.items()
-    }
-    return Run(tag, rankings), found.has_converged
+    seeds = [settings.seed + n for n in range(settings.fits)]
+    made = []
+    for fit in heads.refitted(states, learnt.candidates(examples), seeds=seeds):
+        scores = iter(fit.scores[len(learnt.pairs) :].tolist())
+        rankings = {
+            query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
+            for query_id, top in tops.items()
+        }
+        made.append((Run(tag, rankings), fit))
+    return made
 
 
 def _last_states(
     ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], tag: str, progress: Progress
 ) -> Tensor:
-    """What the head reads: the last layer's state of the first token, (pairs, width)."""
+    """What the head reads: a token's state of the last layer, (pairs, width)."""
     parts = []
     with progress.task(f"represent pairs for {tag}", len(pairs), "pairs") as task:
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -187,36 +207,48 @@ def _last_states(
 
 
 def concluded(
-    runs: Mapping[str, Run], qrels: Sequence[Qrel], settings: HeadSettings, *, n_unconverged: int
+    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], settings: HeadSettings
 ) -> dict[str, Any]:
-    """The four runs' means and verdicts, and where the loss lies; runs by `BEFORE`, `AFTER` and anew."""
+    """Means and verdicts, and where the loss lies; `runs` by `BEFORE`, `AFTER` and anew, a run a head."""
     measuring = Measuring(qrels, (settings.measure,))
-    values = {name: [measuring.of(run).values[settings.measure]] for name, run in runs.items()}
+    values = {
+        name: [measuring.of(run).values[settings.measure] for run in of]
+        for name, of in runs.items()
+    }
     pairs = [
-        Pair(values[system], values[baseline], Margin(settings.margin))
+        Pair(values[system], values[baseline], settings.margin)
         for system, baseline in COMPARED.values()
     ]
+    level = settings.significance_level
     rows = judged(
-        compared(pairs, significance_level=settings.significance_level),
-        significance_level=settings.significance_level,
+        compared(pairs, significance_level=level),
+        significance_level=level,
+        correction=settings.correction,
     )
     by_name = dict(zip(COMPARED, rows, strict=True))
     return {
         "measure": settings.measure,
-        "margin": settings.margin,
+        "margin": str(settings.margin),
         "n_queries": len(measuring.query_ids),
-        "means": {name: sum(of[0].values()) / len(of[0]) for name, of in values.items()},
+        "means": {name: fmean(fmean(each.values()) for each in of) for name, of in values.items()},
         "comparisons": {name: plain(row) for name, row in by_name.items()},
-        "conclusion": conclusion(by_name),
-        "n_unconverged": n_unconverged,
+        "conclusion": conclusion({name: row.verdict for name, row in by_name.items()}),
     }
 
 
-def conclusion(rows: Mapping[str, Judged]) -> str:
-    """Where a loss lies; unknown where the encoders can neither be told apart nor shown to be equivalent."""
-    if rows["loss"].verdict is not Verdict.WORSE:
+def conclusion(verdicts: Mapping[str, Verdict]) -> str:
+    """Where a loss lies, by the verdict of each of `COMPARED`.
+
+    In the head, where the encoders are equivalent under new heads (or the one after is better), new heads on
+    the encoder before are no worse than its own (or else they have learnt too little to tell), and those on
+    the one after beat its own.
+    """
+    if verdicts["loss"] is not Verdict.WORSE:
         return NO_LOSS
-    of_encoder = rows["encoder"].verdict
-    if of_encoder is Verdict.WORSE:
+    if verdicts["encoder"] is Verdict.WORSE:
         return IN_ENCODER
-    return UNKNOWN if of_encoder is Verdict.CANNOT_TELL else IN_HEAD
+    if verdicts["encoder"] is Verdict.CANNOT_TELL:
+        return UNKNOWN
+    if verdicts["control"] is Verdict.WORSE:
+        return TOO_WEAK
+    return IN_HEAD if verdicts["head"] is Verdict.BETTER else UNKNOWN

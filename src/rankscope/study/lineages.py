@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 DEPTH = 20
 """Docs that two rankers re-rank where the evaluation re-ranks none."""
+MARGIN = 0.02
+"""Below which runs of two heads are equivalent, where the evaluation has none for their measure."""
 
 
 def changed_pairs(study: "Study", asked: ChangesSpec) -> dict[str, str]:

@@ -166,10 +166,14 @@ def _heads(
         "train collection": planner.collection(train),
         "train run": planner.first_stage_run(asked.first_stage, train),
     }
-    params = asked.heads.identity("train", "rankers", "measure") | {
+    evaluate = planner.study.evaluate
+    measure = asked.heads.measure or evaluate.measures[0]
+    params = asked.heads.identity("train", "rankers", "measure", "margin") | {
         "depth": lineages.changed_depth(planner.study, asked),
-        "measure": asked.heads.measure or planner.study.evaluate.measures[0],
-        "significance_level": planner.study.evaluate.significance_level,
+        "measure": measure,
+        "margin": asked.heads.margin or evaluate.margin.get(measure, lineages.MARGIN),
+        "significance_level": evaluate.significance_level,
+        "correction": evaluate.correction,
         "convention": asdict(planner.study.collections[over].convention()),
         "seed": planner.study.seed,
     }

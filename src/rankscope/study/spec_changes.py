@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, PositiveInt, field_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 
-from rankscope.study.spec_fields import Measure, Spec
+from rankscope.study.spec_fields import Measure, Percentage, Spec
 
 
 class HeadsSpec(Spec):
@@ -20,9 +20,12 @@ class HeadsSpec(Spec):
         8, description="Docs of an example, the relevant one among them."
     )
     examples: PositiveInt = Field(400, description="Examples learnt from at most.")
+    fits: PositiveInt = Field(3, description="Heads on each encoder, which count as seeds.")
     measure: Measure | None = Field(None, description="The headline measure, if left out.")
-    margin: float = Field(
-        0.02, gt=0, description="The difference in it below which two runs are equivalent."
+    margin: PositiveFloat | Percentage | None = Field(
+        None,
+        description="The difference in it below which two runs are equivalent; that of `evaluate.margin`, or 0.02, if "
+        "left out.",
     )
 
 

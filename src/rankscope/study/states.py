@@ -51,7 +51,7 @@ def represented(
 ) -> None:
     """The states of every layer for the examples, in folders of `folder`; what is missing is made.
 
-    `seed` draws the other queries of a cross-encoder's control, whose states are its first token's if `how`
+    `seed` draws the other queries of a cross-encoder's control, whose states are those its head reads if `how`
     does not say.
     """
     if isinstance(ranker, CrossEncoder):
@@ -62,7 +62,7 @@ def represented(
         representations.store(
             folder / PAIRS,
             lambda at: representations.of_pairs(
-                ranker, [pairs[place] for place in at], pooling=how.pooling or "cls"
+                ranker, [pairs[place] for place in at], pooling=how.pooling
             ),
             dtype=how.dtype,
             n_texts=len(pairs),

@@ -7,7 +7,7 @@ from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.evaluation import as_margin, without_own_docs
 from rankscope.evaluate.measures import with_relevance_level
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
@@ -73,10 +73,12 @@ def heads(work: Work) -> Summary:
     settings = HeadSettings(
         candidates=params["candidates"],
         examples=params["examples"],
+        fits=params["fits"],
         depth=params["depth"],
         measure=with_relevance_level(params["measure"], convention["relevance_level"]),
-        margin=params["margin"],
+        margin=as_margin(params["margin"]),
         significance_level=params["significance_level"],
+        correction=params["correction"],
         seed=params["seed"],
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
