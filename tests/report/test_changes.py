@@ -142,7 +142,7 @@ def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any)
     difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
     return {
         "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
-        "is_taught": False, "smallest_detectable": 0.03, **head(verdict, difference), **more,
+        "is_ancestor": True, "is_taught": False, "smallest_detectable": 0.03, **head(verdict, difference), **more,
     }  # fmt: skip
 
 
@@ -165,8 +165,11 @@ MATRIX: dict[str, Any] = {
 def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
     said = forgetting.in_words(MATRIX)
     assert said[0].startswith("C-D lost on dev against C: \u22120.100 (\u22120.110 to \u22120.090)")
-    assert said[0].endswith("so this was forgotten.")
+    assert said[0].endswith(
+        "in this study the line of C had learnt queries over these docs, and C gained there, so this was forgotten."
+    )
     assert said[1].startswith("C-D lost on scifact")
+    assert "in this study the line of C had learnt no query over these docs" in said[1]
     assert "had come over from elsewhere" in said[1]
     assert "C gained on dev against plain" in said[2]
     assert said[3] == "Shown to have kept what was there, within \u00b10.02: C-D on cranfield."
@@ -176,6 +179,40 @@ def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
         forgetting.in_words(kept)[0]
         == "No ranker was shown to have lost nDCG@10 on any collection."
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ([cell("C", "plain", "dev", "cannot tell")], "that C gained there was not shown"),
+        ([cell("C", "plain", "scifact", "better")], "that C gained there was not tested"),
+        (
+            [cell("C", "bm25", "dev", "better", is_ancestor=False)],
+            "that C gained there was not tested",
+        ),
+    ],
+)
+def test_without_a_gain_shown_before_a_loss_may_have_been_forgotten(
+    own: list[dict[str, Any]], said: str
+) -> None:
+    lost = cell("C-D", "C", "dev", "worse", is_taught=True)
+    told = forgetting.in_words({**MATRIX, "cells": [*own, lost]})[0]
+    assert f"{said}, so this may have been forgotten." in told
+
+
+def test_what_was_not_tuned_from_the_baseline_neither_loses_nor_gains() -> None:
+    verdicts = ("worse", "better", "equivalent", "cannot tell")
+    cells = [cell("plain", "C", name, name, is_ancestor=False, is_taught=True) for name in verdicts]
+    said = forgetting.in_words({**MATRIX, "cells": cells})
+    assert said == [
+        "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (\u22120.110 to \u22120.090).",
+        "plain is better than C, from which it was not tuned, on better: +0.100 (+0.090 to +0.110).",
+        "Shown to be equivalent, within \u00b10.02: plain and C on equivalent.",
+        "Cannot be told apart, nor shown to be equivalent: plain and C on cannot tell.",
+    ]
+    assert {
+        each["taught"] for each in forgetting.cells({**MATRIX, "cells": cells, "references": []})
+    } == {"of another line"}
 
 
 def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:

@@ -193,6 +193,7 @@ def forgetting(planner: Planner, asked: ForgettingSpec) -> Step:
     }
     params = {
         "against": against,
+        "tuned": [name for name, of in against.items() if of in lineages.ancestors(study, name)],
         "taught": knows,
         "measure": asked.measure or study.evaluate.measures[0],
     }

@@ -104,6 +104,7 @@ def forgetting(work: Work) -> Summary:
         read_json(folder / "evaluation.json"),
         _per_query(work),
         params["against"],
+        params["tuned"],
         params["taught"],
         measure=params["measure"],
     )
