@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rankscope.explain.changes import order_agreement
 from rankscope.report import change_charts, changes, forgetting
 
 
@@ -36,7 +37,7 @@ def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -
         "states": [state(0, 0.0, None), state(1, 0.1, 0.9), state(2, 0.3, 0.8)],
         "rankings": {
             "n_queries": 40, "depth": 20, "persistence": 0.9, "chance": 0.4, **estimate("overlap", 0.7), **estimate("tau", 0.6),
-            **estimate("same_first", 0.5),
+            **estimate("correlation", 0.65), **estimate("same_first", 0.5), "tied": {"before": 0.0, "after": 0.0},
         },
         "heads": None, **more,
     }  # fmt: skip
@@ -54,7 +55,29 @@ def test_the_words_say_where_and_how_far() -> None:
     assert "CKA is 0.800 (0.780 to 0.820)" in states
     assert "0.600 (0.580 to 0.620) are the same, where chance gives 0.050" in states
     assert "overlap of 0.700 (0.680 to 0.720), where two drawn orders have 0.400" in said[-1]
+    assert "they order the same docs, up to 20 a query," in said[-1]
+    assert "their scores correlate by 0.650 (0.630 to 0.670)" in said[-1]
     assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
+
+
+def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
+    """Kendall's tau of ten docs with themselves, by other scores, is 0.9999999999999999."""
+    tau = order_agreement(range(10), range(1, 11))
+    assert 1 - 1e-12 < tau < 1
+    rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
+    said = changes.in_words(found(rankings=rankings))
+    assert "Both order the same docs, up to 10 a query, alike, for all 40 queries." in said
+    assert said[-1] == "So the weights moved, and no ranking did."
+
+
+def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
+    rankings = found()["rankings"] | {"tied": {"before": 0.0, "after": 0.25}}
+    said = changes.in_words(found(rankings=rankings))
+    told = [sentence for sentence in said if "by doc id" in sentence]
+    assert told == [
+        "C-D scores 25% of the docs like another of the same query: their order is by doc id, not the ranker's."
+    ]
+    assert not any("by doc id" in sentence for sentence in changes.in_words(found()))
 
 
 def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:

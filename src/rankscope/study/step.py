@@ -30,7 +30,7 @@ VERSIONS = {
     "conclude": 2,
     "attribute": 2,
     "neurons": 2,
-    "change": 1,
+    "change": 2,
     "heads": 1,
     "forgetting": 1,
     "report": 2,
