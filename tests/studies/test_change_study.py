@@ -165,6 +165,18 @@ def test_what_a_teacher_learnt_the_line_did_not(study: Path) -> None:
     assert matrix_of(study, *overrides)["taught"]["C"] == ["train"]
 
 
+def test_own_docs_are_dropped_as_the_collections_do(study: Path) -> None:
+    def params(kind: str, *overrides: str) -> Mapping[str, Any]:
+        steps = plan(load(study, overrides), str).steps
+        return next(step for step in steps if step.kind == kind).params
+
+    assert params("change")["drop_own_docs"] is False
+    assert params("change", "collections.test.drop_own_docs=true")["drop_own_docs"] is True
+    found = params("heads", "collections.train.drop_own_docs=true")
+    assert found["train_convention"]["drop_own_docs"] is True
+    assert found["convention"]["drop_own_docs"] is False
+
+
 def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_start(
     study: Path,
 ) -> None:

@@ -5,6 +5,7 @@ hand. Turned round, it ranks the wrong way, and a new one on the same states doe
 longer tells the places apart, no head can help.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,37 @@ def test_without_a_loss_nothing_is_laid_to_anyone(
     printed = str(rankscope(*asked).out)  # type: ignore[operator]
     assert "both with heads fitted anew" in printed
     assert "No loss was shown" in printed
+
+
+def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
+    tmp_path: Path, data: Path
+) -> None:
+    """Every query is called like the first of its three docs: 11 of the 12 docs of the top are left."""
+    folder = shutil.copytree(data, tmp_path / "own")
+    for path in (folder / "queries.jsonl", folder / "qrels" / "test.tsv"):
+        text = path.read_text("utf-8")
+        for number in range(27):
+            text = text.replace(f"test{number:02d}", f"p{3 * number:02d}")
+        path.write_text(text, "utf-8")
+    before, after = with_a_good_head(tmp_path), tiny.cross_encoder(tmp_path)
+
+    def means(*, drop_own_docs: bool) -> set[float]:
+        found = diff.diff(
+            diff.Pair("before", "after", (before, after)),
+            beir_folder(folder, "test"),
+            replace(SMALL, drop_own_docs=drop_own_docs),
+            queries=50,
+            name="places",
+            heads=Heads(
+                beir_folder(folder, "train"),
+                replace(HEADS, measure="P@11", drop_own_docs=drop_own_docs),
+            ),
+            progress=SILENT,
+        )
+        return {round(mean, 9) for mean in found["heads"]["means"].values()}
+
+    assert len(means(drop_own_docs=True)) == 1
+    assert len(means(drop_own_docs=False)) > 1
 
 
 def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: Path) -> None:

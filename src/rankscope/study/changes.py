@@ -15,6 +15,7 @@ from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
 from rankscope.data.collections import words
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
 from rankscope.explain import changes, representations
 from rankscope.explain.changes import PERSISTENCE, ModuleChange
@@ -39,6 +40,8 @@ class Settings:
     """States compared at most, of queries and of docs (or of pairs)."""
     neighbours: int = 10
     persistence: float = PERSISTENCE
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out, as the collection's convention has it."""
     seed: int = 42
     """Of the drawn texts, and of the resamples."""
 
@@ -120,6 +123,7 @@ def sides(
     `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
     always be the other's nearest. Raises BadInput where too few are left.
     """
+    run = compared_top(run, settings)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
     if len(ranked) < 2:
         raise BadInput(
@@ -243,15 +247,23 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
     ]
 
 
-def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
-    """How alike two re-rankings of one run order its top, over the queries with at least two docs.
+def compared_top(run: Run, settings: Settings) -> Run:
+    """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
 
-    The same whether they were written and read again or not: scores that a file parts are tied here.
+    It is cut first: what lies below was not re-ranked.
     """
+    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
+    top = Run(run.tag, rankings)
+    return without_own_docs(top) if settings.drop_own_docs else top
+
+
+def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
+    """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
+    runs = compared_top(before, settings), compared_top(after, settings)
     overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
     n_docs, n_tied = 0, [0, 0]
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
-        tops = [with_ties(run.rankings[query_id][: settings.depth]) for run in (before, after)]
+        tops = [run.rankings[query_id] for run in runs]
         # best first, so that the order of the keys is the ranking
         old, new = ({doc.doc_id: doc.score for doc in top} for top in tops)
         if old.keys() != new.keys():

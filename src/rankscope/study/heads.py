@@ -18,7 +18,7 @@ from rankscope.core.rng import stream
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
-from rankscope.evaluate.evaluation import plain
+from rankscope.evaluate.evaluation import plain, without_own_docs
 from rankscope.evaluate.measures import Measuring
 from rankscope.evaluate.verdicts import Judged, Verdict, judged
 from rankscope.explain import heads, representations
@@ -57,6 +57,8 @@ class HeadSettings:
     measure: str = "nDCG@10"
     margin: float = 0.02
     significance_level: float = 0.05
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out of all four runs, once they are re-ranked."""
     seed: int = 42
 
 
@@ -142,6 +144,8 @@ def controlled(
         for tag, scorer in zip((BEFORE_ANEW, AFTER_ANEW), scorers, strict=True)
     ]
     runs = dict(zip((BEFORE, AFTER), own, strict=True)) | {run.tag: run for run, _ in anew}
+    if settings.drop_own_docs:
+        runs = {name: without_own_docs(run) for name, run in runs.items()}
     n_unconverged = sum(not has_converged for _, has_converged in anew)
     return concluded(runs, qrels, settings, n_unconverged=n_unconverged) | {
         "n_examples": min(len(lesson.train), settings.examples)

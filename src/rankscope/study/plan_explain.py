@@ -145,6 +145,7 @@ def changes(planner: Planner, key: str, asked: ChangesSpec) -> dict[str, Step]:
         }
         params = {"names": [before, after], "over": asked.over, "depth": depth}
         params |= {"seed": planner.study.seed, "texts": asked.texts, "k": asked.neighbours}
+        params["drop_own_docs"] = planner.study.collections[asked.over].convention().drop_own_docs
         change = Step("change", f"{after}.{key}", params, inputs, spec=asked)
         found[change_role("change", key, after)] = planner.add(change)
         if after in lineages.with_heads(planner.study, asked):
@@ -171,6 +172,7 @@ def _heads(
         "measure": asked.heads.measure or planner.study.evaluate.measures[0],
         "significance_level": planner.study.evaluate.significance_level,
         "convention": asdict(planner.study.collections[over].convention()),
+        "train_convention": asdict(planner.study.collections[train].convention()),
         "seed": planner.study.seed,
     }
     return planner.add(Step("heads", f"{after}.{key}", params, inputs, spec=asked))

@@ -31,7 +31,7 @@ VERSIONS = {
     "attribute": 2,
     "neurons": 2,
     "change": 2,
-    "heads": 1,
+    "heads": 2,
     "forgetting": 1,
     "report": 2,
 }
