@@ -7,7 +7,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import write_qrels, write_run
+from rankscope.core.trec import with_ties, write_qrels, write_run
 
 RUN = "q1 Q0 d1 1 3.5 mine\nq1 Q0 d2 2 3.5 mine\nq2\tQ0\td1\t1\t-1e-3\tmine\n"
 
@@ -45,6 +45,20 @@ def test_ties_are_ordered_by_doc_id_and_written_strictly_decreasing(tmp_path: Pa
         np.nextafter(below, np.float32(0)),
     ]
     assert [doc.doc_id for doc in read_run(tmp_path / "r.run").rankings["q"]] == ["c", "b", "a"]
+
+
+def test_ties_that_writing_broke_are_found_again(tmp_path: Path) -> None:
+    run = Run.of(
+        "r",
+        [ScoredDoc("q", d, s) for d, s in zip("abcde", (0.5, 0.5, 0.5, 0.3, -1e-3), strict=True)],
+    )
+    write_run(tmp_path / "r.run", run)
+    restored = with_ties(read_run(tmp_path / "r.run").rankings["q"])
+    assert restored == with_ties(run.rankings["q"]) == with_ties(restored)
+    assert [doc.doc_id for doc in restored] == ["c", "b", "a", "d", "e"]
+    assert [doc.score for doc in restored[:3]] == [0.5] * 3
+    assert len({doc.score for doc in restored}) == 3
+    assert with_ties([]) == []
 
 
 def test_a_run_may_have_tabs_and_any_rank(tmp_path: Path) -> None:

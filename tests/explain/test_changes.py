@@ -1,7 +1,7 @@
 """What moved between two rankers: numbers by hand, what no change gives, and the one layer that was replaced."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -275,11 +275,22 @@ def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> N
     assert mean == pytest.approx(changes.chance_of_overlap(12), abs=0.01)
 
 
-def test_score_agreement_by_hand() -> None:
-    assert changes.score_agreement([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
-    assert changes.score_agreement([1, 1, 1], [1, 3, 2]) == 0.0
+def test_order_and_score_agreement_by_hand() -> None:
+    """One pair of three turned round: tau 1/3. Deviations (-3, 0, 3) and (-1, -3, 4): 15 / sqrt(18 x 26)."""
+    assert changes.order_agreement([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    before, after = [1.0, 4.0, 7.0], [2.0, 0.0, 7.0]
+    assert changes.score_agreement(before, after) == pytest.approx(15 / math.sqrt(18 * 26))
+    assert changes.score_agreement(before, [3 * x - 5 for x in before]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("agreement", [changes.order_agreement, changes.score_agreement])
+def test_a_ranker_that_scores_all_docs_alike_agrees_with_itself_only(
+    agreement: Callable[[Sequence[float], Sequence[float]], float],
+) -> None:
+    assert agreement([1, 1, 1], [1, 3, 2]) == agreement([1, 3, 2], [0.1, 0.1, 0.1]) == 0.0
+    assert agreement([0.1, 0.1], [0.1, 0.1]) == 1
     with pytest.raises(BadInput, match="at least 2 docs"):
-        changes.score_agreement([1.0], [2.0])
+        agreement([1.0], [2.0])
 
 
 # -- two rankers ----------------------------------------------------------------------------------
@@ -298,7 +309,6 @@ def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
         shared = changes.shared_neighbours(layer, layer, k=3)
         assert shared == (1.0, 1.0, 1.0)
     assert rank_biased_overlap(TEXTS, TEXTS) == 1
-    assert changes.score_agreement([2.0, 2.0], [2.0, 2.0]) == 1
 
 
 @pytest.mark.parametrize("kind", ["bi_encoder", "cross_encoder"])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rankscope.explain.changes import order_agreement
 from rankscope.report import change_charts, changes, forgetting
 
 
@@ -36,7 +37,7 @@ def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -
         "states": [state(0, 0.0, None), state(1, 0.1, 0.9), state(2, 0.3, 0.8)],
         "rankings": {
             "n_queries": 40, "depth": 20, "persistence": 0.9, "chance": 0.4, **estimate("overlap", 0.7), **estimate("tau", 0.6),
-            **estimate("same_first", 0.5),
+            **estimate("correlation", 0.65), **estimate("same_first", 0.5), "tied": {"before": 0.0, "after": 0.0},
         },
         "heads": None, **more,
     }  # fmt: skip
@@ -54,7 +55,29 @@ def test_the_words_say_where_and_how_far() -> None:
     assert "CKA is 0.800 (0.780 to 0.820)" in states
     assert "0.600 (0.580 to 0.620) are the same, where chance gives 0.050" in states
     assert "overlap of 0.700 (0.680 to 0.720), where two drawn orders have 0.400" in said[-1]
+    assert "they order the same docs, up to 20 a query," in said[-1]
+    assert "their scores correlate by 0.650 (0.630 to 0.670)" in said[-1]
     assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
+
+
+def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
+    """Kendall's tau of ten docs with themselves, by other scores, is 0.9999999999999999."""
+    tau = order_agreement(range(10), range(1, 11))
+    assert 1 - 1e-12 < tau < 1
+    rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
+    said = changes.in_words(found(rankings=rankings))
+    assert "Both order the same docs, up to 10 a query, alike, for all 40 queries." in said
+    assert said[-1] == "So the weights moved, and no ranking did."
+
+
+def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
+    rankings = found()["rankings"] | {"tied": {"before": 0.0, "after": 0.25}}
+    said = changes.in_words(found(rankings=rankings))
+    told = [sentence for sentence in said if "by doc id" in sentence]
+    assert told == [
+        "C-D scores 25% of the docs like another of the same query: their order is by doc id, not the ranker's."
+    ]
+    assert not any("by doc id" in sentence for sentence in changes.in_words(found()))
 
 
 def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:
@@ -161,7 +184,7 @@ def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any)
     difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
     return {
         "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
-        "is_taught": False, "smallest_detectable": 0.03, **head(verdict, difference), **more,
+        "is_ancestor": True, "is_taught": False, "smallest_detectable": 0.03, **head(verdict, difference), **more,
     }  # fmt: skip
 
 
@@ -184,8 +207,11 @@ MATRIX: dict[str, Any] = {
 def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
     said = forgetting.in_words(MATRIX)
     assert said[0].startswith("C-D lost on dev against C: \u22120.100 (\u22120.110 to \u22120.090)")
-    assert said[0].endswith("so this was forgotten.")
+    assert said[0].endswith(
+        "in this study the line of C had learnt queries over these docs, and C gained there, so this was forgotten."
+    )
     assert said[1].startswith("C-D lost on scifact")
+    assert "in this study the line of C had learnt no query over these docs" in said[1]
     assert "had come over from elsewhere" in said[1]
     assert "C gained on dev against plain" in said[2]
     assert said[3] == "Shown to have kept what was there, within \u00b10.02: C-D on cranfield."
@@ -195,6 +221,40 @@ def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
         forgetting.in_words(kept)[0]
         == "No ranker was shown to have lost nDCG@10 on any collection."
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ([cell("C", "plain", "dev", "cannot tell")], "that C gained there was not shown"),
+        ([cell("C", "plain", "scifact", "better")], "that C gained there was not tested"),
+        (
+            [cell("C", "bm25", "dev", "better", is_ancestor=False)],
+            "that C gained there was not tested",
+        ),
+    ],
+)
+def test_without_a_gain_shown_before_a_loss_may_have_been_forgotten(
+    own: list[dict[str, Any]], said: str
+) -> None:
+    lost = cell("C-D", "C", "dev", "worse", is_taught=True)
+    told = forgetting.in_words({**MATRIX, "cells": [*own, lost]})[0]
+    assert f"{said}, so this may have been forgotten." in told
+
+
+def test_what_was_not_tuned_from_the_baseline_neither_loses_nor_gains() -> None:
+    verdicts = ("worse", "better", "equivalent", "cannot tell")
+    cells = [cell("plain", "C", name, name, is_ancestor=False, is_taught=True) for name in verdicts]
+    said = forgetting.in_words({**MATRIX, "cells": cells})
+    assert said == [
+        "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (\u22120.110 to \u22120.090).",
+        "plain is better than C, from which it was not tuned, on better: +0.100 (+0.090 to +0.110).",
+        "Shown to be equivalent, within \u00b10.02: plain and C on equivalent.",
+        "Cannot be told apart, nor shown to be equivalent: plain and C on cannot tell.",
+    ]
+    assert {
+        each["taught"] for each in forgetting.cells({**MATRIX, "cells": cells, "references": []})
+    } == {"of another line"}
 
 
 def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:

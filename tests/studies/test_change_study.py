@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,7 +104,7 @@ def test_a_study_of_changes_ends_in_a_page_tables_and_nothing_to_do(
         )
         assert float(row["difference"]) == pytest.approx(expected)
         learnt = row["baseline"] == "C" and row["collection"] == "test"
-        assert row["is_taught"] == str(learnt)
+        assert (row["is_ancestor"], row["is_taught"]) == ("True", str(learnt))
 
     page = (folder / "report.html").read_text("utf-8")
     for said in ("What fine-tuning changed", "Gained and forgotten", "with heads fitted anew"):
@@ -133,6 +135,48 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
     assert "change C.scenes" not in one
 
 
+def matrix_of(study: Path, *overrides: str) -> Mapping[str, Any]:
+    steps = plan(load(study, overrides), str).steps
+    return next(step for step in steps if step.kind == "forgetting").params
+
+
+def test_only_what_was_tuned_from_what_it_is_held_against_can_forget(study: Path) -> None:
+    assert matrix_of(study)["against"] == {"C": "plain", "C-C": "C"}
+    assert matrix_of(study)["tuned"] == ["C", "C-C"]
+    of_c = matrix_of(study, "explain.forgetting.baseline=C")
+    assert (set(of_c["against"]), of_c["tuned"]) == ({"plain", "C-C"}, ["C-C"])
+    assert matrix_of(study, "explain.forgetting.baseline=bm25")["tuned"] == []
+    gap = matrix_of(study, "evaluate.rankers=[plain, C-C]")
+    assert (gap["against"], gap["tuned"]) == ({"C-C": "plain"}, ["C-C"])
+
+
+def test_what_a_teacher_learnt_the_line_did_not(study: Path) -> None:
+    lesson = "{collection: test, labels: qrels, negatives: {from: bm25, depth: 12}, group_size: 4}"
+    overrides = [
+        f"rankers.T={{start: plain, samples: {lesson}, loss: localized_contrastive, max_updates: 3, "
+        "learning_rate: 1.0e-3}",
+        "teachers.t={kind: ranker, ranker: T, candidates: bm25, depth: 8}",
+        "rankers.C.samples={collection: train, labels: t, group_size: 4}",
+        "rankers.C.loss=ranknet",
+        "evaluate.over=[test, train]",
+        "collections.train.path=" + load(study).study.collections["places"].path,  # type: ignore[union-attr]
+        "explain.changes={}",
+    ]
+    assert matrix_of(study, *overrides)["taught"]["C"] == ["train"]
+
+
+def test_own_docs_are_dropped_as_the_collections_do(study: Path) -> None:
+    def params(kind: str, *overrides: str) -> Mapping[str, Any]:
+        steps = plan(load(study, overrides), str).steps
+        return next(step for step in steps if step.kind == kind).params
+
+    assert params("change")["drop_own_docs"] is False
+    assert params("change", "collections.test.drop_own_docs=true")["drop_own_docs"] is True
+    found = params("heads", "collections.train.drop_own_docs=true")
+    assert found["train_convention"]["drop_own_docs"] is True
+    assert found["convention"]["drop_own_docs"] is False
+
+
 def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_start(
     study: Path,
 ) -> None:
@@ -153,7 +197,7 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
         (["explain.changes.scenes.depth=50"], "50 docs are asked for, but bm25 ranks 12"),
         (["explain.changes.scenes.heads.rankers=[plain]"], "plain is not among the pairs"),
         (["explain.rankers=[bi]"], "no ranker here was tuned"),
-        (["evaluate.rankers=[plain, C-C]"], "no evaluated ranker starts from another"),
+        (["evaluate.rankers=[C-C]"], "no evaluated ranker starts from another"),
         (["explain.forgetting.measure=RR@10"], "RR@10 is not measured"),
         (["explain.forgetting.baseline=bi"], "There are: "),
         (

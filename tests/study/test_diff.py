@@ -64,12 +64,12 @@ def test_two_identical_models_show_no_change_anywhere(
         assert (row["shift"], row["shift_low"], row["shift_high"]) == (0, 0, 0)
         assert {row["cka"], row["cka_low"], row["cka_high"]} <= {1.0, None}
         assert {row["neighbours"], row["neighbours_low"], row["neighbours_high"]} <= {1.0, None}
-    for name in ("overlap", "tau", "same_first"):
+    for name in ("overlap", "tau", "correlation", "same_first"):
         assert found["rankings"][name] == found["rankings"][f"{name}_low"] == 1
     said = " ".join(words.in_words(found))
     assert "same has the weights of one: none differs, in any layer." in said
     assert "are the same in every layer" in said
-    assert "order the same 8 docs alike, for all 27 queries" in said
+    assert "order the same docs, up to 8 a query, alike, for all 27 queries" in said
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -163,7 +163,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     assert moved == {"2"}
     assert {row["what"] for row in rows} == {
         "displacement", "effective rank", "highest rank", "shift of states", "CKA", "shared neighbours", "RBO",
-        "Kendall's tau", "same doc first",
+        "Kendall's tau", "Pearson's r of scores", "same doc first",
     }  # fmt: skip
     assert "\\toprule" in printed("--latex")
     assert json.loads(printed("--json"))["in_words"]

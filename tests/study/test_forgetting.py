@@ -46,7 +46,8 @@ def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
 
 
 def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
-    found = forgotten(*evaluation(), {"C": "plain", "D": "plain"}, {"plain": ["dev"]}, measure="AP")
+    against = {"C": "plain", "D": "plain"}
+    found = forgotten(*evaluation(), against, ["C"], {"plain": ["dev"]}, measure="AP")
     cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
     assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
     verdicts = {at: cell["verdict"] for at, cell in cells.items()}
@@ -54,13 +55,17 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
     assert verdicts["C", "scifact"] == "worse"
     assert verdicts["D", "dev"] == "equivalent"
     assert {at for at, cell in cells.items() if cell["is_taught"]} == {("C", "dev"), ("D", "dev")}
+    assert {at for at, cell in cells.items() if cell["is_ancestor"]} == {
+        ("C", "dev"),
+        ("C", "scifact"),
+    }
     assert cells["C", "dev"]["n_seeds"] == [2, 1]
     smallest = min(cells.values(), key=lambda cell: cell["p_value"])
     assert smallest["corrected_p"] == pytest.approx(3 * smallest["p_value"])
 
 
 def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
-    found = forgotten(*evaluation(), {"D": "C"}, {}, measure="AP")
+    found = forgotten(*evaluation(), {"D": "C"}, ["D"], {}, measure="AP")
     (cell,) = found["cells"]
     assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
     assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]

@@ -5,6 +5,7 @@ hand. Turned round, it ranks the wrong way, and a new one on the same states doe
 longer tells the places apart, no head can help.
 """
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
-from rankscope.data.collections import beir_folder
+from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
 from rankscope.evaluate.verdicts import Verdict
 from rankscope.explain import representations
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.report import changes as words
+from rankscope.retrieve import bm25
+from rankscope.retrieve.rerank import rerank
 from rankscope.study import diff
 from rankscope.study.changes import Settings
 from rankscope.study.diff import Heads
-from rankscope.study.heads import HeadSettings, conclusion
+from rankscope.study.heads import HeadSettings, conclusion, controlled, lesson
 from support import scenes, tiny
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
@@ -164,6 +167,40 @@ def test_without_a_loss_nothing_is_laid_to_anyone(
     printed = str(rankscope(*asked).out)  # type: ignore[operator]
     assert "both with heads fitted anew" in printed
     assert "No loss above the margin of 0.02 was shown" in printed
+
+
+def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
+    tmp_path: Path, data: Path
+) -> None:
+    """Every query is called like one of its docs: 10 of the 11 docs re-ranked are left. The 12th is relevant."""
+    folder = shutil.copytree(data, tmp_path / "own")
+    for path in (folder / "queries.jsonl", folder / "qrels" / "test.tsv"):
+        text = path.read_text("utf-8")
+        for number in range(27):
+            text = text.replace(f"test{number:02d}", f"p{3 * number:02d}")
+        path.write_text(text, "utf-8")
+    rankers = with_a_good_head(tmp_path), tiny.cross_encoder(tmp_path)
+    asked, train = (judged_topics(beir_folder(folder, split)) for split in ("test", "train"))
+    write_docs(beir_folder(folder, "test").docs(), tmp_path)
+    docs = StoredDocs(tmp_path)
+    bm25.build(docs, tmp_path)
+    run, train_run = (
+        bm25.search(bm25.Index.load(tmp_path), topics.queries, depth=40)
+        for topics in (asked, train)
+    )
+    own = [
+        rerank(ranker, asked.queries, run, texts=docs.texts, depth=11, tag=tag)
+        for tag, ranker in zip(("before", "after"), rankers, strict=True)
+    ]
+
+    def means(*, drop_own_docs: bool) -> set[float]:
+        settings = replace(HEADS, depth=11, measure="P@10", drop_own_docs=drop_own_docs)
+        made, _ = lesson(train, train_run, asked, run, docs, settings)
+        found = controlled(rankers, made, own, asked.qrels, settings, SILENT)
+        return {round(mean, 9) for mean in found["means"].values()}
+
+    assert len(means(drop_own_docs=True)) == 1
+    assert len(means(drop_own_docs=False)) > 1
 
 
 def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: Path) -> None:

@@ -181,6 +181,7 @@ def diff(
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
     from rankscope import terminal
     from rankscope.data import collections
+    from rankscope.data.conventions import convention
     from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable
     from rankscope.report import changes as words
@@ -190,12 +191,17 @@ def diff(
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     computable(measure)
-    settings = Settings(depth=depth, texts=texts, neighbours=neighbours, seed=seed)
+    drop = convention(collection).drop_own_docs
+    settings = Settings(
+        depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
+    )
     source = collections.source(collection, split)
     anew = None
     if heads:
         train = collections.source(train_collection or collection, train_split)
-        terms = HeadSettings(depth=depth, measure=measure, margin=Margin(margin), seed=seed)
+        terms = HeadSettings(
+            depth=depth, measure=measure, margin=Margin(margin), drop_own_docs=drop, seed=seed
+        )
         anew = verbs.Heads(train, terms)
     pair = verbs.opened([before, after], revision=revision, pooling=pooling)
     found = verbs.diff(

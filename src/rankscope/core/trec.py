@@ -451,6 +451,20 @@ def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.
         yield scored.doc_id, score
 
 
+def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """The ranking with the ties that `strictly_decreasing` breaks, be it read from a file or not written yet.
+
+    A score one float32 below the one above is the same: no ranker's scores are that exact.
+    """
+    found: list[ScoredDoc] = []
+    above = np.float32(np.inf)
+    for doc, (_, score) in zip(ranking, strictly_decreasing(ranking), strict=True):
+        is_tied = bool(found) and score == np.nextafter(above, np.float32(-np.inf))
+        found.append(doc._replace(score=found[-1].score if is_tied else float(score)))
+        above = score
+    return found
+
+
 def write_run(path: Path, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 

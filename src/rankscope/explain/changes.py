@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor, nn
@@ -438,15 +439,33 @@ def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float
     return seen + persistence**n_docs
 
 
-def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
-    """Kendall's tau-b of two rankers' scores of the same docs of one query.
+def order_agreement(before: Sequence[float], after: Sequence[float]) -> float:
+    """Kendall's tau-b of the orders that two rankers' scores give the same docs of one query.
 
     1 for the same scores; 0 where one of them scores all docs alike, since no order agrees with none.
     Raises BadInput for fewer than 2 docs.
     """
-    if len(before) < 2:
-        raise BadInput("Scores agree or not over at least 2 docs.")
+    _check_scores(before)
     if list(before) == list(after):
         return 1.0
     tau = float(stats.kendalltau(before, after).statistic)
     return 0.0 if math.isnan(tau) else tau
+
+
+def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
+    """Pearson's correlation of two rankers' scores of the same docs of one query.
+
+    Scale and offset do not count. 1 for the same scores; 0 where one of them scores all docs alike.
+    Raises BadInput for fewer than 2 docs.
+    """
+    _check_scores(before)
+    if list(before) == list(after):
+        return 1.0
+    if len(set(before)) == 1 or len(set(after)) == 1:
+        return 0.0
+    return float(np.corrcoef(before, after)[0, 1])
+
+
+def _check_scores(scores: Sequence[float]) -> None:
+    if len(scores) < 2:
+        raise BadInput("Scores agree or not over at least 2 docs.")

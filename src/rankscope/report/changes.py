@@ -1,5 +1,6 @@
 """What moved between two rankers: rows, curves and words, from what was stored of it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -28,7 +29,12 @@ COLUMNS = (
     "n",
 )
 STATES = {"shift": "shift of states", "cka": "CKA", "neighbours": "shared neighbours"}
-RANKINGS = {"overlap": "RBO", "tau": "Kendall's tau", "same_first": "same doc first"}
+RANKINGS = {
+    "overlap": "RBO",
+    "tau": "Kendall's tau",
+    "correlation": "Pearson's r of scores",
+    "same_first": "same doc first",
+}
 NOTHING_VARIES = "\u2013"
 SIDES = {"query": "queries", "document": "docs", "pair": "pairs of query and doc"}
 HEADINGS = {"query": "queries", "document": "docs", "pair": "pairs"}
@@ -314,19 +320,30 @@ def _with_interval(row: Mapping[str, Any], name: str) -> str:
 
 def _of_rankings(found: Found) -> Iterator[str]:
     rows = found["rankings"]
-    if rows["overlap"] == 1 and rows["tau"] == 1:
-        yield f"Both order the same {rows['depth']} docs alike, for all {rows['n_queries']} queries."
+    yield from _of_ties(found)
+    same = f"the same docs, up to {rows['depth']} a query,"
+    if rows["overlap"] == 1 and math.isclose(rows["tau"], 1):
+        yield f"Both order {same} alike, for all {rows['n_queries']} queries."
         if any(row["moved"] > 0 for row in found["modules"]):
             yield "So the weights moved, and no ranking did."
         return
     yield (
-        f"Over {rows['n_queries']} queries they order the same {rows['depth']} docs with a rank-biased overlap of "
-        f"{_with_interval(rows, 'overlap')}, where two drawn orders have {rows['chance']:.3f}, their scores with a Kendall's tau of {_with_interval(rows, 'tau')}; "
-        f"the same doc is first for {rows['same_first']:.0%}."
+        f"Over {rows['n_queries']} queries they order {same} with a rank-biased overlap of "
+        f"{_with_interval(rows, 'overlap')}, where two drawn orders have {rows['chance']:.3f}, and a Kendall's tau of "
+        f"{_with_interval(rows, 'tau')}; their scores correlate by {_with_interval(rows, 'correlation')}; the same doc is first for {rows['same_first']:.0%}."
     )
     last = [row for row in found["states"] if row["layer"] == found["depth"]]
     if all(row["shift"] <= SAME for row in last):
         yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."
+
+
+def _of_ties(found: Found) -> Iterator[str]:
+    for side, share in found["rankings"]["tied"].items():
+        if share:
+            yield (
+                f"{found[side]} scores {_percent(share)} of the docs like another of the same query: their order is "
+                "by doc id, not the ranker's."
+            )
 
 
 # -- heads ----------------------------------------------------------------------------------------

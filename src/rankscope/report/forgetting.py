@@ -1,14 +1,14 @@
 """The forgetting matrix in rows, cells and words: what each stage gained and lost on every collection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rankscope.report.sections import VERDICTS, signed
 
 Found = Mapping[str, Any]
-"""As the study stores it."""
+"""The matrix or one of its cells, as the study stores it."""
 COLUMNS = (
-    "system", "baseline", "collection", "first_stage", "is_taught", "system_mean", "baseline_mean",
+    "system", "baseline", "collection", "first_stage", "is_ancestor", "is_taught", "system_mean", "baseline_mean",
     "difference", "low", "high", "corrected_p", "corrected_equivalence_p", "smallest_detectable",
     "n_queries", "verdict",
 )  # fmt: skip
@@ -52,10 +52,16 @@ def cells(found: Found) -> list[dict[str, Any]]:
             "mean": cell["system_mean"],
             "before": cell["baseline_mean"],
             "corrected p": cell["corrected_p"],
-            "taught": "learnt before" if cell["is_taught"] else "not learnt before",
+            "taught": _taught(cell),
         }
         for cell in found["cells"]
     ]
+
+
+def _taught(cell: Mapping[str, Any]) -> str:
+    if not cell["is_ancestor"]:
+        return "of another line"
+    return "learnt before" if cell["is_taught"] else "not learnt before"
 
 
 def _shown(cell: Mapping[str, Any]) -> str:
@@ -83,42 +89,76 @@ def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
 
 
 def in_words(found: Found) -> list[str]:
-    """What may be concluded, a sentence each."""
-    by_verdict = {
-        verdict: [cell for cell in found["cells"] if cell["verdict"] == verdict]
-        for verdict in VERDICTS
-    }
-    said = [_lost(cell, found) for cell in by_verdict["worse"]]
-    if not said:
-        said.append(f"No ranker was shown to have lost {found['measure']} on any collection.")
-    said += [
-        f"{cell['system']} gained on {place(cell, found)} against {cell['baseline']}: {_numbers(cell)}."
-        for cell in by_verdict["better"]
-    ]
-    if by_verdict["equivalent"]:
-        told = _listed(by_verdict["equivalent"], found)
-        said.append(f"Shown to have kept what was there, within \u00b1{found['margin']}: {told}.")
-    if by_verdict["cannot tell"]:
-        told = _listed(by_verdict["cannot tell"], found)
-        seen = [cell["smallest_detectable"] for cell in by_verdict["cannot tell"]]
-        widest = max((each for each in seen if each is not None), default=None)
+    """What may be concluded, a sentence each; only what was tuned from another can lose or gain."""
+    tuned = [cell for cell in found["cells"] if cell["is_ancestor"]]
+    other = [cell for cell in found["cells"] if not cell["is_ancestor"]]
+    return [*(_of_stages(tuned, found) if tuned else ()), *_of_others(other, found)]
+
+
+def _of_stages(cells: Sequence[Found], found: Found) -> Iterator[str]:
+    lost = _with(cells, "worse")
+    yield from (_lost(cell, found) for cell in lost)
+    if not lost:
+        yield f"No ranker was shown to have lost {found['measure']} on any collection."
+    for cell in _with(cells, "better"):
+        gained = f"{cell['system']} gained on {place(cell, found)} against {cell['baseline']}"
+        yield f"{gained}: {_numbers(cell)}."
+    if kept := _with(cells, "equivalent"):
+        told = _listed(kept, found)
+        yield f"Shown to have kept what was there, within \u00b1{found['margin']}: {told}."
+    if unknown := _with(cells, "cannot tell"):
+        told = _listed(unknown, found)
+        seen = [each for cell in unknown if (each := cell["smallest_detectable"]) is not None]
         power = (
-            ""
-            if widest is None
-            else f" A loss of {widest:.3f} would have been seen four times in five in each of them."
+            f" A loss of {max(seen):.3f} would have been seen four times in five in each of them."
+            if seen
+            else ""
         )
-        said.append(f"Cannot tell, which is no proof that nothing was lost: {told}.{power}")
-    return said
+        yield f"Cannot tell, which is no proof that nothing was lost: {told}.{power}"
 
 
-def _lost(cell: Mapping[str, Any], found: Found) -> str:
-    kind = (
-        f"the line of {cell['baseline']} had learnt queries over these docs, so this was forgotten"
-        if cell["is_taught"]
-        else f"the line of {cell['baseline']} had learnt no query over these docs, so what was lost had come over from "
-        "elsewhere"
+def _of_others(cells: Sequence[Found], found: Found) -> Iterator[str]:
+    """Of what was not tuned from what it is held against: verdicts, and nothing lost or gained."""
+    for verdict in ("worse", "better"):
+        for cell in _with(cells, verdict):
+            held = f"{cell['system']} is {verdict} than {cell['baseline']}, from which it was not tuned"
+            yield f"{held}, on {place(cell, found)}: {_numbers(cell)}."
+    for verdict, said in (
+        ("equivalent", f"Shown to be equivalent, within \u00b1{found['margin']}"),
+        ("cannot tell", "Cannot be told apart, nor shown to be equivalent"),
+    ):
+        if listed := _with(cells, verdict):
+            told = (f"{c['system']} and {c['baseline']} on {place(c, found)}" for c in listed)
+            yield f"{said}: {', '.join(told)}."
+
+
+def _with(cells: Sequence[Found], verdict: str) -> list[Found]:
+    return [cell for cell in cells if cell["verdict"] == verdict]
+
+
+def _lost(cell: Found, found: Found) -> str:
+    before = cell["baseline"]
+    told = f"{cell['system']} lost on {place(cell, found)} against {before}: {_numbers(cell)}; "
+    line = f"in this study the line of {before} had learnt"
+    if not cell["is_taught"]:
+        return (
+            f"{told}{line} no query over these docs, so what was lost had come over from elsewhere."
+        )
+    own = _own(cell, found)
+    if own and own["verdict"] == "better":
+        return f"{told}{line} queries over these docs, and {before} gained there, so this was forgotten."
+    shown = "shown" if own else "tested"
+    return (
+        f"{told}{line} queries over these docs, but that {before} gained there was not {shown}, so this may have "
+        "been forgotten."
     )
-    return f"{cell['system']} lost on {place(cell, found)} against {cell['baseline']}: {_numbers(cell)}; {kind}."
+
+
+def _own(cell: Found, found: Found) -> Found | None:
+    """The cell of what a cell is held against: the baseline against what it was tuned from."""
+    wanted = (cell["baseline"], cell["collection"], cell["first_stage"], True)
+    keys = ("system", "collection", "first_stage", "is_ancestor")
+    return next((own for own in found["cells"] if tuple(own[key] for key in keys) == wanted), None)
 
 
 def _numbers(cell: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What moved between two rankers: weights, the states of drawn texts, and how a collection is ranked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
+from rankscope.core.trec import with_ties
 from rankscope.data.collections import words
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
 from rankscope.explain import changes, representations
 from rankscope.explain.changes import PERSISTENCE, ModuleChange
@@ -39,6 +42,8 @@ class Settings:
     """States compared at most, of queries and of docs (or of pairs)."""
     neighbours: int = 10
     persistence: float = PERSISTENCE
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out, as the collection's convention has it."""
     seed: int = 42
     """Of the drawn texts, and of the resamples."""
 
@@ -79,9 +84,13 @@ class RankingChange:
     chance: float
     """The overlap of two drawn orders of the same docs."""
     tau: Estimate
-    """Kendall's, of the scores."""
+    """Kendall's tau-b."""
+    correlation: Estimate
+    """Pearson's, of the scores."""
     same_first: Estimate
     """The share of queries with the same doc first."""
+    tied: tuple[float, float]
+    """The share of docs that the ranker before, and that after, scores like another of the same query."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ def sides(
     `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
     always be the other's nearest. Raises BadInput where too few are left.
     """
+    run = compared_top(run, settings)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
     ranked = [*{words(query.text): query for query in ranked}.values()]
     if len(ranked) < FEWEST_QUERIES:
@@ -236,11 +246,23 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
     ]
 
 
+def compared_top(run: Run, settings: Settings) -> Run:
+    """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
+
+    It is cut first: what lies below was not re-ranked.
+    """
+    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
+    top = Run(run.tag, rankings)
+    return without_own_docs(top) if settings.drop_own_docs else top
+
+
 def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
     """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
-    overlaps, taus, firsts, by_chance = [], [], [], []
+    runs = compared_top(before, settings), compared_top(after, settings)
+    overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
+    n_docs, n_tied = 0, [0, 0]
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
-        tops = [run.rankings[query_id][: settings.depth] for run in (before, after)]
+        tops = [run.rankings[query_id] for run in runs]
         # best first, so that the order of the keys is the ranking
         old, new = ({doc.doc_id: doc.score for doc in top} for top in tops)
         if old.keys() != new.keys():
@@ -253,16 +275,30 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
             changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
         )
         by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
-        taus.append(changes.score_agreement([*old.values()], [new[doc_id] for doc_id in old]))
+        scores = [*old.values()], [new[doc_id] for doc_id in old]
+        taus.append(changes.order_agreement(*scores))
+        correlations.append(changes.score_agreement(*scores))
+        n_docs += len(old)
+        for side, mine in enumerate(scores):
+            n_tied[side] += sum(n for n in Counter(mine).values() if n > 1)
         firsts.append(float(next(iter(old)) == next(iter(new))))
     if len(overlaps) < 2:
         raise BadInput(
             f"{len(overlaps)} queries have at least two docs to order; an interval needs 2 queries. Give more."
         )
     chance = sum(by_chance) / len(by_chance)
-    overlap, tau, first = mean_estimates(np.array([overlaps, taus, firsts]), settings.seed)
+    rows = np.array([overlaps, taus, correlations, firsts])
+    overlap, tau, correlation, first = mean_estimates(rows, settings.seed)
     return RankingChange(
-        len(overlaps), settings.depth, settings.persistence, overlap, chance, tau, first
+        n_queries=len(overlaps),
+        depth=settings.depth,
+        persistence=settings.persistence,
+        overlap=overlap,
+        chance=chance,
+        tau=tau,
+        correlation=correlation,
+        same_first=first,
+        tied=(n_tied[0] / n_docs, n_tied[1] / n_docs),
     )
 
 
@@ -297,7 +333,9 @@ def as_json(found: Changes) -> dict[str, Any]:
             },
             **_flat("overlap", found.rankings.overlap),
             **_flat("tau", found.rankings.tau),
+            **_flat("correlation", found.rankings.correlation),
             **_flat("same_first", found.rankings.same_first),
+            "tied": dict(zip(("before", "after"), found.rankings.tied, strict=True)),
         },
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -115,6 +116,8 @@ def _control(
     docs, index, run = ranked
     train = judged_topics(heads.train)
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
+    if heads.settings.drop_own_docs:
+        train_run = without_own_docs(train_run)
     made, notes = lesson(train, train_run, topics, run, docs, heads.settings)
     found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
     return found | {"notes": notes}

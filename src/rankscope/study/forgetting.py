@@ -18,15 +18,16 @@ def forgotten(
     evaluation: Evaluated,
     per_query: Mapping[tuple[str, str], Values],
     against: Mapping[str, str],
+    tuned: Sequence[str],
     taught: Mapping[str, Sequence[str]],
     *,
     measure: str,
 ) -> dict[str, Any]:
     """A cell for every system that is held against another, on every collection both are measured on.
 
-    per_query: a run's path and a measure to its values. `taught`: on which collections' docs the one that
-    is held against has learnt queries. A loss there is forgetting; elsewhere what came over is lost. The
-    references are the means of those that are held against nothing themselves.
+    per_query: a run's path and a measure to its values. `tuned`: the systems that were tuned from what they
+    are held against; only those can forget. `taught`: on which collections' docs the line of a baseline has
+    learnt queries. The references are the means of those that are held against nothing themselves.
     """
     rows = {
         (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
@@ -48,6 +49,7 @@ def forgotten(
                 "baseline": baseline,
                 "collection": collection,
                 "first_stage": first_stage,
+                "is_ancestor": system in tuned,
                 "is_taught": collection in taught.get(baseline, ()),
             }
         )

@@ -38,23 +38,28 @@ def changed_depth(study: "Study", asked: ChangesSpec) -> int:
 
 
 def held_against(study: "Study", asked: ForgettingSpec) -> dict[str, str]:
-    """Evaluated system to what it is held against, where that is evaluated too."""
+    """Evaluated system to what it is held against: its nearest evaluated ancestor, if nothing is said."""
     systems = study.systems()
     if asked.baseline is not None:
         return dict.fromkeys((name for name in systems if name != asked.baseline), asked.baseline)
-    found = {}
-    for name, rankers in systems.items():
-        spec = study.rankers[rankers[0]]
-        start = study.system_of(spec.start) if isinstance(spec, TrainedSpec) else None
-        if start in systems:
-            found[name] = start
-    return found
+    nearest = {
+        name: next((each for each in ancestors(study, name) if each in systems), None)
+        for name in systems
+    }
+    return {name: start for name, start in nearest.items() if start is not None}
+
+
+def ancestors(study: "Study", system: str) -> list[str]:
+    """The systems that a system was tuned from, the nearest first; none for a first stage."""
+    rankers = study.systems().get(system, ())
+    line = study.lineage(rankers[0])[-2::-1] if rankers else []
+    return [study.system_of(name) for name in line]
 
 
 def taught(study: "Study", system: str) -> list[str]:
-    """The collections whose queries a system learnt from; none for a first stage."""
+    """The collections whose queries a system's line learnt from; none for a first stage."""
     rankers = study.systems().get(system, ())
-    return study.learnt_from(rankers[0]) if rankers else []
+    return study.learnt_in_line(rankers[0]) if rankers else []
 
 
 def changes_are_within_a_lineage(study: "Study") -> None:

@@ -145,6 +145,7 @@ def changes(planner: Planner, key: str, asked: ChangesSpec) -> dict[str, Step]:
         }
         params = {"names": [before, after], "over": asked.over, "depth": depth}
         params |= {"seed": planner.study.seed, "texts": asked.texts, "k": asked.neighbours}
+        params["drop_own_docs"] = planner.study.collections[asked.over].convention().drop_own_docs
         change = Step("change", f"{after}.{key}", params, inputs, spec=asked)
         found[change_role("change", key, after)] = planner.add(change)
         if after in lineages.with_heads(planner.study, asked):
@@ -175,6 +176,7 @@ def _heads(
         "significance_level": evaluate.significance_level,
         "correction": evaluate.correction,
         "convention": asdict(planner.study.collections[over].convention()),
+        "train_convention": asdict(planner.study.collections[train].convention()),
         "seed": planner.study.seed,
     }
     return planner.add(Step("heads", f"{after}.{key}", params, inputs, spec=asked))
@@ -197,6 +199,7 @@ def forgetting(planner: Planner, asked: ForgettingSpec) -> Step:
     }
     params = {
         "against": against,
+        "tuned": [name for name, of in against.items() if of in lineages.ancestors(study, name)],
         "taught": knows,
         "measure": asked.measure or study.evaluate.measures[0],
     }

@@ -136,17 +136,33 @@ class Study(Spec):
         """The collections whose queries a ranker, its ancestors or their teachers were trained on."""
         found: dict[str, None] = {}
         for ancestor in self.lineage(name):
-            spec = self.rankers[ancestor]
-            if isinstance(spec, TrainedSpec) and isinstance(spec.samples, NoisyQueriesSpec):
-                found[spec.samples.collection] = None
-            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
-                found[samples.collection] = None
-                teacher = self.teachers.get(samples.labels)
-                if isinstance(teacher, RankerTeacherSpec):
-                    found |= dict.fromkeys(self.learnt_from(teacher.ranker))
-                if samples.negatives and samples.negatives.rescored_by:
-                    found |= dict.fromkeys(self.learnt_from(samples.negatives.rescored_by))
+            found |= dict.fromkeys(self._trained_on(ancestor))
+            for teacher in self._taught_by(ancestor):
+                found |= dict.fromkeys(self.learnt_from(teacher))
         return list(found)
+
+    def learnt_in_line(self, name: str) -> list[str]:
+        """The collections whose queries a ranker or its ancestors were trained on; teachers do not count."""
+        every = (of for ancestor in self.lineage(name) for of in self._trained_on(ancestor))
+        return list(dict.fromkeys(every))
+
+    def _trained_on(self, name: str) -> Iterator[str]:
+        """The collections whose queries one stage learns from."""
+        spec = self.rankers[name]
+        if isinstance(spec, TrainedSpec):
+            if isinstance(spec.samples, NoisyQueriesSpec):
+                yield spec.samples.collection
+            yield from (samples.collection for _, samples in spec.lessons)
+
+    def _taught_by(self, name: str) -> Iterator[str]:
+        """The rankers that label or choose the samples of one stage."""
+        spec = self.rankers[name]
+        for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
+            teacher = self.teachers.get(samples.labels)
+            if isinstance(teacher, RankerTeacherSpec):
+                yield teacher.ranker
+            if samples.negatives and samples.negatives.rescored_by:
+                yield samples.negatives.rescored_by
 
     def _teachers_of(self, name: str, students: tuple[str, ...]) -> None:
         """BadStudy where a ranker is taught, at whatever remove, by one that it teaches itself."""
@@ -156,13 +172,8 @@ class Study(Spec):
                 f"rankers.{name}: its teacher learns from it ({circle}). Break the circle."
             )
         for ancestor in self.lineage(name):
-            spec = self.rankers[ancestor]
-            for _, samples in spec.lessons if isinstance(spec, TrainedSpec) else ():
-                teacher = self.teachers.get(samples.labels)
-                if isinstance(teacher, RankerTeacherSpec):
-                    self._teachers_of(teacher.ranker, (*students, name))
-                if samples.negatives and samples.negatives.rescored_by:
-                    self._teachers_of(samples.negatives.rescored_by, (*students, name))
+            for teacher in self._taught_by(ancestor):
+                self._teachers_of(teacher, (*students, name))
 
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:

@@ -26,7 +26,11 @@ def change(work: Work) -> Summary:
     """What moved between two rankers: weights, states, rankings."""
     params = work.step.params
     settings = changes.Settings(
-        depth=params["depth"], texts=params["texts"], neighbours=params["k"], seed=params["seed"]
+        depth=params["depth"],
+        texts=params["texts"],
+        neighbours=params["k"],
+        drop_own_docs=params["drop_own_docs"],
+        seed=params["seed"],
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     rankers = _rankers(work)
@@ -79,22 +83,23 @@ def heads(work: Work) -> Summary:
         margin=as_margin(params["margin"]),
         significance_level=params["significance_level"],
         correction=params["correction"],
+        drop_own_docs=convention["drop_own_docs"],
         seed=params["seed"],
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
-    runs = [run, *_runs(work)]
-    if convention["drop_own_docs"]:
-        runs = [without_own_docs(each) for each in runs]
+    train_run = read_run(work.folder("train run") / "run.trec")
+    if params["train_convention"]["drop_own_docs"]:
+        train_run = without_own_docs(train_run)
     made, notes = lesson(
         read_topics(work.folder("train collection")),
-        read_run(work.folder("train run") / "run.trec"),
+        train_run,
         topics,
-        runs[0],
+        run,
         StoredDocs(work.folder("docs")),
         settings,
-        min_relevance=convention["relevance_level"],
+        min_relevance=params["train_convention"]["relevance_level"],
     )
-    found = controlled(_rankers(work), made, runs[1:], topics.qrels, settings, work.progress)
+    found = controlled(_rankers(work), made, _runs(work), topics.qrels, settings, work.progress)
     write_json(work.out / HEADS, found | {"notes": notes})
     return {"conclusion": found["conclusion"], "notes": notes}
 
@@ -106,6 +111,7 @@ def forgetting(work: Work) -> Summary:
         read_json(folder / "evaluation.json"),
         _per_query(work),
         params["against"],
+        params["tuned"],
         params["taught"],
         measure=params["measure"],
     )
