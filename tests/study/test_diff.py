@@ -12,11 +12,13 @@ import torch
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.models import anatomy
+from rankscope.models import adapters, anatomy
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.report import changes as words
 from rankscope.study import diff
 from rankscope.study.changes import Settings
 from support import scenes, tiny
+from support.command import Command
 
 SMALL = Settings(depth=8, texts=60, neighbours=5)
 KINDS = {"bi_encoder": ["query", "document"], "cross_encoder": ["pair"]}
@@ -140,7 +142,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
 
 
 def test_the_command_prints_a_table_csv_latex_and_json(
-    rankscope: object, models: dict[str, Path], data: Path, tmp_path: Path
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
     asked = [
         "diff", models["bi_encoder one"], models["bi_encoder replaced"], "--collection", data,
@@ -148,7 +150,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     ]  # fmt: skip
 
     def printed(*more: str) -> str:
-        return str(rankscope(*asked, *more).out)  # type: ignore[operator]
+        return rankscope(*asked, *more).out
 
     table = printed()
     assert table.startswith("layer\tweights\teffective rank\tqueries: shift")
@@ -171,6 +173,31 @@ def test_rankers_of_a_study_are_called_by_their_steps(tmp_path: Path) -> None:
         tiny.bi_encoder(tmp_path).save(folder)
     pair = diff.opened([str(folder) for folder in folders], revision=None, pooling=None)
     assert (pair.before, pair.after) == ("train-C-01", "train-C-D-02")
+
+
+# PEFT asks transformers by an old name
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+def test_an_adapter_kept_alone_is_the_cross_encoder_it_declares(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    base = models["cross_encoder one"]
+    ranker = CrossEncoder.load(base)
+    lora = adapters.LoRA(rank=2, alpha=4.0, dropout=0.0, targets=("query",))
+    ranker.model = adapters.adapted(ranker.model, lora, base=base, seed=1)
+    ranker.save_adapter(tmp_path / "adapter")
+    pair = diff.opened([str(base), str(tmp_path / "adapter")], revision=None, pooling=None)
+    assert all(isinstance(ranker, CrossEncoder) for ranker in pair.rankers)
+
+
+def test_a_colbert_is_refused_where_states_of_texts_are_asked_for(
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    colbert = tiny.save_late_interaction(tmp_path / "colbert")
+    of, on = models["bi_encoder one"], ["--collection", data]
+    for words in (["diff", of, colbert], ["probe", colbert], ["attribute", colbert]):
+        answer = rankscope(*words, *on)
+        assert answer.code == 1
+        assert "a ColBERT (late interaction)" in answer.err.splitlines()[-1]
 
 
 def test_what_cannot_be_compared_is_one_sentence(

@@ -22,7 +22,7 @@ from rankscope.explain.probing import PUBLISHED_SEED, Texts, texts_of
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder, Side
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.location import Location, downloaded, is_cross_encoder, located
+from rankscope.models.location import Location, declared_kind, downloaded, located
 from rankscope.retrieve import bm25
 from rankscope.study.run_files import has_name
 from rankscope.study.spec_explain import ProbesSpec
@@ -134,10 +134,16 @@ def _called(model: str) -> str:
 
 def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder:
     folder = downloaded(location)
-    if (folder / "modules.json").is_file():
-        return BiEncoder.load(location)
-    if is_cross_encoder(folder):
+    kind = declared_kind(folder)
+    if kind == "late_interaction":
+        raise BadInput(
+            f"{location.name}: a ColBERT (late interaction), which has a vector a token and no states of whole texts. "
+            "Give bi-encoders or cross-encoders."
+        )
+    if kind == "cross_encoder":
         return CrossEncoder.load(folder)
+    if kind == "bi_encoder":
+        return BiEncoder.load(location)
     if pooling is None:
         raise BadInput(
             f"{location.name}: a bare encoder, so how its states become one is unknown. Give `--pooling`: "
