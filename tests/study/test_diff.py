@@ -194,10 +194,25 @@ def test_a_colbert_is_refused_where_states_of_texts_are_asked_for(
 ) -> None:
     colbert = tiny.save_late_interaction(tmp_path / "colbert")
     of, on = models["bi_encoder one"], ["--collection", data]
-    for words in (["diff", of, colbert], ["probe", colbert], ["attribute", colbert]):
-        answer = rankscope(*words, *on)
+    for asked in (["diff", of, colbert], ["probe", colbert], ["attribute", colbert]):
+        answer = rankscope(*asked, *on)
         assert answer.code == 1
         assert "a ColBERT (late interaction)" in answer.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--texts", "20", "--neighbours", "40"], "a text has 19 others. Give fewer neighbours"),
+        (["--margin", "0"], "give a number above 0."),
+    ],
+)
+def test_settings_that_leave_nothing_to_compare_are_refused_first(
+    rankscope: Command, data: Path, options: list[str], said: str
+) -> None:
+    answer = rankscope("diff", "nowhere/a", "nowhere/b", "--collection", data, *options)
+    assert answer.code
+    assert said in answer.err
 
 
 def test_what_cannot_be_compared_is_one_sentence(

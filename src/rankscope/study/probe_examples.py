@@ -226,7 +226,7 @@ def without(learnt: Topics, unseen: Topics) -> tuple[Topics, int]:
     }
     if not kept:
         raise BadInput(
-            "All training queries are test queries. Give another split or collection to train the probes on."
+            "All training queries are test queries. Give another split or collection to train on."
         )
     queries = [query for query in learnt.queries if query.query_id in kept]
     qrels = [qrel for qrel in learnt.qrels if qrel.query_id in kept]
