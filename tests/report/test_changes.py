@@ -92,6 +92,20 @@ def test_a_tables_cells_are_those_of_the_layer() -> None:
     )  # fmt: skip
 
 
+def test_a_towers_cells_are_its_own_modules_and_those_of_both() -> None:
+    """Moved by 3 of 10 and, for both, by 4 of 10: 5 over the root of 200, 0.3536."""
+    modules = [
+        module(3, "dense", 3.0, tower="document"),
+        module(3, "dense", 0.0, tower="query"),
+        module(3, "norm", 4.0),
+    ]
+    layers = [{"tower": tower, "layer": 3, "displacement": 0.1} for tower in ("document", "query")]
+    columns, rows = changes.layer_table(found(modules=modules, layers=layers))
+    cells = dict(zip(columns, rows[-1], strict=True))
+    assert cells["weights (document)"] == "0.3536"
+    assert cells["weights (query)"] == "0.2828"
+
+
 def test_a_map_has_every_module_and_curves_what_varies() -> None:
     spec = change_charts.change_map(found())
     (cells,) = spec["datasets"].values()

@@ -200,6 +200,20 @@ def test_a_colbert_is_refused_where_states_of_texts_are_asked_for(
         assert "a ColBERT (late interaction)" in answer.err.splitlines()[-1]
 
 
+def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> None:
+    """Finite weights whose product is not: as from a checkpoint in a narrower precision."""
+    before, after = (tiny.bi_encoder(tmp_path) for _ in range(2))
+    with torch.no_grad():
+        for part in ("intermediate", "output"):
+            anatomy.layers(after.tower("query").model)[1].get_submodule(
+                f"{part}.dense"
+            ).weight.mul_(1e30)
+    pair = diff.Pair("before", "after", (before, after))
+    source = beir_folder(data, "test")
+    with pytest.raises(BadInput, match=r"The ranker after gives states of texts \(query\) that"):
+        diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

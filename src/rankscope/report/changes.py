@@ -1,5 +1,6 @@
 """What moved between two rankers: rows, curves and words, from what was stored of it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -43,9 +44,8 @@ def sides(found: Found) -> list[str]:
 
 
 def towers(found: Found) -> list[str]:
-    """Query and document, or one nameless tower."""
-    present = {row["tower"] for row in found["layers"] if row["layer"] <= found["depth"]}
-    return [tower for tower in ("", "query", "document") if tower in present]
+    """Query and document where anything is a side's own, or one nameless tower."""
+    return ["query", "document"] if any(row["tower"] for row in found["layers"]) else [""]
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -73,18 +73,16 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 
 def _weight_cells(found: Found, tower: str, layer: int) -> list[str]:
-    """What lies behind the towers belongs to both."""
-    mine = [row for row in found["layers"] if row["layer"] == layer and row["tower"] in (tower, "")]
+    """What no side has for itself belongs to both."""
+    mine = [
+        row for row in found["modules"] if row["layer"] == layer and row["tower"] in (tower, "")
+    ]
     if not mine:
         return ["", ""]
-    ranks = [
-        row["effective_rank"]
-        for row in found["modules"]
-        if row["layer"] == layer
-        and row["tower"] in (tower, "")
-        and row["effective_rank"] is not None
-    ]
-    return [_share(mine[0]["displacement"]), f"{median(ranks):.1f}" if ranks else ""]
+    moved, size = (math.hypot(*(row[name] for row in mine)) for name in ("moved", "size"))
+    share = 0.0 if moved == 0 else moved / size if size else None
+    ranks = [row["effective_rank"] for row in mine if row["effective_rank"] is not None]
+    return [_share(share), f"{median(ranks):.1f}" if ranks else ""]
 
 
 def _state_cells(found: Found, side: str, layer: int) -> list[str]:

@@ -176,6 +176,12 @@ def changed(
     found = []
     for side in compared:
         states = [_states(ranker, side, progress) for ranker in rankers]
+        for which, found_states in zip(("before", "after"), states, strict=True):
+            if not found_states.isfinite().all():
+                raise BadInput(
+                    f"The ranker {which} gives states of texts ({side.name}) that are not finite, so they are neither "
+                    "near nor far. Give a checkpoint from before its training broke."
+                )
         found += state_changes(side, states[0], states[1], settings)
     return weights, found
 
