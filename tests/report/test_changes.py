@@ -138,7 +138,7 @@ def head(verdict: str, difference: float) -> dict[str, Any]:
     ],
 )
 def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
-    rows = {name: head("worse", -0.1) for name in changes.HEADS}
+    rows = {name: head("worse", -0.1) for name in changes.HEAD_COMPARISONS}
     control = {
         "measure": "nDCG@10", "n_queries": 40, "comparisons": rows, "conclusion": conclusion, "n_unconverged": 0,
     }  # fmt: skip
@@ -149,7 +149,7 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"
     rows_of_file = changes.full_rows([found(heads=control)])[1]
-    assert sum("nDCG@10: " in row[3] for row in rows_of_file) == len(changes.HEADS)
+    assert sum("nDCG@10: " in row[3] for row in rows_of_file) == len(changes.HEAD_COMPARISONS)
 
 
 def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.report import changes as words
 from rankscope.study import diff
 from rankscope.study.changes import Settings
+from rankscope.study.heads import HeadSettings
 from support import scenes, tiny
 from support.command import Command
 
@@ -126,7 +128,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
     with torch.no_grad():
         anatomy.layers(after.tower("document").model)[0].output.dense.weight.mul_(1.5)
     source = beir_folder(data, "test")
-    pair = diff.Pair("before", "after", (before, after))
+    pair = diff.Opened("before", "after", (before, after))
     found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
     moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
     assert moved == {("document", 1)}
@@ -208,10 +210,30 @@ def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> N
             anatomy.layers(after.tower("query").model)[1].get_submodule(
                 f"{part}.dense"
             ).weight.mul_(1e30)
-    pair = diff.Pair("before", "after", (before, after))
+    pair = diff.Opened("before", "after", (before, after))
     source = beir_folder(data, "test")
     with pytest.raises(BadInput, match=r"The ranker after gives states of texts \(query\) that"):
         diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+
+
+def test_what_can_be_refused_is_refused_before_the_docs_are_read(
+    models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    one, other = models["bi_encoder one"], tiny.bi_encoder(tmp_path, "roberta")
+    other.save(tmp_path / "other")
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "corpus.jsonl").write_text("docs that are never read\n", "utf-8")
+    source = beir_folder(tmp_path / "data", "test")
+    heads = diff.Heads(source, HeadSettings())
+    scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
+    for paths, asked, said in (
+        ([one, tmp_path / "other"], None, "of different architectures"),
+        ([one, models["bi_encoder same"]], heads, "a bi-encoder has none"),
+        (scorers, heads, "Give another split or collection to train on."),
+    ):
+        pair = diff.opened([str(path) for path in paths], revision=None, pooling=None)
+        with pytest.raises(BadInput, match=said):
+            diff.diff(pair, source, SMALL, queries=50, name="scenes", heads=asked, progress=SILENT)
 
 
 @pytest.mark.parametrize(

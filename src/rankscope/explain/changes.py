@@ -152,11 +152,12 @@ def _places(encoder: Any, tower: str) -> dict[str, Place]:
 
 def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
     """Every module's change, matched by name. Raises BadInput where the architectures differ."""
-    _check_alike(before, after)
+    check_alike(before, after)
     return [_change(name, module, after[name]) for name, module in before.items()]
 
 
-def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
+def check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
+    """BadInput where the architectures differ, by names or shapes."""
     shapes = [
         {
             f"{name}.{weight}": tuple(tensor.shape)

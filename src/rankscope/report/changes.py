@@ -148,7 +148,7 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, what in HEADS.items():
+    for name, what in HEAD_COMPARISONS.items():
         row = control["comparisons"][name]
         low, high = row["interval"]
         yield {
@@ -330,7 +330,7 @@ def _of_rankings(found: Found) -> Iterator[str]:
 
 # -- heads ----------------------------------------------------------------------------------------
 
-HEADS = {
+HEAD_COMPARISONS = {
     "loss": "{after} against {before}, with their own heads",
     "encoder": "both with heads fitted anew",
     "head": "{after} with a head fitted anew against its own",
@@ -360,7 +360,7 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
         "verdict",
     ]
     rows = []
-    for name, what in HEADS.items():
+    for name, what in HEAD_COMPARISONS.items():
         row = found["heads"]["comparisons"][name]
         low, high = row["interval"]
         numbers = (row["system_mean"], row["baseline_mean"])
@@ -380,7 +380,7 @@ def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
     """What of a loss lies in the encoder, and what in the head."""
     rows = control["comparisons"]
     told = "; ".join(
-        f"{HEADS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
+        f"{HEAD_COMPARISONS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
         for name in ("loss", "encoder", "head")
     )
     yield f"{control['measure']} over {control['n_queries']} queries. {told}."

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
+from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
+from rankscope.explain.changes import check_alike, modules
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -16,11 +15,11 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
 from rankscope.study import probe_examples
 from rankscope.study.changes import Changes, Settings, as_json, changed, ranking_change, sides
-from rankscope.study.heads import DEPTH_OF_NEGATIVES, HeadSettings, controlled, lesson
+from rankscope.study.heads import DEPTH_OF_NEGATIVES, HeadSettings, controlled, lesson, scorers
 
 
 @dataclass(frozen=True)
-class Pair:
+class Opened:
     """Two rankers of one kind, by name."""
 
     before: str
@@ -36,18 +35,18 @@ class Heads:
     settings: HeadSettings
 
 
-def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Pair:
+def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
     """The two rankers: NAME=MODEL, or a model by its own name. BadInput where they are of two kinds."""
     (before, first), (after, second) = probe_examples.opened(
         models, revision=revision, pooling=pooling
     ).items()
     for ranker in (first, second):
         ranker.model.to(backbone.device())
-    return Pair(before, after, (first, second))
+    return Opened(before, after, (first, second))
 
 
 def diff(
-    pair: Pair,
+    pair: Opened,
     source: Source,
     settings: Settings,
     *,
@@ -59,16 +58,20 @@ def diff(
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
     `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too.
+    control for cross-encoders too. Raises BadInput where the architectures differ, or heads cannot be fitted.
     """
+    before, after = pair.rankers
+    check_alike(modules(before), modules(after))
     topics = judged_topics(source, limit=queries, seed=settings.seed)
-    with TemporaryDirectory() as folder:
-        docs, index = _stored(source, Path(folder))
+    if heads:
+        scorers(pair.rankers)
+        probe_examples.without(judged_topics(heads.train), topics)
+    with probe_examples.indexed(source) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
         compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
-        modules, states = changed(pair.rankers, compared, settings, progress)
+        weights, states = changed(pair.rankers, compared, settings, progress)
         runs = [
             rerank(
                 ranker,
@@ -87,7 +90,7 @@ def diff(
             before=pair.before,
             after=pair.after,
             collection=name,
-            modules=tuple(modules),
+            modules=tuple(weights),
             states=tuple(states),
             rankings=ranking_change(runs[0], runs[1], settings),
         )
@@ -95,16 +98,8 @@ def diff(
     return found | {"heads": control}
 
 
-def _stored(source: Source, folder: Path) -> tuple[StoredDocs, bm25.Index]:
-    """The docs in the folder, and BM25 over them."""
-    write_docs(source.docs(), folder)
-    docs = StoredDocs(folder)
-    bm25.build(docs, folder)
-    return docs, bm25.Index.load(folder)
-
-
 def _control(
-    pair: Pair,
+    pair: Opened,
     heads: Heads,
     topics: Topics,
     ranked: tuple[StoredDocs, bm25.Index, Run],

@@ -126,11 +126,7 @@ def controlled(
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
-    scorers = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
-    if len(scorers) < len(rankers):
-        raise BadInput(
-            "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
-        )
+    with_heads = scorers(rankers)
     n_learnt = len({choice.query_id for choice in lesson.train})
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
@@ -139,13 +135,23 @@ def controlled(
         )
     anew = [
         refitted_run(scorer, lesson, settings, tag=tag, progress=progress)
-        for tag, scorer in zip((BEFORE_ANEW, AFTER_ANEW), scorers, strict=True)
+        for tag, scorer in zip((BEFORE_ANEW, AFTER_ANEW), with_heads, strict=True)
     ]
     runs = dict(zip((BEFORE, AFTER), own, strict=True)) | {run.tag: run for run, _ in anew}
     n_unconverged = sum(not has_converged for _, has_converged in anew)
     return concluded(runs, qrels, settings, n_unconverged=n_unconverged) | {
         "n_examples": min(len(lesson.train), settings.examples)
     }
+
+
+def scorers(rankers: Sequence[BiEncoder | CrossEncoder]) -> list[CrossEncoder]:
+    """The rankers, all of which have a head; BadInput for bi-encoders."""
+    found = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
+    if len(found) < len(rankers):
+        raise BadInput(
+            "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
+        )
+    return found
 
 
 def refitted_run(
