@@ -57,6 +57,16 @@ def test_the_words_say_where_and_how_far() -> None:
     assert not any(changes.CAVEAT in sentence for sentence in said)  # it is said once a page
 
 
+@pytest.mark.parametrize(("chance", "is_asked"), [(0.67, False), (0.69, True)])
+def test_orders_no_more_alike_than_by_chance_are_told(chance: float, is_asked: bool) -> None:
+    """The overlap's interval begins at 0.68."""
+    values = found()
+    said = " ".join(
+        changes.in_words(values | {"rankings": values["rankings"] | {"chance": chance}})
+    )
+    assert ("are they of one lineage?" in said) == is_asked
+
+
 def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:
     new = {**module(2, "dense", 1.0), "displacement": None}
     layers = [{"tower": "", "layer": 2, "displacement": None}]

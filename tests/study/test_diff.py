@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
@@ -214,6 +216,59 @@ def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> N
     source = beir_folder(data, "test")
     with pytest.raises(BadInput, match=r"The ranker after gives states of texts \(query\) that"):
         diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+
+
+def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> None:
+    one = tiny.bi_encoder(tmp_path / "one")
+    how: dict[str, Any] = {"pooling": "cls", "similarity": "cosine", "prefixes": {"query": "what "}}
+    other = tiny.bi_encoder(tmp_path / "b", max_length={"query": 16, "document": 24}, **how)
+    added = deepcopy(other)
+    added.tower("query").tokenizer.add_tokens("mill")
+    source = beir_folder(data, "test")
+
+    def told(*rankers: Any) -> set[str]:
+        pair = diff.Opened("a", "b", rankers)
+        found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+        return set(found["notes"])
+
+    assert told(one, one) == set()
+    assert told(one, other) == {
+        "a scores by dot, b by cosine: rankings differ for that alone.",
+        "a pools queries and docs by mean, b by cls: states differ for that alone.",
+        "a puts before queries '', b 'what ': states differ for that alone.",
+        "a reads of docs 32 tokens, b 24 tokens: states of longer texts differ for that alone.",
+    }
+    (vocabularies,) = told(other, added)
+    assert "tokenizers of other vocabularies" in vocabularies
+    scorers = [tiny.cross_encoder(tmp_path / str(n), max_length=n) for n in (32, 24)]
+    assert told(*scorers) == {
+        "a reads of pairs 32 tokens, b 24 tokens: states of longer texts differ for that alone."
+    }
+
+
+def test_weights_that_were_rounded_when_stored_are_told(
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    """A mere copy in bfloat16: nearly nothing moved, in nearly all directions."""
+    one = models["cross_encoder one"]
+    shutil.copytree(one, tmp_path / "copy")
+    path = tmp_path / "copy" / "model.safetensors"
+    rounded = {name: weight.bfloat16() for name, weight in load_file(path).items()}
+    save_file(rounded, path, metadata={"format": "pt"})
+    asked = ["--collection", data, "--depth", "8", "--texts", "60", "--neighbours", "5", "--json"]
+    answer = rankscope("diff", one, tmp_path / "copy", *asked)
+    found = json.loads(answer.out)
+    assert 0 < found["displacement"] < 0.004
+    dense = next(row for row in found["modules"] if row["part"] == "attention.self.query")
+    assert dense["effective_rank"] > 0.6 * dense["highest_rank"]
+    (note,) = found["notes"]
+    assert f"Note: {note}" in answer.err
+    assert note == (
+        "copy's weights are stored as bfloat16: what moved by less than about 0.4 % of a weight may be rounding, and "
+        "effective ranks then too high."
+    )
+    turned = diff.opened([str(tmp_path / "copy"), str(one)], revision=None, pooling=None)
+    assert turned.stored == ("BF16", "F32")
 
 
 def test_what_can_be_refused_is_refused_before_the_docs_are_read(

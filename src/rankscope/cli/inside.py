@@ -227,7 +227,7 @@ def diff(
             terminal.show_table(found["heads"]["measure"], *words.head_table(found))
         for sentence in told:
             typer.echo(sentence)
-    print_notes(found["heads"]["notes"] if found["heads"] else [])
+    print_notes([*found["notes"], *(found["heads"]["notes"] if found["heads"] else [])])
 
 
 @app.command()

@@ -224,7 +224,8 @@ def effective_rank(update: Tensor) -> float:
     """In how many directions an update goes: e to the entropy of its singular values over their sum.
 
     1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007); 0 for an update of 0,
-    which goes nowhere. update: (rows, columns). Values below rounding count as 0.
+    which goes nowhere. update: (rows, columns). Values below float64's rounding count as 0; weights that were
+    stored in fewer digits have their own rounding in the update, which goes in nearly all directions.
     """
     wide = update.double() if update.shape[0] <= update.shape[1] else update.double().mT
     squares = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0)

@@ -323,6 +323,10 @@ def _of_rankings(found: Found) -> Iterator[str]:
         f"{_with_interval(rows, 'overlap')}, where two drawn orders have {rows['chance']:.3f}, their scores with a Kendall's tau of {_with_interval(rows, 'tau')}; "
         f"the same doc is first for {rows['same_first']:.0%}."
     )
+    if rows["overlap_low"] <= rows["chance"]:
+        yield (
+            "So they are not shown to order docs more alike than by chance: are they of one lineage?"
+        )
     last = [row for row in found["states"] if row["layer"] == found["depth"]]
     if all(row["shift"] <= SAME for row in last):
         yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."

@@ -113,8 +113,7 @@ def opened(
     """
     found: dict[str, BiEncoder | CrossEncoder] = {}
     for written in models:
-        name, model = written.split("=", 1) if has_name(written) else ("", written)
-        name = name or _called(model)
+        name, model = named(written)
         if name in found:
             raise BadInput(f"Two models are called {name!r}. Name one: NAME={model}.")
         found[name] = _opened(located(model, revision=revision), pooling)
@@ -124,6 +123,12 @@ def opened(
             "Take the ones by themselves."
         )
     return found
+
+
+def named(written: str) -> tuple[str, str]:
+    """A model's name and where it is, from NAME=MODEL or MODEL alone."""
+    name, model = written.split("=", 1) if has_name(written) else ("", written)
+    return name or _called(model), model
 
 
 def _called(model: str) -> str:
