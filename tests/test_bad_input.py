@@ -4,6 +4,7 @@ The table is docs/bad-input.md. `RANKSCOPE_WRITE_DOCS=1 pytest tests/test_bad_in
 anew; otherwise the test compares.
 """
 
+import math
 import os
 import re
 import resource
@@ -534,6 +535,36 @@ def _(world: World) -> list[str]:
     passage = '{"docid": "d0", "text": "quite another text"}'
     entry = f'{{"query_id": "q0", "positive_passages": [{passage}]}}\n'
     return taught(world, entry, "--collection", str(world.folder / "data"))
+
+
+def diffed(world: World, before: str, after: str, *options: str) -> list[str]:
+    models = [f"before={world.folder / before}", f"after={world.folder / after}"]
+    return ["diff", *models, "--collection", str(world.folder / "data"), *options]
+
+
+@mistake("more nearest texts than there are texts")
+def _(world: World) -> list[str]:
+    return diffed(world, "ce", "ce", "--texts", "20", "--neighbours", "40")
+
+
+@mistake("a model without states of whole texts")
+def _(world: World) -> list[str]:
+    return diffed(world, "ce", tiny.save_late_interaction(world.folder / "colbert").name)
+
+
+@mistake("weights that are not finite")
+def _(world: World) -> list[str]:
+    path = shutil.copytree(world.folder / "ce", world.folder / "broken") / "model.safetensors"
+    weights = load_file(path)
+    weights["classifier.weight"][0, 0] = math.nan
+    save_file(weights, path, metadata={"format": "pt"})
+    return diffed(world, "ce", "broken")
+
+
+@mistake("heads that learn from the queries they rank")
+def _(world: World) -> list[str]:
+    heads = "{over: test, from: bm25, heads: {train: test}}"
+    return world.run(f"explain={{changes: {{mine: {heads}}}}}")
 
 
 @mistake("a full disk (here: files may not grow beyond 50 kB)")

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Router
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
@@ -13,7 +16,7 @@ from rankscope.core.rng import stream
 from rankscope.explain import changes, representations
 from rankscope.explain.changes import Module, Place, rank_biased_overlap
 from rankscope.models import anatomy
-from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from support import tiny
 
@@ -93,6 +96,47 @@ def test_a_scoring_head_and_two_towers_are_told_apart(tmp_path: Path) -> None:
         m.place.tower for m in changes.modules(tiny.bi_encoder(tmp_path).separated()).values()
     }
     assert towers == {"query", "document"}
+
+
+def with_dense(ranker: BiEncoder) -> BiEncoder:
+    """Each side's own tower with a dense layer of its own behind it."""
+    towers = []
+    for side in SIDES:
+        weights = torch.randn(32, 32, generator=torch.Generator().manual_seed(3))
+        towers.append(
+            [*deepcopy(ranker).modules(side), Dense(32, 32, bias=False, init_weight=weights)]
+        )
+    router = Router.for_query_document(towers[0], towers[1])
+    return BiEncoder(SentenceTransformer(modules=[router], similarity_fn_name="dot", device="cpu"))
+
+
+def test_a_dense_layer_of_one_tower_is_that_towers(tmp_path: Path) -> None:
+    before, after = (with_dense(tiny.bi_encoder(tmp_path)) for _ in range(2))
+    found = [changes.modules(ranker) for ranker in (before, after)]
+    behind = {m.place: m for m in found[1].values() if m.place.layer == 3}
+    assert set(behind) == {Place("query", 3, "2.linear"), Place("document", 3, "2.linear")}
+    with torch.no_grad():
+        behind[Place("document", 3, "2.linear")].weights["weight"].mul_(2)
+    moved = {change.place.tower for change in changes.weight_changes(*found) if change.moved}
+    assert moved == {"document"}
+
+
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_weights_that_are_not_finite_are_refused_by_name(which: str) -> None:
+    broken = torch.tensor([[1.0, math.nan]])
+    sides = {"before": torch.ones(1, 2), "after": torch.ones(1, 2)} | {which: broken}
+    with pytest.raises(BadInput, match=f"layer.0.dense.weight of the ranker {which} has values"):
+        changes.weight_changes(dense(sides["before"]), dense(sides["after"]))
+
+
+def test_of_several_matrices_in_a_module_the_largest_ones_rank_counts() -> None:
+    small, large = torch.zeros(2, 2), torch.zeros(3, 4)
+    made = [
+        {"one": Module(Place("", 1, "one"), {"large": large + add, "small": small})}
+        for add in (0, torch.eye(3, 4))
+    ]
+    (change,) = changes.weight_changes(*made)
+    assert (change.effective_rank, change.highest_rank) == (pytest.approx(3), 3)
 
 
 def test_other_architectures_are_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
     assert not any("by doc id" in sentence for sentence in changes.in_words(found()))
 
 
+@pytest.mark.parametrize(("chance", "is_told"), [(0.67, False), (0.69, True)])
+def test_orders_no_more_alike_than_by_chance_are_told(chance: float, is_told: bool) -> None:
+    """The overlap's interval begins at 0.68."""
+    values = found()
+    said = " ".join(
+        changes.in_words(values | {"rankings": values["rankings"] | {"chance": chance}})
+    )
+    assert ("not shown to order docs more alike than by chance" in said) == is_told
+
+
 def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:
     new = {**module(2, "dense", 1.0), "displacement": None}
     layers = [{"tower": "", "layer": 2, "displacement": None}]
@@ -113,6 +123,20 @@ def test_a_tables_cells_are_those_of_the_layer() -> None:
     assert (columns, rows) == (
         ["module", "embeddings", "layer 1", "layer 2"], [["dense", "0", "0.1000", "0.2000"]],
     )  # fmt: skip
+
+
+def test_a_towers_cells_are_its_own_modules_and_those_of_both() -> None:
+    """Moved by 3 of 10 and, for both, by 4 of 10: 5 over the root of 200, 0.3536."""
+    modules = [
+        module(3, "dense", 3.0, tower="document"),
+        module(3, "dense", 0.0, tower="query"),
+        module(3, "norm", 4.0),
+    ]
+    layers = [{"tower": tower, "layer": 3, "displacement": 0.1} for tower in ("document", "query")]
+    columns, rows = changes.layer_table(found(modules=modules, layers=layers))
+    cells = dict(zip(columns, rows[-1], strict=True))
+    assert cells["weights (document)"] == "0.3536"
+    assert cells["weights (query)"] == "0.2828"
 
 
 def test_a_map_has_every_module_and_curves_what_varies() -> None:

@@ -201,6 +201,12 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
         (["explain.forgetting.measure=RR@10"], "RR@10 is not measured"),
         (["explain.forgetting.baseline=bi"], "There are: "),
         (
+            ["explain.changes.scenes.neighbours=40"],
+            "40 `neighbours` of a text among 40 `texts`: give fewer",
+        ),
+        (["explain.changes.scenes.heads.train=test"], "`heads.train` is test, whose queries the"),
+        (["explain.changes.scenes.heads.examples=19"], "greater than or equal to 20"),
+        (
             ["rankers.C.start=bi"],
             "reads query and doc apart and has no head",
         ),

@@ -3,20 +3,26 @@
 import csv
 import io
 import json
+import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.models import anatomy
+from rankscope.models import adapters, anatomy
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.report import changes as words
 from rankscope.study import diff
 from rankscope.study.changes import Settings
+from rankscope.study.heads import HeadSettings
 from support import scenes, tiny
+from support.command import Command
 
 SMALL = Settings(depth=8, texts=60, neighbours=5)
 KINDS = {"bi_encoder": ["query", "document"], "cross_encoder": ["pair"]}
@@ -128,7 +134,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
     with torch.no_grad():
         anatomy.layers(after.tower("document").model)[0].output.dense.weight.mul_(1.5)
     source = beir_folder(data, "test")
-    pair = diff.Pair("before", "after", (before, after))
+    pair = diff.Opened("before", "after", (before, after))
     found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
     moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
     assert moved == {("document", 1)}
@@ -144,7 +150,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
 
 
 def test_the_command_prints_a_table_csv_latex_and_json(
-    rankscope: object, models: dict[str, Path], data: Path, tmp_path: Path
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
 ) -> None:
     asked = [
         "diff", models["bi_encoder one"], models["bi_encoder replaced"], "--collection", data,
@@ -152,7 +158,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
     ]  # fmt: skip
 
     def printed(*more: str) -> str:
-        return str(rankscope(*asked, *more).out)  # type: ignore[operator]
+        return rankscope(*asked, *more).out
 
     table = printed()
     assert table.startswith("layer\tweights\teffective rank\tqueries: shift")
@@ -175,6 +181,133 @@ def test_rankers_of_a_study_are_called_by_their_steps(tmp_path: Path) -> None:
         tiny.bi_encoder(tmp_path).save(folder)
     pair = diff.opened([str(folder) for folder in folders], revision=None, pooling=None)
     assert (pair.before, pair.after) == ("train-C-01", "train-C-D-02")
+
+
+# PEFT asks transformers by an old name
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+def test_an_adapter_kept_alone_is_the_cross_encoder_it_declares(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    base = models["cross_encoder one"]
+    ranker = CrossEncoder.load(base)
+    lora = adapters.LoRA(rank=2, alpha=4.0, dropout=0.0, targets=("query",))
+    ranker.model = adapters.adapted(ranker.model, lora, base=base, seed=1)
+    ranker.save_adapter(tmp_path / "adapter")
+    pair = diff.opened([str(base), str(tmp_path / "adapter")], revision=None, pooling=None)
+    assert all(isinstance(ranker, CrossEncoder) for ranker in pair.rankers)
+
+
+def test_a_colbert_is_refused_where_states_of_texts_are_asked_for(
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    colbert = tiny.save_late_interaction(tmp_path / "colbert")
+    of, on = models["bi_encoder one"], ["--collection", data]
+    for asked in (["diff", of, colbert], ["probe", colbert], ["attribute", colbert]):
+        answer = rankscope(*asked, *on)
+        assert answer.code == 1
+        assert "a ColBERT (late interaction)" in answer.err.splitlines()[-1]
+
+
+def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> None:
+    """Finite weights whose product is not: as from a checkpoint in a narrower precision."""
+    before, after = (tiny.bi_encoder(tmp_path) for _ in range(2))
+    with torch.no_grad():
+        for part in ("intermediate", "output"):
+            anatomy.layers(after.tower("query").model)[1].get_submodule(
+                f"{part}.dense"
+            ).weight.mul_(1e30)
+    pair = diff.Opened("before", "after", (before, after))
+    source = beir_folder(data, "test")
+    with pytest.raises(BadInput, match=r"The ranker after gives states of texts \(query\) that"):
+        diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+
+
+def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> None:
+    one = tiny.bi_encoder(tmp_path / "one")
+    how: dict[str, Any] = {"pooling": "cls", "similarity": "cosine", "prefixes": {"query": "what "}}
+    other = tiny.bi_encoder(tmp_path / "b", max_length={"query": 16, "document": 24}, **how)
+    added = deepcopy(other)
+    added.tower("query").tokenizer.add_tokens("mill")
+    source = beir_folder(data, "test")
+
+    def told(*rankers: Any) -> set[str]:
+        pair = diff.Opened("a", "b", rankers)
+        found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+        return set(found["notes"])
+
+    assert told(one, one) == set()
+    assert told(one, other) == {
+        "a scores by dot, b by cosine: rankings differ for that alone.",
+        "a pools queries and docs by mean, b by cls: states differ for that alone.",
+        "a puts before queries '', b 'what ': states differ for that alone.",
+        "a reads of docs 32 tokens, b 24 tokens: states of longer texts differ for that alone.",
+    }
+    (vocabularies,) = told(other, added)
+    assert "tokenizers of other vocabularies" in vocabularies
+    scorers = [tiny.cross_encoder(tmp_path / str(n), max_length=n) for n in (32, 24)]
+    assert told(*scorers) == {
+        "a reads of pairs 32 tokens, b 24 tokens: states of longer texts differ for that alone."
+    }
+
+
+def test_weights_that_were_rounded_when_stored_are_told(
+    rankscope: Command, models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    """A mere copy in bfloat16: nearly nothing moved, in nearly all directions."""
+    one = models["cross_encoder one"]
+    shutil.copytree(one, tmp_path / "copy")
+    path = tmp_path / "copy" / "model.safetensors"
+    rounded = {name: weight.bfloat16() for name, weight in load_file(path).items()}
+    save_file(rounded, path, metadata={"format": "pt"})
+    asked = ["--collection", data, "--depth", "8", "--texts", "60", "--neighbours", "5", "--json"]
+    answer = rankscope("diff", one, tmp_path / "copy", *asked)
+    found = json.loads(answer.out)
+    assert 0 < found["displacement"] < 0.004
+    dense = next(row for row in found["modules"] if row["part"] == "attention.self.query")
+    assert dense["effective_rank"] > 0.6 * dense["highest_rank"]
+    (note,) = found["notes"]
+    assert f"Note: {note}" in answer.err
+    assert note == (
+        "copy's weights are stored as bfloat16: what moved by less than about 0.4 % of a weight may be rounding, and "
+        "effective ranks then too high."
+    )
+    turned = diff.opened([str(tmp_path / "copy"), str(one)], revision=None, pooling=None)
+    assert turned.stored == ("BF16", "F32")
+
+
+def test_what_can_be_refused_is_refused_before_the_docs_are_read(
+    models: dict[str, Path], data: Path, tmp_path: Path
+) -> None:
+    one, other = models["bi_encoder one"], tiny.bi_encoder(tmp_path, "roberta")
+    other.save(tmp_path / "other")
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "corpus.jsonl").write_text("docs that are never read\n", "utf-8")
+    source = beir_folder(tmp_path / "data", "test")
+    heads = diff.Heads(source, HeadSettings())
+    scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
+    for paths, asked, said in (
+        ([one, tmp_path / "other"], None, "of different architectures"),
+        ([one, models["bi_encoder same"]], heads, "a bi-encoder has none"),
+        (scorers, heads, "Give another split or collection to train on."),
+    ):
+        pair = diff.opened([str(path) for path in paths], revision=None, pooling=None)
+        with pytest.raises(BadInput, match=said):
+            diff.diff(pair, source, SMALL, queries=50, name="scenes", heads=asked, progress=SILENT)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--texts", "20", "--neighbours", "40"], "a text has 19 others. Give fewer neighbours"),
+        (["--margin", "0"], "give a number above 0."),
+    ],
+)
+def test_settings_that_leave_nothing_to_compare_are_refused_first(
+    rankscope: Command, data: Path, options: list[str], said: str
+) -> None:
+    answer = rankscope("diff", "nowhere/a", "nowhere/b", "--collection", data, *options)
+    assert answer.code
+    assert said in answer.err
 
 
 def test_what_cannot_be_compared_is_one_sentence(

@@ -74,7 +74,7 @@ def set_head(ranker: CrossEncoder, weights: Tensor) -> None:
 def control(
     before: CrossEncoder, after: CrossEncoder, data: Path, *, train: Path | None = None
 ) -> dict[str, Any]:
-    pair = diff.Pair("before", "after", (before, after))
+    pair = diff.Opened("before", "after", (before, after))
     return diff.diff(
         pair,
         beir_folder(data, "test"),
@@ -207,7 +207,7 @@ def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: P
     tower = tiny.bi_encoder(tmp_path)
     with pytest.raises(BadInput, match="a bi-encoder has none"):
         diff.diff(
-            diff.Pair("a", "b", (tower, tower)),
+            diff.Opened("a", "b", (tower, tower)),
             beir_folder(data, "test"),
             SMALL,
             queries=50,
@@ -222,7 +222,7 @@ def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: P
     few = Heads(beir_folder(data, "few"), replace(HEADS, candidates=3))
     with pytest.raises(BadInput, match="5 training queries have a relevant doc"):
         diff.diff(
-            diff.Pair("a", "b", (scorer, scorer)),
+            diff.Opened("a", "b", (scorer, scorer)),
             beir_folder(data, "test"),
             SMALL,
             queries=50,

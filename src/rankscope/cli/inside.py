@@ -17,6 +17,7 @@ from rankscope.cli.options import (
     Revision,
     Split,
     Written,
+    above_zero,
 )
 from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text
 from rankscope.cli.program import app
@@ -60,7 +61,9 @@ def probe(
     margin: Annotated[
         float,
         typer.Option(
-            "--margin", help="The difference in accuracy below which layers are equivalent."
+            "--margin",
+            callback=above_zero,
+            help="The difference in accuracy below which layers are equivalent.",
         ),
     ] = 0.02,
     revision: Revision = None,
@@ -169,7 +172,11 @@ def diff(
     ] = "nDCG@10",
     margin: Annotated[
         float,
-        typer.Option("--margin", help="The difference in it below which two are equivalent."),
+        typer.Option(
+            "--margin",
+            callback=above_zero,
+            help="The difference in it below which two are equivalent.",
+        ),
     ] = 0.02,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
     revision: Revision = None,
@@ -191,6 +198,11 @@ def diff(
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     computable(measure)
+    if neighbours >= texts:
+        raise BadInput(
+            f"--neighbours {neighbours}: among --texts {texts} a text has {texts - 1} others. Give fewer neighbours, "
+            "or more texts."
+        )
     drop = convention(collection).drop_own_docs
     settings = Settings(
         depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
@@ -222,7 +234,7 @@ def diff(
             terminal.show_table(found["heads"]["measure"], *words.head_table(found))
         for sentence in told:
             typer.echo(sentence)
-    print_notes(found["heads"]["notes"] if found["heads"] else [])
+    print_notes([*found["notes"], *(found["heads"]["notes"] if found["heads"] else [])])
 
 
 @app.command()
@@ -264,6 +276,7 @@ def attribute(
         float,
         typer.Option(
             "--margin",
+            callback=above_zero,
             help="The difference in Gini coefficients below which two are equivalent.",
         ),
     ] = 0.02,

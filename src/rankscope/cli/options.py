@@ -65,6 +65,15 @@ Models = Annotated[
 PoolingOfBare = Annotated[
     str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
 ]
+
+
+def above_zero(value: float) -> float:
+    """A margin: two systems can be equivalent within a width only."""
+    if not value > 0:
+        raise typer.BadParameter("give a number above 0.")
+    return value
+
+
 BaselineModels = Annotated[
     list[str] | None,
     typer.Option(

@@ -71,7 +71,7 @@ class ModuleChange:
     size: float
     """||before||."""
     effective_rank: float | None
-    """Of the update of its matrix; None for a module without one."""
+    """Of the update of its matrix, the largest if there are several; None for a module without one."""
     highest_rank: int | None
 
     @property
@@ -86,27 +86,33 @@ def modules(ranker: BiEncoder | CrossEncoder) -> dict[str, Module]:
     Poolers of bi-encoders are left out: no pooling of ours reads them, and where a checkpoint has none
     they are drawn anew at every loading. Raises BadInput for an encoder whose layers share their weights.
     """
-    towers = {id(encoder): _tower(ranker, encoder) for encoder in anatomy.encoders(ranker.model)}
+    encoders = {id(encoder) for encoder in anatomy.encoders(ranker.model)}
+    sides = _sides(ranker)
     unread = _unread(ranker)
     depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
     found: dict[str, Module] = {}
     inside: dict[str, Place] = {}
     for name, module in ranker.model.named_modules():
-        if id(module) in towers:
+        side = sides.get(id(module), "")
+        if id(module) in encoders:
             inside |= {
-                f"{name}.{of}" if name else of: place
-                for of, place in _places(module, towers[id(module)]).items()
+                f"{name}.{of}" if name else of: place for of, place in _places(module, side).items()
             }
         weights = dict(module.named_parameters(recurse=False))
         if weights and id(module) not in unread:
-            found[name] = Module(inside.get(name, Place("", depth + 1, name)), weights)
+            part = name.rpartition(f".{side}.")[2] if side else name
+            found[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
     return found
 
 
-def _tower(ranker: BiEncoder | CrossEncoder, encoder: nn.Module) -> str:
-    if isinstance(ranker, CrossEncoder) or ranker.is_shared:
-        return ""
-    return next(side for side in SIDES if ranker.tower(side).model is encoder)
+def _sides(ranker: BiEncoder | CrossEncoder) -> Mapping[int, str]:
+    """Modules that the texts of one side alone go through, by id, and that side."""
+    if isinstance(ranker, CrossEncoder):
+        return {}
+    query, document = (
+        {id(part) for module in ranker.modules(side) for part in module.modules()} for side in SIDES
+    )
+    return dict.fromkeys(query - document, SIDES[0]) | dict.fromkeys(document - query, SIDES[1])
 
 
 def _unread(ranker: BiEncoder | CrossEncoder) -> set[int]:
@@ -155,6 +161,7 @@ def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) ->
 
 
 def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
+    """BadInput where the architectures differ, by names or shapes."""
     shapes = [
         {
             f"{name}.{weight}": tuple(tensor.shape)
@@ -184,21 +191,28 @@ def _by(shape: Sequence[int]) -> str:
 
 def _change(name: str, before: Module, after: Module) -> ModuleChange:
     moved = size = 0.0
-    rank, highest = None, None
-    for weight, old in before.weights.items():
-        update = after.weights[weight].detach().cpu().double() - old.detach().cpu().double()
+    matrix: Tensor | None = None
+    for weight, tensor in before.weights.items():
+        old, new = (each.detach().cpu().double() for each in (tensor, after.weights[weight]))
+        for which, each in (("before", old), ("after", new)):
+            if not each.isfinite().all():
+                raise BadInput(
+                    f"{name}.{weight} of the ranker {which} has values that are not finite. Give a checkpoint from "
+                    "before its training broke, or save it in a wider precision."
+                )
+        update = new - old
         moved += float(update.square().sum())
-        size += float(old.detach().double().square().sum())
-        if update.dim() == 2:
-            rank, highest = effective_rank(update), min(update.shape)
+        size += float(old.square().sum())
+        if update.dim() == 2 and (matrix is None or update.numel() > matrix.numel()):
+            matrix = update
     return ModuleChange(
         module=name,
         place=before.place,
         n_weights=sum(weight.numel() for weight in before.weights.values()),
         moved=math.sqrt(moved),
         size=math.sqrt(size),
-        effective_rank=rank,
-        highest_rank=highest,
+        effective_rank=None if matrix is None else effective_rank(matrix),
+        highest_rank=None if matrix is None else min(matrix.shape),
     )
 
 
@@ -214,7 +228,8 @@ def effective_rank(update: Tensor) -> float:
     """In how many directions an update goes: e to the entropy of its singular values over their sum.
 
     1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007); 0 for an update of 0,
-    which goes nowhere. update: (rows, columns). Values below rounding count as 0.
+    which goes nowhere. update: (rows, columns). Values below float64's rounding count as 0; weights that were
+    stored in fewer digits have their own rounding in the update, which goes in nearly all directions.
     """
     wide = update.double() if update.shape[0] <= update.shape[1] else update.double().mT
     squares = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0)

@@ -7,6 +7,7 @@ and what is not the text's own never counts, so a text's representation is the s
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ BYTES_AT_ONCE = 1 << 30
 """Hidden states of all layers that one pass may hold."""
 BYTES_PER_BLOCK = 1 << 27
 MOST_PER_BLOCK = 4_096
+TEXTS_AT_ONCE = 128
 
 Pooling = Callable[[Tensor, Tensor], Tensor]
 """States (texts, tokens, width) and mask (texts, tokens) of tokens that count to (texts, width)."""
@@ -101,6 +103,23 @@ def of_pairs(
     with torch.inference_mode():
         parts = passes.carried_out(pooled, batches, model)
     return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
+
+
+def in_parts(
+    texts: Sequence[Any],
+    states_of: Callable[[Sequence[Any]], Tensor],
+    *,
+    task: str,
+    progress: Progress,
+) -> Tensor:
+    """What `states_of` gives of texts (or pairs), `TEXTS_AT_ONCE` at a time, with progress."""
+    parts = []
+    with progress.task(task, len(texts), "texts") as told:
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            some = texts[start : start + TEXTS_AT_ONCE]
+            parts.append(states_of(some))
+            told.advance(len(some))
+    return torch.cat(parts)
 
 
 def _tokens_at_once(where: torch.device, n_layers: int, width: int) -> int:

@@ -6,13 +6,17 @@ masked-language checkpoints do not have and a bi-encoder then goes without); any
 safetensors only, and no code that comes with a model is run.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import safe_open
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 
@@ -116,6 +120,20 @@ def load_encoder(location: Location) -> Encoder:
     bert.load_state_dict(inner.state_dict())
     bert.requires_grad_(True).train(False)
     return Encoder(bert, _padding(_tokenizer(location)), *info)
+
+
+def stored_as(folder: Path) -> str | None:
+    """The type of most of a model's weights as safetensors calls it (F32, BF16), whatever they are loaded as.
+
+    None for a folder without weights of a whole model, as an adapter's.
+    """
+    found: Counter[str] = Counter()
+    for path in sorted(folder.rglob("model*.safetensors")):
+        with safe_open(path, framework="np") as file:
+            for name in file.keys():  # noqa: SIM118, it is no mapping
+                weight = file.get_slice(name)
+                found[weight.get_dtype()] += prod(weight.get_shape())
+    return max(found, key=lambda name: found[name], default=None)
 
 
 def leave_out_pooler(encoder: Any) -> None:

@@ -181,7 +181,7 @@ class BiEncoder:
 
     def tower(self, side: Side) -> Any:
         """The transformer that reads a side; the same for both where they share it."""
-        return self._modules(side)[0]
+        return self.modules(side)[0]
 
     @property
     def is_shared(self) -> bool:
@@ -198,7 +198,7 @@ class BiEncoder:
     @property
     def is_normalised(self) -> bool:
         """Whether of an embedding only the direction counts."""
-        modules = self._modules("query")
+        modules = self.modules("query")
         return self.inner.similarity_fn_name == "cosine" or any(
             isinstance(module, Normalize) for module in modules
         )
@@ -209,11 +209,11 @@ class BiEncoder:
         return any(
             weight.numel()
             for side in SIDES
-            for module in self._modules(side)[1:]
+            for module in self.modules(side)[1:]
             for weight in module.parameters()
         )
 
-    def _modules(self, side: Side) -> list[nn.Module]:
+    def modules(self, side: Side) -> list[nn.Module]:
         """What a side's texts go through: a transformer, a pooling, and perhaps more."""
         first, *behind = self.inner.children()
         routes: Any = first
@@ -345,7 +345,7 @@ class BiEncoder:
 
     def pooler(self, side: Side) -> Pooling:
         """The module that pools a side's tower."""
-        found: Pooling = next(m for m in self._modules(side) if isinstance(m, Pooling))
+        found: Pooling = next(m for m in self.modules(side) if isinstance(m, Pooling))
         return found
 
     def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:

@@ -116,19 +116,25 @@ def downloaded(location: Location) -> Path:
 
 def kind_of(folder: Path) -> ModelKind:
     """What a model folder says it is, by the files that declare it; never by its name."""
+    kind = declared_kind(folder)
+    if kind is None:
+        raise BadInput(
+            f"{folder}: neither a cross-encoder (a ...ForSequenceClassification model) nor a "
+            "sentence-transformers bi-encoder (modules.json) nor a ColBERT. A bare encoder cannot rank: tune "
+            "it first."
+        )
+    return kind
+
+
+def declared_kind(folder: Path) -> ModelKind | None:
+    """As `kind_of`; None for what declares no kind, as a bare encoder."""
     card = _declared(folder / "config_sentence_transformers.json")
     architectures = _declared(folder / "config.json").get("architectures") or []
     if card.get("model_type") in LATE_INTERACTION or "HF_ColBERT" in architectures:
         return "late_interaction"
     if is_cross_encoder(folder):
         return "cross_encoder"
-    if (folder / "modules.json").is_file():
-        return "bi_encoder"
-    raise BadInput(
-        f"{folder}: neither a cross-encoder (a ...ForSequenceClassification model) nor a "
-        "sentence-transformers bi-encoder (modules.json) nor a ColBERT. A bare encoder cannot rank: tune "
-        "it first."
-    )
+    return "bi_encoder" if (folder / "modules.json").is_file() else None
 
 
 def is_cross_encoder(folder: Path) -> bool:

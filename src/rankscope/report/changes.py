@@ -51,9 +51,8 @@ def sides(found: Found) -> list[str]:
 
 
 def towers(found: Found) -> list[str]:
-    """Query and document, or one nameless tower."""
-    present = {row["tower"] for row in found["layers"] if row["layer"] <= found["depth"]}
-    return [tower for tower in ("", "query", "document") if tower in present]
+    """Query and document where anything is a side's own, or one nameless tower."""
+    return ["query", "document"] if any(row["tower"] for row in found["layers"]) else [""]
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -81,18 +80,16 @@ def layer_table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 
 def _weight_cells(found: Found, tower: str, layer: int) -> list[str]:
-    """What lies behind the towers belongs to both."""
-    mine = [row for row in found["layers"] if row["layer"] == layer and row["tower"] in (tower, "")]
+    """What no side has for itself belongs to both."""
+    mine = [
+        row for row in found["modules"] if row["layer"] == layer and row["tower"] in (tower, "")
+    ]
     if not mine:
         return ["", ""]
-    ranks = [
-        row["effective_rank"]
-        for row in found["modules"]
-        if row["layer"] == layer
-        and row["tower"] in (tower, "")
-        and row["effective_rank"] is not None
-    ]
-    return [_share(mine[0]["displacement"]), f"{median(ranks):.1f}" if ranks else ""]
+    moved, size = (math.hypot(*(row[name] for row in mine)) for name in ("moved", "size"))
+    share = 0.0 if moved == 0 else moved / size if size else None
+    ranks = [row["effective_rank"] for row in mine if row["effective_rank"] is not None]
+    return [_share(share), f"{median(ranks):.1f}" if ranks else ""]
 
 
 def _state_cells(found: Found, side: str, layer: int) -> list[str]:
@@ -154,7 +151,7 @@ def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, 
     of_one = {"n": control["n_queries"]}
     for name, mean in control["means"].items():
         yield of_one | {"what": f"{control['measure']}, {name}", "value": mean}
-    for name, what in HEADS.items():
+    for name, what in HEAD_COMPARISONS.items():
         row = control["comparisons"][name]
         low, high = row["interval"]
         yield {
@@ -315,7 +312,8 @@ def _of_states(found: Found, side: str) -> str:
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:
-    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+    value, low, high = (f"{row[each]:.3f}" for each in (name, f"{name}_low", f"{name}_high"))
+    return f"{value} ({low} to {high})".replace("-", "\u2212")
 
 
 def _of_rankings(found: Found) -> Iterator[str]:
@@ -332,6 +330,11 @@ def _of_rankings(found: Found) -> Iterator[str]:
         f"{_with_interval(rows, 'overlap')}, where two drawn orders have {rows['chance']:.3f}, and a Kendall's tau of "
         f"{_with_interval(rows, 'tau')}; their scores correlate by {_with_interval(rows, 'correlation')}; the same doc is first for {rows['same_first']:.0%}."
     )
+    if rows["overlap_low"] <= rows["chance"]:
+        yield (
+            "So they are not shown to order docs more alike than by chance: as where a head began with random weights, "
+            "or where they are of no lineage."
+        )
     last = [row for row in found["states"] if row["layer"] == found["depth"]]
     if all(row["shift"] <= SAME for row in last):
         yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."
@@ -348,7 +351,7 @@ def _of_ties(found: Found) -> Iterator[str]:
 
 # -- heads ----------------------------------------------------------------------------------------
 
-HEADS = {
+HEAD_COMPARISONS = {
     "loss": "{after} against {before}, with their own heads",
     "encoder": "both with heads fitted anew",
     "head": "{after} with a head fitted anew against its own",
@@ -381,7 +384,7 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
         "verdict",
     ]
     rows = []
-    for name, what in HEADS.items():
+    for name, what in HEAD_COMPARISONS.items():
         row = found["heads"]["comparisons"][name]
         low, high = row["interval"]
         numbers = (row["system_mean"], row["baseline_mean"])
@@ -401,12 +404,12 @@ def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
     """What of a loss lies in the encoder, and what in the head."""
     rows = control["comparisons"]
     told = "; ".join(
-        f"{HEADS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
+        f"{HEAD_COMPARISONS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
         for name in ("loss", "encoder", "head")
     )
     yield f"{control['measure']} over {control['n_queries']} queries. {told}."
     numbers = {name: signed(row["difference"]) for name, row in rows.items()}
-    yield CONCLUSIONS[control["conclusion"]].format(**found, **control, **numbers)
+    yield CONCLUSIONS[control["conclusion"]].format_map({**found, **control, **numbers})
     if control["conclusion"] == "encoder" and rows["control"]["verdict"] == "worse":
         yield (
             f"On the encoder of {found['before']}, too, heads fitted anew rank worse than its own "

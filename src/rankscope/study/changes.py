@@ -23,7 +23,6 @@ from rankscope.explain.intervals import Estimate
 from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 
-TEXTS_AT_ONCE = 128
 FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
 FEWEST_QUERIES = 5
@@ -174,38 +173,45 @@ def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
 # -- comparisons ----------------------------------------------------------------------------------
 
 
-def changed(
-    rankers: tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder],
-    compared: Sequence[Side],
-    settings: Settings,
-    progress: Progress,
-) -> tuple[list[ModuleChange], list[StateChange]]:
-    """What moved in the weights of two rankers, before and after, and in the states of texts.
+Both = tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+"""Two rankers, before and after."""
 
-    Raises BadInput where the architectures differ.
-    """
+
+def weights_changed(rankers: Both) -> list[ModuleChange]:
+    """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
     before, after = (changes.modules(ranker) for ranker in rankers)
-    weights = changes.weight_changes(before, after)
+    return changes.weight_changes(before, after)
+
+
+def states_changed(
+    rankers: Both, compared: Sequence[Side], settings: Settings, progress: Progress
+) -> list[StateChange]:
+    """What moved in the states of texts. Raises BadInput where states are not finite."""
     found = []
     for side in compared:
         states = [_states(ranker, side, progress) for ranker in rankers]
+        for which, found_states in zip(("before", "after"), states, strict=True):
+            if not found_states.isfinite().all():
+                raise BadInput(
+                    f"The ranker {which} gives states of texts ({side.name}) that are not finite, so they are neither "
+                    "near nor far. Give a checkpoint from before its training broke."
+                )
         found += state_changes(side, states[0], states[1], settings)
-    return weights, found
+    return found
 
 
 def _states(ranker: BiEncoder | CrossEncoder, side: Side, progress: Progress) -> Tensor:
     """(texts, layers + 1, width)."""
-    parts = []
-    with progress.task(f"represent {side.name}", len(side.texts), "texts") as task:
-        for start in range(0, len(side.texts), TEXTS_AT_ONCE):
-            texts: Any = side.texts[start : start + TEXTS_AT_ONCE]
-            if isinstance(ranker, CrossEncoder):
-                parts.append(representations.of_pairs(ranker, texts))
-            else:
-                name = next(each for each in SIDES if each == side.name)
-                parts.append(representations.of_texts(ranker, texts, name))
-            task.advance(len(texts))
-    return torch.cat(parts)
+
+    def of(texts: Sequence[Any]) -> Tensor:
+        if isinstance(ranker, CrossEncoder):
+            return representations.of_pairs(ranker, texts)
+        name = next(each for each in SIDES if each == side.name)
+        return representations.of_texts(ranker, texts, name)
+
+    return representations.in_parts(
+        side.texts, of, task=f"represent {side.name}", progress=progress
+    )
 
 
 def state_changes(

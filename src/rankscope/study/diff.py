@@ -2,31 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics, write_docs
+from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.location import downloaded, located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
 from rankscope.study import probe_examples
-from rankscope.study.changes import Changes, Settings, as_json, changed, ranking_change, sides
-from rankscope.study.heads import DEPTH_OF_NEGATIVES, HeadSettings, controlled, lesson
+from rankscope.study.changes import (
+    Changes,
+    Settings,
+    as_json,
+    ranking_change,
+    sides,
+    states_changed,
+    weights_changed,
+)
+from rankscope.study.heads import DEPTH_OF_NEGATIVES, HeadSettings, controlled, lesson, scorers
+
+ROUNDED = {"BF16": ("bfloat16", "0.4 %"), "F16": ("float16", "0.05 %")}
+"""What safetensors calls a narrow type, its name, and half the distance of two numbers over their size at most."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class Opened:
     """Two rankers of one kind, by name."""
 
     before: str
     after: str
     rankers: tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+    stored: tuple[str | None, str | None] = (None, None)
+    """The types of their stored weights, as safetensors calls them."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +49,20 @@ class Heads:
     settings: HeadSettings
 
 
-def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Pair:
+def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
     """The two rankers: NAME=MODEL, or a model by its own name. BadInput where they are of two kinds."""
     (before, first), (after, second) = probe_examples.opened(
         models, revision=revision, pooling=pooling
     ).items()
     for ranker in (first, second):
         ranker.model.to(backbone.device())
-    return Pair(before, after, (first, second))
+    places = [located(probe_examples.named(each)[1], revision=revision) for each in models]
+    old, new = (backbone.stored_as(downloaded(place)) for place in places)
+    return Opened(before, after, (first, second), (old, new))
 
 
 def diff(
-    pair: Pair,
+    pair: Opened,
     source: Source,
     settings: Settings,
     *,
@@ -60,16 +74,19 @@ def diff(
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
     `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too.
+    control for cross-encoders too. Raises BadInput where the architectures differ, or heads cannot be fitted.
     """
+    weights = weights_changed(pair.rankers)
     topics = judged_topics(source, limit=queries, seed=settings.seed)
-    with TemporaryDirectory() as folder:
-        docs, index = _stored(source, Path(folder))
+    if heads:
+        scorers(pair.rankers)
+        probe_examples.without(judged_topics(heads.train), topics)
+    with probe_examples.indexed(source) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
         compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
-        modules, states = changed(pair.rankers, compared, settings, progress)
+        states = states_changed(pair.rankers, compared, settings, progress)
         runs = [
             rerank(
                 ranker,
@@ -88,24 +105,80 @@ def diff(
             before=pair.before,
             after=pair.after,
             collection=name,
-            modules=tuple(modules),
+            modules=tuple(weights),
             states=tuple(states),
             rankings=ranking_change(runs[0], runs[1], settings),
         )
     )
-    return found | {"heads": control}
+    return found | {"heads": control, "notes": [*_read_otherwise(pair), *_rounded(pair)]}
 
 
-def _stored(source: Source, folder: Path) -> tuple[StoredDocs, bm25.Index]:
-    """The docs in the folder, and BM25 over them."""
-    write_docs(source.docs(), folder)
-    docs = StoredDocs(folder)
-    bm25.build(docs, folder)
-    return docs, bm25.Index.load(folder)
+def _read_otherwise(pair: Opened) -> list[str]:
+    """In what the two read texts otherwise or score otherwise, whatever their weights: a sentence each."""
+    mine, theirs = (_reading(ranker) for ranker in pair.rankers)
+    sides: dict[tuple[str, str, str, str], list[str]] = {}
+    for (what, side, differ), how in mine.items():
+        other = theirs[what, side, differ]
+        if how != other:
+            sides.setdefault((what, how, other, differ), []).append(side)
+    notes = [
+        f"{pair.before} {what.format(' and '.join(of))} {how}, {pair.after} {other}: {differ} for that alone."
+        for (what, how, other, differ), of in sides.items()
+    ]
+    if _words(pair.rankers[0]) != _words(pair.rankers[1]):
+        notes.append(
+            f"{pair.before} and {pair.after} have tokenizers of other vocabularies, so one text is other tokens to "
+            "each: states differ for that alone."
+        )
+    return notes
+
+
+def _reading(ranker: BiEncoder | CrossEncoder) -> dict[tuple[str, str, str], str]:
+    """How a ranker does what, by what it does, of which side, and what differs where another does otherwise."""
+    tokens, longer = "reads of {}", "states of longer texts differ"
+    if isinstance(ranker, CrossEncoder):
+        return {(tokens, "pairs", longer): f"{ranker.max_length} tokens"}
+    name = "cosine" if ranker.is_normalised else ranker.inner.similarity_fn_name
+    found = {("scores", "", "rankings differ"): f"by {name}"}
+    for side in SIDES:
+        texts = "queries" if side == "query" else "docs"
+        prompt = ranker.inner.prompts.get(side) or ""
+        found |= {
+            ("pools {}", texts, "states differ"): f"by {ranker.pooling(side)}",
+            ("puts before {}", texts, "states differ"): repr(prompt),
+            (tokens, texts, longer): f"{ranker.max_length(side)} tokens",
+        }
+    return found
+
+
+def _words(ranker: BiEncoder | CrossEncoder) -> list[dict[str, int]]:
+    """The tokens of every tokenizer there is."""
+    if isinstance(ranker, CrossEncoder):
+        return [ranker.tokenizer.get_vocab()]
+    return [ranker.tower(side).tokenizer.get_vocab() for side in SIDES]
+
+
+def _rounded(pair: Opened) -> list[str]:
+    """What of the update is the stored numbers' rounding; a ranker tuned from rounded ones began at just them."""
+    before, after = (ROUNDED.get(stored or "") for stored in pair.stored)
+    if after:
+        name, (kind, share), unless = pair.after, after, ""
+    elif before:
+        name, (kind, share), unless = (
+            pair.before,
+            before,
+            f" unless {pair.after} was tuned from these",
+        )
+    else:
+        return []
+    return [
+        f"{name}'s weights are stored as {kind}: what moved by less than about {share} of a weight may be rounding, and "
+        f"effective ranks then too high{unless}."
+    ]
 
 
 def _control(
-    pair: Pair,
+    pair: Opened,
     heads: Heads,
     topics: Topics,
     ranked: tuple[StoredDocs, bm25.Index, Run],

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
@@ -31,7 +28,6 @@ from rankscope.retrieve.rerank import reordered
 from rankscope.study import probe_examples
 from rankscope.study.probe_examples import FEWEST_QUERIES
 
-PAIRS_AT_ONCE = 128
 MARGIN = Margin(0.02)
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
@@ -135,11 +131,7 @@ def controlled(
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
-    scorers = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
-    if len(scorers) < len(rankers):
-        raise BadInput(
-            "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
-        )
+    with_heads = scorers(rankers)
     examples = lesson.some(settings.examples, seed=settings.seed)
     n_learnt = len({choice.query_id for choice in examples})
     if n_learnt < FEWEST_QUERIES:
@@ -150,7 +142,7 @@ def controlled(
         )
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
     fitted: list[Refitted] = []
-    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), scorers, strict=True):
+    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), with_heads, strict=True):
         anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
         runs[name] = [run for run, _ in anew]
         fitted += [fit for _, fit in anew]
@@ -162,6 +154,16 @@ def controlled(
         "n_unconverged": sum(not fit.has_converged for fit in fitted),
         "penalties": [fit.penalty for fit in fitted],
     }
+
+
+def scorers(rankers: Sequence[BiEncoder | CrossEncoder]) -> list[CrossEncoder]:
+    """The rankers, all of which have a head; BadInput for bi-encoders."""
+    found = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
+    if len(found) < len(rankers):
+        raise BadInput(
+            "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
+        )
+    return found
 
 
 def refitted_runs(
@@ -184,7 +186,12 @@ def refitted_runs(
     }
     asked = [(query_id, doc_id) for query_id, top in tops.items() for doc_id in top]
     texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*learnt.pairs, *asked)]
-    states = _last_states(ranker, texts, tag, progress)
+    states = representations.in_parts(
+        texts,
+        lambda some: representations.of_pairs(ranker, some)[:, -1],
+        task=f"represent pairs for {tag}",
+        progress=progress,
+    )
     seeds = [settings.seed + n for n in range(settings.fits)]
     made = []
     for fit in heads.refitted(states, learnt.candidates(examples), seeds=seeds):
@@ -195,19 +202,6 @@ def refitted_runs(
         }
         made.append((Run(tag, rankings), fit))
     return made
-
-
-def _last_states(
-    ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], tag: str, progress: Progress
-) -> Tensor:
-    """What the head reads: a token's state of the last layer, (pairs, width)."""
-    parts = []
-    with progress.task(f"represent pairs for {tag}", len(pairs), "pairs") as task:
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            some = pairs[start : start + PAIRS_AT_ONCE]
-            parts.append(representations.of_pairs(ranker, some)[:, -1])
-            task.advance(len(some))
-    return torch.cat(parts)
 
 
 def concluded(

@@ -22,7 +22,7 @@ from rankscope.explain.probing import PUBLISHED_SEED, Texts, texts_of
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder, Side
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.location import Location, downloaded, is_cross_encoder, located
+from rankscope.models.location import Location, declared_kind, downloaded, located
 from rankscope.retrieve import bm25
 from rankscope.study.run_files import has_name
 from rankscope.study.spec_explain import ProbesSpec
@@ -113,8 +113,7 @@ def opened(
     """
     found: dict[str, BiEncoder | CrossEncoder] = {}
     for written in models:
-        name, model = written.split("=", 1) if has_name(written) else ("", written)
-        name = name or _called(model)
+        name, model = named(written)
         if name in found:
             raise BadInput(f"Two models are called {name!r}. Name one: NAME={model}.")
         found[name] = _opened(located(model, revision=revision), pooling)
@@ -126,6 +125,12 @@ def opened(
     return found
 
 
+def named(written: str) -> tuple[str, str]:
+    """A model's name and where it is, from NAME=MODEL or MODEL alone."""
+    name, model = written.split("=", 1) if has_name(written) else ("", written)
+    return name or _called(model), model
+
+
 def _called(model: str) -> str:
     """A folder's name; its step's, where a study keeps it, or its package's."""
     path = Path(model)
@@ -134,10 +139,16 @@ def _called(model: str) -> str:
 
 def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder:
     folder = downloaded(location)
-    if (folder / "modules.json").is_file():
-        return BiEncoder.load(location)
-    if is_cross_encoder(folder):
+    kind = declared_kind(folder)
+    if kind == "late_interaction":
+        raise BadInput(
+            f"{location.name}: a ColBERT (late interaction), which has a vector a token and no states of whole texts. "
+            "Give bi-encoders or cross-encoders."
+        )
+    if kind == "cross_encoder":
         return CrossEncoder.load(folder)
+    if kind == "bi_encoder":
+        return BiEncoder.load(location)
     if pooling is None:
         raise BadInput(
             f"{location.name}: a bare encoder, so how its states become one is unknown. Give `--pooling`: "
@@ -220,7 +231,7 @@ def without(learnt: Topics, unseen: Topics) -> tuple[Topics, int]:
     }
     if not kept:
         raise BadInput(
-            "All training queries are test queries. Give another split or collection to train the probes on."
+            "All training queries are test queries. Give another split or collection to train on."
         )
     queries = [query for query in learnt.queries if query.query_id in kept]
     qrels = [qrel for qrel in learnt.qrels if qrel.query_id in kept]

@@ -1,8 +1,8 @@
 """What a study asks of two rankers, before and after: what moved, where a loss lies, what was forgotten."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from rankscope.study.spec_fields import Measure, Percentage, Spec
 
@@ -19,7 +19,9 @@ class HeadsSpec(Spec):
     candidates: Annotated[int, Field(ge=2)] = Field(
         8, description="Docs of an example, the relevant one among them."
     )
-    examples: PositiveInt = Field(400, description="Examples learnt from at most.")
+    examples: Annotated[int, Field(ge=20)] = Field(
+        400, description="Examples learnt from at most; 20 or more, as some choose the penalty."
+    )
     fits: PositiveInt = Field(3, description="Heads on each encoder, which count as seeds.")
     measure: Measure | None = Field(None, description="The headline measure, if left out.")
     margin: PositiveFloat | Percentage | None = Field(
@@ -54,6 +56,22 @@ class ChangesSpec(Spec):
     @classmethod
     def _one_ranker_is_a_list_of_one(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _neighbours_are_among_the_texts(self) -> Self:
+        if self.neighbours >= self.texts:
+            raise ValueError(
+                f"{self.neighbours} `neighbours` of a text among {self.texts} `texts`: give fewer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _heads_rank_queries_they_have_not_seen(self) -> Self:
+        if self.heads is not None and self.heads.train == self.over:
+            raise ValueError(
+                f"`heads.train` is {self.over}, whose queries the heads then rank: give another split or collection"
+            )
+        return self
 
 
 class ForgettingSpec(Spec):

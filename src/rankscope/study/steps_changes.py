@@ -37,13 +37,13 @@ def change(work: Work) -> Summary:
     compared = changes.sides(
         rankers[0], topics.queries, run, _texts(work, run, settings.depth), settings
     )
-    modules, states = changes.changed(rankers, compared, settings, work.progress)
+    states = changes.states_changed(rankers, compared, settings, work.progress)
     before, after = _runs(work)
     found = changes.Changes(
         before=params["names"][0],
         after=params["names"][1],
         collection=params["over"],
-        modules=tuple(modules),
+        modules=tuple(changes.weights_changed(rankers)),
         states=tuple(states),
         rankings=changes.ranking_change(before, after, settings),
     )
