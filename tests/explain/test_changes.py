@@ -260,7 +260,7 @@ def test_shared_neighbours_by_hand_and_by_chance() -> None:
     many = changes.shared_neighbours(drawn(400, 50), drawn(400, 50, seed=1), k=20)
     assert many is not None
     assert many.value == pytest.approx(changes.chance_of_neighbours(20, 400), abs=0.01)
-    with pytest.raises(BadInput, match="4 neighbours, where a text has 3 others"):
+    with pytest.raises(BadInput, match="4 neighbours, where 2 is the most that 4 texts allow"):
         changes.shared_neighbours(before, after, k=4)
 
 

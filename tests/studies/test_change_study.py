@@ -104,7 +104,7 @@ def test_a_study_of_changes_ends_in_a_page_tables_and_nothing_to_do(
         )
         assert float(row["difference"]) == pytest.approx(expected)
         learnt = row["baseline"] == "C" and row["collection"] == "test"
-        assert (row["is_ancestor"], row["is_taught"]) == ("True", str(learnt))
+        assert (row["is_tuned_from"], row["is_taught"]) == ("True", str(learnt))
 
     page = (folder / "report.html").read_text("utf-8")
     for said in ("What fine-tuning changed", "Gained and forgotten", "with heads fitted anew"):
@@ -163,6 +163,22 @@ def test_what_a_teacher_learnt_the_line_did_not(study: Path) -> None:
         "explain.changes={}",
     ]
     assert matrix_of(study, *overrides)["taught"]["C"] == ["train"]
+
+
+def test_what_a_line_learnt_is_told_from_what_the_last_stage_did(study: Path) -> None:
+    lesson = (
+        "{collection: places, labels: qrels, negatives: {from: bm25, depth: 12}, group_size: 4}"
+    )
+    stage = f"samples: {lesson}, loss: localized_contrastive, max_updates: 2, learning_rate: 1.0e-3"
+    found = matrix_of(
+        study,
+        f"rankers.P={{start: C, {stage}}}",
+        f"rankers.P-P={{start: P, {stage}}}",
+        "evaluate.rankers=[plain, C, P, P-P]",
+        "explain.changes={}",
+    )
+    assert found["taught"] == {"plain": [], "C": ["test"], "P": ["test", "places"]}
+    assert found["taught_last"] == {"plain": [], "C": ["test"], "P": ["places"]}
 
 
 def test_own_docs_are_dropped_as_the_collections_do(study: Path) -> None:

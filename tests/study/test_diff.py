@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
+from rankscope.data.conventions import Convention
 from rankscope.models import adapters, anatomy
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.report import changes as words
@@ -126,7 +128,7 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
     assert found["rankings"]["tau"] == pytest.approx(-1)
     said = " ".join(words.in_words(found))
     assert "Weights moved in the head only." in said
-    assert "what changed in the rankings is the head's doing" in said
+    assert "what changed in the rankings comes from behind them" in said
 
 
 def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, data: Path) -> None:
@@ -283,7 +285,7 @@ def test_what_can_be_refused_is_refused_before_the_docs_are_read(
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "corpus.jsonl").write_text("docs that are never read\n", "utf-8")
     source = beir_folder(tmp_path / "data", "test")
-    heads = diff.Heads(source, HeadSettings())
+    heads = diff.Heads(source, HeadSettings(), Convention())
     scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
     for paths, asked, said in (
         ([one, tmp_path / "other"], None, "of different architectures"),
@@ -326,3 +328,15 @@ def test_what_cannot_be_compared_is_one_sentence(
     pair = diff.opened([both[0], str(models["bi_encoder same"])], revision=None, pooling=None)
     with pytest.raises(BadInput, match=r"10 texts \(query\) to compare states of; 20 are needed"):
         diff.diff(pair, source, SMALL, queries=10, name="scenes", progress=SILENT)
+    both = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
+    scorers = diff.opened(both, revision=None, pooling=None)
+    for settings, queries, said in (
+        (SMALL, 4, "4 queries of different words have a ranking; 5 are needed"),
+        (
+            replace(SMALL, neighbours=30),
+            5,
+            r"30 neighbours, and 40 texts \(pair\) of 5 queries allow 24",
+        ),
+    ):
+        with pytest.raises(BadInput, match=said):
+            diff.diff(scorers, source, settings, queries=queries, name="scenes", progress=SILENT)

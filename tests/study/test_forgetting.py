@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rankscope.evaluate.comparison import Values
-from rankscope.study.forgetting import forgotten
+from rankscope.study.forgetting import Lines, forgotten
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 
@@ -47,7 +47,7 @@ def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
 
 def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
     against = {"C": "plain", "D": "plain"}
-    found = forgotten(*evaluation(), against, ["C"], {"plain": ["dev"]}, measure="AP")
+    found = forgotten(*evaluation(), Lines(against, ["C"], {"plain": ["dev"]}, {}), measure="AP")
     cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
     assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
     verdicts = {at: cell["verdict"] for at, cell in cells.items()}
@@ -55,7 +55,7 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
     assert verdicts["C", "scifact"] == "worse"
     assert verdicts["D", "dev"] == "equivalent"
     assert {at for at, cell in cells.items() if cell["is_taught"]} == {("C", "dev"), ("D", "dev")}
-    assert {at for at, cell in cells.items() if cell["is_ancestor"]} == {
+    assert {at for at, cell in cells.items() if cell["is_tuned_from"]} == {
         ("C", "dev"),
         ("C", "scifact"),
     }
@@ -65,7 +65,7 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
 
 
 def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
-    found = forgotten(*evaluation(), {"D": "C"}, ["D"], {}, measure="AP")
+    found = forgotten(*evaluation(), Lines({"D": "C"}, ["D"], {}, {}), measure="AP")
     (cell,) = found["cells"]
     assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
     assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]

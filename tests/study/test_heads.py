@@ -17,6 +17,7 @@ from torch import Tensor
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
+from rankscope.data.conventions import Convention
 from rankscope.evaluate.verdicts import Verdict
 from rankscope.explain import representations
 from rankscope.models.cross_encoder import CrossEncoder
@@ -81,7 +82,7 @@ def control(
         SMALL,
         queries=50,
         name="places",
-        heads=Heads(beir_folder(train or data, "train"), HEADS),
+        heads=Heads(beir_folder(train or data, "train"), HEADS, Convention()),
         progress=SILENT,
     )
 
@@ -129,10 +130,12 @@ W, E, B, U = Verdict.WORSE, Verdict.EQUIVALENT, Verdict.BETTER, Verdict.CANNOT_T
         (U, W, W, W, "no loss"),
         (E, W, W, W, "no loss"),
         (W, W, B, E, "encoder"),
-        (W, W, U, W, "encoder"),
+        (W, W, U, W, "heads too weak"),
+        (W, W, U, U, "encoder"),
         (W, U, B, B, "cannot tell"),
         (W, E, B, E, "head"),
-        (W, B, B, U, "head"),
+        (W, B, B, B, "head"),
+        (W, B, B, U, "cannot tell"),
         (W, E, B, W, "heads too weak"),
         (W, E, E, W, "heads too weak"),
         (W, E, U, E, "cannot tell"),
@@ -212,14 +215,14 @@ def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: P
             SMALL,
             queries=50,
             name="places",
-            heads=Heads(beir_folder(data, "train"), HEADS),
+            heads=Heads(beir_folder(data, "train"), HEADS, Convention()),
             progress=SILENT,
         )
     lines = (data / "qrels" / "train.tsv").read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith("train") or line < "train05"]
     (data / "qrels" / "few.tsv").write_text("".join(kept), "utf-8")
     scorer = tiny.cross_encoder(tmp_path)
-    few = Heads(beir_folder(data, "few"), replace(HEADS, candidates=3))
+    few = Heads(beir_folder(data, "few"), replace(HEADS, candidates=3), Convention())
     with pytest.raises(BadInput, match="5 training queries have a relevant doc"):
         diff.diff(
             diff.Opened("a", "b", (scorer, scorer)),

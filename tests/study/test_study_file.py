@@ -136,7 +136,7 @@ def test_what_a_ranker_learnt_from_counts_ancestors_and_teachers(values: dict[st
     assert validated(values, "s").learnt_from("C-D") == ["train"]
     study = validated(changed(values, "teachers.bi.ranker", "T"), "s")
     assert study.learnt_from("C-D") == ["train", "test"]
-    assert study.learnt_in_line("C-D") == ["train"]
+    assert study.learnt_in(study.lineage("C-D")) == ["train"]
     assert study.learnt_from("plain") == []
 
 

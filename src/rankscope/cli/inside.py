@@ -190,7 +190,7 @@ def diff(
     from rankscope.data import collections
     from rankscope.data.conventions import convention
     from rankscope.evaluate.comparison import Margin
-    from rankscope.evaluate.measures import computable
+    from rankscope.evaluate.measures import computable, with_relevance_level
     from rankscope.report import changes as words
     from rankscope.study import diff as verbs
     from rankscope.study.changes import Settings
@@ -203,7 +203,8 @@ def diff(
             f"--neighbours {neighbours}: among --texts {texts} a text has {texts - 1} others. Give fewer neighbours, "
             "or more texts."
         )
-    drop = convention(collection).drop_own_docs
+    usual = convention(collection)
+    drop = usual.drop_own_docs
     settings = Settings(
         depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
     )
@@ -212,9 +213,13 @@ def diff(
     if heads:
         train = collections.source(train_collection or collection, train_split)
         terms = HeadSettings(
-            depth=depth, measure=measure, margin=Margin(margin), drop_own_docs=drop, seed=seed
+            depth=depth,
+            measure=with_relevance_level(measure, usual.relevance_level),
+            margin=Margin(margin),
+            drop_own_docs=drop,
+            seed=seed,
         )
-        anew = verbs.Heads(train, terms)
+        anew = verbs.Heads(train, terms, convention(train_collection or collection))
     pair = verbs.opened([before, after], revision=revision, pooling=pooling)
     found = verbs.diff(
         pair,

@@ -31,12 +31,12 @@ from rankscope.models.cross_encoder import CrossEncoder
 PERSISTENCE = 0.9
 """Of rank-biased overlap: the top ten ranks then carry 86 % of the weight (Webber et al. 2010)."""
 BLOCKS = 20
-"""Of texts, which a jackknife leaves out in turn."""
+"""Of texts, or of groups of them, which a jackknife leaves out in turn."""
 FEWEST_TEXTS = 4
 """Below, no double-centred matrix without bias is defined."""
 LEVEL = 0.05
 FLAT = 1e-12
-"""Double-centred, products of a smaller share of their size are rounding."""
+"""Double-centred products of less than this share of the products' size are rounding."""
 
 # -- weights --------------------------------------------------------------------------------------
 
@@ -367,25 +367,28 @@ def shared_neighbours(
     Two layers that have nothing to do with each other share `chance_of_neighbours`. Groups as for `cka`: texts
     of its own group are no neighbours of a text. A text's neighbours are among the same texts over which the
     mean goes, so a bootstrap over texts gives intervals that are too narrow; a jackknife's, as here, is rather
-    too wide. None where the states of either do not vary: then nothing is near or far. Raises BadInput if there
-    are no k others.
+    too wide. None where the states of either do not vary: then nothing is near or far. Raises BadInput for more
+    than `most_neighbours`.
     """
     of = _groups(len(before), groups)
-    if not 1 <= k <= (fewest := int(_eligible(of).min())):
+    if not 1 <= k <= (most := most_neighbours(len(before), groups)):
         raise BadInput(
-            f"{k} neighbours, where a text has {fewest} others: give at least 1, and no more than those."
+            f"{k} neighbours, where {most} is the most that {len(before)} texts allow. Give at least 1, and no more."
         )
     if not (varies(before) and varies(after)):
         return None
     alike = [_likeness(states, of) for states in (before, after)]
     value = _share(alike, k)
-    left_out = [
-        _share([each[kept][:, kept] for each in alike], k)
-        for kept in _kept(of)
-        if len(kept) and int(_eligible(of[kept]).min()) >= k
-    ]
-    half = _jackknife_half(left_out)
+    half = _jackknife_half(
+        [_share([each[kept][:, kept] for each in alike], k) for kept in _kept(of)]
+    )
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def most_neighbours(n_texts: int, groups: Tensor | None = None) -> int:
+    """How many others each text has, whichever block of texts, or of groups, is left out."""
+    of = _groups(n_texts, groups)
+    return min((int(_eligible(of[kept]).min()) for kept in _kept(of) if len(kept)), default=0)
 
 
 def _likeness(states: Tensor, groups: Tensor) -> Tensor:

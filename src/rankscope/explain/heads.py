@@ -8,7 +8,6 @@ convergence, the penalty chosen on held-out training queries. It is fitted on th
 learns from the collection's own queries may beat any original one, on either encoder.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -28,22 +27,17 @@ class Refitted:
     has_converged: bool
 
 
-def refitted(states: Tensor, train: Candidates, *, seeds: Sequence[int]) -> list[Refitted]:
-    """Linear heads on the states of pairs of query and doc, and each one's score of every pair.
+def refitted(states: Tensor, train: Candidates, *, seed: int) -> Refitted:
+    """A linear head on the states of pairs of query and doc, and its score of every pair.
 
     states: (pairs, width); `train`: examples whose docs are places among the pairs. The other pairs, those to
-    be ranked, take no part in the fit, nor in what states are standardised by. A seed decides which training
+    be ranked, take no part in the fit, nor in what states are standardised by. The seed decides which training
     queries choose the penalty.
     """
     no_queries = states.new_zeros(int(train.queries.max()) + 1, states.shape[1])
     made = probes.standardised(States(no_queries, states), [train])
-    learnt, held_out = zip(*(split(train, seed) for seed in seeds), strict=True)
+    learnt, held_out = split(train, seed)
     fit = probes.fitted(
-        probes.DOCS_ALONE, made, learnt, held_out, seeds=seeds, how=probes.Fitting()
+        probes.DOCS_ALONE, made, [learnt], [held_out], seeds=[seed], how=probes.Fitting()
     )
-    return [
-        Refitted(made.docs @ parameters, penalty, bool(has_converged))
-        for parameters, penalty, has_converged in zip(
-            fit.parameters, fit.penalties, fit.has_converged, strict=True
-        )
-    ]
+    return Refitted(made.docs @ fit.parameters[0], fit.penalties[0], bool(fit.has_converged[0]))

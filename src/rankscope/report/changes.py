@@ -273,7 +273,7 @@ def _of_weights(found: Found) -> Iterator[str]:
 
 def _percent(share: float) -> str:
     """With three digits, however small."""
-    return f"{100 * share:.3g}%"
+    return f"{share:.0%}" if share >= 10 else f"{100 * share:.3g}%"
 
 
 def _named(layers: Sequence[Mapping[str, Any]], found: Found) -> str:
@@ -299,14 +299,14 @@ def _of_states(found: Found, side: str) -> str:
     first, last = moved[0], rows[-1]
     told = f"The states of {what} differ from {_told(first['layer'], found)} on"
     if last["cka"] is None or last["neighbours"] is None:
-        return f"{told}; at the last layer those of one ranker do not vary between texts."
+        return f"{told}; at the last layer those of a ranker do not vary, or lie equally far apart."
     least = min((row for row in rows if row["cka"] is not None), key=lambda row: float(row["cka"]))
     is_lower = f"{least['cka']:.3f}" != f"{last['cka']:.3f}"
     where = (
         f" CKA is lowest at {_told(least['layer'], found)}, {least['cka']:.3f}." if is_lower else ""
     )
     return (
-        f"{told}. At the last, CKA is {_with_interval(last, 'cka')}, and of a text's {last['k']} nearest "
+        f"{told}. At the last, CKA is {_with_interval(last, 'cka')}, and of a {'pair' if side == 'pair' else 'text'}'s {last['k']} nearest{' of other queries' if side == 'pair' else ''} "
         f"{_with_interval(last, 'neighbours')} are the same, where chance gives {last['chance']:.3f}.{where}"
     )
 
@@ -323,7 +323,7 @@ def _of_rankings(found: Found) -> Iterator[str]:
     if rows["overlap"] == 1 and math.isclose(rows["tau"], 1):
         yield f"Both order {same} alike, for all {rows['n_queries']} queries."
         if any(row["moved"] > 0 for row in found["modules"]):
-            yield "So the weights moved, and no ranking did."
+            yield "So the weights moved, and none of these rankings did."
         return
     yield (
         f"Over {rows['n_queries']} queries they order {same} with a rank-biased overlap of "
@@ -337,7 +337,7 @@ def _of_rankings(found: Found) -> Iterator[str]:
         )
     last = [row for row in found["states"] if row["layer"] == found["depth"]]
     if all(row["shift"] <= SAME for row in last):
-        yield "Their encoders make the same of every text: what changed in the rankings is the head's doing."
+        yield "Their encoders make the same of every text: what changed in the rankings comes from behind them."
 
 
 def _of_ties(found: Found) -> Iterator[str]:
@@ -359,12 +359,12 @@ HEAD_COMPARISONS = {
 }
 """What each comparison of the control is."""
 CONCLUSIONS = {
-    "no loss": "No loss above the margin of {margin} was shown, so there is nothing to lay to the encoder or to the "
-    "head.",
+    "no loss": "No loss above the margin of {margin} was shown, so none is laid to the encoder or to the head.",
     "encoder": "The encoder forgot: {after} is {loss} behind with its own head, and still {encoder} where heads are "
     "fitted alike on both encoders.",
-    "head": "The head drifted: {after} is {loss} behind with its own head, and by less than the margin of {margin} "
-    "where heads are fitted alike on both encoders, so its encoder still has what the score needs.",
+    "head": "The head drifted: with its own head {after} is {loss} behind; where heads are fitted alike on both "
+    "encoders the difference is {encoder}, no loss above the margin of {margin}, so its encoder still has what the "
+    "score needs.",
     "heads too weak": "Whether the encoder forgot or the head drifted cannot be told: on the encoder of {before}, too, "
     "heads fitted anew rank worse than its own ({control}). Give them more examples, or queries that ask for the same.",
     "cannot tell": "Whether the encoder forgot or the head drifted cannot be told from {n_queries} queries.",
@@ -410,11 +410,6 @@ def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
     yield f"{control['measure']} over {control['n_queries']} queries. {told}."
     numbers = {name: signed(row["difference"]) for name, row in rows.items()}
     yield CONCLUSIONS[control["conclusion"]].format_map({**found, **control, **numbers})
-    if control["conclusion"] == "encoder" and rows["control"]["verdict"] == "worse":
-        yield (
-            f"On the encoder of {found['before']}, too, heads fitted anew rank worse than its own "
-            f"({numbers['control']}): they read only a part of what its score needs."
-        )
     if control["n_unconverged"]:
         yield (
             f"{control['n_unconverged']} of {2 * control['n_fits']} heads were cut short before they had converged."

@@ -8,7 +8,7 @@ from rankscope.report.sections import VERDICTS, signed
 Found = Mapping[str, Any]
 """The matrix or one of its cells, as the study stores it."""
 COLUMNS = (
-    "system", "baseline", "collection", "first_stage", "is_ancestor", "is_taught", "system_mean", "baseline_mean",
+    "system", "baseline", "collection", "first_stage", "is_tuned_from", "is_taught", "is_taught_last", "system_mean", "baseline_mean",
     "difference", "low", "high", "corrected_p", "corrected_equivalence_p", "smallest_detectable",
     "n_queries", "verdict",
 )  # fmt: skip
@@ -59,7 +59,7 @@ def cells(found: Found) -> list[dict[str, Any]]:
 
 
 def _taught(cell: Mapping[str, Any]) -> str:
-    if not cell["is_ancestor"]:
+    if not cell["is_tuned_from"]:
         return "of another line"
     return "learnt before" if cell["is_taught"] else "not learnt before"
 
@@ -90,8 +90,8 @@ def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
 
 def in_words(found: Found) -> list[str]:
     """What may be concluded, a sentence each; only what was tuned from another can lose or gain."""
-    tuned = [cell for cell in found["cells"] if cell["is_ancestor"]]
-    other = [cell for cell in found["cells"] if not cell["is_ancestor"]]
+    tuned = [cell for cell in found["cells"] if cell["is_tuned_from"]]
+    other = [cell for cell in found["cells"] if not cell["is_tuned_from"]]
     return [*(_of_stages(tuned, found) if tuned else ()), *_of_others(other, found)]
 
 
@@ -99,7 +99,7 @@ def _of_stages(cells: Sequence[Found], found: Found) -> Iterator[str]:
     lost = _with(cells, "worse")
     yield from (_lost(cell, found) for cell in lost)
     if not lost:
-        yield f"No ranker was shown to have lost {found['measure']} on any collection."
+        yield f"No stage was shown to have lost {found['measure']} on any collection."
     for cell in _with(cells, "better"):
         gained = f"{cell['system']} gained on {place(cell, found)} against {cell['baseline']}"
         yield f"{gained}: {_numbers(cell)}."
@@ -111,7 +111,7 @@ def _of_stages(cells: Sequence[Found], found: Found) -> Iterator[str]:
         seen = [each for cell in unknown if (each := cell["smallest_detectable"]) is not None]
         power = (
             f" A loss of {max(seen):.3f} would have been seen four times in five in each of them."
-            if seen
+            if len(seen) == len(unknown)
             else ""
         )
         yield f"Cannot tell, which is no proof that nothing was lost: {told}.{power}"
@@ -141,23 +141,23 @@ def _lost(cell: Found, found: Found) -> str:
     told = f"{cell['system']} lost on {place(cell, found)} against {before}: {_numbers(cell)}; "
     line = f"in this study the line of {before} had learnt"
     if not cell["is_taught"]:
-        return (
-            f"{told}{line} no query over these docs, so what was lost had come over from elsewhere."
-        )
+        return f"{told}{line} no query over these docs, so what was lost was not learnt from such queries."
     own = _own(cell, found)
-    if own and own["verdict"] == "better":
+    if own is None:
+        but = f"but whether {before} gained there was not tested"
+    elif own["verdict"] != "better":
+        but = f"but that {before} gained there was not shown"
+    elif not cell["is_taught_last"]:
+        but = f"but not since {own['baseline']}"
+    else:
         return f"{told}{line} queries over these docs, and {before} gained there, so this was forgotten."
-    shown = "shown" if own else "tested"
-    return (
-        f"{told}{line} queries over these docs, but that {before} gained there was not {shown}, so this may have "
-        "been forgotten."
-    )
+    return f"{told}{line} queries over these docs, {but}, so this may have been forgotten."
 
 
 def _own(cell: Found, found: Found) -> Found | None:
     """The cell of what a cell is held against: the baseline against what it was tuned from."""
     wanted = (cell["baseline"], cell["collection"], cell["first_stage"], True)
-    keys = ("system", "collection", "first_stage", "is_ancestor")
+    keys = ("system", "collection", "first_stage", "is_tuned_from")
     return next((own for own in found["cells"] if tuple(own[key] for key in keys) == wanted), None)
 
 

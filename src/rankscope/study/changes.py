@@ -26,7 +26,7 @@ from rankscope.models.cross_encoder import CrossEncoder
 FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
 FEWEST_QUERIES = 5
-"""Of pairs, one is left out in turn, and of the others no fewer than 4 are compared."""
+"""Of which one in turn is left out, and 4 are still compared."""
 PAIR = "pair"
 """What a cross-encoder has states of; a bi-encoder's sides are query and document."""
 
@@ -131,9 +131,7 @@ def sides(
         raise BadInput(
             f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
-    tops = [
-        [doc.doc_id for doc in run.rankings[query.query_id][: settings.depth]] for query in ranked
-    ]
+    tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
     if isinstance(ranker, CrossEncoder):
         every = [
             (place, text)
@@ -151,13 +149,26 @@ def sides(
         }
         found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
     for side in found:
-        fewest = max(FEWEST_TEXTS, settings.neighbours + 1)
-        if len(side.texts) < fewest:
-            raise BadInput(
-                f"{len(side.texts)} texts ({side.name}) to compare states of; {fewest} are needed, for an "
-                f"interval and {settings.neighbours} neighbours. Take more queries, or a greater depth."
-            )
+        _check_enough(side, settings)
     return found
+
+
+def _check_enough(side: Side, settings: Settings) -> None:
+    """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
+    n_texts, k, groups = len(side.texts), settings.neighbours, side.groups
+    n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
+    told = f"{n_texts} texts ({side.name})" + (
+        f" of {n_queries} queries" if groups is not None else ""
+    )
+    if n_texts < FEWEST_TEXTS or n_queries < FEWEST_QUERIES:
+        least = f"{FEWEST_TEXTS}" + (f" of {FEWEST_QUERIES} queries" if groups is not None else "")
+        raise BadInput(
+            f"{told} to compare states of; {least} are needed for intervals. Take more queries, or a greater depth."
+        )
+    if k > (most := changes.most_neighbours(n_texts, groups)):
+        raise BadInput(
+            f"{k} neighbours, and {told} allow {most}. Ask for fewer neighbours, or take more queries."
+        )
 
 
 def _distinct(texts: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
+from rankscope.data.conventions import Convention
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import SIDES, BiEncoder
@@ -47,6 +48,8 @@ class Heads:
 
     train: Source
     settings: HeadSettings
+    convention: Convention
+    """How the judgements they learn from are read."""
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
@@ -78,9 +81,10 @@ def diff(
     """
     weights = weights_changed(pair.rankers)
     topics = judged_topics(source, limit=queries, seed=settings.seed)
-    if heads:
+    train = heads and judged_topics(heads.train)
+    if train:
         scorers(pair.rankers)
-        probe_examples.without(judged_topics(heads.train), topics)
+        probe_examples.without(train, topics)
     with probe_examples.indexed(source) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
@@ -99,7 +103,10 @@ def diff(
             )
             for tag, ranker in zip((pair.before, pair.after), pair.rankers, strict=True)
         ]
-        control = heads and _control(pair, heads, topics, (docs, index, run), runs, progress)
+        control = None
+        if heads and train:
+            asked = topics, run, runs
+            control = _control(pair, heads, train, asked, (docs, index), progress)
     found = as_json(
         Changes(
             before=pair.before,
@@ -116,16 +123,16 @@ def diff(
 def _read_otherwise(pair: Opened) -> list[str]:
     """In what the two read texts otherwise or score otherwise, whatever their weights: a sentence each."""
     mine, theirs = (_reading(ranker) for ranker in pair.rankers)
-    sides: dict[tuple[str, str, str, str], list[str]] = {}
+    of_sides: dict[tuple[str, str, str, str], list[str]] = {}
     for (what, side, differ), how in mine.items():
         other = theirs[what, side, differ]
         if how != other:
-            sides.setdefault((what, how, other, differ), []).append(side)
+            of_sides.setdefault((what, how, other, differ), []).append(side)
     notes = [
         f"{pair.before} {what.format(' and '.join(of))} {how}, {pair.after} {other}: {differ} for that alone."
-        for (what, how, other, differ), of in sides.items()
+        for (what, how, other, differ), of in of_sides.items()
     ]
-    if _words(pair.rankers[0]) != _words(pair.rankers[1]):
+    if _vocabularies(pair.rankers[0]) != _vocabularies(pair.rankers[1]):
         notes.append(
             f"{pair.before} and {pair.after} have tokenizers of other vocabularies, so one text is other tokens to "
             "each: states differ for that alone."
@@ -151,7 +158,7 @@ def _reading(ranker: BiEncoder | CrossEncoder) -> dict[tuple[str, str, str], str
     return found
 
 
-def _words(ranker: BiEncoder | CrossEncoder) -> list[dict[str, int]]:
+def _vocabularies(ranker: BiEncoder | CrossEncoder) -> list[dict[str, int]]:
     """The tokens of every tokenizer there is."""
     if isinstance(ranker, CrossEncoder):
         return [ranker.tokenizer.get_vocab()]
@@ -180,17 +187,17 @@ def _rounded(pair: Opened) -> list[str]:
 def _control(
     pair: Opened,
     heads: Heads,
-    topics: Topics,
-    ranked: tuple[StoredDocs, bm25.Index, Run],
-    runs: Sequence[Run],
+    train: Topics,
+    asked: tuple[Topics, Run, Sequence[Run]],
+    over: tuple[StoredDocs, bm25.Index],
     progress: Progress,
 ) -> dict[str, Any]:
     """Heads fitted anew on both encoders, with queries that are not among those ranked."""
-    docs, index, run = ranked
-    train = judged_topics(heads.train)
+    (topics, run, runs), (docs, index) = asked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
-    if heads.settings.drop_own_docs:
+    if heads.convention.drop_own_docs:
         train_run = without_own_docs(train_run)
-    made, notes = lesson(train, train_run, topics, run, docs, heads.settings)
+    level = heads.convention.relevance_level
+    made, notes = lesson(train, train_run, topics, run, docs, heads.settings, min_relevance=level)
     found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
     return found | {"notes": notes}

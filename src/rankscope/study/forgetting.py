@@ -4,7 +4,7 @@ Made of what an evaluation measured; nothing is scored again. The family is all 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rankscope.evaluate.comparison import Pair, Values, compared
 from rankscope.evaluate.evaluation import as_margin, plain
@@ -14,20 +14,29 @@ Evaluated = Mapping[str, Any]
 """As the step of evaluation stores it."""
 
 
+class Lines(NamedTuple):
+    """Who is held against whom, and what their lines had learnt; all of systems."""
+
+    against: Mapping[str, str]
+    """System to what it is held against, its baseline."""
+    tuned: Sequence[str]
+    """Those that were tuned from what they are held against; only they can forget."""
+    taught: Mapping[str, Sequence[str]]
+    """Baseline to the collections over whose docs its line has learnt queries."""
+    taught_last: Mapping[str, Sequence[str]]
+    """The same, since what the baseline is held against itself."""
+
+
 def forgotten(
     evaluation: Evaluated,
     per_query: Mapping[tuple[str, str], Values],
-    against: Mapping[str, str],
-    tuned: Sequence[str],
-    taught: Mapping[str, Sequence[str]],
+    lines: Lines,
     *,
     measure: str,
 ) -> dict[str, Any]:
     """A cell for every system that is held against another, on every collection both are measured on.
 
-    per_query: a run's path and a measure to its values. `tuned`: the systems that were tuned from what they
-    are held against; only those can forget. `taught`: on which collections' docs the line of a baseline has
-    learnt queries. The references are the means of those that are held against nothing themselves.
+    per_query: a run's path and a measure to its values. The references are the means of those that are held against nothing themselves.
     """
     rows = {
         (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
@@ -35,7 +44,7 @@ def forgotten(
     margin = evaluation["margin"].get(measure)
     places, pairs = [], []
     for (collection, first_stage, system), row in rows.items():
-        baseline = against.get(system)
+        baseline = lines.against.get(system)
         other = rows.get((collection, first_stage, baseline or ""))
         if baseline is None or other is None:
             continue
@@ -49,8 +58,9 @@ def forgotten(
                 "baseline": baseline,
                 "collection": collection,
                 "first_stage": first_stage,
-                "is_ancestor": system in tuned,
-                "is_taught": collection in taught.get(baseline, ()),
+                "is_tuned_from": system in lines.tuned,
+                "is_taught": collection in lines.taught.get(baseline, ()),
+                "is_taught_last": collection in lines.taught_last.get(baseline, ()),
             }
         )
     held = {(place["baseline"], place["collection"], place["first_stage"]) for place in places}
@@ -73,7 +83,7 @@ def forgotten(
                 "mean": row["means"][measure],
             }
             for (collection, first_stage, system), row in rows.items()
-            if (system, collection, first_stage) in held and system not in against
+            if (system, collection, first_stage) in held and system not in lines.against
         ],
         "cells": [place | plain(cell) for place, cell in zip(places, found, strict=True)],
     }

@@ -53,7 +53,7 @@ class HeadSettings:
     examples: int = 400
     """Learnt from at most."""
     fits: int = 3
-    """Heads on each encoder; each holds other training queries out."""
+    """Heads on each encoder, which count as seeds; each draws its examples, and holds other queries out."""
     depth: int = 20
     """Docs of each query that are re-ranked."""
     measure: str = "nDCG@10"
@@ -132,8 +132,10 @@ def controlled(
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
     with_heads = scorers(rankers)
-    examples = lesson.some(settings.examples, seed=settings.seed)
-    n_learnt = len({choice.query_id for choice in examples})
+    examples = [
+        lesson.some(settings.examples, seed=settings.seed + n) for n in range(settings.fits)
+    ]
+    n_learnt = min(len({choice.query_id for choice in some}) for some in examples)
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
             f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
@@ -149,7 +151,7 @@ def controlled(
     if settings.drop_own_docs:
         runs = {name: [without_own_docs(run) for run in of] for name, of in runs.items()}
     return concluded(runs, qrels, settings) | {
-        "n_examples": len(examples),
+        "n_examples": len(examples[0]),
         "n_fits": settings.fits,
         "n_unconverged": sum(not fit.has_converged for fit in fitted),
         "penalties": [fit.penalty for fit in fitted],
@@ -169,14 +171,14 @@ def scorers(rankers: Sequence[BiEncoder | CrossEncoder]) -> list[CrossEncoder]:
 def refitted_runs(
     ranker: CrossEncoder,
     lesson: Lesson,
-    examples: Sequence[Choice],
+    examples: Sequence[Sequence[Choice]],
     settings: HeadSettings,
     *,
     tag: str,
     progress: Progress,
 ) -> list[tuple[Run, Refitted]]:
-    """The run's top re-ranked by each head that is fitted anew on the ranker's encoder."""
-    learnt = pairs_of(examples)
+    """The run's top re-ranked by heads fitted anew on the ranker's encoder, one to each set of examples."""
+    learnt = pairs_of([choice for some in examples for choice in some])
     tops = {
         query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][
             : settings.depth
@@ -192,9 +194,9 @@ def refitted_runs(
         task=f"represent pairs for {tag}",
         progress=progress,
     )
-    seeds = [settings.seed + n for n in range(settings.fits)]
     made = []
-    for fit in heads.refitted(states, learnt.candidates(examples), seeds=seeds):
+    for n, some in enumerate(examples):
+        fit = heads.refitted(states, learnt.candidates(some), seed=settings.seed + n)
         scores = iter(fit.scores[len(learnt.pairs) :].tolist())
         rankings = {
             query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
@@ -237,16 +239,15 @@ def concluded(
 def conclusion(verdicts: Mapping[str, Verdict]) -> str:
     """Where a loss lies, by the verdict of each of `COMPARED`.
 
-    In the head, where the encoders are equivalent under new heads (or the one after is better), new heads on
-    the encoder before are no worse than its own (or else they have learnt too little to tell), and those on
-    the one after beat its own.
+    Where new heads rank worse than the old one on the encoder before, they have learnt too little to tell. Else
+    it lies in the encoder, if new heads leave the one after behind; and in the head, if they do not (equivalent
+    or better), beat the old one on the encoder after, and are shown to be as good as the old one on that before.
     """
     if verdicts["loss"] is not Verdict.WORSE:
         return NO_LOSS
-    if verdicts["encoder"] is Verdict.WORSE:
-        return IN_ENCODER
-    if verdicts["encoder"] is Verdict.CANNOT_TELL:
-        return UNKNOWN
     if verdicts["control"] is Verdict.WORSE:
         return TOO_WEAK
-    return IN_HEAD if verdicts["head"] is Verdict.BETTER else UNKNOWN
+    if verdicts["encoder"] is Verdict.WORSE:
+        return IN_ENCODER
+    is_as_good = Verdict.CANNOT_TELL not in (verdicts["encoder"], verdicts["control"])
+    return IN_HEAD if is_as_good and verdicts["head"] is Verdict.BETTER else UNKNOWN

@@ -56,10 +56,12 @@ def ancestors(study: "Study", system: str) -> list[str]:
     return [study.system_of(name) for name in line]
 
 
-def taught(study: "Study", system: str) -> list[str]:
-    """The collections whose queries a system's line learnt from; none for a first stage."""
+def taught(study: "Study", system: str, *, since: str | None = None) -> list[str]:
+    """The collections whose queries a system's line learnt from (since an ancestor); none for a first stage."""
     rankers = study.systems().get(system, ())
-    return study.learnt_in_line(rankers[0]) if rankers else []
+    line = study.lineage(rankers[0]) if rankers else []
+    systems = [study.system_of(name) for name in line]
+    return study.learnt_in(line[systems.index(since) + 1 :] if since in systems else line)
 
 
 def changes_are_within_a_lineage(study: "Study") -> None:

@@ -186,21 +186,20 @@ def forgetting(planner: Planner, asked: ForgettingSpec) -> Step:
     """Rankers x collections, from what the evaluation measured."""
     study = planner.study
     against = lineages.held_against(study, asked)
-    knows = {
-        baseline: [
-            name
-            for name in study.evaluate.over
-            if any(
-                planner.docs(name) is planner.docs(learnt)
-                for learnt in lineages.taught(study, baseline)
-            )
-        ]
-        for baseline in against.values()
-    }
+
+    def over_docs_of(learnt: list[str]) -> list[str]:
+        docs = {planner.docs(name).fingerprint for name in learnt}
+        return [name for name in study.evaluate.over if planner.docs(name).fingerprint in docs]
+
+    baselines = list(dict.fromkeys(against.values()))
     params = {
         "against": against,
         "tuned": [name for name, of in against.items() if of in lineages.ancestors(study, name)],
-        "taught": knows,
+        "taught": {name: over_docs_of(lineages.taught(study, name)) for name in baselines},
+        "taught_last": {
+            name: over_docs_of(lineages.taught(study, name, since=against.get(name)))
+            for name in baselines
+        },
         "measure": asked.measure or study.evaluate.measures[0],
     }
     return planner.add(

@@ -4,7 +4,7 @@ Names in a study refer to one another (a ranker starts from a ranker, samples ar
 teacher, a run comes from a first stage); `Study` checks that every name leads somewhere.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
@@ -141,10 +141,9 @@ class Study(Spec):
                 found |= dict.fromkeys(self.learnt_from(teacher))
         return list(found)
 
-    def learnt_in_line(self, name: str) -> list[str]:
-        """The collections whose queries a ranker or its ancestors were trained on; teachers do not count."""
-        every = (of for ancestor in self.lineage(name) for of in self._trained_on(ancestor))
-        return list(dict.fromkeys(every))
+    def learnt_in(self, stages: Sequence[str]) -> list[str]:
+        """The collections whose queries these rankers learnt in their own stages; teachers do not count."""
+        return list(dict.fromkeys(of for name in stages for of in self._trained_on(name)))
 
     def _trained_on(self, name: str) -> Iterator[str]:
         """The collections whose queries one stage learns from."""

@@ -14,7 +14,7 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.store.artifacts import read_json, write_json
 from rankscope.study import changes
-from rankscope.study.forgetting import forgotten
+from rankscope.study.forgetting import Lines, forgotten
 from rankscope.study.heads import HeadSettings, controlled, lesson
 from rankscope.study.steps_train import open_tunable
 from rankscope.study.steps_work import Summary, Work
@@ -37,13 +37,14 @@ def change(work: Work) -> Summary:
     compared = changes.sides(
         rankers[0], topics.queries, run, _texts(work, run, settings.depth), settings
     )
+    modules = changes.weights_changed(rankers)
     states = changes.states_changed(rankers, compared, settings, work.progress)
     before, after = _runs(work)
     found = changes.Changes(
         before=params["names"][0],
         after=params["names"][1],
         collection=params["over"],
-        modules=tuple(changes.weights_changed(rankers)),
+        modules=tuple(modules),
         states=tuple(states),
         rankings=changes.ranking_change(before, after, settings),
     )
@@ -110,9 +111,7 @@ def forgetting(work: Work) -> Summary:
     found = forgotten(
         read_json(folder / "evaluation.json"),
         _per_query(work),
-        params["against"],
-        params["tuned"],
-        params["taught"],
+        Lines(*(params[name] for name in Lines._fields)),
         measure=params["measure"],
     )
     write_json(work.out / FORGETTING, found)
