@@ -36,6 +36,7 @@ from torch.nn.functional import linear
 from rankscope.core.errors import BadInput
 from rankscope.models import anatomy
 from rankscope.models.interventions import Call, Forward, as_constants, recorded, replaced
+from rankscope.models.products import by_convolution, product
 
 PathKind = Literal["weights", "activations"]
 NODES = 8
@@ -163,7 +164,7 @@ def attributed(
     `layers` are those of the model that reads the batch, which is in evaluation mode.
     """
     wanted = how.sites(layers)
-    with as_constants(model), torch.enable_grad():
+    with as_constants(model), by_convolution(model), torch.enable_grad():
         parts = [part for layer in layers for part in layer.children()]
         called = dict.fromkeys([*layers, *parts, *(site.dense for site in wanted)])
         with torch.no_grad(), recorded(called) as calls:
@@ -241,7 +242,7 @@ def _targets_given(
     dense = site.dense
 
     def in_place(_: Tensor) -> Tensor:
-        return linear(scaled, dense.weight, dense.bias) if path == "activations" else scaled
+        return product(scaled, dense.weight, dense.bias) if path == "activations" else scaled
 
     below = layers[: site.layer]
     before = _before(site, layers[site.layer], batch.n_texts, calls)

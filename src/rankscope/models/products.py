@@ -1,0 +1,47 @@
+"""Dense layers on a processor with AVX-512, by oneDNN.
+
+PyTorch leaves products of float32 to MKL, which makes no use of AVX-512 on AMD's processors. Convolutions it leaves
+to oneDNN, which does; and a dense layer is a convolution over one place. The sums are the same up to rounding.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, linear
+
+from rankscope.models.interventions import Forward, replaced
+
+
+def is_by_convolution(weight: Tensor) -> bool:
+    """Whether products with a weight are done so: float32, on a processor with AVX-512."""
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    )
+
+
+def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What `linear` gives: (..., inputs) to (..., outputs)."""
+    if not is_by_convolution(weight):
+        return linear(given, weight, bias)
+    rows = given.reshape(1, -1, 1, given.shape[-1]).permute(
+        0, 3, 1, 2
+    )  # inputs as channels, no copy
+    gave: Tensor = conv2d(rows, weight[:, :, None, None], bias).permute(0, 2, 3, 1)
+    return gave.reshape(*given.shape[:-1], -1)
+
+
+@contextmanager
+def by_convolution(model: nn.Module) -> Iterator[None]:
+    """Inside the block, the dense layers of a model are convolutions where that is faster."""
+    dense = (each for each in model.modules() if type(each) is nn.Linear)
+    with replaced({each: _forward(each) for each in dense if is_by_convolution(each.weight)}):
+        yield
+
+
+def _forward(dense: nn.Linear) -> Forward:
+    return lambda given: product(given, dense.weight, dense.bias)
