@@ -1,7 +1,7 @@
 """Dense layers on a processor with AVX-512, by oneDNN.
 
-PyTorch leaves products of float32 to MKL, which makes no use of AVX-512 on AMD's processors. Convolutions it leaves
-to oneDNN, which does; and a dense layer is a convolution over one place. The sums are the same up to rounding.
+PyTorch leaves products of float32 to MKL and convolutions to oneDNN, which was faster on such a processor of AMD's
+(decision 10); and a dense layer is a convolution over one place. The sums are the same up to rounding.
 """
 
 from collections.abc import Iterator
