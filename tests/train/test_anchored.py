@@ -134,10 +134,8 @@ def test_a_noisy_query_learns_to_score_docs_as_its_clean_form_did(tmp_path: Path
     assert outcome.loss.item() == pytest.approx(expected.item(), abs=1e-5)
     assert torch.allclose(asked[0], anchors, atol=1e-6)
     at_chance = wanted.exp() * (wanted + torch.tensor(50.0).log())
-    assert outcome.learning["chance"].item() == pytest.approx(
-        at_chance.sum(1).mean().item(), abs=1e-4
-    )
-    assert 0 < outcome.learning["right_pairs"].item() <= 1
+    assert outcome.seen.chance.item() == pytest.approx(at_chance.sum(1).mean().item(), abs=1e-4)
+    assert 0 < outcome.seen.right_pairs.value <= 1
 
 
 def test_a_query_twice_in_a_batch_is_no_negative_of_itself(tmp_path: Path) -> None:

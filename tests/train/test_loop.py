@@ -154,6 +154,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_
         def batches(self, update: int) -> list[int]:
             return [update]
 
+        def shares(self, batches: list[int]) -> list[float]:
+            return [1.0 for _ in batches]
+
         def prepared(self, batch: int) -> int:
             return batch
 
@@ -162,7 +165,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_
 
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
             weight = next(model.parameters())
-            return Outcome(weight.sum() * math.nan, 1.0)
+            return Outcome(weight.sum() * math.nan)
 
     with pytest.raises(TrainingStopped, match="loss is nan at update 1"):
         fit(ranker.model, Broken(), recipe(), checkpoints=tmp_path / "w")
@@ -177,6 +180,9 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
         def batches(self, update: int) -> list[int]:
             return [update]
 
+        def shares(self, batches: list[int]) -> list[float]:
+            return [1.0 for _ in batches]
+
         def prepared(self, batch: int) -> int:
             return batch
 
@@ -184,7 +190,7 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
             pass
 
         def outcome(self, model: nn.Module, batch: int) -> Outcome:
-            return Outcome(sum(w.sum() for w in model.parameters()) * 0.0, 1.0)
+            return Outcome(sum(w.sum() for w in model.parameters()) * 0.0)
 
     with pytest.raises(TrainingStopped, match="changed nothing"):
         fit(ranker.model, Flat(), recipe(weight_decay=0.0), checkpoints=tmp_path / "w")
@@ -330,5 +336,5 @@ def test_the_guards_look_at_the_first_queries_of_a_batch(ranker: CrossEncoder) -
     assert few.mask.shape[0] == QUERIES_LOOKED_AT
     assert few.pairs == ready.pairs[: int(few.mask.sum())]
     alone = made.prepared(samples[:QUERIES_LOOKED_AT])
-    spreads = [made.outcome(ranker.model.eval(), each).score_spread for each in (few, alone)]
-    assert spreads[0] == spreads[1]
+    seen = [made.outcome(ranker.model.eval(), each).seen for each in (few, alone)]
+    assert seen[0].score_spread.value == seen[1].score_spread.value

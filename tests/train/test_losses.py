@@ -14,6 +14,7 @@ from sentence_transformers.cross_encoder import losses as theirs
 from torch import Tensor, nn
 
 from rankscope.core.errors import EmptyBatch
+from rankscope.train.facts import spread
 from rankscope.train.losses import (
     LOSSES,
     Loss,
@@ -28,7 +29,6 @@ from rankscope.train.losses import (
     margin_mse,
     pointwise_binary_cross_entropy,
     ranknet,
-    spread,
     student_weighted_ranknet,
     weighted_ranknet,
 )
@@ -648,7 +648,7 @@ def test_spread_by_hand_ignores_padding() -> None:
     """Scores 1, 3 have the standard deviation 1; a query of equal scores has 0; the mean is 0.5."""
     scores = torch.tensor([[1.0, 3.0, 99.0], [2.0, 2.0, 2.0]])
     mask = torch.tensor([[True, True, False], [True, True, True]])
-    assert spread(scores, mask) == pytest.approx(0.5)
+    assert spread(scores, mask).value == pytest.approx(0.5)
 
 
 def test_grid_puts_values_row_by_row() -> None:

@@ -257,6 +257,7 @@ def _without_gradient(stage: Stage) -> str | None:
     model.eval()
     try:
         few = [_shortened(sample) for sample in objective.batches(0)[0][:TRIAL_QUERIES]]
+        objective.shares([few])  # EmptyBatch if they have no loss
         loss = objective.outcome(model, objective.prepared(few)).loss
         if loss.requires_grad:
             loss.backward()

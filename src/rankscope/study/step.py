@@ -21,7 +21,7 @@ VERSIONS = {
     "scratch": 1,
     "ranker": 2,
     "teacher": 1,
-    "train": 4,
+    "train": 5,
     "rerank": 3,
     "evaluate": 3,
     "choices": 1,

@@ -20,8 +20,14 @@ from rankscope.core.records import ListwiseSample
 from rankscope.models.bi_encoder import BiEncoder, Input, Side
 from rankscope.models.processes import ALONE, Processes, is_sharded
 from rankscope.train import facts
-from rankscope.train.batches import QUERIES_LOOKED_AT, Order, Outcome
-from rankscope.train.losses import LOSSES, spread
+from rankscope.train.batches import (
+    QUERIES_LOOKED_AT,
+    Order,
+    Outcome,
+    outcome_of,
+    shares_by_queries,
+)
+from rankscope.train.losses import LOSSES
 from rankscope.train.together import exact, together
 
 CONTRAST, DIVERGENCE = LOSSES["info_nce"], LOSSES["kl"]
@@ -45,9 +51,8 @@ def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) ->
     labels[:, 0] = 1.0
     scaled = scores / temperature
     mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
-    loss, seen = CONTRAST(scaled, labels, mask), scaled.detach()
-    learning = facts.learning(CONTRAST, seen, labels, mask)
-    return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+    CONTRAST.refuse(labels, mask)
+    return outcome_of(CONTRAST, scaled, labels, mask)
 
 
 def _others(texts: Sequence[Input]) -> Tensor:
@@ -95,6 +100,10 @@ class MomentumObjective:
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)
+
+    def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+        """What each batch's mean loss counts in that of the update; a batch is one thing."""
+        return shares_by_queries(batches)
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
@@ -182,6 +191,10 @@ class AlignedObjective:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)
 
+    def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+        """What each batch's mean loss counts in that of the update; a batch is one thing."""
+        return shares_by_queries(batches)
+
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the query tower reads it; pure, so the loop may do it ahead of time."""
         firsts, seconds = zip(*map(self.texts, batch), strict=True)
@@ -225,12 +238,13 @@ class AlignedObjective:
         mask, seen = torch.ones_like(scores, dtype=torch.bool), scores.detach()
         top = wanted.topk(min(DOCS_LOOKED_AT, len(docs)), dim=1).indices
         near = (seen.gather(1, top), wanted.gather(1, top), mask.gather(1, top))
-        learning = {
-            "chance": DIVERGENCE(torch.zeros_like(seen), wanted, mask),
-            "right_pairs": facts.right_pairs(*near),
-        }
-        tied = facts.tied_share(near[0], near[2])
-        return Outcome(DIVERGENCE(scores, wanted, mask), spread(seen, mask), tied, learning)
+        found = facts.Seen(
+            facts.chance(DIVERGENCE, seen, wanted, mask),
+            facts.right_pairs(*near),
+            facts.spread(seen, mask),
+            facts.tied_share(near[0], near[2]),
+        )
+        return Outcome(DIVERGENCE(scores, wanted, mask), found)
 
     def looked_at(self, batch: Couples) -> Couples:
         """The whole batch: its queries are scored with each other."""

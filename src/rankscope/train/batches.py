@@ -5,8 +5,7 @@ it. So the place in the data is a function of the update's number, no query is l
 of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -18,7 +17,8 @@ from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Pair, Text
 from rankscope.train import facts
-from rankscope.train.losses import Loss, grid, spread
+from rankscope.train.facts import Seen
+from rankscope.train.losses import Loss, grid
 
 QUERIES_LOOKED_AT = 4
 """Of a batch, by the guards: a collapse is seen in any query's scores, and a look takes a forward pass."""
@@ -26,15 +26,16 @@ UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates'
 
 
 class Outcome(NamedTuple):
-    """What one batch gives: its mean loss, and what the guards look at."""
+    """What one batch gives: its mean loss, and what is logged and looked at by the guards."""
 
     loss: Tensor
-    score_spread: Tensor | None
-    """How far the scores of a query are apart."""
-    tied_share: Tensor | None = None
-    """How many neighbours in the rankings have equal scores."""
-    learning: Mapping[str, Tensor] = {}
-    """What is logged of every update (`facts.learning`)."""
+    seen: Seen | None = None
+    """None where no doc is scored."""
+
+
+def outcome_of(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Outcome:
+    """The mean loss of a batch, 0 if it has no unit of it, and what is seen of it."""
+    return Outcome(loss.mean(scores, labels, mask), facts.seen(loss, scores.detach(), labels, mask))
 
 
 class Group(NamedTuple):
@@ -44,6 +45,32 @@ class Group(NamedTuple):
     labels: Tensor
     mask: Tensor
     """labels and mask: (queries, docs)."""
+
+
+def labelled(batch: Sequence[ListwiseSample]) -> tuple[Tensor, Tensor]:
+    """Labels and mask of the samples' own docs, (queries, docs)."""
+    width = max(len(sample.doc_ids) for sample in batch)
+    mask = torch.tensor([[n < len(sample.doc_ids) for n in range(width)] for sample in batch])
+    labels = torch.tensor([label for sample in batch for label in sample.labels])
+    return grid(labels, mask), mask
+
+
+def shares_by_units(loss: Loss, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+    """Each batch's part of the units (pairs, docs, queries) that an update's loss is the mean over.
+
+    EmptyBatch if the update, not if a batch, has nothing to learn from.
+    """
+    loss.refuse(*labelled([sample for batch in batches for sample in batch]))
+    return _parts([int(loss.units(*labelled(batch))) for batch in batches])
+
+
+def shares_by_queries(batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+    """Each batch's part of the queries of an update."""
+    return _parts([len(batch) for batch in batches])
+
+
+def _parts(sizes: Sequence[int]) -> list[float]:
+    return [size / sum(sizes) for size in sizes]
 
 
 def length_aware_order(
@@ -87,11 +114,6 @@ class Order:
         self._samples: Sequence[ListwiseSample] = ()
         self._order: list[int] = []
 
-    @property
-    def n_batches(self) -> int:
-        """Batches in one update."""
-        return math.ceil(self.queries_per_update / self.queries_per_batch)
-
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         start = (update - self.first_update) * self.queries_per_update
@@ -127,31 +149,24 @@ class ListwiseObjective:
     """A sample's query and docs."""
     splits_batches: ClassVar[bool] = False
 
-    @property
-    def n_batches(self) -> int:
-        """Batches in one update."""
-        return self.order.n_batches
-
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)
 
+    def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+        """What each batch's mean loss counts in that of the update."""
+        return shares_by_units(self.loss_function, batches)
+
     def prepared(self, batch: Sequence[ListwiseSample]) -> Group:
         """The batch as the model reads it; pure, so the loop may do it ahead of time."""
-        width = max(len(sample.doc_ids) for sample in batch)
-        mask = torch.tensor([[n < len(sample.doc_ids) for n in range(width)] for sample in batch])
-        labels = torch.tensor([label for sample in batch for label in sample.labels])
         pairs = self.ranker.pairs([self.texts(sample) for sample in batch])
-        return Group(pairs, grid(labels, mask), mask)
+        return Group(pairs, *labelled(batch))
 
     def outcome(self, model: nn.Module, batch: Group) -> Outcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
         flat = self.ranker.logits(model, batch.pairs)
         mask, labels = batch.mask.to(flat.device), batch.labels.to(flat.device)
-        scores = grid(flat, mask)
-        loss, seen = self.loss_function(scores, labels, mask), scores.detach()
-        learning = facts.learning(self.loss_function, seen, labels, mask)
-        return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+        return outcome_of(self.loss_function, grid(flat, mask), labels, mask)
 
     def looked_at(self, batch: Group) -> Group:
         """The first queries of a batch."""
@@ -176,23 +191,25 @@ class MixedObjective:
         firsts, seconds = self.first.batches(update), self.second.batches(update)
         return [(False, batch) for batch in firsts] + [(True, batch) for batch in seconds]
 
+    def shares(self, batches: Sequence[tuple[bool, Sequence[ListwiseSample]]]) -> list[float]:
+        """Each objective's shares among its own batches, by what its loss weighs."""
+        firsts, seconds = (
+            [batch for is_second, batch in batches if is_second is which] for which in (False, True)
+        )
+        return [
+            *((1 - self.weight) * share for share in self.first.shares(firsts)),
+            *(self.weight * share for share in self.second.shares(seconds)),
+        ]
+
     def prepared(self, batch: tuple[bool, Sequence[ListwiseSample]]) -> tuple[bool, Group]:
         """The batch as its own objective reads it."""
         is_second, samples = batch
         return is_second, self._of(is_second).prepared(samples)
 
     def outcome(self, model: nn.Module, batch: tuple[bool, Group]) -> Outcome:
-        """The weighed loss of one batch.
-
-        The loop takes the mean over all batches, so a part of few batches is weighed up.
-        """
+        """The loss of one batch by its own objective; its weight is in its share."""
         is_second, group = batch
-        mine = self._of(is_second)
-        n_all = self.first.n_batches + self.second.n_batches
-        weight = self.weight if is_second else 1 - self.weight
-        found, factor = mine.outcome(model, group), weight * n_all / mine.n_batches
-        learning = dict(found.learning) | {"chance": found.learning["chance"] * factor}
-        return found._replace(loss=found.loss * factor, learning=learning)
+        return self._of(is_second).outcome(model, group)
 
     def looked_at(self, batch: tuple[bool, Group]) -> tuple[bool, Group]:
         """The first queries of a batch."""

@@ -1,7 +1,10 @@
 """What a batch shows of the learning, beside its loss: chance, pairs in the right order, ties.
 
-scores, labels: (queries, docs), float32. mask: the same shape, True where there is a doc.
+scores, labels: (queries, docs), float32. mask: the same shape, True where there is a doc. Shares and
+means come as a total and a number, so that those of an update's batches add up.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,18 +15,53 @@ PAIRS_AT_ONCE = 1 << 24
 """Pairs of docs held in memory at once."""
 
 
-def learning(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """What the loss would be if all scores were equal, and the share of pairs in the right order.
+class Mean(NamedTuple):
+    """A mean over pairs, neighbours or queries, as what it is made of."""
+
+    total: Tensor
+    n: Tensor
+    of_none: float = 0.0
+    """What it is where there is nothing to take it over."""
+
+    @property
+    def value(self) -> float:
+        """The mean itself."""
+        return float(self.total / self.n) if self.n else self.of_none
+
+
+class Seen(NamedTuple):
+    """What is seen of a batch."""
+
+    chance: Tensor
+    """What the loss would be if all scores of a query were equal."""
+    right_pairs: Mean
+    """Share of the pairs of docs that are in the right order."""
+    score_spread: Mean
+    """How far the scores of a query are apart."""
+    tied_share: Mean
+    """Share of neighbours in the rankings with equal scores."""
+
+
+def seen(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Seen:
+    """All that is seen of a batch."""
+    return Seen(
+        chance(loss, scores, labels, mask),
+        right_pairs(scores, labels, mask),
+        spread(scores, mask),
+        tied_share(scores, mask),
+    )
+
+
+def chance(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """What the loss would be if all scores of a query were equal.
 
     Equal to their mean: a pointwise loss has its level right before it has anything learnt.
     """
     with torch.no_grad():
-        mean = scores.masked_fill(~mask, 0).sum() / mask.sum()
-        chance = loss(torch.zeros_like(scores) + mean, labels, mask)
-        return {"chance": chance, "right_pairs": right_pairs(scores, labels, mask)}
+        return loss.mean(_query_means(scores, mask).expand_as(scores), labels, mask)
 
 
-def right_pairs(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+def right_pairs(scores: Tensor, labels: Tensor, mask: Tensor) -> Mean:
     """Share of the pairs with label i > label j whose score i is higher; a tie is half of one.
 
     One half is chance, however far apart the scores are; so it is where no labels differ.
@@ -39,12 +77,26 @@ def right_pairs(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         margins = scores[:, some, None] - scores[:, None, :]
         right += ((margins.sign() + 1) / 2).masked_fill(~pairs, 0).sum()
         n += pairs.sum()
-    return torch.where(n > 0, right / n.clamp(min=1), 0.5)
+    return Mean(right, n, of_none=0.5)
 
 
-def tied_share(scores: Tensor, mask: Tensor) -> Tensor:
-    """Share of neighbours in the rankings of the batch with equal scores."""
+def tied_share(scores: Tensor, mask: Tensor) -> Mean:
+    """Share of neighbours in the rankings with equal scores."""
     lowest_last = scores.masked_fill(~mask, float("-inf")).sort(dim=1, descending=True).values
     above, below = lowest_last[:, :-1], lowest_last[:, 1:]
     real = below.isfinite()
-    return ((above == below) & real).sum() / real.sum().clamp(min=1)
+    return Mean(((above == below) & real).sum(), real.sum())
+
+
+def spread(scores: Tensor, mask: Tensor) -> Mean:
+    """Mean over queries of the standard deviation of a query's scores; 0 is a collapsed ranker."""
+    differences = (scores - _query_means(scores, mask)).masked_fill(~mask, 0)
+    n_docs = mask.sum(dim=1).clamp(min=1)
+    deviations = (differences.square().sum(dim=1) / n_docs).sqrt()
+    return Mean(deviations.sum(), mask.any(dim=1).sum())
+
+
+def _query_means(scores: Tensor, mask: Tensor) -> Tensor:
+    """The mean score of each query's docs; (queries, 1)."""
+    n_docs = mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return scores.masked_fill(~mask, 0).sum(dim=1, keepdim=True) / n_docs

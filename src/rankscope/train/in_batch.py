@@ -5,7 +5,8 @@ queries stands once; one that is known to be relevant for a query, or is in its 
 negative of it.
 
 A batch is one thing however many processes there are (`train.together`), so negatives come across
-devices.
+devices. Where it gives the negatives, it is also one thing among the batches of its update: each
+counts by its queries, and other batches are another loss.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +19,14 @@ from torch import Tensor, nn
 from rankscope.core.records import ListwiseSample
 from rankscope.models.bi_encoder import BiEncoder, Input, Side
 from rankscope.models.processes import ALONE, Processes
-from rankscope.train import facts
-from rankscope.train.batches import Order, Outcome
-from rankscope.train.losses import Loss, spread
+from rankscope.train.batches import (
+    Order,
+    Outcome,
+    outcome_of,
+    shares_by_queries,
+    shares_by_units,
+)
+from rankscope.train.losses import Loss
 from rankscope.train.together import exact, together
 
 Known = Callable[[str, str], bool]
@@ -63,6 +69,12 @@ class InBatchObjective:
     def batches(self, update: int) -> list[Sequence[ListwiseSample]]:
         """The samples of one update, in batches of similar length."""
         return self.order.batches(update)
+
+    def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
+        """What each batch's mean loss counts in that of the update."""
+        if self.all_docs:
+            return shares_by_queries(batches)
+        return shares_by_units(self.loss_function, batches)
 
     def is_due(self, update: int) -> bool:
         """Whether negatives are found anew before an update."""
@@ -124,9 +136,9 @@ class InBatchObjective:
         with exact(where):
             similarities = self.ranker.similarity(embeddings["query"], embeddings["document"])
             scores = similarities.gather(1, columns) / self.temperature
-            loss, seen = self.loss_function(scores, labels, mask), scores.detach()
-            learning = facts.learning(self.loss_function, seen, labels, mask)
-            return Outcome(loss, spread(seen, mask), facts.tied_share(seen, mask), learning)
+            if self.all_docs:
+                self.loss_function.refuse(labels, mask)
+            return outcome_of(self.loss_function, scores, labels, mask)
 
     def looked_at(self, batch: Texts) -> Texts:
         """The whole batch: its queries are scored with each other's docs."""

@@ -31,6 +31,7 @@ from rankscope.models.backbone import device
 from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.batches import Outcome
 from rankscope.train.dropout import fast_dropout
+from rankscope.train.facts import Mean, Seen
 from rankscope.train.memory import Memory, gradient_checkpointing
 
 Keep = Literal["best_validation", "last"]
@@ -49,12 +50,20 @@ class Objective(Protocol):
         """What the update's batches hold; their number is the same in every update."""
         ...
 
+    def shares(self, batches: Sequence[Any]) -> Sequence[float]:
+        """What the mean loss of each of an update's batches counts in the update's.
+
+        Known before any is done, so that every process knows all. EmptyBatch for an update that has
+        nothing to learn from.
+        """
+        ...
+
     def prepared(self, batch: Any) -> Any:
         """A batch as the model reads it; pure, for it is made ahead of time in a thread."""
         ...
 
     def outcome(self, model: Any, batch: Any) -> Outcome:
-        """The mean loss of one prepared batch."""
+        """The mean loss of one prepared batch; 0 where only others of its update have one."""
         ...
 
     def looked_at(self, batch: Any) -> Any:
@@ -217,15 +226,15 @@ def fit(
 
 def part_of(
     n_batches: int, process: int, n_processes: int, *, in_step: bool = False
-) -> list[tuple[int, float]]:
-    """The places of a process's batches among all of an update, and their shares of the loss.
+) -> list[tuple[int, bool]]:
+    """The places of a process's batches among all of an update, and whether they count.
 
     A process that has none, because there are fewer batches than processes, takes the first along
     and counts it nothing. So does, `in_step`, one that has fewer than another.
     """
-    mine = [(place, 1 / n_batches) for place in range(process, n_batches, n_processes)]
+    mine = [(place, True) for place in range(process, n_batches, n_processes)]
     wanted = math.ceil(n_batches / n_processes) if in_step else 1
-    return mine + [(0, 0.0)] * (wanted - len(mine))
+    return mine + [(0, False)] * (wanted - len(mine))
 
 
 class _Batch(NamedTuple):
@@ -234,6 +243,8 @@ class _Batch(NamedTuple):
     place: int
     ready: Any
     share: float
+    is_counted: bool
+    """False for one that is taken along, and is another process's."""
 
 
 class _Training:
@@ -368,12 +379,14 @@ class _Training:
     def _batches(self, update: int) -> list[_Batch]:
         """The batches of an update that are this process's, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
+        shares = self._objective.shares(batches)
         process, n_processes = accelerator.process_index, accelerator.num_processes
         if self._objective.splits_batches:
             process, n_processes = 0, 1
         mine = part_of(len(batches), process, n_processes, in_step=self.learner.is_sharded)
         return [
-            _Batch(place, self._objective.prepared(batches[place]), share) for place, share in mine
+            _Batch(place, self._objective.prepared(batches[place]), shares[place] * counts, counts)
+            for place, counts in mine
         ]
 
     def _updated(self, update: int, batches: Sequence[_Batch]) -> dict[str, float]:
@@ -383,7 +396,8 @@ class _Training:
         for group in self.learner.optimizer.param_groups:
             group["lr"] = rate
         self.learner.wrapped.train()
-        losses, learning = [], []
+        losses: list[Tensor] = []
+        seen: list[Seen] = []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
@@ -394,7 +408,7 @@ class _Training:
                 # the gradient of several processes is their mean, and we want their sum
                 accelerator.backward(loss * accelerator.num_processes)
             losses.append(loss.detach())
-            learning.append({k: v * batch.share for k, v in outcome.learning.items()})
+            seen += [outcome.seen] if outcome.seen else []
         norm = nn.utils.clip_grad_norm_(self.learner.module.parameters(), self._recipe.clip_norm)
         self.learner.optimizer.step()
         self.learner.optimizer.zero_grad(set_to_none=True)
@@ -403,7 +417,10 @@ class _Training:
             "learning_rate": rate,
             "gradient_norm": float(shards.whole(norm)),
         }
-        facts |= {name: self._sum([each[name] for each in learning]) for name in learning[0]}
+        if seen:
+            weighed = [each.chance * batch.share for each, batch in zip(seen, batches, strict=True)]
+            facts["chance"] = self._sum(weighed)
+            facts["right_pairs"] = self._mean([each.right_pairs for each in seen], batches)
         if (update + 1) % guards.look_every(self._recipe.max_updates) == 0:
             facts |= self._looked(batches)
         return facts
@@ -415,23 +432,23 @@ class _Training:
             return {}
         model = self.learner.module.eval()
         with torch.no_grad():
-            found = [self._objective.outcome(model, each) for each in few]
+            found = [self._objective.outcome(model, each).seen for each in few]
         self.learner.let_go()
-        looks: dict[str, list[Any]] = {
-            "score_spread": [outcome.score_spread for outcome in found],
-            "tied_share": [outcome.tied_share for outcome in found],
-        }
+        seen = [each for each in found if each]
         return {
-            name: self._sum(
-                [torch.as_tensor(v) * b.share for v, b in zip(values, batches, strict=True)]
-            )
-            for name, values in looks.items()
-            if all(value is not None for value in values)
+            "score_spread": self._mean([each.score_spread for each in seen], batches),
+            "tied_share": self._mean([each.tied_share for each in seen], batches),
         }
+
+    def _mean(self, parts: Sequence[Mean], batches: Sequence[_Batch]) -> float:
+        """The mean over all batches of all processes, of what it is made of in this one's."""
+        own = [part for part, batch in zip(parts, batches, strict=True) if batch.is_counted]
+        n = self._sum([part.n for part in own])
+        return self._sum([part.total for part in own]) / n if n else parts[0].of_none
 
     def _sum(self, parts: Sequence[Tensor]) -> float:
         """The sum of the parts of all processes; of any one's where all have done the same batches."""
-        mine = torch.stack(list(parts)).sum().to(self._accelerator.device)
+        mine = sum(parts, torch.zeros(())).to(self._accelerator.device)
         how = "mean" if self._objective.splits_batches else "sum"
         return float(self._accelerator.reduce(mine, how))
 

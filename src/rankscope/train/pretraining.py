@@ -43,6 +43,10 @@ class MaskedLanguageObjective:
             [self.text(self._doc(place)) for place in range(start, start + self.docs_per_update)]
         ]
 
+    def shares(self, batches: Sequence[Sequence[str]]) -> list[float]:
+        """The one batch is the update."""
+        return [1.0 for _ in batches]
+
     def prepared(self, batch: Sequence[str]) -> Any:
         """The tokens of the texts, padded: (docs, tokens) each."""
         return self.tokenizer(
@@ -75,7 +79,7 @@ class MaskedLanguageObjective:
         }
         logits = model(**asked).logits.float()
         truth = inputs["input_ids"].to(where)
-        return Outcome(cross_entropy(logits[predicted], truth[predicted]), None)
+        return Outcome(cross_entropy(logits[predicted], truth[predicted]))
 
     def _hidden(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens as the model sees them, which are to be predicted): both (docs, tokens)."""
