@@ -1,35 +1,36 @@
 """Two rankers on the same queries: difference, interval, effect size, p-values.
 
 Pairs by query_id, never by position. The tests and distributions are scipy's and statsmodels'. Ours
-is what they leave open: a standard error that may count more than the spread over queries, the same
-resamples for many comparisons at once (`resampling`), and a difference that is the same for every query,
-which has no spread to test against.
+is what they leave open: a standard error that may count more than the spread over queries
+(`seed_error`), what skewed differences and those without spread show (`evidence`), and the same
+resamples for many comparisons at once (`resampling`).
 
-**The standard error** of a mean difference has up to three parts, added up: the spread of the
-queries' differences (of groups of queries, where queries repeat: cluster-robust, as statsmodels'
-`cov_type="cluster"`), and for a ranker of several training seeds the spread of its seeds' means. Its
-degrees of freedom are Satterthwaite's. One run a ranker and no groups is the paired t-test.
+**The standard error** of a mean difference has two parts, added up: the spread of the queries'
+differences (of groups of queries, where queries repeat: cluster-robust, as statsmodels'
+`cov_type="cluster"`), and for rankers of several training seeds that of the seeds. Its degrees of freedom
+are Satterthwaite's. One run a ranker, no groups and no skewness is the paired t-test.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from rankscope.core.errors import BadInput
+from rankscope.evaluate.evidence import SAME, Bools, Evidence, Floats, are_few
+from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.resampling import Resampling
-
-SAME = 1e-12
-"""The spread under which differences are equal up to rounding."""
+from rankscope.evaluate.seed_error import Places, Runs, SeedError, seed_error, summed
 
 Values = Mapping[str, float]
-Floats = npt.NDArray[np.float64]
+
+EXACT_WILCOXON = 50
+"""Up to so many differences without ties, Wilcoxon's distribution is the exact one."""
 
 
 class Margin(NamedTuple):
@@ -49,6 +50,36 @@ class Pair(NamedTuple):
     system: Sequence[Values]
     baseline: Sequence[Values]
     margin: Margin | None = None
+    pool: str = ""
+    """What is measured where: the spread of seeds is pooled over the systems of all pairs that have it."""
+    kinship: Kinship = Kinship.NONE
+    """What the k-th runs of both have in common."""
+    span: float | None = 1.0
+    """The largest difference the measure allows; None where it has no bounds."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a comparison rests on, to be judged again with some of its queries changed."""
+
+    differences: Floats
+    """(queries,), in the order of their ids."""
+    baseline: Floats
+    """(queries,), the baseline's values."""
+    query_ids: tuple[str, ...]
+    group_of: Places | None
+    seeds: tuple[SeedError, SeedError, SeedError]
+    """Of the difference, and of what is tested against the margin from below and from above."""
+    margin: Margin | None
+    span: float | None
+
+    def evidence(self, differences: Floats) -> "Tested":
+        """What differences in place of these show: (rows, queries), a sample a row."""
+        n = len(differences)
+        seeds = [SeedError(*(np.repeat(part, n) for part in each)) for each in self.seeds]
+        baseline = np.repeat(self.baseline[None], n, axis=0)
+        spans = np.full(n, np.nan if self.span is None else self.span)
+        return _tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
 
 
 @dataclass(frozen=True)
@@ -70,23 +101,31 @@ class Comparison:
     seed_sd: tuple[float | None, float | None]
     """Of the seeds' means: system's, baseline's; None with one seed."""
     interval: tuple[float, float]
-    """A t interval of the mean difference."""
+    """Of the mean difference: the wider of t's and Hall's at each end; infinite where a measure without
+    bounds shows no spread."""
     bootstrap_interval: tuple[float, float] | None
     """BCa over queries (or groups); None with several seeds, whose spread it would leave out."""
     effect_size: float | None
     """Mean difference over the standard deviation of the differences; None without spread."""
     effect_interval: tuple[float, float] | None
     p_value: float
-    """Two-sided paired t-test."""
+    """Two-sided, that the means differ (`evidence`)."""
     wilcoxon_p: float | None
     randomisation_p: float | None
     mcnemar_p: float | None
     """Exact; for measures that are 0 or 1 for every query."""
     margin: Margin | None
     equivalence_p: float | None
-    """TOST: the larger p of two one-sided t-tests against the margin; None without one."""
+    """TOST: the larger p of two one-sided tests against the margin; None without one."""
     non_inferiority_p: float | None
     """One-sided: that the system is not worse by the margin."""
+    beyond_margin_p: float | None
+    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    n_differing: int
+    """Queries in which the two differ at all."""
+    queries_error: float
+    """The queries' part of the standard error."""
+    sample: Sample = field(repr=False, compare=False)
 
     @property
     def absolute_margin(self) -> float | None:
@@ -131,50 +170,87 @@ def _queries(pair: Pair) -> tuple[str, ...]:
     return tuple(sorted(first))
 
 
-class _Seeds(NamedTuple):
-    """One ranker's values: their mean over seeds, a query a column, and the seeds' own spread."""
+class Tested(NamedTuple):
+    """What many samples show: of the difference, and against their margins."""
 
-    values: Floats
-    variance: float
-    """Of the mean over seeds, as far as it comes from the seeds; 0 with one seed."""
-    n: int
-
-    @classmethod
-    def of(cls, runs: Sequence[Values], queries: tuple[str, ...]) -> "_Seeds":
-        table = np.array([[run[query] for query in queries] for run in runs])
-        n = len(runs)
-        variance = float(table.mean(axis=1).var(ddof=1)) / n if n > 1 else 0.0
-        return cls(table.mean(axis=0), variance, n)
-
-    @property
-    def sd(self) -> float | None:
-        return (self.variance * self.n) ** 0.5 if self.n > 1 else None
+    difference: Evidence
+    equivalence: Floats
+    """p-values; 1 without a margin, as below."""
+    non_inferiority: Floats
+    beyond_margin: Floats
 
 
-class _Error(NamedTuple):
-    """The standard errors of many mean differences, and their degrees of freedom."""
+def _tested(
+    differences: Floats,
+    baseline: Floats,
+    margins: Sequence[Margin | None],
+    seeds: Sequence[SeedError],
+    group_of: Places | None,
+    spans: Floats,
+) -> Tested:
+    """Evidence of the differences and against the margins: (samples, queries), a sample a row.
 
-    mean: Floats
-    standard_error: Floats
-    degrees_of_freedom: Floats
+    A relative margin is a share of the baseline's true mean. That the system is above (1 - r) x baseline is
+    a paired test of system - (1 - r) x baseline, so the baseline's own error counts.
+    """
+    few = are_few(_group_means(differences, group_of))
+    plain = _evidence(differences, seeds[0], group_of, spans, few)
+    stated = np.array([margin is not None for margin in margins])
+    if not stated.any():
+        ones = np.ones(len(differences))
+        return Tested(plain, ones, ones, ones)
+    share, shift = _shares_and_shifts(margins)
+    moved = share[:, None] * baseline
+    lower, upper = plain, plain.turned
+    if share.any():
+        lower = _evidence(differences + moved, seeds[1], group_of, spans, few)
+        upper = _evidence(moved - differences, seeds[2], group_of, spans, few)
+    not_worse, not_better = lower.above(-shift), upper.above(-shift)
+    larger, smaller = upper.turned.above(shift), lower.turned.above(shift)
+    # the direction is chosen by the data, so it counts twice
+    beyond = np.minimum(1.0, 2 * np.where(plain.mean >= 0, larger, smaller))
+    found = (np.maximum(not_worse, not_better), not_worse, beyond)
+    return Tested(plain, *(np.where(stated, p, 1.0) for p in found))
 
-    @property
-    def has_spread(self) -> npt.NDArray[np.bool_]:
-        return self.standard_error > SAME
 
-    def two_sided(self) -> Floats:
-        """p-values that the true mean is not 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.abs(self.mean) / self.standard_error
-        p = 2 * stats.t.sf(t, self.degrees_of_freedom)
-        return np.where(self.has_spread, p, np.abs(self.mean) <= SAME)
+def _shares_and_shifts(margins: Sequence[Margin | None]) -> tuple[Floats, Floats]:
+    """Relative and absolute margins, 0 where it is the other or none."""
+    value = np.array([0.0 if margin is None else margin.value for margin in margins])
+    relative = np.array([margin is not None and margin.is_relative for margin in margins])
+    return np.where(relative, value, 0.0), np.where(relative, 0.0, value)
 
-    def above(self, bound: Floats) -> Floats:
-        """One-sided p-values that the true mean is above the bound."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = (self.mean - bound) / self.standard_error
-        p = stats.t.sf(t, self.degrees_of_freedom)
-        return np.where(self.has_spread, p, np.where(self.mean > bound, 0.0, 1.0))
+
+def _evidence(
+    differences: Floats, seeds: SeedError, group_of: Places | None, spans: Floats, few: Bools
+) -> Evidence:
+    """Of the means of these differences, a row each; seeds: what they add to the error."""
+    n = differences.shape[1]
+    mean = differences.mean(axis=1)
+    by_group = summed(differences - mean[:, None], group_of)
+    n_groups = by_group.shape[1]
+    of_queries = n_groups / (n_groups - 1) * (by_group**2).sum(axis=1) / n**2
+    variance = of_queries + seeds.variance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        satterthwaite = variance**2 / (
+            of_queries**2 / (n_groups - 1) + seeds.variance**2 / seeds.degrees_of_freedom
+        )
+        skewness = (by_group**3).sum(axis=1) / n**3 / variance**1.5
+    error = np.sqrt(variance)
+    return Evidence(
+        mean=mean,
+        standard_error=error,
+        degrees_of_freedom=np.where(seeds.variance > 0, satterthwaite, n_groups - 1.0),
+        skewness=np.where(error > SAME, skewness, 0.0),
+        n=n_groups,
+        is_few=few,
+        worst=spans,
+    )
+
+
+def _group_means(differences: Floats, group_of: Places | None) -> Floats:
+    if group_of is None:
+        return differences
+    return summed(differences, group_of) / summed(np.ones_like(differences[:1]), group_of)
 
 
 class _Block:
@@ -184,21 +260,23 @@ class _Block:
         self, queries: tuple[str, ...], pairs: list[Pair], groups: Mapping[str, str] | None
     ) -> None:
         self.queries, self.pairs = queries, pairs
-        runs: dict[int, _Seeds] = {}
-        for runs_of in (side for pair in pairs for side in (pair.system, pair.baseline)):
-            if id(runs_of) not in runs:
-                runs[id(runs_of)] = _Seeds.of(runs_of, queries)
-        self.rankers = list(runs.values())
-        place = {key: at for at, key in enumerate(runs)}
-        self.systems = np.array([place[id(pair.system)] for pair in pairs])
-        self.baselines = np.array([place[id(pair.baseline)] for pair in pairs])
-        self.values = np.array([ranker.values for ranker in self.rankers])
-        self.seed_variance = np.array([ranker.variance for ranker in self.rankers])
+        places: dict[int, int] = {}
+        pools: dict[str, int] = {}
+        self.rankers: list[Runs] = []
+        for pair in pairs:
+            for runs in (pair.system, pair.baseline):
+                if id(runs) not in places:
+                    places[id(runs)] = len(self.rankers)
+                    table = np.array([[run[query] for query in queries] for run in runs])
+                    self.rankers.append(Runs(table, pools.setdefault(pair.pool, len(pools))))
+        self.systems = np.array([places[id(pair.system)] for pair in pairs])
+        self.baselines = np.array([places[id(pair.baseline)] for pair in pairs])
+        self.values = np.array([ranker.table.mean(axis=0) for ranker in self.rankers])
         self.n_seeds = np.array([ranker.n for ranker in self.rankers])
         self.group_of = self._group_of(groups)
         self.n_groups = len(queries) if self.group_of is None else int(self.group_of.max()) + 1
 
-    def _group_of(self, groups: Mapping[str, str] | None) -> npt.NDArray[np.intp] | None:
+    def _group_of(self, groups: Mapping[str, str] | None) -> Places | None:
         if groups is None:
             return None
         without = [query for query in self.queries if query not in groups]
@@ -216,47 +294,40 @@ class _Block:
     def differences(self) -> Floats:
         return np.asarray(self.values[self.systems] - self.values[self.baselines])
 
-    def error(self, differences: Floats, baseline_weight: Floats | float = 1.0) -> _Error:
-        """Of the means of these differences, a row each: system minus `baseline_weight` x baseline."""
-        n = len(self.queries)
-        mean = differences.mean(axis=1)
-        rest = differences - mean[:, None]
-        if self.group_of is None:
-            by_group = rest
-        else:
-            by_group = np.zeros((len(differences), self.n_groups))
-            np.add.at(by_group.T, self.group_of, rest.T)
-        correction = self.n_groups / (self.n_groups - 1)
-        parts = np.array(
-            [
-                correction * (by_group**2).sum(axis=1) / n**2,
-                self.seed_variance[self.systems],
-                self.seed_variance[self.baselines] * np.asarray(baseline_weight) ** 2,
-            ]
+    @cached_property
+    def seeds(self) -> tuple[SeedError, SeedError, SeedError]:
+        """Of the differences, and of what is tested against a margin from below and from above."""
+        share, _ = _shares_and_shifts([pair.margin for pair in self.pairs])
+        plain = self._seeds(np.ones(len(self.pairs)))
+        if not share.any():
+            return plain, plain, plain
+        return plain, self._seeds(1 - share), self._seeds(1 + share)
+
+    def _seeds(self, weights: Floats) -> SeedError:
+        if not self._has_seeds.any():
+            return SeedError(np.zeros(len(weights)), np.ones(len(weights)))
+        kinships = [pair.kinship for pair in self.pairs]
+        return seed_error(
+            self.rankers, self.systems, self.baselines, kinships, weights, self.group_of
         )
-        freedom = np.array(
-            [
-                np.full(len(differences), self.n_groups - 1),
-                np.maximum(self.n_seeds[self.systems] - 1, 1),
-                np.maximum(self.n_seeds[self.baselines] - 1, 1),
-            ]
-        )
-        variance = parts.sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            satterthwaite = variance**2 / (parts**2 / freedom).sum(axis=0)
-        only_queries = (parts[1:] == 0).all(axis=0)
-        satterthwaite = np.where(only_queries, self.n_groups - 1, satterthwaite)
-        return _Error(mean, np.sqrt(variance), satterthwaite)
+
+    @cached_property
+    def tested(self) -> Tested:
+        """What all pairs show."""
+        spans = np.array([np.nan if pair.span is None else pair.span for pair in self.pairs])
+        margins = [pair.margin for pair in self.pairs]
+        return _tested(self.differences, self.values[self.baselines], margins, self.seeds, self.group_of, spans)  # fmt: skip
 
     def comparisons(self, level: float, resampling: Resampling | None) -> list[Comparison]:
         """Every pair's."""
-        error = self.error(self.differences)
+        tested, found = self.tested, self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
-        half = stats.t.ppf(1 - level / 2, error.degrees_of_freedom) * error.standard_error
-        p_values = error.two_sided()
-        equivalence, non_inferiority = self._against_margins()
+        low, high = found.interval(level)
+        p_values = found.two_sided()
         bootstrap, randomisation = self._resampled(level, resampling)
         wilcoxon = self._wilcoxon()
+        n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
+        of_queries = np.sqrt(np.maximum(0, found.standard_error**2 - self.seeds[0].variance))
         return [
             Comparison(
                 n_queries=len(self.queries),
@@ -264,47 +335,46 @@ class _Block:
                 n_seeds=(self.rankers[a].n, self.rankers[b].n),
                 system_mean=float(self.values[a].mean()),
                 baseline_mean=float(self.values[b].mean()),
-                difference=float(error.mean[at]),
+                difference=float(found.mean[at]),
                 sd=float(sd[at]) if sd[at] > SAME else 0.0,
-                standard_error=float(error.standard_error[at]) if error.has_spread[at] else 0.0,
-                degrees_of_freedom=float(error.degrees_of_freedom[at]),
+                standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
+                degrees_of_freedom=float(found.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
-                interval=(float(error.mean[at] - half[at]), float(error.mean[at] + half[at])),
+                interval=(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
-                effect_size=float(error.mean[at] / sd[at]) if sd[at] > SAME else None,
-                effect_interval=self._effect_interval(error, sd, at, level),
+                effect_size=float(found.mean[at] / sd[at]) if sd[at] > SAME else None,
+                effect_interval=self._effect_interval(at, float(sd[at]), level),
                 p_value=float(p_values[at]),
                 wilcoxon_p=wilcoxon[at],
                 randomisation_p=randomisation[at],
                 mcnemar_p=self._mcnemar(at),
                 margin=pair.margin,
-                equivalence_p=equivalence[at],
-                non_inferiority_p=non_inferiority[at],
+                equivalence_p=_known(pair, tested.equivalence[at]),
+                non_inferiority_p=_known(pair, tested.non_inferiority[at]),
+                beyond_margin_p=_known(pair, tested.beyond_margin[at]),
+                n_differing=int(n_differing[at]),
+                queries_error=float(of_queries[at]),
+                sample=self._sample(at),
             )
             for at, (pair, a, b) in enumerate(
                 zip(self.pairs, self.systems, self.baselines, strict=True)
             )
         ]
 
-    def _against_margins(self) -> tuple[list[float | None], list[float | None]]:
-        """TOST and its lower half. A relative margin is a share of the baseline's true mean.
-
-        That the system is above (1 - r) x baseline is a paired test of system - (1 - r) x baseline,
-        so the baseline's own error counts.
-        """
-        margins = [pair.margin for pair in self.pairs]
-        value = np.array([0.0 if margin is None else margin.value for margin in margins])
-        relative = np.array([margin is not None and margin.is_relative for margin in margins])
-        share, shift = np.where(relative, value, 0.0), np.where(relative, 0.0, value)
-        baseline = self.values[self.baselines]
-        lower = self.error(self.differences + share[:, None] * baseline, 1 - share)
-        upper = self.error(share[:, None] * baseline - self.differences, 1 + share)
-        not_worse, not_better = lower.above(-shift), upper.above(-shift)
-        both = np.maximum(not_worse, not_better)
-        return _known(both, margins), _known(not_worse, margins)
+    def _sample(self, at: int) -> Sample:
+        plain, lower, upper = (SeedError(*(part[at] for part in each)) for each in self.seeds)
+        return Sample(
+            self.differences[at],
+            self.values[self.baselines[at]],
+            self.queries,
+            self.group_of,
+            (plain, lower, upper),
+            self.pairs[at].margin,
+            self.pairs[at].span,
+        )
 
     @property
-    def _has_seeds(self) -> npt.NDArray[np.bool_]:
+    def _has_seeds(self) -> Bools:
         return np.asarray((self.n_seeds[self.systems] > 1) | (self.n_seeds[self.baselines] > 1))
 
     def _resampled(
@@ -328,11 +398,14 @@ class _Block:
         """None where its assumptions do not hold: groups of queries, several seeds."""
         if self.group_of is not None:
             return [None] * len(self.pairs)
-        moved = (np.abs(self.differences) > SAME).any(axis=1)
+        rounded = np.round(self.differences, 12)  # ranks must not rest on rounding
         p_values = np.ones(len(self.pairs))
-        if moved.any():
-            rounded = np.round(self.differences[moved], 12)  # ranks must not rest on rounding
-            p_values[moved] = stats.wilcoxon(rounded, axis=1).pvalue
+        # left to itself, scipy runs through all sign flips of a few tied differences: seconds a test
+        is_tied = np.array([len(np.unique(np.abs([*row, 0.0]))) <= len(row) for row in rounded])
+        is_exact = ~is_tied & (len(self.queries) <= EXACT_WILCOXON)
+        for places, method in ((is_exact, "exact"), (~is_exact & rounded.any(axis=1), "asymptotic")):  # fmt: skip
+            if places.any():
+                p_values[places] = stats.wilcoxon(rounded[places], axis=1, method=method).pvalue
         return [None if s else float(p) for s, p in zip(self._has_seeds, p_values, strict=True)]
 
     def _mcnemar(self, at: int) -> float | None:
@@ -343,16 +416,15 @@ class _Block:
         won, lost = int((a > b).sum()), int((a < b).sum())
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
 
-    def _effect_interval(
-        self, error: _Error, sd: Floats, at: int, level: float
-    ) -> tuple[float, float] | None:
-        """By the noncentral t; where groups or seeds count, the mean's interval over the deviation."""
-        if sd[at] <= SAME:
+    def _effect_interval(self, at: int, sd: float, level: float) -> tuple[float, float] | None:
+        """By the noncentral t; where groups or seeds count, a t interval of the mean over the deviation."""
+        if sd <= SAME:
             return None
-        mean, standard_error = float(error.mean[at]), float(error.standard_error[at])
+        found = self.tested.difference
+        mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
-            half = stats.t.ppf(1 - level / 2, error.degrees_of_freedom[at]) * standard_error
-            return ((mean - half) / float(sd[at]), (mean + half) / float(sd[at]))
+            half = stats.t.ppf(1 - level / 2, found.degrees_of_freedom[at]) * standard_error
+            return ((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error
         low, high = (
@@ -361,7 +433,5 @@ class _Block:
         return (low, high) if mean >= 0 else (-high, -low)
 
 
-def _known(p_values: Floats, margins: Sequence[Margin | None]) -> list[float | None]:
-    return [
-        None if margin is None else float(p) for p, margin in zip(p_values, margins, strict=True)
-    ]
+def _known(pair: Pair, p_value: float) -> float | None:
+    return None if pair.margin is None else float(p_value)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, combinations
+from math import isfinite
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import stdev
@@ -28,7 +29,8 @@ from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING
 from rankscope.evaluate.comparison import Margin, Pair, Values, compared
-from rankscope.evaluate.measures import Measured, Measuring, with_relevance_level
+from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.measures import Measured, Measuring, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import VarianceSplit, variance_split
 from rankscope.evaluate.ties import Ties, ties
@@ -190,8 +192,9 @@ def plain(found: Judged) -> dict[str, Any]:
         "n_seeds": list(comparison.n_seeds),
         "system_mean": comparison.system_mean,
         "baseline_mean": comparison.baseline_mean,
+        "n_differing": comparison.n_differing,
         "difference": comparison.difference,
-        "interval": list(comparison.interval),
+        "interval": [end if isfinite(end) else None for end in comparison.interval],
         "bootstrap_interval": listed(comparison.bootstrap_interval),
         "effect_size": comparison.effect_size,
         "effect_interval": listed(comparison.effect_interval),
@@ -206,8 +209,11 @@ def plain(found: Judged) -> dict[str, Any]:
         "corrected_equivalence_p": found.corrected_equivalence_p,
         "non_inferiority_p": comparison.non_inferiority_p,
         "corrected_non_inferiority_p": found.corrected_non_inferiority_p,
+        "beyond_margin_p": comparison.beyond_margin_p,
+        "corrected_beyond_margin_p": found.corrected_beyond_margin_p,
         "smallest_detectable": found.smallest_detectable,
         "queries_needed": found.queries_needed,
+        "fragility": found.fragility,
         "verdict": found.verdict.value,
     }
 
@@ -427,6 +433,9 @@ class Terms(TypedDict, total=False):
     """How many comparisons were declared before the runs, if more than are made here."""
     groups: Mapping[str, str]
     """query_id to a group of queries that may depend on each other."""
+    lineages: Sequence[Sequence[str]]
+    """Systems whose k-th runs come from one ancestor's k-th run, a list for each ancestor: they are paired by
+    seed."""
     tests: str
     """sound (default), or as_published: study B's uncorrected tests, with a warning."""
     resamples: int
@@ -487,6 +496,7 @@ def compare_evaluated(
     )
     level = terms.get("significance_level", 0.05)
     values = found.values()
+    kin = _kinships(terms.get("lineages", ()), systems)
     family = [
         (measure, system, base)
         for measure in found.measures
@@ -494,7 +504,14 @@ def compare_evaluated(
     ]
     compared_ = compared(
         [
-            Pair(values[a, m], values[b, m], None if as_published else margins.get(m))
+            Pair(
+                values[a, m],
+                values[b, m],
+                None if as_published else margins.get(m),
+                pool=m,
+                kinship=kin.get(frozenset((a, b)), Kinship.NONE),
+                span=span(m),
+            )
             for m, a, b in family
         ],
         significance_level=level,
@@ -520,6 +537,22 @@ def compare_evaluated(
         },
         notes=tuple(_comparison_notes(systems, margins if as_published else {}, as_published)),
     )
+
+
+def _kinships(
+    lineages: Sequence[Sequence[str]], systems: Mapping[str, Sequence[EvaluatedRun]]
+) -> dict[frozenset[str], Kinship]:
+    """Which two systems are paired by seed; BadInput where their runs cannot be."""
+    found = {}
+    for lineage in lineages:
+        numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
+        if len(lineage) < 2 or len(numbers) > 1 or numbers == {1}:
+            raise BadInput(
+                f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
+                "as many runs as the others, more than one, the k-th of all from the same seed."
+            )
+        found |= {frozenset(pair): Kinship.SIBLINGS for pair in combinations(lineage, 2)}
+    return found
 
 
 def _check(terms: Terms) -> None:

@@ -85,6 +85,49 @@ def with_relevance_level(measure: str, level: int) -> str:
     return str(parsed(rel=level))
 
 
+BOUNDED = frozenset(
+    [
+        "AP",
+        "AP_IA",
+        "Accuracy",
+        "Bpref",
+        "Compat",
+        "ERR",
+        "ERR_IA",
+        "IPrec",
+        "Judged",
+        "nDCG",
+        "nERR_IA",
+        "NERR8",
+        "NERR9",
+        "NERR10",
+        "NERR11",
+        "nNRBP",
+        "P",
+        "P_IA",
+        "R",
+        "RBP",
+        "Rprec",
+        "RR",
+        "SetAP",
+        "SetF",
+        "SetP",
+        "SetR",
+        "SetRelP",
+        "StRecall",
+        "Success",
+        "alpha_nDCG",
+        "infAP",
+    ]
+)
+"""The measures of ir_measures whose values lie between 0 and 1."""
+
+
+def span(measure: str) -> float | None:
+    """The largest difference of two values: 1 between 0 and 1; None for a measure without bounds."""
+    return 1.0 if parse(measure).NAME in BOUNDED else None
+
+
 @final
 class Measuring:
     """Measures over one set of judgements, made ready once for any number of runs."""

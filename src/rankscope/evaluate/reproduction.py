@@ -14,7 +14,8 @@ from scipy import stats
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Run
-from rankscope.evaluate.comparison import Floats, Values
+from rankscope.evaluate.comparison import Values
+from rankscope.evaluate.evidence import Floats
 
 RBO_PERSISTENCE = 0.8
 

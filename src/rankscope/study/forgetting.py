@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from rankscope.evaluate.comparison import Pair, Values, compared
 from rankscope.evaluate.evaluation import as_margin, plain
+from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.measures import span
 from rankscope.evaluate.verdicts import judged
 
 Evaluated = Mapping[str, Any]
@@ -51,7 +53,16 @@ def forgotten(
         mine, theirs = (
             [per_query[run["run"], measure] for run in of.get("runs", [of])] for of in (row, other)
         )
-        pairs.append(Pair(mine, theirs, None if margin is None else as_margin(margin)))
+        pairs.append(
+            Pair(
+                mine,
+                theirs,
+                None if margin is None else as_margin(margin),
+                pool=f"{collection} from {first_stage}",
+                kinship=Kinship.DESCENT if system in lines.tuned else Kinship.NONE,
+                span=span(measure),
+            )
+        )
         places.append(
             {
                 "system": system,

@@ -17,7 +17,7 @@ from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
 from rankscope.evaluate.evaluation import plain, without_own_docs
-from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.measures import Measuring, span
 from rankscope.evaluate.verdicts import Verdict, judged
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
@@ -216,7 +216,7 @@ def concluded(
         for name, of in runs.items()
     }
     pairs = [
-        Pair(values[system], values[baseline], settings.margin)
+        Pair(values[system], values[baseline], settings.margin, span=span(settings.measure))
         for system, baseline in COMPARED.values()
     ]
     level = settings.significance_level

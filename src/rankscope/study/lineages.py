@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadStudy
+from rankscope.evaluate.kinship import Kinship
 from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
 from rankscope.study.spec_rankers import LateInteractionSpec, TrainedSpec
 
@@ -54,6 +55,21 @@ def ancestors(study: "Study", system: str) -> list[str]:
     rankers = study.systems().get(system, ())
     line = study.lineage(rankers[0])[-2::-1] if rankers else []
     return [study.system_of(name) for name in line]
+
+
+def kinship(study: "Study", system: str, baseline: str) -> Kinship:
+    """What the k-th runs of two evaluated systems have in common: a ranker that no other run starts from."""
+    systems = study.systems()
+    mine, theirs = (list(systems.get(name, ())) for name in (system, baseline))
+    if len(mine) != len(theirs) or len(mine) < 2:
+        return Kinship.NONE
+    lines = [[study.lineage(name) for name in of] for of in (mine, theirs)]
+    shared = [set(a) & set(b) for a, b in zip(*lines, strict=True)]
+    for_all = set.intersection(*shared)
+    if not all(of - for_all for of in shared):
+        return Kinship.NONE
+    is_line = all(a[-1] in b or b[-1] in a for a, b in zip(*lines, strict=True))
+    return Kinship.DESCENT if is_line else Kinship.SIBLINGS
 
 
 def taught(study: "Study", system: str, *, since: str | None = None) -> list[str]:

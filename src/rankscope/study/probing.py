@@ -159,7 +159,10 @@ def _above_chance(
     values: Mapping[Point, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
 ) -> dict[Point, Comparison]:
     chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
-    pairs = [Pair(mine, chance[point.n]) for point, mine in values.items()]
+    pairs = [
+        Pair(mine, chance[point.n], pool=f"{point.probe} {point.n}")
+        for point, mine in values.items()
+    ]
     return dict(zip(values, compared(pairs, groups=groups), strict=True))
 
 
@@ -249,7 +252,10 @@ def _reading(
             families.setdefault((point.ranker, point.n), []).append(point)
     found: dict[Point, Judged] = {}
     for points in families.values():
-        pairs = [Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])]) for p in points]
+        pairs = [
+            Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
+            for p in points
+        ]
         found |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
     return found
 

@@ -31,7 +31,7 @@ Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
 LOSS_NAMES = tuple(NEEDS)
 
 CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
-"""The names of `evaluate.verdicts.CORRECTIONS`, which needs statsmodels; a test holds them together."""
+"""The names of `evaluate.correction.CORRECTIONS`, which needs statsmodels; a test holds them together."""
 
 
 @contextmanager

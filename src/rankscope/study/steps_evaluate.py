@@ -21,10 +21,11 @@ from rankscope.evaluate.evaluation import (
     plain,
     without_own_docs,
 )
-from rankscope.evaluate.measures import Measuring, with_relevance_level
+from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import in_words, variance_split
 from rankscope.store.artifacts import write_json
+from rankscope.study.lineages import kinship
 from rankscope.study.spec import Study
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.step import collection_role, learnt_role, run_role
@@ -57,7 +58,7 @@ def evaluate(work: Work) -> Summary:
         computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
         notes += _convention_notes(name, computed, convention)
         groups += _measured(work, name, computed, convention)
-    family = [of for group in groups for of in _compared(asked, group)]
+    family = [of for group in groups for of in _compared(study, group)]
     correction = asked.correction if is_sound else "none"
     compared = comparison.compared(
         [pair for _, pair in family],
@@ -222,7 +223,8 @@ def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
             yield [run.path, measure, query_id, value]
 
 
-def _compared(asked: EvaluateSpec, group: Group) -> list[tuple[Summary, comparison.Pair]]:
+def _compared(study: Study, group: Group) -> list[tuple[Summary, comparison.Pair]]:
+    asked = study.evaluate
     margins = {measure: as_margin(written) for measure, written in asked.margin.items()}
     values, systems = group.evaluation.values(), list(group.evaluation.systems())
     return [
@@ -232,6 +234,9 @@ def _compared(asked: EvaluateSpec, group: Group) -> list[tuple[Summary, comparis
                 values[system, measure],
                 values[baseline, measure],
                 margins.get(measure) if asked.tests == "sound" else None,
+                pool=f"{measure} of {group.collection} from {group.first_stage}",
+                kinship=kinship(study, system, baseline),
+                span=span(measure),
             ),
         )
         for measure in asked.measures

@@ -1,0 +1,119 @@
+"""p-values corrected over a family of comparisons, and what level is left for one of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scipy import stats
+
+from rankscope.core.errors import BadInput, choose
+
+CORRECTIONS = dict.fromkeys(("holm", "benjamini_hochberg", "bonferroni", "none"))
+"""The corrections there are, by name."""
+
+
+class Tests(NamedTuple):
+    """The tests of one comparison that lead to verdicts."""
+
+    difference: float
+    equivalence: float | None
+
+
+def corrected(
+    p_values: Sequence[float | None], *, method: str = "holm", family_size: int | None = None
+) -> list[float | None]:
+    """Corrected p-values, in the same order; None stays None and does not count.
+
+    A family declared larger than the p-values at hand is filled with tests that showed nothing.
+    """
+    choose(CORRECTIONS, method, what="correction")
+    known = [p for p in p_values if p is not None]
+    size = _size(len(known), family_size)
+    if method == "holm":
+        steps = corrected_together([Tests(p, None) for p in known], family_size=size)
+        of_known = iter([p for p, _ in steps])
+    elif method == "benjamini_hochberg":
+        filled = [*known, *[1.0] * (size - len(known))]
+        of_known = iter(stats.false_discovery_control(filled).tolist() if filled else [])
+    else:
+        of_known = iter(known if method == "none" else [min(1.0, size * p) for p in known])
+    return [None if p is None else next(of_known) for p in p_values]
+
+
+def corrected_together(
+    family: Sequence[Tests], *, method: str = "holm", family_size: int | None = None
+) -> list[Tests]:
+    """Both tests of every comparison, corrected so that any false verdict is as rare as the level says.
+
+    By Holm's steps with Shaffer's counting (1986): of one comparison "no difference" and "a difference of at
+    least the margin" cannot both be true, so a comparison counts once, and until all its tests are passed.
+    Without margins this is Holm's correction. The other corrections take the two families apart:
+    Bonferroni's needs no more, and Benjamini-Hochberg's rate is that of each.
+    """
+    if method != "holm":
+        apart = [
+            corrected([tests[kind] for tests in family], method=method, family_size=family_size)
+            for kind in (0, 1)
+        ]
+        return [Tests(p or 0.0, q) for p, q in zip(*apart, strict=True)]
+    left, waiting = _size(len(family), family_size), [2 - tests.count(None) for tests in family]
+    found: list[list[float | None]] = [[None, None] for _ in family]
+    highest = 0.0
+    for p, at, kind in _in_order(family):
+        highest = max(highest, min(1.0, left * p))
+        found[at][kind] = highest
+        waiting[at] -= 1
+        left -= not waiting[at]
+    return [Tests(p or 0.0, q) for p, q in found]
+
+
+def levels_left(
+    family: Sequence[Tests], at: int, *, level: float, method: str, family_size: int | None = None
+) -> Tests:
+    """The level against which each test of one comparison is held, as the others are.
+
+    A test passes if its own p-value, uncorrected, is below.
+    """
+    size = family_size or len(family)
+    others = [tests for place, tests in enumerate(family) if place != at]
+    if method == "none":
+        return Tests(level, level)
+    if method == "bonferroni":
+        return Tests(level / size, level / size)
+    if method == "benjamini_hochberg":
+        of_p = _step_up([p for p, _ in others], level, size)
+        return Tests(of_p, _step_up([q for _, q in others if q is not None], level, size))
+    left, waiting = size, [2 - tests.count(None) for tests in others]
+    for p, place, _ in _in_order(others):
+        if p >= level / left:
+            break
+        waiting[place] -= 1
+        left -= not waiting[place]
+    return Tests(level / left, level / left)
+
+
+def _size(made: int, declared: int | None) -> int:
+    if declared is not None and declared < made:
+        raise BadInput(
+            f"The family is declared to have {declared} comparisons, but {made} are made. Declare all "
+            "of them."
+        )
+    return declared or made
+
+
+def _in_order(family: Sequence[Tests]) -> list[tuple[float, int, int]]:
+    """Every p-value, its comparison and its kind, the smallest first."""
+    return sorted(
+        (p, at, kind)
+        for at, tests in enumerate(family)
+        for kind, p in enumerate(tests)
+        if p is not None
+    )
+
+
+def _step_up(others: Sequence[float], level: float, size: int) -> float:
+    """The largest p-value that Benjamini and Hochberg's steps would pass beside the others."""
+    for rank in range(len(others) + 1, 0, -1):
+        limit = level * rank / size
+        if sum(p < limit for p in others) >= rank - 1:
+            return limit
+    return level / size
