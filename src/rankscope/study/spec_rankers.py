@@ -403,7 +403,10 @@ class TrainedSpec(Spec):
     epochs: PositiveFloat | None = Field(None, description="How long; or give `max_updates`.")
     queries_per_update: PositiveInt = Field(16, description="Queries in one update, all devices.")
     queries_per_batch: PositiveInt = Field(
-        16, description="Queries held in memory at once; the update accumulates."
+        16,
+        description="Queries held in memory at once; the update accumulates, and its loss is that of all its "
+        "queries however they are cut. Not where a batch gives the negatives (`in_batch: true`): there it is "
+        "part of the loss.",
     )
     learning_rate: PositiveFloat = Field(1.0e-5, description="Peak learning rate.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Its decay.")
