@@ -18,7 +18,13 @@ def test_a_study_from_check_to_report(rankscope: Command, tiny_study: Path, tmp_
     assert json.loads(rankscope("check", tiny_study, "--json").out) == {
         "study": "tiny",
         "n_steps": 17,
+        "notes": [],
     }
+    on_par = "evaluate.claims=[{claim: On par., systems: [C-D], are: equivalent, than: C}]"
+    published = rankscope("check", tiny_study, on_par, "evaluate.tests=as_published")
+    assert published.code == 0
+    assert "On par.” can be neither supported nor contradicted here." in published.err
+    assert rankscope("check", tiny_study, on_par, "evaluate.margin={nDCG@10: 0.1}").err == ""
     assert rankscope("plan", tiny_study, *where).out.endswith("17 steps: 17 missing\n")
     done = rankscope("run", tiny_study, *where)
     assert done.code == 0

@@ -104,6 +104,8 @@ class Compared:
     queries_needed: int | None = None
     n_seeds: tuple[int, int] = (1, 1)
     """Training seeds of the system and of the baseline."""
+    corrected_beyond_margin_p: float | None = None
+    """That the difference is larger than the margin, in the direction observed; None where not tested."""
 
     @property
     def mark(self) -> Mark:

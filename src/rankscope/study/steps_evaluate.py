@@ -51,6 +51,7 @@ def evaluate(work: Work) -> Summary:
     is_sound = asked.tests == "sound"
     notes = [*_learnt(work, asked.over), *_one_run_each(study)]
     notes += [] if is_sound else [STUDY_B_WARNING]
+    notes += asked.claims_without_margin()
     groups: list[Group] = []
     for name in asked.over:
         convention = study.collections[name].convention()
