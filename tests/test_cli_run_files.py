@@ -98,6 +98,34 @@ def test_seeds_and_groups(rankscope: Command, files: Path) -> None:
     assert "Note: bm25: one run each" in table.err
 
 
+def test_runs_of_one_seed_each_are_noted_once_on_a_condition(
+    rankscope: Command, files: Path
+) -> None:
+    """Nobody knows which files come from trained rankers."""
+    words = ("compare", *sorted(files.glob("*.run")), "--qrels", files / "qrels.txt")
+    note = (
+        "good, mixed, poor: one run each; if these are trained rankers, verdicts are of these runs, not of the "
+        "methods: with another training seed the order may be another (docs/verdicts.md says how often). Runs "
+        "of several seeds go under one name"
+    )
+    table = rankscope(*words)
+    assert table.err.count("one run each") == 1
+    assert f"Note: {note}\n" in table.err
+    assert json.loads(rankscope(*words, "--json").out)["notes"] == [note]
+    page = rankscope(*words, "--html").out
+    findings = page.partition('<section id="findings">')[2].partition("</section>")[0]
+    assert f"{note}." in findings
+    assert page.count("one run each") == 1
+
+
+def test_no_such_note_where_every_system_has_seeds(rankscope: Command, files: Path) -> None:
+    pair = (
+        f"x={files / 'good.run'},{files / 'mixed.run'}",
+        f"y={files / 'mixed.run'},{files / 'poor.run'}",
+    )
+    assert "one run each" not in rankscope("compare", *pair, "--qrels", files / "qrels.txt").err
+
+
 def test_reproduce(rankscope: Command, files: Path) -> None:
     """The run's own mean is published, so it lies in its interval; half of it does not."""
     words = ("reproduce", files / "good.run", "--qrels", files / "qrels.txt", "--measures", "RR")

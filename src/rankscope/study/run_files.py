@@ -227,7 +227,7 @@ def stored_results(
         steps=[],
         versions=versions(),
         evaluation={
-            "notes": [],
+            "notes": [f"{note.rstrip('.')}." for note in compared.notes],
             "measures": list(found.measures),
             "significance_level": compared.significance_level,
             "correction": compared.correction,
@@ -239,7 +239,7 @@ def stored_results(
             },
             "baselines": names[:1] if is_all_pairs else list(compared.baselines),
             "all_pairs": is_all_pairs,
-            "remarks": [*found.notes, *compared.notes, *seed_notes(compared), *_remarks(found)],
+            "remarks": [*found.notes, *seed_notes(compared), *_remarks(found)],
             "relevance_levels": {of.name: of.convention.relevance_level},
             "results": [
                 place
