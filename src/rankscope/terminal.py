@@ -16,6 +16,7 @@ from rankscope.report.sections import CORRECTIONS, VERDICTS
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.evaluate.reproduction import PublishedNumber
     from rankscope.study.doctor import Diagnosis
     from rankscope.study.run_files import Reproduced
 
@@ -261,13 +262,43 @@ def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
         relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"
         rows.append([f"{name}: effect ratio", f"{effect.effect_ratio:.4f}", relative])
     for name, number in found.published.items():
-        low, high = number.interval
-        inside = "inside" if number.is_inside else "outside"
-        rows.append(
-            [f"{name}: published", f"{number.published:g}",
-             f"{inside} the interval {low:.4f} to {high:.4f} of {number.mean:.4f}"]
-        )  # fmt: skip
+        rows += _published_rows(name, number)
     return ["what", "value", "meaning"], rows
+
+
+def _published_rows(name: str, number: "PublishedNumber") -> list[list[str]]:
+    digits = max(4, len(number.written.partition(".")[2]) + 1)
+    ours = f"ours is {number.mean:.{digits}f} on the same queries"
+    same = "the same to the published digits" if number.is_same else "not reproduced"
+    rounding = f"rounding explains up to {number.half_unit:g}"
+    beside = (
+        ""
+        if number.times_margin is None
+        else f"; {number.times_margin:.1f} times the margin {number.margin:g}"
+    )
+    rows = [
+        [f"{name}: published", number.written, f"{same}: {ours}"],
+        [f"{name}: difference", f"{number.difference:+.{digits}f}", f"{rounding}{beside}"],
+    ]
+    if number.seeds is not None:
+        means = number.seeds.means
+        for of, (low, high), told in (
+            (
+                f"mean of {len(means)} seeds",
+                number.seeds.interval,
+                f"95 % interval; the seeds' means go from {min(means):.4f} to {max(means):.4f}",
+            ),
+            (
+                "one more seed",
+                number.seeds.one_run_interval,
+                "95 % prediction interval, for a published mean of one run",
+            ),
+        ):
+            inside = "inside" if number.is_inside((low, high)) else "outside"
+            rows.append(
+                [f"{name}: {of}", f"{low:.4f} to {high:.4f}", f"published is {inside}: {told}"]
+            )
+    return rows
 
 
 def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
