@@ -196,6 +196,25 @@ def test_a_terminal_sees_bars_and_a_table(
     assert "nDCG@10" in captured.out
 
 
+def test_a_table_too_wide_for_a_terminal_is_drawn_in_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from rankscope import terminal
+
+    monkeypatch.setattr(terminal, "Console", lambda: Console(force_terminal=True, width=40))
+    columns = ["measure", "systems", "corrected p", "interval", "verdict"]
+    rows = [["RR", "C-D - C", "0.0123", "-0.1000 to +0.1000", "? cannot tell"]]
+    terminal.show_table("title", columns, rows, n_names=2)
+    drawn = capsys.readouterr().out
+    assert max(len(line) for line in drawn.splitlines() if "│" in line) <= 41  # it may hold codes
+    for text in ("0.0123", "-0.1000 to +0.1000", "? cannot tell"):
+        assert drawn.count(text) == 1, text
+    assert drawn.count("C-D - C") == 3
+    assert "…" not in drawn
+
+
 def test_elsewhere_lines_come_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

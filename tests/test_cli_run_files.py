@@ -67,6 +67,13 @@ def test_compare_all_pairs_and_a_baseline(rankscope: Command, files: Path) -> No
     answer = rankscope(*words, "--baseline", "poor", "--margin", "nDCG@10=50%")
     assert "nDCG@10\tgood - poor\t" in answer.out
     assert "mixed - good" not in answer.out
+    head = "measure\tsystems\tdifference\tuncorrected 95 % interval\teffect\tcorrected p\tcorrected p equivalent\t"
+    assert head in answer.out
+    assert "Intervals are of one comparison alone, uncorrected." in answer.out
+    assert everything["terms"]["intervals"] == "uncorrected 95 % interval"
+    alone = rankscope(*words, "--correction", "none", "--level", 0.1).out
+    assert "difference\t90 % interval\teffect\tp\tp equivalent\t" in alone
+    assert "uncorrected" not in alone
     assert "Holm-corrected, 2 comparisons, level 0.05; equivalent: TOST against" in answer.out
     page = rankscope(*words, "--first-stage", "poor", "--html").out
     assert "<title>3 systems on qrels.txt" in page

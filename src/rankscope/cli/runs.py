@@ -259,7 +259,7 @@ def compare(
     else:
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
-        terminal.show_table("", *terminal.comparison_rows(found))
+        terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
         typer.echo(terminal.caption(found))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
     print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])

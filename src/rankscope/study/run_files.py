@@ -36,7 +36,7 @@ from rankscope.evaluate.evaluation import (
     without_own_docs,
 )
 from rankscope.evaluate.measures import Measuring, with_relevance_level
-from rankscope.report.sections import StoredResults
+from rankscope.report.sections import StoredResults, interval_name
 from rankscope.store.artifacts import versions
 from rankscope.store.files import writable, written_whole
 
@@ -167,6 +167,9 @@ def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, An
             "correction": compared.correction,
             "family_size": compared.family_size,
             "baselines": list(compared.baselines),
+            "intervals": interval_name(compared.significance_level, compared.correction).replace(
+                "\u00a0", " "
+            ),
         }
     )
     return {
