@@ -468,6 +468,19 @@ def _(world: World) -> list[str]:
     return ["reproduce", words[1], *words[3:], "--published", "0.72"]
 
 
+@mistake("a margin beside no published mean")
+def _(world: World) -> list[str]:
+    words = compared(world, "q0 Q0 d0 1 2.0 other\n")
+    published = ["--published", "AP=0.72", "--margin", "nDCG@10=0.02"]
+    return ["reproduce", words[1], *words[3:], *published]
+
+
+@mistake("several seeds' runs and an original")
+def _(world: World) -> list[str]:
+    words = compared(world, "q0 Q0 d0 1 2.0 other\n")
+    return ["reproduce", *words[1:], "--original", words[1]]
+
+
 def taught(world: World, text: str, *options: str) -> list[str]:
     (world.folder / "teacher.jsonl").write_text(text)
     shown = ["--candidates", str(world.run_file)]

@@ -18,7 +18,13 @@ def test_a_study_from_check_to_report(rankscope: Command, tiny_study: Path, tmp_
     assert json.loads(rankscope("check", tiny_study, "--json").out) == {
         "study": "tiny",
         "n_steps": 17,
+        "notes": [],
     }
+    on_par = "evaluate.claims=[{claim: On par., systems: [C-D], are: equivalent, than: C}]"
+    published = rankscope("check", tiny_study, on_par, "evaluate.tests=as_published")
+    assert published.code == 0
+    assert "On par.” can be neither supported nor contradicted here." in published.err
+    assert rankscope("check", tiny_study, on_par, "evaluate.margin={nDCG@10: 0.1}").err == ""
     assert rankscope("plan", tiny_study, *where).out.endswith("17 steps: 17 missing\n")
     done = rankscope("run", tiny_study, *where)
     assert done.code == 0
@@ -188,6 +194,25 @@ def test_a_terminal_sees_bars_and_a_table(
     assert "loss 0.5000" in captured.err
     assert "train C: 1.0 s" in captured.err
     assert "nDCG@10" in captured.out
+
+
+def test_a_table_too_wide_for_a_terminal_is_drawn_in_parts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from rankscope import terminal
+
+    monkeypatch.setattr(terminal, "Console", lambda: Console(force_terminal=True, width=40))
+    columns = ["measure", "systems", "corrected p", "interval", "verdict"]
+    rows = [["RR", "C-D - C", "0.0123", "-0.1000 to +0.1000", "? cannot tell"]]
+    terminal.show_table("title", columns, rows, n_names=2)
+    drawn = capsys.readouterr().out
+    assert max(len(line) for line in drawn.splitlines() if "│" in line) <= 41  # it may hold codes
+    for text in ("0.0123", "-0.1000 to +0.1000", "? cannot tell"):
+        assert drawn.count(text) == 1, text
+    assert drawn.count("C-D - C") == 3
+    assert "…" not in drawn
 
 
 def test_elsewhere_lines_come_now_and_then(

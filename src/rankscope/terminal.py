@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -12,10 +12,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from rankscope.core.progress import Progress, Task
-from rankscope.report.sections import CORRECTIONS, VERDICTS
+from rankscope.report.sections import CORRECTIONS, VERDICTS, interval_name
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.evaluate.reproduction import PublishedNumber
     from rankscope.study.doctor import Diagnosis
     from rankscope.study.run_files import Reproduced
 
@@ -88,20 +89,52 @@ class _Counting:
 
 
 def show_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: bool = False
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    text: bool = False,
+    n_names: int = 0,
 ) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated elsewhere; of numbers or of text."""
+    """A table on standard output: drawn on a terminal, tab-separated elsewhere; of numbers or of text.
+
+    Where its first `n_names` columns name its rows, a table too wide for the terminal is drawn as several
+    below each other, each with these columns, and no number is cut.
+    """
     console = Console()
     if not console.is_terminal:
         for row in (columns, *rows):
             sys.stdout.write("\t".join(row) + "\n")
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if text or number == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    widths = _widths(columns, rows) if n_names else [0] * len(columns)
+    for chosen in _parts(widths, n_names, console.width):
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for at in chosen:
+            justify: Literal["left", "right"] = "left" if text or at == 0 else "right"
+            table.add_column(columns[at], justify=justify, min_width=widths[at])
+        for row in rows:
+            table.add_row(*(row[at] for at in chosen))
+        console.print(table)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column so that no cell and no word of its head is cut."""
+    return [
+        max(len(text) for text in (*column.split(), *(row[at] for row in rows)))
+        for at, column in enumerate(columns)
+    ]
+
+
+def _parts(widths: Sequence[int], n_names: int, width: int) -> list[list[int]]:
+    """The columns of each table, so that each fits into the width where one column beside the names can."""
+    names = list(range(n_names))
+    parts = [names.copy()]
+    for at in range(n_names, len(widths)):
+        needed = 1 + sum(widths[column] + 3 for column in (*parts[-1], at))  # a rule, two spaces
+        if needed > width and len(parts[-1]) > n_names:
+            parts.append(names.copy())
+        parts[-1].append(at)
+    return parts
 
 
 def diagnosis_rows(found: "Diagnosis") -> tuple[list[str], list[list[str]]]:
@@ -210,10 +243,15 @@ def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
                 f"{needed:,}" if unsure and needed is not None else "-",
             ]
         )
+    p = "p" if found.correction == "none" else "corrected p"
     return [
-        "measure", "systems", "difference", "interval", "effect", "p", "p equivalent", "verdict",
+        "measure", "systems", "difference", _interval(found), "effect", p, f"{p} equivalent", "verdict",
         "detectable", "queries needed",
     ], rows  # fmt: skip
+
+
+def _interval(found: "Compared") -> str:
+    return interval_name(found.significance_level, found.correction).replace("\u00a0", " ")
 
 
 def _p(value: float | None) -> str:
@@ -231,9 +269,12 @@ def caption(found: "Compared") -> str:
         if margins
         else "no margin was stated, so nothing can be shown equivalent"
     )
+    alone = (
+        "" if found.correction == "none" else " Intervals are of one comparison alone, uncorrected."
+    )
     return (
         f"Letters: better than these. Two-sided paired t-tests, {corrected}, {found.family_size} comparisons, "
-        f"level {found.significance_level:g}; {stated}.\nDetectable: the true difference shown in 80 % of cases at "
+        f"level {found.significance_level:g}; {stated}.{alone}\nDetectable: the true difference shown in 80 % of cases at "
         "the level left for one comparison. Queries needed: to show one as large as the margin (without one: as "
         "observed). “Cannot tell” is not “equal”."
     )
@@ -261,13 +302,43 @@ def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
         relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"
         rows.append([f"{name}: effect ratio", f"{effect.effect_ratio:.4f}", relative])
     for name, number in found.published.items():
-        low, high = number.interval
-        inside = "inside" if number.is_inside else "outside"
-        rows.append(
-            [f"{name}: published", f"{number.published:g}",
-             f"{inside} the interval {low:.4f} to {high:.4f} of {number.mean:.4f}"]
-        )  # fmt: skip
+        rows += _published_rows(name, number)
     return ["what", "value", "meaning"], rows
+
+
+def _published_rows(name: str, number: "PublishedNumber") -> list[list[str]]:
+    digits = max(4, len(number.written.partition(".")[2]) + 1)
+    ours = f"ours is {number.mean:.{digits}f} on the same queries"
+    same = "the same to the published digits" if number.is_same else "not reproduced"
+    rounding = f"rounding explains up to {number.half_unit:g}"
+    beside = (
+        ""
+        if number.times_margin is None
+        else f"; {number.times_margin:.1f} times the margin {number.margin:g}"
+    )
+    rows = [
+        [f"{name}: published", number.written, f"{same}: {ours}"],
+        [f"{name}: difference", f"{number.difference:+.{digits}f}", f"{rounding}{beside}"],
+    ]
+    if number.seeds is not None:
+        means = number.seeds.means
+        for of, (low, high), told in (
+            (
+                f"mean of {len(means)} seeds",
+                number.seeds.interval,
+                f"95 % interval; the seeds' means go from {min(means):.4f} to {max(means):.4f}",
+            ),
+            (
+                "one more seed",
+                number.seeds.one_run_interval,
+                "95 % prediction interval, for a published mean of one run",
+            ),
+        ):
+            inside = "inside" if number.is_inside((low, high)) else "outside"
+            rows.append(
+                [f"{name}: {of}", f"{low:.4f} to {high:.4f}", f"published is {inside}: {told}"]
+            )
+    return rows
 
 
 def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Run, ScoredDoc
+from rankscope.evaluate.comparison import Margin
 from rankscope.evaluate.reproduction import (
     effect_agreement,
     kendall_tau,
@@ -91,20 +92,58 @@ def test_effects_by_hand() -> None:
         effect_agreement(ours, base, original, original)
 
 
-def test_a_published_mean_and_the_interval_by_hand() -> None:
-    """.4 .5 .6: mean .5, standard error .1 / sqrt 3, t(2) = 4.303: .5 +- .2484."""
-    values = {"q1": 0.4, "q2": 0.6, "q3": 0.5}
-    found = published_number(values, 0.7)
-    assert found.interval == pytest.approx((0.2516, 0.7484), abs=1e-4)
-    assert found.is_inside
-    assert not published_number(values, 0.7491).is_inside
+THREE = {"q1": 0.4, "q2": 0.6, "q3": 0.5}
+"""Mean .5. Over queries its t interval is .2516 to .7484, which says nothing of the same queries."""
 
 
-def test_digits_a_published_mean_does_not_have_are_forgiven() -> None:
-    """.75 may be anything from .745, which is inside .7484; .76 and .7500 may be nothing that is."""
-    values = {"q1": 0.4, "q2": 0.6, "q3": 0.5}
-    assert published_number(values, Decimal("0.75")).is_inside
-    for exact in (Decimal("0.76"), Decimal("0.7500"), 0.75):
-        assert not published_number(values, exact).is_inside
-    with pytest.raises(BadInput, match="at least 2 queries"):
-        published_number({"q": 0.5}, 0.5)
+def test_on_the_same_queries_a_published_mean_is_ours_up_to_its_rounding() -> None:
+    """.50 may be .495 to .505, 0.500 may be .4995 to .5005."""
+    for published in ("0.5", "0.50", "0.500", "0.5000"):
+        assert published_number([THREE], Decimal(published)).is_same
+    ours = {"q1": 0.4959, "q2": 0.4959}
+    for published, is_same in (
+        ("0.5", True), ("0.50", True), ("0.496", True), ("0.4959", True),
+        ("0.49", False), ("0.497", False), ("0.4960", False), ("0.4958", False),
+    ):  # fmt: skip
+        found = published_number([ours], Decimal(published))
+        assert found.is_same is is_same, published
+        assert found.written == published
+
+
+def test_what_a_sample_of_other_queries_could_give_is_not_reproduced() -> None:
+    """Reported: .54 counted as .4796 reproduced, for it lies in the interval over queries."""
+    found = published_number([{"q1": 0.4, "q2": 0.5592}], Decimal("0.54"), margin=Margin(0.02))
+    assert not found.is_same
+    assert found.difference == pytest.approx(-0.0604)
+    assert found.times_margin == pytest.approx(3.02)
+
+
+def test_half_a_unit_off_is_rounding_and_a_float_is_exact() -> None:
+    assert published_number([{"q": 0.4795}], Decimal("0.479")).is_same
+    assert published_number([{"q": 0.4795}], Decimal("0.480")).is_same
+    assert published_number([THREE], 0.5).is_same
+    assert not published_number([THREE], 0.5001).is_same
+
+
+def test_a_share_is_of_the_published_mean() -> None:
+    found = published_number([THREE], Decimal("0.40"), margin=Margin(0.05, is_relative=True))
+    assert (found.margin, found.times_margin) == pytest.approx((0.02, 5.0))
+    assert published_number([THREE], Decimal("0.40")).times_margin is None
+    with pytest.raises(BadInput, match="share of a published mean of 0"):
+        published_number([THREE], Decimal("0.0"), margin=Margin(0.05, is_relative=True))
+    with pytest.raises(BadInput, match="at least 1 query"):
+        published_number([{}], 0.5)
+
+
+def test_several_seeds_say_where_a_published_mean_lies_among_them() -> None:
+    """Means .4 .5 .6: sd .1, t(2) = 4.303: .5 +- .1 t / sqrt 3 = .2484, and .1 t sqrt(4 / 3) = .4968."""
+    runs = [{"q": mean} for mean in (0.4, 0.5, 0.6)]
+    found = published_number(runs, Decimal("0.75"))
+    assert found.seeds is not None
+    assert found.seeds.means == (0.4, 0.5, 0.6)
+    assert found.seeds.interval == pytest.approx((0.2516, 0.7484), abs=1e-4)
+    assert found.seeds.one_run_interval == pytest.approx((0.0032, 0.9968), abs=1e-4)
+    assert (found.mean, found.is_same) == (pytest.approx(0.5), False)
+    assert found.is_inside(found.seeds.interval), ".75 may be .745"
+    assert not published_number(runs, Decimal("0.750")).is_inside(found.seeds.interval)
+    assert published_number([THREE], 0.5).seeds is None

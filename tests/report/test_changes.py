@@ -194,8 +194,12 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
     columns, table = changes.head_table(found(heads=control))
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"
+    assert table[0][columns.index("uncorrected 95 % interval")] == "\u22120.310 to \u22120.290"
     columns, of_file = changes.full_rows([found(heads=control)])
     rows_of_file = [row for row in of_file if "nDCG@10: " in row[columns.index("what")]]
+    assert {row[columns.index("intervals")] for row in rows_of_file} == {
+        "uncorrected 95 % interval"
+    }
     assert [row[columns.index("verdict")] for row in rows_of_file] == [
         "worse",
         "worse",
@@ -215,6 +219,8 @@ def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any)
 MATRIX: dict[str, Any] = {
     "measure": "nDCG@10",
     "margin": 0.02,
+    "significance_level": 0.05,
+    "correction": "holm",
     "cells": [
         cell("C", "plain", "dev", "better"),
         cell("C-D", "C", "dev", "worse", is_taught=True),
@@ -230,7 +236,9 @@ MATRIX: dict[str, Any] = {
 
 def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
     said = forgetting.in_words(MATRIX)
-    assert said[0].startswith("C-D lost on dev against C: \u22120.100 (\u22120.110 to \u22120.090)")
+    assert said[0].startswith(
+        "C-D lost on dev against C: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090)"
+    )
     assert said[0].endswith(
         "in this study the line of C had learnt queries over these docs, and C gained there, so this was forgotten."
     )
@@ -278,8 +286,8 @@ def test_what_was_not_tuned_from_the_baseline_neither_loses_nor_gains() -> None:
     ]
     said = forgetting.in_words({**MATRIX, "cells": cells})
     assert said == [
-        "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (\u22120.110 to \u22120.090).",
-        "plain is better than C, from which it was not tuned, on better: +0.100 (+0.090 to +0.110).",
+        "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090).",
+        "plain is better than C, from which it was not tuned, on better: +0.100 (uncorrected 95\u00a0% interval +0.090 to +0.110).",
         "Shown to be equivalent, within \u00b10.02: plain and C on equivalent.",
         "Cannot be told apart, nor shown to be equivalent: plain and C on cannot tell.",
     ]
@@ -296,7 +304,10 @@ def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:
         ["C \u2212 plain", "+0.100 \u25b2", "\u22120.010 ?", "\u2013"],
         ["C-D \u2212 C", "\u22120.100 \u25bc", "\u22120.100 \u25bc", "0.000 \u2248"],
     ]
+    columns, rows = forgetting.full_rows(MATRIX)
+    assert {row[columns.index("intervals")] for row in rows} == {"uncorrected 95 % interval"}
     shown = json.dumps(change_charts.matrix(MATRIX), ensure_ascii=False)
+    assert '"title": "low, uncorrected 95\u00a0% interval"' in shown
     for text in ("\u22120.100 \u25bc", "0.432", "mean itself"):
         assert text in shown
     full_columns, full = forgetting.full_rows(MATRIX)

@@ -67,6 +67,7 @@ def test_everything_is_written(results, tmp_path):
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "intervals": "uncorrected 95 % interval",
         "claims": [],
     }
 
@@ -279,6 +280,33 @@ def test_csv_comparisons_are_the_comparisons(results):
         for column in page.COMPARISON_COLUMNS:
             if column in stored:
                 assert row[column] == ("" if stored[column] is None else str(stored[column]))
+
+
+def told_of_intervals(results):
+    """What is said of the intervals wherever one stands beside a verdict."""
+    text = page.html(results).replace("&nbsp;", "\u00a0")
+    (forest, *_) = (each for each in charts_of(text).values() if "each with its" in str(each))
+    return {
+        "findings": text.partition('<ul class="findings">')[2].partition("</ul>")[0],
+        "Figure 1": text.partition("<b>Figure 1.</b>")[2].partition("</p>")[0],
+        "its axis": json.dumps(forest, ensure_ascii=False),
+        "Table 2's head": text.partition('aria-label="Table 2"')[2]
+        .partition("</thead>")[0]
+        .lower(),
+        "Table 2": text.partition("<b>Table 2.</b>")[2].partition("</p>")[0],
+        "CSV": page.comparisons_csv(results),
+        "LaTeX": page.comparisons_tex(results),
+        "summary": page.summary(results),
+    }
+
+
+def test_an_interval_beside_a_corrected_verdict_is_said_to_be_uncorrected(results):
+    for where, text in told_of_intervals(results).items():
+        assert re.search("uncorrected 95(\u00a0| |~\\\\)% interval", text), where
+    alone = told_of_intervals(with_evaluation(results, correction="none", significance_level=0.01))
+    for where, text in alone.items():
+        assert "uncorrected" not in text, where
+        assert re.search("99(\u00a0| |~\\\\)% interval", text), where
 
 
 def test_latex_escapes_what_latex_reads():

@@ -23,24 +23,20 @@ def sentence(results: StoredResults, **changes: object) -> str:
 
 def test_a_finding_names_both_systems_the_place_and_the_interval(results):
     assert sentence(results, verdict="better") == (
-        "C is better than bm25 on dev (nDCG@10 +0.092, 95 % interval +0.050 to +0.130)."
+        "C is better than bm25 on dev (nDCG@10 +0.092, uncorrected 95 % interval +0.050 to +0.130)."
     )
 
 
 def test_an_equivalence_names_its_margin(results):
     changes = {"verdict": "equivalent", "difference": -0.001, "interval": [-0.01, 0.008]}
-    start = (
-        "C is equivalent to bm25 on dev (nDCG@10 \u22120.001, 95 % interval \u22120.010 to +0.008"
-    )
+    start = "C is equivalent to bm25 on dev (nDCG@10 \u22120.001, uncorrected 95 % interval \u22120.010 to +0.008"
     assert sentence(results, margin=0.02, **changes) == f"{start}, margin ±0.02)."
     assert sentence(results, **changes) == f"{start})."
 
 
 def test_cannot_tell_says_what_could_have_been_shown(results):
     changes = {"verdict": "cannot tell", "difference": 0.004, "interval": [-0.01, 0.018]}
-    start = (
-        "We cannot tell C from bm25 on dev (nDCG@10 +0.004, 95 % interval \u22120.010 to +0.018)."
-    )
+    start = "We cannot tell C from bm25 on dev (nDCG@10 +0.004, uncorrected 95 % interval \u22120.010 to +0.018)."
     assert sentence(results, smallest_detectable=None, **changes) == start
     assert sentence(results, smallest_detectable=0.0196, **changes) == (
         f"{start} The smallest difference these 40 queries show in 80 % of cases is 0.020."

@@ -180,4 +180,4 @@ def test_rankers_of_one_seed_beside_others_are_noted(tiny_study: Path, tmp_path:
     overrides = ["rankers.C.seeds=[1,2]", "evaluate.rankers=[bi,plain,C]"]
     carry_out(plan(load(tiny_study, overrides), Digests().of), store)
     (note,) = json.loads((store.root / "summary.json").read_text())["notes"]
-    assert note.startswith("plain: one run each, so their training seeds' part")
+    assert note.startswith("plain: one run each, so verdicts are of these runs, not of the methods")

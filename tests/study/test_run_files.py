@@ -15,6 +15,6 @@ def test_a_query_left_without_docs_is_no_query_in_common(tmp_path: Path) -> None
     )
     qrels = [Qrel(query, "a", 1) for query in run]
     judged = run_files.Judgements("made", qrels, Convention(drop_own_docs=True))
-    found = run_files.reproduce(path, judged, ["RR"], original=path)
+    found = run_files.reproduce([path], judged, ["RR"], original=path)
     assert found.order is not None
     assert (found.order.n_queries, found.order.kendall_tau) == (2, 1.0)

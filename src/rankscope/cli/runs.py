@@ -259,7 +259,7 @@ def compare(
     else:
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
-        terminal.show_table("", *terminal.comparison_rows(found))
+        terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
         typer.echo(terminal.caption(found))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
     print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
@@ -267,7 +267,14 @@ def compare(
 
 @app.command()
 def reproduce(
-    run: Annotated[Path, typer.Argument(help="The run that reproduces.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="The run that reproduces; several are those of one system's training seeds, for --published.",
+            show_default=False,
+        ),
+    ],
     qrels: QrelsOption,
     split: Split = "test",
     original: Annotated[
@@ -275,7 +282,17 @@ def reproduce(
     ] = None,
     published: Annotated[
         list[str] | None,
-        typer.Option("--published", help="A published mean, nDCG@10=0.7234; may be repeated."),
+        typer.Option(
+            "--published",
+            help="A published mean on these queries with the digits it has, nDCG@10=0.7234; may be repeated.",
+        ),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--margin",
+            help="A difference from a published mean that matters, nDCG@10=0.02 or nDCG@10=5%; may be repeated.",
+        ),
     ] = None,
     baseline: Annotated[
         Path | None,
@@ -294,7 +311,7 @@ def reproduce(
     drop_own_docs: DropOwn = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a run against the one it reproduces, or against published means."""
+    """Hold a run against the one it reproduces, or against means published on the same queries."""
     from rankscope import terminal
     from rankscope.study import run_files
 
@@ -306,12 +323,14 @@ def reproduce(
     judged = run_files.judged(qrels, split)
     judged = judged.read_as(**_reading(relevance_level, drop_own_docs, judged.convention))
     found = run_files.reproduce(
-        run,
+        runs,
         judged,
         measures.split(),
         original=original,
         baselines=baselines,
-        published=run_files.table_of_numbers(published or ()),
+        published=run_files.Published(
+            run_files.table_of_numbers(published or ()), run_files.table_of_margins(margin or ())
+        ),
         depth=depth,
     )
     if as_json:

@@ -59,10 +59,13 @@ def check(
 
     planned = plan(load(study, overrides or ()), present)
     check_place(results)
+    asked = planned.study.study
+    notes = asked.evaluate.claims_without_margin()
     if as_json:
-        print_json({"study": planned.study.study.study, "n_steps": len(planned.steps)})
+        print_json({"study": asked.study, "n_steps": len(planned.steps), "notes": notes})
     else:
-        typer.echo(f"{planned.study.study.study}: {len(planned.steps)} steps, no mistakes.")
+        typer.echo(f"{asked.study}: {len(planned.steps)} steps, no mistakes.")
+        print_notes(notes)
 
 
 @app.command("plan")

@@ -48,6 +48,9 @@ MEASURES = ("nDCG@10", "RR@10", "AP", "R@100", "Judged@10")
 HEADLINE = ("nDCG@10",)
 """What is compared where nothing is asked for: every further measure makes the family larger."""
 
+NAMED_SYSTEMS = 6
+"""So many are named in a note."""
+
 
 @dataclass(frozen=True)
 class EvaluatedRun:
@@ -611,13 +614,22 @@ def _comparison_notes(
     if left_out:
         yield f"study B has no margin: those of {', '.join(left_out)} were left out"
     alone = [name for name, runs in systems.items() if len(runs) == 1]
-    if 0 < len(alone) < len(systems):
-        yield one_run_each(alone)
+    if alone:
+        yield (
+            f"{one_run_each(alone)}; if these are trained rankers, {OF_THESE_RUNS}. Runs of several seeds go under "
+            "one name"
+        )
+
+
+OF_THESE_RUNS = (
+    "verdicts are of these runs, not of the methods: with another training seed the order may be another "
+    "(docs/verdicts.md says how often)"
+)
+"""What verdicts are worth where a method was trained once."""
 
 
 def one_run_each(systems: Sequence[str]) -> str:
-    """What to know of systems with one run that are compared with systems of several seeds."""
-    return (
-        f"{', '.join(systems)}: one run each, so their training seeds' part of the error is not known and "
-        "taken as none; for a ranker that was trained, verdicts against it are too bold"
-    )
+    """Which systems have one run; of many, the first are named."""
+    more = len(systems) - NAMED_SYSTEMS
+    named = ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")
+    return f"{named}: one run each"

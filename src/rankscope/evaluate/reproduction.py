@@ -14,8 +14,8 @@ from scipy import stats
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Run
-from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.evidence import Floats
+from rankscope.evaluate.comparison import Margin, Values
+from rankscope.evaluate.evidence import SAME, Floats
 
 RBO_PERSISTENCE = 0.8
 
@@ -58,20 +58,50 @@ class EffectAgreement:
 
 
 @dataclass(frozen=True)
+class SeedSpread:
+    """Where means lie by the training seed alone, from those of several seeds' runs over the same queries."""
+
+    means: tuple[float, ...]
+    interval: tuple[float, float]
+    """A t interval of the mean over all seeds: for a published mean that is over many seeds."""
+    one_run_interval: tuple[float, float]
+    """A t prediction interval: for a published mean of one run, with a seed of its own."""
+
+
+@dataclass(frozen=True)
 class PublishedNumber:
-    """A published mean against the interval of ours."""
+    """A published mean against ours over the same queries, between which no query was drawn anew."""
 
     published: float
+    written: str
+    """The published mean with the digits it has."""
     mean: float
-    interval: tuple[float, float]
-    """A t interval over queries."""
-    half_unit: float = 0.0
+    """Ours; of several seeds, over them."""
+    half_unit: float
     """Half a unit of the last digit that was published, which rounding may have added."""
+    margin: float | None = None
+    """How large a difference is held to matter, in units of the measure."""
+    seeds: SeedSpread | None = None
+    """None with one run: how far apart seeds lie is not known then."""
 
     @property
-    def is_inside(self) -> bool:
-        """Whether the published value, before it was rounded, may lie in the interval."""
-        low, high = self.interval
+    def difference(self) -> float:
+        """Ours minus the published mean."""
+        return self.mean - self.published
+
+    @property
+    def is_same(self) -> bool:
+        """Whether ours, rounded to the published digits, may be the published mean."""
+        return abs(self.difference) <= self.half_unit + SAME
+
+    @property
+    def times_margin(self) -> float | None:
+        """How often the margin goes into the difference; None without one."""
+        return None if self.margin is None else abs(self.difference) / self.margin
+
+    def is_inside(self, interval: tuple[float, float]) -> bool:
+        """Whether the published mean, before it was rounded, may lie in an interval."""
+        low, high = interval
         return low - self.half_unit <= self.published <= high + self.half_unit
 
 
@@ -189,22 +219,44 @@ def effect_agreement(
 
 
 def published_number(
-    values: Values, published: Decimal | float, *, significance_level: float = 0.05
+    runs: Sequence[Values],
+    published: Decimal | float,
+    *,
+    margin: Margin | None = None,
+    significance_level: float = 0.05,
 ) -> PublishedNumber:
-    """A published mean against the t interval of ours over queries.
+    """A published mean against that of ours over the same queries; of several runs, one a training seed.
 
-    A Decimal was rounded to the digits it has ("0.720" has three); a float counts as exact.
+    A Decimal was rounded to the digits it has ("0.720" has three); a float counts as exact. How far the
+    measure spreads over queries is no tolerance here: the queries are the same. A relative margin is a share
+    of the published mean. Raises BadInput where there is no query, or such a share is of nothing.
     """
-    found = np.array([values[query] for query in sorted(values)])
-    if len(found) < 2:
-        raise BadInput("An interval needs at least 2 queries.")
-    half = stats.t.ppf(1 - significance_level / 2, len(found) - 1) * stats.sem(found)
-    mean = float(found.mean())
-    interval = (mean - float(half), mean + float(half))
-    if not isinstance(published, Decimal):
-        return PublishedNumber(published, mean, interval)
-    unit = 10.0 ** int(published.as_tuple().exponent)
-    return PublishedNumber(float(published), mean, interval, unit / 2)
+    if not all(runs):
+        raise BadInput("A mean needs at least 1 query.")
+    means = [float(np.mean([values[query] for query in sorted(values)])) for values in runs]
+    whole = abs(float(published)) if margin is not None and margin.is_relative else 1.0
+    if whole == 0:
+        raise BadInput(
+            "A share of a published mean of 0 is no margin. Give a difference, such as 0.02."
+        )
+    exponent = published.as_tuple().exponent if isinstance(published, Decimal) else None
+    return PublishedNumber(
+        float(published),
+        str(published),
+        float(np.mean(means)),
+        half_unit=0.0 if exponent is None else 10.0 ** int(exponent) / 2,
+        margin=None if margin is None else margin.value * whole,
+        seeds=_seed_spread(means, significance_level) if len(means) > 1 else None,
+    )
+
+
+def _seed_spread(means: Sequence[float], level: float) -> SeedSpread:
+    n, mean, sd = len(means), float(np.mean(means)), float(np.std(means, ddof=1))
+    t = float(stats.t.ppf(1 - level / 2, n - 1))
+    of_mean, of_one = t * sd * n**-0.5, t * sd * (1 + 1 / n) ** 0.5
+    return SeedSpread(
+        tuple(means), (mean - of_mean, mean + of_mean), (mean - of_one, mean + of_one)
+    )
 
 
 def _aligned(values: Values, other: Values) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from rankscope.report.sections import p_text, signed
+from rankscope.report.sections import UNCORRECTED, p_text, signed
 
 Found = Mapping[str, Any]
 SIDES = {"query": "queries", "document": "docs", "pairs": "pairs"}
@@ -84,8 +84,8 @@ def _percent(share: float) -> str:
 def comparison_table(found: Found) -> tuple[list[str], list[list[str]]]:
     """A row for each matrix of two rankers: how concentrated the one is beside the other."""
     columns = [
-        "ranker", "baseline", "side", "layer", "matrix", "Gini, baseline", "Gini", "difference", "interval",
-        "corrected p", "verdict",
+        "ranker", "baseline", "side", "layer", "matrix", "Gini, baseline", "Gini", "difference",
+        UNCORRECTED, "corrected p", "verdict",
     ]  # fmt: skip
     rows = [
         [
@@ -135,7 +135,7 @@ def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
     """Every number but the examples' and the maps', a row each: of sites, of ablation, of two rankers."""
     columns = [
         "method", "path", "nodes", "examples", "ranker", "baseline", "side", "layer", "matrix", "what", "value",
-        "low", "high", "corrected p", "verdict",
+        "low", "high", "intervals", "corrected p", "verdict",
     ]  # fmt: skip
     of_all = {
         "method": found["method"],
@@ -189,6 +189,7 @@ def _of_ablation(curves: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
 def _of_pairs(found: Found) -> Iterator[dict[str, Any]]:
     for row in found["comparisons"]:
         of = _at(row) | {"corrected p": row["corrected_p"], "verdict": row["verdict"]}
+        of["intervals"] = UNCORRECTED
         ends = {"value": row["difference"], "low": row["low"], "high": row["high"]}
         yield of | _row(f"difference in {row['measure']}", ends)
     for row in found["overlaps"]:

@@ -116,7 +116,6 @@ def matrix(found: forgetting.Found) -> Spec:
     colours = alt.Scale(
         domain=verdicts, range=[VERDICT_COLOURS.get(word, NO_INK) for word in verdicts]
     )
-    fields = ("difference", "low", "high", "mean", "before")
     squares = base.mark_rect(fillOpacity=0.3, stroke=GREY, strokeWidth=0.4).encode(
         color=alt.Color("verdict:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),
         tooltip=[
@@ -124,8 +123,12 @@ def matrix(found: forgetting.Found) -> Spec:
             alt.Tooltip("collection:N"),
             alt.Tooltip("taught:N"),
             alt.Tooltip("verdict:N"),
-            *(alt.Tooltip(f"{name}:Q", format="+.3f") for name in fields[:3]),
-            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in fields[3:]),
+            alt.Tooltip("difference:Q", format="+.3f"),
+            *(
+                alt.Tooltip(f"{end}:Q", format="+.3f", title=f"{end}, {forgetting.interval(found)}")
+                for end in ("low", "high")
+            ),
+            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "before")),
             alt.Tooltip("corrected p:Q", format=".3f"),
         ],
     )

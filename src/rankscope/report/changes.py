@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rankscope.report.sections import p_text, signed
+from rankscope.report.sections import UNCORRECTED, p_text, signed
 
 Found = Mapping[str, Any]
 """Of one pair of rankers, as the study stores it."""
@@ -23,6 +23,7 @@ COLUMNS = (
     "value",
     "low",
     "high",
+    "intervals",
     "chance",
     "corrected_p",
     "verdict",
@@ -162,6 +163,7 @@ def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, 
             "value": row["difference"],
             "low": low,
             "high": high,
+            "intervals": UNCORRECTED,
         }
 
 
@@ -378,8 +380,7 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
         "mean",
         "against",
         "difference",
-        "low",
-        "high",
+        UNCORRECTED,
         "corrected p",
         "verdict",
     ]
@@ -392,7 +393,8 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
             [
                 what.format(**found),
                 *(f"{number:.3f}" for number in numbers),
-                *(signed(number) for number in (row["difference"], low, high)),
+                signed(row["difference"]),
+                f"{signed(low)} to {signed(high)}",
                 p_text(row["corrected_p"]),
                 row["verdict"],
             ]

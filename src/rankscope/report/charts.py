@@ -69,7 +69,7 @@ def forest(data: Forest) -> Spec:
         title=None,
         axis=_labels(n_lines),
     )
-    title = f"difference in {data.measure}"
+    title = f"difference in {data.measure}, {data.interval}"
     base = alt.Chart(alt.InlineData(values=rows))
     intervals = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title=title, axis=AXIS), x2="high:Q", y=y, color=_colours(verdicts)
@@ -86,7 +86,11 @@ def forest(data: Forest) -> Spec:
         tooltip=[
             alt.Tooltip("comparison:N"),
             alt.Tooltip("verdict:N"),
-            *(alt.Tooltip(f"{field}:Q", format="+.3f") for field in ("difference", "low", "high")),
+            alt.Tooltip("difference:Q", format="+.3f"),
+            *(
+                alt.Tooltip(f"{end}:Q", format="+.3f", title=f"{end}, {data.interval}")
+                for end in ("low", "high")
+            ),
             alt.Tooltip("corrected p:Q", format=".3f"),
         ],
     )
@@ -94,7 +98,7 @@ def forest(data: Forest) -> Spec:
     chart = alt.layer(*layers).properties(
         width="container", height=alt.Step(max(ROW, LINE * n_lines + 8)), title=_key(verdicts)
     )
-    return finished(chart, f"Differences in {data.measure} with their intervals")
+    return finished(chart, f"Differences in {data.measure}, each with its {data.interval}")
 
 
 def comparison_lines(system: str, baseline: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Others' conclusions, held against the verdicts of a study."""
+"""Others' conclusions, held against what the comparisons of a study show."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from rankscope.report.sections import Compared, StoredResults, comparisons, plac
 
 TURNED = {"better": "worse", "worse": "better"}
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be judged"
+WITHOUT_MARGIN = f"{OPEN}, for want of a margin"
 
 
 @dataclass(frozen=True)
@@ -21,49 +22,113 @@ class Claim:
     evidence: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What one comparison shows, each by a corrected test of its own; several may hold at once."""
+
+    direction: str | None
+    """better or worse; None where no difference is shown."""
+    has_margin: bool
+    is_within: bool
+    """Whether the difference is shown to be smaller than the margin."""
+    is_beyond: bool | None
+    """Whether it is shown to be larger, in the direction shown; None where that was not tested."""
+
+    @property
+    def in_words(self) -> str:
+        """The direction, and what is known of the size; of neither, what that leaves open."""
+        if self.direction is None:
+            within = "equivalent within the margin, but neither better nor worse is shown"
+            return within if self.is_within else "cannot tell"
+        if self.is_within:
+            return f"{self.direction}, though by less than the margin"
+        if self.is_beyond:
+            return f"{self.direction}, by more than the margin"
+        if not self.has_margin:
+            return self.direction
+        lacking = "tested" if self.is_beyond is None else "shown"
+        return f"{self.direction}, but whether by more than the margin was not {lacking}"
+
+
 def claims(results: StoredResults) -> list[Claim]:
     """Every claim of the study file, in its order.
 
-    A verdict that is the one claimed supports it, another one contradicts it, and "cannot tell"
-    leaves it open. One contradiction contradicts the whole; with none, what could be judged decides.
+    A comparison supports a claim where it shows what is claimed, contradicts it where it shows that to be
+    false, and else leaves it open (`judged`). One contradiction contradicts the whole; with none, what
+    could be judged decides.
     """
     return [_judged(claim, results) for claim in results.evaluation.get("claims", ())]
 
 
+def judged(claimed: str, shown: Shown) -> str:
+    """Whether what is shown supports a verdict that somebody claimed, contradicts it, or leaves it open.
+
+    "Worse" and "better" say nothing of size: a difference in that direction supports them, also one within
+    the margin; one in the other direction contradicts them; equivalence alone does neither.
+    "Equivalent" speaks of the margin: a difference that is not zero contradicts it only where it is shown
+    to be larger than the margin. Without a margin it says nothing that could be shown.
+    """
+    if claimed == "equivalent":
+        if shown.is_within:
+            return SUPPORTED
+        return CONTRADICTED if shown.is_beyond else OPEN if shown.has_margin else WITHOUT_MARGIN
+    if shown.direction is None:
+        return OPEN
+    return SUPPORTED if shown.direction == claimed else CONTRADICTED
+
+
 def _judged(claim: Mapping[str, Any], results: StoredResults) -> Claim:
+    level = results.evaluation["significance_level"]
     outcomes, evidence = Counter[str](), []
     for row in comparisons(results):
         if row.measure != claim["measure"]:
             continue
         for system in claim["systems"]:
-            found = _found(row, system, claim["baseline"])
+            found = _found(row, system, claim["baseline"], level)
             if found is None:
                 continue
-            verdict, difference = found
-            outcome = OPEN if verdict == "cannot tell" else CONTRADICTED
-            outcome = SUPPORTED if verdict == claim["verdict"] else outcome
+            shown, difference = found
+            outcome = judged(claim["verdict"], shown)
             outcomes[outcome] += 1
             evidence.append(
-                f"{place(row.group, results)}, {system} against {claim['baseline']}: {verdict} "
+                f"{place(row.group, results)}, {system} against {claim['baseline']}: {shown.in_words} "
                 f"({row.measure} {signed(difference)}), {outcome}"
             )
     return Claim(claim["claim"], claim["source"] or "", _whole(outcomes), tuple(evidence))
 
 
-def _found(row: Compared, system: str, baseline: str) -> tuple[str, float] | None:
-    """Verdict and difference of the system against the baseline, whichever way round was compared."""
+def _found(row: Compared, system: str, baseline: str, level: float) -> tuple[Shown, float] | None:
+    """What is shown of the system against the baseline, and by how much, whichever way round was compared."""
+    shown = _shown(row, level)
     if (row.system, row.baseline) == (system, baseline):
-        return row.verdict, row.difference
+        return shown, row.difference
     if (row.system, row.baseline) == (baseline, system):
-        return TURNED.get(row.verdict, row.verdict), -row.difference
+        turned = TURNED.get(shown.direction or "")
+        return Shown(turned, shown.has_margin, shown.is_within, shown.is_beyond), -row.difference
     return None
+
+
+def _shown(row: Compared, level: float) -> Shown:
+    def is_shown(p_value: float | None) -> bool:
+        return p_value is not None and p_value < level
+
+    different = is_shown(row.corrected_p)
+    beyond = row.corrected_beyond_margin_p
+    return Shown(
+        direction=("better" if row.difference > 0 else "worse") if different else None,
+        has_margin=row.margin is not None,
+        is_within=is_shown(row.corrected_equivalence_p),
+        is_beyond=None if beyond is None else different and is_shown(beyond),
+    )
 
 
 def _whole(outcomes: Counter[str]) -> str:
     n = outcomes.total()
     if outcomes[CONTRADICTED]:
         return f"{CONTRADICTED} in {outcomes[CONTRADICTED]} of {n} comparisons"
-    if outcomes[SUPPORTED] and outcomes[OPEN]:
+    if outcomes[WITHOUT_MARGIN] == n > 0:
+        return WITHOUT_MARGIN
+    if 0 < outcomes[SUPPORTED] < n:
         return (
             f"{SUPPORTED} in {outcomes[SUPPORTED]} of {n} comparisons; the others cannot be judged"
         )

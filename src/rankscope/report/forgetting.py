@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rankscope.report.sections import VERDICTS, signed
+from rankscope.report.sections import VERDICTS, interval_name, signed
 
 Found = Mapping[str, Any]
 """The matrix or one of its cells, as the study stores it."""
 COLUMNS = (
     "system", "baseline", "collection", "first_stage", "is_tuned_from", "is_taught", "is_taught_last", "system_mean", "baseline_mean",
-    "difference", "low", "high", "corrected_p", "corrected_equivalence_p", "smallest_detectable",
+    "difference", "low", "high", "intervals", "corrected_p", "corrected_equivalence_p", "smallest_detectable",
     "n_queries", "verdict",
 )  # fmt: skip
 
@@ -22,6 +22,11 @@ def place(cell: Mapping[str, Any], found: Found) -> str:
     if len({each["first_stage"] for each in found["cells"]}) == 1:
         return str(cell["collection"])
     return f"{cell['collection']} from {cell['first_stage']}"
+
+
+def interval(found: Found) -> str:
+    """What the cells' intervals are."""
+    return interval_name(found["significance_level"], found["correction"])
 
 
 def _row(cell: Mapping[str, Any]) -> str:
@@ -80,8 +85,10 @@ def table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of every cell, for a file."""
+    of_all = {"intervals": interval(found).replace("\u00a0", " ")}
     rows = [
-        {**cell, "low": cell["interval"][0], "high": cell["interval"][1]} for cell in found["cells"]
+        {**cell, **of_all, "low": cell["interval"][0], "high": cell["interval"][1]}
+        for cell in found["cells"]
     ]
     return list(COLUMNS), [
         ["" if row.get(name) is None else str(row[name]) for name in COLUMNS] for row in rows
@@ -102,7 +109,7 @@ def _of_stages(cells: Sequence[Found], found: Found) -> Iterator[str]:
         yield f"No stage was shown to have lost {found['measure']} on any collection."
     for cell in _with(cells, "better"):
         gained = f"{cell['system']} gained on {place(cell, found)} against {cell['baseline']}"
-        yield f"{gained}: {_numbers(cell)}."
+        yield f"{gained}: {_numbers(cell, found)}."
     if kept := _with(cells, "equivalent"):
         told = _listed(kept, found)
         yield f"Shown to have kept what was there, within \u00b1{found['margin']}: {told}."
@@ -122,7 +129,7 @@ def _of_others(cells: Sequence[Found], found: Found) -> Iterator[str]:
     for verdict in ("worse", "better"):
         for cell in _with(cells, verdict):
             held = f"{cell['system']} is {verdict} than {cell['baseline']}, from which it was not tuned"
-            yield f"{held}, on {place(cell, found)}: {_numbers(cell)}."
+            yield f"{held}, on {place(cell, found)}: {_numbers(cell, found)}."
     for verdict, said in (
         ("equivalent", f"Shown to be equivalent, within \u00b1{found['margin']}"),
         ("cannot tell", "Cannot be told apart, nor shown to be equivalent"),
@@ -138,7 +145,9 @@ def _with(cells: Sequence[Found], verdict: str) -> list[Found]:
 
 def _lost(cell: Found, found: Found) -> str:
     before = cell["baseline"]
-    told = f"{cell['system']} lost on {place(cell, found)} against {before}: {_numbers(cell)}; "
+    told = (
+        f"{cell['system']} lost on {place(cell, found)} against {before}: {_numbers(cell, found)}; "
+    )
     line = f"in this study the line of {before} had learnt"
     if not cell["is_taught"]:
         return f"{told}{line} no query over these docs, so what was lost was not learnt from such queries."
@@ -161,9 +170,9 @@ def _own(cell: Found, found: Found) -> Found | None:
     return next((own for own in found["cells"] if tuple(own[key] for key in keys) == wanted), None)
 
 
-def _numbers(cell: Mapping[str, Any]) -> str:
+def _numbers(cell: Mapping[str, Any], found: Found) -> str:
     low, high = cell["interval"]
-    return f"{signed(cell['difference'])} ({signed(low)} to {signed(high)})"
+    return f"{signed(cell['difference'])} ({interval(found)} {signed(low)} to {signed(high)})"
 
 
 def _listed(of: Sequence[Mapping[str, Any]], found: Found) -> str:

@@ -51,6 +51,7 @@ COMPARISON_COLUMNS = (
     "effect_size",
     "effect_low",
     "effect_high",
+    "intervals",
     "p_value",
     "corrected_p",
     "wilcoxon_p",
@@ -173,6 +174,7 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             claims=claims.claims(results),
             tally=sections.tally(results),
             means=sections.means(results),
+            interval=sections.interval(results),
             comparisons=sections.comparisons(results),
             forests=[
                 (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
@@ -351,6 +353,7 @@ def summary(results: StoredResults) -> str:
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "intervals": sections.interval(results).replace("\u00a0", " "),
         "claims": [asdict(claim) for claim in claims.claims(results)],
         **({"probes": results.probes} if results.probes else {}),
         **({"attribution": results.attribution} if results.attribution else {}),
@@ -398,7 +401,11 @@ def seeds_csv(results: StoredResults) -> str:
 
 def comparisons_csv(results: StoredResults) -> str:
     """One comparison a line, in full precision; an empty field where nothing was tested."""
-    rows = ({**row, **_ends(row), **_seeds_of(row)} for row in results.evaluation["comparisons"])
+    of_all = {"intervals": sections.interval(results).replace("\u00a0", " ")}
+    rows = (
+        {**row, **_ends(row), **_seeds_of(row), **of_all}
+        for row in results.evaluation["comparisons"]
+    )
     return _csv(COMPARISON_COLUMNS, rows)
 
 
@@ -481,9 +488,8 @@ def comparisons_tex(results: StoredResults) -> str:
     ]  # fmt: skip
     rows = (_tex_comparison(row, results) for row in sections.comparisons(results))
     lines = [_row(head), r"\midrule", *rows]
-    level = 100 * (1 - results.evaluation["significance_level"])
     explained = (
-        f"System minus baseline with its {level:g}\u00a0% interval; d: mean difference over its "
+        f"System minus baseline with its {sections.interval(results)}; d: mean difference over its "
         "standard deviation; both last p-values are corrected; detectable: the smallest "
         "difference shown in 80\u00a0% of cases at the level left for one comparison. "
     )

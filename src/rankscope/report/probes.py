@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.report.sections import VERDICTS
+from rankscope.report.sections import UNCORRECTED, VERDICTS
 
 COLUMNS = (
     "ranker", "probe", "layer", "n", "accuracy", "low", "high", "chance", "baseline", "difference",
-    "difference_low", "difference_high", "corrected_p", "verdict", "smallest_detectable", "published_p",
+    "difference_low", "difference_high", "intervals", "corrected_p", "verdict", "smallest_detectable", "published_p",
 )  # fmt: skip
 
 Found = Mapping[str, Any]
@@ -101,7 +101,7 @@ def full_rows(found: Found) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of everything, for a file."""
     return list(COLUMNS), [
         ["" if row.get(name) is None else str(row[name]) for name in COLUMNS]
-        for row in found["rows"]
+        for row in ({**row, "intervals": UNCORRECTED} for row in found["rows"])
     ]
 
 

@@ -104,6 +104,8 @@ class Compared:
     queries_needed: int | None = None
     n_seeds: tuple[int, int] = (1, 1)
     """Training seeds of the system and of the baseline."""
+    corrected_beyond_margin_p: float | None = None
+    """That the difference is larger than the margin, in the direction observed; None where not tested."""
 
     @property
     def mark(self) -> Mark:
@@ -186,6 +188,8 @@ class Forest:
     measure: str
     margin: float | None
     rows: tuple[Compared, ...]
+    interval: str
+    """What the intervals are."""
 
 
 def groups(results: StoredResults) -> list[Group]:
@@ -257,14 +261,10 @@ def _tally(rows: Iterable[Compared]) -> str:
 
 
 def _sentence(row: Compared, results: StoredResults) -> str:
-    level = results.evaluation["significance_level"]
     n_tests = family_size(results)
     low, high = row.interval
     where = place(row.group, results)
-    numbers = (
-        f"{row.measure} {signed(row.difference)}, "
-        f"{100 * (1 - level):g}\u00a0% interval {signed(low)} to {signed(high)}"
-    )
+    numbers = f"{row.measure} {signed(row.difference)}, {interval(results)} {signed(low)} to {signed(high)}"
     if row.n_seeds != (1, 1):
         numbers += f", {seeds_against(row)}"
     if row.verdict == "cannot tell":
@@ -276,6 +276,22 @@ def _sentence(row: Compared, results: StoredResults) -> str:
         margin = "" if row.margin is None else f", margin ±{row.margin:g}"
         return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin})."
     return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
+
+
+def interval_name(level: float, correction: str) -> str:
+    """What an interval that stands beside verdicts is: of one comparison alone, though verdicts are of a family."""
+    name = f"{100 * (1 - level):g}\u00a0% interval"
+    return name if correction == "none" else f"uncorrected {name}"
+
+
+UNCORRECTED = interval_name(0.05, "holm").replace("\u00a0", " ")
+"""Of intervals beside the verdicts on layers, neurons and heads, in tables."""
+
+
+def interval(results: StoredResults) -> str:
+    """What the intervals of a study's comparisons are."""
+    evaluation = results.evaluation
+    return interval_name(evaluation["significance_level"], evaluation["correction"])
 
 
 def seeds_against(row: Compared) -> str:
@@ -478,7 +494,7 @@ def forests(results: StoredResults) -> list[Forest]:
             if chosen:
                 margins = {row.margin for row in chosen}
                 margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
-                found.append(Forest(group, measure, margin, chosen))
+                found.append(Forest(group, measure, margin, chosen, interval(results)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -30,12 +30,13 @@ from rankscope.evaluate.evaluation import (
     Compared,
     EvaluatedRun,
     Evaluation,
+    as_margin,
     evaluated,
     judgements,
     without_own_docs,
 )
 from rankscope.evaluate.measures import Measuring, with_relevance_level
-from rankscope.report.sections import StoredResults
+from rankscope.report.sections import StoredResults, interval_name
 from rankscope.store.artifacts import versions
 from rankscope.store.files import writable, written_whole
 
@@ -166,6 +167,9 @@ def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, An
             "correction": compared.correction,
             "family_size": compared.family_size,
             "baselines": list(compared.baselines),
+            "intervals": interval_name(compared.significance_level, compared.correction).replace(
+                "\u00a0", " "
+            ),
         }
     )
     return {
@@ -227,7 +231,7 @@ def stored_results(
         steps=[],
         versions=versions(),
         evaluation={
-            "notes": [],
+            "notes": [f"{note.rstrip('.')}." for note in compared.notes],
             "measures": list(found.measures),
             "significance_level": compared.significance_level,
             "correction": compared.correction,
@@ -239,7 +243,7 @@ def stored_results(
             },
             "baselines": names[:1] if is_all_pairs else list(compared.baselines),
             "all_pairs": is_all_pairs,
-            "remarks": [*found.notes, *compared.notes, *seed_notes(compared), *_remarks(found)],
+            "remarks": [*found.notes, *seed_notes(compared), *_remarks(found)],
             "relevance_levels": {of.name: of.convention.relevance_level},
             "results": [
                 place
@@ -389,28 +393,31 @@ class Reproduced:
     """What a reader of the numbers should know, of each run."""
 
 
+@dataclass(frozen=True)
+class Published:
+    """Published means, by measure, and the differences that are held to matter."""
+
+    means: Mapping[str, Decimal] = field(default_factory=dict)
+    margins: Mapping[str, str] = field(default_factory=dict)
+
+
 def reproduce(
-    run: Path,
+    runs: Sequence[Path],
     of: Judgements,
     measures: Sequence[str],
     *,
     original: Path | None = None,
     baselines: tuple[Path, Path] | None = None,
-    published: Mapping[str, Decimal] | None = None,
+    published: Published = Published(),
     depth: int = 100,
 ) -> Reproduced:
-    """How far a run reproduces another's rankings, values and gain, or published means.
+    """How far a run reproduces another's rankings, values and gain, or published means on the same queries.
 
-    `baselines` are this study's and the original's run of the baseline. A published mean is held against
-    the interval of the run's.
+    `baselines` are this study's and the original's run of the baseline. Several runs are those of one
+    system's training seeds, and are held against published means alone.
     """
-    if original is None and not published:
-        raise BadInput(
-            "There is nothing to compare with. Give --original RUN or --published MEASURE=VALUE."
-        )
-    if baselines and original is None:
-        raise BadInput("A gain is compared with the original's. Give --original RUN too.")
-    told, relevance_level = published or {}, of.convention.relevance_level
+    _check_reproduction(runs, original, baselines, published)
+    told, relevance_level = published.means, of.convention.relevance_level
     notes: list[str] = []
     names = list(
         dict.fromkeys(with_relevance_level(name, relevance_level) for name in (*measures, *told))
@@ -425,7 +432,7 @@ def reproduce(
             whole
         ) if of.convention.drop_own_docs else whole, done.measured.values
 
-    ours, found = read(run)
+    (ours, found), *others = [read(run) for run in runs]
     theirs, original_values = (None, {}) if original is None else read(original)
     effects = {}
     if baselines:
@@ -445,12 +452,40 @@ def reproduce(
         effects=effects,
         published={
             name: reproduction.published_number(
-                found[with_relevance_level(name, relevance_level)], value
+                [values[computed] for values in (found, *(values for _, values in others))],
+                value,
+                margin=as_margin(published.margins[name]) if name in published.margins else None,
             )
             for name, value in told.items()
+            for computed in [with_relevance_level(name, relevance_level)]
         },
         notes=tuple(notes),
     )
+
+
+def _check_reproduction(
+    runs: Sequence[Path],
+    original: Path | None,
+    baselines: tuple[Path, Path] | None,
+    published: Published,
+) -> None:
+    """Refuse what cannot be held against one another."""
+    if original is None and not published.means:
+        raise BadInput(
+            "There is nothing to compare with. Give --original RUN or --published MEASURE=VALUE."
+        )
+    if baselines and original is None:
+        raise BadInput("A gain is compared with the original's. Give --original RUN too.")
+    if original is not None and len(runs) > 1:
+        raise BadInput(
+            f"{len(runs)} runs are the training seeds of one system, and an original is held against one run. "
+            "Give one, or leave --original out."
+        )
+    for name in published.margins:
+        if name not in published.means:
+            raise BadInput(
+                f"The margin of {name} stands beside no published mean. Give --published {name}=VALUE too."
+            )
 
 
 def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
@@ -461,7 +496,9 @@ def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
         "effects": {name: asdict(of) for name, of in found.effects.items()},
         "notes": list(found.notes),
         "published": {
-            name: asdict(of) | {"is_inside": of.is_inside} for name, of in found.published.items()
+            name: asdict(of)
+            | {"difference": of.difference, "is_same": of.is_same, "times_margin": of.times_margin}
+            for name, of in found.published.items()
         },
     }
 

@@ -98,6 +98,28 @@ class EvaluateSpec(Spec):
         beside = self.search.first_stages if self.search else ()
         return tuple(dict.fromkeys([*reranked, *beside]))
 
+    def claims_without_margin(self) -> list[str]:
+        """A sentence on the claims of equivalence that nothing here could support or contradict, if there are any."""
+        stated = self.margin if self.tests == "sound" else {}
+        open_ = [
+            claim
+            for claim in self.claims
+            if claim.verdict == "equivalent" and (claim.measure or self.measures[0]) not in stated
+        ]
+        if not open_:
+            return []
+        measures = dict.fromkeys(claim.measure or self.measures[0] for claim in open_)
+        why = (
+            f"`margin` states none for {', '.join(measures)}"
+            if self.tests == "sound"
+            else "study B's tests (`tests: as_published`) have none"
+        )
+        quoted = "; ".join(f"“{claim.claim}”" for claim in open_)
+        return [
+            f"“Equivalent” is a claim about a margin, and {why}: {quoted} can be neither supported nor "
+            "contradicted here."
+        ]
+
     @model_validator(mode="before")
     @classmethod
     def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:

@@ -14,6 +14,7 @@ from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING
 from rankscope.evaluate.evaluation import (
+    OF_THESE_RUNS,
     EvaluatedRun,
     Evaluation,
     as_margin,
@@ -28,6 +29,7 @@ from rankscope.store.artifacts import write_json
 from rankscope.study.lineages import kinship
 from rankscope.study.spec import Study
 from rankscope.study.spec_evaluate import EvaluateSpec
+from rankscope.study.spec_rankers import TrainedSpec
 from rankscope.study.step import collection_role, learnt_role, run_role
 from rankscope.study.steps_work import Summary, Work
 
@@ -50,8 +52,9 @@ def evaluate(work: Work) -> Summary:
     """Per-query values of every run, and the family of comparisons."""
     asked, study = work.spec(EvaluateSpec), work.plan.study.study
     is_sound = asked.tests == "sound"
-    notes = [*_learnt(work, asked.over), *_one_run_each(study)]
+    notes = _learnt(work, asked.over)
     notes += [] if is_sound else [STUDY_B_WARNING]
+    notes += asked.claims_without_margin()
     groups: list[Group] = []
     for name in asked.over:
         convention = study.collections[name].convention()
@@ -59,6 +62,7 @@ def evaluate(work: Work) -> Summary:
         notes += _convention_notes(name, computed, convention)
         groups += _measured(work, name, computed, convention)
     family = [of for group in groups for of in _compared(study, group)]
+    notes += seed_notes(study) if family else []
     correction = asked.correction if is_sound else "none"
     compared = comparison.compared(
         [pair for _, pair in family],
@@ -205,16 +209,23 @@ def _seed_remarks(group: Group) -> Iterator[str]:
         yield f"{in_words(where, measure, split)}."
 
 
-def _one_run_each(study: Study) -> Iterator[str]:
-    """Rankers whose seeds' part of the error nobody knows, beside others of which it is known."""
+def seed_notes(study: Study) -> list[str]:
+    """What verdicts are worth where rankers have one run each, of one training seed.
+
+    A fresh head is drawn, too; but where all was trained elsewhere, nothing is said of seeds.
+    """
     systems = study.systems()
+    first = {system: study.rankers[runs[0]] for system, runs in systems.items()}
     alone = [
         system
         for system, runs in systems.items()
-        if len(runs) == 1 and "seed" in type(study.rankers[runs[0]]).model_fields
+        if len(runs) == 1 and "seed" in type(first[system]).model_fields
     ]
-    if alone and any(len(runs) > 1 for runs in systems.values()):
-        yield f"{one_run_each(alone)}."
+    is_trained_here = any(isinstance(first[system], TrainedSpec) for system in alone)
+    has_several = any(len(runs) > 1 for runs in systems.values())
+    if not alone or not (is_trained_here or has_several):
+        return []
+    return [f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."]
 
 
 def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
