@@ -10,8 +10,8 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
-from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.correction import corrected
+from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.verdicts import Verdict, judged, pairs
 
 SYSTEM = {"q1": 0.5, "q2": 0.7, "q3": 0.9, "q4": 0.5}
