@@ -13,7 +13,6 @@ are Satterthwaite's. One run a ranker, no groups and no skewness is the paired t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
@@ -253,6 +252,44 @@ def _group_means(differences: Floats, group_of: Places | None) -> Floats:
     return summed(differences, group_of) / summed(np.ones_like(differences[:1]), group_of)
 
 
+class Contrasts(NamedTuple):
+    """Which of some rankers are held against which, and how: entries of a pair stand at one place."""
+
+    systems: Places
+    baselines: Places
+    margins: Sequence[Margin | None]
+    kinships: Sequence[Kinship]
+    spans: Floats
+    """The measures' ranges; not-a-number without bounds."""
+
+
+def shown(
+    rankers: Sequence[Runs], contrasts: Contrasts, group_of: Places | None
+) -> tuple[Tested, tuple[SeedError, SeedError, SeedError]]:
+    """What all pairs show, and the seeds' part of each one's errors.
+
+    rankers: values over the same queries, in the same order. The seeds' parts are those of the differences,
+    and of what is tested against a margin from below and from above.
+    """
+    values = np.array([ranker.table.mean(axis=0) for ranker in rankers])
+    share, _ = _shares_and_shifts(contrasts.margins)
+
+    def of_seeds(weights: Floats) -> SeedError:
+        if max(ranker.n for ranker in rankers) == 1:
+            return SeedError(np.zeros(len(weights)), np.ones(len(weights)))
+        return seed_error(
+            rankers, contrasts.systems, contrasts.baselines, contrasts.kinships, weights, group_of
+        )
+
+    plain = of_seeds(np.ones(len(share)))
+    seeds = (plain, of_seeds(1 - share), of_seeds(1 + share)) if share.any() else (plain,) * 3
+    baseline = values[contrasts.baselines]
+    differences = values[contrasts.systems] - baseline
+    return _tested(
+        differences, baseline, contrasts.margins, seeds, group_of, contrasts.spans
+    ), seeds
+
+
 class _Block:
     """Pairs over the same queries, as matrices: a pair a row, a query a column."""
 
@@ -274,6 +311,15 @@ class _Block:
         self.values = np.array([ranker.table.mean(axis=0) for ranker in self.rankers])
         self.n_seeds = np.array([ranker.n for ranker in self.rankers])
         self.group_of = self._group_of(groups)
+        self.differences = self.values[self.systems] - self.values[self.baselines]
+        made = Contrasts(
+            self.systems,
+            self.baselines,
+            [pair.margin for pair in pairs],
+            [pair.kinship for pair in pairs],
+            np.array([np.nan if pair.span is None else pair.span for pair in pairs]),
+        )
+        self.tested, self.seeds = shown(self.rankers, made, self.group_of)
         self.n_groups = len(queries) if self.group_of is None else int(self.group_of.max()) + 1
 
     def _group_of(self, groups: Mapping[str, str] | None) -> Places | None:
@@ -290,37 +336,9 @@ class _Block:
             raise BadInput("All queries are in one group; a comparison needs at least 2 groups.")
         return found
 
-    @cached_property
-    def differences(self) -> Floats:
-        return np.asarray(self.values[self.systems] - self.values[self.baselines])
-
-    @cached_property
-    def seeds(self) -> tuple[SeedError, SeedError, SeedError]:
-        """Of the differences, and of what is tested against a margin from below and from above."""
-        share, _ = _shares_and_shifts([pair.margin for pair in self.pairs])
-        plain = self._seeds(np.ones(len(self.pairs)))
-        if not share.any():
-            return plain, plain, plain
-        return plain, self._seeds(1 - share), self._seeds(1 + share)
-
-    def _seeds(self, weights: Floats) -> SeedError:
-        if not self._has_seeds.any():
-            return SeedError(np.zeros(len(weights)), np.ones(len(weights)))
-        kinships = [pair.kinship for pair in self.pairs]
-        return seed_error(
-            self.rankers, self.systems, self.baselines, kinships, weights, self.group_of
-        )
-
-    @cached_property
-    def tested(self) -> Tested:
-        """What all pairs show."""
-        spans = np.array([np.nan if pair.span is None else pair.span for pair in self.pairs])
-        margins = [pair.margin for pair in self.pairs]
-        return _tested(self.differences, self.values[self.baselines], margins, self.seeds, self.group_of, spans)  # fmt: skip
-
     def comparisons(self, level: float, resampling: Resampling | None) -> list[Comparison]:
         """Every pair's."""
-        tested, found = self.tested, self.tested.difference
+        found = self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
         low, high = found.interval(level)
         p_values = found.two_sided()
@@ -349,9 +367,9 @@ class _Block:
                 randomisation_p=randomisation[at],
                 mcnemar_p=self._mcnemar(at),
                 margin=pair.margin,
-                equivalence_p=_known(pair, tested.equivalence[at]),
-                non_inferiority_p=_known(pair, tested.non_inferiority[at]),
-                beyond_margin_p=_known(pair, tested.beyond_margin[at]),
+                equivalence_p=_known(pair, self.tested.equivalence[at]),
+                non_inferiority_p=_known(pair, self.tested.non_inferiority[at]),
+                beyond_margin_p=_known(pair, self.tested.beyond_margin[at]),
                 n_differing=int(n_differing[at]),
                 queries_error=float(of_queries[at]),
                 sample=self._sample(at),

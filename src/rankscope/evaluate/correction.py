@@ -11,7 +11,7 @@ CORRECTIONS = dict.fromkeys(("holm", "benjamini_hochberg", "bonferroni", "none")
 """The corrections there are, by name."""
 
 
-class Tests(NamedTuple):
+class PValues(NamedTuple):
     """The tests of one comparison that lead to verdicts."""
 
     difference: float
@@ -29,7 +29,7 @@ def corrected(
     known = [p for p in p_values if p is not None]
     size = _size(len(known), family_size)
     if method == "holm":
-        steps = corrected_together([Tests(p, None) for p in known], family_size=size)
+        steps = corrected_together([PValues(p, None) for p in known], family_size=size)
         of_known = iter([p for p, _ in steps])
     elif method == "benjamini_hochberg":
         filled = [*known, *[1.0] * (size - len(known))]
@@ -40,8 +40,8 @@ def corrected(
 
 
 def corrected_together(
-    family: Sequence[Tests], *, method: str = "holm", family_size: int | None = None
-) -> list[Tests]:
+    family: Sequence[PValues], *, method: str = "holm", family_size: int | None = None
+) -> list[PValues]:
     """Both tests of every comparison, corrected so that any false verdict is as rare as the level says.
 
     By Holm's steps with Shaffer's counting (1986): of one comparison "no difference" and "a difference of at
@@ -54,7 +54,7 @@ def corrected_together(
             corrected([tests[kind] for tests in family], method=method, family_size=family_size)
             for kind in (0, 1)
         ]
-        return [Tests(p or 0.0, q) for p, q in zip(*apart, strict=True)]
+        return [PValues(p or 0.0, q) for p, q in zip(*apart, strict=True)]
     left, waiting = _size(len(family), family_size), [2 - tests.count(None) for tests in family]
     found: list[list[float | None]] = [[None, None] for _ in family]
     highest = 0.0
@@ -63,12 +63,12 @@ def corrected_together(
         found[at][kind] = highest
         waiting[at] -= 1
         left -= not waiting[at]
-    return [Tests(p or 0.0, q) for p, q in found]
+    return [PValues(p or 0.0, q) for p, q in found]
 
 
 def levels_left(
-    family: Sequence[Tests], at: int, *, level: float, method: str, family_size: int | None = None
-) -> Tests:
+    family: Sequence[PValues], at: int, *, level: float, method: str, family_size: int | None = None
+) -> PValues:
     """The level against which each test of one comparison is held, as the others are.
 
     A test passes if its own p-value, uncorrected, is below.
@@ -76,19 +76,19 @@ def levels_left(
     size = family_size or len(family)
     others = [tests for place, tests in enumerate(family) if place != at]
     if method == "none":
-        return Tests(level, level)
+        return PValues(level, level)
     if method == "bonferroni":
-        return Tests(level / size, level / size)
+        return PValues(level / size, level / size)
     if method == "benjamini_hochberg":
         of_p = _step_up([p for p, _ in others], level, size)
-        return Tests(of_p, _step_up([q for _, q in others if q is not None], level, size))
+        return PValues(of_p, _step_up([q for _, q in others if q is not None], level, size))
     left, waiting = size, [2 - tests.count(None) for tests in others]
     for p, place, _ in _in_order(others):
         if p >= level / left:
             break
         waiting[place] -= 1
         left -= not waiting[place]
-    return Tests(level / left, level / left)
+    return PValues(level / left, level / left)
 
 
 def _size(made: int, declared: int | None) -> int:
@@ -100,7 +100,7 @@ def _size(made: int, declared: int | None) -> int:
     return declared or made
 
 
-def _in_order(family: Sequence[Tests]) -> list[tuple[float, int, int]]:
+def _in_order(family: Sequence[PValues]) -> list[tuple[float, int, int]]:
     """Every p-value, its comparison and its kind, the smallest first."""
     return sorted(
         (p, at, kind)

@@ -546,7 +546,7 @@ def _kinships(
     lineages: Sequence[Sequence[str]], systems: Mapping[str, Sequence[EvaluatedRun]]
 ) -> dict[frozenset[str], Kinship]:
     """Which two systems are paired by seed; BadInput where their runs cannot be."""
-    found = {}
+    found: dict[frozenset[str], Kinship] = {}
     for lineage in lineages:
         numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
         if len(lineage) < 2 or len(numbers) > 1 or numbers == {1}:

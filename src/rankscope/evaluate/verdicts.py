@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 
 from rankscope.evaluate.comparison import Comparison, Sample
-from rankscope.evaluate.correction import Tests, corrected, corrected_together, levels_left
+from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left
 from rankscope.evaluate.evidence import Bools, Floats
 from rankscope.evaluate.fragility import replaced_until
 from rankscope.evaluate.power import queries_needed, smallest_detectable
@@ -77,7 +77,7 @@ def judged(
     family_size: int | None = None,
 ) -> list[Judged]:
     """A verdict for every comparison of one family, in the same order."""
-    tests = [Tests(comparison.p_value, comparison.equivalence_p) for comparison in family]
+    tests = [PValues(comparison.p_value, comparison.equivalence_p) for comparison in family]
     both = corrected_together(tests, method=correction, family_size=family_size)
     non_inferiority = corrected(
         [comparison.non_inferiority_p for comparison in family],
@@ -119,7 +119,7 @@ def _verdict(difference: float, p: float, q: float | None, level: float) -> Verd
 # -- fragility -----------------------------------------------------------------------------------
 
 
-def _fragility(comparison: Comparison, verdict: Verdict, left: Tests) -> int | None:
+def _fragility(comparison: Comparison, verdict: Verdict, left: PValues) -> int | None:
     """How many queries carry the verdict, at the levels that are left for it."""
     sample, margin = comparison.sample, comparison.absolute_margin or 0.0
     if verdict is Verdict.CANNOT_TELL:
@@ -141,12 +141,12 @@ def _fragility(comparison: Comparison, verdict: Verdict, left: Tests) -> int | N
     )
 
 
-def _is_equivalent(sample: Sample, rows: Floats, left: Tests) -> Bools:
+def _is_equivalent(sample: Sample, rows: Floats, left: PValues) -> Bools:
     limit = left.equivalence or 0.0
     return np.asarray(sample.evidence(rows).equivalence < limit)
 
 
-def _differs(sample: Sample, rows: Floats, sign: float, left: Tests) -> Bools:
+def _differs(sample: Sample, rows: Floats, sign: float, left: PValues) -> Bools:
     """Whether the difference is still shown, in its direction, and not to be within the margin."""
     tested = sample.evidence(rows)
     is_shown = (tested.difference.two_sided() < left.difference) & (
