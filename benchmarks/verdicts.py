@@ -1,118 +1,594 @@
 """What verdicts, intervals and stated power are worth, by simulation. Writes docs/verdicts.md.
 
-    python benchmarks/verdicts.py [--simulations 4000] [--write]
+    python benchmarks/verdicts.py [--simulations 10000] [--section seeds ...] [--data DIR] [--write]
 
-Per-query values are drawn as a measure's are: between 0 and 1, systems alike on easy and hard queries
-(a shared beta-distributed ease), differences between systems with many exact ties at 0 and 1 where
-values are cut off. Seeded: the same command gives the same table.
+Everything is judged by the package's own functions. Seeded: the same command gives the same table. All
+sections at 10,000 simulations take about an hour on one core; `--section` prints some of them.
 """
 
 import argparse
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
-from rankscope.evaluate.comparison import Comparison, Margin, Pair, compared
+from rankscope.core.formats import read_qrels, read_run
+from rankscope.evaluate.comparison import (
+    Comparison,
+    Contrasts,
+    Margin,
+    Pair,
+    Tested,
+    compared,
+    shown,
+)
+from rankscope.evaluate.correction import PValues, corrected_together
+from rankscope.evaluate.evidence import Floats
+from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.power import SeedsPart, detectable, smallest_detectable
 from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.verdicts import Verdict, judged, smallest_detectable
+from rankscope.evaluate.seed_error import Runs, SeedError
+from rankscope.evaluate.verdicts import Verdict, judged
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
-TOPICS = (43, 200)
 LEVEL = 0.05
+MARGIN = 0.02
+TOPICS = 43
+SEEDS = (2, 3, 5)
+RATIOS = (0.3, 1.0, 2.0, 4.0)
 AT_ONCE = 250
 
-
-def cut_off(values: np.ndarray) -> np.ndarray:
-    return np.clip(values, 0.0, 1.0)
+Rows = list[list[str]]
 
 
-def systems(rng: np.random.Generator, n_systems: int, n_queries: int, spread: float) -> np.ndarray:
-    """(systems, queries): equally good systems, alike on a query but for noise of their own."""
-    ease = rng.beta(1.2, 1.2, n_queries)
-    return cut_off(ease + rng.normal(0.0, spread, (n_systems, n_queries)))
+def table(heads: Sequence[str], rows: Rows) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def runs(values: np.ndarray) -> list[dict[str, float]]:
-    ids = [f"q{at:05d}" for at in range(values.shape[1])]
-    return [dict(zip(ids, row, strict=True)) for row in values.tolist()]
-
-
-def batches(n: int) -> Iterator[int]:
+def batches(n: int, at_once: int = AT_ONCE) -> Iterator[int]:
     while n:
-        gc.freeze()  # statsmodels' multipletests collects garbage at every call: 34 ms of 42
-        yield min(n, AT_ONCE)
-        n -= min(n, AT_ONCE)
+        yield min(n, at_once)
+        n -= min(n, at_once)
 
 
-def error_of(share: float, n: int) -> str:
-    """The share in per cent with twice its Monte-Carlo error."""
-    return f"{100 * share:.1f} ± {200 * (share * (1 - share) / n) ** 0.5:.1f}"
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
-# -- no difference -------------------------------------------------------------------------------
+def per_mille(share: float) -> str:
+    """.045: what a table of many shares has room for."""
+    return f"{share:.3f}".removeprefix("0")
 
 
-def family_error(rng: np.random.Generator, n_queries: int, n: int, correction: str) -> float:
-    """Share of families of 10 (all pairs of 5 equal systems) with any better or worse."""
-    false = 0
+# -- families of trained systems ---------------------------------------------------------------------
+
+
+class World(NamedTuple):
+    """How runs come about: in units of the standard error of a difference of two systems by queries."""
+
+    n_systems: int
+    n_seeds: int
+    ratio: float
+    """The standard deviation of seeds."""
+    first: float = 1.0
+    """How many times as much the first system's seeds spread."""
+    own_noise: float = 0.0
+    """Share of the queries' noise that every run has for itself; the rest is the system's, in all its runs."""
+    children: float | None = None
+    """Where the others start from the first: their own spread, beside the first's that they share."""
+    gain: float = 0.0
+    """Of the second system."""
+
+
+def drawn(rng: np.random.Generator, world: World, n: int, n_queries: int = TOPICS) -> Floats:
+    """Values: (families, systems, seeds, queries)."""
+    shape = (n, world.n_systems, world.n_seeds)
+    a_run = (n_queries / 2) ** 0.5
+    values = (
+        a_run
+        * (1 - world.own_noise) ** 0.5
+        * rng.standard_normal((n, world.n_systems, 1, n_queries))
+    )
+    if world.own_noise:
+        values = values + a_run * world.own_noise**0.5 * rng.standard_normal((*shape, n_queries))
+    spread = np.full(world.n_systems, world.ratio)
+    spread[0] *= world.first
+    shifts = rng.standard_normal(shape) * spread[:, None]
+    if world.children is not None:
+        own = rng.standard_normal(shape) * world.children
+        own[:, 0] = 0
+        shifts = shifts[:, :1] + own
+    shifts[:, 1] += world.gain
+    return np.asarray(values + shifts[..., None])
+
+
+def judged_families(
+    values: Floats, pairs: Sequence[tuple[int, int]], kinships: Sequence[Kinship] | None = None
+) -> tuple[Tested, SeedError]:
+    """What the pairs of each family show: entries run over families, then pairs; the seeds' part of it."""
+    n, n_systems = values.shape[:2]
+    rankers = [Runs(table, family) for family in range(n) for table in values[family]]
+    first = np.repeat(np.arange(n) * n_systems, len(pairs))
+    systems, baselines = (first + np.tile([pair[side] for pair in pairs], n) for side in (0, 1))
+    kin = list(kinships or [Kinship.NONE] * len(pairs)) * n
+    spans = np.full(len(first), np.nan)
+    contrasts = Contrasts(systems, baselines, [None] * len(first), kin, spans)
+    found, seeds_parts = shown(rankers, contrasts, None)
+    return found, seeds_parts[0]
+
+
+def all_pairs(n: int) -> list[tuple[int, int]]:
+    return [(a, b) for a in range(n) for b in range(a)]
+
+
+def any_false(
+    rng: np.random.Generator, world: World, pairs: list[tuple[int, int]], n: int
+) -> float:
+    """Share of families with any better or worse, by Holm; the smallest p-value decides that."""
+    false, m = 0, len(pairs)
     for size in batches(n):
-        pairs = []
-        for _ in range(size):
-            of_system = [[run] for run in runs(systems(rng, 5, n_queries, 0.15))]
-            pairs += [Pair(of_system[a], of_system[b]) for a in range(5) for b in range(a)]
-        found = compared(pairs, significance_level=LEVEL)
-        for at in range(size):
-            family = judged(found[10 * at : 10 * at + 10], correction=correction)
-            false += any(each.verdict is not Verdict.CANNOT_TELL for each in family)
+        found, _ = judged_families(drawn(rng, world, size), pairs)
+        smallest = found.difference.two_sided().reshape(size, m).min(axis=1)
+        false += int((smallest < LEVEL / m).sum())
     return false / n
 
 
-def equivalence_error(
-    rng: np.random.Generator, n_queries: int, n: int, margin: Margin, difference: float
-) -> float:
-    """Share of "equivalent" where the true difference is exactly the margin."""
-    wrong = 0
+def power(rng: np.random.Generator, world: World, pairs: list[tuple[int, int]], n: int) -> float:
+    """Share of families in which the second system is found better than the first."""
+    place, hits, m = pairs.index((1, 0)), 0, len(pairs)
     for size in batches(n):
-        pairs = []
-        for _ in range(size):
-            baseline = rng.beta(4.0, 4.0, n_queries)  # away from 0 and 1: the shift is exact
-            system = baseline + difference + rng.normal(0.0, 0.05, n_queries)
-            a, b = runs(np.array([system, baseline]))
-            pairs.append(Pair([a], [b], margin))
-        for each in compared(pairs, significance_level=LEVEL):
-            wrong += judged([each])[0].verdict is Verdict.EQUIVALENT
-    return wrong / n
+        found, _ = judged_families(drawn(rng, world, size), pairs)
+        p = found.difference.two_sided().reshape(size, m)
+        passed = np.sort(p, axis=1) < LEVEL / (m - np.arange(m))
+        rank = (p < p[:, [place]]).sum(axis=1)
+        hits += int(np.cumprod(passed, axis=1)[np.arange(size), rank].sum())
+    return hits / n
 
 
-# -- intervals -----------------------------------------------------------------------------------
+def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Families of systems that differ by their seeds only."""
+    yield (
+        "Families of systems that are equally good and trained with several seeds: the share, in %, with any "
+        f'false "better" or "worse" at level .05, {n:,} families a cell, {TOPICS} queries, Holm; twice the '
+        "Monte-Carlo error is .4 at 5. *Ratio*: the standard deviation of seeds over the standard error of a "
+        "difference by queries. *x2*, *x4*: one system's seeds spread so many times as much. *Power*: a true "
+        "difference of five standard errors is found."
+    )
+    rows = []
+    for n_seeds in SEEDS:
+        for ratio in RATIOS:
+            cells = []
+            for n_systems, pairs in ((10, all_pairs(10)), (13, [(a, 0) for a in range(1, 13)])):
+                for first in (1.0, 2.0, 4.0):
+                    world = World(n_systems, n_seeds, ratio, first)
+                    cells.append(percent(any_false(rng, world, pairs, n)))
+            gain = 5 * (1 + 2 * ratio**2 / n_seeds) ** 0.5
+            world = World(10, n_seeds, ratio, gain=gain)
+            cells.append(f"{power(rng, world, all_pairs(10), max(250, n // 5)):.2f}")
+            rows.append([str(n_seeds), f"{ratio:g}", *cells])
+    heads = ["seeds", "ratio", "45 pairs, equal", "x2", "x4", "12 against one, equal", "baseline x2", "baseline x4", "power, 45 pairs"]  # fmt: skip
+    yield table(heads, rows)
+    yield (
+        "With two seeds nothing tells unlike spreads, and from three on only large ones: a baseline whose "
+        "seeds spread twice as much as the others' is not protected, since it is in every comparison. Train it "
+        "with five seeds or more."
+    )
+    rows = []
+    for n_seeds in SEEDS:
+        cells = [
+            percent(any_false(rng, World(10, n_seeds, ratio, own_noise=1.0), all_pairs(10), n))
+            for ratio in RATIOS
+        ]
+        rows.append([str(n_seeds), *cells])
+    yield "The same 45 pairs, equal, where each run has all of the queries' noise for itself:"
+    yield table(["seeds", *(f"ratio {ratio:g}" for ratio in RATIOS)], rows)
 
 
-def coverage(rng: np.random.Generator, n_queries: int, n: int) -> tuple[float, float]:
-    """Share of t and of BCa intervals that hold the true difference of two systems."""
-    a, b = cut_off(true_values(0.05)), cut_off(true_values(0.0))
-    truth = float((a - b).mean())
-    held = np.zeros(2)
-    for size in batches(n):
-        chosen = rng.integers(len(a), size=(size, n_queries))
-        pairs = [Pair([x], [y]) for x, y in zip(runs(a[chosen]), runs(b[chosen]), strict=True)]
-        found = compared(pairs, significance_level=LEVEL, resampling=Resampling(n=2_000))
-        held += [
-            sum(low <= truth <= high for low, high in intervals)
-            for intervals in (
-                [each.interval for each in found],
-                [each.bootstrap_interval or (0, 0) for each in found],
+# -- lineages ----------------------------------------------------------------------------------------
+
+
+def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Systems whose k-th runs start from one ancestor's k-th run."""
+    yield (
+        "Nine systems each tuned from one ancestor, the k-th run from its k-th run, none better than another: all "
+        "36 + 9 comparisons, paired by seed. *Ratio* as above, of the ancestor's seeds; *own spread*: likewise, "
+        "of what a stage of its own adds. *Width*: the 95 % interval's over that of the paired "
+        "difference by its own seeds alone, medians. *Apart*: the same runs compared without pairing."
+    )
+    pairs = all_pairs(10)
+    kin = [Kinship.DESCENT if b == 0 else Kinship.SIBLINGS for _, b in pairs]
+    descent = np.array([each is Kinship.DESCENT for each in kin])
+    rows, m = [], len(pairs)
+    for n_seeds in SEEDS:
+        for ratio, spread in ((1.0, 0.1), (1.0, 1.0), (4.0, 0.4), (4.0, 4.0)):
+            world = World(10, n_seeds, ratio, children=spread)
+            false, false_apart = 0, 0
+            widths: list[Floats] = []
+            for size in batches(n):
+                values = drawn(rng, world, size)
+                found, _ = judged_families(values, pairs, kin)
+                smallest = found.difference.two_sided().reshape(size, m).min(axis=1)
+                false += int((smallest < LEVEL / m).sum())
+                apart, _ = judged_families(values, pairs)
+                smallest = apart.difference.two_sided().reshape(size, m).min(axis=1)
+                false_apart += int((smallest < LEVEL / m).sum())
+                paired = np.stack([_paired_width(values, a, b) for a, b in pairs], axis=1)
+                mine, wide = (_width(each).reshape(size, m) for each in (found, apart))
+                widths.append(np.stack([mine / paired, wide / paired]))
+            ratios = np.concatenate(widths, axis=1)
+            shares = [f"{np.median(part):.2f}" for part in (ratios[0][:, descent], ratios[0][:, ~descent], ratios[1][:, descent])]  # fmt: skip
+            rows.append([str(n_seeds), f"{ratio:g}", f"{spread:g}", percent(false / n), *shares, percent(false_apart / n)])  # fmt: skip
+    heads = ["seeds", "ratio", "own spread", "any false, 45 pairs", "width, from the ancestor", "width, siblings", "width apart", "any false, apart"]  # fmt: skip
+    yield table(heads, rows)
+
+
+def _width(found: Tested) -> Floats:
+    low, high = found.difference.interval(LEVEL)
+    return np.asarray(high - low)
+
+
+def _paired_width(values: Floats, a: int, b: int) -> Floats:
+    """Of the paired interval by the pair's own seeds, (families,)."""
+    n = len(values)
+    kin = [Kinship.DESCENT] * n
+    both = values[:, [a, b]]
+    rankers = [Runs(of, family) for family in range(n) for of in both[family]]
+    places = 2 * np.arange(n)
+    spans = np.full(n, np.nan)
+    found, _ = shown(rankers, Contrasts(places, places + 1, [None] * n, kin, spans), None)
+    return _width(found)
+
+
+# -- few queries, skewed differences, none -----------------------------------------------------------
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
+
+
+def loses(share: float, value: float, rest: float = 0.0) -> Draw:
+    """A share of the queries loses, the rest gains."""
+    return lambda rng, shape: np.where(rng.random(shape) < share, -value, rest)
+
+
+def gains_and_loses(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    u = rng.random(shape)
+    return np.where(u < 0.01, -1.0, np.where(u < 0.21, 0.05, 0.0))
+
+
+def as_rr(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    u, size = rng.random(shape), rng.uniform(0.5, 0.9, shape)
+    return np.where(u < 0.15, size, np.where(u < 0.30, -size, 0.0)) - MARGIN
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    u, size = rng.random(shape), rng.uniform(0.5, 0.9, shape)
+    drawn_ = np.where(u < 0.10, -size, np.where(u < 0.33, 0.3, 0.0))
+    return drawn_ - (0.23 * 0.3 - 0.10 * 0.7) - MARGIN
+
+
+def normal(sd: float, mean: float = 0.0) -> Draw:
+    return lambda rng, shape: rng.normal(mean, sd, shape)
+
+
+def of_samples(differences: Floats, margin: float | None = MARGIN) -> Tested:
+    """What samples show: (samples, queries)."""
+    n = len(differences)
+    rankers = [
+        Runs(row[None], at) for at, row in enumerate(differences)
+    ] + [Runs(np.zeros((1, differences.shape[1])), n)]  # fmt: skip
+    margins = [None if margin is None else Margin(margin)] * n
+    contrasts = Contrasts(np.arange(n), np.full(n, n), margins, [Kinship.NONE] * n, np.ones(n))
+    return shown(rankers, contrasts, None)[0]
+
+
+def by_t(differences: Floats, bound: float) -> Floats:
+    """p-values of the t-test alone that the mean is above the bound; 0 or 1 without spread."""
+    mean = differences.mean(axis=1) - bound
+    error = differences.std(axis=1, ddof=1) / differences.shape[1] ** 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = special.stdtr(differences.shape[1] - 1, -mean / error)
+    return np.where(error > 1e-12, p, np.where(mean > 0, 0.0, 1.0))
+
+
+QUERIES = (5, 20, 43, 54, 200)
+
+
+class Case(NamedTuple):
+    """Samples of one kind, and what may be said of them."""
+
+    name: str
+    draw: Draw
+    ours: Callable[[Tested], "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"]
+    """Whether it is said."""
+    bound: float
+    """What the t-test alone is asked: whether the mean is above."""
+    level: float = LEVEL
+
+
+def not_worse(name: str, draw: Draw) -> Case:
+    return Case(f"not worse: {name}", draw, lambda found: found.non_inferiority < LEVEL, -MARGIN)
+
+
+def better(name: str, draw: Draw) -> Case:
+    return Case(
+        f"better: {name}",
+        draw,
+        lambda found: (found.difference.two_sided() < LEVEL) & (found.difference.mean > 0),
+        0.0,
+        LEVEL / 2,
+    )
+
+
+FALSE = (
+    not_worse("one query in 50 loses 1", loses(0.02, 1.0)),
+    not_worse("4 % lose .5", loses(0.04, 0.5)),
+    not_worse("20 % lose .1", loses(0.2, 0.1)),
+    not_worse("as RR moves: 15 % gain and 15 % lose .5 to .9", as_rr),
+    not_worse("10 % lose .5 to .9, 23 % gain .3", skewed),
+    not_worse("normal, sd .05", normal(0.05, -MARGIN)),
+    better("20 % gain .05, 1 % lose 1", gains_and_loses),
+    better("normal, sd .15", normal(0.15)),
+)
+RIGHT = (
+    not_worse("true difference 0, normal, sd .05", normal(0.05)),
+    better("true difference .022, normal, sd .05", normal(0.05, 0.022)),
+    better("true difference .066, normal, sd .15", normal(0.15, 0.066)),
+)
+
+
+def samples(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Skewed differences, and samples in which nearly all are equal."""
+    yield (
+        "One comparison over few queries: the share, in %, of samples of which something false is said. *Not "
+        f"worse*: not by the margin, where the true difference is exactly the margin, -{MARGIN:g}; one of the two "
+        'tests of "equivalent", so that is said at most as often. *Better*: where the true difference is 0. '
+        f"{n:,} samples a cell; in brackets the t-test alone."
+    )
+    heads = ["what", *(f"{queries} queries" for queries in QUERIES)]
+    yield table(heads, [_said(rng, case, n) for case in FALSE])
+    yield "What that costs: the share, in %, of samples of ordinary differences of which what is right is said."
+    yield table(heads, [_said(rng, case, n) for case in RIGHT])
+
+
+def _said(rng: np.random.Generator, case: Case, n: int) -> list[str]:
+    cells = []
+    for queries in QUERIES:
+        ours = theirs = 0
+        for size in batches(n, 2_000):
+            d = case.draw(rng, (size, queries))
+            ours += int(case.ours(of_samples(d)).sum())
+            theirs += int((by_t(d, case.bound) < case.level).sum())
+        cells.append(f"{percent(ours / n)} ({percent(theirs / n)})")
+    return [case.name, *cells]
+
+
+# -- fragility ---------------------------------------------------------------------------------------
+
+
+def fragilities(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """False verdicts by how few queries carry them."""
+    yield (
+        "No test sees losses that no query of the sample shows. So every better, worse and equivalent carries "
+        "its **fragility**: the smallest number of the sample's queries whose difference, replaced by the worst "
+        "the measure allows, takes the verdict away while the other comparisons stay. Of samples with a true "
+        'difference of 0 (20 % gain .05, 1 % lose 1), the share, in %, that are "better" with at least that '
+        f"fragility; beside it, of samples that are truly better by .1 (sd .15). {n:,} samples a cell."
+    )
+    rows = []
+    for queries in (43, 54, 200):
+        for name, draw in (("true difference 0", gains_and_loses), ("true difference .1", normal(0.15, 0.1))):  # fmt: skip
+            found: list[int] = []
+            for size in batches(n):
+                zeros = {f"q{at:05d}": 0.0 for at in range(queries)}
+                runs_ = [dict(zip(zeros, row, strict=True)) for row in draw(rng, (size, queries)).tolist()]  # fmt: skip
+                for each in compared([Pair([run], [zeros]) for run in runs_]):
+                    (one,) = judged([each])
+                    if one.verdict is Verdict.BETTER:
+                        found.append(one.fragility or 0)
+            shares = [percent(sum(f >= least for f in found) / n) for least in (1, 2, 3, 5, 10)]
+            rows.append([name, str(queries), *shares])
+    yield table(["what", "queries", "1 or more", "2", "3", "5", "10"], rows)
+
+
+# -- stated power ------------------------------------------------------------------------------------
+
+
+def powers(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """The smallest detectable difference, stated by one experiment and met by another."""
+    yield (
+        "The smallest detectable difference is stated by one experiment; a second one of the same kind, in which "
+        f"it is the true difference, shows it in so many %: it should be 80 ± 3. {n:,} pairs of experiments a "
+        "cell, level .05. In brackets: among the quarter with the smallest statements, which have been lucky in "
+        "their spread; it is no promise for them."
+    )
+    rows = []
+    for n_systems in (2, 10):
+        for own_noise in (0.0, 1.0):
+            for n_seeds in SEEDS:
+                cells = []
+                for ratio in RATIOS:
+                    world = World(n_systems, n_seeds, ratio, own_noise=own_noise)
+                    met = [_met(rng, world, size) for size in batches(n)]
+                    stated, is_met = (np.concatenate(part) for part in zip(*met, strict=True))
+                    lucky = stated <= np.quantile(stated, 0.25)
+                    cells.append(f"{percent(is_met.mean())} ({percent(is_met[lucky].mean())})")
+                of = "in every run" if own_noise else "the system's"
+                rows.append([str(n_systems), of, str(n_seeds), *cells])
+    yield table(["systems", "queries' noise", "seeds", *(f"ratio {ratio:g}" for ratio in RATIOS)], rows)  # fmt: skip
+    yield "Without seeds, by the power of the t-test:"
+    rows = []
+    for n_tests in (1, 28):
+        for queries in (43, 200):
+            share = plain_power(rng, queries, n, n_tests)
+            rows.append([f"one of {n_tests}", str(queries), percent(share)])
+    yield table(["comparison", "queries", "shown"], rows)
+
+
+def _met(rng: np.random.Generator, world: World, n: int) -> tuple[Floats, Floats]:
+    """What the first two systems' comparison states, and whether another experiment shows it."""
+    pairs = [(1, 0)]
+    first, of_seeds = judged_families(drawn(rng, world, n), pairs)
+    found, _ = judged_families(drawn(rng, world, n), pairs)
+    stated = np.array(
+        [
+            detectable(error, freedom, SeedsPart(*part), TOPICS, LEVEL)
+            for error, freedom, *part in zip(
+                first.difference.standard_error.tolist(),
+                first.difference.degrees_of_freedom.tolist(),
+                *(each.tolist() for each in of_seeds),
+                strict=True,
             )
         ]
-    return float(held[0] / n), float(held[1] / n)
+    )
+    change, error = found.difference.mean + stated, found.difference.standard_error
+    critical = -special.stdtrit(found.difference.degrees_of_freedom, LEVEL / 2)
+    return stated, np.asarray(np.abs(change) > critical * error, dtype=float)
 
 
-def true_values(shift: float, n: int = 200_000) -> np.ndarray:
+def plain_power(rng: np.random.Generator, n_queries: int, n: int, n_tests: int) -> float:
+    """Share of tests that show the smallest difference that is stated to be shown in 80 %."""
+    level, sd = LEVEL / n_tests, 0.12
+    difference = smallest_detectable(with_error(n_queries, sd), level)
+    assert difference is not None
+    found = 0
+    for size in batches(n, 2_000):
+        samples_ = rng.normal(difference, sd, (size, n_queries))
+        found += int((of_samples(samples_, None).difference.two_sided() < level).sum())
+    return found / n
+
+
+def with_error(n_queries: int, sd: float) -> Comparison:
+    """A comparison whose standard error is the true one."""
+    spread = np.linspace(-1.0, 1.0, n_queries)
+    spread *= sd / spread.std(ddof=1)
+    ids = [f"q{at:05d}" for at in range(n_queries)]
+    run = dict(zip(ids, spread.tolist(), strict=True))
+    return compared([Pair([run], [dict.fromkeys(ids, 0.0)])])[0]
+
+
+# -- both kinds of tests together, one run each -------------------------------------------------------
+
+
+def together(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Differences and equivalence in one family; one run a method."""
+    yield (
+        "Any false verdict in a family of ten comparisons, better, worse and equivalent together, in %, 200 "
+        "queries, sd .1, margin .02; `apart`: both kinds of tests by Holm for themselves."
+    )
+    rows = []
+    for name, shifts in (
+        ("all equal", [0.0] * 10),
+        ("all differ by the margin", [MARGIN] * 10),
+        ("half equal, half differ by the margin", [0.0] * 5 + [MARGIN] * 5),
+        ("half equal, half differ by .1", [0.0] * 5 + [0.1] * 5),
+        ("five by .1, five by the margin", [0.1] * 5 + [MARGIN] * 5),
+        ("nine by .01, one by the margin", [0.01] * 9 + [MARGIN]),
+    ):
+        shares = _false_together(rng, np.array(shifts), n)
+        rows.append([name, *(percent(share) for share in shares)])
+    yield table(["true differences", "together", "apart", "without correction"], rows)
+
+
+def _false_together(rng: np.random.Generator, shifts: Floats, n: int) -> Floats:
+    false = np.zeros(3)
+    m, queries = len(shifts), 200
+    equal, at_margin = shifts == 0, np.abs(shifts) >= MARGIN
+    for size in batches(n, 1_000):
+        d = rng.normal(0, 0.1, (size, m, queries)) + shifts[:, None]
+        found = of_samples(d.reshape(-1, queries))
+        p, q = (each.reshape(size, m) for each in (found.difference.two_sided(), found.equivalence))
+        for both in zip(p.tolist(), q.tolist(), strict=True):
+            tests = [PValues(*each) for each in zip(*both, strict=True)]
+            ways = (
+                corrected_together(tests),
+                _apart(tests),
+                tests,
+            )
+            for place, way in enumerate(ways):
+                wrong = np.array([(a < LEVEL, (b or 0) < LEVEL) for a, b in way])
+                false[place] += bool((wrong[:, 1] & at_margin).any() or (wrong[:, 0] & ~wrong[:, 1] & equal).any())  # fmt: skip
+    return false / n
+
+
+def _apart(tests: Sequence[PValues]) -> list[PValues]:
+    firsts = corrected_together([PValues(p, None) for p, _ in tests])
+    seconds = corrected_together([PValues(q or 0.0, None) for _, q in tests])
+    return [PValues(p.difference, q.difference) for p, q in zip(firsts, seconds, strict=True)]
+
+
+def one_run(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Methods that differ by their seeds only."""
+    yield (
+        "One comparison of two methods that differ by their seeds only, in %: values between 0 and 1, seeds shift "
+        "a run by .03 (standard deviation). A report says so wherever trained rankers have one run each."
+    )
+    rows = []
+    for queries in (43, 200):
+        false = np.zeros(4)
+        for size in batches(n, 1_000):
+            values = rng.beta(1.2, 1.2, (size, 1, 1, queries)) + rng.normal(0, 0.03, (size, 2, 3, 1)) + rng.normal(0, 0.12, (size, 2, 3, queries))  # fmt: skip
+            for place, (a, b) in enumerate(
+                (
+                    (values[:, 0, :1], values[:, 1, :1]),
+                    (values[:, 0].mean(axis=1, keepdims=True), values[:, 1].mean(axis=1, keepdims=True)),
+                    (values[:, 0], values[:, 1]),
+                    (values[:, 0], values[:, 1, :1]),
+                )
+            ):  # fmt: skip
+                rankers = [Runs(each, at) for at in range(size) for each in (a[at], b[at])]
+                places = 2 * np.arange(size)
+                contrasts = Contrasts(places, places + 1, [None] * size, [Kinship.NONE] * size, np.full(size, np.nan))  # fmt: skip
+                p = shown(rankers, contrasts, None)[0].difference.two_sided()
+                false[place] += int((p < LEVEL).sum())
+        rows.append([str(queries), *(percent(share) for share in false / n)])
+    yield table(["queries", "one run each", "three seeds, spread ignored", "three seeds, counted", "three seeds against one run (a note says so)"], rows)  # fmt: skip
+
+
+# -- intervals ---------------------------------------------------------------------------------------
+
+
+def intervals(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Whether 95 % intervals hold the truth."""
+    yield (
+        "Whether 95 % intervals hold the true difference, in %: values between 0 and 1, cut off, so that many "
+        "differences are exactly 0. BCa: the bootstrap, told beside."
+    )
+    rows = []
+    for queries in (43, 200):
+        held = coverage(rng, queries, n)
+        rows.append([f"{queries} queries", *(percent(share) for share in held)])
+    by_group, ignored = group_coverage(rng, 40, 5, n)
+    rows.append(["40 groups of 5 queries", percent(by_group), "-"])
+    rows.append(["the same, groups ignored", percent(ignored), "-"])
+    yield table(["sample", "interval", "BCa"], rows)
+
+
+def coverage(rng: np.random.Generator, n_queries: int, n: int) -> Floats:
+    """Share of our and of BCa intervals that hold the true difference of two systems."""
+    a, b = (np.clip(true_values(shift), 0, 1) for shift in (0.05, 0.0))
+    truth, held = float((a - b).mean()), np.zeros(2)
+    ids = [f"q{at:05d}" for at in range(n_queries)]
+    for size in batches(n):
+        gc.freeze()
+        chosen = rng.integers(len(a), size=(size, n_queries))
+        runs_ = [[dict(zip(ids, row, strict=True)) for row in of[chosen].tolist()] for of in (a, b)]
+        pairs = [Pair([x], [y]) for x, y in zip(*runs_, strict=True)]
+        for each in compared(pairs, resampling=Resampling(n=2_000)):
+            low, high = each.interval
+            below, above = each.bootstrap_interval or (0.0, 0.0)
+            held += (low <= truth <= high, below <= truth <= above)
+    return held / n
+
+
+def true_values(shift: float, n: int = 200_000) -> Floats:
     """A population of queries: the truth that samples of it are held against."""
-    rng = np.random.default_rng(5)
-    ease = rng.beta(1.2, 1.2, n)
-    return ease + shift + np.random.default_rng(int(1000 * shift) + 6).normal(0.0, 0.15, n)
+    ease = np.random.default_rng(5).beta(1.2, 1.2, n)
+    noise = np.random.default_rng(int(1000 * shift) + 6).normal(0.0, 0.15, n)
+    return np.asarray(ease + shift + noise)
 
 
 def group_coverage(
@@ -120,194 +596,111 @@ def group_coverage(
 ) -> tuple[float, float]:
     """Share of intervals that hold 0: by groups of queries that share their difference, and without."""
     held = np.zeros(2)
-    groups = {f"q{at:05d}": f"g{at // each}" for at in range(n_groups * each)}
-    for size in batches(n):
-        shared = rng.normal(0.0, 0.1, (size, n_groups)).repeat(each, axis=1)
-        differences = shared + rng.normal(0.0, 0.05, shared.shape)
-        zeros = runs(np.zeros((1, n_groups * each)))
-        pairs = [Pair([run], zeros) for run in runs(differences)]
-        for place, how in enumerate((groups, None)):
-            found = compared(pairs, significance_level=LEVEL, groups=how)
-            held[place] += sum(e.interval[0] <= 0 <= e.interval[1] for e in found)
+    group_of = np.arange(n_groups).repeat(each)
+    for size in batches(n, 1_000):
+        common = rng.normal(0.0, 0.1, (size, n_groups)).repeat(each, axis=1)
+        d = common + rng.normal(0.0, 0.05, common.shape)
+        rankers = [Runs(row[None], at) for at, row in enumerate(d)] + [Runs(np.zeros((1, d.shape[1])), size)]  # fmt: skip
+        contrasts = Contrasts(np.arange(size), np.full(size, size), [None] * size, [Kinship.NONE] * size, np.ones(size))  # fmt: skip
+        for place, how in enumerate((group_of, None)):
+            low, high = shown(rankers, contrasts, how)[0].difference.interval(LEVEL)
+            held[place] += int(((low <= 0) & (high >= 0)).sum())
     return float(held[0] / n), float(held[1] / n)
 
 
-# -- power ---------------------------------------------------------------------------------------
+# -- real differences --------------------------------------------------------------------------------
 
 
-def power(rng: np.random.Generator, n_queries: int, n: int, n_tests: int) -> float:
-    """Share of tests that show the smallest difference that is stated to be shown in 80 %."""
-    level, sd = LEVEL / n_tests, 0.12
-    known = _with_error(n_queries, sd)
-    difference = smallest_detectable(known, level)
-    assert difference is not None
-    shown = 0
-    zeros = runs(np.zeros((1, n_queries)))
-    for size in batches(n):
-        drawn = rng.normal(difference, sd, (size, n_queries))
-        shown += sum(
-            each.p_value < level for each in compared([Pair([run], zeros) for run in runs(drawn)])
-        )
-    return shown / n
+def real(rng: np.random.Generator, n: int, data: Path) -> Iterator[str]:
+    """Differences of real runs, centred, so that the truth is known."""
+    folder = data / "msmarco-dl19"
+    paths = [*sorted((folder / "runs").glob("*.run")), folder / "runs-colbertv2" / "colbertv2.run"]
+    measures = ("nDCG@10", "RR(rel=2)@10", "AP(rel=2)")
+    measuring = Measuring(read_qrels(folder / "qrels.dl19-passage.txt"), measures)
+    values = {path.stem: measuring.of(read_run(path)).values for path in paths}
+    yield (
+        f"The differences of {len(paths)} real runs on TREC DL 2019 ({', '.join(sorted(values))}), each pair's centred "
+        "at 0 or at the margin, and 43 queries drawn from them with replacement: the largest and the mean share, "
+        f'in %, of false "better or worse" and of false "equivalent" among the 15 pairs. {n:,} samples a pair.'
+    )
+    rows = []
+    for measure in measures:
+        false = []
+        for a, b in all_pairs(len(values)):
+            x, y = (np.array([*dict(sorted(of[measure].items())).values()]) for of in [list(values.values())[at] for at in (a, b)])  # fmt: skip
+            d = x - y - (x - y).mean()
+            rates = np.zeros(3)
+            for size in batches(n, 2_000):
+                chosen = d[rng.integers(len(d), size=(size, len(d)))]
+                rates[0] += int((of_samples(chosen, None).difference.two_sided() < LEVEL).sum())
+                for sign in (1.0, -1.0):
+                    shifted = chosen + sign * MARGIN
+                    rates[1 if sign > 0 else 2] += int((of_samples(shifted).equivalence < LEVEL).sum())  # fmt: skip
+            false.append(rates / n)
+        shares = np.array(false)
+        ends = np.maximum(shares[:, 1], shares[:, 2])
+        rows.append([measure, *(percent(of) for of in (shares[:, 0].max(), shares[:, 0].mean(), ends.max(), ends.mean()))])  # fmt: skip
+    yield table(["measure", "better or worse, most", "mean", "equivalent, most", "mean"], rows)
 
 
-def _with_error(n_queries: int, sd: float) -> Comparison:
-    """A comparison whose standard error is the true one."""
-    spread = np.linspace(-1.0, 1.0, n_queries)
-    spread *= sd / spread.std(ddof=1)
-    run, zero = runs(np.array([spread, np.zeros(n_queries)]))
-    return compared([Pair([run], [zero])])[0]
+# -- what study B's test sets could have shown ---------------------------------------------------------
 
 
-# -- training seeds ------------------------------------------------------------------------------
-
-
-def seed_error(rng: np.random.Generator, n_queries: int, n: int) -> list[float]:
-    """Share of false findings between two methods that differ by seeds only.
-
-    One run each; three runs each, averaged as if there were no seeds; with the seeds counted; and with
-    those of one method counted, of which the other has one run.
-    """
-    false = np.zeros(4)
-    for size in batches(n):
-        single, averaged, counted, lopsided = [], [], [], []
-        for _ in range(size):
-            ease = rng.beta(1.2, 1.2, n_queries)
-            tables = [
-                ease + rng.normal(0.0, 0.03, (3, 1)) + rng.normal(0.0, 0.12, (3, n_queries))
-                for _ in range(2)
-            ]
-            a, b = (runs(table) for table in tables)
-            mean_a, mean_b = (runs(table.mean(axis=0, keepdims=True)) for table in tables)
-            single.append(Pair(a[:1], b[:1]))
-            averaged.append(Pair(mean_a, mean_b))
-            counted.append(Pair(a, b))
-            lopsided.append(Pair(a, b[:1]))
-        for place, pairs in enumerate((single, averaged, counted, lopsided)):
-            false[place] += sum(each.p_value < LEVEL for each in compared(pairs))
-    return [float(share) for share in false / n]
-
-
-# -- the page ------------------------------------------------------------------------------------
-
-
-def published_detectable() -> list[str]:
+def published(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
     """Study B's test sets: what they could have shown, by the spread of the queries' differences."""
+    yield (
+        "The true difference in a measure that a two-sided paired t-test shows in 80 % of cases, for a standard "
+        "deviation of the queries' differences of .10 and .15, as the only test (level .05) and as one of the 12 "
+        "cells of a table (level .05/12). Study B reads differences of .0008 (C to D against C) and .0082 (D to C "
+        "against C, ELECTRA) as “on par”: on 43, 50 or 54 topics no difference of that size can be shown, and not "
+        "finding it shows nothing. Dev's 6,980 topics could have shown the second, not the first."
+    )
     sets = {"TREC DL 2019": 43, "TREC DL 2020": 54, "DL-Hard": 50, "MS MARCO dev": 6980}
-    lines = [
-        "| test set | topics | sd .10, alone | sd .15, alone | sd .10, of 12 | sd .15, of 12 |"
-    ]
-    lines.append("|---|---|---|---|---|---|")
-    for name, n_queries in sets.items():
-        cells = [
-            f"{smallest_detectable(_with_error(n_queries, sd), LEVEL / n_tests):.4f}"
-            for n_tests in (1, 12)
-            for sd in (0.10, 0.15)
-        ]
-        lines.append(f"| {name} | {n_queries:,} | {' | '.join(cells)} |")
-    return lines
+    rows = [
+        [name, f"{queries:,}", *(f"{smallest_detectable(with_error(queries, sd), LEVEL / n_tests):.4f}" for n_tests in (1, 12) for sd in (0.10, 0.15))]
+        for name, queries in sets.items()
+    ]  # fmt: skip
+    yield table(["test set", "topics", "sd .10, alone", "sd .15, alone", "sd .10, of 12", "sd .15, of 12"], rows)  # fmt: skip
 
 
-Row = tuple[str, str, float, str]
-"""What, on how many topics, the share found, and what it should be."""
-
-
-def errors(rng: np.random.Generator, n: int) -> Iterator[Row]:
-    for correction, wanted in (("holm", "at most 5"), ("none", "over 5: what correcting is for")):
-        for topics in TOPICS:
-            share = family_error(rng, topics, n, correction)
-            what = f"any false finding in a family of 10, correction {correction}"
-            yield what, str(topics), share, wanted
-    for name, margin in (
-        ("0.02", Margin(0.02)),
-        ("4 % of the baseline's mean", Margin(0.04, is_relative=True)),
-    ):
-        for topics in TOPICS:
-            share = equivalence_error(rng, topics, n, margin, difference=0.02)
-            what = f"“equivalent” where the difference is the margin, {name}"
-            yield what, str(topics), share, "at most 5"
-
-
-def intervals(rng: np.random.Generator, n: int) -> Iterator[Row]:
-    for topics in TOPICS:
-        shares = coverage(rng, topics, n)
-        for name, share in zip(("t interval", "BCa bootstrap interval"), shares, strict=True):
-            yield f"the 95 % {name} holds the truth", str(topics), share, "95 ± 1"
-    by_group, ignored = group_coverage(rng, 40, 5, n)
-    yield "the same, queries in groups", "40 groups of 5", by_group, "95 ± 1"
-    yield "the same, groups ignored", "40 groups of 5", ignored, "under 95"
-
-
-def powers(rng: np.random.Generator, n: int) -> Iterator[Row]:
-    for n_tests in (1, 28):
-        for topics in TOPICS:
-            share = power(rng, topics, n, n_tests)
-            what = f"the smallest detectable difference is shown, one of {n_tests}"
-            yield what, str(topics), share, "80 ± 3"
-
-
-def seeds(rng: np.random.Generator, n: int) -> Iterator[Row]:
-    for topics in TOPICS:
-        for name, share, wanted in zip(
-            (
-                "one run each",
-                "three seeds, spread ignored",
-                "three seeds, spread counted",
-                "three seeds counted against one run",
-            ),
-            seed_error(rng, topics, n),
-            ("over 5", "over 5", "at most 5", "over 5: a note says so"),
-            strict=True,
-        ):
-            yield f"false finding, methods differ by seeds only: {name}", str(topics), share, wanted
-
-
-def tables(n: int) -> str:
-    rng = np.random.default_rng(2026)
-    lines = ["| what | topics | found | should be |", "|---|---|---|---|"]
-    for part in (errors, intervals, powers, seeds):
-        for what, topics, share, wanted in part(rng, n):
-            lines.append(f"| {what} | {topics} | {error_of(share, n)} % | {wanted} |")
-    return "\n".join(lines)
-
-
-def page(n: int) -> str:
-    return f"""# What the verdicts are worth
-
-Generated by `python benchmarks/verdicts.py --simulations {n} --write`.
-
-## By simulation
-
-{n:,} simulations a row, seeded; ± is twice the Monte-Carlo error. Values between 0 and 1 with a shared
-ease of queries; seeds shift a whole run by .03 (standard deviation).
-
-{tables(n)}
-
-The seeds' part of the error is counted on the safe side: the spread of three seeds' means holds some of
-the queries' noise too, and two degrees of freedom are few. Of a system with one run nothing is known of
-its seeds: that is right for BM25, and too bold for a ranker that was trained.
-
-## What study B's own test sets could have shown
-
-The true difference in a measure that a two-sided paired t-test shows in 80 % of cases, for a standard
-deviation of the queries' differences of .10 and .15, as the only test (level .05) and as one of the 12
-cells of a table (level .05/12). Study B reads differences of .0008 (C to D against C) and .0082 (D to C
-against C, ELECTRA) as “on par”: on 43, 50 or 54 topics no difference of that size can be shown, and not
-finding it shows nothing. Dev's 6,980 topics could have shown the second, not the first.
-
-{chr(10).join(published_detectable())}
-"""
+Section = Callable[..., Iterator[str]]
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "seeds": ("Families of systems of several seeds", seeds),
+    "lineages": ("Systems that start from one another", lineages),
+    "samples": ("Few queries, skewed differences, differences without spread", samples),
+    "fragility": ("Fragility", fragilities),
+    "power": ("Stated power", powers),
+    "together": ("Better, worse and equivalent in one family", together),
+    "one_run": ("One run a method", one_run),
+    "intervals": ("Intervals", intervals),
+    "real": ("Real differences", real),
+    "published": ("What study B's own test sets could have shown", published),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--simulations", type=int, default=4000)
-    parser.add_argument("--write", action="store_true", help="write docs/verdicts.md")
-    arguments = parser.parse_args()
-    text = page(arguments.simulations)
-    if arguments.write:
-        PAGE.write_text(text, "utf-8")
-    print(text)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simulations", type=int, default=10_000)
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="All, if left out.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    asked_for = " ".join(["--simulations", str(asked.simulations), "--data", str(asked.data)])
+    page = [
+        "# What the verdicts are worth",
+        f"Generated by `python benchmarks/verdicts.py {asked_for} --write`. Seeded, by the package's own functions.",
+    ]
+    for place, (name, (title, section)) in enumerate(SECTIONS.items()):
+        if asked.section and name not in asked.section:
+            continue
+        rng = np.random.default_rng([2026, place])
+        n = min(asked.simulations, 2_000) if name == "fragility" else asked.simulations
+        more = (asked.data,) if name == "real" else ()
+        part = [f"## {title}", *section(rng, n, *more)]
+        print("\n\n".join(part), end="\n\n", flush=True)
+        page += part
+    if asked.write:
+        PAGE.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

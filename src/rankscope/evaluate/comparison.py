@@ -231,7 +231,7 @@ def _evidence(
     variance = of_queries + seeds.variance
     with np.errstate(divide="ignore", invalid="ignore"):
         satterthwaite = variance**2 / (
-            of_queries**2 / (n_groups - 1) + seeds.variance**2 / seeds.degrees_of_freedom
+            of_queries**2 / (n_groups - 1) + seeds.spread**2 / seeds.degrees_of_freedom
         )
         skewness = (by_group**3).sum(axis=1) / n**3 / variance**1.5
     error = np.sqrt(variance)
@@ -276,7 +276,7 @@ def shown(
 
     def of_seeds(weights: Floats) -> SeedError:
         if max(ranker.n for ranker in rankers) == 1:
-            return SeedError(np.zeros(len(weights)), np.ones(len(weights)))
+            return SeedError.none(len(weights))
         return seed_error(
             rankers, contrasts.systems, contrasts.baselines, contrasts.kinships, weights, group_of
         )

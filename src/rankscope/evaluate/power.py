@@ -1,6 +1,8 @@
 """What a set of queries and seeds could have shown: the smallest detectable difference, the queries needed."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -26,18 +28,66 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
     if error == 0:
         return None
     freedom, seeds = comparison.degrees_of_freedom, comparison.sample.seeds[0]
-    if seeds.variance == 0:
+    if seeds.spread == 0:
         return _noncentrality(freedom, level) * error
-    share = round(float(seeds.variance) / error**2, 2)
-    of_seeds = round(float(seeds.degrees_of_freedom), 1)
-    enlarged = _enlarged(share, float(comparison.n_groups - 1), of_seeds, level)
+    variance, spread, of_spread = map(float, seeds)
+    return detectable(
+        error, freedom, SeedsPart(variance, spread, of_spread), comparison.n_groups, level
+    )
+
+
+class SeedsPart(NamedTuple):
+    """What seeds make of one error: as `SeedError`."""
+
+    variance: float
+    spread: float
+    degrees_of_freedom: float
+
+    def rounded(self, variance: float) -> "SeedsPart":
+        """As shares of a variance, in few different numbers."""
+        freedom = max(0.5, round(self.degrees_of_freedom, 1))
+        return SeedsPart(
+            round(self.variance / variance, 2), round(self.spread / variance, 2), freedom
+        )
+
+
+def detectable(
+    error: float, freedom: float, seeds: SeedsPart, n_groups: int, level: float
+) -> float:
+    """The same of an error of which several seeds make a part."""
+    enlarged = _enlarged(seeds.rounded(error**2), float(n_groups - 1), level)
     return float(enlarged * _about(freedom, level) * error)
 
 
 def _about(degrees_of_freedom: float | Floats, level: float) -> Floats:
-    """About how many standard errors a difference must be to be shown, were the error the true one."""
-    critical, beyond = (-special.stdtrit(degrees_of_freedom, p) for p in (level / 2, 1 - POWER))
-    return np.asarray(critical + beyond)
+    """How many estimated standard errors a difference must be, where the estimate is one chi-square draw."""
+    inverse, needed = _of_one_draw(level)
+    return np.asarray(np.exp(np.interp(1 / np.asarray(degrees_of_freedom), inverse, needed)))
+
+
+@lru_cache(maxsize=256)
+def _of_one_draw(level: float) -> tuple[Floats, Floats]:
+    """Inverse degrees of freedom, and the logarithm of what is needed at each; between them it is smooth."""
+    points, weights = np.polynomial.legendre.leggauss(64)
+    inverse = np.concatenate([[1e-4], np.linspace(0.002, 1.2, 60)])
+    needed = []
+    for freedom in 1 / inverse:
+        estimates = np.sqrt(special.chdtri(freedom, (1 - points) / 2) / freedom)
+        critical = -special.stdtrit(freedom, level / 2)
+
+        def too_much(factor: float) -> float:
+            shown = 1 - special.nctdtr(freedom, factor * estimates, critical)  # noqa: B023
+            return float(weights @ shown) / 2 - POWER
+
+        needed.append(_root(too_much, critical + 1))
+    return inverse, np.log(needed)
+
+
+def _root(function: Callable[[float], float], highest: float) -> float:
+    """Where a rising function is 0."""
+    while function(highest) < 0:
+        highest *= 2
+    return float(optimize.brentq(function, 0.1, highest, rtol=1e-4))
 
 
 @lru_cache(maxsize=65_536)
@@ -52,34 +102,32 @@ def _noncentrality(degrees_of_freedom: float, level: float) -> float:
 
 
 @lru_cache(maxsize=65_536)
-def _enlarged(seed_share: float, of_queries: float, of_seeds: float, level: float) -> float:
+def _enlarged(seeds: SeedsPart, of_queries: float, level: float) -> float:
     """By how much a statement that rests on an estimated error is enlarged.
 
-    seed_share: of the error's variance; of_queries, of_seeds: degrees of freedom of both its parts. Both the
+    seeds: shares of the error's variance; of_queries: the degrees of freedom of its other part. Both the
     experiment that states and the one that is to show it draw them anew.
     """
-    stating, showing = (_drawn_errors(at, seed_share, of_queries, of_seeds) for at in (0, 2))
+    stating, showing = (_drawn_errors(at, seeds, of_queries) for at in (0, 2))
     stated = stating[0] * _about(stating[1], level)
     critical = -showing[0] * special.stdtrit(showing[1], level / 2)
 
     def too_much(factor: float) -> float:
         return float(special.ndtr(factor * stated - critical).mean()) - POWER
 
-    highest = 2.0
-    while too_much(highest) < 0:
-        highest *= 2
-    return float(optimize.brentq(too_much, 0.5, highest, rtol=1e-4))
+    return _root(too_much, 2.0)
 
 
-def _drawn_errors(
-    at: int, seed_share: float, of_queries: float, of_seeds: float
-) -> tuple[Floats, Floats]:
+def _drawn_errors(at: int, seeds: SeedsPart, of_queries: float) -> tuple[Floats, Floats]:
     """Standard errors over the true one, and Satterthwaite's degrees of freedom of each."""
     places = _places()[:, at : at + 2]
-    queries = (1 - seed_share) * special.chdtri(of_queries, places[:, 0]) / of_queries
-    seeds = seed_share * special.chdtri(of_seeds, places[:, 1]) / of_seeds
-    variance = queries + seeds
-    return np.sqrt(variance), variance**2 / (queries**2 / of_queries + seeds**2 / of_seeds)
+    queries = (1 - seeds.variance) * special.chdtri(of_queries, places[:, 0]) / of_queries
+    freedom = seeds.degrees_of_freedom
+    spread = seeds.spread * special.chdtri(freedom, places[:, 1]) / freedom
+    left = np.maximum(0.0, spread - (seeds.spread - seeds.variance))
+    variance = queries + left
+    of_seeds = np.where(left > 0, spread**2 / freedom, 0.0)
+    return np.sqrt(variance), variance**2 / (queries**2 / of_queries + of_seeds)
 
 
 @lru_cache(maxsize=1)

@@ -34,11 +34,19 @@ Places = npt.NDArray[np.intp]
 
 
 class SeedError(NamedTuple):
-    """The seeds' part of the variance of many mean differences, and its degrees of freedom."""
+    """The seeds' part of the variance of many mean differences."""
 
     variance: Floats
+    """What it adds to the queries' part."""
+    spread: Floats
+    """What it was estimated by, before the queries' noise was taken off; 0 without seeds."""
     degrees_of_freedom: Floats
-    """Any number where the variance is 0."""
+    """Of the spread; any number where that is 0."""
+
+    @classmethod
+    def none(cls, n: int) -> "SeedError":
+        """Of n differences of systems of one run."""
+        return cls(np.zeros(n), np.zeros(n), np.ones(n))
 
 
 class Spread(NamedTuple):
@@ -87,14 +95,14 @@ def seed_error(
     n = [ranker.n for ranker in rankers]
     pairs = zip(systems.tolist(), baselines.tolist(), strict=True)
     kin &= np.array([n[a] == n[b] > 1 for a, b in pairs], dtype=bool)
-    variance, freedom = _apart(rankers, systems, baselines, kin, weights, group_of)
+    found = _apart(rankers, systems, baselines, kin, weights, group_of)
     for kinship in (Kinship.DESCENT, Kinship.SIBLINGS):
         places = np.flatnonzero(kin & np.array([each is kinship for each in kinships]))
         if len(places):
-            variance[places], freedom[places] = _paired(
-                rankers, systems[places], baselines[places], weights[places], group_of
-            )
-    return SeedError(variance, freedom)
+            paired = _paired(rankers, systems[places], baselines[places], weights[places], group_of)
+            for part, of_pairs in zip(found, paired, strict=True):
+                part[places] = of_pairs
+    return found
 
 
 def _apart(
@@ -104,7 +112,7 @@ def _apart(
     kin: npt.NDArray[np.bool_],
     weights: Floats,
     group_of: Places | None,
-) -> tuple[Floats, Floats]:
+) -> SeedError:
     """Of two systems whose runs have nothing in common: the sum of both variances."""
     spread = _spread([ranker.table for ranker in rankers], group_of)
     pools = np.array([ranker.pool for ranker in rankers])
@@ -114,19 +122,20 @@ def _apart(
     a = found[systems] / n[systems]
     b = found[baselines] / n[baselines] * weights**2
     noise = spread.of_queries / n
-    counted = np.maximum(0, a + b - noise[systems] - noise[baselines] * weights**2)
+    taken_off = noise[systems] + noise[baselines] * weights**2
     # one pooled variance in both parts is one draw of it; a part of its own is another
     is_one = ~is_own[systems] & ~is_own[baselines] & (a > 0) & (b > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = (a + b) ** 2 / (
             np.where(a > 0, a**2 / freedom[systems], 0) + np.where(b > 0, b**2 / freedom[baselines], 0)
         )  # fmt: skip
-    return counted, np.where(is_one, freedom[systems], np.where(a + b > 0, apart, 1.0))
+    freedom = np.where(is_one, freedom[systems], np.where(a + b > 0, apart, 1.0))
+    return SeedError(np.maximum(0.0, a + b - taken_off), a + b, freedom)
 
 
 def _paired(
     rankers: Sequence[Runs], systems: Places, baselines: Places, weights: Floats, group_of: Places | None
-) -> tuple[Floats, Floats]:  # fmt: skip
+) -> SeedError:  # fmt: skip
     """Of two systems whose k-th runs belong together: the variance of the seeds' differences."""
     tables = [
         rankers[a].table - weight * rankers[b].table
@@ -137,8 +146,8 @@ def _paired(
     pools = np.array([rankers[a].pool for a in systems.tolist()])
     circles = _circles(len(rankers), systems, baselines)
     found, freedom, _ = _pooled(spread, pools, np.arange(len(tables)), spare=circles)
-    counted = np.maximum(0.0, found - spread.of_queries) / n
-    return counted, np.maximum(1.0, freedom)
+    variance = np.maximum(0.0, found - spread.of_queries) / n
+    return SeedError(variance, found / n, np.maximum(1.0, freedom))
 
 
 def _spread(tables: Sequence[Floats], group_of: Places | None) -> Spread:
