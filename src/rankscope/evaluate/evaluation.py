@@ -27,7 +27,7 @@ from rankscope.core.formats import (
 )
 from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
-from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.comparison import Margin, Pair, Values, compared
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.measures import Measured, Measuring, span, with_relevance_level
@@ -151,6 +151,8 @@ class Compared:
     seeds: Mapping[str, Mapping[str, VarianceSplit]]
     """Of systems with several training seeds, by measure."""
     notes: tuple[str, ...]
+    tests: str = "sound"
+    """Or as_published."""
 
     def frame(self) -> Any:
         """The comparisons as a pandas DataFrame, one a row."""
@@ -522,6 +524,8 @@ def compare_evaluated(
         resampling=_resampling(terms),
     )
     correction = "none" if as_published else terms.get("correction", "holm")
+    if as_published:
+        compared_ = [paired_t(each, significance_level=level) for each in compared_]
     family_size = terms.get("family_size")
     verdicts = judged(
         compared_, significance_level=level, correction=correction, family_size=family_size
@@ -538,7 +542,14 @@ def compare_evaluated(
             for name, runs in systems.items()
             if len(runs) > 1
         },
-        notes=tuple(_comparison_notes(systems, margins if as_published else {}, as_published)),
+        notes=(
+            *_comparison_notes(systems, margins if as_published else {}, as_published),
+            *(
+                f"{', '.join(lineage)}: of one lineage, so paired by seed, each one's k-th run with the others'"
+                for lineage in terms.get("lineages", ())
+            ),
+        ),
+        tests=terms.get("tests", "sound"),
     )
 
 

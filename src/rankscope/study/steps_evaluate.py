@@ -12,7 +12,7 @@ from rankscope.data import leaks
 from rankscope.data.collections import read_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, verdicts
-from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import (
     OF_THESE_RUNS,
     EvaluatedRun,
@@ -70,6 +70,10 @@ def evaluate(work: Work) -> Summary:
         resampling=Resampling(seed=seed_for(work.seed, "resampling")),
     )
     judged = verdicts.judged(
+    if not is_sound:
+        compared = [
+            paired_t(each, significance_level=asked.significance_level) for each in compared
+        ]
         compared, significance_level=asked.significance_level, correction=correction
     )
     results = [row for group in groups for row in _results(work, group)]
