@@ -560,7 +560,7 @@ def _kinships(
     found = {}
     for lineage in lineages:
         numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
-        if len(lineage) < 2 or len(numbers) > 1 or numbers == {1}:
+        if len(set(lineage)) < 2 or len(numbers) > 1 or numbers == {1}:
             raise BadInput(
                 f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
                 "as many runs as the others, more than one, the k-th of all from the same seed."
