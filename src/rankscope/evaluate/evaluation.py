@@ -631,6 +631,9 @@ def _comparison_notes(
             "one name"
         )
 
+    two = [name for name, runs in systems.items() if len(runs) == 2]
+    if two:
+        yield two_seeds_each(two)
 
 OF_THESE_RUNS = (
     "verdicts are of these runs, not of the methods: with another training seed the order may be another "
@@ -640,7 +643,20 @@ OF_THESE_RUNS = (
 
 
 def one_run_each(systems: Sequence[str]) -> str:
-    """Which systems have one run; of many, the first are named."""
+    """Which systems have one run."""
+    return f"{_listed(systems)}: one run each"
+
+
+def two_seeds_each(systems: Sequence[str]) -> str:
+    """Which systems have two seeds, and what cannot be known of them."""
+    return (
+        f"{_listed(systems)}: two seeds a system, so nothing tells whether one system's seeds spread more than the "
+        "others'; docs/verdicts.md says what that costs"
+    )
+
+
+def _listed(systems: Sequence[str]) -> str:
+    """Names; of many, the first."""
     more = len(systems) - NAMED_SYSTEMS
     named = ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")
     return f"{named}: one run each"
