@@ -269,7 +269,7 @@ def compare(
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
         terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
-        typer.echo(terminal.caption(found))
+        typer.echo("\n".join([terminal.caption(found), *terminal.unseen(found)]))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
     print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
 

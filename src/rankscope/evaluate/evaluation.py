@@ -219,6 +219,7 @@ def plain(found: Judged) -> dict[str, Any]:
         "smallest_detectable": found.smallest_detectable,
         "queries_needed": found.queries_needed,
         "fragility": found.fragility,
+        "unseen_share": found.unseen_share,
         "verdict": found.verdict.value,
     }
 
@@ -523,9 +524,9 @@ def compare_evaluated(
         groups=terms.get("groups"),
         resampling=_resampling(terms),
     )
-    correction = "none" if as_published else terms.get("correction", "holm")
     if as_published:
         compared_ = [paired_t(each, significance_level=level) for each in compared_]
+    correction = "none" if as_published else terms.get("correction", "holm")
     family_size = terms.get("family_size")
     verdicts = judged(
         compared_, significance_level=level, correction=correction, family_size=family_size
@@ -557,7 +558,7 @@ def _kinships(
     lineages: Sequence[Sequence[str]], systems: Mapping[str, Sequence[EvaluatedRun]]
 ) -> dict[frozenset[str], Kinship]:
     """Which two systems are paired by seed; BadInput where their runs cannot be."""
-    found = {}
+    found: dict[frozenset[str], Kinship] = {}
     for lineage in lineages:
         numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
         if len(set(lineage)) < 2 or len(numbers) > 1 or numbers == {1}:
@@ -630,10 +631,10 @@ def _comparison_notes(
             f"{one_run_each(alone)}; if these are trained rankers, {OF_THESE_RUNS}. Runs of several seeds go under "
             "one name"
         )
-
     two = [name for name, runs in systems.items() if len(runs) == 2]
     if two:
         yield two_seeds_each(two)
+
 
 OF_THESE_RUNS = (
     "verdicts are of these runs, not of the methods: with another training seed the order may be another "
@@ -658,5 +659,4 @@ def two_seeds_each(systems: Sequence[str]) -> str:
 def _listed(systems: Sequence[str]) -> str:
     """Names; of many, the first."""
     more = len(systems) - NAMED_SYSTEMS
-    named = ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")
-    return f"{named}: one run each"
+    return ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")
