@@ -2,11 +2,13 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 import rankscope
 from rankscope.core.errors import BadInput, UnknownChoice
@@ -247,8 +249,6 @@ def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
         rankscope.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
 
 
-def test_a_term_that_is_none_is_refused_not_ignored() -> None:
-    for terms, message in (
 def test_as_published_is_the_t_test_that_study_b_had() -> None:
     """18 of 40 gain all, 4 lose all: skewed against the gain, which Hall's transformation sees and t does not."""
     gains = [-1.0] * 4 + [0.0] * 18 + [1.0] * 18
@@ -325,6 +325,8 @@ def test_many_comparisons_over_few_queries_take_no_long_way(
     assert {method for method, _ in called} <= {"exact", "asymptotic"}
 
 
+def test_a_term_that_is_none_is_refused_not_ignored() -> None:
+    for terms, message in (
         ({"corection": "none"}, "Did you mean 'correction'"),
         ({"significance_level": 5}, "lies between 0 and 1"),
         ({"resamples": -3}, "0 or more"),
