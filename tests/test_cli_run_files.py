@@ -74,12 +74,190 @@ def test_compare_all_pairs_and_a_baseline(rankscope: Command, files: Path) -> No
     alone = rankscope(*words, "--correction", "none", "--level", 0.1).out
     assert "difference\t90 % interval\teffect\tp\tp equivalent\t" in alone
     assert "uncorrected" not in alone
-    assert "Holm-corrected, 2 comparisons, level 0.05; equivalent: TOST against" in answer.out
+    tests = "Two-sided paired tests (t and Hall's transformation of it, the larger p-value)"
+    assert f"{tests}, Holm-corrected, 2 comparisons, level 0.05; equivalent: TOST" in answer.out
     page = rankscope(*words, "--first-stage", "poor", "--html").out
     assert "<title>3 systems on qrels.txt" in page
     assert r"\begin{tabular}" in rankscope(*words, "--latex").out
     (header, *rows) = csv.reader(io.StringIO(rankscope(*words, "--csv").out))
     assert (len(rows), header[:3]) == (3, ["collection", "first_stage", "measure"])
+
+
+def answered(folder: Path, n: int, **shares: float) -> tuple[str | Path, ...]:
+    """Runs over n queries that have the relevant doc first in a share of them, else second, and their qrels."""
+    for name, share in shares.items():
+        lines = [
+            f"q{q} Q0 {doc} {rank} {9 - rank} {name}\n"
+            for q in range(n)
+            for rank, doc in enumerate("ax" if q < share * n else "xa", start=1)
+        ]
+        (folder / f"{name}.run").write_text("".join(lines))
+    (folder / "answers.txt").write_text("".join(f"q{q} 0 a 1\n" for q in range(n)))
+    return (
+        "compare", *(folder / f"{name}.run" for name in shares), "--qrels", folder / "answers.txt",
+        "--measures", "RR@10", "--baseline", next(iter(shares)), "--resamples", 9,
+    )  # fmt: skip
+
+
+def comparisons_of(text: str) -> list[dict[str, str]]:
+    """The rows of the terminal's table of comparisons."""
+    lines = text[text.index("measure\tsystems") :].splitlines()
+    head, *rows = (line.split("\t") for line in lines if "\t" in line)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "margin", "verdict", "fragility", "said"),
+    [
+        (2, 0.0, (), "? cannot tell", "-",
+         "The difference is the same in both queries: what the sample has not seen could undo it."),
+        (2, 1.0, ("--margin", "RR@10=0.02"), "? cannot tell", "-",
+         "The two differ in 0 of 2 queries: what the sample has not seen could be larger than the margin."),
+        (5, 1.0, ("--margin", "RR@10=0.02"), "? cannot tell", "-",
+         "The two differ in 0 of 5 queries: what the sample has not seen could be larger than the margin."),
+        (200, 1.0, ("--margin", "RR@10=0.02"), "≈ equivalent", "1",
+         "No query differs; 200 queries rule out that more than 1.5 % of all differ."),
+    ],
+)  # fmt: skip
+def test_differences_without_spread_show_only_what_so_many_queries_can(
+    rankscope: Command, files: Path, n: int, share: float, margin: tuple[str, ...], verdict: str,
+    fragility: str, said: str,
+) -> None:  # fmt: skip
+    words = (*answered(files, n, a=1.0, b=share), *margin)
+    out = rankscope(*words).out
+    (row,) = comparisons_of(out)
+    assert (row["verdict"], row["fragility"], row["detectable"]) == (verdict, fragility, "-")
+    assert f"RR@10, b - a: {said}\n" in out
+    assert said in rankscope(*words, "--html").out.replace("\u00a0", " ")
+
+
+def test_sentences_of_many_comparisons_are_cut_short(rankscope: Command, files: Path) -> None:
+    words = answered(files, 5, **{f"s{at}": 1.0 for at in range(12)})
+    lines = rankscope(*words).out.splitlines()
+    assert sum("The two differ in 0 of 5 queries" in line for line in lines) == 8
+    assert lines[-1] == "3 more like these: --json has their numbers."
+
+
+def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, files: Path) -> None:
+    words = answered(files, 40, all=1.0, half=0.5, most=0.95)
+    out = rankscope(*words).out
+    shown = [(row["verdict"], row["fragility"]) for row in comparisons_of(out)]
+    assert [verdict for verdict, _ in shown] == ["▼ worse", "? cannot tell"]
+    assert (
+        "Fragility: how many of these queries, had they the worst difference there can be," in out
+    )
+    rows = json.loads(rankscope(*words, "--json").out)["comparisons"]
+    (n, none) = [row["fragility"] for row in rows]
+    assert (shown, n > 2, none) == ([("▼ worse", str(n)), ("? cannot tell", "-")], True, None)
+    assert [row["n_differing"] for row in rows] == [20, 2]
+    of_file = list(csv.DictReader(io.StringIO(rankscope(*words, "--csv").out)))
+    assert [row["fragility"] for row in of_file] == [str(n), ""]
+    assert [row["n_differing"] for row in of_file] == ["20", "2"]
+    assert rf"& worse & {n} \\" in rankscope(*words, "--latex").out
+    page = rankscope(*words, "--html").out
+    assert f"; {n} queries with the worst value would take that away." in page
+    assert f'"fragility": "{n}"' in page, "in the figure's tooltip"
+    table = page.partition('aria-label="Table 2"')[2].partition("</section>")[0]
+    assert f'<td class="number">{n}</td>' in table
+    assert "Fragility: how many of these queries" in table
+
+
+def test_a_measure_without_bounds_may_have_no_interval(rankscope: Command, files: Path) -> None:
+    """Three docs against two, in every query: of other queries that shows nothing."""
+    for name, docs in (("two", "ab"), ("three", "abc")):
+        lines = [f"q{q} Q0 {d} {r} {9 - r} {name}\n" for q in range(20) for r, d in enumerate(docs)]
+        (files / f"{name}.run").write_text("".join(lines))
+    (files / "answers.txt").write_text("".join(f"q{q} 0 a 1\n" for q in range(20)))
+    words = ("compare", files / "two.run", files / "three.run", "--qrels", files / "answers.txt")
+    words = (*words, "--measures", "NumRet RR", "--resamples", "9", "--margin", "NumRet=0.5")
+    out = rankscope(*words).out
+    row, other = comparisons_of(out)
+    assert (row["difference"], row["uncorrected 95 % interval"]) == ("+1.0000", "no interval")
+    assert (row["verdict"], row["fragility"]) == ("? cannot tell", "-")
+    assert " to " in other["uncorrected 95 % interval"]
+    assert "in a measure without bounds, what the sample has not seen could be of any size." in out
+    found = json.loads(rankscope(*words, "--json").out)["comparisons"]
+    assert [row["interval"] == [None, None] for row in found] == [True, False]
+    first, _ = csv.DictReader(io.StringIO(rankscope(*words, "--csv").out))
+    assert (first["interval_low"], first["interval_high"]) == ("", "")
+    assert "& no interval &" in rankscope(*words, "--latex").out
+    page = rankscope(*words, "--html").out
+    assert "(NumRet +1.000, no interval)" in page
+    assert "1 without an interval is not drawn." in page
+
+
+def test_without_a_margin_the_caption_asks_for_one(rankscope: Command, files: Path) -> None:
+    """How many queries an observed difference needs says nothing that its p-value has not said."""
+    words = answered(files, 40, a=1.0, b=0.5, c=0.8)
+    out = rankscope(*words).out
+    assert "and how many queries are needed has no answer: state one." in out
+    assert "observed" not in out
+    assert {row["queries needed"] for row in comparisons_of(out)} == {"-"}
+    assert "observed" not in rankscope(*words, "--html").out.partition("</main>")[0]
+    margin = rankscope(*words, "--margin", "RR@10=0.01").out
+    assert "state one" not in margin
+    assert "Queries needed: to show one as large as the margin." in margin
+
+
+def test_two_seeds_are_noted(rankscope: Command, files: Path) -> None:
+    words = answered(files, 40, a=1.0, b=0.9, c=0.8, d=0.7, e=0.6)
+    runs = {name: str(files / f"{name}.run") for name in "abcde"}
+    note = (
+        "two seeds a system, so nothing tells whether one system's seeds spread more than the others'; "
+        "docs/verdicts.md says what that costs"
+    )
+    qrels = words[words.index("--qrels") :][:4]
+    pair = (f"x={runs['a']},{runs['b']}", f"y={runs['c']},{runs['d']}")
+    assert f"Note: x, y: {note}\n" in rankscope("compare", *pair, *qrels).err
+    three = f"y={runs['c']},{runs['d']},{runs['e']}"
+    assert f"Note: x: {note}\n" in rankscope("compare", pair[0], three, *qrels).err
+
+
+def test_a_lineage_is_paired_by_seed(rankscope: Command, files: Path) -> None:
+    """Second stages that add the same to each of three uneven first ones: paired, that is seen."""
+    shares = {"c1": 0.3, "c2": 0.6, "c3": 0.9, "d1": 0.36, "d2": 0.67, "d3": 0.95, "bm25": 0.1}
+    words = answered(files, 200, **shares)
+    qrels = words[words.index("--qrels") :][:4]
+    first, second = (
+        f"{name}=" + ",".join(str(files / f"{letter}{at}.run") for at in (1, 2, 3))
+        for name, letter in (("C", "c"), ("C-D", "d"))
+    )
+    words = ("compare", first, second, f"bm25={files / 'bm25.run'}", *qrels)
+    apart, paired = rankscope(*words), rankscope(*words, "--lineage", "C,C-D")
+    (before,) = (row for row in comparisons_of(apart.out) if row["systems"] == "C-D - C")
+    (after,) = (row for row in comparisons_of(paired.out) if row["systems"] == "C-D - C")
+    assert (before["verdict"], after["verdict"]) == ("? cannot tell", "▲ better")
+    note = "Note: C, C-D: of one lineage, so paired by seed, each one's k-th run with the others'\n"
+    assert (apart.err.count(note), paired.err.count(note)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("lineage", "message"),
+    [
+        ("C", "The lineage C cannot be paired by seed. Name at least two systems"),
+        ("C,C", "The lineage C, C cannot be paired by seed"),
+        ("C,bm25", "each with as many runs as the others, more than one"),
+        ("C,D", "The lineage C, D cannot be paired by seed"),
+        ("C,C-", "Unknown system of a lineage 'C-'"),
+        ("", "Unknown system of a lineage ''"),
+    ],
+)
+def test_what_is_no_lineage_is_refused(
+    rankscope: Command, files: Path, lineage: str, message: str
+) -> None:
+    answered(files, 5, a=1.0, b=0.6, c=0.2)
+    a, b, c = (files / f"{name}.run" for name in "abc")
+    words = (
+        "compare",
+        f"C={a},{b}",
+        f"D={a},{b},{c}",
+        f"bm25={c}",
+        "--qrels",
+        files / "answers.txt",
+    )
+    answer = rankscope(*words, "--lineage", lineage)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert message in answer.err
 
 
 def test_compare_as_published_warns(rankscope: Command, files: Path) -> None:
@@ -88,6 +266,10 @@ def test_compare_as_published_warns(rankscope: Command, files: Path) -> None:
     found = json.loads(answer.out)
     assert all(row["corrected_p"] == row["p_value"] for row in found["comparisons"])
     assert any("As published (study B)" in note for note in found["notes"])
+    assert (
+        "Two-sided paired t-tests, not corrected"
+        in rankscope(*words, "--tests", "as_published").out
+    )
 
 
 def test_seeds_and_groups(rankscope: Command, files: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
@@ -12,7 +13,16 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from rankscope.core.progress import Progress, Task
-from rankscope.report.sections import CORRECTIONS, VERDICTS, interval_name
+from rankscope.report import cautions
+from rankscope.report.sections import (
+    AS_PUBLISHED_TESTS,
+    CORRECTIONS,
+    NO_INTERVAL,
+    SOUND_TESTS,
+    VERDICTS,
+    WITHOUT_MARGIN,
+    interval_name,
+)
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
     from rankscope.study.run_files import Reproduced
 
 SECONDS_BETWEEN_LINES = 10.0
+LINES_OF_UNSEEN = 8
+"""So many comparisons are told of one by one."""
 
 
 def progress() -> Progress:
@@ -225,7 +237,6 @@ def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
     rows = []
     for row in found.rows:
         of = row.judged.comparison
-        low, high = of.interval
         needed = row.judged.queries_needed
         unsure = row.judged.verdict == "cannot tell"
         detectable = row.judged.smallest_detectable
@@ -234,11 +245,12 @@ def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
                 row.measure,
                 f"{row.system} - {row.baseline}",
                 f"{of.difference:+.4f}",
-                f"{low:+.4f} to {high:+.4f}",
+                _ends(of.interval),
                 "-" if of.effect_size is None else f"{of.effect_size:+.2f}",
                 _p(row.judged.corrected_p),
                 _p(row.judged.corrected_equivalence_p),
                 f"{VERDICTS[row.judged.verdict].symbol} {row.judged.verdict}",
+                cautions.figure(row.judged.fragility).replace("\u2013", "-"),
                 "-" if detectable is None else f"{detectable:.4f}",
                 f"{needed:,}" if unsure and needed is not None else "-",
             ]
@@ -246,12 +258,17 @@ def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
     p = "p" if found.correction == "none" else "corrected p"
     return [
         "measure", "systems", "difference", _interval(found), "effect", p, f"{p} equivalent", "verdict",
-        "detectable", "queries needed",
+        "fragility", "detectable", "queries needed",
     ], rows  # fmt: skip
 
 
 def _interval(found: "Compared") -> str:
     return interval_name(found.significance_level, found.correction).replace("\u00a0", " ")
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{low:+.4f} to {high:+.4f}" if isfinite(high - low) else NO_INTERVAL
 
 
 def _p(value: float | None) -> str:
@@ -265,19 +282,34 @@ def caption(found: "Compared") -> str:
     margins = {str(row.judged.comparison.margin) for row in found.rows} - {"None"}
     corrected = CORRECTIONS[found.correction]
     stated = (
-        f"equivalent: TOST against the margin ({', '.join(sorted(margins))}), corrected likewise"
+        f"equivalent: TOST against the margin ({', '.join(sorted(margins))}), corrected together with them"
         if margins
-        else "no margin was stated, so nothing can be shown equivalent"
+        else f"no margin was stated, so nothing can be shown equivalent{WITHOUT_MARGIN}"
     )
     alone = (
         "" if found.correction == "none" else " Intervals are of one comparison alone, uncorrected."
     )
+    is_sound = found.tests == "sound"
+    needed = " Queries needed: to show one as large as the margin." if margins else ""
     return (
-        f"Letters: better than these. Two-sided paired t-tests, {corrected}, {found.family_size} comparisons, "
-        f"level {found.significance_level:g}; {stated}.{alone}\nDetectable: the true difference shown in 80 % of cases at "
-        "the level left for one comparison. Queries needed: to show one as large as the margin (without one: as "
-        "observed). “Cannot tell” is not “equal”."
+        f"Letters: better than these. {SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS}, {corrected}, "
+        f"{found.family_size} {'comparison' if found.family_size == 1 else 'comparisons'}, level {found.significance_level:g}; {stated}.{alone}\n"
+        f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the true difference shown in 80 % of cases at "
+        f"the level left for one comparison.{needed} “Cannot tell” is not “equal”."
     )
+
+
+def unseen(found: "Compared") -> list[str]:
+    """A line for each comparison in which nearly all queries have one difference; of many, the first."""
+    told = [
+        f"{row.measure}, {row.system} - {row.baseline}: {sentence}".replace("\u00a0", " ")
+        for row in found.rows
+        if (sentence := cautions.unseen(row.plain()))
+    ]
+    if len(told) <= LINES_OF_UNSEEN:
+        return told
+    more = f"{len(told) - LINES_OF_UNSEEN} more like these: --json has their numbers."
+    return [*told[:LINES_OF_UNSEEN], more]
 
 
 def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:

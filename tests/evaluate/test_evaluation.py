@@ -2,11 +2,13 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 import rankscope
 from rankscope.core.errors import BadInput, UnknownChoice
@@ -245,6 +247,82 @@ def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
     assert (found.correction, found.notes[:2]) == ("none", (STUDY_B_WARNING, left_out))
     with pytest.raises(UnknownChoice, match="kind of tests 'published'.*as_published"):
         rankscope.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
+
+
+def test_as_published_is_the_t_test_that_study_b_had() -> None:
+    """18 of 40 gain all, 4 lose all: skewed against the gain, which Hall's transformation sees and t does not."""
+    gains = [-1.0] * 4 + [0.0] * 18 + [1.0] * 18
+    runs = {
+        name: {f"q{n}": {"a": float(sign * gain > 0), "x": 0.5} for n, gain in enumerate(gains)}
+        for name, sign in (("s0", -1), ("s1", 1), ("s2", -1))
+    }
+    how = {"baseline": "s0", "resamples": 0}
+    published = rankscope.compare(runs, LEVEL_QRELS, ["P@1"], tests="as_published", **how)
+    found, same = (row.judged for row in published.rows)
+    expected = stats.ttest_1samp(gains, 0)
+    assert found.comparison.p_value == pytest.approx(expected.pvalue)
+    assert found.comparison.interval == pytest.approx(tuple(expected.confidence_interval()))
+    sound = rankscope.compare(runs, LEVEL_QRELS, ["P@1"], **how).rows[0]
+    assert sound.judged.comparison.p_value > 1.2 * expected.pvalue
+    assert (found.verdict, found.fragility, found.unseen_share) == ("better", None, None)
+    assert (same.comparison.p_value, same.comparison.interval) == (1.0, (0.0, 0.0))
+    assert (same.verdict, same.unseen_share) == ("cannot tell", None)
+
+
+def test_what_nearly_equal_differences_show_is_told_without_a_power() -> None:
+    """Three of 40 differ: their spread says nothing of others, so neither do figures that rest on it."""
+    margin = {"P@1": 0.05}
+    found = rankscope.compare(level_runs(1, 37 / 40), LEVEL_QRELS, ["P@1"], margin=margin).rows[0]
+    plain = found.plain()
+    assert plain["n_differing"] == 3
+    assert plain["unseen_share"] == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert (plain["smallest_detectable"], plain["queries_needed"]) == (None, None)
+    among = rankscope.compare(
+        level_runs(1, 37 / 40), LEVEL_QRELS, ["P@1"], margin=margin, family_size=10
+    )
+    assert among.rows[0].plain()["unseen_share"] == pytest.approx(1 - 0.005 ** (1 / 40))
+    spread = rankscope.compare(level_runs(1, 0.5), LEVEL_QRELS, ["P@1"]).rows[0].plain()
+    assert spread["unseen_share"] is None
+    assert spread["smallest_detectable"] > 0
+
+
+@pytest.mark.parametrize("n", [5, 8, 12, 13])
+def test_many_comparisons_over_few_queries_take_no_long_way(
+    monkeypatch: pytest.MonkeyPatch, n: int
+) -> None:
+    """Left to itself, scipy's Wilcoxon runs through all sign flips of tied differences: seconds a test."""
+    called: list[tuple[str, tuple[int, ...]]] = []
+    wilcoxon = stats.wilcoxon
+
+    def counted(values: Any, **how: Any) -> Any:
+        called.append((how["method"], values.shape))
+        return wilcoxon(values, **how)
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a permutation test of scipy's")
+
+    monkeypatch.setattr(stats, "wilcoxon", counted)
+    monkeypatch.setattr(stats, "permutation_test", refused)
+    monkeypatch.setattr(
+        sys.modules[wilcoxon.__module__], "PermutationMethod", refused, raising=False
+    )
+    runs = {
+        f"s{at}": {
+            f"q{q}": {
+                "a": float((q * 7 + at * 5) % 11 > at % 9),
+                "x": 0.5,
+                "y": 0.4 + 0.2 * (at % 2),
+            }
+            for q in range(n)
+        }
+        for at in range(28)
+    }
+    qrels = {f"q{q}": {"a": 1, "y": 1} for q in range(n)}
+    found = rankscope.compare(runs, qrels, ["nDCG@10"], baseline="s0", resamples=0)
+    assert len(found.rows) == 27
+    assert sum(shape[0] for _, shape in called) <= 27
+    assert len(called) <= 2, "all comparisons at once"
+    assert {method for method, _ in called} <= {"exact", "asymptotic"}
 
 
 def test_a_term_that_is_none_is_refused_not_ignored() -> None:

@@ -307,10 +307,45 @@ def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:
     columns, rows = forgetting.full_rows(MATRIX)
     assert {row[columns.index("intervals")] for row in rows} == {"uncorrected 95 % interval"}
     shown = json.dumps(change_charts.matrix(MATRIX), ensure_ascii=False)
-    assert '"title": "low, uncorrected 95\u00a0% interval"' in shown
+    assert '"title": "uncorrected 95\u00a0% interval"' in shown
     for text in ("\u22120.100 \u25bc", "0.432", "mean itself"):
         assert text in shown
     full_columns, full = forgetting.full_rows(MATRIX)
     assert [row[full_columns.index("verdict")] for row in full] == [
         "better", "worse", "cannot tell", "worse", "equivalent",
     ]  # fmt: skip
+
+
+def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> None:
+    """A measure without bounds has no interval where all queries differ by the same."""
+    lost = cell("C-D", "C", "dev", "worse", fragility=1)
+    kept = cell("C", "plain", "dev", "equivalent", fragility=12)
+    other = cell("D", "C", "dev", "equivalent", is_tuned_from=False, fragility=1234)
+    endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
+    matrix = {**MATRIX, "cells": [lost, kept, other, endless]}
+    said = " ".join(forgetting.in_words(matrix))
+    assert "a single query of the worst kind would take this verdict away)" in said
+    assert "within \u00b10.02: C on dev (fragility 12)." in said
+    assert "D and C on dev (fragility 1,234)." in said
+    assert "C gained on scifact against plain: +0.100 (no interval)." in said
+    columns, rows = forgetting.full_rows(matrix)
+    assert [row[columns.index("fragility")] for row in rows] == ["1", "12", "1234", ""]
+    assert [row[columns.index("low")] for row in rows][-1] == ""
+    shown = json.dumps(change_charts.matrix(matrix), ensure_ascii=False)
+    assert '"interval": "no interval"' in shown
+    assert '"fragility": "1,234"' in shown
+
+
+def test_heads_say_how_few_queries_carry_their_verdicts() -> None:
+    row = head("worse", -0.1) | {"fragility": 2}
+    rows = dict.fromkeys(("loss", "encoder", "head"), row)
+    rows |= {"control": row | {"interval": [None, None], "fragility": None}}
+    control = {
+        "measure": "NumRet", "margin": "0.02", "n_queries": 40, "comparisons": rows, "conclusion": "encoder",
+        "n_unconverged": 0, "n_fits": 3, "means": {},
+    }  # fmt: skip
+    columns, table = changes.head_table(found(heads=control))
+    assert [line[columns.index("fragility")] for line in table] == ["2", "2", "2", "\u2013"]
+    assert [line[4] for line in table][-1] == "no interval"
+    columns, of_file = changes.full_rows([found(heads=control)])
+    assert [line[columns.index("fragility")] for line in of_file][-4:] == ["2", "2", "2", ""]

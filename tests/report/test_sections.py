@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from rankscope.core.errors import UnknownChoice
-from rankscope.report import sections
+from rankscope.report import page, sections
 from rankscope.report.sections import Group, StoredResults, clipped, has_numbers, p_text, signed
 from support.made_up_study import comparison, run_of, with_evaluation
 
@@ -45,6 +47,53 @@ def test_cannot_tell_says_what_could_have_been_shown(results):
     assert sentence(results, **needed).endswith(
         "is 0.020; one as large as the margin would need 1,234 queries."
     )
+
+
+@pytest.mark.parametrize(
+    ("fragility", "said"),
+    [
+        (1, "a single query of the worst kind would take this verdict away"),
+        (2, "two queries of the worst kind would take this verdict away"),
+        (1234, "1,234 queries with the worst value would take that away"),
+    ],
+)
+def test_a_finding_says_how_few_queries_carry_it(results, fragility, said):
+    for verdict in ("better", "worse", "equivalent"):
+        assert sentence(results, verdict=verdict, fragility=fragility).endswith(f"); {said}.")
+    told = sentence(results, verdict="cannot tell", fragility=None, smallest_detectable=None)
+    assert "take" not in told
+
+
+def test_what_was_not_seen_follows_a_finding(results):
+    same = {"difference": 0.0, "n_differing": 0, "n_groups": 40, "unseen_share": 0.0722}
+    changes = same | {"verdict": "cannot tell", "margin": 0.02, "smallest_detectable": None}
+    unseen = "The two differ in 0 of 40 queries: what the sample has not seen could be larger than the margin."
+    assert sentence(results, **changes).endswith(f"). {unseen}")
+    rows = [comparison("C", "bm25", "nDCG@10", results.per_query) | changes]
+    assert sections.unseen(with_evaluation(results, comparisons=rows)) == [
+        f"nDCG@10 on dev, C \u2212 bm25: {unseen}"
+    ]
+    shown = sentence(results, verdict="equivalent", fragility=3, **same)
+    assert shown.endswith(
+        "; 3 queries with the worst value would take that away. No query differs; 40 queries rule out that more "
+        "than 7.3 % of all differ."
+    )
+    assert sections.unseen(results) == []
+
+
+def test_without_an_interval_a_finding_says_so_and_no_chart_draws_it(results):
+    """A measure without bounds, and one difference in all queries: its ends are stored as None."""
+    endless = one_comparison(results, verdict="cannot tell", interval=[None, None])
+    (row,) = sections.comparisons(endless)
+    assert (row.interval, row.ends) == ((-math.inf, math.inf), "no interval")
+    told = sentence(results, verdict="cannot tell", interval=[None, None], smallest_detectable=None)
+    assert told == "We cannot tell C from bm25 on dev (nDCG@10 +0.092, no interval)."
+    assert sections.forests(endless) == []
+    both = [row | {"interval": [None, None]} for row in results.evaluation["comparisons"][:1]]
+    mixed = with_evaluation(results, comparisons=[*both, *results.evaluation["comparisons"][1:]])
+    assert len(sections.forests(mixed)[0].rows) == len(sections.forests(results)[0].rows) - 1
+    assert "1 without an interval is not drawn." in page.html(mixed)
+    assert "no interval" in page.comparisons_tex(mixed)
 
 
 def test_the_interval_is_at_the_level_of_the_study(results):
@@ -168,15 +217,19 @@ def test_missing_queries_and_ties_are_named(results):
 
 def test_the_caption_states_test_correction_level_and_margin(results):
     caption = sections.caption(results)
-    assert "paired t-tests" in caption
+    tests = "Two-sided paired tests (t and Hall's transformation of it, the larger p-value) over queries"
+    assert caption.startswith(tests)
     assert "Holm-corrected over all 12 comparisons, level 0.05" in caption
     assert "(nDCG@10 ±0.05). RR@10: no margin, so never equivalent." in caption
     both = with_evaluation(results, margin={"nDCG@10": 0.05, "RR@10": 0.1}, correction="other")
     assert "corrected by other" in sections.caption(both)
     assert "never equivalent" not in sections.caption(both)
-    assert "nothing could be shown equivalent" in sections.caption(
-        with_evaluation(results, margin={})
+    assert (
+        "No margin was stated, so nothing could be shown equivalent, and how many queries are needed has no "
+        "answer: state one." in sections.caption(with_evaluation(results, margin={}))
     )
+    published = sections.caption(with_evaluation(results, tests="as_published"))
+    assert published.startswith("Two-sided paired t-tests over queries")
 
 
 def test_forests_hold_every_comparison_once_headline_first(results):

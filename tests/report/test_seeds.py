@@ -62,7 +62,9 @@ def test_the_captions_say_how_many_seeds(seeded, results):
     assert means.seeds == (
         "Means with ± are over 3 seeds; ± is the standard deviation of the seeds' means."
     )
-    assert "The spread of the seeds' means is part of the error." in means.caption
+    assert (
+        "The seeds' spread is part of the error: pooled over all trained systems;" in means.caption
+    )
     rows = [dict(row) for row in seeded.evaluation["results"]]
     rows[3] |= {"runs": rows[2]["runs"][:2], "seed_sd": rows[2]["seed_sd"]}
     uneven = sections.means(with_evaluation(seeded, results=rows))

@@ -191,6 +191,14 @@ def compare(
             "--groups", help="File of `query_id group`: queries that may depend on each other."
         ),
     ] = None,
+    lineage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lineage",
+            help="C,C-D,D-C: systems of several runs whose k-th runs come from one ancestor's k-th run, so that "
+            "they are paired by seed; may be repeated.",
+        ),
+    ] = None,
     tests: Annotated[
         str, typer.Option("--tests", help="sound, or as_published (study B's, uncorrected).")
     ] = "sound",
@@ -227,6 +235,7 @@ def compare(
         "tests": tests,
         "resamples": resamples,
         "seed": seed,
+        "lineages": [names.split(",") for names in lineage or ()],
     }
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
     judged = judged.read_as(**reading)
@@ -260,7 +269,7 @@ def compare(
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
         terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
-        typer.echo(terminal.caption(found))
+        typer.echo("\n".join([terminal.caption(found), *terminal.unseen(found)]))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
     print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
 

@@ -122,6 +122,9 @@ class Comparison:
     """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
     n_differing: int
     """Queries in which the two differ at all."""
+    is_few: bool
+    """Whether nearly all differences are one and the same, so that what a sample has not seen counts
+    (`evidence`)."""
     queries_error: float
     """The queries' part of the standard error."""
     sample: Sample = field(repr=False, compare=False)
@@ -371,6 +374,7 @@ class _Block:
                 non_inferiority_p=_known(pair, self.tested.non_inferiority[at]),
                 beyond_margin_p=_known(pair, self.tested.beyond_margin[at]),
                 n_differing=int(n_differing[at]),
+                is_few=bool(found.is_few[at]),
                 queries_error=float(of_queries[at]),
                 sample=self._sample(at),
             )

@@ -27,7 +27,7 @@ from rankscope.core.formats import (
 )
 from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
-from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.comparison import Margin, Pair, Values, compared
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.measures import Measured, Measuring, span, with_relevance_level
@@ -151,6 +151,8 @@ class Compared:
     seeds: Mapping[str, Mapping[str, VarianceSplit]]
     """Of systems with several training seeds, by measure."""
     notes: tuple[str, ...]
+    tests: str = "sound"
+    """Or as_published."""
 
     def frame(self) -> Any:
         """The comparisons as a pandas DataFrame, one a row."""
@@ -217,6 +219,7 @@ def plain(found: Judged) -> dict[str, Any]:
         "smallest_detectable": found.smallest_detectable,
         "queries_needed": found.queries_needed,
         "fragility": found.fragility,
+        "unseen_share": found.unseen_share,
         "verdict": found.verdict.value,
     }
 
@@ -521,6 +524,8 @@ def compare_evaluated(
         groups=terms.get("groups"),
         resampling=_resampling(terms),
     )
+    if as_published:
+        compared_ = [paired_t(each, significance_level=level) for each in compared_]
     correction = "none" if as_published else terms.get("correction", "holm")
     family_size = terms.get("family_size")
     verdicts = judged(
@@ -538,7 +543,14 @@ def compare_evaluated(
             for name, runs in systems.items()
             if len(runs) > 1
         },
-        notes=tuple(_comparison_notes(systems, margins if as_published else {}, as_published)),
+        notes=(
+            *_comparison_notes(systems, margins if as_published else {}, as_published),
+            *(
+                f"{', '.join(lineage)}: of one lineage, so paired by seed, each one's k-th run with the others'"
+                for lineage in terms.get("lineages", ())
+            ),
+        ),
+        tests=terms.get("tests", "sound"),
     )
 
 
@@ -549,7 +561,7 @@ def _kinships(
     found: dict[frozenset[str], Kinship] = {}
     for lineage in lineages:
         numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
-        if len(lineage) < 2 or len(numbers) > 1 or numbers == {1}:
+        if len(set(lineage)) < 2 or len(numbers) > 1 or numbers == {1}:
             raise BadInput(
                 f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
                 "as many runs as the others, more than one, the k-th of all from the same seed."
@@ -619,6 +631,9 @@ def _comparison_notes(
             f"{one_run_each(alone)}; if these are trained rankers, {OF_THESE_RUNS}. Runs of several seeds go under "
             "one name"
         )
+    two = [name for name, runs in systems.items() if len(runs) == 2]
+    if two:
+        yield two_seeds_each(two)
 
 
 OF_THESE_RUNS = (
@@ -629,7 +644,19 @@ OF_THESE_RUNS = (
 
 
 def one_run_each(systems: Sequence[str]) -> str:
-    """Which systems have one run; of many, the first are named."""
+    """Which systems have one run."""
+    return f"{_listed(systems)}: one run each"
+
+
+def two_seeds_each(systems: Sequence[str]) -> str:
+    """Which systems have two seeds, and what cannot be known of them."""
+    return (
+        f"{_listed(systems)}: two seeds a system, so nothing tells whether one system's seeds spread more than the "
+        "others'; docs/verdicts.md says what that costs"
+    )
+
+
+def _listed(systems: Sequence[str]) -> str:
+    """Names; of many, the first."""
     more = len(systems) - NAMED_SYSTEMS
-    named = ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")
-    return f"{named}: one run each"
+    return ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")

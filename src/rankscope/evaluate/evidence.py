@@ -43,6 +43,11 @@ def are_few(differences: Floats) -> Bools:
     return np.asarray((n_unlike <= FEW) & (2 * n_unlike < n))
 
 
+def unseen_share(n: int, level: float) -> float:
+    """The largest share of all queries that may be of a kind not among n of them: (1 - share)^n is the level."""
+    return float(1 - level ** (1 / n))
+
+
 def transformed(t: Floats, skewness: Floats) -> Floats:
     """Hall's transformation: t + skewness (2 t^2 + 1) / 6, with a cubic term that makes it monotone.
 
@@ -117,7 +122,6 @@ class Evidence:
         t = -special.stdtrit(self.degrees_of_freedom, level / 2)
         furthest = np.maximum(t, transformed_back(t, self.skewness))
         seen = self.mean - np.where(self.has_spread, furthest * self.standard_error, 0.0)
-        share = 1 - (level / 2) ** (1 / self.n)
-        unseen = self.mean - share * (self.mean + self.worst)
+        unseen = self.mean - unseen_share(self.n, level / 2) * (self.mean + self.worst)
         unseen = np.where(np.isnan(unseen), -np.inf, unseen)
         return np.asarray(np.where(self.is_few, np.minimum(seen, unseen), seen))

@@ -18,14 +18,15 @@ DRAWS = 1024
 
 
 def smallest_detectable(comparison: Comparison, level: float) -> float | None:
-    """The mean difference that a two-sided test at `level` shows with 80 % power; None without spread.
+    """The mean difference that a two-sided test at `level` shows with 80 % power.
 
+    None without spread, and where it is that of a few queries: it says nothing of others (`evidence`).
     Of one run a system, that of the t-test. With several seeds the standard error rests on few draws, and a
     statement that took it for the truth would be met in 60 to 75 %; so it is enlarged until a new experiment
     of the same kind shows it in 80 %, over all that the two experiments' errors may be.
     """
     error = comparison.standard_error
-    if error == 0:
+    if error == 0 or comparison.is_few:
         return None
     freedom, seeds = comparison.degrees_of_freedom, comparison.sample.seeds[0]
     if seeds.spread == 0:
@@ -139,12 +140,12 @@ def queries_needed(comparison: Comparison, level: float) -> int | None:
     """How many queries show a difference as large as the margin with 80 % power.
 
     None without a margin (the observed difference would say nothing that the p-value has not said), without
-    spread, beyond a thousand million queries, and where groups of queries or several seeds count: there more
-    queries of the same kind are not the whole answer.
+    spread or with that of a few queries, beyond a thousand million queries, and where groups of queries or
+    several seeds count: there more queries of the same kind are not the whole answer.
     """
     sought = comparison.absolute_margin
     is_plain = comparison.n_groups == comparison.n_queries and max(comparison.n_seeds) == 1
-    if comparison.sd == 0 or not sought or not is_plain:
+    if comparison.sd == 0 or comparison.is_few or not sought or not is_plain:
         return None
     effect = sought / comparison.sd
     z_level = float(stats.norm.isf(level / 2))

@@ -19,7 +19,7 @@ import numpy as np
 
 from rankscope.evaluate.comparison import Comparison, Sample
 from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left
-from rankscope.evaluate.evidence import Bools, Floats
+from rankscope.evaluate.evidence import Bools, Floats, unseen_share
 from rankscope.evaluate.fragility import replaced_until
 from rankscope.evaluate.power import queries_needed, smallest_detectable
 
@@ -46,9 +46,12 @@ class Judged:
     fragility: int | None
     """How many queries, with the worst difference there can be, would take the verdict away (`fragility`);
     None for "cannot tell", and for a measure without bounds."""
+    unseen_share: float | None
+    """Where nearly all differences are the same: the largest share of all queries that could be of another kind
+    and not be in the sample, at the level over the family's size; None where the queries' spread tells."""
     smallest_detectable: float | None
     """The true difference shown in 80 % of cases, at the level over the family's size; None without
-    spread."""
+    spread, or with that of a few queries."""
     queries_needed: int | None
     """So many queries would show, in 80 % of cases, a true difference as large as the margin; None without
     one, and where the answer is not one of queries."""
@@ -92,6 +95,7 @@ def judged(
             tests, at, level=significance_level, method=correction, family_size=family_size
         )
         beyond = comparison.beyond_margin_p
+        unseen = unseen_share(comparison.n_groups, level) if comparison.is_few else None
         found.append(
             Judged(
                 comparison,
@@ -101,6 +105,7 @@ def judged(
                 corrected_beyond_margin_p=None if beyond is None else min(1.0, size * beyond),
                 verdict=verdict,
                 fragility=_fragility(comparison, verdict, left),
+                unseen_share=unseen,
                 smallest_detectable=smallest_detectable(comparison, level),
                 queries_needed=queries_needed(comparison, level),
             )

@@ -124,12 +124,10 @@ def matrix(found: forgetting.Found) -> Spec:
             alt.Tooltip("taught:N"),
             alt.Tooltip("verdict:N"),
             alt.Tooltip("difference:Q", format="+.3f"),
-            *(
-                alt.Tooltip(f"{end}:Q", format="+.3f", title=f"{end}, {forgetting.interval(found)}")
-                for end in ("low", "high")
-            ),
+            alt.Tooltip("interval:N", title=forgetting.interval(found)),
             *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "before")),
             alt.Tooltip("corrected p:Q", format=".3f"),
+            alt.Tooltip("fragility:N"),
         ],
     )
     numbers = base.mark_text(fontSize=12).encode(text="shown:N")

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rankscope.report.sections import UNCORRECTED, p_text, signed
+from rankscope.report import cautions
+from rankscope.report.sections import UNCORRECTED, between, p_text, signed
 
 Found = Mapping[str, Any]
 """Of one pair of rankers, as the study stores it."""
@@ -27,6 +28,7 @@ COLUMNS = (
     "chance",
     "corrected_p",
     "verdict",
+    "fragility",
     "n",
 )
 STATES = {"shift": "shift of states", "cka": "CKA", "neighbours": "shared neighbours"}
@@ -158,6 +160,7 @@ def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, 
         yield {
             "what": f"{control['measure']}: {what.format(**found)}",
             "verdict": row["verdict"],
+            "fragility": row.get("fragility"),
             "corrected_p": row["corrected_p"],
             "n": row["n_queries"],
             "value": row["difference"],
@@ -383,20 +386,21 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
         UNCORRECTED,
         "corrected p",
         "verdict",
+        "fragility",
     ]
     rows = []
     for name, what in HEAD_COMPARISONS.items():
         row = found["heads"]["comparisons"][name]
-        low, high = row["interval"]
         numbers = (row["system_mean"], row["baseline_mean"])
         rows.append(
             [
                 what.format(**found),
                 *(f"{number:.3f}" for number in numbers),
                 signed(row["difference"]),
-                f"{signed(low)} to {signed(high)}",
+                between(row["interval"]),
                 p_text(row["corrected_p"]),
                 row["verdict"],
+                cautions.figure(row.get("fragility")),
             ]
         )
     return columns, rows

@@ -11,6 +11,7 @@ from typing import Any
 
 import altair as alt
 
+from rankscope.report import cautions
 from rankscope.report.probes import Curves
 from rankscope.report.queries import Differences
 from rankscope.report.sections import VERDICTS, Forest, clipped
@@ -58,6 +59,7 @@ def forest(data: Forest) -> Spec:
             "high": row.interval[1],
             "verdict": row.verdict,
             "corrected p": row.corrected_p,
+            "fragility": cautions.figure(row.fragility),
         }
         for row in data.rows
     ]
@@ -92,6 +94,7 @@ def forest(data: Forest) -> Spec:
                 for end in ("low", "high")
             ),
             alt.Tooltip("corrected p:Q", format=".3f"),
+            alt.Tooltip("fragility:N"),
         ],
     )
     layers = [*_band(data.margin), _rule_at(0.0).encode(x="at:Q"), intervals, points]

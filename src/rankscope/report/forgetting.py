@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rankscope.report.sections import VERDICTS, interval_name, signed
+from rankscope.report import cautions
+from rankscope.report.sections import VERDICTS, between, interval_name, signed, with_ends
 
 Found = Mapping[str, Any]
 """The matrix or one of its cells, as the study stores it."""
 COLUMNS = (
     "system", "baseline", "collection", "first_stage", "is_tuned_from", "is_taught", "is_taught_last", "system_mean", "baseline_mean",
     "difference", "low", "high", "intervals", "corrected_p", "corrected_equivalence_p", "smallest_detectable",
-    "n_queries", "verdict",
+    "n_queries", "verdict", "fragility",
 )  # fmt: skip
 
 REFERENCE = "mean itself"
@@ -52,11 +53,11 @@ def cells(found: Found) -> list[dict[str, Any]]:
             "shown": _shown(cell),
             "verdict": cell["verdict"],
             "difference": cell["difference"],
-            "low": cell["interval"][0],
-            "high": cell["interval"][1],
+            "interval": between(cell["interval"]),
             "mean": cell["system_mean"],
             "before": cell["baseline_mean"],
             "corrected p": cell["corrected_p"],
+            "fragility": cautions.figure(cell.get("fragility")),
             "taught": _taught(cell),
         }
         for cell in found["cells"]
@@ -135,7 +136,10 @@ def _of_others(cells: Sequence[Found], found: Found) -> Iterator[str]:
         ("cannot tell", "Cannot be told apart, nor shown to be equivalent"),
     ):
         if listed := _with(cells, verdict):
-            told = (f"{c['system']} and {c['baseline']} on {place(c, found)}" for c in listed)
+            told = (
+                f"{c['system']} and {c['baseline']} on {place(c, found)}{_fragility(c)}"
+                for c in listed
+            )
             yield f"{said}: {', '.join(told)}."
 
 
@@ -171,9 +175,14 @@ def _own(cell: Found, found: Found) -> Found | None:
 
 
 def _numbers(cell: Mapping[str, Any], found: Found) -> str:
-    low, high = cell["interval"]
-    return f"{signed(cell['difference'])} ({interval(found)} {signed(low)} to {signed(high)})"
+    carried = f"; {told}" if (told := cautions.carried(cell)) else ""
+    return f"{signed(cell['difference'])} ({with_ends(interval(found), cell['interval'])}{carried})"
 
 
 def _listed(of: Sequence[Mapping[str, Any]], found: Found) -> str:
-    return ", ".join(f"{cell['system']} on {place(cell, found)}" for cell in of)
+    return ", ".join(f"{cell['system']} on {place(cell, found)}{_fragility(cell)}" for cell in of)
+
+
+def _fragility(cell: Mapping[str, Any]) -> str:
+    n = cell.get("fragility")
+    return "" if n is None else f" (fragility {cautions.figure(n)})"

@@ -22,6 +22,7 @@ from rankscope.report import (
     attribution,
     attribution_charts,
     attribution_examples,
+    cautions,
     change_charts,
     changes,
     charts,
@@ -41,6 +42,7 @@ COMPARISON_COLUMNS = (
     "system",
     "baseline",
     "n_queries",
+    "n_differing",
     "system_seeds",
     "baseline_seeds",
     "difference",
@@ -62,9 +64,13 @@ COMPARISON_COLUMNS = (
     "corrected_equivalence_p",
     "non_inferiority_p",
     "corrected_non_inferiority_p",
+    "beyond_margin_p",
+    "corrected_beyond_margin_p",
     "smallest_detectable",
     "queries_needed",
     "verdict",
+    "fragility",
+    "unseen_share",
 )
 
 MEAN_COLUMNS = (
@@ -176,6 +182,11 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             means=sections.means(results),
             interval=sections.interval(results),
             comparisons=sections.comparisons(results),
+            unseen=sections.unseen(results),
+            what_fragility_is=cautions.FRAGILITY,
+            n_without_interval=sum(
+                row.ends == sections.NO_INTERVAL for row in sections.comparisons(results)
+            ),
             forests=[
                 (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
             ],
@@ -340,6 +351,7 @@ def _environment() -> Environment:
         "p": sections.p_text,
         "significant": attribution.significant,
         "has_numbers": sections.has_numbers,
+        "fragility": cautions.figure,
     }
     return environment
 
@@ -484,7 +496,7 @@ def comparisons_tex(results: StoredResults) -> str:
     """Every comparison with its difference, interval, effect size, p-values and verdict."""
     head = [
         "Collection", "Measure", "System", "Baseline", "Difference", "Interval", "$d$", "$p$",
-        r"$p_{\mathrm{corr}}$", r"$p_{\mathrm{equiv}}$", "Detectable", "Verdict",
+        r"$p_{\mathrm{corr}}$", r"$p_{\mathrm{equiv}}$", "Detectable", "Verdict", "Fragility",
     ]  # fmt: skip
     rows = (_tex_comparison(row, results) for row in sections.comparisons(results))
     lines = [_row(head), r"\midrule", *rows]
@@ -492,15 +504,15 @@ def comparisons_tex(results: StoredResults) -> str:
         f"System minus baseline with its {sections.interval(results)}; d: mean difference over its "
         "standard deviation; both last p-values are corrected; detectable: the smallest "
         "difference shown in 80\u00a0% of cases at the level left for one comparison. "
+        f"{cautions.FRAGILITY} "
     )
-    return _table("llll" + "r" * 7 + "l", lines, tex(explained + sections.caption(results)))
+    return _table("llll" + "r" * 7 + "lr", lines, tex(explained + sections.caption(results)))
 
 
 def _tex_comparison(row: Compared, results: StoredResults) -> str:
-    low, high = row.interval
     numbers = [
         sections.signed(row.difference),
-        f"{sections.signed(low)} to {sections.signed(high)}",
+        row.ends,
         "\u2013" if row.effect_size is None else sections.signed(row.effect_size, 2),
         sections.p_text(row.p_value),
         sections.p_text(row.corrected_p),
@@ -508,7 +520,8 @@ def _tex_comparison(row: Compared, results: StoredResults) -> str:
         "\u2013" if row.smallest_detectable is None else f"{row.smallest_detectable:.3f}",
     ]
     names = [sections.place(row.group, results), row.measure, row.system, row.baseline]
-    return _row([tex(text) for text in [*names, *numbers, row.verdict]])
+    verdict = [row.verdict, cautions.figure(row.fragility)]
+    return _row([tex(text) for text in [*names, *numbers, *verdict]])
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import inf, isfinite
 from string import ascii_lowercase
 from typing import Any
 
 from rankscope.core.errors import choose
+from rankscope.report import cautions
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ VERDICTS: Mapping[str, Mark] = {
     "cannot tell": Mark("?", "?", "cannot tell"),
 }
 
+SOUND_TESTS = "Two-sided paired tests (t and Hall's transformation of it, the larger p-value)"
+AS_PUBLISHED_TESTS = "Two-sided paired t-tests"
+SEEDS_COUNT = (
+    "The seeds' spread is part of the error: pooled over all trained systems; between two of one lineage, that of "
+    "their differences seed by seed."
+)
+NO_INTERVAL = "no interval"
+WITHOUT_MARGIN = ", and how many queries are needed has no answer: state one"
+
 NUMBER = re.compile(r"[<+\u2212-]?\d")
 CORRECTIONS = {
     "holm": "Holm-corrected",
@@ -89,6 +100,7 @@ class Compared:
     n_queries: int
     difference: float
     interval: tuple[float, float]
+    """Infinite where the sample gives none."""
     effect_size: float | None
     p_value: float
     corrected_p: float
@@ -106,11 +118,22 @@ class Compared:
     """Training seeds of the system and of the baseline."""
     corrected_beyond_margin_p: float | None = None
     """That the difference is larger than the margin, in the direction observed; None where not tested."""
+    fragility: int | None = None
+    """How many queries carry the verdict; None where none were counted."""
+    carried: str = ""
+    """The same in words."""
+    unseen: str = ""
+    """A sentence on queries outside the sample, where nearly all in it have one difference."""
 
     @property
     def mark(self) -> Mark:
         """The verdict's symbol and word."""
         return choose(VERDICTS, self.verdict, what="verdict")
+
+    @property
+    def ends(self) -> str:
+        """Both ends of the interval, as they are written."""
+        return between(self.interval)
 
 
 @dataclass(frozen=True)
@@ -213,9 +236,16 @@ def comparisons(results: StoredResults) -> list[Compared]:
 def _compared(row: Mapping[str, Any]) -> Compared:
     plain = {key: row[key] for key in Compared.__dataclass_fields__ if key in row}
     low, high = row["interval"]
-    seeds = tuple(row.get("n_seeds", (1, 1)))
-    group = Group(row["collection"], row["first_stage"])
-    return Compared(**plain | {"group": group, "interval": (low, high), "n_seeds": seeds})
+    return Compared(
+        **plain
+        | {
+            "group": Group(row["collection"], row["first_stage"]),
+            "interval": (-inf if low is None else low, inf if high is None else high),
+            "n_seeds": tuple(row.get("n_seeds", (1, 1))),
+            "carried": cautions.carried(row),
+            "unseen": cautions.unseen(row),
+        }
+    )
 
 
 def main_baselines(system: str, group: Group, results: StoredResults) -> list[str]:
@@ -262,20 +292,23 @@ def _tally(rows: Iterable[Compared]) -> str:
 
 def _sentence(row: Compared, results: StoredResults) -> str:
     n_tests = family_size(results)
-    low, high = row.interval
     where = place(row.group, results)
-    numbers = f"{row.measure} {signed(row.difference)}, {interval(results)} {signed(low)} to {signed(high)}"
+    numbers = (
+        f"{row.measure} {signed(row.difference)}, {with_ends(interval(results), row.interval)}"
+    )
     if row.n_seeds != (1, 1):
         numbers += f", {seeds_against(row)}"
+    unseen = f" {row.unseen}" if row.unseen else ""
     if row.verdict == "cannot tell":
         return (
-            f"We cannot tell {row.system} from {row.baseline} on {where} ({numbers})."
+            f"We cannot tell {row.system} from {row.baseline} on {where} ({numbers}).{unseen}"
             f"{_could_have_shown(row, n_tests)}"
         )
+    carried = f"; {row.carried}" if row.carried else ""
     if row.verdict == "equivalent":
         margin = "" if row.margin is None else f", margin ±{row.margin:g}"
-        return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin})."
-    return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers})."
+        return f"{row.system} is equivalent to {row.baseline} on {where} ({numbers}{margin}){carried}.{unseen}"
+    return f"{row.system} is {row.verdict} than {row.baseline} on {where} ({numbers}){carried}.{unseen}"
 
 
 def interval_name(level: float, correction: str) -> str:
@@ -327,8 +360,7 @@ def _could_have_shown(row: Compared, n_tests: int) -> str:
     )
     if row.queries_needed is None:
         return f"{shown}."
-    sought = "as large as the margin" if row.margin else "of the size observed"
-    return f"{shown}; one {sought} would need {row.queries_needed:,} queries."
+    return f"{shown}; one as large as the margin would need {row.queries_needed:,} queries."
 
 
 def means(results: StoredResults) -> Means:
@@ -457,9 +489,10 @@ def caption(results: StoredResults) -> str:
     over = corrected
     if correction != "none":
         over = f"{corrected} over all {family_size(results)} comparisons"
-    seeds = " The spread of the seeds' means is part of the error." if has_seeds(results) else ""
+    seeds = f" {SEEDS_COUNT}" if has_seeds(results) else ""
+    is_sound = evaluation.get("tests") != "as_published"
     return (
-        f"Two-sided paired t-tests over queries, {over}, "
+        f"{SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS} over queries, {over}, "
         f"level {evaluation['significance_level']:g}.{seeds} {_margins(evaluation)} "
         "“Cannot tell” is not “equal”: neither a difference nor its absence was shown."
     )
@@ -470,12 +503,12 @@ def _margins(evaluation: Mapping[str, Any]) -> str:
     if evaluation.get("tests") == "as_published":
         return "Study B has no margin, so nothing could be shown equivalent."
     if not margins:
-        return "No margin was stated, so nothing could be shown equivalent."
+        return f"No margin was stated, so nothing could be shown equivalent{WITHOUT_MARGIN}."
     stated = ", ".join(f"{measure} ±{_margin(margin)}" for measure, margin in margins.items())
     without = [measure for measure in evaluation["measures"] if measure not in margins]
     rest = f" {', '.join(without)}: no margin, so never equivalent." if without else ""
     return (
-        "Equivalent: two one-sided t-tests, corrected likewise, show a difference smaller than "
+        "Equivalent: two such one-sided tests, corrected together with the others, show a difference smaller than "
         f"the margin ({stated}).{rest}"
     )
 
@@ -485,17 +518,27 @@ def _margin(margin: float | str) -> str:
 
 
 def forests(results: StoredResults) -> list[Forest]:
-    """The comparisons by measure, the headline measure first, and by group."""
+    """The comparisons that have an interval, by measure, the headline measure first, and by group."""
     rows = comparisons(results)
     found = []
     for measure in results.evaluation["measures"]:
         for group in groups(results):
-            chosen = tuple(row for row in rows if (row.measure, row.group) == (measure, group))
+            here = (row for row in rows if (row.measure, row.group) == (measure, group))
+            chosen = tuple(row for row in here if all(map(isfinite, row.interval)))
             if chosen:
                 margins = {row.margin for row in chosen}
                 margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
                 found.append(Forest(group, measure, margin, chosen, interval(results)))
     return found
+
+
+def unseen(results: StoredResults) -> list[str]:
+    """A sentence for each comparison in which nearly all queries have one difference."""
+    return [
+        f"{row.measure} on {place(row.group, results)}, {row.system} \u2212 {row.baseline}: {row.unseen}"
+        for row in comparisons(results)
+        if row.unseen
+    ]
 
 
 def letters() -> Iterable[str]:
@@ -510,6 +553,20 @@ def signed(number: float, digits: int = 3) -> str:
     if float(text) == 0:
         return text[1:]
     return text.replace("-", "\u2212")
+
+
+def between(interval: Sequence[float | None], digits: int = 3) -> str:
+    """Both ends of an interval as they are written; where there is none, that."""
+    low, high = interval
+    if low is None or high is None or not isfinite(high - low):
+        return NO_INTERVAL
+    return f"{signed(low, digits)} to {signed(high, digits)}"
+
+
+def with_ends(name: str, interval: Sequence[float | None]) -> str:
+    """What an interval is, and its ends; where there is none, that."""
+    ends = between(interval)
+    return ends if ends == NO_INTERVAL else f"{name} {ends}"
 
 
 def has_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:

@@ -235,6 +235,7 @@ def stored_results(
             "measures": list(found.measures),
             "significance_level": compared.significance_level,
             "correction": compared.correction,
+            "tests": compared.tests,
             "family_size": compared.family_size,
             "margin": {
                 row.measure: str(margin) if margin.is_relative else margin.value

@@ -12,7 +12,7 @@ from rankscope.data import leaks
 from rankscope.data.collections import read_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, verdicts
-from rankscope.evaluate.as_published import STUDY_B_WARNING
+from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import (
     OF_THESE_RUNS,
     EvaluatedRun,
@@ -20,6 +20,7 @@ from rankscope.evaluate.evaluation import (
     as_margin,
     one_run_each,
     plain,
+    two_seeds_each,
     without_own_docs,
 )
 from rankscope.evaluate.measures import Measuring, span, with_relevance_level
@@ -69,6 +70,10 @@ def evaluate(work: Work) -> Summary:
         significance_level=asked.significance_level,
         resampling=Resampling(seed=seed_for(work.seed, "resampling")),
     )
+    if not is_sound:
+        compared = [
+            paired_t(each, significance_level=asked.significance_level) for each in compared
+        ]
     judged = verdicts.judged(
         compared, significance_level=asked.significance_level, correction=correction
     )
@@ -210,7 +215,7 @@ def _seed_remarks(group: Group) -> Iterator[str]:
 
 
 def seed_notes(study: Study) -> list[str]:
-    """What verdicts are worth where rankers have one run each, of one training seed.
+    """What verdicts are worth where rankers have one run each, of one training seed, or two.
 
     A fresh head is drawn, too; but where all was trained elsewhere, nothing is said of seeds.
     """
@@ -222,10 +227,13 @@ def seed_notes(study: Study) -> list[str]:
         if len(runs) == 1 and "seed" in type(first[system]).model_fields
     ]
     is_trained_here = any(isinstance(first[system], TrainedSpec) for system in alone)
+    two = [system for system, runs in systems.items() if len(runs) == 2]
     has_several = any(len(runs) > 1 for runs in systems.values())
-    if not alone or not (is_trained_here or has_several):
-        return []
-    return [f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."]
+    notes = [f"{two_seeds_each(two)}."] if two else []
+    if alone and (is_trained_here or has_several):
+        told = f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."
+        notes.insert(0, told)
+    return notes
 
 
 def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:

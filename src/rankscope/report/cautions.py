@@ -1,0 +1,74 @@
+"""What goes with a verdict, in words: how few queries carry it, and what its sample may not have seen."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+Row = Mapping[str, Any]
+"""A judged comparison as plain values, as an evaluation stores it."""
+
+FRAGILITY = (
+    "Fragility: how many of these queries, had they the worst difference there can be, would take the verdict away."
+)  # fmt: skip
+
+
+def figure(fragility: int | None) -> str:
+    """The number as it is written; a dash where none was counted."""
+    return "\u2013" if fragility is None else f"{fragility:,}"
+
+
+def carried(row: Row) -> str:
+    """How few queries carry a verdict; empty where none were counted."""
+    n = row.get("fragility")
+    if n is None:
+        return ""
+    if n <= 2:
+        few = "a single query" if n == 1 else "two queries"
+        return f"{few} of the worst kind would take this verdict away"
+    return f"{n:,} queries with the worst value would take that away"
+
+
+def unseen(row: Row) -> str:
+    """Where nearly all queries have one and the same difference: a sentence on those outside the sample; else empty."""
+    share = row.get("unseen_share")
+    if share is None:
+        return ""
+    if row["verdict"] == "cannot tell":
+        return f"{_differing(row)}: {_left_open(row)}."
+    ruled_out = f"rule out that more than {_percent(share)} of all"
+    if not row["n_differing"]:
+        n = f"{row['n_groups']:,} {'groups' if _has_groups(row) else 'queries'}"
+        return f"No query differs; {n} {ruled_out} differ."
+    return f"{_differing(row)}; they {ruled_out} are of a kind not seen here."
+
+
+def _differing(row: Row) -> str:
+    n, n_differing = row["n_queries"], row["n_differing"]
+    if _has_groups(row) and n_differing:
+        return f"The mean difference is the same in nearly all of {row['n_groups']:,} groups"
+    if 2 * n_differing < n:
+        return f"The two differ in {n_differing} of {n:,} queries"
+    if row["effect_size"] is not None:
+        return f"The difference is the same in nearly all of {n:,} queries"
+    return f"The difference is the same in {'both' if n == 2 else f'all {n:,}'} queries"
+
+
+def _left_open(row: Row) -> str:
+    """What the queries outside the sample could do."""
+    if None in row["interval"]:
+        return "in a measure without bounds, what the sample has not seen could be of any size"
+    if row["margin"] is None and not row["n_differing"]:
+        return "only against a margin could they be shown to be equivalent"
+    if row["margin"] is not None and abs(row["difference"]) < row["margin"]:
+        return "what the sample has not seen could be larger than the margin"
+    return "what the sample has not seen could undo it"
+
+
+def _has_groups(row: Row) -> bool:
+    return bool(row["n_groups"] != row["n_queries"])
+
+
+def _percent(share: float) -> str:
+    """Rounded up, so that what is ruled out is."""
+    power = 10 if share >= 0.01 else 1000
+    return f"{ceil(100 * share * power - 1e-9) / power:g}\u00a0%"
