@@ -1,14 +1,19 @@
 """What verdicts that are pooled over tests are worth, by simulation; prints tables in Markdown.
 
-    python benchmarks/pooled_verdicts.py [--simulations 10000]
+    python benchmarks/pooled_verdicts.py [--simulations 10000] [--published ../shared/data/published]
 
 Differences of a query have a standard deviation of .12, so the standard error of a test of 100 queries is .012:
 the spread between tests is none, that, or four times that; so is that of the seeds. Seeded: the same command
-gives the same tables.
+gives the same tables. With --published, the cells that both studies published stand below: written as CSV into a
+folder of this moment, and pooled as `rankscope pool` does.
 """
 
 import argparse
-from collections.abc import Iterator
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy import stats
@@ -17,6 +22,9 @@ from rankscope.evaluate.evidence import Floats
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.pooled import OverTests, over_all_tests, over_tests
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
+from rankscope.report.pooled import row_of, table
+from rankscope.study.published_cells import Asked, pool
+from rankscope.study.run_files import table_of_margins
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
 N_FIRST_STAGES, ALIKE = 3, 0.8
@@ -30,7 +38,7 @@ TESTS = {
     "4 tests (43, 54, 50, 6,980: study B's)": (43, 54, 50, 6980),
 }
 TWELVE = "12 cells: the 4 tests (126, 100, 43, 1,000) from 3 first stages"
-WAYS = ("DL, normal", "Hartung-Knapp", "modified", "equal weights")
+WAYS = ("DL, normal", "Hartung-Knapp", "modified", "equal weights", "means only")
 HEAD = "| true effects | queries | " + " | ".join(WAYS) + " |"
 
 
@@ -53,6 +61,12 @@ def weighted(effects: Floats, variances: Floats) -> Iterator[OverTests]:
     yield OverTests(mean, 1 / total, many)
     yield OverTests(mean, scale / total, few)
     yield OverTests(mean, np.maximum(1, scale) / total, few)
+
+
+def equal(effects: Floats, variances: Floats) -> Iterator[OverTests]:
+    """What is used: of values per query, and of means alone (`rankscope pool`)."""
+    yield over_tests(effects, variances)
+    yield over_tests(effects, np.zeros_like(variances))
 
 
 def false_difference(found: OverTests) -> float:
@@ -95,7 +109,7 @@ def skewed_tests(rng: np.random.Generator, sizes: tuple[int, ...], n: int) -> tu
     return np.array(effects).T, np.array(variances).T
 
 
-def twelve_cells(rng: np.random.Generator, tau: float, n: int) -> tuple[list[OverTests], OverTests]:
+def twelve_cells(rng: np.random.Generator, tau: float, n: int) -> list[OverTests]:
     """Three first stages a test: as twelve tests, and clustered by query."""
     sizes = np.array(TESTS["4 tests (126, 100, 43, 1,000)"])
     true = SD**2 / sizes
@@ -106,8 +120,8 @@ def twelve_cells(rng: np.random.Generator, tau: float, n: int) -> tuple[list[Ove
     drawn = rng.chisquare(sizes - 1, shape) / (sizes - 1)
     of_cell = np.repeat((true * drawn)[..., None], N_FIRST_STAGES, axis=2)
     of_test = true * (ALIKE + (1 - ALIKE) / N_FIRST_STAGES) * drawn
-    naive = [*weighted(cells.reshape(n, -1), of_cell.reshape(n, -1))]
-    return naive, over_tests(cells.mean(axis=2), of_test)
+    naive = weighted(cells.reshape(n, -1), of_cell.reshape(n, -1))
+    return [*naive, *equal(cells.mean(axis=2), of_test)]
 
 
 def by_design(rng: np.random.Generator, n: int) -> Iterator[tuple[str, str, list[OverTests]]]:
@@ -115,13 +129,12 @@ def by_design(rng: np.random.Generator, n: int) -> Iterator[tuple[str, str, list
     for name, sizes in TESTS.items():
         for word, tau in spreads.items():
             drawn = normal_tests(rng, sizes, tau, n)
-            yield word, name, [*weighted(*drawn), over_tests(*drawn)]
+            yield word, name, [*weighted(*drawn), *equal(*drawn)]
     for word, tau in spreads.items():
-        naive, ours = twelve_cells(rng, tau, n)
-        yield word, TWELVE, [*naive, ours]
+        yield word, TWELVE, twelve_cells(rng, tau, n)
     for name, sizes in list(TESTS.items())[:3]:
         drawn = skewed_tests(rng, sizes, n)
-        yield "equal, queries skewed", name, [*weighted(*drawn), over_tests(*drawn)]
+        yield "equal, queries skewed", name, [*weighted(*drawn), *equal(*drawn)]
 
 
 # -- seeds ---------------------------------------------------------------------------------------
@@ -198,7 +211,9 @@ def pooled_tables(n: int) -> str:
         f"{n:,} simulations a row; per cent. False findings: “better” or “worse” where the true mean over tests is 0 / "
         f"“equivalent” where it is the margin, {MARGIN}. Twice the Monte-Carlo error of 5.0 is {200 * (0.0475 / n) ** 0.5:.1f}. "
         "Weights by queries: DerSimonian & Laird's, with the normal distribution, by Hartung & Knapp, and modified, "
-        "never below the error of the queries. Equal weights, never below it either, is what is used.",
+        "never below the error of the queries; of 12 cells, each is a test to them. Equal weights, never below it either, "
+        "is what a study uses, with the first stages of a test clustered by query; means only is `rankscope pool`, where "
+        "no error of queries is known.",
         "",
         HEAD,
         "|---|---|" + "---|" * len(WAYS),
@@ -234,10 +249,64 @@ def pooled_tables(n: int) -> str:
     return "\n".join(lines)
 
 
+# -- what was published --------------------------------------------------------------------------
+
+COLUMNS = ("test", "first_stage", "system", "measure", "mean")
+STAGES = {"CL100": "C", "KD-lr-5": "D", "CLKD": "C-D", "KDCL": "D-C"}
+LAST_LAYER = {"cls": ("bert-base-uncased", "12"), "mean": ("bert-base-uncased", "12"), "eos": ("llama", "32")}  # fmt: skip
+
+
+def study_b(folder: Path) -> Iterator[tuple[str, str, str, list[tuple[str, ...]]]]:
+    """For each backbone its name, the baseline, the margin, and nDCG@10 of 3 first stages x 4 tests."""
+    tables = json.loads((folder / "cross_encoder_tables.json").read_text("utf-8"), parse_float=str)
+    for backbone in ("Electra", "Roberta"):
+        cells = [
+            (*reversed(place.split("-")), system, "nDCG@10", means[3].ljust(6, "0"))
+            for run, system in STAGES.items()
+            for place, means in tables[f"mono{backbone}-{run}"].items()
+        ]
+        yield f"B, {backbone}", "C", "nDCG@10=0.02", cells
+
+
+def study_a(folder: Path) -> Iterator[tuple[str, str, str, list[tuple[str, ...]]]]:
+    """For each representation likewise: the accuracy of probes of 2 to 5 passages at the last layer, on 2 tests."""
+    with (folder / "probing_accuracies.csv").open(encoding="utf-8", newline="") as file:
+        probes = list(csv.DictReader(file))
+    for encoder, (base, layer) in LAST_LAYER.items():
+        cells = [
+            (row["dataset"], f"of {row['num_passages']}", row["model"], "accuracy", row["accuracy"])
+            for row in probes
+            if (row["encoder"], row["layer"]) == (encoder, layer)
+        ]
+        yield f"A, {encoder}", base, "accuracy=0.02", cells
+
+
+def published(folder: Path) -> str:
+    lines: list[str] = []
+    for name, baseline, margin, cells in (*study_b(folder), *study_a(folder)):
+        with TemporaryDirectory() as made:
+            path = Path(made, "cells.csv")
+            with path.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([COLUMNS, *cells])
+            found = pool(path, Asked(baseline, table_of_margins([margin])))
+        columns, rows = table([row_of(row) for row in found["pooled"]])
+        lines = lines or [line(["study", *columns]), "|---" * (len(columns) + 1) + "|"]
+        lines += [line([name, *row]) for row in rows]
+    return "\n".join(lines)
+
+
+def line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=10_000)
-    print(pooled_tables(parser.parse_args().simulations))
+    parser.add_argument("--published", type=Path, help="the folder of what was published")
+    arguments = parser.parse_args()
+    print(pooled_tables(arguments.simulations))
+    if arguments.published:
+        print(f"\n{published(arguments.published)}")
 
 
 if __name__ == "__main__":

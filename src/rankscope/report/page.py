@@ -27,6 +27,7 @@ from rankscope.report import (
     charts,
     claims,
     forgetting,
+    pooled,
     probes,
     queries,
     sections,
@@ -131,6 +132,10 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
     for key, found in results.attribution.items():
         more[tables / f"attribution.{key}.csv"] = plain_csv(*attribution.full_rows(found))
         more[tables / f"attribution.{key}.tex"] = plain_tex(*attribution.layer_table(found))
+    over_tests = results.evaluation.get("pooled", ())
+    if over_tests:
+        more[tables / "pooled.csv"] = plain_csv(*pooled.full_rows(over_tests))
+        more[tables / "pooled.tex"] = plain_tex(*pooled.table(pooled.rows(results)))
     more |= _tables_of_changes(tables, results)
     for path, text in {
         **more,
@@ -176,6 +181,8 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             means=sections.means(results),
             interval=sections.interval(results),
             comparisons=sections.comparisons(results),
+            over_tests=pooled.rows(results),
+            over_tests_caption=pooled.caption(results),
             forests=[
                 (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
             ],
@@ -353,6 +360,7 @@ def summary(results: StoredResults) -> str:
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "pooled": results.evaluation.get("pooled", []),
         "intervals": sections.interval(results).replace("\u00a0", " "),
         "claims": [asdict(claim) for claim in claims.claims(results)],
         **({"probes": results.probes} if results.probes else {}),

@@ -9,7 +9,7 @@ from typing import Any
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
 from rankscope.data import leaks
-from rankscope.data.collections import n_shared, read_topics
+from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate import comparison, pooled, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING
@@ -271,8 +271,8 @@ def _compared(study: Study, group: Group) -> list[tuple[Summary, comparison.Pair
 
 def _cell(place: Summary, pair: comparison.Pair) -> pooled.Cell:
     """A comparison as what is pooled: a test is a collection."""
-    names = (place[name] for name in ("collection", "first_stage", "system", "baseline", "measure"))
-    return pooled.Cell(*names, pair)
+    names = {name: place[name] for name in ("first_stage", "system", "baseline", "measure")}
+    return pooled.Cell(test=place["collection"], **names, pair=pair)
 
 
 def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
@@ -280,13 +280,29 @@ def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
     topics = {name: read_topics(work.folder(collection_role(name))) for name in evaluated}
     notes = []
     for one, other in combinations(evaluated, 2):
-        n = n_shared(topics[one], topics[other])
+        n = max(n_shared(topics[one], topics[other]), _n_judged_alike(topics[one], topics[other]))
         if n:
             notes.append(
                 f"{n} of {len(topics[one].queries)} queries of {one} are queries of {other}, too: verdicts over all "
                 "tests take the two as independent, which is too bold."
             )
     return notes
+
+
+def _n_judged_alike(topics: Topics, others: Topics) -> int:
+    """How many queries have the id and the judgements of another, whatever their words: such as misspelt ones."""
+    one, other = (
+        {query: frozenset(of) for query, of in _judgements(each).items()}
+        for each in (topics, others)
+    )
+    return sum(other.get(query) == of for query, of in one.items())
+
+
+def _judgements(topics: Topics) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for qrel in topics.qrels:
+        found.setdefault(qrel.query_id, []).append((qrel.doc_id, qrel.relevance))
+    return found
 
 
 def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
