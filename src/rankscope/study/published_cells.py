@@ -73,6 +73,8 @@ def read_cells(path: Path) -> list[PublishedCell]:
         raise BadInput(
             f"{path}: there is no column {', '.join(missing)}. Give CSV with a first line of {', '.join(COLUMNS)}."
         )
+    if len(lines) < 2:
+        raise BadInput(f"{path}: there are no means below the first line. Give one a line.")
     return [_cell(path, number, row) for number, row in zip(list(lines)[1:], table, strict=False)]
 
 
