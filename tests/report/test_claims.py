@@ -7,7 +7,7 @@ import pytest
 
 from rankscope.report import claims, page
 from rankscope.study.load import load
-from support.made_up_study import comparison, with_evaluation
+from support.made_up_study import comparison, over_tests, with_evaluation
 
 SHOWN, OPEN = 0.001, 0.6
 """A corrected p-value that shows what it tests, and one that does not."""
@@ -180,6 +180,31 @@ def test_the_page_says_it_in_words(results):
     text = page.html(with_evaluation(results, comparisons=rows, claims=[claim("C")]))
     assert re.search(r"C beats BM25.*\s*<br><b>Cannot be judged.</b>", text)
     assert "What others concluded" not in page.html(results)
+
+
+def test_the_verdict_over_all_tests_stands_beside_the_single_ones(results):
+    """Each alone leaves it open; over four tests it is shown, and said with how far the tests lie apart."""
+    rows = [comparison("C", "bm25", "nDCG@10", results.per_query) | NEITHER | UNSIZED]
+    asked = {"comparisons": rows, "claims": [claim("C")]}
+    (found,) = claims.claims(with_evaluation(results, **asked, pooled=[over_tests("C", "bm25")]))
+    assert (found.outcome, found.pooled_outcome) == ("cannot be judged", "supported")
+    assert found.pooled == (
+        "4 tests and 3 first stages, C against bm25: better, by more than the margin (nDCG@10 +0.050, uncorrected "
+        "95\u00a0% interval +0.0300 to +0.0700; between tests τ 0.0040, I² 30\u00a0%), supported",
+    )
+    turned = over_tests("bm25", "C", difference=-0.05, interval=[-0.07, -0.03])
+    (other,) = claims.claims(with_evaluation(results, **asked, pooled=[turned]))
+    assert other.pooled == found.pooled
+    (alone,) = claims.claims(with_evaluation(results, **asked))
+    assert (alone.pooled_outcome, alone.pooled) == ("", ())
+
+
+def test_what_two_tests_are_worth_is_said(results):
+    row = over_tests("C", "bm25", n_tests=2, n_first_stages=1, corrected_p=OPEN)
+    (found,) = claims.claims(with_evaluation(results, claims=[claim("C")], pooled=[row]))
+    assert found.pooled_outcome == "cannot be judged"
+    assert found.pooled[0].startswith("2 tests, C against bm25: cannot tell (")
+    assert "; two tests leave one degree of freedom, by which hardly anything can be shown" in found.pooled[0]  # fmt: skip
 
 
 ON_PAR = 'evaluate.claims=[{claim: "Two stages are no better.", systems: [C-D], are: equivalent, than: C}]'

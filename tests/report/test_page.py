@@ -67,6 +67,7 @@ def test_everything_is_written(results, tmp_path):
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "pooled": [],
         "intervals": "uncorrected 95 % interval",
         "claims": [],
     }

@@ -1,13 +1,20 @@
-"""What an evaluation says of rankers that were trained once."""
+"""What an evaluation says of rankers that were trained once, and over several tests."""
 
+import csv
 import json
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rankscope.report import page
+from rankscope.store.artifacts import Store, read_json
+from rankscope.store.fingerprint import Digests
 from rankscope.study.demo import write_demo
 from rankscope.study.load import load
+from rankscope.study.plan import plan
+from rankscope.study.runner import carry_out
 from rankscope.study.steps_evaluate import seed_notes
 from support.made_up_study import made_up, with_evaluation
 
@@ -65,3 +72,58 @@ def test_only_rankers_that_a_seed_makes_count(
     notes = seed_notes(load(tiny_study, overrides).study)
     of_one = [] if named is None else [f"{named}: {END}"]
     assert notes == of_one + ([] if two is None else [f"{two}: {TWO}"])
+
+
+TWO_TESTS = [
+    "evaluate.over=[test, train]",
+    "evaluate.rankers=[bi]",
+    "evaluate.baseline=bm25",
+    "evaluate.measures=[nDCG@10]",
+    'evaluate.claims=[{claim: "Embeddings are worse.", systems: [bi], are: worse, than: bm25}]',
+]
+
+
+def test_a_study_over_two_tests_has_one_verdict_over_both(tiny_study: Path, tmp_path: Path) -> None:
+    """The mean of both tests' effects, each the mean over its queries of what is stored of them."""
+    store = Store(tmp_path)
+    made = plan(load(tiny_study, TWO_TESTS), Digests().of)
+    carry_out(made, store)
+    folder = store.open(next(step.name for step in made.steps if step.kind == "evaluate"))
+    evaluation = read_json(folder / "evaluation.json")
+    (found,) = evaluation["pooled"]
+    assert (found["system"], found["baseline"], found["measure"]) == ("bi", "bm25", "nDCG@10")
+    assert (found["n_tests"], found["n_first_stages"], found["margin"]) == (2, 1, 0.05)
+
+    values: dict[str, list[float]] = defaultdict(list)
+    with (folder / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values[row["run"]].append(float(row["value"]))
+    run_of = {(row["collection"], row["system"]): row["run"] for row in evaluation["results"]}
+    effects = [
+        np.mean(values[run_of[test, "bi"]]) - np.mean(values[run_of[test, "bm25"]])
+        for test in ("test", "train")
+    ]
+    assert found["difference"] == pytest.approx(np.mean(effects))
+    assert [cell["difference"] for cell in found["cells"]] == pytest.approx(effects)
+
+    summary = read_json(store.root / "summary.json")
+    assert summary["pooled"] == [found]
+    (claim,) = summary["claims"]
+    assert claim["pooled_outcome"] == "cannot be judged"
+    assert claim["pooled"][0].startswith("2 tests, bi against bm25: ")
+    assert 'id="over-all-tests"' in (store.root / "report.html").read_text("utf-8")
+    assert not any("take the two as independent" in note for note in evaluation["notes"])
+
+
+def test_tests_that_share_queries_are_told(tiny_study: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    split = load(tiny_study).study.collections["test"].path  # type: ignore[union-attr]
+    again = f"collections.again={{kind: beir, path: {split}, split: test}}"
+    overrides = [*TWO_TESTS, again, "evaluate.over=[test, again]"]
+    made = plan(load(tiny_study, overrides), Digests().of)
+    carry_out(made, store)
+    notes = read_json(store.root / "summary.json")["notes"]
+    assert any(
+        note.startswith("4 of 4 queries of test are queries of again, too: verdicts over all tests")
+        for note in notes
+    )

@@ -66,6 +66,16 @@ def comparison(system: str, baseline: str, measure: str, values: Any) -> dict[st
     }
 
 
+def over_tests(system: str, baseline: str, **of: Any) -> dict[str, Any]:
+    """A stored verdict over four tests, with what is different in it."""
+    return {
+        "system": system, "baseline": baseline, "measure": "nDCG@10", "n_tests": 4, "n_first_stages": 3,
+        "difference": 0.05, "interval": [0.03, 0.07], "corrected_p": 0.004, "margin": 0.02,
+        "corrected_equivalence_p": 0.9, "corrected_beyond_margin_p": 0.03, "sd": 0.012, "tau": 0.004,
+        "i_squared": 0.3, "verdict": "better", "p_value": 0.002,
+    } | of  # fmt: skip
+
+
 def evaluation(values: Any) -> dict[str, Any]:
     """What an evaluation step stores."""
     baselines = ["bm25", "plain", "C"]

@@ -350,6 +350,65 @@ def reproduce(
 
 
 @app.command()
+def pool(
+    cells: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CELLS",
+            help="CSV of published means: test,first_stage,system,measure,mean, with the digits they have.",
+            show_default=False,
+        ),
+    ],
+    baseline: Annotated[str, typer.Option("--baseline", help="The system all are compared with.")],
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--margin",
+            help="The difference below which two systems are equivalent: nDCG@10=0.02, or nDCG@10=5% of the "
+            "baseline's mean; may be repeated.",
+        ),
+    ] = None,
+    correction: Annotated[
+        str, typer.Option("--correction", help="holm, benjamini_hochberg, bonferroni or none.")
+    ] = "holm",
+    level: Annotated[
+        float,
+        typer.Option("--level", min=1e-6, max=0.5, help="Significance level of the whole family."),
+    ] = 0.05,
+    family_size: Annotated[
+        int | None,
+        typer.Option(
+            "--family-size", min=1, help="Comparisons declared beforehand, if more than are made."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """One verdict over several tests from published means, where nothing is known of single queries."""
+    from rankscope import terminal
+    from rankscope.report.pooled import row_of, table
+    from rankscope.report.sections import interval_name
+    from rankscope.study import published_cells, run_files
+
+    found = published_cells.pool(
+        cells,
+        published_cells.Asked(
+            baseline=baseline,
+            margins=run_files.table_of_margins(margin or ()),
+            correction=correction,
+            significance_level=level,
+            family_size=family_size,
+        ),
+    )
+    if as_json:
+        print_json(found)
+        return
+    interval = interval_name(level, correction).replace("\u00a0", " ")
+    rows = table([row_of(each) for each in found["pooled"]], interval=interval)
+    terminal.show_table("Over all tests", *rows, n_names=3)
+    print_notes(found["notes"])
+
+
+@app.command()
 def convert(
     run: Annotated[Path, typer.Argument(help="A run file, in any form.", show_default=False)],
     out: Out,

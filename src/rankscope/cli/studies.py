@@ -160,6 +160,7 @@ def run(
 def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -> None:
     from rankscope.core.progress import SILENT
     from rankscope.models.processes import joined
+    from rankscope.report.pooled import row_of, table
     from rankscope.store.artifacts import read_json
     from rankscope.study.runner import carry_out
     from rankscope.terminal import progress, results_rows, show_table
@@ -181,8 +182,12 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
         return
     measure = summary["measures"][0]
     show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
+    if summary["pooled"]:
+        rows = table([row_of(each) for each in summary["pooled"]], interval=summary["intervals"])
+        show_table("Over all tests", *rows, n_names=3)
     for claim in summary["claims"]:
-        typer.echo(f"Claim {claim['outcome']}: {claim['claim']}")
+        over_tests = claim["pooled_outcome"] and f" (over all tests: {claim['pooled_outcome']})"
+        typer.echo(f"Claim {claim['outcome']}{over_tests}: {claim['claim']}")
     for note in summary["notes"]:
         typer.echo(f"Note: {note}")
     typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")

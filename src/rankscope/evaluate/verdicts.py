@@ -90,7 +90,7 @@ def judged(
     level = significance_level / max(size, 1)
     found = []
     for at, (comparison, (p, q), r) in enumerate(zip(family, both, non_inferiority, strict=True)):
-        verdict = _verdict(comparison.difference, p, q, significance_level)
+        verdict = verdict_of(comparison.difference, p, q, significance_level)
         left = levels_left(
             tests, at, level=significance_level, method=correction, family_size=family_size
         )
@@ -113,7 +113,8 @@ def judged(
     return found
 
 
-def _verdict(difference: float, p: float, q: float | None, level: float) -> Verdict:
+def verdict_of(difference: float, p: float, q: float | None, level: float) -> Verdict:
+    """What a difference shows by its corrected p-values: that it is not 0, and that it is within the margin."""
     if q is not None and q < level:
         return Verdict.EQUIVALENT
     if p < level:

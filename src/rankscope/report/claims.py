@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.report.sections import Compared, StoredResults, comparisons, place, signed
+from rankscope.report import pooled
+from rankscope.report.pooled import PooledRow
+from rankscope.report.sections import (
+    Compared,
+    StoredResults,
+    comparisons,
+    interval,
+    place,
+    signed,
+)
 
 TURNED = {"better": "worse", "worse": "better"}
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be judged"
@@ -20,6 +29,10 @@ class Claim:
     source: str
     outcome: str
     evidence: tuple[str, ...]
+    pooled_outcome: str = ""
+    """Whether the verdicts over all tests bear it out; empty where it speaks of one test."""
+    pooled: tuple[str, ...] = ()
+    """Each of them in words."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,9 @@ def judged(claimed: str, shown: Shown) -> str:
 def _judged(claim: Mapping[str, Any], results: StoredResults) -> Claim:
     level = results.evaluation["significance_level"]
     outcomes, evidence = Counter[str](), []
-    for row in comparisons(results):
+    over_tests, in_words = Counter[str](), []
+    rows: list[Compared | PooledRow] = [*comparisons(results), *pooled.rows(results)]
+    for row in rows:
         if row.measure != claim["measure"]:
             continue
         for system in claim["systems"]:
@@ -89,15 +104,33 @@ def _judged(claim: Mapping[str, Any], results: StoredResults) -> Claim:
                 continue
             shown, difference = found
             outcome = judged(claim["verdict"], shown)
-            outcomes[outcome] += 1
-            evidence.append(
-                f"{place(row.group, results)}, {system} against {claim['baseline']}: {shown.in_words} "
-                f"({row.measure} {signed(difference)}), {outcome}"
-            )
-    return Claim(claim["claim"], claim["source"] or "", _whole(outcomes), tuple(evidence))
+            said = f"{system} against {claim['baseline']}: {shown.in_words} ({row.measure} {signed(difference)}"
+            if isinstance(row, PooledRow):
+                over_tests[outcome] += 1
+                in_words.append(_over_tests(row, said, difference, results) + f", {outcome}")
+            else:
+                outcomes[outcome] += 1
+                evidence.append(f"{place(row.group, results)}, {said}), {outcome}")
+    return Claim(
+        claim["claim"],
+        claim["source"] or "",
+        _whole(outcomes),
+        tuple(evidence),
+        _whole(over_tests) if over_tests else "",
+        tuple(in_words),
+    )
 
 
-def _found(row: Compared, system: str, baseline: str, level: float) -> tuple[Shown, float] | None:
+def _over_tests(row: PooledRow, said: str, difference: float, results: StoredResults) -> str:
+    """A pooled verdict with its interval, the way round that the claim has it."""
+    ends = row.ends if difference == row.difference else row.turned_ends
+    few = f"; {pooled.TWO_TESTS[0].lower()}{pooled.TWO_TESTS[1:-1]}" if row.n_tests == 2 else ""
+    return f"{row.places}, {said}, {interval(results)} {ends}; {row.between}{few})"
+
+
+def _found(
+    row: Compared | PooledRow, system: str, baseline: str, level: float
+) -> tuple[Shown, float] | None:
     """What is shown of the system against the baseline, and by how much, whichever way round was compared."""
     shown = _shown(row, level)
     if (row.system, row.baseline) == (system, baseline):
@@ -108,7 +141,7 @@ def _found(row: Compared, system: str, baseline: str, level: float) -> tuple[Sho
     return None
 
 
-def _shown(row: Compared, level: float) -> Shown:
+def _shown(row: Compared | PooledRow, level: float) -> Shown:
     def is_shown(p_value: float | None) -> bool:
         return p_value is not None and p_value < level
 

@@ -28,6 +28,7 @@ from rankscope.report import (
     charts,
     claims,
     forgetting,
+    pooled,
     probes,
     queries,
     sections,
@@ -113,6 +114,8 @@ TEX = str.maketrans(
         "\u2212": "$-$",
         "\u00a0": "~",
         "±": r"$\pm$",
+        "\N{GREEK SMALL LETTER TAU}": r"$\tau$",
+        "²": "$^2$",
         "\u2013": "--",
         "“": "``",
         "”": "''",
@@ -137,6 +140,10 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
     for key, found in results.attribution.items():
         more[tables / f"attribution.{key}.csv"] = plain_csv(*attribution.full_rows(found))
         more[tables / f"attribution.{key}.tex"] = plain_tex(*attribution.layer_table(found))
+    over_tests = results.evaluation.get("pooled", ())
+    if over_tests:
+        more[tables / "pooled.csv"] = plain_csv(*pooled.full_rows(over_tests))
+        more[tables / "pooled.tex"] = plain_tex(*pooled.table(pooled.rows(results)))
     more |= _tables_of_changes(tables, results)
     for path, text in {
         **more,
@@ -187,6 +194,8 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             n_without_interval=sum(
                 row.ends == sections.NO_INTERVAL for row in sections.comparisons(results)
             ),
+            over_tests=pooled.rows(results),
+            over_tests_caption=pooled.caption(results),
             forests=[
                 (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
             ],
@@ -365,6 +374,7 @@ def summary(results: StoredResults) -> str:
         "measures": results.evaluation["measures"],
         "results": results.evaluation["results"],
         "comparisons": results.evaluation["comparisons"],
+        "pooled": results.evaluation.get("pooled", []),
         "intervals": sections.interval(results).replace("\u00a0", " "),
         "claims": [asdict(claim) for claim in claims.claims(results)],
         **({"probes": results.probes} if results.probes else {}),

@@ -3,15 +3,15 @@
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
 from rankscope.data import leaks
-from rankscope.data.collections import read_topics
+from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
-from rankscope.evaluate import comparison, verdicts
+from rankscope.evaluate import comparison, pooled, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import (
     OF_THESE_RUNS,
@@ -77,6 +77,14 @@ def evaluate(work: Work) -> Summary:
     judged = verdicts.judged(
         compared, significance_level=asked.significance_level, correction=correction
     )
+    over_tests = pooled.judged(
+        pooled.pooled(
+            [_cell(*each) for each in family], significance_level=asked.significance_level
+        ),
+        significance_level=asked.significance_level,
+        correction=correction,
+    )
+    notes += _shared_queries(work, asked.over) if over_tests else []
     results = [row for group in groups for row in _results(work, group)]
     write_json(
         work.out / "evaluation.json",
@@ -101,13 +109,19 @@ def evaluate(work: Work) -> Summary:
             "comparisons": [
                 place | plain(verdict) for (place, _), verdict in zip(family, judged, strict=True)
             ],
+            "pooled": [pooled.plain(verdict) for verdict in over_tests],
         },
     )
     rows = [row for group in groups for run in group.evaluation.runs for row in _per_query(run)]
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
     n_runs = sum(len(group.evaluation.runs) for group in groups)
-    return {"n_runs": n_runs, "n_comparisons": len(judged), "notes": notes}
+    return {
+        "n_runs": n_runs,
+        "n_comparisons": len(judged),
+        "n_pooled": len(over_tests),
+        "notes": notes,
+    }
 
 
 def _measured(
@@ -261,6 +275,42 @@ def _compared(study: Study, group: Group) -> list[tuple[Summary, comparison.Pair
         for measure in asked.measures
         for system, baseline in _pairs(asked, systems)
     ]
+
+
+def _cell(place: Summary, pair: comparison.Pair) -> pooled.Cell:
+    """A comparison as what is pooled: a test is a collection."""
+    names = {name: place[name] for name in ("first_stage", "system", "baseline", "measure")}
+    return pooled.Cell(test=place["collection"], **names, pair=pair)
+
+
+def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
+    """Tests are pooled as independent: where two have queries in common, that is too bold."""
+    topics = {name: read_topics(work.folder(collection_role(name))) for name in evaluated}
+    notes = []
+    for one, other in combinations(evaluated, 2):
+        n = max(n_shared(topics[one], topics[other]), _n_judged_alike(topics[one], topics[other]))
+        if n:
+            notes.append(
+                f"{n} of {len(topics[one].queries)} queries of {one} are queries of {other}, too: verdicts over all "
+                "tests take the two as independent, which is too bold."
+            )
+    return notes
+
+
+def _n_judged_alike(topics: Topics, others: Topics) -> int:
+    """How many queries have the id and the judgements of another, whatever their words: such as misspelt ones."""
+    one, other = (
+        {query: frozenset(of) for query, of in _judgements(each).items()}
+        for each in (topics, others)
+    )
+    return sum(other.get(query) == of for query, of in one.items())
+
+
+def _judgements(topics: Topics) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for qrel in topics.qrels:
+        found.setdefault(qrel.query_id, []).append((qrel.doc_id, qrel.relevance))
+    return found
 
 
 def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,0 +1,129 @@
+"""Published means of systems over several tests, without values per query: pooled as tests are.
+
+No variance within a test is known, so a test's effect is the mean of its first stages' differences, and the
+error of their mean over tests is that of their spread (`pooled`): the t interval over tests, by (tests - 1)
+degrees of freedom. What it can say is that systems differ on average over tests like these. What it cannot: on
+which test they differ, how much of the spread between tests is that of their queries, and anything of training
+seeds: the published runs stand for themselves. Digits that rounding took away are counted in the error, so that
+means that look alike are not shown to be equal by their rounding.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+from rankscope.core.errors import BadInput, choose
+from rankscope.evaluate.comparison import Margin
+from rankscope.evaluate.pooled import Effect, Names, Pooled, over_tests, told
+
+
+class PublishedCell(NamedTuple):
+    """A published mean; a Decimal was rounded to the digits it has."""
+
+    test: str
+    first_stage: str
+    system: str
+    measure: str
+    mean: Decimal
+
+
+Means = Mapping[tuple[str, str], Decimal]
+"""Test and first stage to one system's mean."""
+
+
+def pooled_published(
+    cells: Sequence[PublishedCell],
+    *,
+    baseline: str,
+    margins: Mapping[str, Margin],
+    significance_level: float = 0.05,
+) -> list[Pooled]:
+    """Every other system against the baseline, on every measure that both have.
+
+    Raises UnknownChoice for a baseline or a measure in `margins` that is not there; BadInput where a mean stands
+    twice, or where a system and the baseline have fewer than two tests in common.
+    """
+    found = _by_contest(cells)
+    systems = dict.fromkeys(cell.system for cell in cells)
+    choose(systems, baseline, what="baseline")
+    measures = dict.fromkeys(cell.measure for cell in cells)
+    for measure in margins:
+        choose(measures, measure, what="measure in `margin`")
+    pairs = [
+        Names(system, baseline, measure)
+        for measure in measures
+        for system in systems
+        if system != baseline and (system, measure) in found and (baseline, measure) in found
+    ]
+    if not pairs:
+        raise BadInput(
+            f"There is nothing to hold against {baseline!r}. Give means of another system on the same measure."
+        )
+    return [
+        _pooled(
+            pair,
+            found[pair.system, pair.measure],
+            found[baseline, pair.measure],
+            margins.get(pair.measure),
+            significance_level,
+        )
+        for pair in pairs
+    ]
+
+
+def _by_contest(cells: Sequence[PublishedCell]) -> dict[tuple[str, str], dict[tuple[str, str], Decimal]]:  # fmt: skip
+    found: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = {}
+    for cell in cells:
+        of = found.setdefault((cell.system, cell.measure), {})
+        if (cell.test, cell.first_stage) in of:
+            raise BadInput(
+                f"{cell.system} has two means of {cell.measure} on {cell.test} from {cell.first_stage}. Keep one."
+            )
+        of[cell.test, cell.first_stage] = cell.mean
+    return found
+
+
+def _pooled(
+    names: Names, system: Means, baseline: Means, margin: Margin | None, level: float
+) -> Pooled:
+    shared = [place for place in system if place in baseline]
+    tests = {name: [place for place in shared if place[0] == name] for name in dict(shared)}
+    if len(tests) < 2:
+        raise BadInput(
+            f"{names.system} and {names.baseline} share {len(tests)} "
+            f"{'test' if len(tests) == 1 else 'tests'} of {names.measure}, and one verdict over tests needs at "
+            "least 2. Give means on more tests."
+        )
+    effects = tuple(
+        Effect(
+            test,
+            n_queries=None,
+            difference=float(np.mean([float(system[place] - baseline[place]) for place in places])),
+            standard_error=None,
+            cells={place[1]: float(system[place] - baseline[place]) for place in places},
+        )
+        for test, places in tests.items()
+    )
+    means = np.array([[effect.difference for effect in effects]])
+    rounding = [
+        sum(_rounding(of[place]) for place in places for of in (system, baseline)) / len(places) ** 2
+        for places in tests.values()
+    ]  # fmt: skip
+    of_baseline = np.array(
+        [[np.mean([float(baseline[place]) for place in places]) for places in tests.values()]]
+    )
+    variances = np.array([rounding])
+    plain = lower = upper = over_tests(means, variances)
+    if margin is not None and margin.is_relative:
+        lower = over_tests(means + margin.value * of_baseline, variances)
+        upper = over_tests(means - margin.value * of_baseline, variances)
+    stated = (margin, float(of_baseline.mean()))
+    return told(names, effects, (plain, lower, upper), stated, level)
+
+
+def _rounding(mean: Decimal) -> float:
+    """The variance of what rounding took away: anything up to half a unit of the last digit."""
+    exponent = mean.as_tuple().exponent
+    return (10.0 ** int(exponent) / 2) ** 2 / 3

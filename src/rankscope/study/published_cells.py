@@ -1,0 +1,98 @@
+"""Published means from a CSV file to verdicts over tests."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.core.trec import read_lines
+from rankscope.evaluate import pooled
+from rankscope.evaluate.evaluation import as_margin
+from rankscope.evaluate.published_cells import PublishedCell, pooled_published
+from rankscope.report.pooled import TWO_TESTS
+
+COLUMNS = PublishedCell._fields
+
+MEANING = (
+    "The means say nothing of single queries. So a test counts as one number, whatever its size, and the interval is that "
+    "of the tests' spread: it speaks of the systems on average over tests like these, not of any one test, and of "
+    "these runs, not of other training seeds. “Cannot tell” is not “equal”."
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How published means are compared."""
+
+    baseline: str
+    margins: Mapping[str, str]
+    correction: str = "holm"
+    significance_level: float = 0.05
+    family_size: int | None = None
+
+
+def pool(path: Path, asked: Asked) -> dict[str, Any]:
+    """Every system of the file against the baseline over its tests, as plain values."""
+    found = pooled_published(
+        read_cells(path),
+        baseline=asked.baseline,
+        margins={measure: as_margin(written) for measure, written in asked.margins.items()},
+        significance_level=asked.significance_level,
+    )
+    judged = pooled.judged(
+        found,
+        significance_level=asked.significance_level,
+        correction=asked.correction,
+        family_size=asked.family_size,
+    )
+    rows = [pooled.plain(each) for each in judged]
+    few = [TWO_TESTS] if any(row["n_tests"] == 2 for row in rows) else []
+    return {"pooled": rows, "notes": [MEANING, *few, *_unequal(rows)]}
+
+
+def _unequal(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who was compared on fewer tests or from fewer first stages than others."""
+    of_row = {
+        f"{row['system']} ({row['measure']})": {(c["test"], c["first_stage"]) for c in row["cells"]}
+        for row in rows
+    }
+    most = max(map(len, of_row.values()), default=0)
+    fewer = [name for name, cells in of_row.items() if len(cells) < most]
+    return [f"Compared on fewer cells than the others: {', '.join(fewer)}."] if fewer else []
+
+
+def read_cells(path: Path) -> list[PublishedCell]:
+    """Means as CSV with the columns test, first_stage, system, measure, mean; others are left out."""
+    lines = dict(read_lines(path))
+    table = csv.DictReader(lines.values())
+    missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+    if missing:
+        raise BadInput(
+            f"{path}: there is no column {', '.join(missing)}. Give CSV with a first line of {', '.join(COLUMNS)}."
+        )
+    if len(lines) < 2:
+        raise BadInput(f"{path}: there are no means below the first line. Give one a line.")
+    return [_cell(path, number, row) for number, row in zip(list(lines)[1:], table, strict=False)]
+
+
+def _cell(path: Path, number: int, row: Mapping[str, str | None]) -> PublishedCell:
+    written = {column: (row[column] or "").strip() for column in COLUMNS}
+    if None in row:
+        raise BadInput(
+            f"{path}, line {number}: more fields than the first line has. Put names with commas into quotes."
+        )
+    empty = [column for column in ("test", "system", "measure") if not written[column]]
+    if empty:
+        raise BadInput(f"{path}, line {number}: {empty[0]} is empty. Name it.")
+    try:
+        mean = Decimal(written["mean"])
+    except InvalidOperation:
+        mean = Decimal("nan")
+    if not mean.is_finite():
+        raise BadInput(f"{path}, line {number}: the mean {written['mean']!r} is not a number.")
+    return PublishedCell(
+        written["test"], written["first_stage"], written["system"], written["measure"], mean
+    )
