@@ -125,8 +125,6 @@ class Comparison:
     is_few: bool
     """Whether nearly all differences are one and the same, so that what a sample has not seen counts
     (`evidence`)."""
-    queries_error: float
-    """The queries' part of the standard error."""
     sample: Sample = field(repr=False, compare=False)
 
     @property
@@ -348,7 +346,6 @@ class _Block:
         bootstrap, randomisation = self._resampled(level, resampling)
         wilcoxon = self._wilcoxon()
         n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
-        of_queries = np.sqrt(np.maximum(0, found.standard_error**2 - self.seeds[0].variance))
         return [
             Comparison(
                 n_queries=len(self.queries),
@@ -375,7 +372,6 @@ class _Block:
                 beyond_margin_p=_known(pair, self.tested.beyond_margin[at]),
                 n_differing=int(n_differing[at]),
                 is_few=bool(found.is_few[at]),
-                queries_error=float(of_queries[at]),
                 sample=self._sample(at),
             )
             for at, (pair, a, b) in enumerate(

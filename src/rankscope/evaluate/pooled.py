@@ -36,7 +36,7 @@ from scipy import special
 from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.evaluate.comparison import Margin, Pair, Values
-from rankscope.evaluate.correction import Tests, corrected_together
+from rankscope.evaluate.correction import PValues, corrected_together
 from rankscope.evaluate.evidence import Floats, are_few
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
 from rankscope.evaluate.verdicts import Verdict, verdict_of
@@ -150,7 +150,7 @@ def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = Non
     if seeds is not None:
         total = variance + seeds.variance
         with np.errstate(divide="ignore", invalid="ignore"):
-            both = total**2 / (variance**2 / freedom + seeds.variance**2 / seeds.degrees_of_freedom)
+            both = total**2 / (variance**2 / freedom + seeds.spread**2 / seeds.degrees_of_freedom)
         counted = (seeds.variance > 0) & np.isfinite(variance)
         variance, freedom = total, np.where(counted, both, freedom)
     return OverTests(effects.mean(axis=1), variance, freedom)
@@ -355,8 +355,7 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     return found
 
 
-_NONE = SeedError(np.zeros(1), np.ones(1))
-_NO_SEEDS = (_NONE, _NONE, _NONE)
+_NO_SEEDS = (SeedError.none(1),) * 3
 
 
 def _of_block(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
@@ -406,7 +405,7 @@ def judged(
     family_size: int | None = None,
 ) -> list[JudgedPooled]:
     """A verdict for every pooled difference, in the same order; they are a family of their own."""
-    tests = [Tests(each.p_value, each.equivalence_p) for each in family]
+    tests = [PValues(each.p_value, each.equivalence_p) for each in family]
     both = corrected_together(tests, method=correction, family_size=family_size)
     size = 1 if correction == "none" else family_size or len(family)
     return [
