@@ -3,7 +3,7 @@
     python benchmarks/verdicts.py [--simulations 10000] [--section seeds ...] [--data DIR] [--write]
 
 Everything is judged by the package's own functions. Seeded: the same command gives the same table. All
-sections at 10,000 simulations take about an hour on one core; `--section` prints some of them.
+sections take about 25 minutes on one quiet core; `--section` prints some of them.
 """
 
 import argparse
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pooled_verdicts import pooled_tables
+from pooled_verdicts import published as published_cells
 from scipy import special
 
 from rankscope.core.formats import read_qrels, read_run
@@ -41,6 +43,8 @@ TOPICS = 43
 SEEDS = (2, 3, 5)
 RATIOS = (0.3, 1.0, 2.0, 4.0)
 AT_ONCE = 250
+OF_OTHERS = 2_000
+"""Simulations of all sections but that of families, at most: what they say needs no more."""
 
 Rows = list[list[str]]
 
@@ -663,6 +667,50 @@ def published(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG00
     yield table(["test set", "topics", "sd .10, alone", "sd .15, alone", "sd .10, of 12", "sd .15, of 12"], rows)  # fmt: skip
 
 
+def studies(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
+    """What studies/multistage-cross-encoders-small.yaml can show, by spreads assumed beforehand."""
+    yield (
+        "The smallest detectable difference of two systems in nDCG@10, were the queries' differences to spread "
+        "by .25 and seeds by .01 (standard deviations, assumed beforehand from runs of an earlier study), as one "
+        "of the study's 84 comparisons and alone. 1,000 short questions can show what 126 or 43 queries cannot. "
+        "The study has three seeds: five would gain most on the facts, and cost two thirds more; no number of seeds "
+        "helps the small tests."
+    )
+    rows = []
+    sets = {"WikiQA dev": 126, "SciFact": 100, "TREC DL 2019": 43, "T-REx facts": 1000}
+    for name, queries in sets.items():
+        cells = []
+        for n_seeds in SEEDS:
+            seeds_part = 2 * 0.01**2 / n_seeds
+            error = (0.25**2 / queries + seeds_part) ** 0.5
+            freedom = 4.0 * (n_seeds - 1)
+            share = SeedsPart(seeds_part, seeds_part, freedom)
+            of_both = error**4 / (
+                (0.25**2 / queries) ** 2 / (queries - 1) + seeds_part**2 / freedom
+            )
+            for n_tests in (84, 1):
+                shown_ = detectable(error, of_both, share, queries, LEVEL / n_tests)
+                cells.append(f"{shown_:.3f}")
+        rows.append([name, str(queries), *cells])
+    heads = [f"{n_seeds} seeds{of}" for n_seeds in SEEDS for of in (", of 84", ", alone")]
+    yield table(["test", "queries", *heads], rows)
+
+
+def pooled(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
+    """One verdict over several tests: by `pooled_verdicts`, which has a seed of its own."""
+    yield pooled_tables(n)
+
+
+def cells(rng: np.random.Generator, n: int, data: Path) -> Iterator[str]:  # noqa: ARG001
+    """Both studies' published cells, pooled."""
+    yield (
+        "What `rankscope pool` says of the cells that both studies published: means alone, so that a test's "
+        "effect is the mean of its first stages' (or of its numbers of passages') differences, and the tests are "
+        "all there is. Margin .02."
+    )
+    yield published_cells(data / "published")
+
+
 Section = Callable[..., Iterator[str]]
 SECTIONS: dict[str, tuple[str, Section]] = {
     "seeds": ("Families of systems of several seeds", seeds),
@@ -674,6 +722,9 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "one_run": ("One run a method", one_run),
     "intervals": ("Intervals", intervals),
     "real": ("Real differences", real),
+    "pooled": ("One verdict over several tests", pooled),
+    "cells": ("Both studies' published cells, pooled", cells),
+    "studies": ("What the small study of multi-stage fine-tuning can show", studies),
     "published": ("What study B's own test sets could have shown", published),
 }
 
@@ -694,8 +745,8 @@ def main() -> None:
         if asked.section and name not in asked.section:
             continue
         rng = np.random.default_rng([2026, place])
-        n = min(asked.simulations, 2_000) if name == "fragility" else asked.simulations
-        more = (asked.data,) if name == "real" else ()
+        n = asked.simulations if name == "seeds" else min(asked.simulations, OF_OTHERS)
+        more = (asked.data,) if name in ("real", "cells") else ()
         part = [f"## {title}", *section(rng, n, *more)]
         print("\n\n".join(part), end="\n\n", flush=True)
         page += part
