@@ -1,0 +1,90 @@
+"""How few queries carry a verdict."""
+
+import numpy as np
+import pytest
+
+from rankscope.evaluate.comparison import Margin, Pair, Values, compared
+from rankscope.evaluate.verdicts import Judged, Verdict, judged
+
+
+def run(values: np.ndarray) -> Values:
+    return {f"q{at:04d}": float(value) for at, value in enumerate(values)}
+
+
+def verdict_of(
+    differences: np.ndarray, margin: float | None = None, *, others: int = 0, span: float | None = 1.0
+) -> Judged:  # fmt: skip
+    zeros = run(np.zeros(len(differences)))
+    stated = None if margin is None else Margin(margin)
+    pair = Pair([run(differences)], [zeros], stated, span=span)
+    nothing = Pair([run(np.tile([0.3, -0.3], len(differences))[: len(differences)])], [zeros])
+    return judged(compared([pair, *[nothing] * others]))[0]
+
+
+def smallest(differences: np.ndarray, verdict: Verdict, worst: float) -> int:
+    """By trying: how many of the largest differences must be replaced by the worst."""
+    order = np.argsort(-np.sign(-worst) * differences)
+    for n in range(1, len(differences) + 1):
+        changed = differences.copy()
+        changed[order[:n]] = worst
+        if verdict_of(changed).verdict is not verdict:
+            return n
+    raise AssertionError("no number of queries is enough")
+
+
+def test_one_query_carries_a_small_gain_in_all() -> None:
+    """43 queries that gain .05 (sd .02): with one loss of 1 the gain is no longer shown."""
+    differences = np.random.default_rng(1).normal(0.05, 0.02, 43)
+    found = verdict_of(differences)
+    assert (found.verdict, found.fragility) == (Verdict.BETTER, 1)
+    assert smallest(differences, Verdict.BETTER, -1.0) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_the_smallest_number_that_takes_the_verdict_away(seed: int) -> None:
+    differences = np.random.default_rng(seed).normal(0.12, 0.2, 200)
+    found = verdict_of(differences)
+    assert found.verdict is Verdict.BETTER
+    assert found.fragility is not None
+    assert 2 < found.fragility <= smallest(differences, Verdict.BETTER, -1.0)
+    turned = verdict_of(-differences)
+    assert (turned.verdict, turned.fragility) == (Verdict.WORSE, found.fragility)
+
+
+def test_of_equivalent_it_is_the_smaller_of_both_sides() -> None:
+    """Nearer to the upper margin: fewer gains than losses are needed."""
+    differences = np.random.default_rng(3).normal(0.009, 0.04, 2000)
+    found = verdict_of(differences, 0.02)
+    assert found.verdict is Verdict.EQUIVALENT
+    assert found.fragility is not None
+    lower = verdict_of(differences - 0.009, 0.02).fragility
+    assert lower is not None
+    assert found.fragility < lower
+    order = np.argsort(differences)
+    changed = differences.copy()
+    changed[order[: found.fragility]] = 1.0
+    assert verdict_of(changed, 0.02).verdict is not Verdict.EQUIVALENT
+
+
+def test_beside_more_comparisons_a_verdict_is_more_fragile() -> None:
+    differences = np.random.default_rng(5).normal(0.1, 0.2, 300)
+    alone, beside = verdict_of(differences), verdict_of(differences, others=50)
+    assert alone.verdict is beside.verdict is Verdict.BETTER
+    assert alone.fragility is not None
+    assert beside.fragility is not None
+    assert beside.fragility < alone.fragility
+
+
+def test_cannot_tell_and_measures_without_bounds_have_none() -> None:
+    differences = np.random.default_rng(6).normal(0.1, 0.2, 300)
+    assert verdict_of(differences - differences.mean()).fragility is None
+    unbounded = verdict_of(differences, span=None)
+    assert (unbounded.verdict, unbounded.fragility) == (Verdict.BETTER, None)
+
+
+def test_in_a_measure_of_a_wider_range_a_query_weighs_more() -> None:
+    differences = np.random.default_rng(7).normal(0.12, 0.2, 200)
+    wide, narrow = verdict_of(differences, span=5.0).fragility, verdict_of(differences).fragility
+    assert wide is not None
+    assert narrow is not None
+    assert wide < narrow
