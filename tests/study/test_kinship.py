@@ -1,0 +1,39 @@
+"""Which systems' runs are paired by seed: those with an ancestor that one seed alone has."""
+
+from pathlib import Path
+
+import pytest
+
+from rankscope.evaluate.kinship import Kinship
+from rankscope.study.lineages import kinship
+from rankscope.study.load import load
+
+NONE, DESCENT, SIBLINGS = Kinship
+
+
+@pytest.mark.parametrize(
+    ("overrides", "pair", "expected"),
+    [
+        # every stage is drawn three times; the plain ranker, which all start from, once
+        (["rankers.C.seeds=[1, 2, 3]"], ("C-D", "C"), DESCENT),
+        (["rankers.C.seeds=[1, 2, 3]"], ("C", "C-D"), DESCENT),
+        (["rankers.C.seeds=[1, 2, 3]"], ("C", "plain"), NONE),
+        (["rankers.C.seeds=[1, 2, 3]"], ("C", "bm25"), NONE),
+        # the fresh head is drawn three times: all that starts from it moves with it
+        (["rankers.plain.seeds=[1, 2]"], ("C-D", "C"), DESCENT),
+        (["rankers.plain.seeds=[1, 2]"], ("C-D", "plain"), DESCENT),
+        # one run each, and two rankers drawn apart
+        ([], ("C-D", "C"), NONE),
+        (["rankers.C.seeds=[1, 2]", "rankers.C-D.start=plain", "rankers.C-D.seeds=[1, 2]"], ("C-D", "C"), NONE),
+        (
+            ["rankers.plain.seeds=[1, 2]", "rankers.C-D.start=plain"],
+            ("C-D", "C"),
+            SIBLINGS,
+        ),
+    ],
+)  # fmt: skip
+def test_the_kth_runs_belong_together_where_one_ancestor_is_theirs_alone(
+    tiny_study: Path, overrides: list[str], pair: tuple[str, str], expected: Kinship
+) -> None:
+    study = load(tiny_study, [*overrides, "evaluate.rankers=[plain, C, C-D]"]).study
+    assert kinship(study, *pair) is expected
