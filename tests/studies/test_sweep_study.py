@@ -180,5 +180,9 @@ def test_rankers_of_one_seed_beside_others_are_noted(tiny_study: Path, tmp_path:
     store = Store(tmp_path / "tiny")
     overrides = ["rankers.C.seeds=[1,2]", "evaluate.rankers=[bi,plain,C]"]
     carry_out(plan(load(tiny_study, overrides), Digests().of), store)
-    (note,) = json.loads((store.root / "summary.json").read_text())["notes"]
-    assert note.startswith("plain: one run each, so verdicts are of these runs, not of the methods")
+    notes = json.loads((store.root / "summary.json").read_text())["notes"]
+    assert len(notes) == 2
+    assert notes[1].startswith("C: two seeds a system, so nothing tells"), notes
+    assert notes[0].startswith(
+        "plain: one run each, so verdicts are of these runs, not of the methods"
+    )
