@@ -266,7 +266,35 @@ def test_a_relative_margin_is_no_certainty_either() -> None:
     """Five queries that agree, a margin of 10 %: the baseline's own spread is no spread of differences."""
     run = {f"q{at}": 0.3 + at / 10 for at in range(5)}
     (found,) = compared([Pair([run], [run], Margin(0.1, is_relative=True))])
-    assert found.equivalence_p == pytest.approx((1 / (1 + 0.1 * 0.5)) ** 5)
+    assert found.non_inferiority_p == pytest.approx((1 / (1 + 0.1 * 0.5)) ** 5)
+    assert found.equivalence_p == pytest.approx((1.1 / (1.1 + 0.1 * 0.5)) ** 5)
+
+
+def test_a_share_of_the_baseline_without_spread_shows_nothing_either() -> None:
+    """s = .95 b - .1: held against .95 b every query has -.1, which is below, not a proof of the contrary."""
+    baseline = {f"q{at:02d}": 0.3 + 0.6 * at / 49 for at in range(50)}
+    system = {query: 0.95 * value - 0.1 for query, value in baseline.items()}
+    (found,) = compared([Pair([system], [baseline], Margin(0.05, is_relative=True))])
+    assert (found.non_inferiority_p, found.equivalence_p) == (1.0, 1.0)
+    ranks = {f"q{at:02d}": 1 / (1 + at % 2) for at in range(20)}
+    halved = {query: value / 2 for query, value in ranks.items()}
+    (at_margin,) = compared([Pair([halved], [ranks], Margin(0.5, is_relative=True))])
+    assert at_margin.equivalence_p == 1.0
+
+
+def test_no_difference_lies_below_the_range_of_the_measure() -> None:
+    ids = [f"q{at}" for at in range(50)]
+    found = one(dict.fromkeys(ids, 0.0), dict.fromkeys(ids, 1.0), 1.5)
+    assert (found.equivalence_p, found.non_inferiority_p) == (0.0, 0.0)
+
+
+def test_the_order_of_pairs_over_several_sets_of_queries_changes_no_pool() -> None:
+    systems = [seeded(at, seed_sd=0.05) for at in range(3)]
+    others = [seeded(at, seed_sd=0.05, n=40) for at in (7, 8)]
+    first, second = Pair(systems[0], systems[1], pool="x"), Pair(systems[2], systems[1], pool="x")
+    third = Pair(*others, pool="x")
+    there, back = compared([first, second, third]), compared([first, third, second])
+    assert [each.p_value for each in there] == [back[at].p_value for at in (0, 2, 1)]
 
 
 def test_runs_over_different_queries_are_refused() -> None:
@@ -305,7 +333,7 @@ def tables_of(*systems: list[Values]) -> list[np.ndarray]:
 
 
 def test_several_seeds_widen_the_interval_by_their_pooled_spread() -> None:
-    """sqrt(sd^2/n + 2 s^2/3 - e^2), s^2 pooled over both systems, e^2 what queries make of the seeds' means."""
+    """sqrt(sd^2/n + 2 s^2/3 - e^2), s^2 pooled over both, e^2 what queries make of it; 2 s^2/3 at the least."""
     a, b = seeded(1, seed_sd=0.05), seeded(2, seed_sd=0.05)
     (found,) = compared([Pair(a, b)], resampling=Resampling(n=99))
     tables = tables_of(a, b)
@@ -316,7 +344,7 @@ def test_several_seeds_widen_the_interval_by_their_pooled_spread() -> None:
     for table in tables:
         rest = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
         noise += (rest**2).sum() / (2 * 99) / 100 / 3
-    variance = difference.var(ddof=1) / 100 + 2 * pooled / 3 - noise
+    variance = max(difference.var(ddof=1) / 100 + 2 * pooled / 3 - noise, 2 * pooled / 3)
     assert found.standard_error == pytest.approx(variance**0.5)
     assert found.seed_sd == pytest.approx(tuple(spreads))
     expected = variance**2 / ((difference.var(ddof=1) / 100) ** 2 / 99 + (2 * pooled / 3) ** 2 / 4)
@@ -348,6 +376,19 @@ def test_a_system_of_unlike_spread_keeps_its_own_and_one_run_is_in_no_pool() -> 
     assert with_bm25[0].standard_error == pytest.approx(alone[0].standard_error, rel=1e-12)
 
 
+def test_two_systems_whose_runs_have_their_noise_in_common() -> None:
+    """As one ranker in two precisions: the seeds' spread is all of the error, and has its degrees of freedom."""
+    a = seeded(1, seed_sd=0.02, n=40)
+    rng = np.random.default_rng(0)
+    b = [{q: v + float(rng.normal(0, 1e-3)) for q, v in run.items()} for run in a]
+    found = judged(compared([Pair(a, b)]))[0]
+    assert 3.9 < found.comparison.degrees_of_freedom < 4.5
+    spreads = [table.mean(axis=1).var(ddof=1) for table in tables_of(a, b)]
+    assert found.comparison.standard_error**2 == pytest.approx(sum(spreads) / 3, rel=0.05)
+    assert found.smallest_detectable is not None
+    assert 2 < found.smallest_detectable / found.comparison.standard_error < 8
+
+
 def lineage(seed: int, *, own_sd: float, n: int = 60) -> tuple[list[Values], list[Values]]:
     """An ancestor's three runs and a child's, each tuned from one of them: they move together."""
     rng = np.random.default_rng(seed)
@@ -370,7 +411,8 @@ def test_runs_of_one_lineage_are_paired_by_seed() -> None:
     rest = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
     noise = (rest**2).sum() / (2 * 59) / 60 / 3
     of_queries = d.mean(axis=0).var(ddof=1) / 60
-    variance = of_queries + max(0.0, d.mean(axis=1).var(ddof=1) / 3 - noise)
+    spread = d.mean(axis=1).var(ddof=1) / 3
+    variance = max(of_queries + max(0.0, spread - noise), spread)
     assert paired.standard_error == pytest.approx(variance**0.5)
     assert apart.standard_error > 3 * paired.standard_error
 
@@ -458,6 +500,11 @@ def made(difference: float, p: float, q: float | None) -> Comparison:
 def test_the_four_verdicts(difference: float, p: float, q: float | None, verdict: Verdict) -> None:
     (found,) = judged([made(difference, p, q)])
     assert found.verdict is verdict
+
+
+def test_two_queries_in_an_enormous_family_have_no_detectable_difference() -> None:
+    pair = one({"a": 0.1, "b": 0.5}, {"a": 0.0, "b": 0.1})
+    assert judged([pair], family_size=10**6)[0].smallest_detectable is None
 
 
 def test_the_family_is_corrected_together() -> None:

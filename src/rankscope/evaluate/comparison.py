@@ -13,7 +13,6 @@ are Satterthwaite's. One run a ranker, no groups and no skewness is the paired t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -149,11 +148,15 @@ def compared(
     pair do not cover the same queries, if there are fewer than two queries or groups, or if a query
     has no group.
     """
-    found: list[Comparison] = []
-    for queries, of_queries in groupby(pairs, _queries):
-        block = _Block(queries, list(of_queries), groups)
-        found += block.comparisons(significance_level, resampling)
-    return found
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, pair in enumerate(pairs):
+        places.setdefault(_queries(pair), []).append(place)
+    found: dict[int, Comparison] = {}
+    for queries, of_block in places.items():
+        block = _Block(queries, [pairs[place] for place in of_block], groups)
+        made = block.comparisons(significance_level, resampling)
+        found |= dict(zip(of_block, made, strict=True))
+    return [found[place] for place in range(len(pairs))]
 
 
 def _queries(pair: Pair) -> tuple[str, ...]:
@@ -203,8 +206,10 @@ def _tested(
     moved = share[:, None] * baseline
     lower, upper = plain, plain.turned
     if share.any():
-        lower = _evidence(differences + moved, seeds[1], group_of, spans, few)
-        upper = _evidence(moved - differences, seeds[2], group_of, spans, few)
+        # nearly all queries may be alike in the differences, or in what a share of the baseline makes of them
+        fews = [few | are_few(_group_means(moved + sign * differences, group_of)) for sign in (1, -1)]  # fmt: skip
+        lower = _evidence(differences + moved, seeds[1], group_of, spans, fews[0])
+        upper = _evidence(moved - differences, seeds[2], group_of, spans * (1 + share), fews[1])
     not_worse, not_better = lower.above(-shift), upper.above(-shift)
     larger, smaller = upper.turned.above(shift), lower.turned.above(shift)
     # the direction is chosen by the data, so it counts twice
@@ -229,7 +234,8 @@ def _evidence(
     by_group = summed(differences - mean[:, None], group_of)
     n_groups = by_group.shape[1]
     of_queries = n_groups / (n_groups - 1) * (by_group**2).sum(axis=1) / n**2
-    variance = of_queries + seeds.variance
+    # where both systems have the queries' noise in common, less of it is in the difference than was taken off
+    variance = np.maximum(of_queries + seeds.variance, seeds.spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         satterthwaite = variance**2 / (
             of_queries**2 / (n_groups - 1) + seeds.spread**2 / seeds.degrees_of_freedom
@@ -239,7 +245,7 @@ def _evidence(
     return Evidence(
         mean=mean,
         standard_error=error,
-        degrees_of_freedom=np.where(seeds.variance > 0, satterthwaite, n_groups - 1.0),
+        degrees_of_freedom=np.where(variance > of_queries, satterthwaite, n_groups - 1.0),
         skewness=np.where(error > SAME, skewness, 0.0),
         n=n_groups,
         is_few=few,

@@ -77,11 +77,13 @@ def levels_left(
     others = [tests for place, tests in enumerate(family) if place != at]
     if method == "none":
         return PValues(level, level)
+    n_equivalences = family_size or sum(q is not None for _, q in family) or 1
     if method == "bonferroni":
-        return PValues(level / size, level / size)
+        return PValues(level / size, level / n_equivalences)
     if method == "benjamini_hochberg":
         of_p = _step_up([p for p, _ in others], level, size)
-        return PValues(of_p, _step_up([q for _, q in others if q is not None], level, size))
+        of_q = _step_up([q for _, q in others if q is not None], level, n_equivalences)
+        return PValues(of_p, of_q)
     left, waiting = size, [2 - tests.count(None) for tests in others]
     for p, place, _ in _in_order(others):
         if p >= level / left:

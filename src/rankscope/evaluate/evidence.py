@@ -104,15 +104,19 @@ class Evidence:
             t = (self.mean - bound) / self.standard_error
             hall = transformed(t, self.skewness)
         by_t, by_hall = (special.stdtr(self.degrees_of_freedom, -each) for each in (t, hall))
-        seen = np.where(self.has_spread, np.maximum(by_t, by_hall), 0.0)
+        seen = np.where(self.has_spread, np.maximum(by_t, by_hall), self._is_not_above(bound))
         return np.asarray(np.where(self.is_few, np.maximum(seen, self._unseen(bound)), seen))
 
     def _unseen(self, bound: Floats) -> Floats:
         """The chance that a sample holds none of the worst differences that bring the mean to the bound."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            left = np.maximum(bound + self.worst, 0) / (self.mean + self.worst)
-            chance = np.where(self.mean > bound, left**self.n, 1.0)
+            left = (bound + self.worst) / (self.mean + self.worst)
+            chance = np.where(self._is_not_above(bound), 1.0, np.abs(left) ** self.n)
+        chance = np.where(bound + self.worst < 0, 0.0, chance)  # no difference lies so low
         return np.where(np.isnan(chance), 1.0, chance)
+
+    def _is_not_above(self, bound: Floats) -> Bools:
+        return np.asarray(self.mean <= bound + SAME)
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
         """Both ends of what a two-sided test at the level does not refute."""

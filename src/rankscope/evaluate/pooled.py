@@ -149,10 +149,10 @@ def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = Non
     variance = np.maximum(of_tests, of_queries)
     freedom = np.full(len(effects), n - 1.0)
     if seeds is not None:
-        total = variance + seeds.variance
+        total = np.maximum(variance + seeds.variance, seeds.spread)
         with np.errstate(divide="ignore", invalid="ignore"):
             both = total**2 / (variance**2 / freedom + seeds.spread**2 / seeds.degrees_of_freedom)
-        counted = (seeds.variance > 0) & np.isfinite(variance)
+        counted = (total > variance) & np.isfinite(variance)
         variance, freedom = total, np.where(counted, both, freedom)
     return OverTests(effects.mean(axis=1), variance, freedom)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,11 @@ from scipy import optimize, special, stats
 from scipy.stats import qmc
 
 from rankscope.evaluate.comparison import Comparison
-from rankscope.evaluate.evidence import Floats
+from rankscope.evaluate.evidence import SAME, Floats
 
 POWER = 0.8
 BEYOND_ANY_COLLECTION = 1e9
+BEYOND_ANY_TEST = 1e5
 DRAWS = 1024
 """Points of a Sobol sequence over which power is averaged, a power of 2."""
 
@@ -30,8 +32,11 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
         return None
     freedom, seeds = comparison.degrees_of_freedom, comparison.sample.seeds[0]
     if seeds.spread == 0:
-        return _noncentrality(freedom, level) * error
+        needed = _noncentrality(freedom, level)
+        return None if needed is None else needed * error
     variance, spread, of_spread = map(float, seeds)
+    if error**2 <= spread * (1 + SAME):  # all of it
+        variance = spread
     return detectable(
         error, freedom, SeedsPart(variance, spread, of_spread), comparison.n_groups, level
     )
@@ -92,13 +97,16 @@ def _root(function: Callable[[float], float], highest: float) -> float:
 
 
 @lru_cache(maxsize=65_536)
-def _noncentrality(degrees_of_freedom: float, level: float) -> float:
+def _noncentrality(degrees_of_freedom: float, level: float) -> float | None:
     """How many standard errors a true difference must be for a two-sided t-test to show it.
 
     In 80 % of cases; that it is shown with the wrong sign is too rare to count (statsmodels' TTestPower
-    counts it and gives the same to six digits).
+    counts it and gives the same to six digits). None for two queries at a level so small that the function
+    does not end.
     """
     critical = stats.t.isf(level / 2, degrees_of_freedom)
+    if critical > BEYOND_ANY_TEST:
+        return None
     return float(special.nctdtrinc(degrees_of_freedom, 1 - POWER, critical))
 
 
@@ -126,8 +134,8 @@ def _drawn_errors(at: int, seeds: SeedsPart, of_queries: float) -> tuple[Floats,
     freedom = seeds.degrees_of_freedom
     spread = seeds.spread * special.chdtri(freedom, places[:, 1]) / freedom
     left = np.maximum(0.0, spread - (seeds.spread - seeds.variance))
-    variance = queries + left
-    of_seeds = np.where(left > 0, spread**2 / freedom, 0.0)
+    variance = np.maximum(queries + left, spread)
+    of_seeds = np.where(variance > queries, spread**2 / freedom, 0.0)
     return np.sqrt(variance), variance**2 / (queries**2 / of_queries + of_seeds)
 
 
@@ -153,8 +161,8 @@ def queries_needed(comparison: Comparison, level: float) -> int | None:
     if of_normal > BEYOND_ANY_COLLECTION:
         return None
     n = max(2, int(of_normal + z_level**2 / 2))  # the t test needs about so many more
-    while n > 2 and effect * (n - 1) ** 0.5 >= _noncentrality(n - 2, level):
+    while n > 2 and effect * (n - 1) ** 0.5 >= (_noncentrality(n - 2, level) or inf):
         n -= 1
-    while effect * n**0.5 < _noncentrality(n - 1, level):
+    while effect * n**0.5 < (_noncentrality(n - 1, level) or inf):
         n += 1
     return n

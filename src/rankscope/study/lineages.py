@@ -65,8 +65,8 @@ def kinship(study: "Study", system: str, baseline: str) -> Kinship:
         return Kinship.NONE
     lines = [[study.lineage(name) for name in of] for of in (mine, theirs)]
     shared = [set(a) & set(b) for a, b in zip(*lines, strict=True)]
-    for_all = set.intersection(*shared)
-    if not all(of - for_all for of in shared):
+    own = [of - set().union(*shared[:at], *shared[at + 1 :]) for at, of in enumerate(shared)]
+    if not all(own):
         return Kinship.NONE
     is_line = all(a[-1] in b or b[-1] in a for a, b in zip(*lines, strict=True))
     return Kinship.DESCENT if is_line else Kinship.SIBLINGS
