@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pooled_verdicts import pooled_tables
+from pooled_verdicts import percent, pooled_tables
 from pooled_verdicts import published as published_cells
 from scipy import special
 
@@ -58,15 +58,6 @@ def batches(n: int, at_once: int = AT_ONCE) -> Iterator[int]:
     while n:
         yield min(n, at_once)
         n -= min(n, at_once)
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def per_mille(share: float) -> str:
-    """.045: what a table of many shares has room for."""
-    return f"{share:.3f}".removeprefix("0")
 
 
 # -- families of trained systems ---------------------------------------------------------------------

@@ -548,6 +548,7 @@ def compare_evaluated(
             *(
                 f"{', '.join(lineage)}: of one lineage, so paired by seed, each one's k-th run with the others'"
                 for lineage in terms.get("lineages", ())
+                if any({a, b} <= set(lineage) for _, a, b in family)
             ),
         ),
         tests=terms.get("tests", "sound"),
