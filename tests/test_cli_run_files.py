@@ -227,7 +227,7 @@ def test_a_lineage_is_paired_by_seed(rankscope: Command, files: Path) -> None:
     (before,) = (row for row in comparisons_of(apart.out) if row["systems"] == "C-D - C")
     (after,) = (row for row in comparisons_of(paired.out) if row["systems"] == "C-D - C")
     assert (before["verdict"], after["verdict"]) == ("? cannot tell", "▲ better")
-    note = "Note: C, C-D: of one lineage, so paired by seed, each one's k-th run with the others'\n"
+    note = "Note: C, C-D: of one lineage, so paired by seed where they are compared, each one's k-th run"
     assert (apart.err.count(note), paired.err.count(note)) == (0, 1)
 
 

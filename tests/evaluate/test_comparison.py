@@ -11,6 +11,7 @@ from statsmodels.stats.weightstats import ttost_paired
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
 from rankscope.evaluate.correction import corrected
+from rankscope.evaluate.evaluation import compare
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.verdicts import Verdict, judged, pairs
@@ -442,6 +443,45 @@ def test_systems_of_one_lineage_count_once_beside_others() -> None:
     assert found[0].sample.seeds[0].degrees_of_freedom == 2
     unrelated = compared([Pair(parents, bm25), Pair(children, bm25)])
     assert unrelated[0].sample.seeds[0].degrees_of_freedom == 4
+    named = compared([Pair(runs, bm25, lineages=("C", "")) for runs in (parents, children)])
+    assert named[0].sample.seeds[0].degrees_of_freedom == 2
+    other_pool = compared([
+        Pair(parents, bm25, lineages=("C", "")), Pair(children, bm25, lineages=("C", ""), pool="AP")
+    ])  # fmt: skip
+    assert other_pool[0].sample.seeds[0].degrees_of_freedom == 2
+
+
+def test_a_system_listed_anew_for_each_pair_is_one_system() -> None:
+    """Its spread counts once in the pool, whoever made the lists."""
+    a, b, c = (seeded(seed, seed_sd=0.02) for seed in (80, 81, 82))
+    once = compared([Pair(a, b), Pair(c, b)])
+    anew = compared([Pair(list(a), list(b)), Pair(list(c), list(b))])
+    assert anew == once
+    assert anew[0].sample.seeds[0].degrees_of_freedom == 6
+
+
+def test_a_lineage_of_runs_that_nobody_compares_counts_once_too() -> None:
+    """`lineages` of `compare`: two of them against a third leave its degrees of freedom, not two times."""
+    qrels = {f"q{n:02d}": {"d": 1} for n in range(40)}
+
+    def run(seed: int) -> dict[str, dict[str, float]]:
+        places = np.random.default_rng(seed).integers(1, 6, 40)
+        return {
+            query: {"d": 1.0} | {f"x{m}": 2.0 + m for m in range(place)}
+            for query, place in zip(qrels, places.tolist(), strict=True)
+        }
+
+    runs = {name: [run(10 * at + k) for k in range(3)] for at, name in enumerate(("C", "C-D", "D"))}
+    given = {"measures": ["RR"], "baseline": "bm25", "resamples": 0}
+    apart, joined, chained = (
+        compare(runs | {"bm25": run(99)}, qrels, **given, lineages=lineages)
+        for lineages in ((), [["C", "C-D"]], [["C", "C-D"], ["D", "C-D"]])
+    )
+    freedom = [
+        each.rows[0].judged.comparison.sample.seeds[0].degrees_of_freedom
+        for each in (apart, joined, chained)
+    ]
+    assert freedom == [6, 4, 2]
 
 
 def test_seeds_that_agree_change_next_to_nothing() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.evaluate.kinship import Kinship
-from rankscope.study.lineages import kinship
+from rankscope.study.lineages import kinship, seed_lineage
 from rankscope.study.load import load
 
 NONE, DESCENT, SIBLINGS = Kinship
@@ -37,3 +37,18 @@ def test_the_kth_runs_belong_together_where_one_ancestor_is_theirs_alone(
 ) -> None:
     study = load(tiny_study, [*overrides, "evaluate.rankers=[plain, C, C-D]"]).study
     assert kinship(study, *pair) is expected
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["rankers.C.seeds=[1, 2]"], {"plain": "", "C": "C", "C-D": "C", "bm25": ""}),
+        (["rankers.plain.seeds=[1, 2]"], {"plain": "plain", "C": "plain", "C-D": "plain"}),
+        (["rankers.C-D.start=plain", "rankers.C.seeds=[1, 2]"], {"C": "C", "C-D": ""}),
+    ],
+)
+def test_systems_that_follow_one_systems_seeds_are_told_by_its_name(
+    tiny_study: Path, overrides: list[str], expected: dict[str, str]
+) -> None:
+    study = load(tiny_study, [*overrides, "evaluate.rankers=[plain, C, C-D]"]).study
+    assert {name: seed_lineage(study, name) for name in expected} == expected

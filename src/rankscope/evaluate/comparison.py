@@ -43,7 +43,10 @@ class Margin(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two rankers to compare: each one's per-query values, a mapping for each training seed."""
+    """Two rankers to compare: each one's per-query values, a mapping for each training seed.
+
+    A ranker of several pairs is known again by its runs' values being the same objects.
+    """
 
     system: Sequence[Values]
     baseline: Sequence[Values]
@@ -52,6 +55,9 @@ class Pair(NamedTuple):
     """What is measured where: the spread of seeds is pooled over the systems of all pairs that have it."""
     kinship: Kinship = Kinship.NONE
     """What the k-th runs of both have in common."""
+    lineages: tuple[str, str] = ("", "")
+    """Of system and baseline. Those of a lineage move together from seed to seed, whether they are compared or
+    not; without a name, each stands alone."""
     span: float | None = 1.0
     """The largest difference the measure allows; None where it has no bounds."""
 
@@ -304,17 +310,18 @@ class _Block:
         self, queries: tuple[str, ...], pairs: list[Pair], groups: Mapping[str, str] | None
     ) -> None:
         self.queries, self.pairs = queries, pairs
-        places: dict[int, int] = {}
+        places: dict[tuple[int, ...], int] = {}
         pools: dict[str, int] = {}
         self.rankers: list[Runs] = []
         for pair in pairs:
-            for runs in (pair.system, pair.baseline):
-                if id(runs) not in places:
-                    places[id(runs)] = len(self.rankers)
+            pool = pools.setdefault(pair.pool, len(pools))
+            for runs, lineage in zip(pair[:2], pair.lineages, strict=True):
+                if _ids(runs) not in places:
+                    places[_ids(runs)] = len(self.rankers)
                     table = np.array([[run[query] for query in queries] for run in runs])
-                    self.rankers.append(Runs(table, pools.setdefault(pair.pool, len(pools))))
-        self.systems = np.array([places[id(pair.system)] for pair in pairs])
-        self.baselines = np.array([places[id(pair.baseline)] for pair in pairs])
+                    self.rankers.append(Runs(table, pool, lineage))
+        self.systems = np.array([places[_ids(pair.system)] for pair in pairs])
+        self.baselines = np.array([places[_ids(pair.baseline)] for pair in pairs])
         self.values = np.array([ranker.table.mean(axis=0) for ranker in self.rankers])
         self.n_seeds = np.array([ranker.n for ranker in self.rankers])
         self.group_of = self._group_of(groups)
@@ -455,6 +462,10 @@ class _Block:
             float(special.nctdtrinc(n - 1, p, t)) / n**0.5 for p in (1 - level / 2, level / 2)
         )
         return (low, high) if mean >= 0 else (-high, -low)
+
+
+def _ids(runs: Sequence[Values]) -> tuple[int, ...]:
+    return tuple(map(id, runs))
 
 
 def _known(pair: Pair, p_value: float) -> float | None:

@@ -503,6 +503,7 @@ def compare_evaluated(
     level = terms.get("significance_level", 0.05)
     values = found.values()
     kin = _kinships(terms.get("lineages", ()), systems)
+    of_lineage = _joined(terms.get("lineages", ()))
     family = [
         (measure, system, base)
         for measure in found.measures
@@ -516,6 +517,7 @@ def compare_evaluated(
                 None if as_published else margins.get(m),
                 pool=m,
                 kinship=kin.get(frozenset((a, b)), Kinship.NONE),
+                lineages=(of_lineage.get(a, ""), of_lineage.get(b, "")),
                 span=span(m),
             )
             for m, a, b in family
@@ -546,9 +548,9 @@ def compare_evaluated(
         notes=(
             *_comparison_notes(systems, margins if as_published else {}, as_published),
             *(
-                f"{', '.join(lineage)}: of one lineage, so paired by seed, each one's k-th run with the others'"
+                f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
+                "with the others', and counted as one beside others"
                 for lineage in terms.get("lineages", ())
-                if any({a, b} <= set(lineage) for _, a, b in family)
             ),
         ),
         tests=terms.get("tests", "sound"),
@@ -568,6 +570,15 @@ def _kinships(
                 "as many runs as the others, more than one, the k-th of all from the same seed."
             )
         found |= {frozenset(pair): Kinship.SIBLINGS for pair in combinations(lineage, 2)}
+    return found
+
+
+def _joined(lineages: Sequence[Sequence[str]]) -> dict[str, str]:
+    """System to the name of its lineage; lineages with a system in common are one."""
+    found: dict[str, str] = {}
+    for lineage in lineages:
+        met = {found.get(name, name) for name in lineage}
+        found |= {name: lineage[0] for name in [*found, *lineage] if found.get(name, name) in met}
     return found
 
 

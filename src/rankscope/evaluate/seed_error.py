@@ -67,6 +67,8 @@ class Runs:
     """(seeds, queries)."""
     pool: int
     """Systems of one pool have one variance of seeds."""
+    lineage: str = ""
+    """Of those of one in a pool, the k-th runs move together; without a name, this one stands alone."""
 
     @property
     def n(self) -> int:
@@ -116,7 +118,7 @@ def _apart(
     """Of two systems whose runs have nothing in common: the sum of both variances."""
     spread = _spread([ranker.table for ranker in rankers], group_of)
     pools = np.array([ranker.pool for ranker in rankers])
-    lineages = _connected(len(rankers), systems[kin], baselines[kin])
+    lineages = _lineages(rankers, systems[kin], baselines[kin])
     found, freedom, is_own = _pooled(spread, pools, lineages)
     n = np.array([ranker.n for ranker in rankers])
     a = found[systems] / n[systems]
@@ -226,8 +228,19 @@ def _sums(places: Places, values: Floats) -> Floats:
     return np.bincount(places, values).astype(float)
 
 
+def _lineages(rankers: Sequence[Runs], systems: Places, baselines: Places) -> Places:
+    """The lineage of each ranker: those of one name in a pool, and those that these pairs lead between."""
+    first: dict[tuple[int, str], int] = {}
+    heads = np.array([
+        first.setdefault((ranker.pool, ranker.lineage), at) if ranker.lineage else at
+        for at, ranker in enumerate(rankers)
+    ])  # fmt: skip
+    joined = [np.append(systems, np.arange(len(rankers))), np.append(baselines, heads)]
+    return _connected(len(rankers), *joined)
+
+
 def _connected(n: int, systems: Places, baselines: Places) -> Places:
-    """The lineage of each ranker: those that pairs lead between."""
+    """The part of each ranker: those that pairs lead between."""
     edges = sparse.coo_array((np.ones(len(systems)), (systems, baselines)), shape=(n, n))
     return np.asarray(connected_components(edges, directed=False)[1], dtype=np.intp)
 

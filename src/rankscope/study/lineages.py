@@ -72,6 +72,19 @@ def kinship(study: "Study", system: str, baseline: str) -> Kinship:
     return Kinship.DESCENT if is_line else Kinship.SIBLINGS
 
 
+def seed_lineage(study: "Study", system: str) -> str:
+    """The system whose seeds an evaluated system's runs follow: itself or an ancestor; "" of one run a system.
+
+    It is the first of a line that each run has to itself. Systems that follow the same one move together.
+    """
+    runs = study.systems().get(system, ())
+    lines = [study.lineage(name) for name in runs]
+    if len(lines) < 2:
+        return ""
+    own = next(name for name in lines[0] if not any(name in other for other in lines[1:]))
+    return study.system_of(own)
+
+
 def taught(study: "Study", system: str, *, since: str | None = None) -> list[str]:
     """The collections whose queries a system's line learnt from (since an ancestor); none for a first stage."""
     rankers = study.systems().get(system, ())

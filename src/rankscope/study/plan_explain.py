@@ -200,6 +200,10 @@ def forgetting(planner: Planner, asked: ForgettingSpec) -> Step:
             name: over_docs_of(lineages.taught(study, name, since=against.get(name)))
             for name in baselines
         },
+        "seed_lineage": {
+            name: lineages.seed_lineage(study, name)
+            for name in dict.fromkeys([*against, *baselines])
+        },
         "measure": asked.measure or study.evaluate.measures[0],
     }
     return planner.add(

@@ -23,7 +23,7 @@ VERSIONS = {
     "teacher": 1,
     "train": 5,
     "rerank": 3,
-    "evaluate": 5,
+    "evaluate": 6,
     "choices": 1,
     "represent": 2,
     "probe": 2,
@@ -32,7 +32,7 @@ VERSIONS = {
     "neurons": 3,
     "change": 3,
     "heads": 4,
-    "forgetting": 2,
+    "forgetting": 3,
     "report": 5,
 }
 """Raise a kind's number when its meaning changes; nothing else makes stored results void."""

@@ -27,7 +27,7 @@ from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import in_words, variance_split
 from rankscope.store.artifacts import write_json
-from rankscope.study.lineages import kinship
+from rankscope.study.lineages import kinship, seed_lineage
 from rankscope.study.spec import Study
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.spec_rankers import TrainedSpec
@@ -269,6 +269,7 @@ def _compared(study: Study, group: Group) -> list[tuple[Summary, comparison.Pair
                 margins.get(measure) if asked.tests == "sound" else None,
                 pool=f"{measure} of {group.collection} from {group.first_stage}",
                 kinship=kinship(study, system, baseline),
+                lineages=(seed_lineage(study, system), seed_lineage(study, baseline)),
                 span=span(measure),
             ),
         )
