@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rankscope.report.cautions import FRAGILITY, carried, figure, unseen
+from rankscope.report.cautions import FRAGILITY, carried, detectable, figure, unseen
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -57,3 +57,14 @@ def test_how_few_queries_carry_a_verdict() -> None:
     assert carried({"fragility": 2}) == "two queries of the worst kind would take this verdict away"
     assert (figure(None), figure(1), figure(12_345)) == ("\u2013", "1", "12,345")
     assert FRAGILITY.count(".") == 1, "one sentence"
+
+
+@pytest.mark.parametrize(
+    ("difference", "measure", "said"),
+    [(None, "AP", "–"), (0.0612, "AP", "0.061"), (1.0, "AP", "1.000"), (2.2146, "nDCG@10", "none"),
+     (2.2146, "NumRet", "2.215")],
+)  # fmt: skip
+def test_a_difference_that_the_measure_does_not_allow_is_none(
+    difference: float | None, measure: str, said: str
+) -> None:
+    assert detectable(difference, measure, 3) == said

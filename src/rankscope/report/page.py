@@ -527,7 +527,7 @@ def _tex_comparison(row: Compared, results: StoredResults) -> str:
         sections.p_text(row.p_value),
         sections.p_text(row.corrected_p),
         sections.p_text(row.corrected_equivalence_p),
-        "\u2013" if row.smallest_detectable is None else f"{row.smallest_detectable:.3f}",
+        cautions.detectable(row.smallest_detectable, row.measure, 3),
     ]
     names = [sections.place(row.group, results), row.measure, row.system, row.baseline]
     verdict = [row.verdict, cautions.figure(row.fragility)]

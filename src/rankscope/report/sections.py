@@ -354,6 +354,11 @@ def _could_have_shown(row: Compared, n_tests: int) -> str:
     if row.smallest_detectable is None:
         return ""
     among = "" if n_tests == 1 else f", as one of {n_tests} comparisons,"
+    if cautions.is_beyond(row.smallest_detectable, row.measure):
+        return (
+            f" No difference that {row.measure} allows is shown by these {row.n_queries} queries and their seeds{among} in "
+            "80\u00a0% of cases."
+        )
     shown = (
         f" The smallest difference these {row.n_queries} queries show{among} in 80\u00a0% of cases is "
         f"{row.smallest_detectable:.3f}"
