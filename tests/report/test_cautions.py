@@ -61,7 +61,7 @@ def test_how_few_queries_carry_a_verdict() -> None:
 
 @pytest.mark.parametrize(
     ("difference", "measure", "said"),
-    [(None, "AP", "–"), (0.0612, "AP", "0.061"), (1.0, "AP", "1.000"), (2.2146, "nDCG@10", "none"),
+    [(None, "AP", "\u2013"), (0.0612, "AP", "0.061"), (1.0, "AP", "1.000"), (2.2146, "nDCG@10", "none"),
      (2.2146, "NumRet", "2.215")],
 )  # fmt: skip
 def test_a_difference_that_the_measure_does_not_allow_is_none(
