@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from rankscope.core.progress import SILENT, Progress
 from rankscope.store.artifacts import Status, Store
 from rankscope.study import stage_guards
+from rankscope.study.overlaps import GUARD, overlaps
 from rankscope.study.plan import Plan
 from rankscope.study.runner import prepare
 from rankscope.study.spec_rankers import ScratchSpec, TrainedSpec
@@ -76,6 +77,9 @@ def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[lis
     """What the guards see of a stage, and what of its queries and docs is the same."""
     assert isinstance(planned.spec, TrainedSpec)
     levels = {name: guard.level for name, guard in GUARDS.items()} | planned.spec.guards
+    for each in overlaps(plan):
+        if each.stage == planned.label:
+            levels[GUARD] = each.level
     with TemporaryDirectory() as nowhere:
         work = Work(light, plan, store, Path(nowhere), SILENT)
         made = replace(stage(work), planned=planned)
