@@ -23,7 +23,7 @@ VERSIONS = {
     "teacher": 1,
     "train": 6,
     "rerank": 3,
-    "evaluate": 6,
+    "evaluate": 7,
     "choices": 2,
     "represent": 2,
     "probe": 2,
