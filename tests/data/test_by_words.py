@@ -4,7 +4,7 @@ from rankscope.core.records import Doc, Qrel, Query, Run, ScoredDoc
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics, write_docs
-from rankscope.data.samples import pools_from_qrels, pools_from_teacher
+from rankscope.data.samples import pools_from_qrels, pools_from_teacher, pools_of_texts
 
 TEXTS = {"d1": "A red cat.", "d2": "a  RED cat.", "d3": "a dog", "d4": "a bird", "d5": "A dog"}
 TOPICS = Topics(
@@ -54,3 +54,9 @@ def test_a_teacher_ranks_no_doc_above_itself(tmp_path: Path) -> None:
                        ScoredDoc("q3", "d3", 1.0)])  # fmt: skip
     found = pools_from_teacher(["q1", "q3"], two, depth=5, by_words=by_words(tmp_path))
     assert found.dropped == {"only one doc to rank": 1}
+
+
+def test_crops_are_of_docs_that_differ(tmp_path: Path) -> None:
+    found = pools_of_texts([*TEXTS, "none"], "none".__eq__, by_words(tmp_path))
+    assert [pool.query_id for pool in found.pools] == ["d1", "d3", "d4"]
+    assert found.dropped == {"no text": 1, "words of another": 2}

@@ -223,11 +223,14 @@ def pools_from_teacher(
     return _usable(pools, dropped)
 
 
-def pools_of_texts(names: Sequence[str], is_empty: Callable[[str], bool]) -> Pools:
-    """A pool for each text, by its id; empty ones are dropped."""
-    filled = [TextPool(name) for name in sorted(names) if not is_empty(name)]
-    n_empty = len(names) - len(filled)
-    return _usable(filled, {"no text": n_empty} if n_empty else {})
+def pools_of_texts(
+    names: Sequence[str], is_empty: Callable[[str], bool], by_words: ByWords | None = None
+) -> Pools:
+    """A pool for each text, by its id; empty ones are dropped, and, `by_words`, all but the first of the same words."""
+    filled = [name for name in sorted(names) if not is_empty(name)]
+    kept = filled if by_words is None else by_words.distinct(filled)
+    dropped = {"no text": len(names) - len(filled), "words of another": len(filled) - len(kept)}
+    return _usable([TextPool(name) for name in kept], {why: n for why, n in dropped.items() if n})
 
 
 def _usable(pools: Sequence[Pool], dropped: Mapping[str, int]) -> Pools:

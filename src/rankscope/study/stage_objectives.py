@@ -42,8 +42,8 @@ def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
     """What the samples of each loss are drawn from."""
     if isinstance(chosen.samples, CropsSpec):
         docs = StoredDocs(work.folder(samples_role(0, "docs")))
-        once = ByWords(Topics([], []), docs.key).distinct(docs.doc_ids)
-        return [samples.pools_of_texts(once, docs.is_empty)]
+        by_words = ByWords(Topics([], []), docs.key)
+        return [samples.pools_of_texts(docs.doc_ids, docs.is_empty, by_words)]
     if isinstance(chosen.samples, NoisyQueriesSpec):
         queries = _queries(work, 0)
         return [samples.pools_of_texts([*queries], lambda name: not queries[name].strip())]
