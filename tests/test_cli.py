@@ -230,3 +230,45 @@ def test_elsewhere_lines_come_now_and_then(
         "train C: 20/30 updates, 1.0 updates/s, loss 0.2500",
         "train C: 30/30 updates, 1.0 updates/s, loss 0.2500",
     ]
+
+
+def hindi(folder: Path) -> Path:
+    """Docs and a query in Hindi, in BEIR layout: "books" is asked for, a book is there."""
+    book, docs = "\u0915\u093f\u0924\u093e\u092c", folder / "corpus.jsonl"
+    (folder / "qrels").mkdir(parents=True)
+    docs.write_text(
+        f'{{"_id": "d1", "text": "{book}"}}\n{{"_id": "d2", "text": "\u0e44\u0e17\u0e22"}}\n'
+    )
+    (folder / "queries.jsonl").write_text(f'{{"_id": "q1", "text": "{book}\u0947\u0902"}}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    return folder
+
+
+def test_bm25_reads_the_language_it_is_told(tmp_path: Path, rankscope: Command) -> None:
+    words = [
+        "search",
+        "bm25",
+        "--collection",
+        hindi(tmp_path / "data"),
+        "--out",
+        tmp_path / "a.run",
+    ]
+    plain = rankscope(*words)
+    assert plain.out.endswith(": 0 queries by bm25.\n")
+    assert "BM25: 1 of 2 docs have words in Thai" in plain.err
+    assert rankscope(*words, "--language", "hindi").out.endswith(": 1 queries by bm25.\n")
+    unknown = rankscope(*words, "--language", "hindy")
+    assert (unknown.code, "Did you mean 'hindi'?" in unknown.err) == (1, True)
+    other = rankscope(*words[:1], "some/model", *words[2:], "--language", "hindi")
+    assert (other.code, "--language is for bm25" in other.err) == (1, True)
+
+
+def test_a_study_says_a_first_stages_language(
+    tiny_study: Path, tmp_path: Path, rankscope: Command
+) -> None:
+    wrong = rankscope("check", tiny_study, "first_stages.bm25.language=hindy")
+    assert wrong.code == 1
+    assert (
+        "first_stages.bm25.language: Unknown language 'hindy'. Did you mean 'hindi'?" in wrong.err
+    )
+    assert rankscope("check", tiny_study, "first_stages.bm25.language=none").code == 0

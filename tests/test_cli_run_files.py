@@ -511,3 +511,25 @@ def test_dl19_in_one_compare(rankscope: Command, real_data: Path) -> None:
     assert list(means["rankvicuna.bm25-top100"].values()) == pytest.approx(vicuna, abs=5e-5)
     assert len(found["comparisons"]) == 4 * 28
     assert {row["verdict"] for row in found["comparisons"]} == {"better", "worse", "cannot tell"}
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "compare"])
+def test_queries_without_a_relevant_doc_at_the_level_asked_for_are_told(
+    rankscope: Command, tmp_path: Path, verb: str
+) -> None:
+    qrels, runs = tmp_path / "qrels.txt", [tmp_path / "a.run", tmp_path / "b.run"]
+    qrels.write_text("q1 0 d1 2\nq2 0 d1 1\nq3 0 d1 0\n")
+    for run in runs:
+        run.write_text("".join(f"q{n} Q0 d1 1 1.0 {run.stem}\n" for n in (1, 2, 3)))
+    told = rankscope(
+        verb, *runs, "--qrels", qrels, "--measures", "nDCG@10 RR@10", "--relevance-level", 2
+    )
+    assert told.code == 0
+    assert (
+        "1 of 3 queries have no doc of grade 1 or above (first: q3): they count 0 in nDCG@10"
+        in told.err
+    )
+    assert (
+        "2 of 3 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10"
+        in told.err
+    )

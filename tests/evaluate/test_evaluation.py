@@ -161,7 +161,10 @@ def test_a_relevance_level_counts_in_binary_measures_that_name_none() -> None:
     assert strict.measures == ("RR(rel=2)@10", "RR(rel=1)@10", "nDCG@10")
     assert [*strict.means()["a"].values()][:2] == [0.5, 0.875]
     assert strict.means()["a"]["nDCG@10"] == plain.means()["a"]["nDCG@10"]
-    assert strict.notes == ("grades below 2 are not relevant: RR(rel=2)@10",)
+    assert strict.notes == (
+        "grades below 2 are not relevant: RR(rel=2)@10",
+        "2 of 4 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10, as in trec_eval",
+    )
     assert plain.notes == ()
     (told,) = rankscope.measure({"a": GOOD}, QRELS, names).notes
     assert told.startswith("grades go up to 2, and RR@10 count every grade from 1 as relevant")

@@ -5,7 +5,7 @@ import pytest
 from rankscope.core.errors import UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.evaluate.measures import measured
+from rankscope.evaluate.measures import Measuring, measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]
 
@@ -69,3 +69,17 @@ def test_trec_evals_own_values_on_dl_hard(real_data: Path, name: str) -> None:
         assert {q: round(v, 4) for q, v in values[measure].items()} == pytest.approx(
             by_query, abs=1e-4
         )
+
+
+def test_queries_without_a_relevant_doc_at_a_measures_level_are_told() -> None:
+    """q1 has grade 2, q2 grade 1, q3 grade 0: two have nothing for RR(rel=2), one nothing for nDCG."""
+    qrels = [Qrel("q1", "d", 2), Qrel("q2", "d", 1), Qrel("q3", "d", 0)]
+    measuring = Measuring(qrels, ["nDCG@10", "RR(rel=2)@10", "R@100", "Judged@10"])
+    assert measuring.notes() == [
+        "1 of 3 queries have no doc of grade 1 or above (first: q3): they count 0 in nDCG@10, R@100, as in trec_eval",
+        "2 of 3 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10, as in trec_eval",
+    ]
+    assert Measuring(qrels[:1], ["nDCG@10", "RR(rel=2)@10"]).notes() == []
+    assert Measuring(qrels, ["Judged@10"]).notes() == []
+    run = Run.of("r", [ScoredDoc(query, "d", 1.0) for query in ("q1", "q2", "q3")])
+    assert measuring.of(run).values["RR(rel=2)@10"] == {"q1": 1.0, "q2": 0.0, "q3": 0.0}

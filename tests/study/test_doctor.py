@@ -106,3 +106,20 @@ def test_judgements_shuffled_among_queries_are_stopped_before_training(
     answer = rankscope(*words)
     assert answer.code == 1
     assert "C\tunretrieved_positives\tstop\tbm25 finds a positive of " in answer.out
+
+
+def test_queries_and_docs_under_several_ids_are_counted(
+    study: Path, tmp_path: Path, rankscope: Command
+) -> None:
+    """The tiny study asks two of its eight queries twice; one doc is put in again in capitals."""
+    corpus = study.parent / "data" / "corpus.jsonl"
+    first = json.loads(corpus.read_text().splitlines()[0])
+    again = {"_id": "again", "text": first["text"].upper()}
+    corpus.write_text(f"{corpus.read_text()}{json.dumps(again)}\n")
+    told = rankscope("doctor", study, "--results", tmp_path / "r").err
+    queries = "training queries have the words of another (first: q"
+    assert f"Note: C: 4 of 8 {queries}" in told, told
+    assert (
+        "Note: C: 2 of 25 docs have the words of another (first: d0): the same under several"
+        in told
+    )

@@ -155,6 +155,22 @@ def test_a_query_twice_in_a_batch_is_no_negative_of_itself(tmp_path: Path) -> No
     assert found == pytest.approx((2 * losses[0] + losses[1] + losses[2]) / 4, abs=1e-5)
 
 
+def test_queries_of_the_same_words_are_no_negatives_of_each_other(tmp_path: Path) -> None:
+    """Tokens differ where case does; the words do not. With no other query in the batch there is no loss."""
+    spoken = {"n0": ("where sits", "where a cat sits"), "n1": ("a cat", "Where  a CAT sits !")}
+
+    def alike(sample: ListwiseSample) -> tuple[str, str]:
+        noisy, clean = spoken[sample.query_id]
+        return noisy, clean.removesuffix(" !")
+
+    made = AlignedObjective(tiny_ranker(tmp_path), order(), alike, 0.1, 0.0)
+    batch = [ListwiseSample(name, (name,), (1.0,)) for name in spoken]
+    assert not made.prepared(batch).others.any()
+    assert made.outcome(made.ranker.model, made.prepared(batch)).loss.item() == 0.0
+    made.texts = lambda sample: spoken[sample.query_id]
+    assert made.outcome(made.ranker.model, made.prepared(batch)).loss.item() > 0
+
+
 def test_a_hundred_thousand_negatives_fit(tmp_path: Path) -> None:
     """Contriever's queue: never (docs, docs) in memory."""
     ranker = tiny_ranker(tmp_path)

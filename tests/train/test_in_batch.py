@@ -8,7 +8,7 @@ import torch
 from sentence_transformers.base.modules import Dense
 from torch import Tensor
 
-from rankscope.core.errors import BadInput
+from rankscope.core.errors import BadInput, EmptyBatch
 from rankscope.core.records import ListwiseSample
 from rankscope.models import adapters, backbone, lengths
 from rankscope.models.bi_encoder import BiEncoder
@@ -22,6 +22,13 @@ from support import tiny
 from support.training import DOCS, recipe, samples
 
 
+def texts(sample: ListwiseSample) -> tuple[str, list[str]]:
+    """No two queries have the same words."""
+    own = tiny.WORDS[int(sample.query_id[1:])]
+    query = f"who sits {DOCS[sample.doc_ids[0]].split()[1]} {own}"
+    return query, [DOCS[doc_id] for doc_id in sample.doc_ids]
+
+
 def objective(ranker: BiEncoder, **how: Any) -> InBatchObjective:
     order = Order(
         samples, lambda s: max(len(DOCS[d]) for d in s.doc_ids),
@@ -31,7 +38,7 @@ def objective(ranker: BiEncoder, **how: Any) -> InBatchObjective:
         ranker=ranker,
         loss_function=LOSSES[how.pop("loss", "info_nce")],
         order=how.pop("order", order),
-        texts=lambda s: (f"who sits {DOCS[s.doc_ids[0]].split()[1]}", [DOCS[d] for d in s.doc_ids]),
+        texts=how.pop("texts", texts),
         is_known=how.pop("is_known", lambda query_id, doc_id: False),
         **how,
     )
@@ -187,3 +194,75 @@ def test_a_tower_cannot_be_frozen_before_weights_that_both_sides_share(tmp_path:
     ranker.inner.append(Dense(ranker.width, 8))
     with pytest.raises(BadInput, match="weights that both sides share"):
         ranker.frozen_weights(["doc_tower"], 0)
+
+
+TWINS = [ListwiseSample("q0", ("d0",), (1.0,)), ListwiseSample("q1", ("d1",), (1.0,))]
+ONE_DOC = [ListwiseSample("q0", ("d0",), (1.0,)), ListwiseSample("q1", ("d9",), (1.0,))]
+OWN_DOUBLE = [
+    ListwiseSample("q0", ("d0", "d9"), (1.0, 0.0)),
+    ListwiseSample("q1", ("d9", "d0"), (1.0, 0.0)),
+]
+QUERIES = {
+    "q0": "who sits on the mat",
+    "q1": "Who  sits on the MAT",
+    "q2": "what runs",
+    "q3": "where",
+}
+WITH_DOUBLES = DOCS | {"d9": DOCS["d0"].upper().replace(" ", "  ")}
+
+
+def by_words(ranker: BiEncoder, *query_ids: str) -> InBatchObjective:
+    """An objective over docs of which d9 has the words of d0, at a temperature of .02."""
+
+    def of(sample: ListwiseSample) -> tuple[str, list[str]]:
+        asked = dict(zip(("q0", "q1", "q2"), query_ids, strict=False)).get(sample.query_id)
+        return QUERIES[asked or sample.query_id], [WITH_DOUBLES[d] for d in sample.doc_ids]
+
+    return objective(ranker, texts=of, temperature=0.02)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "query_ids"),
+    [
+        pytest.param(TWINS, ("q0", "q1"), id="a query's twin in words has a positive of its own"),
+        pytest.param(ONE_DOC, ("q0", "q2"), id="one doc is relevant under two ids"),
+        pytest.param(OWN_DOUBLE, ("q0", "q2"), id="a double is a hard negative"),
+        pytest.param([*TWINS, *ONE_DOC], ("q0", "q1"), id="all of it"),
+    ],
+)
+def test_what_has_the_same_words_is_no_negative(
+    tmp_path: Path, batch: list[ListwiseSample], query_ids: tuple[str, str], cached: bool
+) -> None:
+    """By ids the loss had a floor (ln 2 for a doc against itself); nothing else is in the batch, so it is 0."""
+    ranker = tiny.bi_encoder(tmp_path, similarity="cosine")
+    made = by_words(ranker, *query_ids)
+    model = Recomputed(ranker.model) if cached else ranker.model
+    outcome = made.outcome(model, made.prepared(batch))
+    assert outcome.loss.item() == 0.0
+    outcome.loss.backward()  # type: ignore[no-untyped-call]
+    found = [w.grad for w in ranker.model.parameters() if w.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in found)
+
+
+def test_a_twin_and_a_double_meet_the_negatives_that_are_others(tmp_path: Path) -> None:
+    """q0 and q1 ask the same, d9 says what d0 says: each query meets the docs of q2 alone, and once."""
+    made = by_words(tiny.bi_encoder(tmp_path), "q0", "q1", "q2")
+    ready = made.prepared([
+        ListwiseSample("q0", ("d0", "d2"), (1.0, 0.0)),
+        ListwiseSample("q1", ("d1", "d0"), (1.0, 0.0)),
+        ListwiseSample("q2", ("d4", "d9"), (1.0, 0.0)),
+    ])  # fmt: skip
+    docs = ["d0", "d2", "d1", "d4"]
+    assert len(ready.inputs["document"]) == len(docs)
+    met = [
+        [docs[place] for place, real in zip(row, mask, strict=True) if real]
+        for row, mask in zip(ready.columns.tolist(), ready.mask.tolist(), strict=True)
+    ]
+    assert met == [["d0", "d2", "d4"], ["d1", "d2", "d4"], ["d4", "d0", "d2", "d1"]]
+
+
+def test_a_batch_of_one_query_without_a_negative_is_still_refused(tmp_path: Path) -> None:
+    made = objective(tiny.bi_encoder(tmp_path))
+    with pytest.raises(EmptyBatch, match="a positive and a negative doc"):
+        made.outcome(made.ranker.model, made.prepared(TWINS[:1]))

@@ -40,16 +40,34 @@ def search(
     split: Split = "test",
     depth: Depth = 100,
     revision: Revision = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            help="Of BM25's words: english (if nothing is said), another that PyStemmer has a stemmer for, such as "
+            "hindi, or none.",
+        ),
+    ] = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
     from rankscope.data import collections
     from rankscope.models.location import located
+    from rankscope.retrieve.analyzer import ENGLISH
     from rankscope.study import verbs
     from rankscope.terminal import progress
 
+    if language is not None and model != "bm25":
+        raise BadInput(f"--language is for bm25, and {model} has words of its own. Drop it.")
     source = collections.source(collection, split)
     where = None if model == "bm25" else located(model, revision=revision)
-    written = verbs.search(where, source, depth=depth, out=out, progress=progress())
+    written = verbs.search(
+        where,
+        source,
+        depth=depth,
+        out=out,
+        progress=progress(),
+        language=language or ENGLISH,
+    )
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 

@@ -50,6 +50,7 @@ def check(
     """Say what, if anything, is wrong with a study file."""
     from rankscope.store.artifacts import check_place
     from rankscope.study.load import load
+    from rankscope.study.overlaps import refused
     from rankscope.study.plan import plan
 
     def present(path: Path) -> str:
@@ -60,7 +61,7 @@ def check(
     planned = plan(load(study, overrides or ()), present)
     check_place(results)
     asked = planned.study.study
-    notes = asked.evaluate.claims_without_margin()
+    notes = [*refused(planned), *asked.evaluate.claims_without_margin()]
     if as_json:
         print_json({"study": asked.study, "n_steps": len(planned.steps), "notes": notes})
     else:
@@ -153,7 +154,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Carry out a study, or go on where it stopped."""
+    from rankscope.study.overlaps import refused
+
     planned, store = _plan_of(study, overrides, results)
+    refused(planned)
     _carry_out(planned, store, retry=retry, as_json=as_json)
 
 

@@ -13,6 +13,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.records import Choice, Qrel, Run
 from rankscope.core.rng import stream
 from rankscope.data import negatives
+from rankscope.data.by_words import ByWords, parted
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ def choices_from_qrels(
     skip_top: int = 0,
     min_relevance: int = 1,
     seed: int,
+    by_words: ByWords | None = None,
 ) -> Choices:
     """A choice of `n_docs` docs for every doc judged at least `min_relevance`, sorted by query and doc.
 
-    Negatives are drawn without replacement from ranks `skip_top` + 1 to `depth` of the run. A query with
+    Negatives are drawn without replacement from ranks `skip_top` + 1 to `depth` of the run; `by_words`, none
+    of them has the words of a relevant doc, or of another of them. A query with
     fewer than `n_docs` - 1 of them gives no choice.
     """
     relevant: dict[str, set[str]] = {}
@@ -49,7 +52,8 @@ def choices_from_qrels(
     dropped: Counter[str] = Counter()
     for query_id in sorted(positive):
         ranked = negatives.between(run.rankings.get(query_id, []), skip_top, depth)
-        hard = negatives.without(ranked, relevant[query_id])
+        unjudged = negatives.without(ranked, relevant[query_id])
+        hard, _ = parted(by_words, query_id, unjudged)
         if len(hard) < n_docs - 1:
             dropped["relevant docs with fewer hard negatives than asked for"] += len(
                 positive[query_id]

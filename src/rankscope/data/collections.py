@@ -5,20 +5,24 @@ docs once into a folder of its own (`write_docs`) and reads single docs from the
 the file (`StoredDocs`): nothing holds all texts in memory.
 """
 
+import hashlib
 import json
 import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels
+from rankscope.core.words import words
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
 TEXT_FIELDS = ("text", "contents", "body")
@@ -263,11 +267,6 @@ def n_shared(topics: Topics, others: Topics) -> int:
     return sum(words(query.text) in known for query in topics.queries)
 
 
-def words(text: str) -> str:
-    """A text without what makes no difference: its case, and how much white space stands where."""
-    return " ".join(text.casefold().split())
-
-
 def write_topics(topics: Topics, folder: Path) -> None:
     """Write queries and judgements into a folder for `read_topics`."""
     with (folder / "queries.jsonl").open("w", encoding="utf-8") as file:
@@ -320,6 +319,22 @@ class StoredDocs:
     def doc_ids(self) -> list[str]:
         """The ids of all docs, by place."""
         return list(self._places)
+
+    def key(self, doc_id: str) -> int | str:
+        """What is equal for docs of the same words (a 64-bit digest); of a doc that is not here, its id."""
+        place = self._places.get(doc_id)
+        if place is None:
+            return doc_id
+        if not self._keys[place]:
+            of_words = words(self.text_at(place)).encode(errors="surrogatepass")
+            digest = hashlib.blake2b(of_words, digest_size=8).digest()
+            self._keys[place] = int.from_bytes(digest, "little") or 1
+        return int(self._keys[place])
+
+    @cached_property
+    def _keys(self) -> NDArray[np.uint64]:
+        """By place; 0 where nobody has asked."""
+        return np.zeros(len(self), dtype=np.uint64)
 
     def place(self, doc_id: str) -> int:
         """Where a doc stands among all; BadInput if the collection does not have it."""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rankscope.data.collections import Topics, n_shared, words
+from rankscope.core.words import words
+from rankscope.data.by_words import ByWords
+from rankscope.data.collections import Topics, n_shared
 from rankscope.data.samples import NOT_RANKED, NOT_RETRIEVED, Pool, Pools, QrelPool
 
 
@@ -20,7 +22,7 @@ def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> st
 
 @dataclass(frozen=True)
 class RelevantNegatives:
-    """Negatives that are relevant docs after all."""
+    """Docs ranked among the negatives that are relevant after all; of these, `parted` leaves out all."""
 
     n_queries: int
     n_queries_with: int
@@ -35,27 +37,23 @@ class RelevantNegatives:
 def relevant_negatives(
     pools: Sequence[Pool], topics: Topics, text: Callable[[str], str]
 ) -> RelevantNegatives:
-    """The relevant docs among the hard negatives of the pools; `text` gives a doc's text."""
+    """The relevant docs among those ranked as hard negatives; `text` gives a doc's text."""
+    by_words = ByWords(topics, lambda doc_id: words(text(doc_id)))
     words_of = {query.query_id: words(query.text) for query in topics.queries}
-    relevant: dict[str, set[str]] = {}
+    judged_of: dict[str, set[str]] = {}
     for qrel in topics.qrels:
         if qrel.relevance > 0:
-            relevant.setdefault(words_of[qrel.query_id], set()).add(qrel.doc_id)
+            judged_of.setdefault(words_of[qrel.query_id], set()).add(qrel.doc_id)
     looked = [pool for pool in pools if isinstance(pool, QrelPool)]
     n_with = n_judged = n_same = 0
     first = ""
     for pool in looked:
-        wanted = relevant.get(words_of[pool.query_id], set())
-        judged = [doc_id for doc_id in pool.hard_negatives if doc_id in wanted]
-        texts = {words(text(doc_id)) for doc_id in pool.positives}
-        same = [
-            doc_id
-            for doc_id in pool.hard_negatives
-            if doc_id not in wanted and words(text(doc_id)) in texts
-        ]
-        n_judged, n_same = n_judged + len(judged), n_same + len(same)
-        n_with += bool(judged or same)
-        first = first or next((f"{pool.query_id}, doc {doc}" for doc in [*judged, *same]), "")
+        ranked = [*pool.left_out, *pool.hard_negatives]
+        found = [doc_id for doc_id in ranked if by_words.is_relevant(pool.query_id, doc_id)]
+        judged = judged_of.get(words_of[pool.query_id], set()).intersection(found)
+        n_judged, n_same = n_judged + len(judged), n_same + len(found) - len(judged)
+        n_with += bool(found)
+        first = first or next((f"{pool.query_id}, doc {doc}" for doc in found), "")
     return RelevantNegatives(len(looked), n_with, n_judged, n_same, first)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, final
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Doc, Query
-from rankscope.data.collections import words
+from rankscope.core.words import words
 
 N_COMPARED = 1000
 """So many docs that a file names by id *and* text are held against the collection's texts."""

@@ -16,6 +16,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample, Qrel, Run
 from rankscope.core.rng import stream
 from rankscope.data import negatives
+from rankscope.data.by_words import ByWords, parted
 
 MissingPositive = Literal["add", "drop", "random_negative"]
 TeacherLabels = Literal["ranks", "scores"]
@@ -49,6 +50,8 @@ class QrelPool:
     query_id: str
     positives: tuple[str, ...]
     hard_negatives: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    """Docs ranked among the negatives whose words are those of a relevant doc."""
 
     @property
     def doc_ids(self) -> tuple[str, ...]:
@@ -145,10 +148,12 @@ def pools_from_qrels(
     missing_positive: MissingPositive,
     min_relevance: int = 1,
     margin: negatives.Margin = negatives.NO_MARGIN,
+    by_words: ByWords | None = None,
 ) -> Pools:
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
-    A doc judged relevant is never a negative, whatever its grade. A query none of whose positives
+    A doc judged relevant is never a negative, whatever its grade; nor, `by_words`, is one judged so for a
+    query of the same words, or of a relevant doc's words, and each words is a negative once. A query none of whose positives
     is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the released
     code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4);
     counted each way. A query all of whose docs are within the `margin` has no hard negative.
@@ -169,7 +174,8 @@ def pools_from_qrels(
         positives = retrieved or (positive[query_id] if missing_positive == "add" else set())
         best = max((d.score for d in ranking[:depth] if d.doc_id in retrieved), default=None)
         ranked = negatives.between(ranking, skip_top, depth)
-        hard = negatives.without(margin.kept(ranked, best), relevant[query_id])
+        unjudged = negatives.without(margin.kept(ranked, best), relevant[query_id])
+        hard, left_out = parted(by_words, query_id, unjudged)
         if not positive[query_id]:
             dropped["no relevant doc"] += 1
         elif not ranking:
@@ -181,18 +187,29 @@ def pools_from_qrels(
         else:
             n_added += bool(positives) and not retrieved
             n_mistaken += not positives
-            pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard)))
+            pools.append(QrelPool(query_id, tuple(sorted(positives)), tuple(hard), left_out))
     return replace(_usable(pools, dropped), n_added=n_added, n_mistaken=n_mistaken)
 
 
 def pools_from_teacher(
-    query_ids: Sequence[str], teacher: Run, *, depth: int, labels: TeacherLabels = "ranks"
+    query_ids: Sequence[str],
+    teacher: Run,
+    *,
+    depth: int,
+    labels: TeacherLabels = "ranks",
+    by_words: ByWords | None = None,
 ) -> Pools:
-    """Pools for distillation: the teacher's order, or its scores, of its top `depth` docs."""
+    """Pools for distillation: the teacher's order, or its scores, of its top `depth` docs.
+
+    `by_words`, of docs of the same words the one it has first is kept: a doc cannot be above itself.
+    """
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
     for query_id in sorted(query_ids):
         ranking = teacher.rankings.get(query_id, [])[:depth]
+        if by_words is not None:
+            once = set(by_words.distinct(doc.doc_id for doc in ranking))
+            ranking = [doc for doc in ranking if doc.doc_id in once]
         if not ranking:
             dropped["not ranked by the teacher"] += 1
         elif len(ranking) == 1:
@@ -206,11 +223,14 @@ def pools_from_teacher(
     return _usable(pools, dropped)
 
 
-def pools_of_texts(names: Sequence[str], is_empty: Callable[[str], bool]) -> Pools:
-    """A pool for each text, by its id; empty ones are dropped."""
-    filled = [TextPool(name) for name in sorted(names) if not is_empty(name)]
-    n_empty = len(names) - len(filled)
-    return _usable(filled, {"no text": n_empty} if n_empty else {})
+def pools_of_texts(
+    names: Sequence[str], is_empty: Callable[[str], bool], by_words: ByWords | None = None
+) -> Pools:
+    """A pool for each text, by its id; empty ones are dropped, and, `by_words`, all but the first of the same words."""
+    filled = [name for name in sorted(names) if not is_empty(name)]
+    kept = filled if by_words is None else by_words.distinct(filled)
+    dropped = {"no text": len(names) - len(filled), "words of another": len(filled) - len(kept)}
+    return _usable([TextPool(name) for name in kept], {why: n for why, n in dropped.items() if n})
 
 
 def _usable(pools: Sequence[Pool], dropped: Mapping[str, int]) -> Pools:

@@ -385,6 +385,7 @@ def measure(
         runs=tuple(_told_apart(found)),
         notes=(
             *_level_notes(measures, computed, measuring, relevance_level),
+            *measuring.notes(),
             *(
                 ["docs that have their query's id were left out of the rankings"]
                 if drop_own_docs

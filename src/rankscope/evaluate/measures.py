@@ -85,6 +85,14 @@ def with_relevance_level(measure: str, level: int) -> str:
     return str(parsed(rel=level))
 
 
+def level_of(measure: str) -> int | None:
+    """The lowest grade that a measure counts as relevant; None for one that does not ask for relevant docs."""
+    parsed = parse(measure)
+    if parsed.NAME in {"Judged", "NumQ", "NumRel", "NumRet"}:
+        return None
+    return int(parsed.params.get("rel", 1))
+
+
 BOUNDED = frozenset(
     [
         "AP",
@@ -151,6 +159,31 @@ class Measuring:
             for doc_id, grade in docs.items()
         ]
         return Measuring, (qrels, self.measures)
+
+    def notes(self) -> list[str]:
+        """How many queries have no relevant doc at the levels of the measures: their values are 0 whatever is ranked."""
+        by_level: dict[int, list[str]] = {}
+        for measure in self.measures:
+            level = level_of(measure)
+            if level is not None:
+                by_level.setdefault(level, []).append(measure)
+        found = []
+        for level, measures in sorted(by_level.items()):
+            without = self.without_relevant(level)
+            if without:
+                found.append(
+                    f"{len(without)} of {len(self.query_ids)} queries have no doc of grade {level} or above (first: "
+                    f"{without[0]}): they count 0 in {', '.join(measures)}, as in trec_eval"
+                )
+        return found
+
+    def without_relevant(self, level: int) -> list[str]:
+        """The judged queries without a doc of that grade or above."""
+        return [
+            query_id
+            for query_id in self.query_ids
+            if max(self.relevance[query_id].values()) < level
+        ]
 
     def only(self, query_ids: Collection[str]) -> "Measuring":
         """The same measures over some of the queries."""

@@ -1,112 +1,60 @@
 """Lexical first stage.
 
-The scorer is bm25s (Lucene's variant, k1 0.9 and b 0.4 as in Anserini); the analyzer is ours, and
-equal to Lucene's EnglishAnalyzer with the Porter stemmer: UAX #29 words, possessives stripped,
-lower case, 33 stop words, Porter. The analyzer moves the measures more than the scorer does.
+The scorer is bm25s (Lucene's variant, k1 0.9 and b 0.4 as in Anserini); the analyzer is ours
+(`retrieve.analyzer`), and of English equal to Lucene's EnglishAnalyzer with the Porter stemmer. The
+analyzer moves the measures more than the scorer does.
 
-Not covered: scripts that UAX #29 breaks by dictionary (Thai, Khmer), and Lucene's one-byte doc
-lengths, which move a score by up to 3.5 %.
+Not covered: Lucene's one-byte doc lengths, which move a score by up to 3.5 %.
 """
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import final
 
 import bm25s
 import numpy as np
-import Stemmer
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Doc, Query, Run, ScoredDoc
+from rankscope.retrieve.analyzer import ENGLISH, analyzed, needs_dictionary
 
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
-)
-_HAN = "\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # one token a character
-_MARK = "\u0300-\u036f\u200d"  # combining marks stay with their letter
-_WORD = rf"(?:(?![{_HAN}])[\w{_MARK}])"
-_LETTER = r"[^\W\d_]"
-TOKEN = re.compile(
-    rf"[{_HAN}]|{_WORD}+(?:(?:(?<={_LETTER})[.:'\u2018\u2019\u00b7\u2027](?={_LETTER})"
-    rf"|(?<=\d)[.,;'\u2018\u2019](?=\d)){_WORD}+)*"
-)
-POSSESSIVE = re.compile(r"['\u2019\uff07][sS]$")
-LONGEST_TOKEN = 255  # Lucene cuts longer tokens into pieces of this length
-
-
-@lru_cache(maxsize=1)
-def _porter() -> Stemmer.Stemmer:
-    return Stemmer.Stemmer("porter")
-
-
-def analyzed(text: str) -> list[str]:
-    """The terms of a text, as Lucene's English analyzer with the Porter stemmer gives them."""
-    words = []
-    for token in TOKEN.findall(text):
-        for start in range(0, len(token), LONGEST_TOKEN):
-            word = POSSESSIVE.sub("", token[start : start + LONGEST_TOKEN]).lower()
-            if word and word not in STOP_WORDS:
-                words.append(word)
-    return [stem if len(word) > 2 else word for word, stem in _stemmed(words)]
-
-
-def _stemmed(words: list[str]) -> Iterator[tuple[str, str]]:
-    return zip(words, _porter().stemWords(words), strict=True)
+ANALYZER = "analyzer.json"
 
 
 @final
 class Index:
     """A stored BM25 index, memory-mapped; doc ids in the order of the docs."""
 
-    def __init__(self, scorer: bm25s.BM25, doc_ids: Sequence[str]) -> None:
+    def __init__(
+        self, scorer: bm25s.BM25, doc_ids: Sequence[str], *, language: str, n_unparted: int = 0
+    ) -> None:
         self._scorer = scorer
         self._doc_ids = doc_ids
+        self._language = language
+        self._n_unparted = n_unparted
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
         """Open what `build` wrote."""
         scorer = bm25s.BM25.load(folder / "bm25s", mmap=True, load_corpus=False)
-        return cls(scorer, json.loads((folder / "doc_ids.json").read_text("utf-8")))
+        doc_ids = json.loads((folder / "doc_ids.json").read_text("utf-8"))
+        return cls(scorer, doc_ids, **json.loads((folder / ANALYZER).read_text("utf-8")))
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of what it finds."""
+        if not self._n_unparted:
+            return []
+        return [
+            f"{self._n_unparted} of {len(self._doc_ids)} docs have words in Thai, Lao, Khmer, Burmese or their kin, which "
+            "only a dictionary can part: a run between spaces is one word, and BM25 finds it whole or not at all. Part "
+            "the words of docs and queries by spaces beforehand, or search with a bi-encoder"
+        ]
 
     def rank(self, query: str, depth: int) -> list[tuple[str, float]]:
         """The `depth` best docs that share a term with the query; ties by doc_id, descending."""
@@ -131,22 +79,35 @@ class Index:
 
     def _scores(self, query: str) -> NDArray[np.float32]:
         """Of every doc, in the order of the docs."""
-        known = [term for term in analyzed(query) if term in self._scorer.vocab_dict]
+        known = [
+            term for term in analyzed(query, self._language) if term in self._scorer.vocab_dict
+        ]
         if not known:
             return np.zeros(len(self._doc_ids), dtype=np.float32)
         return np.asarray(self._scorer.get_scores(known))
 
 
-def build(docs: Iterable[Doc], folder: Path, *, k1: float = 0.9, b: float = 0.4) -> int:
-    """Index docs into a folder; the number of docs. The docs are read once, one at a time."""
+def build(
+    docs: Iterable[Doc],
+    folder: Path,
+    *,
+    k1: float = 0.9,
+    b: float = 0.4,
+    language: str = ENGLISH,
+) -> int:
+    """Index docs into a folder; the number of docs. The docs are read once, one at a time.
+
+    `language` is one of `analyzer.LANGUAGES`; queries are read in the same.
+    """
+    n_unparted = 0
     vocabulary: dict[str, int] = {}
     term_ids: list[list[int]] = []
     doc_ids: list[str] = []
     for doc in docs:
         doc_ids.append(doc.doc_id)
-        term_ids.append(
-            [vocabulary.setdefault(term, len(vocabulary)) for term in analyzed(doc.text)]
-        )
+        terms = analyzed(doc.text, language)
+        term_ids.append([vocabulary.setdefault(term, len(vocabulary)) for term in terms])
+        n_unparted += needs_dictionary(doc.text)
     if not vocabulary:
         raise BadInput(
             f"{len(doc_ids)} docs and not one indexable term in them. Check that the docs' text "
@@ -156,6 +117,9 @@ def build(docs: Iterable[Doc], folder: Path, *, k1: float = 0.9, b: float = 0.4)
     scorer.index((term_ids, vocabulary), create_empty_token=False, show_progress=False)
     scorer.save(folder / "bm25s", show_progress=False)
     (folder / "doc_ids.json").write_text(json.dumps(doc_ids), "utf-8")
+    (folder / ANALYZER).write_text(
+        json.dumps({"language": language, "n_unparted": n_unparted}), "utf-8"
+    )
     return len(doc_ids)
 
 

@@ -11,6 +11,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Run
 from rankscope.core.rng import seed_for, stream
+from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.explain import ablation, attributing
@@ -140,6 +141,7 @@ def examples_of(
         skip_top=skip_top,
         min_relevance=min_relevance,
         seed=settings.seed,
+        by_words=ByWords(topics, docs.key),
     )
     choices = drawn(made.choices, settings.examples, seed=settings.seed)
     wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})

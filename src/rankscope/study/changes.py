@@ -14,7 +14,7 @@ from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
-from rankscope.data.collections import words
+from rankscope.core.words import words
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
 from rankscope.explain import changes, representations

@@ -5,7 +5,6 @@ not trained yet, with the one its lineage begins with; where a teacher has not r
 candidates it would rank; with a `scratch` backbone before its pre-training. Each is said.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from rankscope.core.progress import SILENT, Progress
 from rankscope.store.artifacts import Status, Store
 from rankscope.study import stage_guards
+from rankscope.study.overlaps import GUARD, overlaps
 from rankscope.study.plan import Plan
 from rankscope.study.runner import prepare
 from rankscope.study.spec_rankers import ScratchSpec, TrainedSpec
@@ -56,11 +56,13 @@ def doctor(
     tests = [evaluate.inputs[collection_role(name)] for name in plan.study.study.evaluate.over]
     needed = [needed for _, light, _ in stages for needed in light.inputs.values()]
     seen: list[Seen] = []
+    same: list[str] = []
     with store.locked():
         if stages:
             prepare([*tests, *needed], plan, store, retry=retry, progress=progress)
         for planned, light, _ in stages:
-            seen += _examined(planned, light, plan, store)
+            found, told = _examined(planned, light, plan, store)
+            seen, same = [*seen, *found], [*same, *told]
     notes = dict.fromkeys(note for _, _, notes in stages for note in notes)
     left = [(planned.label, _needs(light, store)) for planned, light, _ in lightened]
     more = [
@@ -68,18 +70,26 @@ def doctor(
         for label, untrained in left
         if untrained is not None
     ]
-    return Diagnosis(tuple(seen), (*notes, *more))
+    return Diagnosis(tuple(seen), (*notes, *more, *dict.fromkeys(same)))
 
 
-def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> Iterator[Seen]:
+def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[list[Seen], list[str]]:
+    """What the guards see of a stage, and what of its queries and docs is the same."""
     assert isinstance(planned.spec, TrainedSpec)
     levels = {name: guard.level for name, guard in GUARDS.items()} | planned.spec.guards
+    for each in overlaps(plan):
+        if each.stage == planned.label:
+            levels[GUARD] = each.level
     with TemporaryDirectory() as nowhere:
         work = Work(light, plan, store, Path(nowhere), SILENT)
         made = replace(stage(work), planned=planned)
         with frozen(made.still):
-            for name, finding in stage_guards.before(work, made):
-                yield Seen(planned.label, name, levels[name], finding)
+            seen = [
+                Seen(planned.label, name, levels[name], finding)
+                for name, finding in stage_guards.before(work, made)
+            ]
+        same = [f"{planned.label}: {told}" for told in stage_guards.same_words(work, made)]
+    return seen, same
 
 
 def _light(step: Step, store: Store) -> tuple[Step, list[str]]:

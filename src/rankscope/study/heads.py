@@ -13,6 +13,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
 from rankscope.core.rng import stream
+from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
@@ -107,6 +108,7 @@ def lesson(
         depth=DEPTH_OF_NEGATIVES,
         min_relevance=min_relevance,
         seed=settings.seed,
+        by_words=ByWords(learnt, docs.key),
     )
     wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
     wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: settings.depth]}

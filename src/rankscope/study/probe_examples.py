@@ -9,13 +9,14 @@ from tempfile import TemporaryDirectory
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice
+from rankscope.core.words import words
+from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import (
     Source,
     StoredDocs,
     Topics,
     judged_topics,
-    words,
     write_docs,
 )
 from rankscope.explain.probing import PUBLISHED_SEED, Texts, texts_of
@@ -192,6 +193,7 @@ def examples(train: Source, test: Source, settings: Settings, progress: Progress
                 n_docs=max(settings.ns),
                 depth=settings.depth,
                 seed=settings.seed,
+                by_words=ByWords(topics, stored.key),
             )
             for topics in (learnt, unseen)
         ]

@@ -134,12 +134,14 @@ class Study(Spec):
 
     def learnt_from(self, name: str) -> list[str]:
         """The collections whose queries a ranker, its ancestors or their teachers were trained on."""
-        found: dict[str, None] = {}
+        return list(dict.fromkeys(collection for _, collection in self.lessons(name)))
+
+    def lessons(self, name: str) -> Iterator[tuple[str, str]]:
+        """(stage, collection it learns queries of) of a ranker, its ancestors and their teachers."""
         for ancestor in self.lineage(name):
-            found |= dict.fromkeys(self._trained_on(ancestor))
+            yield from ((ancestor, collection) for collection in self._trained_on(ancestor))
             for teacher in self._taught_by(ancestor):
-                found |= dict.fromkeys(self.learnt_from(teacher))
-        return list(found)
+                yield from self.lessons(teacher)
 
     def learnt_in(self, stages: Sequence[str]) -> list[str]:
         """The collections whose queries these rankers learnt in their own stages; teachers do not count."""

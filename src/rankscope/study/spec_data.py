@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
-from rankscope.study.spec_fields import Share, Spec
+from rankscope.retrieve.analyzer import ENGLISH
+from rankscope.study.spec_fields import Share, Spec, known_language
 
 # -- collections ---------------------------------------------------------------------------------
 
@@ -90,6 +91,12 @@ class BM25Spec(Spec):
     kind: Literal["bm25"]
     k1: PositiveFloat = Field(0.9, description="Saturation of term frequency.")
     b: Share = Field(0.4, description="Normalisation by doc length.")
+    language: Annotated[str, AfterValidator(known_language)] = Field(
+        ENGLISH,
+        description="Of docs and queries. english: stop words, possessives and Porter's stemmer; one that "
+        "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words; none: words in lower "
+        "case.",
+    )
     depth: PositiveInt = Field(1000, description="Docs kept for each query.")
 
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import UnknownChoice, choose
 from rankscope.evaluate.measures import computable
+from rankscope.retrieve.analyzer import LANGUAGES
 from rankscope.train.guards import GUARDS, Level
 from rankscope.train.needs import NEEDS
 
@@ -54,6 +55,13 @@ def known_loss(name: str) -> str:
     """The name, if there is such a loss."""
     with as_value_error():
         choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+    return name
+
+
+def known_language(name: str) -> str:
+    """The name, if BM25's analyzer has such a language."""
+    with as_value_error():
+        choose(LANGUAGES, name, what="language")
     return name
 
 

@@ -4,8 +4,9 @@
 sentence is about what the stage would be trained with: its data, tokens and weights.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -15,6 +16,7 @@ from rankscope.core.errors import EmptyBatch
 from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import stream
 from rankscope.data import leaks
+from rankscope.data.by_words import ByWords
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.samples import Pool, Pools
 from rankscope.evaluate.reproduction import kendall_tau
@@ -138,16 +140,44 @@ def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topi
 def _relevant_negatives(work: Work, stage: Stage) -> str | None:
     """In the first samples where there are any."""
     for place, (topics, pools) in enumerate(stage.learnt):
-        text = StoredDocs(work.folder(samples_role(place, "docs"))).text
-        seen = leaks.relevant_negatives(_some(pools.pools, POOLS_READ), topics, text)
+        stored = StoredDocs(work.folder(samples_role(place, "docs")))
+        looked = _some(pools.pools, POOLS_READ)
+        seen = leaks.relevant_negatives(looked, topics, partial(_text_or_id, stored))
         if seen.n_queries_with > guards.RELEVANT_SHARE * seen.n_queries:
             return (
-                f"In {seen.n_queries_with} of {seen.n_queries} queries a negative is a relevant doc "
+                f"In {seen.n_queries_with} of {seen.n_queries} queries a relevant doc is ranked among the negatives "
                 f"({seen.judged} judged relevant for the same words, {seen.same_text} of a relevant doc's "
-                f"text; first: query {seen.first}). Take doubles out of the collection, or raise "
+                f"text; first: query {seen.first}); they are left out. Take doubles out of the collection, or raise "
                 "`negatives.skip_top`."
             )
     return None
+
+
+def same_words(work: Work, stage: Stage) -> Iterator[str]:
+    """How many training queries ask what another does, and how many docs stand under several ids."""
+    for place, (topics, _) in enumerate(stage.learnt):
+        role = samples_role(place, "docs")
+        doc_ids: Sequence[str] = ()
+        key: Callable[[str], Hashable] = str
+        if role in work.step.inputs:
+            stored = StoredDocs(work.folder(role))
+            doc_ids, key = stored.doc_ids, stored.key
+        by_words = ByWords(topics, key)
+        query_ids = [query.query_id for query in topics.queries]
+        for what, names, found in (
+            ("training queries", query_ids, by_words.twins(query_ids)),
+            ("docs", doc_ids, by_words.doubles(doc_ids)),
+        ):
+            if found:
+                yield (
+                    f"{len(found)} of {len(names)} {what} have the words of another (first: {found[0]}): the same under "
+                    "several ids counts as one, so none is a negative of the other"
+                )
+
+
+def _text_or_id(stored: StoredDocs, doc_id: str) -> str:
+    """A judged doc may have no text; then it is like no other."""
+    return stored.text(doc_id) if doc_id in stored else doc_id
 
 
 def _unretrieved_positives(work: Work, stage: Stage) -> str | None:

@@ -13,6 +13,7 @@ from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import write_run
 from rankscope.data import negatives, samples
+from rankscope.data.by_words import ByWords
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.crops import Cropping
 from rankscope.data.noise import noisy, short_crop
@@ -41,7 +42,8 @@ def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
     """What the samples of each loss are drawn from."""
     if isinstance(chosen.samples, CropsSpec):
         docs = StoredDocs(work.folder(samples_role(0, "docs")))
-        return [samples.pools_of_texts(docs.doc_ids, docs.is_empty)]
+        by_words = ByWords(Topics([], []), docs.key)
+        return [samples.pools_of_texts(docs.doc_ids, docs.is_empty, by_words)]
     if isinstance(chosen.samples, NoisyQueriesSpec):
         queries = _queries(work, 0)
         return [samples.pools_of_texts([*queries], lambda name: not queries[name].strip())]
@@ -56,19 +58,27 @@ def _queries(work: Work, place: int) -> dict[str, str]:
 
 def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     """What the samples of the first or the second loss are drawn from."""
-    topics = read_topics(work.folder(samples_role(place, "collection")))
+    topics, by_words = _compared(work, place)
     if asked.negatives is None:
         teacher = teacher_rankings(work.folder(samples_role(place, "run")))
         depth = work.step.params["samples"][place]["teacher_depth"]
         query_ids = [query.query_id for query in topics.queries]
         return samples.pools_from_teacher(
-            query_ids, teacher, depth=depth, labels=asked.teacher_labels
+            query_ids, teacher, depth=depth, labels=asked.teacher_labels, by_words=by_words
         )
     run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
-    return _with_negatives_of(run, topics, asked)
+    return _with_negatives_of(run, topics, asked, by_words)
 
 
-def _with_negatives_of(run: Run, topics: Topics, asked: SamplesSpec) -> samples.Pools:
+def _compared(work: Work, place: int) -> tuple[Topics, ByWords]:
+    """The training queries of the first or the second loss; and what of them and their docs is the same."""
+    topics = read_topics(work.folder(samples_role(place, "collection")))
+    return topics, ByWords(topics, StoredDocs(work.folder(samples_role(place, "docs"))).key)
+
+
+def _with_negatives_of(
+    run: Run, topics: Topics, asked: SamplesSpec, by_words: ByWords
+) -> samples.Pools:
     """Positives by qrels, hard negatives out of a run."""
     assert asked.negatives is not None
     mining = asked.negatives
@@ -80,6 +90,7 @@ def _with_negatives_of(run: Run, topics: Topics, asked: SamplesSpec) -> samples.
         missing_positive=asked.missing_positive,
         min_relevance=asked.min_relevance,
         margin=negatives.Margin(mining.absolute_margin, mining.relative_margin),
+        by_words=by_words,
     )
 
 
@@ -132,9 +143,8 @@ def _in_batch(
 ) -> InBatchObjective:
     """The objective of a bi-encoder."""
     stored = _docs_of(work, 0, pools)
-    topics = read_topics(work.folder(samples_role(0, "collection")))
-    queries = _queries(work, 0)
-    relevant = {(qrel.query_id, qrel.doc_id) for qrel in topics.qrels if qrel.relevance > 0}
+    topics, by_words = _compared(work, 0)
+    queries = {query.query_id: query.text for query in topics.queries}
 
     def texts(sample: ListwiseSample) -> tuple[str, list[str]]:
         return queries[sample.query_id], stored.texts(sample.doc_ids)
@@ -148,7 +158,7 @@ def _in_batch(
 
     def refreshed(update: int) -> Order:
         run = _found_now(work, tuned, stored, topics, asked, update)
-        pools = _with_negatives_of(run, topics, asked)
+        pools = _with_negatives_of(run, topics, asked, by_words)
         return _order(work, chosen, asked.group_size, pools, length, first_update=update)
 
     return InBatchObjective(
@@ -158,7 +168,7 @@ def _in_batch(
         refreshed=refreshed,
         refresh_every=every,
         texts=texts,
-        is_known=lambda query_id, doc_id: (query_id, doc_id) in relevant,
+        is_known=by_words.is_relevant,
         all_docs=chosen.in_batch,
         temperature=chosen.temperature,
         processes=work.processes,

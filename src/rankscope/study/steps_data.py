@@ -60,8 +60,17 @@ def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
 def index(work: Work) -> Summary:
     """A BM25 index."""
     chosen = work.spec(BM25Spec)
-    n_docs = bm25.build(StoredDocs(work.folder("docs")), work.out, k1=chosen.k1, b=chosen.b)
-    return {"n_docs": n_docs}
+    n_docs = bm25.build(
+        StoredDocs(work.folder("docs")),
+        work.out,
+        k1=chosen.k1,
+        b=chosen.b,
+        language=chosen.language,
+    )
+    notes = bm25.Index.load(work.out).notes
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return {"n_docs": n_docs} | ({"notes": notes} if notes else {})
 
 
 def fuse(work: Work) -> Summary:

@@ -61,6 +61,7 @@ def evaluate(work: Work) -> Summary:
         convention = study.collections[name].convention()
         computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
         notes += _convention_notes(name, computed, convention)
+        notes += _relevant_notes(work, name, computed)
         groups += _measured(work, name, computed, convention)
     family = [of for group in groups for of in _compared(study, group)]
     notes += seed_notes(study) if family else []
@@ -165,6 +166,14 @@ def _convention_notes(
         yield f"{name}: grades below {level} are not relevant, so measured were {', '.join(changed)}."
     if convention.drop_own_docs:
         yield f"{name}: docs that have their query's id were left out of the rankings."
+
+
+def _relevant_notes(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[str]:
+    """Queries that no run can do well on, because nothing is relevant for them at a measure's level."""
+    topics = read_topics(work.folder(collection_role(name)))
+    for note in Measuring(topics.qrels, tuple(computed.values())).notes():
+        work.progress.note(f"{name}: {note}")
+        yield f"{name}: {note}."
 
 
 def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice, Doc, Run
 from rankscope.core.rng import seed_for
+from rankscope.core.words import words
+from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, read_topics, write_docs
 from rankscope.data.listed import read_listed
@@ -62,6 +64,7 @@ def _of_runs(work: Work) -> probe_examples.Examples:
             skip_top=params["skip_top"],
             min_relevance=params["min_relevance"],
             seed=params["seed"],
+            by_words=ByWords(topics[part], docs.key),
         )
         for part in topics
     }
@@ -85,8 +88,14 @@ def _of_files(work: Work) -> probe_examples.Examples:
         else found.choices(n_docs=params["n_docs"], seed=params["seed"])
         for part, found in listed.items()
     }
-    learnt = [c for c in made["train"].choices if c.query_id not in listed["test"].queries]
-    n_shared = len(listed["train"].queries.keys() & listed["test"].queries.keys())
+    asked = listed["test"].queries
+    known = {words(text) for text in asked.values()}
+    shared = {
+        query_id
+        for query_id, text in listed["train"].queries.items()
+        if query_id in asked or words(text) in known
+    }
+    learnt = [choice for choice in made["train"].choices if choice.query_id not in shared]
     docs = {**listed["train"].docs, **listed["test"].docs}
     write_docs((Doc(doc_id, docs[doc_id]) for doc_id in sorted(docs)), work.out)
     queries = {**listed["train"].queries, **listed["test"].queries}
@@ -96,7 +105,7 @@ def _of_files(work: Work) -> probe_examples.Examples:
         queries=queries,
         docs={},
         scores=probe_examples.bm25_scores(StoredDocs(work.out), queries, made["test"].choices),
-        notes=tuple(probe_examples.notes_on(n_shared, made["train"], made["test"])),
+        notes=tuple(probe_examples.notes_on(len(shared), made["train"], made["test"])),
     )
 
 

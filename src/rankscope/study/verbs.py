@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
@@ -17,6 +18,7 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import Location, downloaded
 from rankscope.models.processes import ALONE
 from rankscope.retrieve import bm25, dense, embeddings
+from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
@@ -24,15 +26,27 @@ from rankscope.study.steps_work import embedded
 
 
 def search(
-    model: Location | None, source: Source, *, depth: int, out: Path, progress: Progress
+    model: Location | None,
+    source: Source,
+    *,
+    depth: int,
+    out: Path,
+    progress: Progress,
+    language: str = ENGLISH,
 ) -> Run:
-    """Rank all docs for the judged queries with a bi-encoder, or BM25 for None; write and return the run."""
+    """Rank all docs for the judged queries with a bi-encoder, or BM25 for None; write and return the run.
+
+    `language` is that of BM25's analyzer.
+    """
     writable(out)
+    choose(LANGUAGES, language, what="language")
     queries = judged_topics(source).queries
     if model is None:
         with TemporaryDirectory() as folder:
-            bm25.build(source.docs(), Path(folder))
+            bm25.build(source.docs(), Path(folder), language=language)
             index = bm25.Index.load(Path(folder))
+            for note in index.notes:
+                progress.note(f"BM25: {note}")
             run = bm25.search(index, queries, depth=depth, progress=progress)
     else:
         encoder = BiEncoder.load(model)

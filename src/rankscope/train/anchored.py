@@ -6,7 +6,7 @@
   ranker was, and a noisy query is drawn to where it has the clean one, or to scoring docs as that one does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, final
@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample
+from rankscope.core.words import words
 from rankscope.models.bi_encoder import BiEncoder, Input, Side
 from rankscope.models.processes import ALONE, Processes, is_sharded
 from rankscope.train import facts
@@ -25,6 +26,7 @@ from rankscope.train.batches import (
     Order,
     Outcome,
     outcome_of,
+    refuse_without_others,
     shares_by_queries,
 )
 from rankscope.train.losses import LOSSES
@@ -39,6 +41,8 @@ class Couples(NamedTuple):
 
     firsts: list[Input]
     seconds: list[Input]
+    others: Tensor
+    """(couples, couples): whether the seconds of two differ, so that one may be a negative of the other."""
 
 
 TextsOf = Callable[[ListwiseSample], tuple[str, str]]
@@ -51,14 +55,29 @@ def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) ->
     labels[:, 0] = 1.0
     scaled = scores / temperature
     mask = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
-    CONTRAST.refuse(labels, mask)
+    refuse_without_others(CONTRAST, labels, mask)
     return outcome_of(CONTRAST, scaled, labels, mask)
 
 
-def _others(texts: Sequence[Input]) -> Tensor:
-    """(texts, texts): whether two texts are different, so that one may be a negative of the other."""
-    rows = [tuple(text.ids.tolist()) for text in texts]
-    return torch.tensor([[one != other for other in rows] for one in rows])
+def _others(texts: Sequence[str], tokens: Sequence[Input]) -> Tensor:
+    """(texts, texts): whether two texts differ, in their words and as they are read."""
+    asked = _numbered([words(text) for text in texts])
+    read = _numbered([tuple(each.ids.tolist()) for each in tokens])
+    return (asked[:, None] != asked) & (read[:, None] != read)
+
+
+def _numbered(values: Sequence[Hashable]) -> Tensor:
+    """Equal numbers for equal values."""
+    numbers: dict[Hashable, int] = {}
+    return torch.tensor([numbers.setdefault(value, len(numbers)) for value in values])
+
+
+def _couples(
+    texts: Sequence[tuple[str, str]], tokens: Callable[[Sequence[str]], list[Input]]
+) -> Couples:
+    firsts, seconds = zip(*texts, strict=True)
+    read = tokens(seconds)
+    return Couples(tokens(firsts), read, _others(seconds, read))
 
 
 def _copy_of(ranker: BiEncoder) -> BiEncoder:
@@ -107,9 +126,9 @@ class MomentumObjective:
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
-        firsts, seconds = zip(*map(self.texts, batch), strict=True)
-        tokens = self.ranker.tokens
-        return Couples(tokens(firsts, "document"), tokens(seconds, "document"))
+        return _couples(
+            [*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "document")
+        )
 
     def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
         """The loss of one batch; in training, the copy moves on and the queue takes the batch in."""
@@ -134,7 +153,8 @@ class MomentumObjective:
 
     def looked_at(self, batch: Couples) -> Couples:
         """The first docs of a batch."""
-        return Couples(batch.firsts[:QUERIES_LOOKED_AT], batch.seconds[:QUERIES_LOOKED_AT])
+        few = slice(QUERIES_LOOKED_AT)
+        return Couples(batch.firsts[few], batch.seconds[few], batch.others[few, few])
 
     def _follow(self) -> None:
         self._copy.model.to(self.ranker.where)
@@ -197,8 +217,7 @@ class AlignedObjective:
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the query tower reads it; pure, so the loop may do it ahead of time."""
-        firsts, seconds = zip(*map(self.texts, batch), strict=True)
-        return Couples(self.ranker.tokens(firsts, "query"), self.ranker.tokens(seconds, "query"))
+        return _couples([*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "query"))
 
     def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
         """Noisy queries against the clean ones, and how far the clean ones have moved."""
@@ -216,7 +235,7 @@ class AlignedObjective:
             noisy, clean = queries[:n], queries[n:]
             anchors = self._copy.searchable(found["query"])
             outcome = (
-                self._among_queries(noisy, anchors, batch.seconds)
+                self._among_queries(noisy, anchors, batch.others)
                 if self.docs is None
                 else self._among_docs(noisy, anchors, self.docs(anchors))
             )
@@ -225,10 +244,10 @@ class AlignedObjective:
             moved = (clean - anchors).square().sum(dim=1).mean()
             return outcome._replace(loss=outcome.loss + self.alignment * moved)
 
-    def _among_queries(self, noisy: Tensor, anchors: Tensor, clean: Sequence[Input]) -> Outcome:
+    def _among_queries(self, noisy: Tensor, anchors: Tensor, others: Tensor) -> Outcome:
         turned = torch.arange(len(noisy), device=noisy.device)
         columns = (turned[:, None] + turned) % len(noisy)  # each query's own clean form first
-        mask = _others(clean).to(noisy.device).gather(1, columns)
+        mask = others.to(noisy.device).gather(1, columns)
         mask[:, 0] = True
         return _contrast((noisy @ anchors.T).gather(1, columns), self.temperature, mask)
 

@@ -55,6 +55,18 @@ def labelled(batch: Sequence[ListwiseSample]) -> tuple[Tensor, Tensor]:
     return grid(labels, mask), mask
 
 
+def refuse_without_others(loss: Loss, labels: Tensor, mask: Tensor) -> None:
+    """EmptyBatch for a batch whose queries are scored with each other's docs, and that teaches nothing.
+
+    A query whose doc stands alone, because all others of the batch ask the same, is no mistake: it has no loss.
+    """
+    has_others = mask.sum(dim=1) > 1
+    if has_others.any():
+        loss.refuse(labels[has_others], mask[has_others])
+    elif len(mask) == 1:
+        loss.refuse(labels, mask)
+
+
 def shares_by_units(loss: Loss, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
     """Each batch's part of the units (pairs, docs, queries) that an update's loss is the mean over.
 

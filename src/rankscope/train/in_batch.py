@@ -1,15 +1,17 @@
 """A bi-encoder's scores over a batch: each query against its own group, or every doc of the batch.
 
 In-batch negatives are the docs of the other queries (Karpukhin et al. 2020, DPR). A doc of several
-queries stands once; one that is known to be relevant for a query, or is in its group, is no
-negative of it.
+queries stands once, and so do docs of the same words; one that is known to be relevant for a query, is
+the positive of a query of the same words, or is in its group, is no negative of it. A query that is left
+without a negative has no loss.
 
 A batch is one thing however many processes there are (`train.together`), so negatives come across
 devices. Where it gives the negatives, it is also one thing among the batches of its update: each
 counts by its queries, and other batches are another loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, final
 
@@ -17,12 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
+from rankscope.core.words import words
 from rankscope.models.bi_encoder import BiEncoder, Input, Side
 from rankscope.models.processes import ALONE, Processes
 from rankscope.train.batches import (
     Order,
     Outcome,
     outcome_of,
+    refuse_without_others,
     shares_by_queries,
     shares_by_units,
 )
@@ -93,13 +97,15 @@ class InBatchObjective:
     def prepared(self, batch: Sequence[ListwiseSample]) -> Texts:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
         queries: list[str] = []
-        docs: dict[str, str] = {}
+        docs: dict[str, tuple[int, str]] = {}  # by words
+        places: dict[str, int] = {}  # by id
         for sample in batch:
             query, texts = self.texts(sample)
             queries.append(query)
-            docs |= dict(zip(sample.doc_ids, texts, strict=True))
-        place = {doc_id: n for n, doc_id in enumerate(docs)}
-        rows = [self._row(sample, place) for sample in batch]
+            for doc_id, text in zip(sample.doc_ids, texts, strict=True):
+                at, _ = docs.setdefault(words(text), (len(docs), text))
+                places[doc_id] = at
+        rows = self._rows(batch, [words(query) for query in queries], places)
         width = max(len(row) for row in rows)
         columns = torch.zeros(len(batch), width, dtype=torch.int64)
         labels, mask = (
@@ -112,21 +118,39 @@ class InBatchObjective:
             mask[n, : len(row)] = True
         inputs: dict[Side, list[Input]] = {
             "query": self.ranker.tokens(queries, "query"),
-            "document": self.ranker.tokens(list(docs.values()), "document"),
+            "document": self.ranker.tokens([text for _, text in docs.values()], "document"),
         }
         return Texts(inputs, columns, labels, mask)
 
-    def _row(self, sample: ListwiseSample, place: dict[str, int]) -> list[tuple[int, float]]:
-        """(place, label) of a query's candidates: its own group first."""
-        own = dict(zip(sample.doc_ids, sample.labels, strict=True))
-        row = [(place[doc_id], label) for doc_id, label in own.items()]
-        if self.all_docs:
-            row += [
-                (at, 0.0)
-                for doc_id, at in place.items()
-                if doc_id not in own and not self.is_known(sample.query_id, doc_id)
-            ]
-        return row
+    def _rows(
+        self, batch: Sequence[ListwiseSample], asked: Sequence[str], places: Mapping[str, int]
+    ) -> list[list[tuple[int, float]]]:
+        """(place, label) of each query's candidates, its own group first. `asked`: the queries' words."""
+        wanted: dict[str, set[int]] = {}
+        for query, sample in zip(asked, batch, strict=True):
+            positives = (
+                doc for doc, label in zip(sample.doc_ids, sample.labels, strict=True) if label > 0
+            )
+            wanted.setdefault(query, set()).update(places[doc_id] for doc_id in positives)
+        return [
+            self._row(sample, places, wanted[query])
+            for query, sample in zip(asked, batch, strict=True)
+        ]
+
+    def _row(
+        self, sample: ListwiseSample, places: Mapping[str, int], wanted: AbstractSet[int]
+    ) -> list[tuple[int, float]]:
+        """(place, label) of a query's candidates. `wanted`: the positives of all queries of its words."""
+        own: dict[int, float] = {}
+        for doc_id, label in zip(sample.doc_ids, sample.labels, strict=True):
+            at = places[doc_id]
+            own[at] = max(label, own.get(at, label))
+        if not self.all_docs:
+            return list(own.items())
+        own = {at: label for at, label in own.items() if label > 0 or at not in wanted}
+        known = {at for doc_id, at in places.items() if self.is_known(sample.query_id, doc_id)}
+        others = set(places.values()) - own.keys() - wanted - known
+        return [*own.items(), *((at, 0.0) for at in sorted(others))]
 
     def outcome(self, model: nn.Module, batch: Texts) -> Outcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
@@ -137,7 +161,7 @@ class InBatchObjective:
             similarities = self.ranker.similarity(embeddings["query"], embeddings["document"])
             scores = similarities.gather(1, columns) / self.temperature
             if self.all_docs:
-                self.loss_function.refuse(labels, mask)
+                refuse_without_others(self.loss_function, labels, mask)
             return outcome_of(self.loss_function, scores, labels, mask)
 
     def looked_at(self, batch: Texts) -> Texts:
