@@ -19,6 +19,12 @@ def fingerprint(
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def sum_of(value: Any) -> str:
+    """SHA-256 of a value as it is read from JSON, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, read in pieces."""
     try:
