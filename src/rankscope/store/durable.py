@@ -81,3 +81,28 @@ def with_sum(facts: Mapping[str, Any]) -> dict[str, Any]:
 def is_as_summed(facts: Mapping[str, Any]) -> bool:
     """Whether facts read from JSON are those that `with_sum` gave."""
     return facts.get("sha256") == sum_of({key: facts[key] for key in facts if key != "sha256"})
+
+
+def put(copies: Mapping[Path, Path]) -> None:
+    """Copy files to places (made: wanted) where people read: each is the old one or the new one, whole.
+
+    The disk has all of them beside their places before the first takes its own, so a full disk
+    changes nothing. A place that has those bytes already is left alone.
+    """
+    asides: dict[Path, Path] = {}
+    try:
+        for made, wanted in copies.items():
+            if wanted.is_file() and sha256_of(wanted) == sha256_of(made):
+                continue
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            aside = wanted.with_name(f"{PARTIAL}{wanted.name}")
+            asides[aside] = wanted
+            shutil.copyfile(made, aside)
+            synced(aside)
+        for aside, wanted in asides.items():
+            aside.replace(wanted)
+        for folder in {wanted.parent for wanted in asides.values()}:
+            synced(folder)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
