@@ -62,7 +62,7 @@ def test_a_killed_training_ends_in_the_same_bytes(
     moments = random.Random(7)
     reached = []
     for _ in range(n_kills):
-        kill = Kill(moments.randint(1, 30), moments.choice([0.0, moments.uniform(0, 0.03)]))
+        kill = Kill(moments.randint(1, 45), moments.choice([0.0, moments.uniform(0, 0.03)]))
         codes = warm.run(undisturbed.words, results=tmp_path, count=undisturbed.count, kill=kill)
         assert codes == [-signal.SIGKILL] * undisturbed.count, warm.log.read_text()[-2000:]
         stored = tmp_path.glob("tiny/work/*/updates-*")

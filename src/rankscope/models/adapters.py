@@ -219,10 +219,12 @@ def _record(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text("utf-8"))
-        if isinstance(found["path"], str) and isinstance(found["sha256"], dict):
-            return dict(found)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and {"path": str, "sha256": dict} == {
+        name: type(value) for name, value in found.items()
+    }:
+        return found
     raise BadInput(
         f"{path}: it does not say where the adapter's base is, and what its bytes are. Put the file back as "
         "it was written, or train the adapter again."
