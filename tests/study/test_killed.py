@@ -74,18 +74,16 @@ def test_a_killed_training_ends_in_the_same_bytes(
     assert not list(tmp_path.rglob("*partial*"))
 
 
-@pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow  # in the default suite: `put` in tests/store/test_artifacts.py
 def test_whenever_a_report_is_killed_every_file_of_it_is_the_old_one_or_the_new_one(
-    warm: Warm, tiny_study: Path, tmp_path: Path, n_kills: int
+    warm: Warm, tiny_study: Path, tmp_path: Path
 ) -> None:
     """Two forms of one study take turns; the kills fall while the page is made, and while it is put in place."""
     little = ["evaluate.rankers=[C]", "evaluate.baseline=[bm25]"]
     forms: list[list[object]] = [
         [tiny_study, *little],
-        [tiny_study, *little, "evaluate.measures=[RR@10]"],
+        [tiny_study, *little, "evaluate.measures=[nDCG@10]"],
     ]
-    for form in forms:
-        warm.done(["run", *form], results=tmp_path)
     root = tmp_path / "tiny"
 
     def shown() -> dict[str, bytes]:
@@ -94,11 +92,11 @@ def test_whenever_a_report_is_killed_every_file_of_it_is_the_old_one_or_the_new_
 
     pages = []
     for form in forms:
-        warm.done(["report", *form], results=tmp_path)
+        warm.done(["run", *form], results=tmp_path)
         pages.append(shown())
     assert pages[0] != pages[1]
     moments = random.Random(22)
-    for number in range(n_kills):
+    for number in range(20):
         kill = Kill(moments.randint(1, 60), moments.choice([0.0, moments.uniform(0, 0.02)]))
         warm.run(["report", *forms[number % 2]], results=tmp_path, kill=kill)
         for name, found in shown().items():
