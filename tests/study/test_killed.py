@@ -74,6 +74,7 @@ def test_a_killed_training_ends_in_the_same_bytes(
     assert not list(tmp_path.rglob("*partial*"))
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.slow  # in the default suite: `put` in tests/store/test_artifacts.py
 def test_whenever_a_report_is_killed_every_file_of_it_is_the_old_one_or_the_new_one(
     warm: Warm, tiny_study: Path, tmp_path: Path
