@@ -1,11 +1,31 @@
 import errno
 import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.store.artifacts import MANIFEST, Status, Store, explained, read_json, write_json
+from rankscope.store import durable
+from rankscope.store import fingerprint as fingerprint_module
+from rankscope.store.artifacts import (
+    BEGUN,
+    MANIFEST,
+    Status,
+    Store,
+    explained,
+    explained_full,
+    read_json,
+    write_json,
+)
+from rankscope.store.files import write_text, written_whole
 from rankscope.store.fingerprint import Digests, fingerprint, sha256_of
 
 NAME = "train-C-0123456789ab"
@@ -120,25 +140,109 @@ def test_fingerprints_see_everything_and_nothing_else() -> None:
     assert len(base) == 12
 
 
-def test_digests_are_remembered_and_notice_a_change(tmp_path: Path) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are read from now on, by a clock that is an hour ahead: all of them are settled."""
+    read: list[Path] = []
+
+    def counting(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr(fingerprint_module, "sha256_of", counting)
+    now = time.time_ns
+    ahead = SimpleNamespace(time_ns=lambda: now() + 3_600 * 10**9)
+    monkeypatch.setattr(fingerprint_module, "time", ahead)
+    return read
+
+
+def test_digests_are_remembered_and_notice_a_change(tmp_path: Path, reads: list[Path]) -> None:
     source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
     source.write_text("one")
     digests = Digests(memory)
     first = digests.of(source)
     digests.remember()
-    assert first == sha256_of(source) == Digests(memory).of(source)
-    facts = json.loads(memory.read_text())
-    facts[str(source)][-1] = "remembered"
-    memory.write_text(json.dumps(facts))
-    assert Digests(memory).of(source) == "remembered", "the file is not read again"
+    again = Digests(memory)
+    assert first == sha256_of(source) == again.of(source)
+    assert reads == [source], "the file is not read again"
     source.write_text("three")
-    assert Digests(memory).of(source) == sha256_of(source)
-    memory.write_text("{half")
-    assert Digests(memory).of(source) == sha256_of(source)
+    assert Digests(memory).of(source) == sha256_of(source) != first
+    assert again.notes == []
     with pytest.raises(BadInput, match="no such file"):
         Digests().of(tmp_path / "none")
     with pytest.raises(BadInput, match="cannot be read"):
         sha256_of(tmp_path)
+
+
+def put_back(source: Path) -> None:
+    """As `touch -r`: other bytes, of the old size, at the old time."""
+    seen = source.stat()
+    source.write_text("two")
+    os.utime(source, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+def untarred(source: Path) -> None:
+    """A tar whose files have one fixed time, as reproducible ones have."""
+    aside = source.with_name("aside")
+    aside.write_text("two")
+    os.utime(aside, ns=(0, 0))
+    with tarfile.open(source.with_name("a.tar"), "w") as tar:
+        tar.add(aside, source.name)
+    with tarfile.open(source.with_name("a.tar")) as tar:
+        tar.extractall(source.parent, filter="data")
+    assert source.stat().st_mtime_ns == 0
+
+
+@pytest.mark.parametrize("change", [put_back, untarred])
+def test_other_bytes_of_the_same_size_and_time_are_seen(
+    tmp_path: Path, reads: list[Path], change: Callable[[Path], None]
+) -> None:
+    source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
+    source.write_text("one")
+    os.utime(source, ns=(0, 0))
+    digests = Digests(memory)
+    first = digests.of(source)
+    digests.remember()
+    time.sleep(0.02)  # a tick of the file system's clock: within one, see below
+    change(source)
+    assert digests.of(source) == Digests(memory).of(source) == sha256_of(source) != first
+
+
+def test_a_file_of_a_moment_ago_is_read_each_time(tmp_path: Path) -> None:
+    """Within a tick of the clock it may change again without a mark."""
+    source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
+    digests = Digests(memory)
+    for text in ("one", "two", "six"):
+        source.write_text(text)
+        os.utime(source, ns=(0, 0))
+        assert digests.of(source) == sha256_of(source)
+        digests.remember()
+        assert str(source) not in json.loads(memory.read_text())["files"]
+
+
+@pytest.mark.parametrize(
+    "found", ["null", "[]", "3", "{half", "", "{}", '{"files": null, "sha256": ""}', "[" * 100_000, "one", "\xff"]
+)  # fmt: skip
+def test_a_damaged_memory_of_sources_is_made_anew_with_a_word(
+    tmp_path: Path, reads: list[Path], found: str
+) -> None:
+    """Also where one digest in it was changed ("one"): it would have been believed."""
+    source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
+    source.write_text("one")
+    digests = Digests(memory)
+    right = digests.of(source)
+    digests.remember()
+    whole = memory.read_text()
+    memory.write_bytes(
+        (whole.replace(right, "0" * 64) if found == "one" else found).encode("latin-1")
+    )
+    anew = Digests(memory)
+    assert anew.of(source) == right
+    (said,) = anew.notes
+    assert "sources.json: not what was written" in said
+    anew.remember()
+    assert memory.read_text() == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"docs.jsonl", "sources.json"}
 
 
 def test_json_says_what_is_wrong(tmp_path: Path) -> None:
@@ -161,3 +265,241 @@ def test_what_a_kill_left_of_a_stored_steps_work_is_swept_and_other_work_is_kept
     with store.locked():
         assert not store.work(NAME).exists()
         assert store.status(under_way) is Status.PARTIAL
+
+
+# -- manifests -----------------------------------------------------------------------------------
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a number of the summary": lambda m: m["summary"].update(n=99),
+    "the files": lambda m: m["files"].clear(),
+    "a version": lambda m: m["versions"].update(torch="0"),
+    "without its sum": lambda m: m.pop("sha256"),
+    "another sum": lambda m: m.update(sha256="0" * 64),
+    "one field more": lambda m: m.update(more=1),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edited_manifest_is_not_believed(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object]
+) -> None:
+    path = stored(tmp_path).folder(NAME) / MANIFEST
+    manifest = json.loads(path.read_text())
+    edit(manifest)
+    path.write_text(json.dumps(manifest))
+    fresh = Store(tmp_path / "study")
+    assert fresh.status(NAME) is Status.DAMAGED
+    with pytest.raises(DamagedArtifact, match=r"manifest\.json: .*--retry"):
+        fresh.open(NAME)
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "[1]", "[[1, 2]]", "3", '{"files": []}', '{"files": {"a": 3}}', "[" * 100_000,
+             '{"files": {}, "summary": 3}'],
+)  # fmt: skip
+def test_what_is_no_manifest_is_damage(tmp_path: Path, text: str) -> None:
+    (stored(tmp_path).folder(NAME) / MANIFEST).write_text(text)
+    assert Store(tmp_path / "study").status(NAME) is Status.DAMAGED
+
+
+def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It has no sum and knows no bytes of its inputs; `standing` tells."""
+    store = stored(tmp_path)
+    path = store.folder(NAME) / MANIFEST
+    old = {k: v for k, v in json.loads(path.read_text()).items() if k not in {"sha256", "rests_on"}}
+    path.write_text(json.dumps(old))
+    assert Store(store.root).status(NAME, {"start": NAME}) is Status.DONE
+
+
+def test_an_artifact_is_stale_when_an_input_has_other_bytes(tmp_path: Path) -> None:
+    store, above = stored(tmp_path), "rerank-C.test-ba9876543210"
+    needs = {"ranker": NAME}
+    with store.writing(above, {"rests_on": {"ranker": store.content(NAME)}}) as (out, _):
+        (out / "run").write_text("a run")
+    assert store.status(above, needs) is Status.DONE
+    for weights, status in ((b"12345", Status.DONE), (b"54321", Status.STALE)):
+        store.forget(NAME)
+        with store.writing(NAME, {"seconds": 3}) as (out, _):
+            (out / "model").mkdir()
+            (out / "model" / "weights").write_bytes(weights)
+        assert store.status(above, needs) is status
+    store.forget(NAME)
+    assert store.status(above, needs) is Status.DONE, "what is missing is made first"
+
+
+def test_an_artifact_that_is_replaced_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    with pytest.raises(RuntimeError), store.writing(NAME, {}, replaces=True) as (out, _):
+        (out / "half").write_text("half")
+        raise RuntimeError
+    assert (store.open(NAME) / "model" / "weights").read_bytes() == b"12345"
+    with store.writing(NAME, {}, replaces=True) as (out, _):
+        (out / "new").write_text("new")
+    assert [path.name for path in (store.root / "steps").iterdir()] == [NAME]
+    assert (store.open(NAME) / "new").read_text() == "new"
+
+
+# -- work under way --------------------------------------------------------------------------------
+
+
+def under_way(store: Store, name: str, inputs: dict[str, str | None]) -> Path:
+    assert store.begin(name, inputs) == []
+    place = store.work(name) / "updates-000000002"
+    place.mkdir()
+    return place
+
+
+def test_a_renamed_step_keeps_its_checkpoints_whether_it_was_stored_before_or_not(
+    tmp_path: Path,
+) -> None:
+    store, renamed = stored(tmp_path), NAME.replace("-C-", "-D-")
+    place = under_way(store, renamed, {"start": "1"})
+    with store.locked():
+        assert place.is_dir(), "it is under way, though its identity is stored by another name"
+    assert store.begin(NAME, {"start": "1"}) == [], "and again by the old name"
+    assert place.is_dir()
+    with store.locked():
+        assert not place.exists(), "lost between the rename and its end"
+
+
+def test_checkpoints_begun_with_other_inputs_are_not_gone_on_from(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    place = under_way(store, NAME, {"start": "1"})
+    assert store.begin(NAME, {"start": "1"}) == []
+    assert place.is_dir()
+    (said,) = store.begin(NAME, {"start": "2"})
+    assert "begun with other bytes of its inputs" in said
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("record", [None, "", "null", "{}", "[" * 100_000])
+def test_checkpoints_of_which_nobody_knows_are_not_gone_on_from(
+    tmp_path: Path, record: str | None
+) -> None:
+    store = Store(tmp_path)
+    place = under_way(store, NAME, {})
+    begun = store.work(NAME) / BEGUN
+    begun.unlink() if record is None else begun.write_text(record)
+    (said,) = store.begin(NAME, {})
+    assert "begins anew" in said
+    assert not place.exists()
+
+
+def test_work_begun_under_other_versions_is_told_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    from rankscope.store import artifacts
+
+    here = artifacts.versions()
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "versions", lambda: here | {"torch": "1.0"})
+        under_way(store, NAME, {})
+    (said,) = store.begin(NAME, {})
+    assert f"begun under torch 1.0 (here {here['torch']})" in said
+    with store.writing(NAME, {}):
+        pass
+    assert [each["torch"] for each in store.manifest(NAME)["begun_under"]] == ["1.0"]
+
+
+# -- places where people read ------------------------------------------------------------------------
+
+
+def pages(folder: Path, what: str) -> dict[Path, Path]:
+    """Three files to be put beside each other, 4,000 bytes each."""
+    made = folder / what
+    made.mkdir()
+    for name in ("a.html", "b.csv", "c.tex"):
+        (made / name).write_text(what * 1_000)
+    return {made / name: folder / "shown" / name for name in ("a.html", "b.csv", "c.tex")}
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+def test_on_a_full_disk_what_people_read_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    durable.put(pages(tmp_path, "old!"))
+    new, copied = pages(tmp_path, "new!"), [0]
+
+    def full(made: Path, wanted: Path) -> None:
+        if copied[0] == fails_at:
+            wanted.write_bytes(made.read_bytes()[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copied[0] += 1
+        wanted.write_bytes(made.read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(NotWritable, match="Free some space"), explained(tmp_path):
+            durable.put(new)
+    shown = tmp_path / "shown"
+    assert {path.read_text() for path in shown.iterdir()} == {"old!" * 1_000}
+    assert len(list(shown.iterdir())) == 3
+    durable.put(new)
+    assert {path.read_text() for path in shown.iterdir()} == {"new!" * 1_000}
+
+
+@pytest.mark.parametrize("dies_at", range(7))
+def test_whenever_a_process_dies_each_file_is_the_old_one_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    """It dies before the n-th of the disk's syncs and renames, in place of which nothing more is done."""
+    durable.put(pages(tmp_path, "old!"))
+    new, n, gone = pages(tmp_path, "new!"), [0], Path.unlink
+
+    def dying(whole: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            n[0] += 1
+            if n[0] > dies_at:
+                raise KeyboardInterrupt
+            return whole(*given)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "synced", dying(durable.synced))
+        patch.setattr(Path, "replace", dying(Path.replace))
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            durable.put(new)
+    assert gone is Path.unlink
+    shown = [path for path in (tmp_path / "shown").iterdir() if not path.name.startswith(".")]
+    assert len(shown) == 3
+    texts = {path.read_text() for path in shown}
+    assert texts <= {"old!" * 1_000, "new!" * 1_000}
+    assert len(texts) == (1 if dies_at <= 3 or dies_at == 6 else 2)
+
+
+def test_what_is_there_already_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a study with everything stored can be run on a full disk."""
+    copies = pages(tmp_path, "same")
+    durable.put(copies)
+    monkeypatch.setattr(shutil, "copyfile", None)
+    durable.put(copies)
+
+
+def test_a_file_asked_for_leaves_no_part_behind(tmp_path: Path) -> None:
+    write_text(tmp_path / "out.txt", "whole")
+    with pytest.raises(RuntimeError), written_whole(tmp_path / "out.txt") as aside:
+        aside.write_text("half")
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    assert (tmp_path / "out.txt").read_text() == "whole"
+
+
+def numpys() -> None:
+    raise OSError(f"{np.int64(10000)} requested and 109 written")
+
+
+def tokenizers() -> None:
+    raise Exception("File too large (os error 27)")
+
+
+@pytest.mark.parametrize("library", [numpys, tokenizers])
+def test_a_full_disk_is_one_sentence_whichever_library_meets_it(
+    tmp_path: Path, library: Callable[[], None]
+) -> None:
+    with pytest.raises(NotWritable, match="Free some space"), explained_full(tmp_path):
+        library()

@@ -37,6 +37,7 @@ def _plan_of(
     digests = Digests(store.root / "sources.json" if is_first else None)
     planned = plan(loaded, digests.of)
     digests.remember()
+    print_notes(digests.notes)
     return planned, store
 
 
@@ -95,8 +96,10 @@ def status(
         return
     for step in planned.steps:
         if store.error_file(step.name).exists() and not store.folder(step.name).exists():
-            last = store.error_file(step.name).read_text("utf-8").strip().splitlines()[-1]
-            typer.echo(f"{step.name} failed: {last}")
+            said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
+            typer.echo(
+                f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
+            )
 
 
 def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
@@ -104,14 +107,35 @@ def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
 
     from rankscope.terminal import show_table
 
-    states = {step.name: store.status(step.name).value for step in planned.steps}
+    states = {step.name: store.status(step.name, step.needs).value for step in planned.steps}
+    notes = _notes_on(planned, store, is_reported=states[planned.steps[-1].name] == "done")
     if as_json:
-        print_json({"results": str(store.root), "steps": states})
+        print_json({"results": str(store.root), "steps": states, "notes": notes})
         return
     rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in planned.steps]
     show_table(str(store.root), ["kind", "step", "fingerprint", "state"], rows)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
     typer.echo(f"{len(rows)} steps: {counts}")
+    print_notes(notes)
+
+
+def _notes_on(planned: "Plan", store: "Store", *, is_reported: bool) -> list[str]:
+    """Whose results and whose page the folder has, if others', and what must be known of stored steps."""
+    from rankscope.core.errors import BadStudy
+    from rankscope.study import origin
+    from rankscope.study.standing import notes_on
+
+    try:
+        whose = origin.check(planned, store)
+    except BadStudy as error:
+        whose = str(error)
+    published, mine = origin.published(store), planned.steps[-1].name
+    if whose is None and is_reported and published not in {None, mine}:
+        whose = (
+            f"{store.root / 'report.html'}, its tables and summary are those of {published}, of another form of "
+            f"this study; `rankscope report` puts those of {mine} there"
+        )
+    return [*filter(None, [whose]), *notes_on(planned.steps, store)]
 
 
 @app.command()
@@ -205,8 +229,9 @@ def report(
     """Make the report anew from stored results."""
     planned, store = _plan_of(study, overrides, results)
     from rankscope.study.runner import report_again
+    from rankscope.terminal import progress
 
-    typer.echo(f"Report: {report_again(planned, store)}")
+    typer.echo(f"Report: {report_again(planned, store, progress=progress())}")
 
 
 @app.command()

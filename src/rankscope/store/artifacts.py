@@ -2,14 +2,19 @@
 
 steps/<name>/           present = complete; manifest.json names every file with its SHA-256
 work/<fingerprint>/     checkpoints of a step under way; losing them costs time only
+  begun.json            by which name, with which bytes of its inputs, under which versions
 tokens/<docs>-<hash>/   docs as token ids, made once for a tokenizer; losing them costs time only
 errors/<name>.txt       the last traceback of a step that failed
+
+A manifest has a sum of its own (`sha256`: of all its other fields) and the sums of its inputs' files as
+they were when it was made (`rests_on`). One of an earlier version has neither: it is read, and told.
 """
 
 import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,21 +23,28 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from types import MappingProxyType
 from typing import Any, final
 
 from safetensors import SafetensorError
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.store.fingerprint import sha256_of
+from rankscope.store.durable import PARTIAL, is_as_summed, synced, with_sum
+from rankscope.store.fingerprint import sha256_of, sum_of
 
-MANIFEST = "manifest.json"
-PACKAGES = ("rankscope", "torch", "transformers", "sentence-transformers", "bm25s", "ir-measures")
+MANIFEST, BEGUN = "manifest.json", "begun.json"
+PACKAGES = (
+    "rankscope", "torch", "transformers", "tokenizers", "peft", "sentence-transformers", "bm25s",
+    "ir-measures",
+)  # fmt: skip
 
 
 class Status(StrEnum):
     """How far a step is."""
 
     DONE = "done"
+    STALE = "stale"
+    """Whole, but one of its inputs has been made again since, with other bytes."""
     DAMAGED = "damaged"
     FAILED = "failed"
     PARTIAL = "partial"
@@ -51,6 +63,7 @@ def versions() -> dict[str, str]:
 
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 REFUSED = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
 )
@@ -76,16 +89,29 @@ def explained_full(path: Path) -> Iterator[None]:
     """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
+    except Exception as error:
+        reason = _full(error)
+        if reason is None:
             raise
-        if isinstance(error, SafetensorError) and "I/O error" not in str(error):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NotWritable(
             f"{path}: cannot be written ({reason}). "
             "Free some space and run again: what was stored before is whole."
         ) from error
+
+
+def _full(error: Exception) -> str | None:
+    """What an error says of a full disk, by whatever library it comes; None where it is another."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return error.strerror or "no space left"
+    said = str(error)
+    if isinstance(error, SafetensorError) and "I/O error" in said:
+        return said
+    if isinstance(error, OSError) and error.errno is None and NUMPY_WROTE_LESS.fullmatch(said):
+        return f"of the numbers of an array {said}"
+    # tokenizers raises no kind of its own
+    if type(error) is Exception and any(f"(os error {code})" in said for code in FULL):
+        return said
+    return None
 
 
 def check_place(results: Path) -> None:
@@ -122,17 +148,36 @@ class Store:
         """Where the last traceback of a failed step is."""
         return self.root / "errors" / f"{name}.txt"
 
-    def status(self, name: str) -> Status:
-        """Done means that every file is there and is what was written: all are read."""
+    def status(self, name: str, needs: Mapping[str, str] = MappingProxyType({})) -> Status:
+        """Done means that every file is there and is what was written: all are read.
+
+        `needs` are the names of its inputs by their roles: with them, that it rests on their bytes.
+        """
         if self.folder(name).exists():
             try:
                 self.open(name)
+                return Status.STALE if self.moved(name, needs) else Status.DONE
             except DamagedArtifact:
                 return Status.DAMAGED
-            return Status.DONE
         if self.error_file(name).exists():
             return Status.FAILED
         return Status.PARTIAL if self.work(name).exists() else Status.MISSING
+
+    def moved(self, name: str, needs: Mapping[str, str]) -> list[str]:
+        """Those of an artifact's inputs whose files have other bytes now than it was made from."""
+        rests_on = self.manifest(name).get("rests_on", {})
+        return [
+            needed
+            for role, needed in needs.items()
+            if role in rests_on and self.content(needed) not in {None, rests_on[role]}
+        ]
+
+    def content(self, name: str) -> str | None:
+        """The sum of all of an artifact's files, by its manifest; None where there is none to read."""
+        try:
+            return sum_of(self.manifest(name)["files"])
+        except DamagedArtifact:
+            return None
 
     def open(self, name: str) -> Path:
         """The artifact's folder, after every file in it was compared with the manifest (once)."""
@@ -154,24 +199,65 @@ class Store:
         """What is known of an artifact: params, inputs, versions, seconds, files and summary."""
         path = self.folder(name) / MANIFEST
         try:
-            manifest = dict(json.loads(path.read_text("utf-8")))
-            manifest["files"].items()
+            manifest = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise _damaged(path, "it is missing") from error
-        except (ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise _damaged(path, "it is not a manifest") from error
-        return manifest
+        if not _is_manifest(manifest):
+            raise _damaged(path, "it is not a manifest")
+        if ("sha256" in manifest or "rests_on" in manifest) and not is_as_summed(manifest):
+            raise _damaged(path, "its bytes are not those that were written")
+        return dict(manifest)
+
+    def begin(self, name: str, inputs: Mapping[str, str | None]) -> list[str]:
+        """Say in the work folder whose checkpoints it holds; what a person should know of those there.
+
+        They are by identity: a step that got another name goes on from them. Those begun with other
+        bytes of the inputs, by role, are dropped, and so are those of which nobody knows.
+        """
+        work, begun = self.work(name), _begun(self.work(name) / BEGUN)
+        notes: list[str] = []
+        here = versions()
+        before = begun["versions"] if begun else []
+        if begun is None and any(not left.name.startswith(PARTIAL) for left in work.glob("*")):
+            notes = [
+                f"{work / BEGUN}: missing or not what was written, so what lies beside it is not used: "
+                f"{name} begins anew"
+            ]
+        elif begun is not None and begun["inputs"] != inputs:
+            notes = [
+                f"{work}: begun with other bytes of its inputs than are there now: {name} begins anew"
+            ]
+        if notes:
+            shutil.rmtree(work, ignore_errors=True)
+            before = []
+        elif before and (found := differing(before[-1], here)):
+            notes = [f"{name}: begun under {found}; it goes on, and the last digits may differ"]
+        history = [each for each in before if each != here] + [here]
+        facts = with_sum({"name": name, "inputs": dict(inputs), "versions": history})
+        if facts != begun:
+            with explained(work):
+                work.mkdir(parents=True, exist_ok=True)
+                aside = work / f"{PARTIAL}{BEGUN}"
+                aside.write_text(json.dumps(facts, indent=1, sort_keys=True), "utf-8")
+                synced(aside)
+                aside.replace(work / BEGUN)
+        return notes
 
     @contextmanager
-    def writing(self, name: str, facts: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def writing(
+        self, name: str, facts: Mapping[str, Any], *, replaces: bool = False
+    ) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to write into and a dict for what is learnt; both are kept if the block succeeds.
 
         One rename puts the artifact in its place, so a reader finds all of it or none of it. If
-        another process was first, its artifact stays and ours is dropped.
+        another process was first, its artifact stays and ours is dropped; one that is to be replaced
+        stays until the new one is whole.
         """
         with explained(self.root):
             (self.root / "steps").mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(dir=self.root / "steps", prefix=".partial-"))
+            aside = Path(tempfile.mkdtemp(dir=self.root / "steps", prefix=PARTIAL))
         try:
             learnt: dict[str, Any] = {}
             with explained_full(self.folder(name)):
@@ -184,17 +270,33 @@ class Store:
                     for path in sorted(aside.rglob("*"))
                     if path.is_file()
                 }
-                manifest = {**facts, **learnt, "versions": versions(), "files": files}
+                made = {"versions": versions(), **self._begun_under(name), "files": files}
+                manifest = with_sum({"rests_on": {}, **facts, **learnt, **made})
                 (aside / MANIFEST).write_text(
                     json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8"
                 )
                 aside.chmod(0o755)
+                if replaces:
+                    self._set_aside(name)
                 if not self.folder(name).exists():
                     aside.replace(self.folder(name))
+                    self._verified.discard(name)
             self.error_file(name).unlink(missing_ok=True)
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            for old in self.root.glob(f"steps/{PARTIAL}old-*"):
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _set_aside(self, name: str) -> None:
+        if self.folder(name).exists():
+            self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
+
+    def _begun_under(self, name: str) -> dict[str, Any]:
+        """Under which versions a step was begun, if others than it was ended under."""
+        begun = _begun(self.work(name) / BEGUN)
+        earlier = [each for each in begun["versions"] if each != versions()] if begun else []
+        return {"begun_under": earlier} if earlier else {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -210,12 +312,23 @@ class Store:
                     f"{self.root}: another process is carrying out this study. "
                     "Wait for it, or give another folder with --results."
                 ) from error
-            for left in self.root.glob("steps/.partial-*"):
-                shutil.rmtree(left, ignore_errors=True)
-            for left in self.root.glob("work/*"):  # lost between the rename and its end
-                if any(self.root.glob(f"steps/*-{left.name}")):
-                    shutil.rmtree(left, ignore_errors=True)
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Take away what a process that was killed left half-written."""
+        for where in ("steps/", "tables/", ""):
+            for left in self.root.glob(f"{where}{PARTIAL}*"):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+        for left in self.root.glob("work/*"):  # lost between the rename and its end
+            begun = _begun(left / BEGUN)
+            # a step that got another name since it was stored is under way again by that one
+            stored = f"steps/{begun['name']}" if begun else f"steps/*-{left.name}"
+            if any(self.root.glob(stored)):
+                shutil.rmtree(left, ignore_errors=True)
 
     def forget(self, name: str) -> None:
         """Drop an artifact, so that its step is carried out again."""
@@ -231,6 +344,36 @@ class Store:
             self.error_file(name).write_text(traceback, "utf-8")
         except OSError:
             return  # the traceback is on its way to the user; the record of it is a convenience
+
+
+def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """The packages whose versions differ, such as "torch 2.12.0 (here 2.13.0)"; "" where none does."""
+    found = [
+        f"{package} {before[package]} (here {now[package]})"
+        for package in PACKAGES
+        if package in before and package in now and before[package] != now[package]
+    ]
+    return ", ".join(found)
+
+
+def _is_manifest(found: object) -> bool:
+    """Whether what was read has the fields that are read of a manifest, each of its type."""
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        return False
+    tables = ("summary", "versions", "inputs", "rests_on")
+    return all(isinstance(found.get(key, {}), dict) for key in tables) and all(
+        isinstance(facts, dict) and {"sha256", "n_bytes"} <= facts.keys()
+        for facts in found["files"].values()
+    )
+
+
+def _begun(record: Path) -> dict[str, Any] | None:
+    """What was written when a step's work began; None if it is missing or not that."""
+    try:
+        found = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and is_as_summed(found) else None
 
 
 def _damaged(path: Path, what: str) -> DamagedArtifact:
@@ -261,5 +404,5 @@ def read_json(path: Path) -> Any:
         raise BadInput(
             f"{path}: there is no such file. Give the path of one that exists."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it anew.") from error

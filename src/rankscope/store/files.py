@@ -20,9 +20,12 @@ def writable(out: Path) -> None:
 def written_whole(out: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `out` when all is written."""
     aside = out.with_name(f".partial-{out.name}")
-    with explained(out):
-        yield aside
-        aside.replace(out)
+    try:
+        with explained(out):
+            yield aside
+            aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_text(out: Path, text: str) -> None:

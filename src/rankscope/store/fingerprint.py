@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ def fingerprint(
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def sum_of(value: Any) -> str:
+    """SHA-256 of a value as it is read from JSON, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, read in pieces."""
     try:
@@ -32,40 +39,66 @@ def sha256_of(path: Path) -> str:
         raise BadInput(f"{path}: cannot be read ({error.strerror}).") from error
 
 
+SETTLED_NS = 2_000_000_000
+"""A file changed within so long may change again in the same tick of its file system's clock (2 s on FAT)."""
+
+
 class Digests:
-    """SHA-256 of the files a study reads, remembered by path, size and time of change.
+    """SHA-256 of the files a study reads, remembered by path, size, inode, and times of change.
 
     The memory is advisory, as git's index is: losing it costs a second reading, never correctness.
+    The time of change of the inode is among the marks, which nobody can put back as `tar`, `cp -p` and
+    `touch` put back that of the bytes; and where any mark is new or recent, the bytes decide.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
         self._known: dict[str, list[Any]] = {}
-        if memory is not None and memory.is_file():
-            try:
-                self._known = dict(json.loads(memory.read_text("utf-8")))
-            except ValueError:
-                self._known = {}  # half a file from a lost machine: read the sources again
+        self.notes: list[str] = []
+        """What a person should know of the memory."""
+        if memory is not None and memory.exists():
+            found = _remembered(memory)
+            if found is None:
+                self.notes.append(
+                    f"{memory}: not what was written, so all sources are read and it is made anew"
+                )
+            self._known = found or {}
 
     def of(self, path: Path) -> str:
-        """The file's hash; it is read only if its size or time of change is new."""
+        """The file's hash; it is read unless size, inode and times of change are known and settled."""
+        now = time.time_ns()
         try:
             seen = path.stat()
         except OSError:
             return sha256_of(path)  # says what is wrong
-        mark = [seen.st_size, seen.st_mtime_ns]
         key = os.fspath(path.absolute())
-        if self._known.get(key, [None])[:-1] != mark:
-            self._known[key] = [*mark, sha256_of(path)]
-        return str(self._known[key][-1])
+        mark = [seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns]
+        if self._known.get(key, [None])[:-1] == mark:
+            return str(self._known[key][-1])
+        found = sha256_of(path)
+        self._known.pop(key, None)
+        if seen.st_ctime_ns + SETTLED_NS < now:
+            self._known[key] = [*mark, found]
+        return found
 
     def remember(self) -> None:
         """Keep what was read for the next process, where there is a place to keep it."""
         if self._memory is None or not self._memory.parent.is_dir():
             return
-        aside = self._memory.with_suffix(f".{os.getpid()}")
+        aside = self._memory.with_name(f".partial-{os.getpid()}-{self._memory.name}")
+        text = json.dumps({"files": self._known, "sha256": sum_of(self._known)}, indent=1)
         try:
-            aside.write_text(json.dumps(self._known, indent=1, sort_keys=True), "utf-8")
+            aside.write_text(text, "utf-8")
             aside.replace(self._memory)
         except OSError:
-            return  # a folder that cannot be written: the next process reads the sources again
+            aside.unlink(missing_ok=True)  # the next process reads the sources again
+
+
+def _remembered(memory: Path) -> dict[str, list[Any]] | None:
+    """What was remembered; None if a byte of it is not what was written."""
+    try:
+        found = json.loads(memory.read_text("utf-8"))
+        known = found["files"]
+        return dict(known) if found["sha256"] == sum_of(known) else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -73,7 +73,7 @@ def fill(
         with explained(folder):
             sums.mkdir(parents=True, exist_ok=True)
             for path in paths:
-                if not path.exists():
+                if not _is_laid_out(path):
                     _lay_out(path, shape, dtype)
     processes.wait()
     arrays = [_opened_to_write(path, shape, dtype) for path in paths]
@@ -83,7 +83,7 @@ def fill(
             stop = min(start + block, shape[0])
             rows = [array[start:stop] for array in arrays]
             mark = sums / f"{start // block:06d}"
-            if not (mark.is_file() and mark.read_text() == _sum(rows)):
+            if not (mark.is_file() and mark.read_bytes() == _sum(rows).encode()):
                 with explained(folder):
                     for kept, made in zip(rows, make(range(start, stop)), strict=True):
                         kept[:] = made
@@ -102,6 +102,15 @@ def opened(path: Path) -> Rows:
     except (ValueError, EOFError) as error:
         raise BadInput(f"{path}: no {path.stem} ({error}). Make it again.") from error
     return found
+
+
+def _is_laid_out(path: Path) -> bool:
+    """False for what is missing or cut short: it is laid out anew, and its blocks are made again."""
+    try:
+        np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def _opened_to_write(path: Path, shape: tuple[int, int], dtype: str) -> Any:

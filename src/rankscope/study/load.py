@@ -29,10 +29,11 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study, and the folder its relative paths start from."""
+    """A study, the folder its relative paths start from, and the file it was read from."""
 
     study: Study
     folder: Path
+    file: Path
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to the study file's folder."""
@@ -54,7 +55,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     values = _unshared(values)
     for override in overrides:
         _override(values, override)
-    return LoadedStudy(validated(values, str(path)), path.parent)
+    return LoadedStudy(validated(values, str(path)), path.parent, path)
 
 
 def validated(values: Mapping[str, Any], source: str) -> Study:

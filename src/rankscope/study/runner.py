@@ -1,6 +1,5 @@
 """Carry out a plan: skip what is stored, do what is missing, remember what failed."""
 
-import shutil
 import time
 import traceback
 from collections.abc import Iterable
@@ -8,17 +7,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rankscope.core.errors import DamagedArtifact, RankscopeError
+from rankscope.core.errors import DamagedArtifact, MissingArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models.processes import ALONE, Processes
 from rankscope.store.artifacts import Status, Store, explained
+from rankscope.store.durable import put
+from rankscope.study import origin
 from rankscope.study.plan import Plan
+from rankscope.study.standing import notes_on
 from rankscope.study.step import VERSIONS, Step
 from rankscope.study.steps import STEPS
 from rankscope.study.steps_work import Work
 
 SHARED = frozenset({"scratch", "train", "rerank", "encode", "represent"})
 """The kinds of step that several processes carry out together."""
+RESUMED = frozenset({"scratch", "train", "encode", "represent"})
+"""The kinds of step that go on from what lies in the work folder."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,19 @@ def carry_out(
 ) -> CarriedOut:
     """Carry out the steps that are missing, in order; the first that fails ends it.
 
-    A damaged result is an error, or with `retry` computed anew. A step that failed or was
-    interrupted is taken up again where its checkpoints are. Of several processes the first does
+    A damaged result is an error, or with `retry` computed anew; what rests on other bytes of its inputs
+    than are there now is computed anew. A step that failed or was interrupted is taken up again where
+    its checkpoints are. Of several processes the first does
     everything and alone writes; the others take their part in the steps that can be shared.
     """
     done, skipped = [], []
     with store.locked() if processes.is_first else nullcontext():
+        if processes.is_first:
+            _claim(plan, store, progress)
         for step in plan.steps:
-            is_stored = processes.is_first and _stored(step, store, retry=retry, progress=progress)
+            is_stored = processes.is_first and _ready(step, store, retry=retry, progress=progress)
             if processes.from_first(is_stored):
-                skipped.append(step.name)
+                skipped.append(step)
             else:
                 if processes.is_first:
                     _carry_out_step(step, plan, store, progress, processes)
@@ -56,10 +63,20 @@ def carry_out(
                     nowhere = store.folder(step.name) / "written by the first process"
                     STEPS[step.kind](Work(step, plan, store, nowhere, SILENT, processes))
                 processes.wait()
-                done.append(step.name)
+                done.append(step)
         if processes.is_first:
             _publish(plan.steps[-1], store)
-    return CarriedOut(tuple(done), tuple(skipped))
+            for note in notes_on(skipped, store):
+                progress.note(note)
+    return CarriedOut(tuple(step.name for step in done), tuple(step.name for step in skipped))
+
+
+def _claim(plan: Plan, store: Store, progress: Progress) -> None:
+    """Refuse a folder with another study file's results, before anything is written into it."""
+    note = origin.check(plan, store)
+    if note is not None:
+        progress.note(note)
+    origin.claim(plan, store)
 
 
 def prepare(
@@ -81,44 +98,81 @@ def prepare(
     for step in steps:
         want(step)
     for step in wanted.values():
-        if not _stored(step, store, retry=retry, progress=progress):
+        if not _ready(step, store, retry=retry, progress=progress):
             _carry_out_step(step, plan, store, progress)
 
 
-def report_again(plan: Plan, store: Store) -> Path:
-    """Make the report anew from stored results, and nothing else; its path."""
+def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Path:
+    """Make the report anew from stored results, and nothing else; its path.
+
+    The one that is stored, and the one that is published, stay until the new one is whole.
+    """
     *before, report = plan.steps
     with store.locked():
+        note = origin.check(plan, store)
         for step in before:
             store.open(step.name)
-        store.forget(report.name)
-        _carry_out_step(report, plan, store, SILENT)
+            moved = store.moved(step.name, step.needs)
+            if moved:
+                raise MissingArtifact(
+                    f"{store.folder(step.name)}: it rests on other bytes of {', '.join(moved)} than are "
+                    "there now. Use `rankscope run`, which makes it anew."
+                )
+        for said in (*filter(None, [note]), *notes_on(before, store)):
+            progress.note(said)
+        origin.claim(plan, store)
+        _carry_out_step(report, plan, store, SILENT, replaces=True)
         _publish(report, store)
     return store.root / "report.html"
 
 
-def _stored(step: Step, store: Store, *, retry: bool, progress: Progress) -> bool:
-    if store.status(step.name) is Status.DAMAGED:
+def _ready(step: Step, store: Store, *, retry: bool, progress: Progress) -> bool:
+    """Whether a step is stored, and good; if not, its work is made ready to be begun or gone on with."""
+    status = store.status(step.name, step.needs)
+    if status is Status.DONE:
+        return True
+    if status is Status.DAMAGED:
         if not retry:
             store.open(step.name)  # says which file
         progress.note(f"{step.name} is damaged: computing it anew")
         store.forget(step.name)
-    return store.status(step.name) is Status.DONE
+    if status is Status.STALE:
+        moved = ", ".join(store.moved(step.name, step.needs))
+        progress.note(
+            f"{step.name} rests on other bytes of {moved} than are there now: computing it anew"
+        )
+        store.forget(step.name)
+    if step.kind in RESUMED:
+        for note in store.begin(step.name, _contents(step, store)):
+            progress.note(note)
+    return False
+
+
+def _contents(step: Step, store: Store) -> dict[str, str | None]:
+    """The sums of the files of a step's inputs, by role."""
+    return {role: store.content(name) for role, name in step.needs.items()}
 
 
 def _carry_out_step(
-    step: Step, plan: Plan, store: Store, progress: Progress, processes: Processes = ALONE
+    step: Step,
+    plan: Plan,
+    store: Store,
+    progress: Progress,
+    processes: Processes = ALONE,
+    *,
+    replaces: bool = False,
 ) -> None:
     facts = {
         "name": step.name,
         "kind": step.kind,
         "version": VERSIONS[step.kind],
         "params": step.params,
-        "inputs": {role: other.name for role, other in step.inputs.items()},
+        "inputs": step.needs,
+        "rests_on": _contents(step, store),
     }
     started = time.monotonic()
     try:
-        with store.writing(step.name, facts) as (out, learnt):
+        with store.writing(step.name, facts, replaces=replaces) as (out, learnt):
             learnt["summary"] = STEPS[step.kind](
                 Work(
                     step,
@@ -139,9 +193,21 @@ def _carry_out_step(
 
 
 def _publish(report: Step, store: Store) -> None:
-    """Put the report where a person looks for it."""
+    """Put the report where a person looks for it; what only the one before had is taken away."""
     folder = store.open(report.name)
+    made = _shown(report.name, store)
+    before = origin.published(store)
     with explained(store.root):
-        for name in ("report.html", "summary.json"):
-            shutil.copyfile(folder / name, store.root / name)
-        shutil.copytree(folder / "tables", store.root / "tables", dirs_exist_ok=True)
+        put({folder / name: store.root / name for name in made})
+        for name in _shown(before, store) - made if before else ():
+            (store.root / name).unlink(missing_ok=True)
+    origin.published(store, report.name)
+
+
+def _shown(report: str, store: Store) -> set[str]:
+    """The files of a report that are put where a person looks for them."""
+    try:
+        files = store.manifest(report)["files"]
+    except DamagedArtifact:
+        return set()
+    return {n for n in files if n in {"report.html", "summary.json"} or n.startswith("tables/")}

@@ -21,7 +21,8 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
 from rankscope.retrieve import dense, embeddings
-from rankscope.store.files import written_whole
+from rankscope.store.artifacts import explained
+from rankscope.store.durable import broken_seal, written_sealed
 from rankscope.study.spec_rankers import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
 from rankscope.study.stage_guards import Objective
 from rankscope.study.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
@@ -29,6 +30,7 @@ from rankscope.study.steps_data import teacher_rankings
 from rankscope.study.steps_work import Work
 from rankscope.train.anchored import AlignedObjective, MomentumObjective
 from rankscope.train.batches import ListwiseObjective, MixedObjective, Order
+from rankscope.train.checkpoint import found_folder
 from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.losses import LOSSES
 
@@ -184,8 +186,9 @@ def _found_now(
     update: int,
 ) -> Run:
     """What the bi-encoder finds for the training queries as it is at an update; found once, and kept."""
-    path = work.checkpoints / f"found-{update:09d}.trec"
-    if not path.is_file():
+    place = found_folder(work.checkpoints, update)
+    is_there = work.processes.from_first(broken_seal(place) is None)
+    if not is_there:
         assert asked.negatives is not None
         folder = work.checkpoints / f"embeddings-{update:09d}"
         embedded = work.embedded(tuned, stored, folder)
@@ -195,11 +198,12 @@ def _found_now(
                 queries, embeddings.opened(embedded), depth=asked.negatives.depth,
                 progress=work.progress,
             )  # fmt: skip
-            with written_whole(path) as aside:
-                write_run(aside, dense.run_of("found", topics.queries, stored.doc_ids, *found))
+            with explained(place), written_sealed(place) as aside:
+                run = dense.run_of("found", topics.queries, stored.doc_ids, *found)
+                write_run(aside / "run.trec", run)
             shutil.rmtree(folder)
         work.processes.wait()
-    return read_run(path)
+    return read_run(place / "run.trec")
 
 
 def _momentum(

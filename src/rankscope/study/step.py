@@ -49,7 +49,7 @@ class Step:
     """One cached piece of work: (params, inputs) -> a folder of files.
 
     The folder is called by kind, label and fingerprint; the label is for people, and a step that
-    gets another one is carried out again.
+    gets another one is carried out again, from the checkpoints that the fingerprint names.
 
     `params` is what names it; `spec`, `source`, `location` and `paths` are what carrying it out
     needs beside that.
@@ -76,6 +76,11 @@ class Step:
     def name(self) -> str:
         """The name of the step's folder."""
         return f"{self.kind}-{self.label}-{self.fingerprint}"
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """The names of its inputs' folders, by role."""
+        return {role: step.name for role, step in self.inputs.items()}
 
 
 def collection_role(collection: str) -> str:

@@ -17,6 +17,7 @@ from rankscope.store.artifacts import read_json
 from rankscope.study.lineages import changed_pairs
 from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_rankers import TrainedSpec
+from rankscope.study.standing import made_under
 from rankscope.study.step import (
     Step,
     change_role,
@@ -59,6 +60,8 @@ def stored_results(work: Work) -> StoredResults:
             manifest = work.store.manifest(step.name)
             facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
             facts["summary"] = _with_notes(step, facts["summary"])
+            if found := made_under(step, work.store):
+                facts["summary"]["made under"] = found
             steps.append({"name": step.name, **facts})
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)

@@ -5,9 +5,15 @@
       optimizer.safetensors   <moment>/<parameter>
       objective.safetensors   what the objective remembers, if anything: a copy, a queue
       state.json              update, log, best update so far
+      sums.json               SHA-256 of each of these files
+    found-000100/             what the model found at update 100, for the samples from there on
 
 No schedule, sampler or random state is stored: the learning rate, the samples and the random
 numbers of an update are functions of the seed and the update's number (see `loop` and `batches`).
+
+The disk has a state before the one before the last is dropped, so two are there: a training goes on
+from the latest whose bytes are all those that were written, or from the start. Either way it ends
+in the same bytes.
 """
 
 import json
@@ -16,12 +22,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rankscope.core.errors import DamagedArtifact
 from rankscope.store.artifacts import explained
+from rankscope.store.durable import broken_seal, written_sealed
 from rankscope.train.shards import placed, whole
 
 
@@ -39,6 +48,8 @@ class Progressed:
     """By how many threads of each process."""
     is_sharded: bool | None = None
     """Whether each of them held a part of the model."""
+    found_at: int | None = None
+    """The earlier update whose finds the samples of the next are made of; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -79,32 +90,64 @@ def restore_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def save(folder: Path, state: State, reached: Progressed) -> None:
-    """Store the state after `reached.update` updates; drop older ones but the best."""
+    """Store the state after `reached.update` updates; drop older ones but the one before and the best."""
     place = _folder(folder, reached.update)
-    aside = folder / ".partial"
     with explained(folder):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file(dict(state.weights), aside / "weights.safetensors")
-        save_file(dict(state.moments), aside / "optimizer.safetensors")
-        if state.remembered:
-            save_file(dict(state.remembered), aside / "objective.safetensors")
-        (aside / "state.json").write_text(json.dumps(asdict(reached)), "utf-8")
-        shutil.rmtree(place, ignore_errors=True)
-        aside.replace(place)
-        for old in folder.glob("updates-*"):
-            if old not in {place, _folder(folder, reached.best_update)}:
-                shutil.rmtree(old)
+        with written_sealed(place) as aside:
+            save_file(dict(state.weights), aside / "weights.safetensors")
+            save_file(dict(state.moments), aside / "optimizer.safetensors")
+            if state.remembered:
+                save_file(dict(state.remembered), aside / "objective.safetensors")
+            (aside / "state.json").write_text(json.dumps(asdict(reached)), "utf-8")
+        before = [stored for stored in _stored(folder) if stored.name < place.name][-1:]
+        kept = {place, *before, _folder(folder, reached.best_update)}
+        kept |= {_folder(folder, _progressed(each).best_update) for each in before}
+        for old in set(_stored(folder)) - kept:
+            shutil.rmtree(old)
 
 
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
-    """Go back to the latest stored state, if there is one."""
-    stored = sorted(folder.glob("updates-*"))
-    if not stored:
-        return Progressed()
-    restore_weights(model, load_file(stored[-1] / "weights.safetensors"))
+class Latest(NamedTuple):
+    """The latest stored state that can be gone on from."""
+
+    place: Path | None
+    """None for the start."""
+    reached: Progressed
+    damaged: tuple[Path, ...]
+    """Later ones, which cannot."""
+    damages: tuple[str, ...]
+    """What is wrong with each of those, in words."""
+
+
+def latest(folder: Path, *, needs_best: bool) -> Latest:
+    """Where to go on from; with `needs_best`, where the weights of the best update are whole too."""
+    damages: dict[Path, str] = {}
+    for place in reversed(_stored(folder)):
+        damage = _damage(place) or _damage_beside(place, needs_best=needs_best)
+        if damage is None:
+            return Latest(place, _progressed(place), (*damages,), (*damages.values(),))
+        damages[place] = damage
+    return Latest(None, Progressed(), (*damages,), (*damages.values(),))
+
+
+def drop(folder: Path, unusable: Latest) -> None:
+    """Take away the states that cannot be gone on from, and what was found after the one that can."""
+    later = [
+        found
+        for found in folder.glob("found-*")
+        if unusable.damaged and found > found_folder(folder, unusable.reached.update)
+    ]
+    for place in (*unusable.damaged, *later):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def restore(place: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Go back to a stored state."""
+    restore_weights(model, load_file(place / "weights.safetensors"))
     moments: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in load_file(stored[-1] / "optimizer.safetensors").items():
+    for key, tensor in load_file(place / "optimizer.safetensors").items():
         moment, _, name = key.partition("/")
         moments.setdefault(name, {})[moment] = tensor
     for name, parameter in model.named_parameters():
@@ -112,18 +155,64 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) ->
             optimizer.state[parameter] = {
                 moment: placed(tensor, like=parameter) for moment, tensor in moments[name].items()
             }
-    return Progressed(**json.loads((stored[-1] / "state.json").read_text("utf-8")))
 
 
-def remembered(folder: Path, reached: Progressed) -> dict[str, Tensor]:
-    """What the objective remembered at that update; {} before the first."""
-    stored = _folder(folder, reached.update) / "objective.safetensors"
+def remembered(place: Path) -> dict[str, Tensor]:
+    """What the objective remembered then."""
+    stored = place / "objective.safetensors"
     return load_file(stored) if stored.is_file() else {}
 
 
 def best_weights(folder: Path, reached: Progressed) -> dict[str, Tensor]:
-    """The weights of the best update."""
-    return load_file(_folder(folder, reached.best_update) / "weights.safetensors")
+    """The weights of the best update; DamagedArtifact if they are not what was written."""
+    place = _folder(folder, reached.best_update)
+    damage = broken_seal(place)
+    if damage is not None:
+        raise DamagedArtifact(
+            f"{place}: {damage}, so the best update's weights are lost. Run again: the training goes "
+            "on from before it, or from its start, and ends in the same bytes."
+        )
+    return load_file(place / "weights.safetensors")
+
+
+def found_folder(folder: Path, update: int) -> Path:
+    """Where what the model found at an update is kept, sealed."""
+    return folder / f"found-{update:09d}"
+
+
+def _stored(folder: Path) -> list[Path]:
+    return sorted(folder.glob("updates-*"))
+
+
+def _progressed(place: Path) -> Progressed:
+    return Progressed(**json.loads((place / "state.json").read_text("utf-8")))
+
+
+def _damage(place: Path) -> str | None:
+    """What is wrong with a stored state, in words."""
+    damage = broken_seal(place)
+    if damage is not None:
+        return damage
+    try:
+        reached = _progressed(place)
+    except (OSError, TypeError, ValueError):
+        return "state.json is of another version of rankscope"
+    return None if _folder(place.parent, reached.update) == place else "it lies in another's place"
+
+
+def _damage_beside(place: Path, *, needs_best: bool) -> str | None:
+    """What is wrong beside a whole state with what is needed to go on from it, in words."""
+    reached, folder = _progressed(place), place.parent
+    needed = []
+    if needs_best and reached.best_update is not None:
+        needed.append(_folder(folder, reached.best_update))
+    if reached.found_at is not None:
+        needed.append(found_folder(folder, reached.found_at))
+    for other in needed:
+        damage = broken_seal(other)
+        if damage is not None:
+            return f"it needs {other.name}, where {damage}"
+    return None
 
 
 def _folder(folder: Path, update: int | None) -> Path:

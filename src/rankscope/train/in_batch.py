@@ -94,6 +94,12 @@ class InBatchObjective:
         if self.refresh_every and update >= self.refresh_every:
             self.refresh(update - update % self.refresh_every)
 
+    def found_at(self, update: int) -> int | None:
+        """The earlier update whose finds an update is trained with: the weights are others by now."""
+        if not self.refresh_every or update < self.refresh_every or self.is_due(update):
+            return None
+        return update - update % self.refresh_every
+
     def prepared(self, batch: Sequence[ListwiseSample]) -> Texts:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
         queries: list[str] = []

@@ -100,6 +100,10 @@ class Refreshing(Protocol):
         """Have the samples of an update at which a training goes on."""
         ...
 
+    def found_at(self, update: int) -> int | None:
+        """The earlier update at which what its samples are made of was found; None where none was."""
+        ...
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -286,12 +290,21 @@ class _Training:
             if is_sharded
             else shards.Whole(self._accelerator, model, self._adamw, memory=recipe.memory)
         )
-        self.reached = checkpoint.restore(checkpoints, self.learner.module, self.learner.optimizer)
-        remembered = checkpoint.remembered(checkpoints, self.reached)
-        if isinstance(objective, Remembering) and remembered:
-            objective.restore(remembered)
+        self._latest = checkpoint.latest(checkpoints, needs_best=recipe.keep == "best_validation")
+        self.reached = self._latest.reached
+        if self._latest.place is not None:
+            self._restore(self._latest.place)
+        self._accelerator.wait_for_everyone()  # all have looked at the same checkpoints
+        if self._accelerator.is_main_process:
+            checkpoint.drop(checkpoints, self._latest)
         wrapped = self.learner.wrapped
         self._forward = torch.compile(wrapped, dynamic=True) if recipe.compile else wrapped
+
+    def _restore(self, place: Path) -> None:
+        checkpoint.restore(place, self.learner.module, self.learner.optimizer)
+        remembered = checkpoint.remembered(place)
+        if isinstance(self._objective, Remembering) and remembered:
+            self._objective.restore(remembered)
 
     def _adamw(self, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.AdamW(_groups(model, self._recipe.weight_decay), fused=True)
@@ -300,6 +313,7 @@ class _Training:
         """All updates that are left; updates per second, or None if none was."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
+        self._say_what_is_damaged(progress, label)
         self._say_by_how_many(progress, label)
         for row in reached.log:
             self._watch.saw(row)
@@ -348,6 +362,14 @@ class _Training:
         assert isinstance(self._objective, Refreshing)
         with self.learner.gathered():
             self._objective.refresh(update)
+
+    def _say_what_is_damaged(self, progress: Progress, label: str) -> None:
+        on = f"goes on from update {self.reached.update}" if self.reached.update else "begins anew"
+        for place, damage in zip(self._latest.damaged, self._latest.damages, strict=True):
+            progress.note(
+                f"{place}: a checkpoint whose bytes cannot be trusted ({damage}); {label} {on}, "
+                "and ends in the same bytes"
+            )
 
     def _say_by_how_many(self, progress: Progress, label: str) -> None:
         begun, now = self.reached.n_processes, self._accelerator.num_processes
@@ -495,6 +517,8 @@ class _Training:
             remembered = objective.state() if isinstance(objective, Remembering) else {}
             state = checkpoint.State.of(learner.module, learner.optimizer, remembered)
         if is_first:
+            if isinstance(self._objective, Refreshing):
+                self.reached.found_at = self._objective.found_at(self.reached.update)
             checkpoint.save(self._checkpoints, state, self.reached)
         self.wait()
 

@@ -1,0 +1,109 @@
+"""Files that are whole or not there, with sums of what was written, through a crash of the machine too."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.store.fingerprint import sha256_of, sum_of
+
+SUMS = "sums.json"
+PARTIAL = ".partial-"
+"""What the names of files and folders begin with that are not whole yet."""
+
+
+def synced(path: Path) -> None:
+    """Have the disk take a file, or a folder's list of files, before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def seal(folder: Path) -> None:
+    """Write the sums of all files beside them, and have the disk take them all."""
+    files = [path for path in sorted(folder.iterdir()) if path.name != SUMS]
+    sums = {path.name: sha256_of(path) for path in files}
+    (folder / SUMS).write_text(json.dumps(sums, indent=1), "utf-8")
+    for path in (*files, folder / SUMS, folder):
+        synced(path)
+
+
+@contextmanager
+def written_sealed(folder: Path) -> Iterator[Path]:
+    """A folder to write files into, which takes the place of `folder` when the disk has all of it."""
+    aside = folder.with_name(f"{PARTIAL}{folder.name}")
+    for left in folder.parent.glob(f"{PARTIAL}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    seal(aside)
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.replace(folder)
+    synced(folder.parent)
+
+
+def broken_seal(folder: Path) -> str | None:
+    """What is wrong with a folder that was sealed, in words; None if every byte is as it was."""
+    try:
+        sums = json.loads((folder / SUMS).read_text("utf-8"))
+        found = {path.name for path in folder.iterdir()} - {SUMS}
+    except (OSError, ValueError, RecursionError):
+        return f"{SUMS} is missing or not what was written"
+    if not isinstance(sums, dict):
+        return f"{SUMS} is not what was written"
+    for name in sorted(found ^ sums.keys()):
+        return f"{name} is missing" if name in sums else f"{name} does not belong to it"
+    for name, expected in sums.items():
+        if not _is(folder / name, expected):
+            return f"the bytes of {name} are not those that were written"
+    return None
+
+
+def _is(path: Path, expected: object) -> bool:
+    try:
+        return path.is_file() and sha256_of(path) == expected
+    except BadInput:
+        return False  # a file that cannot be read is damaged too
+
+
+def with_sum(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON has them, with the sum of the rest in `sha256`."""
+    plain = json.loads(json.dumps({key: facts[key] for key in facts if key != "sha256"}))
+    return {**plain, "sha256": sum_of(plain)}
+
+
+def is_as_summed(facts: Mapping[str, Any]) -> bool:
+    """Whether facts read from JSON are those that `with_sum` gave."""
+    return facts.get("sha256") == sum_of({key: facts[key] for key in facts if key != "sha256"})
+
+
+def put(copies: Mapping[Path, Path]) -> None:
+    """Copy files to places (made: wanted) where people read: each is the old one or the new one, whole.
+
+    The disk has all of them beside their places before the first takes its own, so a full disk
+    changes nothing. A place that has those bytes already is left alone.
+    """
+    asides: dict[Path, Path] = {}
+    try:
+        for made, wanted in copies.items():
+            if wanted.is_file() and sha256_of(wanted) == sha256_of(made):
+                continue
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            aside = wanted.with_name(f"{PARTIAL}{wanted.name}")
+            asides[aside] = wanted
+            shutil.copyfile(made, aside)
+            synced(aside)
+        for aside, wanted in asides.items():
+            aside.replace(wanted)
+        for folder in {wanted.parent for wanted in asides.values()}:
+            synced(folder)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
