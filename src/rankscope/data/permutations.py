@@ -137,6 +137,8 @@ LINE = re.compile(
     rf"(?P<id>{_ID})(?P<rest>.*)",
     re.IGNORECASE,
 )
+INLINE = re.compile(r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)")
+"""Where a list that is numbered in one line goes on: `1. [5] > 2. [3]`."""
 RANGE = re.compile(r"[ \t]*(?:[-–—~]|\bto\b|\.\.+|…)[ \t]*\[?[0-9]+(?![0-9.])", re.IGNORECASE)
 SCORED = re.compile(
     r"[ \t]*[\[({:=|-]*[ \t]*(?:score|rank)?[ \t]*[:=]?[ \t]*(-?[0-9]*\.?[0-9]+)", re.IGNORECASE
@@ -150,7 +152,7 @@ def _order(answer: str, n_docs: int) -> _Written:
     has_words = text.strip() != answer.strip()
     if text.count("```") == 2:
         text = re.sub(r"```[a-z]*", "", text)
-    bare = text.strip().rstrip(".")
+    bare = INLINE.sub("\n", text.strip().rstrip("."))
     if (ids := _only_ids(bare)) is not None:
         return _Written(ids, has_words)
     for read in (_chain, _lines, _listed):
