@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, check_id, written_grade
+from rankscope.core.fields import as_grade, check_id, shown, written_grade
 from rankscope.core.packed import ENDINGS, opened
 from rankscope.core.records import Qrel, Run, ScoredDoc, as_float32
 
@@ -114,7 +114,7 @@ def _refuse_spaces(path: Path, number: int, line: bytes, n_columns: int) -> None
         if len(part.split()) > 1:
             raise BadInput(
                 f"{path}, line {number}: its columns are parted by tabs, and "
-                f"{part.strip().decode(errors='replace')!r} has a space inside. Ids have none: rename it, or part "
+                f"{shown(part.strip().decode(errors='replace'))} has a space inside. Ids have none: rename it, or part "
                 "all columns by the same."
             )
 
@@ -335,9 +335,9 @@ def _score(path: Path, number: int, column: bytes) -> float:
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        text = column.decode(errors="replace")
+        text = shown(column.decode(errors="replace"))
         raise BadInput(
-            f"{path}, line {number}: the score {text!r} is not a finite number. "
+            f"{path}, line {number}: the score {text} is not a finite number. "
             "Rank the query again, or drop the line."
         )
     return score
