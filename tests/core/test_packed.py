@@ -100,9 +100,7 @@ def test_what_is_no_text_is_named_with_a_remedy(tmp_path: Path, what: str) -> No
         assert str(caught.value).startswith(str(path))
 
 
-
-    sys.version_info >= (3, 14), reason="from 3.14 on it is read"
-)
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on it is read")
 def test_zstd_is_named_where_python_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.run.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(9))
     with pytest.raises(BadInput, match=r"packed by zstd, which Python before 3\.14 .*zstd -d"):

@@ -449,7 +449,7 @@ def teacher(
         str,
         typer.Option(
             "--malformed",
-            help="An answer that is no order of the docs shown: repair (as RankGPT) or drop (as study B).",
+            help="An answer that is no order of the docs shown: repair, or drop (as study B).",
         ),
     ] = "repair",
     window: Annotated[

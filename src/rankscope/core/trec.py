@@ -457,7 +457,10 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
         for doc in ranking:
             check_id(doc.doc_id, "doc", path)
         _refuse_comment(query_id, path)
-    tag = "_".join(run.tag.split()) or "untagged"
+    text = (
+        run.tag.replace("\0", " ").encode(errors="replace").decode()
+    )  # a file's name may be no UTF-8
+    tag = "_".join(text.split()) or "untagged"
     lines = [
         f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
         for query_id in sorted(run.rankings)
