@@ -137,6 +137,7 @@ LINE = re.compile(
     rf"(?P<id>{_ID})(?P<rest>.*)",
     re.IGNORECASE,
 )
+ZEROS, TOO_LONG = re.compile("(?<![0-9])0+(?=[0-9])"), re.compile(f"[0-9]{{{LONGEST + 1},}}")
 INLINE = re.compile(r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)")
 """Where a list that is numbered in one line goes on: `1. [5] > 2. [3]`."""
 RANGE = re.compile(r"[ \t]*(?:[-–—~]|\bto\b|\.\.+|…)[ \t]*\[?[0-9]+(?![0-9.])", re.IGNORECASE)
@@ -150,6 +151,7 @@ def _order(answer: str, n_docs: int) -> _Written:
     """The ids of the answer's order; none where there is none."""
     text = _after_thoughts(answer)
     has_words = text.strip() != answer.strip()
+    text = TOO_LONG.sub("9" * (LONGEST + 1), ZEROS.sub("", text))
     if text.count("```") == 2:
         text = re.sub(r"```[a-z]*", "", text)
     bare = INLINE.sub("\n", text.strip().rstrip("."))
