@@ -37,15 +37,10 @@ def check_id(value: Any, what: str, source: object) -> str:
             f"{source}: the {name} {shown(value)} holds half a character (a lone surrogate), which UTF-8 "
             "cannot hold. Give it as text without spaces."
         ) from error
-    if written.split() != [written]:
+    if written.split() != [written] or b"\0" in written:
         raise BadInput(
-            f"{source}: the {name} {shown(value)} is empty or has a space, where a column of TREC's files "
-            f"ends. Give it as text without spaces, the same in docs, queries, qrels and runs."
-        )
-    if b"\0" in written:
-        raise BadInput(
-            f"{source}: the {name} {shown(value)} has a NUL, where trec_eval ends it. Give it as text without "
-            "spaces."
+            f"{source}: the {name} {shown(value)} is empty or has a space or NUL, where a column of TREC's files "
+            "ends. Give it as text without spaces, the same in docs, queries, qrels and runs."
         )
     return value
 
