@@ -60,6 +60,25 @@ def test_evaluate_in_other_forms(rankscope: Command, files: Path) -> None:
     assert "Nothing was compared." in page.read_text("utf-8")
 
 
+def test_measures_of_several_options_add_up(rankscope: Command, files: Path) -> None:
+    words = (files / "good.run", "--qrels", files / "qrels.txt")
+    several = ("--measures", "RR P@1", "--measures", "AP")
+    assert rankscope("evaluate", *words, *several).out.startswith("run\tRR\tP@1\tAP\n")
+
+
+def test_a_cutoff_of_0_is_one_sentence(rankscope: Command, files: Path) -> None:
+    """It ended the process (SIGABRT in pytrec_eval)."""
+    for verb in ("evaluate", "compare", "reproduce"):
+        words = (files / "good.run", *([files / "poor.run"] if verb == "compare" else []))
+        options = ("--original", files / "poor.run") if verb == "reproduce" else ()
+        for name, said in (("nDCG@0", "a cutoff is"), ("alpha_nDCG@10", "it needs pyndeval")):
+            answer = rankscope(
+                verb, *words, "--qrels", files / "qrels.txt", "--measures", name, *options
+            )
+            assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+            assert said in answer.err
+
+
 def test_compare_all_pairs_and_a_baseline(rankscope: Command, files: Path) -> None:
     words = ("compare", *sorted(files.glob("*.run")), "--qrels", files / "qrels.txt")
     everything = json.loads(rankscope(*words, "--json").out)

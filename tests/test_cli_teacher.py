@@ -91,11 +91,24 @@ def test_what_is_refused(
     assert not (files / "out.run").exists()
 
 
-@pytest.mark.parametrize("teacher", ["rankvicuna", "vicuna-7b"])
+@pytest.mark.parametrize(
+    ("teacher", "n_same", "value", "n_repaired"),
+    [("rankvicuna", 43, 0.6682, 0), ("vicuna-7b", 27, 0.5060, 22)],
+)
 def test_real_windows_in_one_command(
-    rankscope: Command, real_data: Path, tmp_path: Path, teacher: str
+    rankscope: Command,
+    real_data: Path,
+    tmp_path: Path,
+    teacher: str,
+    n_same: int,
+    value: float,
+    n_repaired: int,
 ) -> None:
-    """43 of 43 queries as the authors have them; RankVicuna's nDCG@10 is known to be 0.6682, BM25's 0.5058."""
+    """RankVicuna's 43 queries as the authors have them: its nDCG@10 is known to be 0.6682, BM25's 0.5058.
+
+    Vicuna writes `1. [14] > [15] > ...`, and its authors' program takes the `1.` for doc 1: 16 queries differ by
+    that (and 381 of the 387 answers were repaired for it, of which 22 need it); `test_answers` holds the others.
+    """
     folder = real_data / "msmarco-dl19"
     answer = rankscope(
         "teacher", folder / "teachers" / f"{teacher}.windows.jsonl", "--candidates",
@@ -105,8 +118,7 @@ def test_real_windows_in_one_command(
     ours = read_run(tmp_path / "t.run").rankings
     theirs = read_run(folder / "teachers" / f"{teacher}.bm25-top100.run").rankings
     same = [q for q in theirs if [d.doc_id for d in ours[q]] == [d.doc_id for d in theirs[q]]]
-    assert (len(same), len(theirs)) == (43, 43)
-    known = {"rankvicuna": (0.6682, 0), "vicuna-7b": (0.5058, 381)}[teacher]
-    assert found["agreement_with_qrels"]["nDCG@10"] == pytest.approx(known[0], abs=5e-5)
+    assert (len(same), len(theirs)) == (n_same, 43)
+    assert found["agreement_with_qrels"]["nDCG@10"] == pytest.approx(value, abs=5e-5)
     assert found["agreement_with_qrels"]["candidates_nDCG@10"] == pytest.approx(0.5058, abs=5e-5)
-    assert found["n_repaired_answers"] == known[1]
+    assert found["n_repaired_answers"] == n_repaired

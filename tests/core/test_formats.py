@@ -243,15 +243,15 @@ BAD_QRELS: dict[str, tuple[str, bytes | str | pd.DataFrame, str]] = {
     "judged twice": ("a.qrels", "q 0 d 1\nq 0 d 2\n", r"line 2: query q, doc d was judged 1 before and 2 here\. Keep one"),
     "NUL": ("a.qrels", "q\0 0 d 1\n", r"line 1: an id holds a NUL"),
     "BEIR's head alone": ("a.tsv", "query-id\tcorpus-id\tscore\n", r"no judgement in it\. Give"),
-    "JSON, text": ("a.json", '{"q": {"d": "1"}}', r"query q, doc d: the relevance '1' is not a whole number"),
+    "JSON, text": ("a.json", '{"q": {"d": "1"}}', r"query q, doc d: the relevance '1' is not a whole number but text\. Give it without quotes"),
     "JSON, bool": ("a.json", '{"q": {"d": true}}', r"query q, doc d: the relevance True"),
-    "JSON, fraction": ("a.json", '{"q": {"d": 1.0}}', r"query q, doc d: the relevance 1.0"),
+    "JSON, fraction": ("a.json", '{"q": {"d": 0.5}}', r"query q, doc d: the relevance 0.5 is not a whole number"),
     "JSON, beyond any grade": ("a.json", '{"q": {"d": 9999999999}}', r"query q, doc d: the relevance is beyond"),
     "JSON, doc twice": ("a.json", '{"q": {"d": 1, "d": 1}}', r"'d' stands twice"),
     "JSON, nothing": ("a.json", "{}", r"no judgement in it\. Give"),
     "JSON, more tables": ("a.jsonl", '{"q": {"d": 1}}\n{"r": {"d": 1}}\n', r"line 2: more follows .*Put all judgements into one"),
     "Parquet without grades": ("a.parquet", QRELS_FRAME[["qid", "docno"]], r"no column relevance or label .*Rename one"),
-    "Parquet, NaN": ("a.parquet", QRELS_FRAME.assign(label=[1.0, float("nan"), 2.0]), r"the relevance 1.0 is not a whole number"),
+    "Parquet, NaN": ("a.parquet", QRELS_FRAME.assign(label=[1.0, float("nan"), 2.0]), r"the relevance nan is not a whole number"),
     "Parquet, judged twice": ("a.parquet", pd.concat([QRELS_FRAME, QRELS_FRAME.assign(label=9)]), r"query q1, doc d1 was judged 2 and 9\. Keep one"),
 }  # fmt: skip
 

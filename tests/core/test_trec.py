@@ -24,6 +24,12 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path) -> None:
         assert again.rankings["q1"][1].score == pytest.approx(0.1, rel=1e-7)
 
 
+def test_a_tag_that_is_no_utf_8_is_written_with_marks_in_its_place(tmp_path: Path) -> None:
+    """As where it is the name of a file whose bytes are no UTF-8."""
+    write_run(tmp_path / "a.run", Run.of("a\udcff\0b", [ScoredDoc("q", "d", 1.0)]))
+    assert read_run(tmp_path / "a.run").tag == "a?_b"
+
+
 def test_gzip_holds_no_time(tmp_path: Path) -> None:
     run = Run.of("r", [ScoredDoc("q", "d", 1.0)])
     write_run(tmp_path / "a.run.gz", run)

@@ -128,7 +128,11 @@ def test_ids_of_another_collection_are_seen_by_their_texts(tmp_path: Path) -> No
         ("kd", KD | {"scores": None}, "line 1: it has no `scores`"),
         ("kd", KD | {"scores": 5}, "line 1: `scores` is 5. Give it as a list."),
         ("kd", KD | {"document_ids": []}, "line 1: it has no `document_ids`"),
-        ("kd", KD | {"document_ids": ["a", "b c", "d"]}, "the doc id 'b c' is not text"),
+        (
+            "kd",
+            KD | {"document_ids": ["a", "b c", "d"]},
+            "the doc id 'b c' is empty or has a space",
+        ),
         ("kd", KD | {"query_id": None}, "line 1: it has no `query_id`"),
         ("kd", "q1", "line 1: found 'q1'. Give a JSON object"),
         ("flag_embedding", FLAG | {"query": " "}, "line 1: it has no `query`"),

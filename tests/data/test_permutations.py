@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,75 @@ def test_answers_are_mended_as_rankgpt_does(
     answer: str, order: tuple[int, ...], repairs: tuple[str, ...]
 ) -> None:
     assert mended(answer, 3) == (order, repairs)
+
+
+ORDERS = [  # each of them means 5 3 1 2 4
+    "1. [5]\n2. [3]\n3. [1]\n4. [2]\n5. [4]",
+    "1. 5\n2. 3\n3. 1\n4. 2\n5. 4",
+    "1) **Passage [5]**: good\n2) **Passage [3]**\n3) **Passage [1]**\n4) **Passage [2]**\n5) Passage 4",
+    "1. [5] (score 9)\n2. [3] - because of [1]\n\n3. Passage 1\n4. [2]\n5. [4]",
+    "1. [5] > [3] > [1] > [2] > [4]",
+    "1. [5] > 2. [3] > 3. [1] > 4. [2] > 5. [4]",
+    "1. [5] 2. [3] 3. [1] 4. [2] 5. [4]",
+    "Rank 1: [5]\nRank 2: [3]\nRank 3: [1]\nRank 4: [2]\nRank 5: [4]",
+    "- [5]\n- [3]\n- [1]\n- [2]\n- [4]",
+    "<think>[1] is off topic, [2] too; of the 5 passages [5] answers.</think>[5] > [3] > [1] > [2] > [4]",
+    "[1] > [2]? No.</thinking>\n[5] > [3] > [1] > [2] > [4]",
+    "[THINK]4 > 2[/THINK][5] > [3] > [1] > [2] > [4]",
+    "<|channel|>analysis<|message|>[1] > [2]<|end|><|channel|>final<|message|>[5] > [3] > [1] > [2] > [4]",
+    "<answer>[5] > [3] > [1] > [2] > [4]</answer> as [1] > [2] > [3] > [4] > [5] is wrong",
+    "First [1] > [2] > [3] > [4] > [5].\nFinal: [5] > [3] > [1] > [2] > [4]",
+    "[5] > [3] > [1] > [2] > [4]. Note that [1] > [2], as it names it.",
+    "[5] (0.98) > [3] (0.91) > [1] (0.5) > [2] (8) > [4] (1)",
+    "[5] [0.98] > [3] [0.91] > [1] [0.5] > [2] [0.3] > [4] [0.1]",
+    "**[5]** > **[3]** > **[1]** > **[2]** > **[4]**",
+    "Passage 5 > Passage 3 > Passage 1 > Passage 2 > Passage 4",
+    "[5] > [3] >\n[1] > [2] > [4]",
+    "[5] > [3] > [1]\n[2] > [4]",
+    "[5, 3, 1, 2, 4]",
+    '["5", "3", "1", "2", "4"]',
+    '{"ranking": [5, 3, 1, 2, 4]}',
+    "```json\n[5, 3, 1, 2, 4]\n```",
+    "Sure! Best first: [5], [3], [1], [2] and [4].",
+]
+NO_ORDERS = [
+    "<think>[5] > [3] > [1]",
+    "Passage 5 is the most relevant, then 3 and 1.",
+    "[4] < [2] < [1] < [3] < [5]",
+    "[1]-[5]",
+    "[1] to [5]",
+    "[5] > [3] > [1]-[2] > [4]",
+    "[5] = [3] > [1] > [2] > [4]",
+    "[1]: 3\n[2]: 4\n[3]: 2\n[4]: 5\n[5]: 1",
+    "- [1]: 3\n- [2]: 4\n- [3]: 2",
+    "5 [9] > 3 [8] > 1 [7] > 2 [6] > 4 [5]",
+    "5. [4]\n4. [2]\n3. [1]\n2. [3]\n1. [5]",
+    "[1], [2] are off topic.",
+    "Of the 5 passages, 2 > 1 holds.",
+    "[1] > [5]\n[2] > [3]\n[3] > [1]\n[4] > [2]\n[5] > [4]",
+]
+
+
+@pytest.mark.parametrize("answer", ORDERS)
+def test_an_order_is_read_out_of_what_stands_around_it(answer: str) -> None:
+    order, repairs = mended(answer, 5)
+    assert [place + 1 for place in order] == [5, 3, 1, 2, 4]
+    bare = re.sub(r"\bpassage\b|\band\b|json|^\s*(?:[0-9]+[.)]|-) ", "", answer, flags=re.I | re.M)
+    has_words = re.search(r"[^\W\d_]|\d\.\d", bare) is not None
+    assert repairs == (("words beside the ids",) if has_words else ())
+
+
+@pytest.mark.parametrize("answer", NO_ORDERS)
+def test_numbers_that_are_no_order_are_counted_and_never_read_as_one(answer: str) -> None:
+    assert mended(answer, 5) == ((0, 1, 2, 3, 4), ("numbers in no order",))
+
+
+@pytest.mark.parametrize(
+    "part", ["*", " ", "[", "9", "> ", "[1] ", "1. ", "<think>", "passage ", "(1"]
+)
+def test_an_answer_of_one_thing_over_and_over_is_read_at_once(part: str) -> None:
+    """Nothing here takes time that grows with the square of the answer: this would not end."""
+    mended(part * 20_000, 20)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +173,6 @@ def test_every_malformed_answer_of_gpt35_is_mended_or_dropped(real_data: Path) -
     assert {reason: reasons.count(reason) for reason in set(reasons)} == {
         "too few ids": 122, "words beside the ids": 71, "too many ids": 67, "no ids": 53,
     }  # fmt: skip
-    assert kinds == {"no ids", "repeats", "out of range", "missing"}
+    assert kinds == {
+        "no ids", "numbers in no order", "repeats", "missing", "words beside the ids",
+    }, "and no number out of range: those were of the words"  # fmt: skip

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+import pytrec_eval
 
 from rankscope.core.errors import UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.trec import write_run
 from rankscope.evaluate.measures import Measuring, measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]
@@ -35,6 +38,58 @@ def test_unjudged_queries_of_a_run_do_not_count() -> None:
 def test_an_unknown_measure_is_named(name: str) -> None:
     with pytest.raises(UnknownChoice, match="Unknown measure"):
         measured(Run.of("r", []), QRELS, [name])
+
+
+REFUSED = {
+    "nDCG@0": "a cutoff is a number of docs, from 1",
+    "RR@0": "a cutoff is a number of docs, from 1",
+    "Success@0": "a cutoff is a number of docs, from 1",
+    "ERR@0": "a cutoff is a number of docs, from 1",
+    "Judged@0": "a cutoff is a number of docs, from 1",
+    "P@99999999999": "from 1 to 1,000,000",
+    "nDCG@-1": "no parameter is negative",
+    "P(rel=-1)@5": "no parameter is negative",
+    "AP(rel=0)": "`rel` is the lowest relevant grade, 1 or more",
+    "AP(rel=99999999999)": "`rel` is the lowest relevant grade",
+    "P(rel=True)@5": "`rel` is the lowest relevant grade",
+    "BPM(max_rel=0)@5": "`max_rel` is the highest grade, 1 or more",
+    "BPM(min_rel=3,max_rel=1)@5": "`max_rel` must be above `min_rel`",
+    "INST(T=0.0,max_rel=1)": "`T` is above 0",
+    "Compat(p=2.0)": "`p` lies between 0 and 1",
+    "SetF(beta=0.0)": "`beta` is above 0",
+    "IPrec@1.5": "recall lies from 0 to 1",
+    "alpha_nDCG(alpha=2.0)@10": "`alpha` lies from 0 to 1",
+    "nDCG(gains={'a':1})@5": "`gains` are grades",
+    "alpha_nDCG@10": r"cannot be computed .*\(it needs pyndeval\)\. Use another, .*or install that",
+    "BPM(max_rel=1)@5": r"it needs cwl_eval",
+    "": "Unknown measure ''",
+    "(((((": "Unknown measure",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_no_tool_sees_a_parameter_that_it_cannot_take(name: str) -> None:
+    """Before: SIGABRT in pytrec_eval, tracebacks elsewhere. Nothing here may reach a tool."""
+    with pytest.raises(UnknownChoice, match=REFUSED[name]):
+        measured(Run.of("r", [ScoredDoc("q1", "d1", 1.0)]), QRELS, [name])
+
+
+def test_ties_are_those_of_float32_as_in_trec_eval(tmp_path: Path) -> None:
+    """20.0000001 and 20.0 are one float32, so the higher id comes first: RR 1.0, as pytrec_eval has it."""
+    (tmp_path / "a.run").write_text("q 0 a 1 20.0000001 t\nq 0 b 2 20.0 t\n")
+    run = read_run(tmp_path / "a.run")
+    (theirs,) = (
+        pytrec_eval.RelevanceEvaluator({"q": {"b": 1}}, {"recip_rank"})
+        .evaluate({"q": {"a": 20.0000001, "b": 20.0}})
+        .values()
+    )
+    for each in (run, Run.of("r", [ScoredDoc("q", "a", 20.0000001), ScoredDoc("q", "b", 20.0)])):
+        assert measured(each, [Qrel("q", "b", 1)], ["RR"]).means() == {"RR": 1.0}
+    assert (theirs["recip_rank"], run.tied_share()) == (1.0, 1.0)
+    write_run(tmp_path / "b.run", run)
+    again = read_run(tmp_path / "b.run")
+    assert [doc.doc_id for doc in again.rankings["q"]] == ["b", "a"]
+    assert np.float32(again.rankings["q"][0].score) > np.float32(again.rankings["q"][1].score)
 
 
 def test_anserinis_bm25_on_dl19(real_data: Path) -> None:

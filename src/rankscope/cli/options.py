@@ -33,6 +33,10 @@ QrelsOption = Annotated[
     str,
     typer.Option("--qrels", help="A qrels file, a folder in BEIR layout, or an ir_datasets id."),
 ]
+Measures = Annotated[
+    list[str],
+    typer.Option("--measures", help="Names of ir_measures, separated by spaces; may be repeated."),
+]
 Level = Annotated[
     int | None,
     typer.Option(
@@ -80,3 +84,12 @@ BaselineModels = Annotated[
         "--baseline", help="A model all are compared with; may be repeated. Else the first."
     ),
 ]
+
+
+MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
+"""What is measured, and what is compared, where nothing is asked for."""
+
+
+def names_in(given: list[str]) -> list[str]:
+    """The names of all `--measures`."""
+    return " ".join(given).split()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from rankscope.cli.options import (
+    COMPARED,
+    MEASURED,
     AsCsv,
     AsHtml,
     AsJson,
@@ -17,12 +19,14 @@ from rankscope.cli.options import (
     Depth,
     DropOwn,
     Level,
+    Measures,
     Out,
     QrelsOption,
     Revision,
     RunFiles,
     Split,
     Written,
+    names_in,
 )
 from rankscope.cli.printing import form_of, print_json, print_notes, print_text
 from rankscope.cli.program import app
@@ -115,9 +119,7 @@ def evaluate(
     runs: RunFiles,
     qrels: QrelsOption,
     split: Split = "test",
-    measures: Annotated[
-        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
-    ] = "nDCG@10 RR@10 AP R@100 Judged@10",
+    measures: Measures = MEASURED,
     relevance_level: Level = None,
     drop_own_docs: DropOwn = None,
     per_query: Annotated[
@@ -141,7 +143,7 @@ def evaluate(
     found = measure(
         run_files.named_runs(runs),
         judged.qrels,
-        measures.split(),
+        names_in(measures),
         processes=run_files.processes(runs),
         **reading,
     )
@@ -173,9 +175,7 @@ def compare(
     runs: RunFiles,
     qrels: QrelsOption,
     split: Split = "test",
-    measures: Annotated[
-        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
-    ] = "nDCG@10",
+    measures: Measures = COMPARED,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
@@ -264,7 +264,7 @@ def compare(
     found = evaluation.compare(
         run_files.named_runs(runs),
         judged.qrels,
-        measures.split(),
+        names_in(measures),
         baseline=baseline or None,
         margin=run_files.table_of_margins(margin or ()),
         processes=run_files.processes(runs),
@@ -328,9 +328,7 @@ def reproduce(
     original_baseline: Annotated[
         Path | None, typer.Option("--original-baseline", help="The original's run of the baseline.")
     ] = None,
-    measures: Annotated[
-        str, typer.Option("--measures", help="Names of ir_measures, separated by spaces.")
-    ] = "nDCG@10",
+    measures: Measures = COMPARED,
     depth: Annotated[
         int, typer.Option("--depth", min=1, help="Docs whose order is compared.")
     ] = 100,
@@ -352,7 +350,7 @@ def reproduce(
     found = run_files.reproduce(
         runs,
         judged,
-        measures.split(),
+        names_in(measures),
         original=original,
         baselines=baselines,
         published=run_files.Published(
@@ -469,7 +467,7 @@ def teacher(
         str,
         typer.Option(
             "--malformed",
-            help="An answer that is no order of the docs shown: repair (as RankGPT) or drop (as study B).",
+            help="An answer that is no order of the docs shown: repair, or drop (as study B).",
         ),
     ] = "repair",
     window: Annotated[

@@ -7,12 +7,11 @@
 | RankLLM | `{"query": {"qid"}, "candidates": [{"docid", "score"}]}`, one a line, or in one list |
 | Parquet | columns of queries, docs and scores: ranx, PyTerrier, ir_measures |
 
-`.gz` is unpacked. Whatever the form: a score must be a finite number, and a query ranks a doc once.
+What is packed is unpacked (`core.packed`); what a field may hold is the same in every form (`core.fields`).
+Whatever the form: a query ranks a doc once.
 """
 
-import gzip
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
+from rankscope.core.packed import head_of
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (
-    HIGHEST_RELEVANCE,
     RunFile,
-    check_id,
-    explained_reading,
     first_tag,
     read_bytes,
     read_trec_qrels,
@@ -40,9 +38,9 @@ SCORE_COLUMNS = ("score", "sim")
 RELEVANCE_COLUMNS = ("relevance", "label", "rel", "score")
 
 
-def read_run(path: Path, *, tag: str | None = None) -> Run:
+def read_run(path: Path | str, *, tag: str | None = None) -> Run:
     """The run in a file of any of the forms above; `tag` replaces the file's own."""
-    run = read_run_file(path).run
+    run = read_run_file(Path(path)).run
     return run if tag is None else Run(tag, run.rankings)
 
 
@@ -66,8 +64,9 @@ def tag_of(path: Path) -> str:
     return first_tag(path)
 
 
-def read_qrels(path: Path) -> list[Qrel]:
+def read_qrels(path: Path | str) -> list[Qrel]:
     """Judgements from TREC or BEIR columns, `{query_id: {doc_id: relevance}}` or Parquet."""
+    path = Path(path)
     head = head_of(path)
     if head == PARQUET_MAGIC:
         return qrels_from_frame(parquet_frame(path), path)
@@ -81,15 +80,6 @@ def read_qrels(path: Path) -> list[Qrel]:
     return read_trec_qrels(path)
 
 
-def head_of(path: Path) -> bytes:
-    """The first four bytes that are not white space."""
-    with (
-        explained_reading(path),
-        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
-    ):
-        return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")[:4]
-
-
 def _non_empty(path: Path, found: RunFile) -> RunFile:
     if not any(found.run.rankings.values()):
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
@@ -99,7 +89,7 @@ def _non_empty(path: Path, found: RunFile) -> RunFile:
 # -- JSON ----------------------------------------------------------------------------------------
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, if no key stands in it twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -119,7 +109,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     try:
-        yield 1, json.loads(text, object_pairs_hook=_no_repeats)
+        yield 1, json.loads(text, object_pairs_hook=no_repeats)
     except json.JSONDecodeError as whole:
         if not whole.msg.startswith("Extra data"):
             raise BadInput(
@@ -132,7 +122,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line, object_pairs_hook=_no_repeats)
+                yield number, json.loads(line, object_pairs_hook=no_repeats)
             except (ValueError, RecursionError) as error:
                 raise BadInput(
                     f"{path}, line {number}: not JSON ({error}). Mend that line."
@@ -158,8 +148,11 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     rankings: dict[str, list[tuple[str, Any]]] = {}
     for number, entry in entries:
         try:
-            query_id = _plain_id(entry["query"]["qid"])
-            docs = [(_plain_id(doc["docid"]), doc["score"]) for doc in entry["candidates"]]
+            place = f"{path}, {unit} {number}"
+            query_id = as_id(entry["query"]["qid"], "query", place)
+            docs = [
+                (as_id(doc["docid"], "doc", place), doc["score"]) for doc in entry["candidates"]
+            ]
         except (KeyError, TypeError) as error:
             raise BadInput(
                 f"{path}, {unit} {number}: not a RankLLM result ({error!r}). Expected "
@@ -187,11 +180,6 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     return RunFile(run, "RankLLM", tuple(notes))
 
 
-def _plain_id(value: Any) -> Any:
-    """RankLLM writes ids that are numbers as such; what is neither text nor a whole number stays."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 # -- what a program has at hand --------------------------------------------------------------------
 
 
@@ -208,17 +196,9 @@ def qrels_from_mapping(table: Any, source: object) -> list[Qrel]:
     for query_id, docs in _tables(table, source):
         check_id(query_id, "query", source)
         for doc_id, relevance in docs.items():
-            if isinstance(relevance, bool) or not isinstance(relevance, int):
-                raise BadInput(
-                    f"{source}: query {query_id}, doc {doc_id}: the relevance {relevance!r} is not a "
-                    "whole number."
-                )
-            if abs(relevance) > HIGHEST_RELEVANCE:
-                raise BadInput(
-                    f"{source}: query {query_id}, doc {doc_id}: the relevance is beyond "
-                    f"{HIGHEST_RELEVANCE}. Give a grade."
-                )
-            qrels.append(Qrel(query_id, check_id(doc_id, "doc", source), relevance))
+            check_id(doc_id, "doc", source)
+            grade = as_grade(relevance, f"{source}: query {query_id}, doc {doc_id}")
+            qrels.append(Qrel(query_id, doc_id, grade))
     if not qrels:
         raise BadInput(f"{source}: no judgement in it. Give qrels with at least one.")
     return qrels
@@ -320,13 +300,9 @@ def _checked(tag: str, rankings: Mapping[Any, list[tuple[Any, Any]]], source: ob
 
 
 def _check_score(query_id: Any, doc_id: Any, score: Any, source: object) -> float:
-    try:
-        number = math.nan if isinstance(score, str | bytes | bool) else float(score)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
+    if not is_score(score):
         raise BadInput(
-            f"{source}: query {query_id}, doc {doc_id}: the score {score!r} is not a finite number. "
+            f"{source}: query {query_id}, doc {doc_id}: the score {shown(score)} is not a finite number. "
             "Rank the query again, or drop the doc."
         )
-    return number
+    return float(score)

@@ -8,8 +8,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple, final
+
+import numpy as np
 
 from rankscope.core.errors import BadInput
 
@@ -61,9 +63,24 @@ class Choice(NamedTuple):
     doc_ids: tuple[str, ...]
 
 
+def as_float32(scores: Iterable[float]) -> list[float]:
+    """The scores as trec_eval keeps them: what float32 does not tell apart is tied, what is beyond it infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        found: list[float] = np.array(list(scores), dtype=np.float64).astype(np.float32).tolist()
+    return found
+
+
 def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:
-    """Best first: by score and then by doc_id, both descending. So trec_eval orders; no tie is left open."""
-    return sorted(scored_docs, key=itemgetter(2, 1), reverse=True)
+    """Best first: by the score as float32 and then by doc_id, both descending.
+
+    So trec_eval orders; no tie is left open.
+    """
+    docs = list(scored_docs)
+    keys = zip(as_float32(doc.score for doc in docs), map(_doc_id, docs), docs, strict=True)
+    return [doc for *_, doc in sorted(keys, reverse=True)]
+
+
+_doc_id = attrgetter("doc_id")
 
 
 @final
@@ -102,10 +119,10 @@ class Run:
         return Run(self.tag, {q: ranking[:depth] for q, ranking in self.rankings.items()})
 
     def tied_share(self) -> float:
-        """Share of neighbours in the rankings whose scores are equal; 1.0 is a collapsed ranker."""
+        """Share of neighbours in the rankings whose scores are equal as float32; 1.0 is a collapsed ranker."""
         pairs = [
-            (above.score, below.score)
+            pair
             for ranking in self.rankings.values()
-            for above, below in pairwise(ranking)
+            for pair in pairwise(as_float32(doc.score for doc in ranking))
         ]
         return sum(a == b for a, b in pairs) / len(pairs) if pairs else 0.0

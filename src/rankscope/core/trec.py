@@ -13,7 +13,6 @@ import codecs
 import gc
 import gzip
 import math
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,14 +25,14 @@ import numpy as np
 import yaml
 
 from rankscope.core.errors import BadInput
-from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.fields import as_grade, check_id, shown, written_grade
+from rankscope.core.packed import ENDINGS, opened
+from rankscope.core.records import Qrel, Run, ScoredDoc, as_float32
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 N_SCORED, N_PLAIN = 6, 3
 RUN_FORM = "6 columns (query_id Q0 doc_id rank score tag)"
 FLOAT32_END = float(np.finfo(np.float32).max)
-HIGHEST_RELEVANCE = 1_000_000
-"""trec_eval counts the docs of every grade in a table as long as the highest."""
 
 
 @dataclass(frozen=True)
@@ -57,42 +56,18 @@ def no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-@contextmanager
-def explained_reading(path: Path) -> Iterator[None]:
-    """Inside the block, a file that cannot be read becomes one sentence with a remedy."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"{path}: there is no such file. Give the path of one that exists."
-        ) from error
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadInput(
-            f"{path}: not readable as UTF-8 text ({error}). Convert or unpack it."
-        ) from error
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}).") from error
-
-
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, with their numbers from 1; `.gz` is unpacked."""
-    with (
-        explained_reading(path),
-        gzip.open(path, "rt", encoding="utf-8-sig")
-        if path.suffix == ".gz"
-        else path.open(encoding="utf-8-sig") as file,
-    ):
+    """The lines of a text file that are not blank, with their numbers from 1, unpacked where it is packed."""
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, line.rstrip("\n")
+            text = _ended(path, number, line).decode()
+            if text.strip():
+                yield number, text
 
 
 def read_bytes(path: Path) -> bytes:
-    """A whole file; `.gz` is unpacked."""
-    with (
-        explained_reading(path),
-        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
-    ):
+    """A whole file, unpacked where it is packed."""
+    with opened(path) as file:
         return file.read()
 
 
@@ -101,32 +76,47 @@ def write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[bytes], bytes]]:
+def _ended(path: Path, number: int, line: bytes) -> bytes:
+    """A line without its end and, the first, without UTF-8's mark."""
+    if number == 1:
+        line = line.removeprefix(codecs.BOM_UTF8)
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    if b"\r" in line and b"\r" in line.rstrip():
+        raise BadInput(
+            f"{path}, line {number}: a carriage return stands inside it. End lines with a "
+            "newline, with or without a carriage return before it."
+        )
+    return line
+
+
+def _rows(path: Path, n_columns: int) -> Iterator[tuple[int, list[bytes], bytes]]:
     """(number, columns, line) of every line that is neither blank nor a comment.
 
-    Split at ASCII white space, as C does: a doc id may hold any other character.
+    Split at ASCII white space, as C does: a doc id may hold any other character. Where tabs part the
+    columns a space parts none: one inside the first `n_columns` is refused.
     """
-    with (
-        explained_reading(path),
-        gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file,
-    ):
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
-            whole = _first_line(path, line) if number == 1 else line
-            if b"\r" in whole and b"\r" in whole.rstrip():
-                raise BadInput(
-                    f"{path}, line {number}: a carriage return stands inside it. End lines with a "
-                    "newline, with or without a carriage return before it."
-                )
+            whole = _ended(path, number, line)
             columns = whole.split()
             if columns and not whole.startswith(b"#"):
+                if b"\t" in whole and b" " in whole:
+                    _refuse_spaces(path, number, whole, n_columns)
                 yield number, columns, whole
 
 
-def _first_line(path: Path, line: bytes) -> bytes:
-    """The line without UTF-8's mark; UTF-16's is refused, whose lines would seem to be columns."""
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise BadInput(f"{path}: it is UTF-16. Convert it to UTF-8.")
-    return line.removeprefix(codecs.BOM_UTF8)
+def _refuse_spaces(path: Path, number: int, line: bytes, n_columns: int) -> None:
+    """BadInput where tabs part a line's columns and a space stands inside one of them."""
+    parts = line.strip().split(b"\t")
+    if len(parts[0].split()) >= n_columns:
+        return  # the tabs come after the columns
+    for part in parts[:n_columns]:
+        if len(part.split()) > 1:
+            raise BadInput(
+                f"{path}, line {number}: its columns are parted by tabs, and "
+                f"{shown(part.strip().decode(errors='replace'))} has a space inside. Ids have none: rename it, or part "
+                "all columns by the same."
+            )
 
 
 # -- runs ----------------------------------------------------------------------------------------
@@ -212,14 +202,16 @@ def tied_by_rank(path: Path) -> dict[str, list[str]]:
 
 def first_tag(path: Path) -> str:
     """The tag of a run file's first line; the file's name where it has none."""
-    for number, columns, _ in _rows(path):
+    for number, columns, _ in _rows(path, N_SCORED - 1):
         return _text(path, number, columns[5]) if len(columns) >= N_SCORED else stem(path)
     return stem(path)
 
 
 def stem(path: Path) -> str:
     """A file's name without folders and endings: what a run without a tag is called."""
-    name = path.name.removesuffix(".gz")
+    name = path.name
+    for ending in ENDINGS:
+        name = name.removesuffix(ending)
     return name.rsplit(".", 1)[0] or name
 
 
@@ -243,6 +235,8 @@ def _all_at_once(path: Path) -> tuple[_Found, bool] | None:
     per_line = np.diff(np.searchsorted(begins, ends), prepend=0)
     if not (per_line == N_SCORED).all() or b"\r" in data or b"\0" in data:
         return None
+    if b"\t" in data and b" " in data:
+        return None
     columns = data.split()
     queries, docs, ranks, scores = (columns[at::N_SCORED] for at in (0, 2, 3, 4))
     found = _Found(tags=dict.fromkeys(columns[5::N_SCORED]))
@@ -262,7 +256,7 @@ def _one_by_one(path: Path) -> tuple[_Found, bool]:
     """The columns of any run file, or the error that names the line that does not fit."""
     found, of_query, is_plain = _Found(), None, None
     last = b""
-    for number, columns, line in _rows(path):
+    for number, columns, line in _rows(path, N_SCORED - 1):
         if is_plain is None:
             is_plain = len(columns) == N_PLAIN
         if is_plain and len(columns) == N_PLAIN:
@@ -321,20 +315,6 @@ def _ranked(path: Path, lines: _Lines) -> _Ranked:
     return _Ranked(doc_ids, ranks, scores)
 
 
-def check_id(value: Any, what: str, source: object) -> str:
-    """The id, if a column of a run file can hold it: ASCII white space ends one, and NUL does in C."""
-    try:
-        written = value.encode() if isinstance(value, str) else b""
-    except UnicodeEncodeError:
-        written = b""
-    if written.split() != [written] or b"\0" in written:
-        raise BadInput(
-            f"{source}: the {what} id {value!r} is not text, is empty or has a space or NUL, which no run "
-            "file can hold. Give it as text without spaces."
-        )
-    return str(value)
-
-
 def _text(path: Path, number: int, column: bytes) -> str:
     if b"\0" in column:
         raise BadInput(
@@ -355,9 +335,9 @@ def _score(path: Path, number: int, column: bytes) -> float:
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        text = column.decode(errors="replace")
+        text = shown(column.decode(errors="replace"))
         raise BadInput(
-            f"{path}, line {number}: the score {text!r} is not a finite number. "
+            f"{path}, line {number}: the score {text} is not a finite number. "
             "Rank the query again, or drop the line."
         )
     return score
@@ -391,7 +371,7 @@ def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
         and any(
             above[1] > below[1] > 0 and above[0] > below[0]
             for above, below in pairwise(
-                sorted(zip(of.scores, of.ranks, strict=True), reverse=True)
+                sorted(zip(as_float32(of.scores), of.ranks, strict=True), reverse=True)
             )
         )
     ]
@@ -414,9 +394,10 @@ def _run(path: Path, tag: str, ranked: Mapping[str, _Ranked], found: _Found) -> 
         if len(set(of.doc_ids)) < len(of.doc_ids):
             raise _repeated(path, query_id, of.doc_ids, found.lines[query_id.encode()].numbers)
         doc_ids, scores = of.doc_ids, of.scores
-        if not _falls(scores):
-            ordered = sorted(zip(scores, doc_ids, strict=True), reverse=True)
-            scores, doc_ids = [score for score, _ in ordered], [doc_id for _, doc_id in ordered]
+        keys = as_float32(scores)
+        if not _falls(keys):
+            ordered = sorted(zip(keys, doc_ids, scores, strict=True), reverse=True)
+            doc_ids, scores = [doc_id for _, doc_id, _ in ordered], [score for *_, score in ordered]
         fields = zip(repeat(query_id), doc_ids, scores, strict=False)
         rankings[query_id] = list(map(ScoredDoc._make, fields))
     return Run(tag, rankings)
@@ -465,7 +446,7 @@ def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
     return found
 
 
-def write_run(path: Path, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
+def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
@@ -475,18 +456,25 @@ def write_run(path: Path, run: Run, *, metadata: Mapping[str, Any] | None = None
         check_id(query_id, "query", path)
         for doc in ranking:
             check_id(doc.doc_id, "doc", path)
-        if query_id.startswith(("#", "\ufeff")):
-            raise BadInput(
-                f"{path}: the query id {query_id!r} begins as a comment or a byte order mark does, and "
-                "would not be read back. Rename the query."
-            )
-    tag = "_".join(run.tag.split()) or "untagged"
+        _refuse_comment(query_id, path)
+    text = (
+        run.tag.replace("\0", " ").encode(errors="replace").decode()
+    )  # a file's name may be no UTF-8
+    tag = "_".join(text.split()) or "untagged"
     lines = [
         f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
         for query_id in sorted(run.rankings)
         for rank, (doc_id, score) in enumerate(strictly_decreasing(run.rankings[query_id]), start=1)
     ]
-    write_bytes(path, "".join([*_metadata_head(metadata), *lines]).encode())
+    write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
+
+
+def _refuse_comment(query_id: str, path: Path | str) -> None:
+    if query_id.startswith(("#", "\ufeff")):
+        raise BadInput(
+            f"{path}: the query id {query_id!r} begins as a comment or a byte order mark does, and "
+            "would not be read back. Rename the query."
+        )
 
 
 def _metadata_head(metadata: Mapping[str, Any] | None) -> list[str]:
@@ -505,7 +493,7 @@ def read_trec_qrels(path: Path) -> list[Qrel]:
     qrels: dict[tuple[str, str], Qrel] = {}
     n_columns, id_columns = 4, (0, 2)
     is_first = True
-    for number, columns, _ in _rows(path):
+    for number, columns, _ in _rows(path, 4):
         if is_first and columns == BEIR_HEADER:
             n_columns, id_columns = 3, (0, 1)
             is_first = False
@@ -518,7 +506,8 @@ def read_trec_qrels(path: Path) -> list[Qrel]:
                 " Qrels are TREC's four columns, or BEIR's three with their header line."
             )
         query_id, doc_id = (_text(path, number, columns[at]) for at in id_columns)
-        qrel = Qrel(query_id, doc_id, _relevance(path, number, columns[-1]))
+        grade = written_grade(columns[-1], f"{path}, line {number}")
+        qrel = Qrel(query_id, doc_id, grade)
         if qrels.setdefault((query_id, doc_id), qrel) != qrel:
             raise BadInput(
                 f"{path}, line {number}: query {query_id}, doc {doc_id} was judged "
@@ -529,19 +518,14 @@ def read_trec_qrels(path: Path) -> list[Qrel]:
     return list(qrels.values())
 
 
-def _relevance(path: Path, number: int, column: bytes) -> int:
-    if not column.lstrip(b"+-").isdigit() or len(column.lstrip(b"+-")) < len(column) - 1:
-        text = column.decode(errors="replace")
-        raise BadInput(f"{path}, line {number}: the relevance {text!r} is not a whole number.")
-    if len(column) > 9 or abs(int(column)) > HIGHEST_RELEVANCE:
-        raise BadInput(
-            f"{path}, line {number}: the relevance {column[:20].decode()} is beyond "
-            f"{HIGHEST_RELEVANCE}. Give a grade."
+def write_qrels(path: Path | str, qrels: Iterable[Qrel]) -> None:
+    """Write judgements as TREC's four columns, in the order given. BadInput for what would not be read back."""
+    lines = []
+    for qrel in qrels:
+        query_id, doc_id = (
+            check_id(qrel.query_id, "query", path),
+            check_id(qrel.doc_id, "doc", path),
         )
-    return int(column)
-
-
-def write_qrels(path: Path, qrels: Iterable[Qrel]) -> None:
-    """Write judgements as TREC's four columns, in the order given."""
-    lines = [f"{qrel.query_id} 0 {qrel.doc_id} {qrel.relevance}\n" for qrel in qrels]
-    write_bytes(path, "".join(lines).encode())
+        _refuse_comment(query_id, path)
+        lines.append(f"{query_id} 0 {doc_id} {as_grade(qrel.relevance, path)}\n")
+    write_bytes(Path(path), "".join(lines).encode())

@@ -20,7 +20,7 @@ from rankscope.core.errors import BadInput
 from rankscope.data.candidates import Candidates
 from rankscope.data.entries import Entry, entries
 from rankscope.data.names import Named, Names
-from rankscope.data.permutations import NO_IDS, applied, mended, refused_for, windows
+from rankscope.data.permutations import NO_IDS, NO_ORDER, applied, mended, refused_for, windows
 
 Malformed = Literal["repair", "drop"]
 
@@ -157,7 +157,7 @@ def ordered(
 
     Answers that do not say which docs they are about were given for windows of `size` docs that slide up
     by `step`; a single one, for the top `size` docs. A query's list ends with the last doc that was shown.
-    Either way a query is dropped if no answer holds a number, and with `drop` if one of them is malformed.
+    Either way a query is dropped if no answer holds an order, and with `drop` if one of them is malformed.
     """
     found: dict[str, list[str]] = {}
     repairs: Counter[str] = Counter()
@@ -199,8 +199,9 @@ def _of_query(
         order, kinds = mended(answer.response, end - start)
         ranking = applied(ranking, start, end, order)
         repairs.append(kinds)
-    is_refusal = all(NO_IDS in kinds for kinds in repairs)
-    return NO_IDS if is_refusal else _Ordered(ranking, repairs)
+    if all({NO_IDS, NO_ORDER} & {*kinds} for kinds in repairs):
+        return NO_ORDER if any(NO_ORDER in kinds for kinds in repairs) else NO_IDS
+    return _Ordered(ranking, repairs)
 
 
 def _spans(

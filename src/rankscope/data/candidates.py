@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from rankscope.core.errors import BadInput
-from rankscope.core.formats import PARQUET_MAGIC, head_of, read_run_file
+from rankscope.core.formats import PARQUET_MAGIC, read_run_file
+from rankscope.core.packed import head_of
 from rankscope.core.trec import tied_by_rank
 from rankscope.data.entries import entries, tables
 from rankscope.data.names import Names, named
@@ -34,14 +35,16 @@ def read_candidates(path: Path, names: Names) -> Candidates:
         return _rankgpt(path, names)
     found = read_run_file(path)
     run = found.run
-    orders = {
-        query_id: [doc.doc_id for doc in ranking] for query_id, ranking in run.rankings.items()
+    shown = {  # by the whole score: what float32 does not tell apart, the teacher was shown in this order
+        query_id: sorted(ranking, key=lambda doc: -doc.score)
+        for query_id, ranking in run.rankings.items()
     }
+    orders = {query_id: [doc.doc_id for doc in ranking] for query_id, ranking in shown.items()}
     first_ties = {}
     if run.tied_share():
         by_rank = tied_by_rank(path) if found.form == "TREC" else {}
         orders |= by_rank
-        for query_id, ranking in run.rankings.items():
+        for query_id, ranking in shown.items():
             ties = (n for n, (a, b) in enumerate(pairwise(ranking)) if a.score == b.score)
             if query_id not in by_rank and (first := next(ties, None)) is not None:
                 first_ties[query_id] = first

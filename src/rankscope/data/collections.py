@@ -8,7 +8,7 @@ the file (`StoredDocs`): nothing holds all texts in memory.
 import hashlib
 import json
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
-from rankscope.core.formats import read_qrels
+from rankscope.core.fields import as_grade, as_text, check_id
+from rankscope.core.formats import PARQUET_MAGIC, no_repeats, read_qrels
+from rankscope.core.packed import ENDINGS, head_of
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels
 from rankscope.core.words import words
+from rankscope.data.entries import Entry, entries
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
 TEXT_FIELDS = ("text", "contents", "body")
+HEAD_IDS = frozenset(
+    {*ID_FIELDS, "docid", "docno", "pid", "qid", "query-id", "corpus-id", "doc-id"}
+)
+HEAD_TEXTS = frozenset(
+    {*TEXT_FIELDS, "title", "url", "passage", "doc", "document", "query", "question"}
+)
+"""What columns are called in the first line of such a file as names them."""
 
 
 class Source(Protocol):
@@ -63,7 +73,7 @@ class Source(Protocol):
 @final
 @dataclass(frozen=True)
 class LocalFiles:
-    """Docs and queries as JSONL or TSV (`.gz` too), qrels as TREC or BEIR file."""
+    """Docs and queries as JSON (lines or a list), TSV or Parquet, packed or not; qrels in any form."""
 
     docs_path: Path
     queries_path: Path
@@ -104,14 +114,31 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
         raise BadInput(f"{folder}: there is no such folder. Give one in BEIR layout.")
 
     def one(name: str) -> Path:
-        packed = folder / f"{name}.gz"
-        return packed if packed.is_file() else folder / name
+        there = [path for path in _forms(folder / name) if path.is_file()]
+        if len(there) > 1:
+            raise BadInput(
+                f"{folder}: {' and '.join(path.name for path in there)} are both there. Keep the one that is meant."
+            )
+        return there[0] if there else folder / name
 
-    splits = sorted(path.name.split(".")[0] for path in folder.glob("qrels/*.tsv*"))
+    endings = [f".tsv{ending}" for ending in ("", *ENDINGS)]
+    splits = sorted(
+        {
+            path.name.removesuffix(ending)
+            for path in folder.glob("qrels/*.tsv*")
+            for ending in endings
+            if path.name.endswith(ending)
+        }
+    )
     if split not in splits:
         found = ", ".join(splits) or "none: is this a folder in BEIR layout?"
         raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {found}.")
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
+
+
+def _forms(path: Path) -> list[Path]:
+    """The file itself, and what it is called packed."""
+    return [path.with_name(path.name + ending) for ending in ("", *ENDINGS)]
 
 
 def source(collection: str, split: str) -> Source:
@@ -121,49 +148,84 @@ def source(collection: str, split: str) -> Source:
 
 
 def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
-    """(id, text) of every line of a JSONL or TSV file."""
-    suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    parse = _from_tsv if suffixes[-1:] in ([".tsv"], [".txt"]) else _from_json
+    """(id, text) of every entry of a file: JSON lines, one JSON list, Parquet, or id, tab, text."""
     seen: set[str] = set()
-    for number, line in read_lines(path):
-        try:
-            record_id, text = parse(line)
-        except (ValueError, KeyError, AttributeError) as error:
-            raise BadInput(
-                f"{path}, line {number}: not a {what}. Expected JSON with an id ({', '.join(ID_FIELDS)}) "
-                f"and a text ({', '.join(TEXT_FIELDS)}), or id, tab, text in a .tsv file."
-            ) from error
-        if len(record_id.split()) != 1:
-            raise BadInput(
-                f"{path}, line {number}: the id {record_id!r} is empty or has a space, which no run or "
-                "qrels file can hold. Rename it."
-            )
+    for place, record_id, text in (
+        _from_columns(path, what) if _is_tsv(path) else _from_json(path, what)
+    ):
         if record_id in seen:
-            raise BadInput(
-                f"{path}, line {number}: the {what} {record_id!r} stands here twice. Keep one."
-            )
+            raise BadInput(f"{place}: the {what} {record_id!r} stands here twice. Keep one.")
         seen.add(record_id)
         yield record_id, text
     if not seen:
         raise BadInput(f"{path}: no {what} in it. Give a file with at least one.")
 
 
-def _from_tsv(line: str) -> tuple[str, str]:
-    record_id, text = line.split("\t", maxsplit=1)
-    return record_id.strip(), text
+def _is_tsv(path: Path) -> bool:
+    """Whether a file's first line is id, tab, text: whatever begins as JSON or Parquet and is none is not."""
+    head = head_of(path)
+    if head == PARQUET_MAGIC:
+        return False
+    if head[:1] not in (b"{", b"["):
+        return True
+    _, line = next(read_lines(path))
+    if "\t" not in line:
+        return False
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
-def _from_json(line: str) -> tuple[str, str]:
-    fields = json.loads(line)
-    text = f"{fields.get('title') or ''} {_first(fields, TEXT_FIELDS)}"
-    return _first(fields, ID_FIELDS), text.strip()
+def _from_columns(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
+    """(place, id, text) of every line; a line that names the two columns is no entry."""
+    is_first = True
+    for number, line in read_lines(path):
+        place = f"{path}, line {number}"
+        record_id, tab, text = line.partition("\t")
+        if not tab:
+            raise BadInput(_no_entry(place, what))
+        names = [name.strip().casefold() for name in line.split("\t")]
+        is_head = is_first and names[0] in HEAD_IDS and set(names[1:]) <= HEAD_TEXTS
+        is_first = False
+        if is_head and len(names) > 2:
+            raise BadInput(
+                f"{place}: it names {len(names)} columns ({', '.join(names)}), and two are read. Give id, tab, "
+                "text, or JSON lines with `_id`, `title` and `text`."
+            )
+        if not is_head:
+            yield place, check_id(record_id.strip(" "), "", place), text
 
 
-def _first(fields: Mapping[str, Any], names: Sequence[str]) -> str:
-    for name in names:
-        if fields.get(name) is not None:
-            return str(fields[name])
-    raise KeyError(f"none of {names}")
+def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
+    """(place, id, text) of every entry; the text is the title and the body."""
+    for entry in _json_entries(path, what):
+        if not isinstance(entry.value, dict):
+            raise BadInput(_no_entry(entry.place, what))
+        record_id, text = entry.name("", *ID_FIELDS), entry.text(*TEXT_FIELDS)
+        if record_id is None or text is None:
+            raise BadInput(_no_entry(entry.place, what))
+        yield entry.place, record_id, f"{entry.text('title') or ''} {text}".strip()
+
+
+def _json_entries(path: Path, what: str) -> Iterator[Entry]:
+    if head_of(path)[:1] != b"{":
+        yield from entries(path)
+        return
+    for number, line in read_lines(path):
+        place = f"{path}, line {number}"
+        try:
+            yield Entry(place, json.loads(line, object_pairs_hook=no_repeats))
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{_no_entry(place, what)} ({error})") from error
+
+
+def _no_entry(place: str, what: str) -> str:
+    return (
+        f"{place}: not a {what}. Expected JSON with an id ({', '.join(ID_FIELDS)}) "
+        f"and a text ({', '.join(TEXT_FIELDS)}), or id, tab, text in a .tsv file."
+    )
 
 
 @final
@@ -184,15 +246,27 @@ class IrDataset:
 
     def docs(self) -> Iterator[Doc]:
         """All docs, one at a time."""
-        return (Doc(doc.doc_id, doc.default_text()) for doc in self._part("docs"))
+        for doc in self._part("docs"):
+            yield Doc(check_id(doc.doc_id, "doc", self._id), self._text(doc))
 
     def queries(self) -> Iterator[Query]:
         """All queries, judged or not."""
-        return (Query(query.query_id, query.default_text()) for query in self._part("queries"))
+        for query in self._part("queries"):
+            yield Query(check_id(query.query_id, "query", self._id), self._text(query))
+
+    def _text(self, record: Any) -> str:
+        return as_text(record.default_text(), "text", f"{self._id}, {record[0]}") or ""
 
     def qrels(self) -> list[Qrel]:
         """The judgements."""
-        return [Qrel(q.query_id, q.doc_id, int(q.relevance)) for q in self._part("qrels")]
+        return [
+            Qrel(
+                check_id(qrel.query_id, "query", self._id),
+                check_id(qrel.doc_id, "doc", self._id),
+                as_grade(qrel.relevance, f"{self._id}, query {qrel.query_id}, doc {qrel.doc_id}"),
+            )
+            for qrel in self._part("qrels")
+        ]
 
     def _part(self, part: str) -> Iterable[Any]:
         if not getattr(self._dataset, f"has_{part}")():

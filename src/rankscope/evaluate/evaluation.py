@@ -16,6 +16,7 @@ from statistics import stdev
 from typing import Any, TypedDict, Unpack
 
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.fields import as_grade, check_id
 from rankscope.core.formats import (
     from_frame,
     from_mapping,
@@ -25,8 +26,8 @@ from rankscope.core.formats import (
     read_run_file,
     tag_of,
 )
-from rankscope.core.records import Qrel, Run
-from rankscope.core.trec import RunFile, check_id, no_garbage_collection, stem
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.trec import RunFile, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.comparison import Margin, Pair, Values, compared
 from rankscope.evaluate.kinship import Kinship
@@ -230,11 +231,15 @@ def plain(found: Judged) -> dict[str, Any]:
 def read(run: RunLike, tag: str | None = None) -> RunFile:
     """A run with its notes, from whatever it comes as."""
     if isinstance(run, Run):
-        for query_id, ranking in run.rankings.items():
-            check_id(query_id, "query", f"the run {run.tag!r}")
-            for doc in ranking:
-                check_id(doc.doc_id, "doc", f"the run {run.tag!r}")
-        return RunFile(run, "run")
+        source = f"the run {run.tag!r}"
+        docs = (
+            ScoredDoc(
+                check_id(query_id, "query", source), check_id(doc.doc_id, "doc", source), doc.score
+            )
+            for query_id, ranking in run.rankings.items()
+            for doc in ranking
+        )
+        return RunFile(Run.of(run.tag, docs, source=source), "run")
     if isinstance(run, str | Path):
         return read_run_file(Path(run))
     name = tag or "run"
@@ -261,11 +266,14 @@ def judgements(qrels: Any) -> list[Qrel]:
             f"The qrels are of type {type(qrels).__name__}. Give a file's path, a table of tables, a data frame "
             "or a list of Qrel."
         )
-    found = list(qrels)
-    for qrel in found:
-        check_id(qrel.query_id, "query", "the qrels")
-        check_id(qrel.doc_id, "doc", "the qrels")
-    return found
+    return [
+        Qrel(
+            check_id(qrel.query_id, "query", "the qrels"),
+            check_id(qrel.doc_id, "doc", "the qrels"),
+            as_grade(qrel.relevance, f"the qrels: query {qrel.query_id}, doc {qrel.doc_id}"),
+        )
+        for qrel in qrels
+    ]
 
 
 def without_own_docs(run: Run) -> Run:

@@ -5,8 +5,10 @@ ir_measures break ties in opposite directions. The mean is over the judged queri
 run leaves out counts 0 and is named.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from operator import itemgetter
 from subprocess import SubprocessError
@@ -14,8 +16,14 @@ from typing import Any, final
 
 import ir_measures
 
-from rankscope.core.errors import UnknownChoice
+from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.core.fields import HIGHEST_RELEVANCE, shown
 from rankscope.core.records import Qrel, Run, ScoredDoc
+
+FAILURES = (
+    ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
+)  # fmt: skip
+"""What the tools behind ir_measures raise."""
 
 DOC_ID = itemgetter(ScoredDoc._fields.index("doc_id"))
 
@@ -54,22 +62,98 @@ def parse(measure: str) -> Any:
         parsed: Any = ir_measures.parse_measure(measure)
         parsed.validate_params()
     except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
+        reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else error
         raise UnknownChoice(
-            f"Unknown measure {measure!r} ({error}). Use a name of ir_measures, such as nDCG@10, "
+            f"Unknown measure {measure!r} ({reason}). Use a name of ir_measures, such as nDCG@10, "
             "RR@10, AP(rel=2)@100 or R@100."
         ) from error
+    except (
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # what the parser was not written for
+        raise UnknownChoice(
+            f"Unknown measure {shown(measure)}: it cannot be parsed. Use a name of ir_measures, such as nDCG@10."
+        ) from error
+    for name, value in parsed.params.items():
+        _check_parameter(measure, name, value)
     return parsed
 
 
+LIMITS: Mapping[str, tuple[float, float, str]] = {
+    "cutoff": (1, 1_000_000, "a cutoff is a number of docs, from 1 to 1,000,000"),
+    "rel": (
+        1,
+        HIGHEST_RELEVANCE,
+        "`rel` is the lowest relevant grade, 1 or more: 0 counts docs that are not",
+    ),
+    "min_rel": (0, HIGHEST_RELEVANCE, "`min_rel` is a grade, 0 or more"),
+    "max_rel": (1, HIGHEST_RELEVANCE, "`max_rel` is the highest grade, 1 or more"),
+    "p": (1e-9, 1 - 1e-9, "`p` lies between 0 and 1"),
+    "alpha": (0, 1, "`alpha` lies from 0 to 1"),
+    "beta": (1e-9, 1e9, "`beta` is above 0"),
+    "recall": (0, 1, "a level of recall lies from 0 to 1"),
+    "T": (1e-9, 1e9, "`T` is above 0"),
+}
+"""What a parameter may be. The tools behind ir_measures divide by it or end the process: none is asked."""
+
+
+def _check_parameter(measure: str, name: str, value: Any) -> None:
+    """Refuse what no tool should see. Other parameters are flags and choices, which ir_measures checks."""
+    low, high, meaning = LIMITS.get(name, (0, 0, ""))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if meaning and not (is_number and low <= value <= high):
+        raise UnknownChoice(f"The measure {measure!r}: {meaning}. Found {shown(value)}.")
+    if name == "gains" and not _are_gains(value):
+        raise UnknownChoice(
+            f"The measure {measure!r}: `gains` are grades with a whole number from 0 each, as in "
+            f"{{0: 0, 1: 1, 2: 3}}. Found {shown(value)}."
+        )
+
+
+def _are_gains(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(
+            type(number) is int
+            and abs(number) <= HIGHEST_RELEVANCE
+            and (number >= 0 or number in value)
+            for pair in value.items()
+            for number in pair
+        )
+    )
+
+
+@cache
 def computable(measure: str) -> None:
     """Refuse a measure that cannot be had from qrels and a run, or whose tool is not installed."""
     parsed = parse(measure)
+    low, high = (parsed.params.get(name) for name in ("min_rel", "max_rel"))
+    if high is not None and (low or 0) >= high:
+        raise UnknownChoice(f"The measure {measure!r}: `max_rel` must be above `min_rel`.")
     qrels = [Qrel("1", "d1", 1), Qrel("1", "d2", 0)]
     run = [ScoredDoc("1", "d1", 2.0), ScoredDoc("1", "d2", 1.0)]
     try:
         ir_measures.calc_aggregate([parsed], qrels, run)
-    except (ValueError, TypeError, ArithmeticError, OSError, SubprocessError) as error:
-        reason = str(error).splitlines()[0]
+    except ValueError as error:
+        needed = re.findall(r"^ - (\S+)", str(error), re.MULTILINE)
+        reason = (
+            f"it needs {' or '.join(needed)}" if needed else (str(error).splitlines() or ["?"])[0]
+        )
+        raise UnknownChoice(
+            f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
+            f"here ({reason}). Use another, such as nDCG@10{', or install that' if needed else ''}."
+        ) from error
+    except (
+        TypeError,
+        ArithmeticError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        SubprocessError,
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnknownChoice(
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
             f"here ({reason}). Use another, such as nDCG@10."
@@ -148,6 +232,8 @@ class Measuring:
         """query_id and doc_id to grade."""
         self.query_ids = tuple(sorted(relevance))
         self.measures = tuple(measures)
+        for name in measures:
+            computable(name)
         self._names = {parse(name): name for name in measures}
         self._evaluator = ir_measures.evaluator(list(self._names), relevance)
 
@@ -196,6 +282,17 @@ class Measuring:
             self.measures,
         )
 
+    def _metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
+        """What the tools say; where one fails on these grades or docs, one sentence."""
+        try:
+            yield from self._evaluator.iter_calc(scored)
+        except FAILURES as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise BadInput(
+                f"{tag}: the tool behind one of {', '.join(self.measures)} failed on these qrels and this run "
+                f"({reason}). Leave that measure out, or look at the grades."
+            ) from error
+
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
         scored = {
@@ -205,7 +302,7 @@ class Measuring:
         }  # -1, -2, ...: no tool can break a tie its own way
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
         seen: dict[int, tuple[Any, dict[str, float]]] = {}
-        for metric in self._evaluator.iter_calc(scored):
+        for metric in self._metrics(run.tag, scored):
             key = id(metric.measure)  # its hash is that of a text made anew each time
             if key not in seen:  # kept beside its values, so that no other object gets its id
                 seen[key] = metric.measure, values[self._names[metric.measure]]

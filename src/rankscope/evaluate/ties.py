@@ -8,14 +8,12 @@ above). The expected value is the mean over random orders of the tied docs.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 
-from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.records import Run, ScoredDoc, as_float32
 from rankscope.core.rng import stream
 from rankscope.evaluate.measures import Measured, Measuring
 
 N_ORDERS = 32
-SCORE = itemgetter(ScoredDoc._fields.index("score"))
 UNJUDGED = -0.5
 """Between grade 0 and what some collections judge worse than that."""
 
@@ -96,7 +94,7 @@ def ties(
 
 
 def _is_tied(ranking: list[ScoredDoc]) -> bool:
-    return len(set(map(SCORE, ranking))) < len(ranking)
+    return len(set(as_float32(doc.score for doc in ranking))) < len(ranking)
 
 
 def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
@@ -105,5 +103,6 @@ def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
 
 
 def _levels(ranking: list[ScoredDoc]) -> Iterator[list[ScoredDoc]]:
-    """Docs of equal score, best first."""
-    return (list(same) for _, same in groupby(ranking, key=SCORE))
+    """Docs of equal score, as float32, best first."""
+    keyed = zip(as_float32(doc.score for doc in ranking), ranking, strict=True)
+    return ([doc for _, doc in same] for _, same in groupby(keyed, key=lambda pair: pair[0]))

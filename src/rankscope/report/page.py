@@ -18,6 +18,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rankscope.core.cells import safe_cell
 from rankscope.report import (
     attribution,
     attribution_charts,
@@ -450,8 +451,8 @@ def _ends(row: Mapping[str, Any]) -> dict[str, float]:
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: safe_cell(name) for name in columns})
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue()
 
 

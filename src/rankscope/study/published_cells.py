@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from rankscope.core.cells import plain_cell
 from rankscope.core.errors import BadInput
 from rankscope.core.trec import read_lines
 from rankscope.evaluate import pooled
@@ -79,7 +80,7 @@ def read_cells(path: Path) -> list[PublishedCell]:
 
 
 def _cell(path: Path, number: int, row: Mapping[str, str | None]) -> PublishedCell:
-    written = {column: (row[column] or "").strip() for column in COLUMNS}
+    written = {column: plain_cell((row[column] or "").strip()) for column in COLUMNS}
     if None in row:
         raise BadInput(
             f"{path}, line {number}: more fields than the first line has. Put names with commas into quotes."

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import check_id
 from rankscope.core.formats import read_run_file
 from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import read_lines, write_run
@@ -142,10 +143,13 @@ def read_groups(path: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     for number, line in read_lines(path):
         columns = line.split("\t") if "\t" in line else line.split()
-        if len(columns) != 2:
+        columns = [column.strip() for column in columns]
+        if len(columns) != 2 or not columns[1]:
             raise BadInput(
-                f"{path}, line {number}: expected 2 columns (query_id group), found {len(columns)}."
+                f"{path}, line {number}: expected 2 columns (query_id group), found {len(columns)}. Part them by a "
+                "tab or a space."
             )
+        check_id(columns[0], "query", f"{path}, line {number}")
         if groups.setdefault(columns[0], columns[1]) != columns[1]:
             raise BadInput(
                 f"{path}, line {number}: query {columns[0]} is in group {groups[columns[0]]!r} above and "
@@ -521,7 +525,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     text = "\n".join(line for _, line in read_lines(path))
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(
             f"{path}: not YAML. Give ir_metadata's tables (platform, method, ...)."
         ) from error

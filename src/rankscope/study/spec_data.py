@@ -68,8 +68,8 @@ class FilesSpec(TopicsSpec):
     """Files of docs, queries and qrels, wherever they are."""
 
     kind: Literal["files"]
-    docs: str = Field(description="JSONL or TSV, .gz or not.")
-    queries_file: str = Field(description="JSONL or TSV, .gz or not.")
+    docs: str = Field(description="JSON lines, TSV or Parquet; packed (gzip, bzip2, xz) or not.")
+    queries_file: str = Field(description="The same.")
     qrels: str = Field(description="TREC's four columns, or BEIR's three with a header.")
 
 
@@ -169,7 +169,7 @@ class PermutationsTeacherSpec(Spec):
     )
     malformed: Literal["repair", "drop"] = Field(
         "repair",
-        description="An answer that is no order of the docs shown: mend it as RankGPT does, or drop the "
+        description="An answer that is no order of the docs shown: mend it, or drop the "
         "query as study B does.",
     )
     window: PositiveInt = Field(

@@ -20,7 +20,7 @@ VERSIONS = {
     "fuse": 1,
     "scratch": 1,
     "ranker": 2,
-    "teacher": 1,
+    "teacher": 2,
     "train": 6,
     "rerank": 3,
     "evaluate": 7,

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping
 
+from rankscope.core.cells import plain_cell
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
@@ -123,6 +124,6 @@ def _per_query(work: Work) -> Mapping[tuple[str, str], Values]:
     found: dict[tuple[str, str], dict[str, float]] = {}
     with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            of_run = found.setdefault((row["run"], row["measure"]), {})
-            of_run[row["query_id"]] = float(row["value"])
+            run, query_id = plain_cell(row["run"]), plain_cell(row["query_id"])
+            found.setdefault((run, row["measure"]), {})[query_id] = float(row["value"])
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
+from rankscope.core.cells import safe_cell
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
 from rankscope.data import leaks
@@ -115,7 +116,8 @@ def evaluate(work: Work) -> Summary:
     )
     rows = [row for group in groups for run in group.evaluation.runs for row in _per_query(run)]
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["run", "measure", "query_id", "value"], *rows])
+        csv.writer(file).writerow(["run", "measure", "query_id", "value"])
+        csv.writer(file).writerows(map(safe_cell, row) for row in rows)
     n_runs = sum(len(group.evaluation.runs) for group in groups)
     return {
         "n_runs": n_runs,

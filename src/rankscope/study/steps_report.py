@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from rankscope.core.cells import plain_cell
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -106,7 +107,8 @@ def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str,
     """Every system's values; those of several seeds are means, under the first one's run."""
     stored: dict[str, dict[str, dict[str, float]]] = {}
     with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
-        for run, measure, query_id, value in list(csv.reader(file))[1:]:
+        for row in list(csv.reader(file))[1:]:
+            run, measure, query_id, value = map(plain_cell, row)
             stored.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
     return {
         row["run"]: {

@@ -1,0 +1,211 @@
+"""Files as people keep them, packed or not, told by their first bytes and never by their names.
+
+gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). What else
+is no text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) is named with what to do.
+
+A few megabytes can unpack to more than a machine holds: reading stops where a file has unpacked to
+`MOST_TIMES` its own size. No text packs so well; what does is given unpacked.
+"""
+
+import bz2
+import codecs
+import gzip
+import importlib
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple, cast, final
+
+from rankscope.core.errors import BadInput
+
+MOST_TIMES = 100
+"""So many times its own size may a packed file unpack to (text: 3 to 20 times) ..."""
+ALWAYS_READ = 64 * 1024 * 1024
+"""... and so many bytes in any case: a short file of one line over and over packs better."""
+HEAD = 1024
+"""Bytes that tell what a file is."""
+
+ENDINGS = (".gz", ".bz2", ".xz", ".zst")
+"""What names of packed files end in; `stem` and folders in BEIR layout ask for them, readers never do."""
+
+
+class _Way(NamedTuple):
+    """How a file is packed, and what opens it."""
+
+    name: str
+    command: str
+    """What a user may unpack it with."""
+    opened: Callable[[BinaryIO], IO[bytes]]
+
+
+def _gzip(file: BinaryIO) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+
+
+def _zstd(file: BinaryIO) -> IO[bytes]:
+    try:
+        found: Any = importlib.import_module("compression.zstd")
+    except ImportError as error:
+        raise _Unreadable(
+            "packed by zstd, which Python before 3.14 cannot unpack", "Unpack it: zstd -d."
+        ) from error
+    return cast("IO[bytes]", found.open(file, "rb"))
+
+
+PACKED: Mapping[re.Pattern[bytes], _Way] = {
+    re.compile(rb"\x1f\x8b"): _Way("gzip", "gzip -d", _gzip),
+    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): _Way("bzip2", "bzip2 -d", bz2.BZ2File),
+    re.compile(rb"\xfd7zXZ\0"): _Way("xz", "xz -d", lzma.LZMAFile),
+    re.compile(rb"\x28\xb5\x2f\xfd"): _Way("zstd", "zstd -d", _zstd),
+}
+
+UNPACK, EXPORT = "Unpack it and give the file inside.", "Write it again as text."
+NAMED: Mapping[re.Pattern[bytes], tuple[str, str]] = {
+    re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"): ("a zip archive (or a spreadsheet)", UNPACK),
+    re.compile(rb"(?s).{257}ustar"): ("a tar archive", UNPACK),
+    re.compile(rb"7z\xbc\xaf\x27\x1c"): ("a 7z archive", UNPACK),
+    re.compile(rb"Rar!\x1a\x07"): ("a RAR archive", UNPACK),
+    re.compile(rb"LZIP\x01"): ("packed by lzip", "Unpack it: lzip -d."),
+    re.compile(rb"\x1f[\x9d\xa0]"): ("packed by compress", "Unpack it: gzip -d."),
+    re.compile(rb"\x04\x22\x4d\x18"): ("packed by lz4", "Unpack it: lz4 -d."),
+    re.compile(rb"\x89LZO\0"): ("packed by lzop", "Unpack it: lzop -d."),
+    re.compile(rb"\xff\x06\0\0sNaPpY"): ("packed by snappy", UNPACK),
+    re.compile(rb"\x5d\0\0.\0.{0,2}\xff{2}", re.DOTALL): ("packed by lzma", "Unpack it: xz -d."),
+    re.compile(rb"\x80[\x02-\x05]"): ("a pickle, which is never read", EXPORT),
+    re.compile(rb"\x93NUMPY"): ("an array of NumPy", EXPORT),
+    re.compile(rb"\x89HDF\r\n"): ("an HDF5 file", EXPORT),
+    re.compile(rb"SQLite format 3\0"): ("an SQLite database", EXPORT),
+    re.compile(rb"ARROW1\0|FEA1"): ("an Arrow file", "Write it again as text or as Parquet."),
+    re.compile(rb"ORC\x08?\n|Obj\x01"): ("an ORC or Avro file", EXPORT),
+    re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1"): ("an office document", EXPORT),
+    re.compile(rb"%PDF-\d"): ("a PDF", EXPORT),
+    re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a"): ("a picture", EXPORT),
+    re.compile(rb"\x7fELF|MZ\x90\0"): ("a program", EXPORT),
+    re.compile(rb"(?i)\s*<(!doctype\s+html|html[\s>])"): (
+        "a web page, as a download gives that needs a log-in or was refused",
+        "Fetch the file itself.",
+    ),
+    re.compile(rb"version https://git-lfs"): (
+        "a pointer of Git LFS, not the file it stands for",
+        "Fetch it: git lfs pull.",
+    ),
+    re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"): ("UTF-32", "Convert it to UTF-8."),
+    re.compile(rb"\xff\xfe|\xfe\xff"): ("UTF-16", "Convert it to UTF-8."),
+}
+"""What is no text, whatever it is called: what it is, and what to do."""
+
+UNPACKING = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
+
+
+class _Unreadable(Exception):
+    """What a file is instead of text, and what to do; becomes BadInput where the path is known."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.found, self.remedy = found, remedy
+
+
+@contextmanager
+def explained_reading(path: Path) -> Iterator[None]:
+    """Inside the block, a file that cannot be read becomes one sentence with a remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"{path}: there is no such file. Give the path of one that exists."
+        ) from error
+    except _Unreadable as error:
+        raise BadInput(f"{path}: it is {error.found}. {error.remedy}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
+    except UNPACKING as error:
+        raise BadInput(
+            f"{path}: it is damaged or cut short ({error}). Fetch it again, or unpack it."
+        ) from error
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:  # a NUL in the path
+        if "null" not in str(error):
+            raise
+        raise BadInput(f"{str(path)!r}: no file can be called so ({error}). Rename it.") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked as they are read. Raises BadInput for what is no text and no Parquet.
+
+    A file that is packed in another packing is refused: so is a `.tar.gz`.
+    """
+    with explained_reading(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise BadInput(
+                f"{path}: it is a pipe or a device, and is read more than once. Write it to a file first."
+            )
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            file.seek(0)
+            way = _way(head)
+            if way is None:
+                _refuse_foreign(head)
+                if path.suffix == ".gz":
+                    raise BadInput(
+                        f"{path}: Not a gzipped file, though its name ends in .gz. Rename it, or unpack it."
+                    )
+                yield file
+                return
+            n_packed = path.stat().st_size
+            with way.opened(file) as unpacked:
+                _refuse_foreign(unpacked.read(HEAD), packed_by=way.name)
+                unpacked.seek(0)
+                yield io.BufferedReader(_Bounded(unpacked, path, n_packed, way.command), 1 << 17)
+
+
+def head_of(path: Path) -> bytes:
+    """The first four bytes that are not white space."""
+    with opened(path) as file:
+        return file.read(4096).lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:4]
+
+
+def _way(head: bytes) -> _Way | None:
+    return next((way for magic, way in PACKED.items() if magic.match(head)), None)
+
+
+def _refuse_foreign(head: bytes, *, packed_by: str = "") -> None:
+    for magic, (found, remedy) in NAMED.items():
+        if magic.match(head):
+            raise _Unreadable(f"{found}{packed_by and f', packed by {packed_by}'}", remedy)
+    again = _way(head) if packed_by else None
+    if again is not None:
+        raise _Unreadable(
+            f"packed twice, by {packed_by} and within by {again.name}", "Unpack it once."
+        )
+
+
+@final
+class _Bounded(io.RawIOBase):
+    """Unpacked bytes, as far as they may belong to a text of the packed file's size."""
+
+    def __init__(self, file: IO[bytes], path: Path, n_packed: int, command: str) -> None:
+        self._file, self._path, self._command = file, path, command
+        self._most = max(ALWAYS_READ, MOST_TIMES * n_packed)
+        self._left = self._most
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes; BadInput where there are too many."""
+        data = self._file.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise BadInput(
+                f"{self._path}: it unpacks to more than {self._most // 1_000_000} MB, {MOST_TIMES} times "
+                f"what it takes packed, as no text does. If it is meant, unpack it ({self._command}) and give that file."
+            )
+        buffer[: len(data)] = data
+        return len(data)
