@@ -437,7 +437,7 @@ def test_the_page_words_the_family_and_the_level_that_count(
     """One of 28 declared comparisons, or alone where nothing is corrected; grade 1 is no relevant doc."""
     words = ("compare", files / "good.run", files / "mixed.run", "--qrels", files / "qrels.txt")
     page = rankscope(*words, "--family-size", 28, "--html").out
-    assert "show, as one of 28 comparisons, in 80" in page
+    assert "allows is shown by these 3 queries, as one of 28 comparisons, in 80" in page
     alone = rankscope(*words, "--correction", "none", "--html").out
     assert "The smallest difference these 3 queries show in 80" in alone
     stage = ("--first-stage", "good", "--html")

@@ -251,7 +251,7 @@ def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
                 _p(row.judged.corrected_equivalence_p),
                 f"{VERDICTS[row.judged.verdict].symbol} {row.judged.verdict}",
                 cautions.figure(row.judged.fragility).replace("\u2013", "-"),
-                cautions.detectable(detectable, row.measure, 4).replace("\u2013", "-"),
+                cautions.detectable(detectable, of.sample.span, 4).replace("\u2013", "-"),
                 f"{needed:,}" if unsure and needed is not None else "-",
             ]
         )

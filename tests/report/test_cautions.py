@@ -60,11 +60,11 @@ def test_how_few_queries_carry_a_verdict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "measure", "said"),
-    [(None, "AP", "\u2013"), (0.0612, "AP", "0.061"), (1.0, "AP", "1.000"), (2.2146, "nDCG@10", "none"),
-     (2.2146, "NumRet", "2.215")],
+    ("difference", "span", "said"),
+    [(None, 1.0, "\u2013"), (0.0612, 1.0, "0.061"), (1.0, 1.0, "1.000"), (2.2146, 1.0, "none"),
+     (2.2146, None, "2.215")],
 )  # fmt: skip
 def test_a_difference_that_the_measure_does_not_allow_is_none(
-    difference: float | None, measure: str, said: str
+    difference: float | None, span: float | None, said: str
 ) -> None:
-    assert detectable(difference, measure, 3) == said
+    assert detectable(difference, span, 3) == said

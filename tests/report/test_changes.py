@@ -212,7 +212,7 @@ def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any)
     difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
     return {
         "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
-        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), "smallest_detectable": 0.03, **head(verdict, difference), **more,
+        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), "smallest_detectable": 0.03, "span": 1.0, **head(verdict, difference), **more,
     }  # fmt: skip
 
 

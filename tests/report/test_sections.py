@@ -44,7 +44,7 @@ def test_cannot_tell_says_what_could_have_been_shown(results):
         f"{start} The smallest difference these 40 queries show in 80 % of cases is 0.020."
     )
     assert sentence(results, smallest_detectable=2.2, **changes) == (
-        f"{start} No difference that nDCG@10 allows is shown by these 40 queries and their seeds in 80 % of cases."
+        f"{start} No difference that nDCG@10 allows is shown by these 40 queries in 80 % of cases."
     )
     needed = changes | {"smallest_detectable": 0.0196, "queries_needed": 1234, "margin": 0.05}
     assert sentence(results, **needed).endswith(

@@ -61,6 +61,7 @@ def comparison(system: str, baseline: str, measure: str, values: Any) -> dict[st
         "margin": margin,
         "equivalence_p": None if margin is None else (0.001 if inside else 0.6),
         "corrected_equivalence_p": None if margin is None else (0.006 if inside else 1.0),
+        "span": 1.0,
         "smallest_detectable": 2.88 * sd / N_QUERIES**0.5,
         "verdict": "equivalent" if inside else shown if 6 * p < 0.05 else "cannot tell",
     }

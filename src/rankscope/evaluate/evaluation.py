@@ -218,6 +218,7 @@ def plain(found: Judged) -> dict[str, Any]:
         "beyond_margin_p": comparison.beyond_margin_p,
         "corrected_beyond_margin_p": found.corrected_beyond_margin_p,
         "smallest_detectable": found.smallest_detectable,
+        "span": comparison.sample.span,
         "queries_needed": found.queries_needed,
         "fragility": found.fragility,
         "unseen_share": found.unseen_share,

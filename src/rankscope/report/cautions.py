@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from rankscope.evaluate.measures import span
-
 Row = Mapping[str, Any]
 """A judged comparison as plain values, as an evaluation stores it."""
 
@@ -19,17 +17,16 @@ def figure(fragility: int | None) -> str:
     return "\u2013" if fragility is None else f"{fragility:,}"
 
 
-def detectable(difference: float | None, measure: str, digits: int) -> str:
-    """The smallest detectable difference as it is written; "none" where the measure allows none so large."""
+def detectable(difference: float | None, span: float | None, digits: int) -> str:
+    """The smallest detectable difference as it is written; "none" where the measure's span allows none so large."""
     if difference is None:
         return "\u2013"
-    return "none" if is_beyond(difference, measure) else f"{difference:.{digits}f}"
+    return "none" if is_beyond(difference, span) else f"{difference:.{digits}f}"
 
 
-def is_beyond(difference: float, measure: str) -> bool:
-    """Whether a difference is larger than any that the measure allows."""
-    most = span(measure)
-    return most is not None and difference > most
+def is_beyond(difference: float, span: float | None) -> bool:
+    """Whether a difference is larger than any that the measure allows; False where it has no bounds."""
+    return span is not None and difference > span
 
 
 def carried(row: Row) -> str:

@@ -119,7 +119,7 @@ def _of_stages(cells: Sequence[Found], found: Found) -> Iterator[str]:
         seen = [each for cell in unknown if (each := cell["smallest_detectable"]) is not None]
         power = (
             f" A loss of {max(seen):.3f} would have been seen four times in five in each of them."
-            if len(seen) == len(unknown) and not cautions.is_beyond(max(seen), found["measure"])
+            if len(seen) == len(unknown) and not cautions.is_beyond(max(seen), unknown[0]["span"])
             else ""
         )
         yield f"Cannot tell, which is no proof that nothing was lost: {told}.{power}"

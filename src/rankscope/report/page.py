@@ -528,7 +528,7 @@ def _tex_comparison(row: Compared, results: StoredResults) -> str:
         sections.p_text(row.p_value),
         sections.p_text(row.corrected_p),
         sections.p_text(row.corrected_equivalence_p),
-        cautions.detectable(row.smallest_detectable, row.measure, 3),
+        cautions.detectable(row.smallest_detectable, row.span, 3),
     ]
     names = [sections.place(row.group, results), row.measure, row.system, row.baseline]
     verdict = [row.verdict, cautions.figure(row.fragility)]

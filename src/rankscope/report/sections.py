@@ -108,6 +108,8 @@ class Compared:
     equivalence_p: float | None
     corrected_equivalence_p: float | None
     smallest_detectable: float | None
+    span: float | None
+    """The largest difference the measure allows; None without bounds."""
     verdict: str
     effect_interval: tuple[float, float] | None = None
     bootstrap_interval: tuple[float, float] | None = None
@@ -354,9 +356,9 @@ def _could_have_shown(row: Compared, n_tests: int) -> str:
     if row.smallest_detectable is None:
         return ""
     among = "" if n_tests == 1 else f", as one of {n_tests} comparisons,"
-    if cautions.is_beyond(row.smallest_detectable, row.measure):
+    if cautions.is_beyond(row.smallest_detectable, row.span):
         return (
-            f" No difference that {row.measure} allows is shown by these {row.n_queries} queries and their seeds{among} in "
+            f" No difference that {row.measure} allows is shown by these {row.n_queries} queries{among} in "
             "80\u00a0% of cases."
         )
     shown = (
