@@ -24,7 +24,7 @@ from rankscope.cli.options import (
     Split,
     Written,
 )
-from rankscope.cli.printing import form_of, print_json, print_notes, print_text
+from rankscope.cli.printing import form_of, print_json, print_note, print_notes, print_text
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -49,7 +49,9 @@ def search(
 
     source = collections.source(collection, split)
     where = None if model == "bm25" else located(model, revision=revision)
-    written = verbs.search(where, source, depth=depth, out=out, progress=progress())
+    written = verbs.search(
+        where, source, depth=depth, out=out, progress=progress(), tell=print_note
+    )
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 
@@ -71,7 +73,9 @@ def rerank(
 
     source = collections.source(collection, split)
     where = located(model, revision=revision)
-    written = verbs.rerank(where, source, run_file, depth=depth, out=out, progress=progress())
+    written = verbs.rerank(
+        where, source, run_file, depth=depth, out=out, progress=progress(), tell=print_note
+    )
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 
