@@ -62,4 +62,9 @@ def form_of(out: Path | None, **asked: bool) -> str:
 def print_notes(notes: list[str]) -> None:
     """Beside what is printed: on standard error."""
     for note in notes:
-        typer.echo(f"Note: {note}", err=True)
+        print_note(note)
+
+
+def print_note(note: str) -> None:
+    """One of them, as soon as it is known."""
+    typer.echo(f"Note: {note}", err=True)

@@ -28,7 +28,7 @@ from rankscope.cli.options import (
     Written,
     names_in,
 )
-from rankscope.cli.printing import form_of, print_json, print_notes, print_text
+from rankscope.cli.printing import form_of, print_json, print_note, print_notes, print_text
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -70,6 +70,7 @@ def search(
         depth=depth,
         out=out,
         progress=progress(),
+        tell=print_note,
         language=language or ENGLISH,
     )
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
@@ -93,7 +94,9 @@ def rerank(
 
     source = collections.source(collection, split)
     where = located(model, revision=revision)
-    written = verbs.rerank(where, source, run_file, depth=depth, out=out, progress=progress())
+    written = verbs.rerank(
+        where, source, run_file, depth=depth, out=out, progress=progress(), tell=print_note
+    )
     typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 

@@ -30,11 +30,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
+from rankscope.models import folders, location
 from rankscope.models.backbone import quiet
-from rankscope.models.location import Location
+from rankscope.models.folders import ADAPTER_WEIGHTS
+from rankscope.models.location import Location, downloaded
 
-ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
-BASE, BASE_RECORD = "base", "base.json"
+PREFIX = "base_model.model."
+"""What PEFT puts before the names of a model's weights."""
+BASE = "base"
+"""Where an adapter's folder has the model it was made for, if it carries it."""
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
@@ -55,6 +59,10 @@ SENTENCE_TRANSFORMERS: dict[str, Any] = {
     },
 }
 """What sentence-transformers writes beside an adapter, and reads again."""
+
+
+PROMPT = "query"
+"""What a saved cross-encoder's prompt is called."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ def save(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
     (config,) = model.peft_config.values()
-    path = folder / ADAPTER_CONFIG
+    path = folder / folders.ADAPTER_CONFIG
     written = json.loads(path.read_text("utf-8"))
     for name, value in vars(config).items():
         if isinstance(
@@ -156,7 +164,9 @@ def refer(folder: Path, base: Path, *, carried: bool) -> None:
     path = BASE if carried else os.path.relpath(base.absolute(), folder.absolute())
     sums = {file.relative_to(base).as_posix(): _sum(file) for file in _files(base)}
     record = {"path": Path(path).as_posix(), "sha256": sums}
-    (folder / BASE_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
+    (folder / folders.BASE_RECORD).write_text(
+        json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8"
+    )
 
 
 def _linked(made: str, wanted: str) -> None:
@@ -175,34 +185,28 @@ def _sum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_adapter(model: Any, folder: Path) -> None:
+def save_adapter(model: Any, folder: Path, *, prompt: str = "") -> None:
     """Write the adapter and the scoring head as PEFT does, and what sentence-transformers reads."""
     save(model, folder)
+    write_card(folder, prompt)
+
+
+def write_card(folder: Path, prompt: str) -> None:
+    """Write what sentence-transformers reads of a cross-encoder, with the prompt before its queries."""
     for name, content in SENTENCE_TRANSFORMERS.items():
+        if prompt and name == folders.CARD:
+            content = content | {"prompts": {PROMPT: prompt}, "default_prompt_name": PROMPT}  # noqa: PLW2901
         (folder / name).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 def is_adapter(folder: Path) -> bool:
     """True for a folder that holds an adapter and not the model itself."""
-    return (folder / ADAPTER_CONFIG).is_file()
+    return (folder / folders.ADAPTER_CONFIG).is_file()
 
 
 def base_of(folder: Path) -> Path:
-    """The folder of the model that an adapter was made for; one whose bytes were changed is refused.
-
-    As `refer` has written, from the adapter's folder; if it is not there, where it was.
-    """
-    import peft
-
-    record = _record(folder)
-    base = Path(str(peft.PeftConfig.from_pretrained(str(folder)).base_model_name_or_path))
-    if record is not None and (folder / record["path"] / "config.json").is_file():
-        base = (folder / record["path"]).resolve()
-    if not (base / "config.json").is_file():
-        raise BadInput(
-            f"{folder}: an adapter for {base}, where there is no model any more. Put it back there, "
-            "or correct base_model_name_or_path in adapter_config.json."
-        )
+    """The folder of the model that an adapter was made for; a hub id is fetched, changed bytes are refused."""
+    base, record = downloaded(location.base_of(folder)), folders.base_record(folder)
     for name, expected in record["sha256"].items() if record is not None else ():
         if not (base / name).is_file() or _sum(base / name) != expected:
             raise BadInput(
@@ -212,72 +216,70 @@ def base_of(folder: Path) -> Path:
     return base
 
 
-def _record(folder: Path) -> dict[str, Any] | None:
-    """What `refer` has written; None where it has not."""
-    path = folder / BASE_RECORD
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict) and {"path": str, "sha256": dict} == {
-        name: type(value) for name, value in found.items()
-    }:
-        return found
-    raise BadInput(
-        f"{path}: it does not say where the adapter's base is, and what its bytes are. Put the file back as "
-        "it was written, or train the adapter again."
-    )
+def saved_whole(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes, by name, of the model's weights that an adapter's folder has whole, such as a scoring head's."""
+    stored = folders.header(_weights_of(Location(folder.name, folder)))
+    return {
+        name.removeprefix(PREFIX): each.shape
+        for name, each in stored.items()
+        if "lora_" not in name
+    }
 
 
-def merged_from(model: nn.Module, location: Location) -> Any:
+def require_whole(folder: Path, model: nn.Module) -> None:
+    """Refuse an adapter in a model whose weights its folder has in part: the others are at random."""
+    if not is_adapter(folder):
+        return
+    stored = folders.header(_weights_of(Location(folder.name, folder))).keys()
+    names = (name for name in model.state_dict() if "lora_" in name)
+    left = sorted(name for name in names if PREFIX + name.replace(".default", "") not in stored)
+    if left:
+        raise BadInput(
+            f"{folder}: its adapter would be left partly at random: {len(left)} weights are missing (first: "
+            f"{left[0]}). {folders.AGAIN}"
+        )
+
+
+def merged_from(model: nn.Module, where: Location) -> Any:
     """A bare encoder with somebody's LoRA adapter added into its weights; one that fits in part is refused."""
     import peft
     from peft.utils import set_peft_model_state_dict
 
-    try:
-        with _quiet():
-            config = peft.PeftConfig.from_pretrained(location.source, revision=location.revision)
-            weights = load_file(_weights_of(location))
-            if config.peft_type != peft.PeftType.LORA:
-                raise BadInput(
-                    f"The adapter {location.source!r} is of the kind {config.peft_type.value}, which cannot be "
-                    "added into weights. Give a LoRA adapter."
-                )
-            config.base_model_name_or_path = (
-                None  # where it was trained; that it fits is seen below
+    what = f"PEFT cannot put the adapter {where.source!r} on {type(model).__name__}"
+    with _quiet(), folders.library_answers(where.source, what):
+        config = peft.PeftConfig.from_pretrained(where.source, revision=where.revision)
+        weights = load_file(_weights_of(where))
+        if config.peft_type != peft.PeftType.LORA:
+            kind = str(getattr(config.peft_type, "value", config.peft_type))
+            raise BadInput(
+                f"The adapter {where.source!r} is of the kind {kind}, which cannot be "
+                "added into weights. Give a LoRA adapter."
             )
-            whole = peft.get_peft_model(model, config)
-            told: Any = set_peft_model_state_dict(whole, weights)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BadInput(
-            f"The adapter {location.source!r} cannot be put on {type(model).__name__} ({reason}). Give a "
-            "folder or hub id of PEFT's, made for this backbone."
-        ) from error
+        config.base_model_name_or_path = None  # where it was trained; that it fits is seen below
+        whole = peft.get_peft_model(model, config)
+        told: Any = set_peft_model_state_dict(whole, weights)
     missing = [n for n in told.missing_keys if "lora_" in n or "modules_to_save" in n]
     left = sorted([*missing, *told.unexpected_keys])
     if left:
         raise BadInput(
-            f"The adapter {location.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
+            f"The adapter {where.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
             f"or have no place (first: {left[0]}). Give the backbone it was made for."
         )
     with _quiet():
         return merged(whole)
 
 
-def _weights_of(location: Location) -> Path:
+def _weights_of(where: Location) -> Path:
     """An adapter's weights, as safetensors: a pickle is not read."""
-    if location.folder is not None:
-        found = location.folder / ADAPTER_WEIGHTS
+    if where.folder is not None:
+        found = where.folder / ADAPTER_WEIGHTS
         if found.is_file():
             return found
     else:
         with suppress(EntryNotFoundError):
-            return Path(hf_hub_download(location.name, ADAPTER_WEIGHTS, revision=location.revision))
+            return Path(hf_hub_download(where.name, ADAPTER_WEIGHTS, revision=where.revision))
     raise BadInput(
-        f"The adapter {location.source!r} has no {ADAPTER_WEIGHTS}, and pickles are not read. Load it in PEFT "
+        f"The adapter {where.source!r} has no {ADAPTER_WEIGHTS}, and pickles are not read. Load it in PEFT "
         "and save it again: `PeftModel.from_pretrained(...).save_pretrained(FOLDER)`."
     )
 
@@ -288,11 +290,8 @@ def is_adapted(model: nn.Module) -> bool:
 
 
 def merged_with(model: nn.Module, folder: Path) -> Any:
-    """The base model with an adapter's weights added into its own."""
-    import peft
-
-    with _quiet():
-        return merged(peft.PeftModel.from_pretrained(model, str(folder)))
+    """The base model with an adapter's weights added into its own; one that fits in part is refused."""
+    return merged_from(model, Location(folder.name, folder))
 
 
 def merged(model: Any) -> Any:

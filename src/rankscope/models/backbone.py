@@ -7,27 +7,38 @@ safetensors only, and no code that comes with a model is run.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
 from safetensors import safe_open
+from tokenizers import normalizers
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import anatomy
-from rankscope.models.location import Location
+from rankscope.models import anatomy, folders
+from rankscope.models.location import Location, base_of, downloaded
 
 COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 """Model types whose positions begin behind the padding token's id."""
 DPR = {"DPRQuestionEncoder": "question_encoder", "DPRContextEncoder": "ctx_encoder"}
 """DPR's two classes, and where in each its BERT is."""
+ENCODER_HALVES = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "longt5": "LongT5EncoderModel",
+    "switch_transformers": "SwitchTransformersEncoderModel",
+}
+"""Encoder-decoders of which sentence-transformers takes the encoder alone (sentence-t5, GTR)."""
+UNBOUNDED = 1_000_000_000
+"""Tokens a model without positions of its own may read, where its tokenizer sets no length either."""
 BERT_FIELDS = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
     "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings",
@@ -45,6 +56,17 @@ class Backbone:
     """Weights the checkpoint does not have: the scoring head, drawn from the seed."""
     unused: tuple[str, ...]
     """Weights of the checkpoint that this model has no place for."""
+    labels: tuple[str, ...] = ()
+    """Of a head of two labels, made one: their names. The score is the second's logit less the first's."""
+
+
+class _Told(NamedTuple):
+    """What loading told of a checkpoint's weights, names sorted."""
+
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    resized: tuple[str, ...] = ()
+    """Those of another shape than the model's."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +101,73 @@ def device() -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def load_scorer(location: Location, *, seed: int) -> Backbone:
-    """An encoder with a head of one label; a head the checkpoint lacks is drawn from the seed."""
-    model, info = _loaded(transformers.AutoModelForSequenceClassification, location, seed=seed)
-    tokenizer = _tokenizer(location)
-    if model.config.pad_token_id is None or tokenizer.pad_token_id is None:
+def load_scorer(
+    location: Location,
+    *,
+    seed: int,
+    head: Mapping[str, tuple[int, ...]] | None = None,
+    tokenizer_in: Path | None = None,
+) -> Backbone:
+    """An encoder with a head of one label; a head the checkpoint lacks is drawn from the seed.
+
+    A head of two labels becomes one of their difference: what orders docs as the softmax over both does.
+    `head` has the shapes of weights, by name, that an adapter puts in the place of the checkpoint's own;
+    a head of two labels is then left for `make_one_label`. The tokenizer is that of the folder
+    `tokenizer_in`, if it is another.
+    """
+    folder = downloaded(location)
+    stored = {name: each.shape for name, each in folders.weights(folder).items()} | dict(head or {})
+    model, told = _scorer(location, folder, seed, 1)
+    name, n = _head(model), 1
+    found = [shape for key, shape in stored.items() if f".{key}".endswith(f".{name}.weight")]
+    if found and len(found[-1]) == 2:
+        n = found[-1][0]
+    labels = folders.names_of_labels(folders.declared(folder / "config.json"), min(n, 10))
+    if n == 2:
+        model, told = _scorer(location, folder, seed, 2)
+    elif n > 1:
         raise BadInput(
-            f"{location.source}: no padding token, so docs of unequal length cannot share a batch."
+            f"The model {location.source!r} has {n} labels ({', '.join(labels)}), and a ranker gives one score: its "
+            f"head would be of another shape (first: {name}.weight). Tune it with one label or two."
         )
-    return Backbone(model, tokenizer, *info)
+    left = [weight for weight in told.resized if weight not in (head or {})]
+    if left:
+        raise _at_random(location, left)
+    if n == 2 and head is None:
+        make_one_label(model)
+    tokenizer = read_tokenizer(tokenizer_in or folder)
+    _require_room(tokenizer_in or folder, model, tokenizer)
+    _agree_on_padding(folder, model, tokenizer)
+    fresh = tuple(sorted({*told.missing, *told.resized}))
+    return Backbone(model, tokenizer, fresh, told.unused, tuple(labels) if n == 2 else ())
+
+
+def _scorer(location: Location, folder: Path, seed: int, n_labels: int) -> tuple[Any, _Told]:
+    auto = transformers.AutoModelForSequenceClassification
+    return _loaded(auto, location, folder, seed=seed, num_labels=n_labels)
+
+
+def _head(model: Any) -> str:
+    """The name of the last dense layer outside the encoder, which gives the logits."""
+    encoder = f"{model.base_model_prefix}."
+    found = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(encoder)
+    ]
+    return found[-1] if found else ""
+
+
+def make_one_label(model: Any) -> None:
+    """Have the head of two labels give the second's logit less the first's, as a head of one label."""
+    last = model.get_submodule(_head(model))
+    with torch.no_grad():
+        last.weight = nn.Parameter(last.weight[1:] - last.weight[:1])
+        bias = last.bias
+        if bias is not None:
+            last.bias = nn.Parameter(bias[1:] - bias[:1])
+    last.out_features = 1
+    model.config.num_labels = model.num_labels = 1
 
 
 def load_encoder(location: Location) -> Encoder:
@@ -96,30 +176,41 @@ def load_encoder(location: Location) -> Encoder:
     transformers' generic loader takes a DPR context encoder for a question encoder and leaves all
     of it at random (transformers #9725, #13670; papers.md A.8-1).
     """
-    with quiet():
-        config = transformers.AutoConfig.from_pretrained(
-            location.source, revision=location.revision, trust_remote_code=False
-        )
+    folder = downloaded(location)
+    config = _configuration(folder)
     if config.model_type != "dpr":
-        model, info = _loaded(transformers.AutoModel, location, seed=0)
-        if info[0]:
+        model, told = _loaded(_bare(config), location, folder, seed=0)
+        if told.missing:
             leave_out_pooler(model)
-        return Encoder(model, _padding(_tokenizer(location)), *info)
-    (name,) = config.architectures or ("",)
+        tokenizer = read_tokenizer(folder)
+        _require_room(folder, model, tokenizer)
+        return Encoder(model, _padding(tokenizer), told.missing, told.unused)
+    name, *_ = config.architectures or ("",)
     if name not in DPR or config.projection_dim:
         raise BadInput(
             f"{location.source}: a DPR model of the class {name or 'unknown'} with a projection to "
             f"{config.projection_dim} numbers; question and context encoders without one are supported. "
             "Correct `architectures` in its config.json."
         )
-    whole, info = _loaded(getattr(transformers, name), location, seed=0)
+    whole, told = _loaded(getattr(transformers, name), location, folder, seed=0)
     inner = getattr(whole, DPR[name]).bert_model
     # as BERT, which it is: saved under DPR's name, every loader would take it for a question encoder
     same = {key: value for key, value in config.to_dict().items() if key in BERT_FIELDS}
     bert = transformers.BertModel(transformers.BertConfig(**same), add_pooling_layer=False)
     bert.load_state_dict(inner.state_dict())
     bert.requires_grad_(True).train(False)
-    return Encoder(bert, _padding(_tokenizer(location)), *info)
+    return Encoder(bert, _padding(read_tokenizer(folder)), told.missing, told.unused)
+
+
+def _configuration(folder: Path) -> Any:
+    with quiet(), folders.library_answers(folder / "config.json", "transformers cannot read it"):
+        return transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+
+
+def _bare(config: Any) -> Any:
+    """The class that loads a model without a head; of T5 and its kin the encoder alone."""
+    name = ENCODER_HALVES.get(config.model_type)
+    return transformers.AutoModel if name is None else getattr(transformers, name)
 
 
 def stored_as(folder: Path) -> str | None:
@@ -142,11 +233,65 @@ def leave_out_pooler(encoder: Any) -> None:
         encoder.pooler = None
 
 
-def _tokenizer(location: Location) -> Any:
-    with quiet():
-        return transformers.AutoTokenizer.from_pretrained(
-            location.source, revision=location.revision, trust_remote_code=False
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder; one whose vocabulary is in no file there would be made up, and is refused."""
+    what = "transformers cannot read its tokenizer"
+    if not (folder / "tokenizer.json").is_file() and any(folder.glob("*.model")):
+        what += (
+            ", a sentencepiece vocabulary alone: open it where the package sentencepiece is installed and save a fast "
+            "one beside it (tokenizer.json)"
         )
+    with quiet(), folders.library_answers(folder, what):
+        found = transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    needed = {*getattr(found, "vocab_files_names", {}).values()} - {"tokenizer.json"}
+    there = {name for name in needed if (folder / name).is_file()}
+    if needed and not (folder / "tokenizer.json").is_file() and needed != there:
+        raise BadInput(
+            f"{folder}: its tokenizer, a {type(found).__name__}, reads its vocabulary from "
+            f"{' and '.join(sorted(needed))}, and {' and '.join(sorted(needed - there))} is missing: it would be "
+            "made up. Put the file there, or save a fast tokenizer (tokenizer.json)."
+        )
+    return found
+
+
+def _require_room(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Refuse a tokenizer with ids that the model has no embedding for: such a token would end in an error."""
+    rows = model.get_input_embeddings().num_embeddings
+    token, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
+    if largest >= rows:
+        raise BadInput(
+            f"{folder}: its tokenizer has the id {largest} ({token!r}), and the model has embeddings for {rows} ids. "
+            "Save the tokenizer that the model was trained with."
+        )
+
+
+def _agree_on_padding(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Have the model know the tokenizer's padding token, where its configuration has none.
+
+    A decoder's head looks for it to find the last token. One that ends every text as well would be
+    taken for padding there, so it is refused.
+    """
+    if tokenizer.pad_token_id is None:
+        raise BadInput(
+            f"{folder}: its tokenizer has no padding token, so docs of unequal length cannot share a batch. Set "
+            "`pad_token` in its tokenizer_config.json."
+        )
+    if model.config.pad_token_id is not None:
+        return
+    if tokenizer("a", "b")["input_ids"][-1:] == [tokenizer.pad_token_id]:
+        raise BadInput(
+            f"{folder}: config.json has no `pad_token_id`, and the tokenizer's padding token "
+            f"{tokenizer.pad_token!r} ends every text too, so which token the head reads is unknown. Write "
+            "`pad_token_id` into config.json."
+        )
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def read_lowercase(tokenizer: Any) -> None:
+    """Have a tokenizer lowercase every text, as `do_lower_case` of sentence-transformers does."""
+    backend = tokenizer.backend_tokenizer
+    own = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
 
 
 def _padding(tokenizer: Any) -> Any:
@@ -185,55 +330,71 @@ def end_with_eos(tokenizer: Any) -> None:
 
 
 def longest(model: nn.Module, tokenizer: Any) -> int:
-    """How many tokens the model has positions for and the tokenizer allows."""
+    """How many tokens the model has positions for and the tokenizer allows.
+
+    T5 and XLNet have relative positions alone: what their tokenizers allow.
+    """
     config: Any = model.config
+    allowed = int(min(tokenizer.model_max_length, UNBOUNDED))
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or positions < 0:
+        return allowed
     skipped = config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
-    return min(int(tokenizer.model_max_length), int(config.max_position_embeddings) - skipped)
+    return min(allowed, int(positions) - skipped)
 
 
 def check_encoder(location: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Refuse a bare encoder whose checkpoint leaves weights at random; its missing and unused weights.
 
-    Its pooler may be missing.
+    Its pooler may be missing. Its tokenizer's vocabulary must be there.
     """
-    return _loaded(transformers.AutoModel, location, seed=0)[1]
+    folder = downloaded(location)
+    if (folder / folders.ADAPTER_CONFIG).is_file():
+        folders.require_tokenizer(folder)
+        read_tokenizer(folder)
+        return check_encoder(base_of(folder))
+    model, told = _loaded(_bare(_configuration(folder)), location, folder, seed=0)
+    _require_room(folder, model, read_tokenizer(folder))
+    return told.missing, told.unused
 
 
 def _loaded(
-    auto: Any, location: Location, *, seed: int
-) -> tuple[Any, tuple[tuple[str, ...], tuple[str, ...]]]:
-    labels = {"num_labels": 1} if auto is transformers.AutoModelForSequenceClassification else {}
-    try:
-        with quiet(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model, info = auto.from_pretrained(
-                location.source,
-                revision=location.revision,
-                output_loading_info=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,
-                **labels,
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    auto: Any, location: Location, folder: Path, *, seed: int, **more: Any
+) -> tuple[Any, _Told]:
+    if not folders.weights(folder):
         raise BadInput(
-            f"The model {location.source!r} cannot be loaded ({reason}). Give a folder with "
-            "config.json and safetensors weights, or a hub id that can be reached."
-        ) from error
+            f"The model {location.source!r} cannot be loaded: no weights in it (model.safetensors). Give a folder "
+            "with config.json and safetensors weights, or a hub id that can be reached."
+        )
+    refused = "transformers cannot load the model"
+    with quiet(), torch.random.fork_rng(devices=[]), folders.library_answers(folder, refused):
+        torch.manual_seed(seed)
+        model, info = auto.from_pretrained(
+            str(folder),
+            output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            **more,
+        )
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     # (name, shape in the checkpoint, shape in the model)
     resized = sorted(str(entry[0]) for entry in info["mismatched_keys"])
     is_scorer = auto is transformers.AutoModelForSequenceClassification
     encoder = f"{model.base_model_prefix}." if is_scorer else ""
-    left = [name for name in missing if not _is_head(name, encoder)] + resized
+    inside = resized if not is_scorer else [n for n in resized if n.startswith(encoder)]
+    left = [name for name in missing if not _is_head(name, encoder)] + inside
     if left:
-        raise BadInput(
-            f"The model {location.source!r} would be left partly at random: {len(left)} weights are "
-            f"missing or of another shape (first: {left[0]}). Give a checkpoint of the whole encoder."
-        )
-    return model, (tuple(missing), tuple(unused))
+        raise _at_random(location, left)
+    return model, _Told(tuple(missing), tuple(unused), tuple(resized))
+
+
+def _at_random(location: Location, left: Sequence[str]) -> BadInput:
+    return BadInput(
+        f"The model {location.source!r} would be left partly at random: {len(left)} weights are "
+        f"missing or of another shape (first: {left[0]}). Give a checkpoint of the whole encoder."
+    )
 
 
 def _is_head(name: str, encoder: str) -> bool:

@@ -6,7 +6,6 @@ here, by length and always padded on the right, so that an embedding does not de
 the batch or on which side a tokenizer would pad.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, lengths, passes
+from rankscope.models import adapters, anatomy, backbone, folders, lengths, passes
 from rankscope.models.location import Location, downloaded
 
 Side = Literal["query", "document"]
@@ -34,6 +33,8 @@ POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 TOWERS: dict[str, Side] = {"query_tower": "query", "doc_tower": "document"}
 """What a study calls the towers."""
 PROBE = "It's a probe: one, two."
+LONG = 4_096
+"""Tokens, about, of the longest text that is compared with sentence-transformers' own preparation."""
 TOKENIZING = Lock()
 """Held while a text is cut: the length is set in the tokenizer, which the sides and threads share."""
 
@@ -79,7 +80,7 @@ class BiEncoder:
     def load(cls, location: Location) -> "BiEncoder":
         """A sentence-transformers model; one whose encoder is left partly at random is refused."""
         folder = downloaded(location)
-        if not (folder / "modules.json").is_file():
+        if not folders.modules(folder):
             raise BadInput(
                 f"{folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
@@ -89,20 +90,26 @@ class BiEncoder:
             encoder: backbone.check_encoder(Location(location.name, encoder))
             for encoder in encoders.values()
         }
-        with backbone.quiet():
+        refused = "sentence-transformers cannot load the model"
+        with backbone.quiet(), folders.library_answers(folder, refused):
             model = SentenceTransformer(
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 device=str(backbone.device()),
             )
-        made = cls(model)
+            made = cls(model)
+        for side, encoder in encoders.items():
+            adapters.require_whole(encoder, made.tower(side).model)
         made.fresh = tuple(name for fresh, _ in told.values() for name in fresh)
         made.unused = tuple(name for _, unused in told.values() for name in unused)
         for side in SIDES:
             fresh, _ = told[encoders[side]]
             if fresh:
                 backbone.leave_out_pooler(made.tower(side).model)
+        with folders.library_answers(folder, "the model cannot embed a text"):
+            for side in SIDES:
+                made.embed([PROBE], side)
         return made
 
     @classmethod
@@ -223,8 +230,7 @@ class BiEncoder:
         """Tokens of a text that are read, special ones included."""
         tower = self.tower(side)
         own = tower.query_length if side == "query" else tower.document_length
-        limit = tower.max_seq_length
-        assert limit is not None
+        limit = min(tower.max_seq_length or backbone.UNBOUNDED, backbone.UNBOUNDED)
         return int(limit if own is None else own)
 
     def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
@@ -453,9 +459,14 @@ class BiEncoder:
     def _check_tokens(self, side: Side) -> None:
         """Refuse a model whose own preparation of a text is not: prompt, text, special tokens, cut."""
         prompt = self.inner.prompts.get(side) or None
-        theirs = self.inner.preprocess([PROBE], prompt=prompt, task=side)
-        ours = self.tokens([PROBE], side)[0].ids
-        if theirs.get("modality") != "text" or theirs["input_ids"][0].tolist() != ours.tolist():
+        for text in (PROBE, PROBE * (1 + min(self.max_length(side), LONG) // 8)):
+            theirs = self.inner.preprocess([text], prompt=prompt, task=side)
+            ours = self.tokens([text], side)[0].ids
+            if (
+                theirs.get("modality") == "text"
+                and theirs["input_ids"][0].tolist() == ours.tolist()
+            ):
+                continue
             raise BadInput(
                 f"{type(self.tower(side).tokenizer).__name__}: the model prepares its texts otherwise than "
                 "by a prompt, the text and special tokens (a chat template, perhaps), which is not supported."
@@ -494,12 +505,50 @@ def _tower(
     return [*modules, Normalize()] if similarity == "cosine" else modules
 
 
+MODULES = frozenset(
+    {"Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "WeightedLayerPooling"}
+)
+"""sentence-transformers' modules that a tower may have."""
+ROUTERS = frozenset({"Router", "Asym"})
+
+
 def _encoders(folder: Path) -> dict[Side, Path]:
     """Where in a sentence-transformers folder each side's encoder is: its first module, or what it routes to."""
-    modules = json.loads((folder / "modules.json").read_text("utf-8"))
-    first = folder / str(modules[0]["path"])
-    routes = first / "router_config.json"
-    if not routes.is_file():
-        return dict.fromkeys(SIDES, first)
-    structure = json.loads(routes.read_text("utf-8"))["structure"]
-    return {side: first / str(structure[side][0]) for side in SIDES}
+    card = folders.declared(folder / folders.CARD)
+    if card.get("model_type", "SentenceTransformer") != "SentenceTransformer":
+        raise BadInput(
+            f"{folder}: a {card['model_type']} of sentence-transformers, which is no bi-encoder with one vector a "
+            "text. Give a SentenceTransformer's folder."
+        )
+    first, *behind = folders.modules(folder)
+    towers = {side: [first, *behind] for side in SIDES}
+    if first.type in ROUTERS:
+        routes = folders.routes(first.folder)
+        if not set(SIDES) <= routes.keys():
+            raise BadInput(
+                f"{first.folder}: its router has the routes {', '.join(sorted(routes)) or 'none'}, and `query` and "
+                "`document` are needed. Name them so in router_config.json."
+            )
+        towers = {side: [*routes[side], *behind] for side in SIDES}
+    for modules in towers.values():
+        _check_modules(folder, modules)
+    return {side: modules[0].folder for side, modules in towers.items()}
+
+
+def _check_modules(folder: Path, modules: Sequence[folders.Module]) -> None:
+    """Refuse a tower that is none: it begins with a transformer, and pools."""
+    kinds = [module.type for module in modules]
+    other = [kind for kind in kinds if kind not in MODULES]
+    if other or kinds[0] != "Transformer" or "Pooling" not in kinds:
+        raise BadInput(
+            f"{folder}: a bi-encoder of the modules {', '.join(kinds)}; supported are a Transformer first, a Pooling, "
+            f"and perhaps {', '.join(sorted(MODULES - {'Transformer', 'Pooling'}))}. Give such a model."
+        )
+    settings = (modules[0].folder / name for name in folders.TRANSFORMER_CONFIGS)
+    for path in settings:
+        named = folders.declared(path).get("tokenizer_name_or_path")
+        if named:
+            raise BadInput(
+                f"{path}: `tokenizer_name_or_path` is {named!r}, and a model's tokenizer is read from its own folder. "
+                "Save the tokenizer there, and drop the field."
+            )

@@ -7,6 +7,7 @@ sigmoid in bfloat16. A saved folder loads as it is in transformers and in
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -14,17 +15,46 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, lengths, passes, processes
+from rankscope.models import adapters, backbone, folders, lengths, passes, processes
 from rankscope.models.first_token import first_token_only
-from rankscope.models.location import Location
+from rankscope.models.location import Location, downloaded
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
+
+PROBE = ("who asks what", ["one, two; three.", "a"])
+"""What a loaded model scores at once."""
+
+
+def _require_head(folder: Path, missing: Sequence[str]) -> None:
+    if missing:
+        raise BadInput(
+            f"{folder}: no trained scoring head in it (missing: {', '.join(missing)}). "
+            "Tune the model first, or give a folder with a tuned cross-encoder."
+        )
+
+
+def _with_adapter(folder: Path) -> backbone.Backbone:
+    """The base model of an adapter with the adapter added in; the head may be in either.
+
+    The tokenizer is the adapter's own, where its folder has one.
+    """
+    base, whole = adapters.base_of(folder), adapters.saved_whole(folder)
+    own = folder if folders.has_tokenizer(folder) else None
+    where = Location(folder.name, base)
+    loaded = backbone.load_scorer(where, seed=0, head=whole, tokenizer_in=own)
+    _require_head(folder, [name for name in loaded.fresh if name not in whole])
+    model = adapters.merged_with(loaded.model, folder)
+    if loaded.labels:
+        backbone.make_one_label(model)
+    return replace(loaded, model=model, fresh=())
 
 
 @final
 class CrossEncoder:
     """A ranker on any `AutoModelForSequenceClassification` with one label."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
+    def __init__(
+        self, model: nn.Module, tokenizer: Any, max_length: int, *, prompt: str = ""
+    ) -> None:
         limit = backbone.longest(model, tokenizer)
         if max_length > limit:
             raise BadInput(
@@ -33,6 +63,12 @@ class CrossEncoder:
             )
         self.model = model
         self.tokenizer = tokenizer
+        self.prompt = prompt
+        """Text before every query."""
+        self.labels: tuple[str, ...] = ()
+        """The two labels of the folder's head, if it had two: scores are the second's logit less the first's."""
+        self.left_out: tuple[str, ...] = ()
+        """The names of the folder's prompts that no text gets."""
         self.joiner = Joiner(tokenizer)
         if max_length < self.joiner.n_special + 2:
             raise BadInput(
@@ -49,23 +85,63 @@ class CrossEncoder:
 
     @classmethod
     def load(cls, folder: Path) -> "CrossEncoder":
-        """A cross-encoder from a folder; one without a trained head is refused."""
-        base = adapters.base_of(folder) if adapters.is_adapter(folder) else folder
-        loaded = backbone.load_scorer(Location(folder.name, base), seed=0)
-        if loaded.fresh:
-            raise BadInput(
-                f"{base}: no trained scoring head in it (missing: {', '.join(loaded.fresh)}). "
-                "Tune the model first, or give a folder with a tuned cross-encoder."
-            )
-        model = loaded.model if base == folder else adapters.merged_with(loaded.model, folder)
-        return cls(model, loaded.tokenizer, backbone.longest(model, loaded.tokenizer))
+        """A cross-encoder from a folder, with the prompt and length it asks for; one without a trained head is refused."""
+        made, loaded = cls.start(Location(folder.name, folder), seed=0)
+        _require_head(folder, loaded.fresh)
+        return made
+
+    @classmethod
+    def start(
+        cls, location: Location, *, seed: int, max_length: int | None = None
+    ) -> tuple["CrossEncoder", backbone.Backbone]:
+        """A ranker from a cross-encoder or a bare encoder, and what loading it told; a head it lacks is drawn.
+
+        The prompt is the one its folder names; the length too, where none is given.
+        """
+        where = downloaded(location)
+        card = folders.scorer_card(where)
+        if adapters.is_adapter(card.encoder):
+            loaded = _with_adapter(card.encoder)
+        else:
+            loaded = backbone.load_scorer(Location(location.name, card.encoder), seed=seed)
+        if location.folder is None:
+            config: Any = loaded.model.config
+            config._commit_hash = where.name  # a snapshot is called by its commit
+        if card.lowercase:
+            backbone.read_lowercase(loaded.tokenizer)
+        limit = backbone.longest(loaded.model, loaded.tokenizer)
+        length = min(limit, card.max_length or limit) if max_length is None else max_length
+        made = cls(loaded.model, loaded.tokenizer, length, prompt=card.prompt)
+        made.labels, made.left_out = loaded.labels, card.left_out
+        made._settle_padding(where)
+        return made, loaded
+
+    def _settle_padding(self, folder: Path) -> None:
+        """Pad where padding changes no score: XLNet's head reads the end of a batch, GPT-2 counts from its begin.
+
+        The tokenizer's own side is taken where both will do. Shows as well that the folder's parts fit together.
+        """
+        query, docs = PROBE
+        own = self.tokenizer.padding_side
+        for side in (own, "left" if own == "right" else "right"):
+            self.tokenizer.padding_side = self.tokenizer.init_kwargs["padding_side"] = side
+            self.joiner = Joiner(self.tokenizer)
+            with folders.library_answers(folder, "the model cannot score a pair of texts"):
+                alone = torch.tensor([self.score(query, [doc])[0] for doc in docs])
+                together = torch.tensor(self.score(query, docs))
+            if torch.allclose(alone, together, atol=1e-4, rtol=1e-4, equal_nan=True):
+                return
+        raise BadInput(
+            f"{folder}: the score of a text depends on what it is padded to, on either side, so it is no score. Give "
+            "a model that leaves padding out."
+        )
 
     def at_random(self, seed: int) -> "CrossEncoder":
         """The same architecture with random weights: what a probe finds in no model."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = type(self.model)(self.model.config)
-        return CrossEncoder(fresh, self.tokenizer, self.max_length)
+        return CrossEncoder(fresh, self.tokenizer, self.max_length, prompt=self.prompt)
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
@@ -73,11 +149,13 @@ class CrossEncoder:
         with backbone.quiet():
             self.model.save_pretrained(folder)  # type: ignore[operator]
             self.tokenizer.save_pretrained(folder)
+        if self.prompt:
+            adapters.write_card(folder, self.prompt)
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter of a model that has one, its scoring head, and the tokenizer."""
         self._declare()
-        adapters.save_adapter(self.model, folder)
+        adapters.save_adapter(self.model, folder, prompt=self.prompt)
         with backbone.quiet():
             self.tokenizer.save_pretrained(folder)
 
@@ -90,8 +168,12 @@ class CrossEncoder:
     def pooling(self) -> str:
         """Whose last state the head reads: `cls`, `last` or `mean`; a pooler counts as part of the head.
 
-        A decoder's reads the last token, which alone has seen all; ModernBERT's the one its configuration names.
+        A decoder's reads the last token, which alone has seen all, as do T5's and XLNet's; ModernBERT's the one
+        its configuration names.
         """
+        config: Any = self.model.config
+        if getattr(config, "is_encoder_decoder", False) or config.model_type == "xlnet":
+            return "last"
         if any(getattr(module, "is_causal", False) for module in self.model.modules()):
             return "last"
         return str(getattr(self.model.config, "classifier_pooling", "cls"))
@@ -100,6 +182,11 @@ class CrossEncoder:
     def n_layers(self) -> int:
         """Blocks of the encoder."""
         config: Any = self.model.config
+        if config.is_encoder_decoder:
+            raise BadInput(
+                f"{type(self.model).__name__}: an encoder-decoder, whose layers are two stacks, cannot be looked "
+                "into layer by layer. Give an encoder or a decoder."
+            )
         return int(config.num_hidden_layers)
 
     @property
@@ -112,9 +199,17 @@ class CrossEncoder:
         """The token ids of texts alone; they stand for the texts wherever pairs are asked for."""
         return self.joiner.tokens(texts)
 
+    def query_tokens(self, queries: Sequence[str]) -> list[Tokens]:
+        """The token ids of queries, each behind the prompt."""
+        return self.joiner.tokens([self.prompt + query for query in queries])
+
     def pairs(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[Pair]:
-        """Every query with each of its docs, the longer side cut first, not padded."""
-        texts = [text for query, docs in asked for text in (query, *docs)]
+        """Every query behind the prompt with each of its docs, the longer side cut first, not padded.
+
+        Tokens of a query are taken as `query_tokens` gives them.
+        """
+        prompted = ((self.prompt + q if isinstance(q, str) else q, docs) for q, docs in asked)
+        texts = [text for query, docs in prompted for text in (query, *docs)]
         spelt = [text for text in texts if isinstance(text, str)]
         made = iter(self.tokens(spelt) if spelt else ())
         joined = []

@@ -3,11 +3,11 @@
 A prompt is text before a query or doc, such as `query: `; models tuned with one are weaker without.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rankscope.models import folders
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Text, Tokens
 
@@ -15,12 +15,14 @@ from rankscope.models.pairs import Text, Tokens
 def n_cut(ranker: CrossEncoder, pairs: Sequence[tuple[Text, Text]]) -> int:
     """How many of the (query, doc) pairs are longer than the ranker reads."""
     whole = ranker.joiner.n_special - ranker.max_length
-    tokens = ((_tokens(ranker, query), _tokens(ranker, doc)) for query, doc in pairs)
+    tokens = (
+        (_tokens(ranker.query_tokens, query), _tokens(ranker.tokens, doc)) for query, doc in pairs
+    )
     return sum(len(query) + len(doc) + whole > 0 for query, doc in tokens)
 
 
-def _tokens(ranker: CrossEncoder, text: Text) -> Tokens:
-    return ranker.tokens([text])[0] if isinstance(text, str) else text
+def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:
+    return made([text])[0] if isinstance(text, str) else text
 
 
 def missing_tokens(ranker: CrossEncoder, query: Text, doc: Text) -> list[str]:
@@ -56,14 +58,36 @@ def unused_prompts(folder: Path, used: frozenset[str]) -> list[str]:
 
     A folder that has a default prompt uses that one.
     """
-    path = folder / "config_sentence_transformers.json"
-    if not path.is_file():
-        return []
-    config = json.loads(path.read_text("utf-8"))
+    config = folders.declared(folder / folders.CARD)
     prompts = {name: text for name, text in (config.get("prompts") or {}).items() if text}
     if used & (config.get("prompts") or {}).keys() or (config.get("default_prompt_name") and used):
         return []
     return sorted(prompts)
+
+
+def notes_on(ranker: Any) -> list[str]:
+    """What a user should know of how a ranker's folder was read: labels made one, prompts that no text gets."""
+    found = []
+    labels = getattr(ranker, "labels", ())
+    if labels:
+        found.append(
+            f"The model has two labels: a score is the logit of {labels[1]!r} (label 1) less that of "
+            f"{labels[0]!r} (label 0)."
+        )
+    if isinstance(ranker, CrossEncoder):
+        names, where = ranker.left_out, "`default_prompt_name` names the one before queries"
+    else:
+        prompts = ranker.inner.prompts
+        used = {prompts.get("query"), prompts.get("document")}
+        names = tuple(sorted(name for name, text in prompts.items() if text and text not in used))
+        where = "queries get `query`, docs `document`"
+    if names:
+        found.append(
+            f"The model comes with prompts that no text gets ({', '.join(names)}): {where}, as in "
+            "sentence-transformers. Rename them in its config_sentence_transformers.json, or give a bi-encoder "
+            "`prefixes` in a study."
+        )
+    return found
 
 
 QUERY_PROMPTS = frozenset({"query"})

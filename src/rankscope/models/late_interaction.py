@@ -13,10 +13,11 @@ from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone
+from rankscope.models import backbone, folders
 from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32
+PROBE = ("who asks what", ["one, two; three.", "a"])
 
 
 @final
@@ -36,14 +37,20 @@ class LateInteraction:
                 f"{folder}: no late-interaction model, so its projection would be left at "
                 "random. Give a ColBERT folder of sentence-transformers, PyLate or Stanford."
             )
-        with backbone.quiet():
+        encoder = next(iter(folders.modules(folder)), folders.Module("Transformer", folder)).folder
+        backbone.check_encoder(Location(location.name, encoder))
+        refused = "sentence-transformers cannot load the model"
+        with backbone.quiet(), folders.library_answers(folder, refused):
             inner = MultiVectorEncoder(
                 str(folder),
                 trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32},
+                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 device=str(backbone.device()),
             )
-        return cls(inner)
+        made = cls(inner)
+        with folders.library_answers(folder, "the model cannot embed a text"):
+            made.score_all([PROBE])
+        return made
 
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""

@@ -3,20 +3,20 @@
 Loads no torch, so that a study can be checked and planned in a moment.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rankscope.core.errors import BadInput
+from rankscope.models import folders
 
 PACKAGE = "package:"
-MODEL = ("config.json", "modules.json")
+ADAPTER = (folders.ADAPTER_CONFIG,)
+"""What a PEFT adapter's folder holds, be it in the place of a model or beside one."""
+MODEL = ("config.json", folders.MODULES, *ADAPTER)
 """One of them is in every model's folder; sentence-transformers' with two towers have the second alone."""
-ADAPTER = ("adapter_config.json",)
-"""What a PEFT adapter's folder holds in their place."""
 NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
 """The files of a hub's model that are read: no pickle, no other framework's weights."""
 NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
@@ -24,6 +24,8 @@ NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
 ModelKind = Literal["cross_encoder", "bi_encoder", "late_interaction"]
 LATE_INTERACTION = frozenset({"MultiVectorEncoder", "ColBERT"})
 """What sentence-transformers and PyLate call such a model in its folder."""
+HEADS = frozenset({"classifier", "score"})
+"""What PEFT calls the scoring heads of most architectures."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,13 @@ def located(
     """Where the model called `name` is; its folder `holds` a file that says so, one of these.
 
     `package:NAME/FOLDER` is a folder inside an installed Python package; a path is looked up from
-    the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id.
+    the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id. A local folder
+    is read strictly at once: a damaged one is told before anything is computed.
     """
     if name.startswith(PACKAGE):
-        return Location(name, _inside_package(name, holds))
+        inside = _inside_package(name, holds)
+        folders.checked(inside)
+        return Location(name, inside)
     folder = (beside / Path(name).expanduser()).resolve()
     if folder.is_dir():
         if not _holds(folder, holds):
@@ -71,6 +76,7 @@ def located(
             raise BadInput(
                 f"{folder}: no {' or '.join(holds)}, so this is not {what}. Give {what}'s folder."
             )
+        folders.checked(folder)
         return Location(name, folder)
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise BadInput(f"{folder}: there is no such model folder. Give one, or a hub id.")
@@ -96,8 +102,12 @@ def _inside_package(name: str, holds: Sequence[str]) -> Path:
 
 def downloaded(location: Location) -> Path:
     """The folder of a model, fetched from the hub if it is not local: what is checked is what is read."""
-    if location.folder is not None:
-        return location.folder
+    folder = location.folder or _fetched(location)
+    folders.checked(folder)
+    return folder
+
+
+def _fetched(location: Location) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -114,6 +124,32 @@ def downloaded(location: Location) -> Path:
         ) from error
 
 
+def base_of(folder: Path) -> Location:
+    """Where the model is that an adapter's folder was made for: a folder, or a hub id.
+
+    The one that is recorded from the adapter's folder; if it is not there, where it was.
+    """
+    record = folders.base_record(folder)
+    if record is not None and (folder / record["path"] / "config.json").is_file():
+        return Location(folder.name, (folder / record["path"]).resolve())
+    path = folder / folders.ADAPTER_CONFIG
+    told = folders.declared(path)
+    written = told.get("base_model_name_or_path")
+    if not written:
+        raise BadInput(
+            f"{path}: no base_model_name_or_path, so the model it was made for is unknown. Write it there."
+        )
+    base = Path(written)
+    if (base / "config.json").is_file():
+        return Location(written, base)
+    if base.is_absolute() or written.count("/") > 1 or base.exists():
+        raise BadInput(
+            f"{folder}: an adapter for {base}, where there is no model any more. Put it back there, "
+            "or correct base_model_name_or_path in adapter_config.json."
+        )
+    return Location(written, None, told.get("revision"))
+
+
 def kind_of(folder: Path) -> ModelKind:
     """What a model folder says it is, by the files that declare it; never by its name."""
     kind = declared_kind(folder)
@@ -128,23 +164,29 @@ def kind_of(folder: Path) -> ModelKind:
 
 def declared_kind(folder: Path) -> ModelKind | None:
     """As `kind_of`; None for what declares no kind, as a bare encoder."""
-    card = _declared(folder / "config_sentence_transformers.json")
-    architectures = _declared(folder / "config.json").get("architectures") or []
+    card = folders.declared(folder / folders.CARD)
+    architectures = folders.declared(folder / "config.json").get("architectures") or []
     if card.get("model_type") in LATE_INTERACTION or "HF_ColBERT" in architectures:
         return "late_interaction"
     if is_cross_encoder(folder):
         return "cross_encoder"
-    return "bi_encoder" if (folder / "modules.json").is_file() else None
+    return "bi_encoder" if folders.modules(folder) else None
 
 
 def is_cross_encoder(folder: Path) -> bool:
     """Whether a model folder says that it reads query and doc together."""
-    card = _declared(folder / "config_sentence_transformers.json")
-    architectures = _declared(folder / "config.json").get("architectures") or []
-    return card.get("model_type") == "CrossEncoder" or any(
-        "ForSequenceClassification" in architecture for architecture in architectures
-    )
+    listed = folders.modules(folder)
+    card = folders.declared(folder / folders.CARD)
+    if listed and "model_type" in card:
+        return bool(card["model_type"] == "CrossEncoder")
+    architectures = folders.declared(folder / "config.json").get("architectures") or []
+    if any("ForSequenceClassification" in architecture for architecture in architectures):
+        return not listed
+    return card.get("model_type") == "CrossEncoder" or (not listed and _scores(folder))
 
 
-def _declared(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+def _scores(folder: Path) -> bool:
+    """Whether PEFT's own folder says that its adapter comes with a scoring head."""
+    told = folders.declared(folder / folders.ADAPTER_CONFIG)
+    saved = told.get("modules_to_save") or []
+    return told.get("task_type") == "SEQ_CLS" or bool(HEADS & {*map(str, saved)})

@@ -8,7 +8,8 @@ from typing import Any
 
 from rankscope.core.errors import BadStudy, choose
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
-from rankscope.models.location import ADAPTER, MODEL, Location, located
+from rankscope.models import folders
+from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
 from rankscope.study.load import LoadedStudy, expanded
 from rankscope.study.spec import ALL_DOCS
 from rankscope.study.spec_data import (
@@ -141,6 +142,8 @@ class Planner:
             params |= spec.identity(*sources)
         elif isinstance(spec, BiEncoderSpec):
             params["towers"] = spec.towers
+            given = {side: text for side, text in spec.prefixes.model_dump().items() if text}
+            params |= {"prefixes": given} if given else {}
         written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
         if isinstance(written, ScratchSpec):
             inputs["backbone"] = self._scratch(self.study.system_of(name), written)
@@ -148,6 +151,8 @@ class Planner:
             assert written is not None
             location = self._located(name, written, spec.revision)
             params |= self._weights_of(location)
+            if isinstance(spec, CrossEncoderSpec) and location.folder is not None:
+                params |= self._read_beside_weights(location.folder)
         if isinstance(spec, BiEncoderSpec) and spec.doc_backbone is not None:
             doc_location = self._located(
                 name, spec.doc_backbone, spec.doc_revision, named="doc_revision"
@@ -177,6 +182,16 @@ class Planner:
             path.relative_to(location.folder or "").as_posix(): self.digest(path) for path in files
         }
         return {"digests": digests, "hub": None if files else [location.name, location.revision]}
+
+    def _read_beside_weights(self, folder: Path) -> dict[str, Any]:
+        """What a cross-encoder's folder adds to its weights: a prompt, the base model of an adapter."""
+        card = folders.scorer_card(folder)
+        found: dict[str, Any] = {}
+        if card.prompt:
+            found["prompt"] = card.prompt
+        if (card.encoder / folders.ADAPTER_CONFIG).is_file():
+            found["base"] = self._weights_of(base_of(card.encoder))
+        return found
 
     def _located(
         self,

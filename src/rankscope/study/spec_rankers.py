@@ -100,7 +100,7 @@ class BiEncoderSpec(Spec):
     model: str | None = Field(
         None,
         description="A sentence-transformers model: a hub id, a folder, or package:NAME/FOLDER. Its "
-        "pooling, prefixes and lengths are its own.",
+        "pooling and lengths are its own; so are its prefixes, where `prefixes` gives none.",
     )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
     backbone: Backbone | None = Field(
@@ -147,7 +147,7 @@ class BiEncoderSpec(Spec):
         written = {
             name
             for name, field in type(self).model_fields.items()
-            if name not in {"kind", "model", "revision", "towers"}
+            if name not in {"kind", "model", "revision", "towers", "prefixes"}
             and getattr(self, name) != field.get_default(call_default_factory=True)
         }
         if self.model is not None and written:

@@ -257,9 +257,9 @@ def _prompts(work: Work, stage: Stage) -> str | None:
     first, found = stage.planned.inputs["start"], []
     while first.kind == "train":
         first = first.inputs["start"]
-    reads_prompts = isinstance(stage.tuned, BiEncoder)
-    if first.location is not None and first.location.folder is not None and not reads_prompts:
-        names = inputs.unused_prompts(first.location.folder, frozenset())
+    folder = first.location.folder if first.location is not None else None
+    if folder is not None and not isinstance(stage.tuned, BiEncoder):
+        names = [] if stage.tuned.prompt else inputs.unused_prompts(folder, frozenset())
         found += [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
     for place in range(len(stage.spec.lessons)):
         teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")

@@ -125,7 +125,7 @@ def _listwise(
     role = samples_role(place, "docs")
     docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
     topics = read_topics(work.folder(samples_role(place, "collection")))
-    asked = tuned.tokens([query.text for query in topics.queries])
+    asked = tuned.query_tokens([query.text for query in topics.queries])
     queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}
 
     def texts(sample: ListwiseSample) -> tuple[Tokens, list[Tokens]]:

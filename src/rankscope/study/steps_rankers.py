@@ -13,6 +13,7 @@ from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.inputs import notes_on
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, kind_of
 from rankscope.models.ranker import Ranker
@@ -86,14 +87,16 @@ def ranker(work: Work) -> Summary:
         return _bi_encoder(work, chosen, location)
     if isinstance(chosen, LateInteractionSpec):
         assert location is not None
-        LateInteraction.load(location).save(work.out / "model")
-        return {"kind": "late_interaction"}
+        opened = LateInteraction.load(location)
+        opened.save(work.out / "model")
+        return _notes(opened) | {"kind": "late_interaction"}
     assert isinstance(chosen, CrossEncoderSpec)
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
-    loaded = backbone.load_scorer(location, seed=seed_for(work.step.params["seed"], "head"))
-    CrossEncoder.from_backbone(loaded, max_length=chosen.max_length).save(work.out / "model")
-    return {
+    seed = seed_for(work.step.params["seed"], "head")
+    made, loaded = CrossEncoder.start(location, seed=seed, max_length=chosen.max_length)
+    made.save(work.out / "model")
+    return _notes(made) | {
         "kind": "cross_encoder",
         "n_weights": sum(weight.numel() for weight in loaded.model.parameters()),
         "fresh_weights": list(loaded.fresh),
@@ -106,9 +109,11 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     if chosen.backbone is None:
         assert location is not None
         loaded = BiEncoder.load(location)
+        given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
+        loaded.inner.prompts.update({side: text for side, text in given.items() if text})
         made = loaded.separated() if chosen.towers == "separate" else loaded
         made.save(work.out / "model")
-        return {
+        return _notes(made) | {
             "kind": "bi_encoder",
             "width": made.width,
             "fresh_weights": list(loaded.fresh),
@@ -143,6 +148,12 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
         "missing_weights": [name for tower in towers for name in tower.fresh],
         "unused_weights": [name for tower in towers for name in tower.unused],
     }
+
+
+def _notes(ranker: Any) -> Summary:
+    """What should be known of how a model's folder was read, if anything."""
+    notes = notes_on(ranker)
+    return {"notes": notes} if notes else {}
 
 
 def open_ranker(folder: Path) -> Ranker:

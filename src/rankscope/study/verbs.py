@@ -1,5 +1,6 @@
 """Search and re-rank without a study file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from rankscope.data.collections import (
     write_docs,
 )
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.inputs import notes_on
 from rankscope.models.location import Location, downloaded
 from rankscope.models.processes import ALONE
 from rankscope.retrieve import bm25, dense, embeddings
@@ -23,6 +25,13 @@ from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
 from rankscope.study.steps_rankers import open_ranker
 from rankscope.study.steps_work import embedded
+
+Tell = Callable[[str], None]
+"""Takes a note on how a model's folder was read."""
+
+
+def _untold(note: str) -> None:
+    """Notes of a caller who asked for none."""
 
 
 def search(
@@ -33,6 +42,7 @@ def search(
     out: Path,
     progress: Progress,
     language: str = ENGLISH,
+    tell: Tell = _untold,
 ) -> Run:
     """Rank all docs for the judged queries with a bi-encoder, or BM25 for None; write and return the run.
 
@@ -50,6 +60,8 @@ def search(
             run = bm25.search(index, queries, depth=depth, progress=progress)
     else:
         encoder = BiEncoder.load(model)
+        for note in notes_on(encoder):
+            tell(note)
         with TemporaryDirectory() as folder:
             write_docs(source.docs(), Path(folder))
             docs = StoredDocs(Path(folder))
@@ -62,12 +74,21 @@ def search(
 
 
 def rerank(
-    model: Location, source: Source, run_file: Path, *, depth: int, out: Path, progress: Progress
+    model: Location,
+    source: Source,
+    run_file: Path,
+    *,
+    depth: int,
+    out: Path,
+    progress: Progress,
+    tell: Tell = _untold,
 ) -> Run:
     """Re-order the top of a run with a model; write and return the new run."""
     writable(out)
     queries, run = judged_topics(source).queries, read_run(run_file)
     ranker = open_ranker(downloaded(model))
+    for note in notes_on(ranker):
+        tell(note)
     ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[:depth]}
     with TemporaryDirectory() as folder:
         write_docs((doc for doc in source.docs() if doc.doc_id in ranked), Path(folder))
