@@ -12,8 +12,8 @@ on average over them? So a test is one draw (random effects), and counts as one,
   spread between tests, and more tests do not make it smaller. It is added once: the variance over seeds of
   their pooled means (`seed_error`: pooled over systems, paired in a lineage), by Satterthwaite's degrees of
   freedom. What a seed does to one test alone is in the spread between tests already and counts a second
-  time, on the safe side. Where three seeds are nearly all of the error, 5.3 % of findings are false, not 5:
-  that is Satterthwaite's approximation, of 4 degrees of freedom and 3. Left out they make 65 %, counted as each
+  time, on the safe side. Where three seeds are nearly all of the error, 5.5 % of findings are false, not 5
+  (Satterthwaite's approximation alone, with 4 degrees of freedom and 3, gives 5.3). Left out they make 65 %, counted as each
   test's own 17 %.
 - **Heterogeneity**, told beside it and in no verdict: tau by DerSimonian & Laird (Control. Clin. Trials 7, 1986)
   and I squared, as statsmodels' `combine_effects` has them.
