@@ -55,6 +55,8 @@ def folder(whole: Path, tmp_path: Path) -> Path:
         ("1_Pooling/config.json", "7", "a number where an object"),
         ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "the prompt 'query' is 3"),
         ("config_sentence_transformers.json", '{"default_prompt_name": "x"}', "is 'x', and the prompts"),
+        ("tokenizer_config.json", '{"model_type": "bert"}', "not the content that belongs there"),
+        ("config_sentence_transformers.json", '{"version": "1.0"}', "not the content that belongs"),
         ("model.safetensors", b"", "no whole safetensors file (an empty file)"),
         ("model.safetensors", HEADER, "8 bytes, and its header asks for 1000000008"),
         ("pytorch_model.bin", b"x", None),

@@ -435,6 +435,12 @@ def checked(folder: Path) -> None:
         tokens = inside / "tokenizer.json"
         if tokens.is_file() and not isinstance(declared(tokens).get("model"), dict):
             raise BadInput(f"{tokens}: no tokenizer in it (no object `model`). {AGAIN}")
+        for name, marks in MARKS.items():
+            if (inside / name).is_file() and not marks & declared(inside / name).keys():
+                raise BadInput(
+                    f"{inside / name}: not the content that belongs there (it has none of "
+                    f"{', '.join(sorted(marks))}). {AGAIN}"
+                )
         for name in JSON_FILES:
             if (
                 not declared(inside / name)
