@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,6 +134,13 @@ def test_the_adapters_folder_says_that_it_is_a_cross_encoder(tuned: Tuned) -> No
     assert kind_of(tuned.adapter) == "cross_encoder"
     assert adapters.base_of(tuned.adapter) == tuned.base.resolve()
     assert not (tuned.adapter / "README.md").exists()
+
+
+def test_the_configuration_has_the_same_bytes_in_every_process(tuned: Tuned) -> None:
+    """PEFT writes sets in the order of Python's hashes, which differ by process."""
+    targets = json.loads((tuned.adapter / "adapter_config.json").read_text())["target_modules"]
+    assert len(targets) > 10
+    assert targets == sorted(targets)
 
 
 def test_an_adapter_whose_base_is_gone_is_refused(tmp_path: Path) -> None:

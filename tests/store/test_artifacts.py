@@ -439,6 +439,37 @@ def test_on_a_full_disk_what_people_read_stays_as_it_was(
     assert {path.read_text() for path in shown.iterdir()} == {"new!" * 1_000}
 
 
+@pytest.mark.parametrize("dies_at", range(7))
+def test_whenever_a_process_dies_each_file_is_the_old_one_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    """It dies before the n-th of the disk's syncs and renames, in place of which nothing more is done."""
+    durable.put(pages(tmp_path, "old!"))
+    new, n, gone = pages(tmp_path, "new!"), [0], Path.unlink
+
+    def dying(whole: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            n[0] += 1
+            if n[0] > dies_at:
+                raise KeyboardInterrupt
+            return whole(*given)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "synced", dying(durable.synced))
+        patch.setattr(Path, "replace", dying(Path.replace))
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            durable.put(new)
+    assert gone is Path.unlink
+    shown = [path for path in (tmp_path / "shown").iterdir() if not path.name.startswith(".")]
+    assert len(shown) == 3
+    texts = {path.read_text() for path in shown}
+    assert texts <= {"old!" * 1_000, "new!" * 1_000}
+    assert len(texts) == (1 if dies_at <= 3 or dies_at == 6 else 2)
+
+
 def test_what_is_there_already_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,7 @@ def test_a_killed_training_ends_in_the_same_bytes(
     moments = random.Random(7)
     reached = []
     for _ in range(n_kills):
-        kill = Kill(moments.randint(1, 30), moments.choice([0.0, moments.uniform(0, 0.03)]))
+        kill = Kill(moments.randint(1, 45), moments.choice([0.0, moments.uniform(0, 0.03)]))
         codes = warm.run(undisturbed.words, results=tmp_path, count=undisturbed.count, kill=kill)
         assert codes == [-signal.SIGKILL] * undisturbed.count, warm.log.read_text()[-2000:]
         stored = tmp_path.glob("tiny/work/*/updates-*")
@@ -72,3 +72,37 @@ def test_a_killed_training_ends_in_the_same_bytes(
     warm.done(undisturbed.words, results=tmp_path, count=undisturbed.count, until="train-C")
     assert trained(tmp_path) == trained(undisturbed.results)
     assert not list(tmp_path.rglob("*partial*"))
+
+
+@pytest.mark.timeout(1_800)
+@pytest.mark.slow  # in the default suite: `put` in tests/store/test_artifacts.py
+def test_whenever_a_report_is_killed_every_file_of_it_is_the_old_one_or_the_new_one(
+    warm: Warm, tiny_study: Path, tmp_path: Path
+) -> None:
+    """Two forms of one study take turns; the kills fall while the page is made, and while it is put in place."""
+    little = ["evaluate.rankers=[C]", "evaluate.baseline=[bm25]"]
+    forms: list[list[object]] = [
+        [tiny_study, *little],
+        [tiny_study, *little, "evaluate.measures=[nDCG@10]"],
+    ]
+    root = tmp_path / "tiny"
+
+    def shown() -> dict[str, bytes]:
+        paths = [root / "report.html", root / "summary.json", *(root / "tables").glob("[!.]*")]
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+    pages = []
+    for form in forms:
+        warm.done(["run", *form], results=tmp_path)
+        pages.append(shown())
+    assert pages[0] != pages[1]
+    moments = random.Random(22)
+    for number in range(20):
+        kill = Kill(moments.randint(1, 60), moments.choice([0.0, moments.uniform(0, 0.02)]))
+        warm.run(["report", *forms[number % 2]], results=tmp_path, kill=kill)
+        for name, found in shown().items():
+            assert found in [page.get(name) for page in pages], (name, kill)
+    for form, page in zip(forms, pages, strict=True):
+        warm.done(["run", *form], results=tmp_path)
+        assert shown() == page
+    assert not list(root.rglob("*partial*"))

@@ -1,23 +1,29 @@
 import json
+import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import write_run
-from rankscope.store.artifacts import Status, Store
-from rankscope.store.fingerprint import Digests
-from rankscope.study import runner, steps
+from rankscope.store.artifacts import MANIFEST, Status, Store
+from rankscope.store.durable import with_sum
+from rankscope.store.fingerprint import Digests, sha256_of
+from rankscope.study import origin, runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan
 from rankscope.study.step import VERSIONS
+from rankscope.train import loop
 from support import tiny
+from support.command import Command
 
 
 def planned(study: Path, *overrides: str) -> Plan:
@@ -324,6 +330,208 @@ def test_the_report_is_made_again_from_what_is_stored(
     assert runner.report_again(made, Store(store.root)).is_file()
     with pytest.raises(MissingArtifact, match="rankscope run"):
         runner.report_again(made, Store(tmp_path))
+
+
+class Noting:
+    """What was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.task = SILENT.task
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+def step_called(made: Plan, start: str) -> str:
+    return next(step.name for step in made.steps if step.name.startswith(start))
+
+
+def rewritten(store: Store, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Another manifest, with its sum."""
+    path = store.folder(name) / MANIFEST
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(with_sum(manifest)))
+
+
+@pytest.fixture
+def copied(carried_out: tuple[Plan, Store], tmp_path: Path) -> tuple[Plan, Store]:
+    """The study that was carried out, in a folder of the test's own."""
+    made, store = carried_out
+    shutil.copytree(store.root, tmp_path / "tiny")
+    return made, Store(tmp_path / "tiny")
+
+
+def test_what_rests_on_other_bytes_of_a_training_is_computed_anew(
+    copied: tuple[Plan, Store],
+) -> None:
+    """As after `--retry` on another number of threads: without a retry, too."""
+    made, store = copied
+    name = step_called(made, "train-C-D")
+    weights = store.folder(name) / "model" / "model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    rewritten(
+        store, name, lambda m: m["files"]["model/model.safetensors"].update(sha256=sha256_of(weights))
+    )  # fmt: skip
+    above = ["rerank-C-D.test.bm25", "evaluate-all", "report-tiny"]
+    states = {s.name: store.status(s.name, s.needs) for s in made.steps}
+    assert states[step_called(made, above[0])] is Status.STALE
+    with pytest.raises(MissingArtifact, match=rf"{name}.*rankscope run"):
+        runner.report_again(made, Store(store.root))
+    noting = Noting()
+    done = runner.carry_out(made, Store(store.root), progress=noting).done
+    assert done[0].rsplit("-", 1)[0] == above[0]
+    assert f"rests on other bytes of {name} than are there now" in noting.told[0]
+    assert runner.carry_out(made, Store(store.root)).done == ()
+
+
+def test_results_made_under_other_versions_are_told_step_by_step_and_used(
+    copied: tuple[Plan, Store], tiny_study: Path, rankscope: Command
+) -> None:
+    made, store = copied
+    torch = store.manifest(made.steps[0].name)["versions"]["torch"]
+    for start in ("train-C-D", "index-bm25"):
+        rewritten(store, step_called(made, start), lambda m: m["versions"].update(torch="1.0"))
+    words = ("--results", store.root.parent)
+    told = (
+        f"made under other versions than are here, torch 1.0 (here {torch}), and used as stored: "
+    )
+    told += "index bm25, train C-D"
+    noting = Noting()
+    assert runner.carry_out(made, Store(store.root), progress=noting).done == ()
+    assert noting.told == [told]
+    status = rankscope("status", tiny_study, *words)
+    assert (status.code, status.err) == (0, f"Note: {told}\n")
+    assert json.loads(rankscope("status", tiny_study, *words, "--json").out)["notes"] == [told]
+    again = rankscope("report", tiny_study, *words)
+    assert (again.code, again.err) == (0, f"{told}\n")
+    assert f"torch 1.0 (here {torch})" in (store.root / "report.html").read_text()
+
+
+def test_results_of_an_earlier_version_are_used_and_told(copied: tuple[Plan, Store]) -> None:
+    made, store = copied
+    path = store.folder(made.steps[0].name) / MANIFEST
+    old = {k: v for k, v in json.loads(path.read_text()).items() if k not in {"sha256", "rests_on"}}
+    path.write_text(json.dumps(old))
+    noting = Noting()
+    assert runner.carry_out(made, Store(store.root), progress=noting).done == ()
+    (said,) = noting.told
+    assert said.endswith(f"would not be seen: {made.steps[0].kind} {made.steps[0].label}")
+
+
+def test_a_renamed_ranker_goes_on_from_its_checkpoints(
+    copied: tuple[Plan, Store], tiny_study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped twice, as under a queue's time limit; what it was called before is stored."""
+    text = tiny_study.read_text()
+    for old, new in (
+        ("  C:\n", "  renamed:\n"),
+        ("start: C\n", "start: renamed\n"),
+        ("[bm25, C]", "[bm25]"),
+    ):
+        text = text.replace(old, new)
+    study = copied[1].root / "study.yaml"
+    study.write_text(text)
+    (copied[1].root / "origin.json").unlink()
+    made = planned(study, "rankers.renamed.checkpoint_every=1")
+    whole, begun = loop._Training._updated, []
+
+    def dying(self: Any, update: int, batches: Any) -> Any:
+        begun.append(update)
+        if len(begun) in {3, 5}:
+            raise KeyboardInterrupt
+        return whole(self, update, batches)
+
+    monkeypatch.setattr(loop._Training, "_updated", dying)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            runner.carry_out(made, Store(copied[1].root))
+    runner.carry_out(made, Store(copied[1].root))
+    assert begun[:8] == [0, 1, 2, 2, 3, 3, 4, 5]
+    files = [
+        (copied[1].folder(step_called(plan, start)) / "model" / "model.safetensors").read_bytes()
+        for plan, start in ((copied[0], "train-C-"), (made, "train-renamed"))
+    ]
+    assert files[0] == files[1]
+
+
+def test_another_file_of_the_same_name_may_not_take_the_folder(
+    copied: tuple[Plan, Store], tiny_study: Path, rankscope: Command, tmp_path: Path
+) -> None:
+    """One's own file may be edited; one that was moved is told once."""
+    _, store = copied
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    shutil.copy(tiny_study, mine)
+    words = ("--results", store.root.parent)
+    assert rankscope("run", mine, *words).err == "", "the same study in every respect"
+    edited = tiny_study.read_text().replace("nDCG@10: 0.05", "nDCG@10: 0.1")
+    mine.write_text(edited)
+    assert rankscope("run", mine, *words).code == 0
+    page = (store.root / "report.html").read_bytes()
+    other.write_text(tiny_study.read_text().replace("nDCG@10: 0.05", "nDCG@10: 0.2"))
+    for verb in ("run", "report"):
+        answer = rankscope(verb, other, *words)
+        assert answer.code == 1
+        assert (
+            f"holds the results of another file of the same name (`study: tiny`), {mine}."
+            in answer.err
+        )
+    assert "holds the results of another file" in rankscope("status", other, *words).err
+    assert (store.root / "report.html").read_bytes() == page
+    mine.write_text(edited.replace("study: tiny", "study: larger"))
+    first, second = (rankscope("run", other, *words).err for _ in range(2))
+    assert f"its results are those of {mine}, which is no longer there" in first
+    assert "its results are those of" not in second
+    mine.write_text(edited)
+    assert rankscope("run", mine, *words).code == 1, "it belongs to the other now"
+
+
+def test_the_page_of_another_form_of_the_study_is_told(
+    copied: tuple[Plan, Store], tiny_study: Path, rankscope: Command
+) -> None:
+    words = ("--results", copied[1].root.parent)
+    assert rankscope("run", tiny_study, "evaluate.measures=[nDCG@10]", *words).code == 0
+    said = rankscope("status", tiny_study, *words).err
+    assert "of another form of this study" in said
+    assert rankscope("report", tiny_study, *words).code == 0
+    assert rankscope("status", tiny_study, *words).err == ""
+
+
+def test_what_only_the_page_before_had_is_taken_away(copied: tuple[Plan, Store]) -> None:
+    made, store = copied
+    (store.root / "tables" / "mine.txt").write_text("a person's own")
+    (store.root / "tables" / "probes.old.csv").write_text("of the page before")
+    with store.writing("report-old-0", {}) as (out, _):
+        (out / "tables").mkdir()
+        (out / "tables" / "probes.old.csv").write_text("of the page before")
+    origin.published(store, "report-old-0")
+    runner.carry_out(made, Store(store.root))
+    shown = {path.name for path in (store.root / "tables").iterdir()}
+    stored = {path.name for path in (store.folder(made.steps[-1].name) / "tables").iterdir()}
+    assert shown == stored | {"mine.txt"}
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_before(
+    copied: tuple[Plan, Store], tiny_study: Path, rankscope: Command
+) -> None:
+    """Files are cut at 20 kB, as on a full disk: the page is larger. What is half-written is swept."""
+    made, store = copied
+    page = (store.root / "report.html").read_bytes()
+    assert len(page) > 20_000
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))
+        answer = rankscope("report", tiny_study, "--results", store.root.parent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert answer.code == 1
+    assert "Free some space" in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert (store.root / "report.html").read_bytes() == page
+    assert Store(store.root).status(made.steps[-1].name) is Status.DONE
+    assert not list(store.root.rglob(".partial-*"))
 
 
 def test_a_stage_starts_from_the_ranker_before_it(carried_out: tuple[Plan, Store]) -> None:

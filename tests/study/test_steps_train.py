@@ -1,13 +1,16 @@
 """What a study may ask of a training, from its file to what is stored."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import peft
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -94,6 +97,47 @@ def test_merged_or_not_it_is_the_same_ranker(study: tuple[Plan, Store]) -> None:
         CrossEncoder.load(whole / "model").score("who sits", ["red cat", "blue dog"]), abs=1e-5
     )
     assert distance(one, weights(study, "ranker", "plain")) > 0.1
+
+
+@pytest.mark.parametrize(("ranker", "place"), [("adapter", "model"), ("merged", "adapter")])
+def test_a_copied_results_folder_opens_without_the_original_from_any_folder(
+    study: tuple[Plan, Store],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ranker: str,
+    place: str,
+) -> None:
+    """By ours and by PEFT's loader; a base that was changed since is refused."""
+    made, store = study
+    asked = "who sits", ["red cat", "blue dog"]
+    scores = CrossEncoder.load(folder(study, "train", ranker) / place).score(*asked)
+    shutil.copytree(store.root, tmp_path / "copy")
+    monkeypatch.setattr(Store, "folder", lambda _, name: tmp_path / "copy" / "steps" / name)
+    copied = folder((made, Store(tmp_path / "copy")), "train", ranker) / place
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store.root.rename(store.root.with_name("away"))
+    try:
+        assert CrossEncoder.load(copied).score(*asked) == scores
+        relative = CrossEncoder.load(Path("..", copied.relative_to(tmp_path)))
+        assert relative.score(*asked) == scores
+        base = adapters.base_of(copied)
+        whole = transformers.AutoModelForSequenceClassification.from_pretrained(base)
+        theirs = CrossEncoder(
+            peft.PeftModel.from_pretrained(whole, copied), relative.tokenizer, relative.max_length
+        )
+        assert theirs.score(*asked) == pytest.approx(scores, abs=1e-5)
+    finally:
+        store.root.with_name("away").rename(store.root)
+    assert base.is_relative_to(copied if place == "model" else tmp_path / "copy")
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(BadInput, match=r"whose model\.safetensors is not what it was"):
+        CrossEncoder.load(copied)
+    for text in ("null", "{", '{"path": 3}'):
+        (copied / adapters.BASE_RECORD).write_text(text)
+        with pytest.raises(BadInput, match=r"base\.json: it does not say"):
+            CrossEncoder.load(copied)
 
 
 @pytest.mark.parametrize("second", ["on-adapter", "adapter-on-adapter"])

@@ -1,12 +1,21 @@
 """LoRA: small trained matrices beside frozen ones (Hu et al. 2021), by PEFT.
 
 The encoder's linear modules get adapters; whatever lies outside the encoder, and its pooler, is
-the scoring head: it is trained whole and saved with the adapter. An adapter's folder loads in PEFT,
-transformers and sentence-transformers as long as the model it was made for is where it was. It has
-no config.json: with one, transformers takes it for a whole model and misses the weights.
+the scoring head: it is trained whole and saved with the adapter. It has no config.json: with one,
+transformers takes it for a whole model and misses the weights.
+
+    adapter_config.json     PEFT's; base_model_name_or_path is where the base was, for its and others' loaders
+    base.json               where the base is from this folder, and SHA-256 of each of its files
+    base/                   the base itself, where it was asked to come along
+
+Ours goes by base.json, so a results folder can be copied or moved, and a base that was changed is refused.
+Of PEFT, give the base: `PeftModel.from_pretrained(AutoModel....from_pretrained(FOLDER / "base"), FOLDER)`.
 """
 
+import hashlib
 import json
+import os
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +33,8 @@ from rankscope.core.errors import BadInput
 from rankscope.models.backbone import quiet
 from rankscope.models.location import Location
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+BASE, BASE_RECORD = "base", "base.json"
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
@@ -121,10 +131,48 @@ def _targets(model: Any, ends: Sequence[str], head: Sequence[str]) -> list[str]:
 
 
 def save(model: Any, folder: Path) -> None:
-    """Write an adapter as PEFT does."""
+    """Write an adapter as PEFT does, the same bytes each time."""
     with _quiet():
         model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
+    (config,) = model.peft_config.values()
+    path = folder / ADAPTER_CONFIG
+    written = json.loads(path.read_text("utf-8"))
+    for name, value in vars(config).items():
+        if isinstance(
+            value, set
+        ):  # PEFT writes them in the order of a hash that differs by process
+            written[name] = sorted(value)
+    path.write_text(json.dumps(written, indent=2, sort_keys=True), "utf-8")
+
+
+def refer(folder: Path, base: Path, *, carried: bool) -> None:
+    """Say in an adapter's folder where its base is, and what its bytes are; `carried`: it comes along.
+
+    It takes no room of its own where the disk can have a file in two places.
+    """
+    if carried:
+        shutil.copytree(base, folder / BASE, copy_function=_linked)
+    path = BASE if carried else os.path.relpath(base.absolute(), folder.absolute())
+    sums = {file.relative_to(base).as_posix(): _sum(file) for file in _files(base)}
+    record = {"path": Path(path).as_posix(), "sha256": sums}
+    (folder / BASE_RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _linked(made: str, wanted: str) -> None:
+    try:
+        os.link(made, wanted)
+    except OSError:
+        shutil.copyfile(made, wanted)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_adapter(model: Any, folder: Path) -> None:
@@ -136,20 +184,51 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 def is_adapter(folder: Path) -> bool:
     """True for a folder that holds an adapter and not the model itself."""
-    return (folder / "adapter_config.json").is_file()
+    return (folder / ADAPTER_CONFIG).is_file()
 
 
 def base_of(folder: Path) -> Path:
-    """The folder of the model that an adapter was made for."""
+    """The folder of the model that an adapter was made for; one whose bytes were changed is refused.
+
+    As `refer` has written, from the adapter's folder; if it is not there, where it was.
+    """
     import peft
 
+    record = _record(folder)
     base = Path(str(peft.PeftConfig.from_pretrained(str(folder)).base_model_name_or_path))
+    if record is not None and (folder / record["path"] / "config.json").is_file():
+        base = (folder / record["path"]).resolve()
     if not (base / "config.json").is_file():
         raise BadInput(
             f"{folder}: an adapter for {base}, where there is no model any more. Put it back there, "
             "or correct base_model_name_or_path in adapter_config.json."
         )
+    for name, expected in record["sha256"].items() if record is not None else ():
+        if not (base / name).is_file() or _sum(base / name) != expected:
+            raise BadInput(
+                f"{folder}: an adapter for the model in {base}, whose {name} is not what it was when the "
+                "adapter was made. Put it back, or train the adapter again."
+            )
     return base
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """What `refer` has written; None where it has not."""
+    path = folder / BASE_RECORD
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and {"path": str, "sha256": dict} == {
+        name: type(value) for name, value in found.items()
+    }:
+        return found
+    raise BadInput(
+        f"{path}: it does not say where the adapter's base is, and what its bytes are. Put the file back as "
+        "it was written, or train the adapter again."
+    )
 
 
 def merged_from(model: nn.Module, location: Location) -> Any:

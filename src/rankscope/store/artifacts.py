@@ -217,9 +217,10 @@ class Store:
         bytes of the inputs, by role, are dropped, and so are those of which nobody knows.
         """
         work, begun = self.work(name), _begun(self.work(name) / BEGUN)
-        notes, here = [], versions()
+        notes: list[str] = []
+        here = versions()
         before = begun["versions"] if begun else []
-        if begun is None and work.is_dir() and any(work.iterdir()):
+        if begun is None and any(not left.name.startswith(PARTIAL) for left in work.glob("*")):
             notes = [
                 f"{work / BEGUN}: missing or not what was written, so what lies beside it is not used: "
                 f"{name} begins anew"
@@ -231,19 +232,17 @@ class Store:
         if notes:
             shutil.rmtree(work, ignore_errors=True)
             before = []
-        elif before and before[-1] != here:
-            notes = [
-                f"{name}: begun under {differing(before[-1], here)}; it goes on, and the last digits may "
-                "differ"
-            ]
+        elif before and (found := differing(before[-1], here)):
+            notes = [f"{name}: begun under {found}; it goes on, and the last digits may differ"]
         history = [each for each in before if each != here] + [here]
-        facts = {"name": name, "inputs": dict(inputs), "versions": history}
-        with explained(work):
-            work.mkdir(parents=True, exist_ok=True)
-            aside = work / f"{PARTIAL}{BEGUN}"
-            aside.write_text(json.dumps(with_sum(facts), indent=1, sort_keys=True), "utf-8")
-            synced(aside)
-            aside.replace(work / BEGUN)
+        facts = with_sum({"name": name, "inputs": dict(inputs), "versions": history})
+        if facts != begun:
+            with explained(work):
+                work.mkdir(parents=True, exist_ok=True)
+                aside = work / f"{PARTIAL}{BEGUN}"
+                aside.write_text(json.dumps(facts, indent=1, sort_keys=True), "utf-8")
+                synced(aside)
+                aside.replace(work / BEGUN)
         return notes
 
     @contextmanager

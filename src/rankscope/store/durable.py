@@ -43,7 +43,8 @@ def written_sealed(folder: Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     yield aside
     seal(aside)
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
     aside.replace(folder)
     synced(folder.parent)
 

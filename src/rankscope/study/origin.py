@@ -44,7 +44,7 @@ def claim(plan: Plan, store: Store) -> None:
 def published(store: Store, report: str | None = None) -> str | None:
     """The report's step whose page people see; with `report`, note that it is this one."""
     before = origin(store).get("published")
-    if report is not None and report != before:
+    if report is not None:
         _write(store, published=report)
     return before
 
@@ -75,6 +75,8 @@ def _is_named(file: Path, name: str) -> bool:
 
 def _write(store: Store, **facts: str) -> None:
     path = store.root / ORIGIN
+    if facts.items() <= origin(store).items():
+        return
     text = json.dumps(origin(store) | facts, indent=1, sort_keys=True) + "\n"
     with explained(path):
         aside = path.with_name(f"{PARTIAL}{ORIGIN}")

@@ -216,7 +216,9 @@ def _save(tuned: CrossEncoder | BiEncoder, out: Path, chosen: TrainedSpec, start
         tuned.save(out / "model")
         return
     if not adapters.is_adapter(start):  # else it would refer to what is no whole model
-        tuned.save_adapter(out / ("adapter" if chosen.lora.merge else "model"))
+        folder = out / ("adapter" if chosen.lora.merge else "model")
+        tuned.save_adapter(folder)
+        adapters.refer(folder, start, carried=not chosen.lora.merge)
     if chosen.lora.merge:
         tuned.model = adapters.merged(tuned.model)
         tuned.save(out / "model")
