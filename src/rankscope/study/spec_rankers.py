@@ -367,7 +367,7 @@ class LoRASpec(Spec):
     merge: bool = Field(
         True,
         description="Whether model/ is the whole model, the adapter beside it in adapter/; else it is "
-        "the adapter alone, which needs the folder of the ranker it started from.",
+        "the adapter alone, with the ranker it started from in model/base/.",
     )
 
 
