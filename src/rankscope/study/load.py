@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from rankscope.core.errors import BadStudy, RankscopeError
+from rankscope.core import plain_yaml
+from rankscope.core.errors import BadInput, BadStudy, RankscopeError
+from rankscope.core.visible import brief
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
@@ -42,16 +43,13 @@ class LoadedStudy:
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     """The study in a file, with overrides such as `rankers.C.max_updates=100` applied."""
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = plain_yaml.read_file(path)
     except FileNotFoundError as error:
         raise BadStudy(f"{path}: there is no such study file. Give the path of one.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadStudy(f"{path}: cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise BadStudy(f"{path}: not YAML ({_yaml_reason(error)}). Mend that line.") from error
+    except BadInput as error:
+        raise BadStudy(str(error)) from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
-    values = _unshared(values)
     for override in overrides:
         _override(values, override)
     return LoadedStudy(validated(values, str(path)), path.parent)
@@ -77,12 +75,6 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
         raise BadStudy(f"{source}: {error}") from error
 
 
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
-    return where + str(getattr(error, "problem", None) or error)
-
-
 def _mistake(details: Any) -> str:
     parts = [str(part) for part in details["loc"]]
     if parts[:1] and parts[0] in TABLES and len(parts) > 2:
@@ -98,29 +90,26 @@ def _mistake(details: Any) -> str:
     return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
 
 
-def _unshared(value: Any) -> Any:
-    """A copy in which what YAML took from one anchor is several objects, to be changed one by one."""
-    if isinstance(value, dict):
-        return {key: _unshared(inner) for key, inner in value.items()}
-    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
-
-
 def _override(values: dict[str, Any], override: str) -> None:
     """Set one value by its dotted name; the value is read as YAML."""
     name, equals, text = override.partition("=")
-    if not equals or not name:
-        raise BadStudy(f"The override {override!r} is not of the form a.b=value.")
+    called = f"The override {brief(override)}"
+    if not equals or not all(name.split(".")):
+        raise BadStudy(f"{called} is not of the form a.b=value.")
     *tables, last = name.split(".")
     place = values
     for table in tables:
         inner = place.setdefault(table, {})
         if not isinstance(inner, dict):
-            raise BadStudy(f"The override {override!r}: `{table}` is a value, it has no fields.")
+            what = (
+                "a list, give it whole" if isinstance(inner, list) else "a value, it has no fields"
+            )
+            raise BadStudy(f"{called}: `{table}` is {what}.")
         place = inner
     try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadStudy(f"The override {override!r}: its value is not YAML.") from error
+        place[last] = plain_yaml.read(text, called, has_lines=False)
+    except BadInput as error:
+        raise BadStudy(str(error)) from error
 
 
 def expanded(written: str) -> str:
