@@ -12,19 +12,10 @@ from pydantic import ValidationError
 from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput, BadStudy, RankscopeError
 from rankscope.core.visible import brief
+from rankscope.study.mistakes import sentences
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
-SAMPLE_KINDS = {"labelled", "crops", "noisy_queries"}
-TABLES = {"collections", "first_stages", "teachers", "rankers"}
-MESSAGES = {
-    "extra_forbidden": "there is no such field",
-    "missing": "this field is needed",
-    "tuple_type": "give a list, such as [a, b]",
-    "string_type": "give text; a number that is meant as text stands in quotes",
-}
-"""What pydantic's kinds of mistake are called for a person; the others keep its words."""
-ONE_VALUE = {"float_type", "int_type", "string_type", "bool_type", "literal_error"}
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -58,36 +49,14 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
 def validated(values: Mapping[str, Any], source: str) -> Study:
     """A Study from plain values, sweeps written out, or one sentence for every mistake in them."""
     try:
-        return Study.model_validate(expand(values))
+        expanded_values = expand(values)
+        return Study.model_validate(expanded_values)
     except ValidationError as error:
-        found = error.errors()
-        mistakes = dict.fromkeys(
-            _mistake(details)
-            for details in found
-            if not any(
-                other["loc"][: len(details["loc"])] == details["loc"]
-                for other in found
-                if len(other["loc"]) > len(details["loc"])
-            )
-        )  # what is said of a part need not be said of the whole, nor of every member of a sweep
-        raise BadStudy(f"{source}: " + "; ".join(mistakes)) from error
+        found = error.errors(include_url=False)
+        told = sentences(found, expanded_values, values.get("rankers") or {})
+        raise BadStudy(f"{source}: {told}") from error
     except RankscopeError as error:
         raise BadStudy(f"{source}: {error}") from error
-
-
-def _mistake(details: Any) -> str:
-    parts = [str(part) for part in details["loc"]]
-    if parts[:1] and parts[0] in TABLES and len(parts) > 2:
-        del parts[2]  # pydantic names the kind here; it does not stand in the file
-    if parts[:1] == ["rankers"] and parts[2:3] == ["samples"] and {*parts[3:4]} & SAMPLE_KINDS:
-        del parts[3]  # likewise
-    if parts[:1] == ["rankers"] and len(parts) > 2:
-        parts[1] = parts[1].partition(".")[0]  # the file names the ranker, not a sweep's member
-    place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})
-    message = details["msg"].removeprefix("Value error, ")
-    if details["type"] in ONE_VALUE and isinstance(details["input"], list):
-        return f"{place}: one value is needed; a list makes a sweep in fields of `rankers` alone"
-    return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -7,7 +7,7 @@ teacher, a run comes from a first stage); `Study` checks that every name leads s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose
 from rankscope.study import consistency, lineages
@@ -23,7 +23,7 @@ from rankscope.study.spec_data import (
 )
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.spec_explain import AttributionSpec, ExplainSpec, ProbesSpec, RunExamplesSpec
-from rankscope.study.spec_fields import Name, RankerName, Spec
+from rankscope.study.spec_fields import Name, RankerName, Seed, Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
     NoisyQueriesSpec,
@@ -57,7 +57,7 @@ class Study(Spec):
     """A whole study file."""
 
     study: Name = Field(description="The name of the study; its results folder is called so.")
-    seed: NonNegativeInt = Field(42, description="Of every random draw.")
+    seed: Seed = Field(42, description="Of every random draw.")
     collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
     first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
     teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")

@@ -30,6 +30,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import BadStudy
+from rankscope.study.mistakes import in_words
 from rankscope.study.spec_fields import VALUE_IN_NAME, Spec, is_free
 from rankscope.study.spec_rankers import RANKER_KINDS, ranker_kind, system_of
 
@@ -347,8 +348,8 @@ def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ..
         try:
             read = reading.validate_python(value)
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise BadStudy(f"{place}: {value!r}: {message}") from error
+            wrong = in_words(error.errors(include_url=False)[0], in_rankers=True)
+            raise BadStudy(f"{place}: {wrong}") from error
         if not re.fullmatch(VALUE_IN_NAME, _text(read)):
             raise BadStudy(
                 f"{place}: {value!r} cannot be part of a name, as the values of a list are. "
