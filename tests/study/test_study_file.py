@@ -1,10 +1,11 @@
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rankscope.core.errors import BadStudy
+from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.study import (
     spec,
     spec_changes,
@@ -14,7 +15,8 @@ from rankscope.study import (
     spec_fields,
     spec_rankers,
 )
-from rankscope.study.load import load, validated
+from rankscope.study.load import LoadedStudy, load, validated
+from rankscope.study.plan import plan
 from support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +115,7 @@ def test_every_mistake_is_named_with_its_place(
     assert "\n" not in str(caught.value)
 
 
+LONG = {"kind": "scratch", "collection": "train", "max_length": 256}
 SCRATCH = {"kind": "scratch", "collection": "train"}
 
 
@@ -182,6 +185,169 @@ def test_a_message_says_what_is_true(
 ) -> None:
     with pytest.raises(BadStudy) as caught:
         validated(changed(values, f"rankers.C.{place}", value), "study.yaml")
+    assert true in str(caught.value)
+    assert false not in str(caught.value)
+
+
+def unread(values: dict[str, Any]) -> LoadedStudy:
+    """The study over files that nobody looks for before they are read, and models made from nothing."""
+    for name, collection in values["collections"].items():
+        split = collection["split"]
+        files = {"docs": "docs", "queries_file": f"q.{split}", "qrels": split}
+        values["collections"][name] = {"kind": "files", **files}
+    values["rankers"]["plain"] = {"kind": "cross_encoder", "backbone": LONG}
+    values["rankers"]["bi"] = {"kind": "bi_encoder", "backbone": LONG}
+    return LoadedStudy(validated(values, "s"), Path())
+
+
+def stages(n: int, **first: str) -> dict[str, Any]:
+    """A line of `n` rankers, each tuned from the one before."""
+    learnt = {
+        "samples": {"labels": "bi", "group_size": 4},
+        "loss": "ranknet",
+        "max_updates": 1,
+    }
+    return {f"R{at}": {"start": f"R{at - 1}" if at else "plain", **learnt} for at in range(n)}
+
+
+def test_a_line_of_rankers_has_an_end(values: dict[str, Any]) -> None:
+    """`bi` teaches: plain, and 49 stages rest on one another; one more is told, and 3,000 do not end in a recursion."""
+    rankers = values["rankers"]
+    values["rankers"] = rankers | stages(49)
+    assert len(validated(values, "s").lineage("R48")) == 50
+    values["rankers"] = rankers | stages(50)
+    with pytest.raises(BadStudy, match=r"rankers.R49: it rests on 50 rankers .* 49 are the most"):
+        validated(values, "s")
+    values["rankers"] = rankers | stages(2400)
+    with pytest.raises(BadStudy, match="49 are the most"):
+        validated(values, "s")
+    values["rankers"] = rankers | stages(2400)
+    values["rankers"]["R0"]["start"] = "R2399"
+    with pytest.raises(BadStudy, match="it starts from itself"):
+        validated(values, "s")
+
+
+def test_what_many_ways_lead_to_is_looked_at_once(values: dict[str, Any]) -> None:
+    """Each of 40 fusions is of both before it: 2^40 ways, 40 first stages."""
+    stages = {
+        f"f{at}": {"kind": "fuse", "of": [f"f{at - 1}", f"f{at - 2}"], "depth": 20}
+        for at in range(2, 40)
+    }
+    values["first_stages"] |= {
+        "f0": {"kind": "bm25", "depth": 20},
+        "f1": {"kind": "bm25", "k1": 1.0, "depth": 20},
+    } | stages
+    values["evaluate"]["rerank"]["from"] = ["f39"]
+    values["evaluate"]["baseline"] = "C"
+    loaded = unread(values)
+    assert {step.label for step in plan(loaded, str).steps} >= {f"f{at}.test" for at in range(40)}
+
+
+def test_a_study_has_so_many_rankers(values: dict[str, Any]) -> None:
+    """3 rankers are written, and C and what starts from it have a member for each seed."""
+    values["rankers"]["C"]["seeds"] = list(range(1249))
+    assert len(validated(values, "s").rankers) == 2 + 2 * 1249
+    for seeds, message in {
+        1250: r"rankers.C-D: .* has 2,502 rankers by here, and 2,500 are the most",
+        2501: "rankers.C.seeds: the list has 2,501 values",
+    }.items():
+        values["rankers"]["C"]["seeds"] = list(range(seeds))
+        with pytest.raises(BadStudy, match=message):
+            validated(values, "s")
+    del values["rankers"]["C"]["seeds"]
+    fields = ("learning_rate", "weight_decay", "clip_norm", "warmup", "temperature")
+    values["rankers"]["C"] |= {field: [at / 100 for at in range(1, 100)] for field in fields}
+    with pytest.raises(BadStudy, match=r"has 9,509,900,501 rankers by here"):
+        validated(values, "s")
+
+
+def test_a_plan_reads_as_many_files_for_many_seeds_as_for_two(values: dict[str, Any]) -> None:
+    """The plan is linear in seeds: what they share is looked at once."""
+    read: dict[int, list[Path]] = {2: [], 40: []}
+    for n, paths in read.items():
+
+        def digest(path: Path, paths: list[Path] = paths) -> str:
+            paths.append(path)
+            return str(path)
+
+        written = deepcopy(values)
+        written["rankers"]["C"]["seeds"] = list(range(n))
+        plan(unread(written), digest)
+    assert len(read[2]) == len(read[40]) > 0
+
+
+def test_a_step_whose_folder_no_file_system_takes_is_told(values: dict[str, Any]) -> None:
+    values["first_stages"] = {"b" * 100: {"kind": "bm25", "depth": 20}}
+    text = (
+        str(values)
+        .replace("'bm25'", f"'{'b' * 100}'")
+        .replace(f"'kind': '{'b' * 100}'", "'kind': 'bm25'")
+    )
+    values = yaml.safe_load(text.replace("'test'", f"'{'t' * 100}'"))
+    values["collections"]["t" * 100]["split"] = "test"
+    values["rankers"]["D" * 100] = {"kind": "cross_encoder", "backbone": LONG}
+    loaded = unread(values)
+    with pytest.raises(
+        BadStudy,
+        match=r"The step rerank-D+\.t+\.b+-[0-9a-f]{12} would be kept in a folder .* take 251",
+    ):
+        plan(loaded, str)
+
+
+@pytest.mark.parametrize("path", ["~nobody-is-called-so/data", "x" * 300, "a/" * 3000, "loop/data"])
+def test_paths_that_lead_nowhere(values: dict[str, Any], tmp_path: Path, path: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in ("collections.test.path", "rankers.plain.backbone"):
+        loaded = LoadedStudy(validated(changed(values, place, path), "s"), tmp_path)
+        with pytest.raises(RankscopeError) as caught:
+            plan(loaded, str)
+        assert len(str(caught.value)) < 400
+
+
+def test_unknown_names_of_thousands_are_not_compared_with_thousands(values: dict[str, Any]) -> None:
+    learnt = {
+        "samples": {"labels": "bi", "group_size": 4},
+        "loss": "ranknet",
+        "max_updates": 1,
+    }
+    values["rankers"] |= {f"R{at}": {"start": f"S{at}", **learnt} for at in range(2000)}
+    with pytest.raises(BadStudy, match=r"and 1,974 more\. .*1988 more names lead nowhere"):
+        validated(values, "s")
+
+
+def test_a_run_over_a_collection_that_is_none(values: dict[str, Any]) -> None:
+    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"tset": "a.run"}}
+    with pytest.raises(BadStudy, match="first_stages.mine.paths: Unknown collection 'tset'"):
+        validated(values, "s")
+    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"train": "a.run"}}
+    values["evaluate"]["rerank"]["from"] = ["bm25", "mine"]
+    values["evaluate"]["baseline"] = ["C"]
+    loaded = unread(values)
+    with pytest.raises(BadStudy, match="a run over test is needed, and there are runs over train"):
+        plan(loaded, str)
+
+
+@pytest.mark.parametrize(
+    ("changes", "true", "false"),
+    [
+        ({"first_stages.d": {"kind": "dense", "ranker": "late"}}, "late compares token by token, so it has no vector", "together"),
+        ({"evaluate.rerank": None, "evaluate.search": {}, "evaluate.rankers": ["bi", "late"], "evaluate.baseline": []}, "late compares token by token, and only", "together"),
+        ({"rankers.C.temperature": 0.5}, "`temperature` is for bi-encoders", "`in_batch` and"),
+        ({"explain": {"forgetting": {"baseline": "bi"}}, "evaluate.rankers": ["bi"], "evaluate.baseline": [], "evaluate.rerank": None, "evaluate.search": {}}, "bi is all that is evaluated", "give `baseline`"),
+        ({"explain": {"rankers": ["plain"], "changes": {"m": {"over": "test", "from": "bm25"}}}}, "no ranker of `explain.rankers` is tuned", "no ranker here"),
+        ({"first_stages.other": {"kind": "bm25", "k1": 1.0, "depth": 20}, "evaluate.rerank.from": ["bm25", "other"], "evaluate.baseline": ["other"]}, "none is among what is compared over bm25", "search.beside"),
+        ({"evaluate.over": ["test", "train", "test"]}, "names one thing twice (test)", "train"),
+        ({"rankers.late.seeds": [1]}, "a late_interaction has no seed of its own", "drawn"),
+    ],
+)  # fmt: skip
+def test_a_message_about_several_parts_says_what_is_true(
+    values: dict[str, Any], changes: dict[str, Any], true: str, false: str
+) -> None:
+    values["rankers"]["late"] = {"kind": "late_interaction", "model": "x"}
+    for place, value in changes.items():
+        changed(values, place, value)
+    with pytest.raises(BadStudy) as caught:
+        validated(values, "study.yaml")
     assert true in str(caught.value)
     assert false not in str(caught.value)
 

@@ -276,7 +276,7 @@ def test_members_are_the_base_in_all_but_what_is_swept(
         ({"C": {"seeds": [1, 1]}}, "rankers.C.seeds: 1 stands in the list twice."),
         ({"C": {"seeds": [-1]}}, "rankers.C.seeds: -1 is below 0"),
         ({"C": {"seeds": [1], "seed": 2}}, "rankers.C.seeds: `seed` stands beside it."),
-        ({"bi": {"seeds": [1, 2]}}, "rankers.bi.seeds: nothing is drawn for a bi_encoder."),
+        ({"bi": {"seeds": [1, 2]}}, "rankers.bi.seeds: a bi_encoder has no seed of its own."),
         (
             {"plain": {"seeds": [1, 2]}, "C": {"seeds": [1, 3]}},
             "rankers.C.seeds: plain has the seeds 1, 2, and C goes on with them. Leave it out.",

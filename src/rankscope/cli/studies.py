@@ -53,8 +53,10 @@ def check(
     from rankscope.study.plan import plan
 
     def present(path: Path) -> str:
-        if not path.is_file():
+        if not path.exists():
             raise BadInput(f"{path}: there is no such file. Give the path of one that exists.")
+        if not path.is_file():
+            raise BadInput(f"{path}: this is no file that can be read twice. Give the path of one.")
         return str(path)
 
     planned = plan(load(study, overrides or ()), present)

@@ -28,7 +28,12 @@ class LoadedStudy:
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to the study file's folder."""
-        return (self.folder / Path(expanded(written)).expanduser()).resolve()
+        try:
+            return (self.folder / Path(expanded(written)).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, links in a circle
+            raise BadStudy(
+                f"{brief(written)}: it leads nowhere ({error}). Mend the path."
+            ) from error
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:

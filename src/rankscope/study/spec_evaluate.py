@@ -1,10 +1,11 @@
 """What a study file says of evaluation: what is measured, and compared with what."""
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from rankscope.core.errors import choose
+from rankscope.core.errors import choose, listed
 from rankscope.evaluate.measures import parse
 from rankscope.study.spec_fields import (
     CORRECTION_NAMES,
@@ -140,7 +141,8 @@ class EvaluateSpec(Spec):
             "rankers": self.rankers or (),
         }.items():
             if len(set(values)) < len(values):
-                raise ValueError(f"`{name}` names one thing twice ({', '.join(values)})")
+                twice = dict.fromkeys(each for each, n in Counter(values).items() if n > 1)
+                raise ValueError(f"`{name}` names one thing twice ({listed(twice)})")
         return self
 
     @model_validator(mode="after")
