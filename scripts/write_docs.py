@@ -85,8 +85,8 @@ def study_file() -> str:
         "`seeds: [1, 2, 3]` one for each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
         "",
         f"A file has at most {plain_yaml.N_BYTES:,} bytes and {plain_yaml.N_VALUES:,} values (anchors, aliases and `<<` are",
-        f"read; what an alias stands for counts each time), a study at most {MOST:,} rankers, of which {LONGEST - 1} may",
-        "lie between one and what it starts from. Dates and times are text, tags are not read, no name stands twice.",
+        f"read; what an alias stands for counts each time), a study at most {MOST:,} rankers, of which one rests on",
+        f"at most {LONGEST - 1} rankers and first stages one after another. Dates and times are text, tags are not read, no name stands twice.",
         "",
     ]
     for model in _specs():

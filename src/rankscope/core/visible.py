@@ -24,14 +24,16 @@ LONGEST = 60
 """Characters of a value that a message shows."""
 
 
-def visible(text: str) -> str:
+def visible(text: str, *, keep: str = "") -> str:
     r"""The text on one line, controls as their pictures (␛ for the escape), all else as in `\u202e`."""
-    return text if PLAIN.fullmatch(text) else "".join(map(_shown, text))
+    if PLAIN.fullmatch(text):
+        return text
+    return "".join(each if each in keep else _shown(each) for each in text)
 
 
 def visible_lines(text: str) -> str:
-    """The same of a text that may have several lines."""
-    return "\n".join(map(visible, text.split("\n")))
+    """The same of a text that may have several lines, and tabs in them."""
+    return visible(text, keep="\n\t")
 
 
 def brief(value: Any) -> str:
