@@ -36,11 +36,16 @@ def visible_lines(text: str) -> str:
     return visible(text, keep="\n\t")
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text, or so much of its beginning, with how long it is."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
 def brief(value: Any) -> str:
     """A value of a user inside a sentence: in quotes if it is text, and not longer than is read."""
     text = value if isinstance(value, str) else _as_written(value)
     if len(text) > LONGEST:
-        text = f"{text[: LONGEST - 20]}… ({len(text):,} characters)"
+        text = shortened(text, LONGEST - 20)
     return repr(text) if isinstance(value, str) else visible(text)
 
 

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput, BadStudy, RankscopeError
-from rankscope.core.visible import brief
+from rankscope.core.visible import brief, shortened
 from rankscope.study.mistakes import sentences
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
+MOST_OF_A_MESSAGE = 3000
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -61,7 +62,7 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
         told = sentences(found, expanded_values, values.get("rankers") or {})
         raise BadStudy(f"{source}: {told}") from error
     except RankscopeError as error:
-        raise BadStudy(f"{source}: {error}") from error
+        raise BadStudy(f"{source}: {shortened(str(error), MOST_OF_A_MESSAGE)}") from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rankscope.core.visible import brief, visible
+from rankscope.core.visible import brief, shortened, visible
 from rankscope.study.spec_fields import NAME_PATTERN
 
 MOST = 12
 """So many mistakes of one file are told."""
-MOST_OF_A_NAME = 160
+MOST_OF_A_NAME, MOST_OF_A_SENTENCE = 160, 600
 NAME_WORDS = "is no name: a letter or digit first, then letters, digits, - and _"
 RECORDS = {"model_type", "model_attributes_type", "dict_type", "mapping_type", "is_instance_of"}
 BOUNDS = {
@@ -71,7 +71,8 @@ def _sentence(details: Mapping[str, Any], values: Mapping[str, Any], written: An
     place = ".".join(visible(part[:MOST_OF_A_NAME]) for part in parts)
     if details["type"] == "missing" and isinstance(details["loc"][-1], int):
         return f"{place.rpartition('.')[0]}: {details['loc'][-1] + 1} values are needed, and one is missing"
-    return f"{place or 'study'}: {in_words(details, in_rankers=in_rankers)}"
+    words = shortened(in_words(details, in_rankers=in_rankers), MOST_OF_A_SENTENCE)
+    return f"{place or 'study'}: {words}"
 
 
 def _place(loc: Sequence[Any], values: Any, *, is_missing: bool) -> Iterator[str]:

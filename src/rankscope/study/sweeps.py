@@ -425,7 +425,7 @@ def _text(value: Any) -> str:
 
 def _typed(field: FieldInfo) -> Any:
     """The field's type with its bounds, to read one value by."""
-    return Annotated[field.annotation, field]
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _dotted(table: Mapping[str, Any], spec: type[Spec]) -> list[str]:
