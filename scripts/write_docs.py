@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from rankscope.cli import app
+from rankscope.core import plain_yaml
 from rankscope.study import (
     spec,
     spec_changes,
@@ -27,7 +28,9 @@ from rankscope.study import (
     spec_fields,
     spec_rankers,
 )
+from rankscope.study.chains import LONGEST
 from rankscope.study.recipes import RECIPES
+from rankscope.study.sweeps import MOST
 from rankscope.train.guards import GUARDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +83,10 @@ def study_file() -> str:
         "",
         "In `rankers`, a list where one value is wanted makes a ranker for each value, and",
         "`seeds: [1, 2, 3]` one for each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
+        "",
+        f"A file has at most {plain_yaml.N_BYTES:,} bytes and {plain_yaml.N_VALUES:,} values (anchors, aliases and `<<` are",
+        f"read; what an alias stands for counts each time), a study at most {MOST:,} rankers, of which one rests on",
+        f"at most {LONGEST - 1} rankers and first stages one after another. Dates and times are text, tags are not read, no name stands twice.",
         "",
     ]
     for model in _specs():

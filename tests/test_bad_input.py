@@ -45,6 +45,13 @@ class World:
     def run(self, *overrides: str) -> list[str]:
         return ["run", str(self.study), *overrides, "--results", str(self.folder / "results")]
 
+    def check(self, *overrides: str) -> list[str]:
+        return ["check", str(self.study), *overrides]
+
+    def study_with(self, more: str) -> list[str]:
+        self.appended("study.yaml", more)
+        return self.check()
+
     def rerank(
         self, model: str = "encoder", run: Path | None = None, out: str = "out.run"
     ) -> list[str]:
@@ -70,6 +77,10 @@ class World:
             file.write(text)
 
 
+HUNDRED_MILLION = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+CROSSED = ("learning_rate", "weight_decay", "clip_norm", "warmup")
 Mistake = Callable[[World], list[str]]
 MISTAKES: dict[str, Mistake] = {}
 
@@ -203,6 +214,123 @@ def _(world: World) -> list[str]:
 @mistake("one seed as a baseline")
 def _(world: World) -> list[str]:
     return world.run("rankers.plain.seeds=[1, 2]", "evaluate.baseline=plain.seed=1")
+
+
+@mistake("a study file with aliases of aliases")
+def _(world: World) -> list[str]:
+    return world.study_with(HUNDRED_MILLION)
+
+
+@mistake("an alias inside what it stands for")
+def _(world: World) -> list[str]:
+    return world.study_with("explain: &e {rankers: *e}\n")
+
+
+@mistake("lists in lists in lists")
+def _(world: World) -> list[str]:
+    return world.study_with("explain: " + "[" * 800 + "]" * 800 + "\n")
+
+
+@mistake("a number of 6,000 digits")
+def _(world: World) -> list[str]:
+    return world.check("seed=" + "9" * 6000)
+
+
+@mistake("a name that stands twice")
+def _(world: World) -> list[str]:
+    return world.study_with("seed: 4\n")
+
+
+@mistake("a tab for indentation")
+def _(world: World) -> list[str]:
+    return world.study_with("explain:\n\trankers: [bi]\n")
+
+
+@mistake("a tag")
+def _(world: World) -> list[str]:
+    return world.study_with("explain: !!python/object:os.system {}\n")
+
+
+@mistake("two documents in a study file")
+def _(world: World) -> list[str]:
+    return world.study_with("---\nseed: 4\n")
+
+
+@mistake("a study file in Latin-1")
+def _(world: World) -> list[str]:
+    world.study.write_bytes("# Zürich\n".encode("latin-1") + world.study.read_bytes())
+    return world.check()
+
+
+@mistake("a folder in place of the study file")
+def _(world: World) -> list[str]:
+    return ["check", str(world.folder)]
+
+
+@mistake("a date that does not exist, where a number is needed")
+def _(world: World) -> list[str]:
+    return world.check("seed=2026-02-31")
+
+
+@mistake("a truth where a number is needed")
+def _(world: World) -> list[str]:
+    return world.check("rankers.C.max_updates=yes")
+
+
+@mistake("a number that is none")
+def _(world: World) -> list[str]:
+    return world.check("rankers.C.learning_rate=.nan")
+
+
+@mistake("labels out of qrels without negatives")
+def _(world: World) -> list[str]:
+    return world.check("rankers.C-D.samples={labels: qrels}")
+
+
+@mistake("negatives beside a teacher's labels")
+def _(world: World) -> list[str]:
+    return world.check("rankers.C-D.samples={labels: bi, negatives: {from: bm25}}")
+
+
+@mistake("a backbone that no machine holds")
+def _(world: World) -> list[str]:
+    return world.check("rankers.plain.backbone={kind: scratch, collection: train, layers: 1.0e+9}")
+
+
+@mistake("more seeds than a study can have")
+def _(world: World) -> list[str]:
+    return world.check(f"rankers.C.seeds={list(range(10_000))}")
+
+
+@mistake("lists that multiply")
+def _(world: World) -> list[str]:
+    lists = [f"rankers.C.{field}={[at / 100 for at in range(1, 90)]}" for field in CROSSED]
+    return world.check(*lists)
+
+
+@mistake("a name that no file system takes")
+def _(world: World) -> list[str]:
+    return world.check(f"collections.{'t' * 300}={{kind: beir, path: data}}")
+
+
+@mistake("a line of rankers without end")
+def _(world: World) -> list[str]:
+    learnt = "samples: {labels: bi, group_size: 4}, loss: ranknet, max_updates: 1"
+    line = "".join(
+        f"  R{n}: {{start: {f'R{n - 1}' if n else 'plain'}, {learnt}}}\n" for n in range(60)
+    )
+    world.study.write_text(world.study.read_text().replace("evaluate:\n", line + "evaluate:\n"))
+    return world.check()
+
+
+@mistake("escape codes in a name")
+def _(world: World) -> list[str]:
+    return world.check("evaluate.baseline=\u202e[bold]C")
+
+
+@mistake("a home of nobody")
+def _(world: World) -> list[str]:
+    return world.check("collections.test.path=~nobody-is-called-so/data")
 
 
 @mistake("an override without a value")

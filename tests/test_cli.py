@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import pytest
 
 from rankscope import __version__, cli
 from rankscope.core.formats import read_run
+from rankscope.study import load as load_module
 from support import tiny
 from support.command import Command
 
@@ -194,6 +196,145 @@ def test_a_terminal_sees_bars_and_a_table(
     assert "loss 0.5000" in captured.err
     assert "train C: 1.0 s" in captured.err
     assert "nDCG@10" in captured.out
+
+
+HOSTILE = [
+    "bm25[k1=0.9]",
+    "bm25[k1=1.2]",
+    "x[/y]",
+    "[bold]loud[/bold]",
+    ":smile:",
+    "\x1b[31mred",
+    "a\u202eb",
+    "a\tb\nc",
+    "half \ud83d",
+]
+SHOWN = ["bm25[k1=0.9]", "bm25[k1=1.2]", "x[/y]", "[bold]loud[/bold]", ":smile:", "␛[31mred", "a\\u202eb", "a␉b␊c", "half \\ud83d"]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_names_are_shown_as_they_are_and_steer_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    """In a table's title, head and cells, beside a bar, in a note."""
+    from rich.console import Console
+
+    from rankscope import terminal
+
+    monkeypatch.setattr(
+        terminal,
+        "Console",
+        lambda stderr=False: Console(
+            force_terminal=is_terminal, color_system=None, width=400, stderr=stderr
+        ),
+    )
+    monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", -1)
+    for name, shown in zip(HOSTILE, SHOWN, strict=True):
+        terminal.show_table(name, ["system", name], [[name, "0.5"], ["b", name]])
+        table = capsys.readouterr().out
+        assert table.count(shown) == (4 if is_terminal else 3)
+        watcher = terminal.progress()
+        with watcher.task(name, 2, "updates") as task:
+            task.advance()
+        watcher.note(name)
+        told = capsys.readouterr().err
+        assert shown in told  # the label; a note may have several lines
+        for steering in ("\x1b[31m", "\u202e", "\ud83d", "😄"):
+            assert steering not in table + told
+
+
+def test_tags_of_runs_are_shown_as_they_are(rankscope: Command, tmp_path: Path) -> None:
+    (tmp_path / "q.qrels").write_text("q0 0 d0 1\nq1 0 d1 1\n")
+    for name, tag in {"a": "x[/y]", "b": "\x1b[31mred\x1b[0m"}.items():
+        (tmp_path / f"{name}.run").write_text(f"q0 Q0 d0 1 2.0 {tag}\nq1 Q0 d1 1 1.0 {tag}\n")
+    runs = [tmp_path / "a.run", tmp_path / "b.run"]
+    found = rankscope("evaluate", *runs, "--qrels", tmp_path / "q.qrels", "--measures", "RR@10")
+    assert found.code == 0, found.err
+    assert "x[/y]\t" in found.out
+    assert "\x1b" not in found.out + found.err
+    assert "␛[31mred" in found.out
+
+
+def test_a_bug_says_that_it_is_one(
+    rankscope: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In one sentence: what and where, where the traceback is, where to report it; exit code 70."""
+
+    def broken(*_: object) -> None:
+        raise TypeError("'int' object is not iterable\nand more \x1b[31m")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(load_module, "load", broken)
+    answer = rankscope("check", tmp_path / "study.yaml")
+    assert answer.code == 70
+    assert answer.err.startswith(
+        "rankscope: this is a bug of rankscope, not a mistake of yours: TypeError ('int' object is not iterable)"
+    )
+    assert " at rankscope/cli/studies.py, line " in answer.err
+    assert answer.err.count("\n") == 1
+    (kept,) = tmp_path.glob("rankscope-*.txt")
+    assert (
+        f"The traceback is in {kept}. Report it with that to the authors of rankscope."
+        in answer.err
+    )
+    assert "Traceback (most recent call last)" in kept.read_text()
+    monkeypatch.setenv("RANKSCOPE_TRACEBACK", "1")
+    shown = rankscope("check", tmp_path / "study.yaml")
+    assert "Traceback (most recent call last)" in shown.err
+    assert "\x1b" not in shown.err
+    assert len(list(tmp_path.glob("rankscope-*.txt"))) == 1
+    monkeypatch.delenv("RANKSCOPE_TRACEBACK")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert "The traceback is above." in rankscope("check", tmp_path / "study.yaml").err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "rankscope: not enough memory."),
+        (OSError(28, "No space left on device", "/x"), "rankscope: /x: the system refuses it (No space left on device). Free some space."),
+    ],
+)  # fmt: skip
+def test_what_the_machine_refuses_is_no_bug(
+    rankscope: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: Exception,
+    message: str,
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(load_module, "load", refused)
+    answer = rankscope("check", tmp_path / "study.yaml")
+    assert (answer.code, answer.err[: len(message)]) == (1, message)
+    assert "bug" not in answer.err
+
+
+def test_an_interruption_inside_a_command_is_told(
+    rankscope: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(load_module, "load", interrupted)
+    answer = rankscope("check", tmp_path / "study.yaml")
+    assert (answer.code, answer.err) == (
+        130,
+        "rankscope: interrupted; the same command goes on where this stopped.\n",
+    )
+
+
+def test_names_of_files_that_are_no_text_are_shown(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rankscope", "check", os.fsencode(tmp_path) + b"/\xff\x1b.yaml"],
+        capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert b"there is no such study file" in done.stderr
+    assert b"\x1b" not in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_table_too_wide_for_a_terminal_is_drawn_in_parts(

@@ -1,4 +1,7 @@
-"""Progress and tables on a terminal; plain lines where the output is none."""
+"""Progress and tables on a terminal; plain lines where the output is none.
+
+What is shown is a `Text` or was made visible: a user's `bm25[k1=0.9]` is no markup, an escape code is none.
+"""
 
 import sys
 import time
@@ -11,8 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from rankscope.core.progress import Progress, Task
+from rankscope.core.visible import visible, visible_lines
 from rankscope.report import cautions
 from rankscope.report.sections import (
     AS_PUBLISHED_TESTS,
@@ -50,18 +55,18 @@ class _OnTerminal:
     @contextmanager
     def task(self, label: str, total: int, unit: str, *, done: int = 0) -> Iterator[Task]:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.fields[facts]}", markup=False),
             TimeRemainingColumn(),
         )
         with Bars(*columns, console=self._console, transient=True) as bars:
-            row = bars.add_task(label, total=total, completed=done, facts="")
+            row = bars.add_task(visible(label), total=total, completed=done, facts="")
             yield _Counting(unit, lambda n, facts: bars.update(row, advance=n, facts=facts))
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(Text(visible_lines(text)))
 
 
 class _InLines:
@@ -76,12 +81,12 @@ class _InLines:
             done += n
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                self.note(f"{label}: {done}/{total} {unit}, {facts}")
+                self.note(f"{visible(label)}: {done}/{total} {unit}, {facts}")
 
         yield _Counting(unit, show)
 
     def note(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible_lines(text) + "\n")
         sys.stderr.flush()
 
 
@@ -113,6 +118,8 @@ def show_table(
     Where its first `n_names` columns name its rows, a table too wide for the terminal is drawn as several
     below each other, each with these columns, and no number is cut.
     """
+    columns = [visible(column) for column in columns]
+    rows = [[visible(cell) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:
         for row in (columns, *rows):
@@ -120,12 +127,12 @@ def show_table(
         return
     widths = _widths(columns, rows) if n_names else [0] * len(columns)
     for chosen in _parts(widths, n_names, console.width):
-        table = Table(title=title, title_justify="left", header_style="bold")
+        table = Table(title=Text(visible(title)), title_justify="left", header_style="bold")
         for at in chosen:
             justify: Literal["left", "right"] = "left" if text or at == 0 else "right"
-            table.add_column(columns[at], justify=justify, min_width=widths[at])
+            table.add_column(Text(columns[at]), justify=justify, min_width=widths[at])
         for row in rows:
-            table.add_row(*(row[at] for at in chosen))
+            table.add_row(*(Text(row[at]) for at in chosen))
         console.print(table)
 
 

@@ -200,6 +200,16 @@ def test_text_of_others_stays_text(results):
     assert {row["query"] for row in rows if "query" in row} == {" ".join(EVIL.split())}
 
 
+def test_nothing_in_a_name_turns_the_page_around(results):
+    """An escape code, an override of direction and half a character are written out; lines and tabs stay."""
+    steering = "a\x1b[31mb\u202ec\ud83d\x00"
+    named = replace(results, study=steering, study_file="a: 1\n\tb: 2\n")
+    html = page.html(named)
+    assert "a␛[31mb\\u202ec\\ud83d␀" in html
+    assert not set("\x1b\u202e\ud83d\x00") & set(html.split("<script", maxsplit=1)[0])
+    assert "a: 1\n\tb: 2" in html
+
+
 def test_each_mean_leads_to_its_run(results):
     run = results.evaluation["results"][2]["run"]
     assert f'href="{run}"' in page.html(results)

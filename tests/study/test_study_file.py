@@ -1,10 +1,11 @@
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rankscope.core.errors import BadStudy
+from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.study import (
     spec,
     spec_changes,
@@ -14,7 +15,8 @@ from rankscope.study import (
     spec_fields,
     spec_rankers,
 )
-from rankscope.study.load import load, validated
+from rankscope.study.load import LoadedStudy, load, validated
+from rankscope.study.plan import plan
 from support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,11 +51,7 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("seeed", 1, "seeed: there is no such field"),
         ("rankers.C.max_updatez", 1, "rankers.C.max_updatez: there is no such field"),
         ("first_stages.bm25.k_1", 1, "first_stages.bm25.k_1: there is no such field"),
-        (
-            "rankers.C.learning_rate",
-            "fast",
-            "rankers.C.learning_rate: Input should be a valid number",
-        ),
+        ("rankers.C.learning_rate", "fast", "rankers.C.learning_rate: 'fast' is not a number"),
         (
             "rankers.C.start",
             "plane",
@@ -66,7 +64,7 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("rankers.C.epochs", 1, "give either `max_updates` or `epochs`"),
         ("rankers.C.queries_per_batch", 3, "must be a multiple"),
         ("rankers.C-D.samples.labels", "gpt", "Unknown teacher 'gpt'"),
-        ("rankers.C-D.samples.labels", "qrels", "`negatives` goes with `labels: qrels`"),
+        ("rankers.C-D.samples.labels", "qrels", "`negatives` is missing, which `labels: qrels`"),
         ("rankers.C-D.keep", "best_validation", "`keep: best_validation` needs `validate`"),
         ("rankers.C.validate.collection", "held-out", "Unknown collection 'held-out'"),
         ("rankers.C.validate.measure", "nDGC@10", "Unknown measure 'nDGC@10'"),
@@ -103,7 +101,7 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("evaluate.correction", "hollm", "Did you mean 'holm'"),
         ("evaluate.margin", {"nDCG@10": "five"}, "evaluate.margin"),
         ("evaluate.tests", "published", "evaluate.tests"),
-        ("study", "a/b", "study: String should match pattern"),
+        ("study", "a/b", "study: 'a/b' is no name: a letter or digit first"),
         ("collections.train.part", [0.5, 0.2], "`part` must rise"),
     ],
 )
@@ -115,6 +113,260 @@ def test_every_mistake_is_named_with_its_place(
     assert message in str(caught.value)
     assert str(caught.value).startswith("study.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+LONG = {"kind": "scratch", "collection": "train", "max_length": 256}
+SCRATCH = {"kind": "scratch", "collection": "train"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("seed", True, "seed: true is not a number"),
+        ("seed", None, "seed: a whole number is needed, and nothing stands here"),
+        ("seed", {}, "seed: a whole number is needed, and this is a table"),
+        ("seed", [1], "seed: one value is needed; a list makes a sweep in fields of `rankers` alone"),
+        ("seed", -1, "seed: -1 is below 0, the least"),
+        ("seed", 10**22, "seed: 10000000000000000000000 is above 9,223,372,036,854,775,807"),
+        ("rankers.C.learning_rate", float("nan"), "learning_rate: nan is not a finite number"),
+        ("rankers.C.learning_rate", float("inf"), "learning_rate: inf is not a finite number"),
+        ("rankers.C.learning_rate", "nan", "learning_rate: 'nan' is not a finite number"),
+        ("rankers.C.learning_rate", [1e-3, True], "rankers.C.learning_rate: true is not a number"),
+        ("rankers.C.learning_rate", 0, "rankers.C.learning_rate: 0 is not above 0"),
+        ("rankers.C.seeds", [1.5], "rankers.C.seeds: 1.5 is not a whole number"),
+        ("study", "x" * 300, "(300 characters)' is too long: 100 characters are the most"),
+        ("study", "..", "study: '..' is no name"),
+        ("study", "-x", "study: '-x' is no name"),
+        ("collections", {"name": {"kind": "beir", "path": 3}}, "collections.name.path: give text"),
+        ("collections", {"scratch": {"kind": "beir"}}, "collections.scratch.path: this field is needed"),
+        ("collections", {}, "collections: at least 1 value is needed, and there are none"),
+        ("collections.train", {"kind": "biir"}, "'biir' is no `kind`; there are 'beir', 'files', 'ir_datasets'. Did you mean 'beir'?"),
+        ("collections.train.part", [0], "collections.train.part: 2 values are needed, and one is missing"),
+        ("collections.train.part", [0, 0.5, 1], "part: at most 2 values can stand here, and there are 3"),
+        ("evaluate.margin", {"nDCG@10": "0%"}, "evaluate.margin.nDCG@10: '0%' is not a share above 0"),
+        ("rankers.C.guards", {"unmoved": ["stop"]}, "guards.unmoved: one value is needed, and this is a list"),
+        ("rankers.C.lora", {"merge": "maybe"}, "rankers.C.lora.merge: 'maybe' is not true or false"),
+        ("rankers.plain.backbone", SCRATCH | {"layers": 10**9}, "1,000,000,000 layers of width 128 with 8,000 word pieces and 128 positions have 196,608,001,040,384 weights, 3,145,728.0 GB"),
+        ("rankers.plain.backbone", SCRATCH | {"width": 10**8}, "layers of width 100,000,000"),
+        ("rankers.plain.backbone", SCRATCH | {"width": 4, "layers": 1001}, "1,000 layers and 1,000,000,000 weights are the most"),
+        ("rankers.plain.max_length", 10**7, "10000000 is above 1,000,000, the most"),
+        ("explain", {"changes": {"m": {"over": "test", "from": "bm25", "pairs": {"C": 3}}}}, "explain.changes.m.pairs.C: give text"),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_told_in_words_of_ours(
+    values: dict[str, Any], place: str, value: Any, message: str
+) -> None:
+    with pytest.raises(BadStudy) as caught:
+        validated(changed(values, place, value), "study.yaml")
+    assert message in str(caught.value)
+    for theirs in ("Input should", "valid", "unable to parse", "String should"):
+        assert theirs not in str(caught.value)
+
+
+def test_very_many_mistakes_are_not_all_told(values: dict[str, Any]) -> None:
+    with pytest.raises(BadStudy, match="; and 988 more mistakes$"):
+        validated(values | {f"x{number}": 1 for number in range(1000)}, "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "true", "false"),
+    [
+        ("samples", {"labels": "qrels"}, "`negatives` is missing", "goes with"),
+        ("samples", {"labels": "bi", "negatives": {"from": "bm25"}}, "here stands `labels: bi`", "missing"),
+        ("samples", {"labels": "qrels", "negatives": {"from": "bm25", "skip_top": 9, "depth": 9}}, "leaves out 9 of the 9 ranks", "ranks 10 to 9"),
+        ("samples", {"labels": "qrels", "negatives": {"from": "bm25", "refresh_every": 2, "absolute_margin": 0}}, "`absolute_margin` would be held", "missing"),
+        ("samples", {"kind": "crops"}, "`kind: crops` goes with `loss: info_nce`; the loss is localized_contrastive", "samples.docs"),
+        ("epochs", 1, "give either `max_updates` or `epochs`; both stand here", "neither"),
+        ("max_updates", None, "give either `max_updates` or `epochs`; neither stands here", "both"),
+    ],
+)  # fmt: skip
+def test_a_message_says_what_is_true(
+    values: dict[str, Any], place: str, value: Any, true: str, false: str
+) -> None:
+    with pytest.raises(BadStudy) as caught:
+        validated(changed(values, f"rankers.C.{place}", value), "study.yaml")
+    assert true in str(caught.value)
+    assert false not in str(caught.value)
+
+
+def unread(values: dict[str, Any]) -> LoadedStudy:
+    """The study over files that nobody looks for before they are read, and models made from nothing."""
+    for name, collection in values["collections"].items():
+        split = collection["split"]
+        files = {"docs": "docs", "queries_file": f"q.{split}", "qrels": split}
+        values["collections"][name] = {"kind": "files", **files}
+    values["rankers"]["plain"] = {"kind": "cross_encoder", "backbone": LONG}
+    values["rankers"]["bi"] = {"kind": "bi_encoder", "backbone": LONG}
+    return LoadedStudy(validated(values, "s"), Path())
+
+
+def stages(n: int, **first: str) -> dict[str, Any]:
+    """A line of `n` rankers, each tuned from the one before."""
+    learnt = {
+        "samples": {"labels": "bi", "group_size": 4},
+        "loss": "ranknet",
+        "max_updates": 1,
+    }
+    return {f"R{at}": {"start": f"R{at - 1}" if at else "plain", **learnt} for at in range(n)}
+
+
+def test_a_line_of_rankers_has_an_end(values: dict[str, Any]) -> None:
+    """`bi` teaches: plain, and 49 stages rest on one another; one more is told, and 3,000 do not end in a recursion."""
+    rankers = values["rankers"]
+    values["rankers"] = rankers | stages(49)
+    assert len(validated(values, "s").lineage("R48")) == 50
+    values["rankers"] = rankers | stages(50)
+    with pytest.raises(BadStudy, match=r"rankers.R49: it rests on 50 rankers .* 49 are the most"):
+        validated(values, "s")
+    values["rankers"] = rankers | stages(2400)
+    with pytest.raises(BadStudy, match="49 are the most"):
+        validated(values, "s")
+    values["rankers"] = rankers | stages(2400)
+    values["rankers"]["R0"]["start"] = "R2399"
+    with pytest.raises(BadStudy, match="it starts from itself"):
+        validated(values, "s")
+
+
+def test_what_many_ways_lead_to_is_looked_at_once(values: dict[str, Any]) -> None:
+    """Each of 40 fusions is of both before it: 2^40 ways, 40 first stages."""
+    stages = {
+        f"f{at}": {"kind": "fuse", "of": [f"f{at - 1}", f"f{at - 2}"], "depth": 20}
+        for at in range(2, 40)
+    }
+    values["first_stages"] |= {
+        "f0": {"kind": "bm25", "depth": 20},
+        "f1": {"kind": "bm25", "k1": 1.0, "depth": 20},
+    } | stages
+    values["evaluate"]["rerank"]["from"] = ["f39"]
+    values["evaluate"]["baseline"] = "C"
+    loaded = unread(values)
+    assert {step.label for step in plan(loaded, str).steps} >= {f"f{at}.test" for at in range(40)}
+
+
+def test_a_study_has_so_many_rankers(values: dict[str, Any]) -> None:
+    """3 rankers are written, and C and what starts from it have a member for each seed."""
+    values["rankers"]["C"]["seeds"] = list(range(1249))
+    assert len(validated(values, "s").rankers) == 2 + 2 * 1249
+    for seeds, message in {
+        1250: r"rankers.C-D: .* has 2,502 rankers by here, and 2,500 are the most",
+        2501: "rankers.C.seeds: the list has 2,501 values",
+    }.items():
+        values["rankers"]["C"]["seeds"] = list(range(seeds))
+        with pytest.raises(BadStudy, match=message):
+            validated(values, "s")
+    del values["rankers"]["C"]["seeds"]
+    fields = ("learning_rate", "weight_decay", "clip_norm", "warmup", "temperature")
+    values["rankers"]["C"] |= {field: [at / 100 for at in range(1, 100)] for field in fields}
+    with pytest.raises(BadStudy, match=r"has 9,509,900,501 rankers by here"):
+        validated(values, "s")
+
+
+def test_a_plan_reads_as_many_files_for_many_seeds_as_for_two(values: dict[str, Any]) -> None:
+    """The plan is linear in seeds: what they share is looked at once."""
+    read: dict[int, list[Path]] = {2: [], 40: []}
+    for n, paths in read.items():
+
+        def digest(path: Path, paths: list[Path] = paths) -> str:
+            paths.append(path)
+            return str(path)
+
+        written = deepcopy(values)
+        written["rankers"]["C"]["seeds"] = list(range(n))
+        plan(unread(written), digest)
+    assert len(read[2]) == len(read[40]) > 0
+
+
+def test_a_step_whose_folder_no_file_system_takes_is_told(values: dict[str, Any]) -> None:
+    values["first_stages"] = {"b" * 100: {"kind": "bm25", "depth": 20}}
+    text = (
+        str(values)
+        .replace("'bm25'", f"'{'b' * 100}'")
+        .replace(f"'kind': '{'b' * 100}'", "'kind': 'bm25'")
+    )
+    values = yaml.safe_load(text.replace("'test'", f"'{'t' * 100}'"))
+    values["collections"]["t" * 100]["split"] = "test"
+    values["rankers"]["D" * 100] = {"kind": "cross_encoder", "backbone": LONG}
+    loaded = unread(values)
+    with pytest.raises(
+        BadStudy,
+        match=r"The step rerank-D+\.t+\.b+-[0-9a-f]{12} would be kept in a folder .* take 251",
+    ):
+        plan(loaded, str)
+
+
+@pytest.mark.parametrize("path", ["~nobody-is-called-so/data", "x" * 300, "a/" * 3000, "loop/data"])
+def test_paths_that_lead_nowhere(values: dict[str, Any], tmp_path: Path, path: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in ("collections.test.path", "rankers.plain.backbone"):
+        loaded = LoadedStudy(validated(changed(values, place, path), "s"), tmp_path)
+        with pytest.raises(RankscopeError) as caught:
+            plan(loaded, str)
+        assert len(str(caught.value)) < 400
+
+
+def test_unknown_names_of_thousands_are_not_compared_with_thousands(values: dict[str, Any]) -> None:
+    learnt = {
+        "samples": {"labels": "bi", "group_size": 4},
+        "loss": "ranknet",
+        "max_updates": 1,
+    }
+    values["rankers"] |= {f"R{at}": {"start": f"S{at}", **learnt} for at in range(2000)}
+    with pytest.raises(BadStudy, match=r"and 1,974 more\. .*1988 more names lead nowhere"):
+        validated(values, "s")
+
+
+def test_a_run_over_a_collection_that_is_none(values: dict[str, Any]) -> None:
+    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"tset": "a.run"}}
+    with pytest.raises(BadStudy, match="first_stages.mine.paths: Unknown collection 'tset'"):
+        validated(values, "s")
+    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"train": "a.run"}}
+    values["evaluate"]["rerank"]["from"] = ["bm25", "mine"]
+    values["evaluate"]["baseline"] = ["C"]
+    loaded = unread(values)
+    with pytest.raises(BadStudy, match="a run over test is needed, and there are runs over train"):
+        plan(loaded, str)
+
+
+@pytest.mark.parametrize(
+    ("changes", "true", "false"),
+    [
+        ({"first_stages.d": {"kind": "dense", "ranker": "late"}}, "late compares token by token, so it has no vector", "together"),
+        ({"evaluate.rerank": None, "evaluate.search": {}, "evaluate.rankers": ["bi", "late"], "evaluate.baseline": []}, "late compares token by token, and only", "together"),
+        ({"rankers.C.temperature": 0.5}, "`temperature` is for bi-encoders", "`in_batch` and"),
+        ({"explain": {"forgetting": {"baseline": "bi"}}, "evaluate.rankers": ["bi"], "evaluate.baseline": [], "evaluate.rerank": None, "evaluate.search": {}}, "bi is all that is evaluated", "give `baseline`"),
+        ({"explain": {"rankers": ["plain"], "changes": {"m": {"over": "test", "from": "bm25"}}}}, "no ranker of `explain.rankers` is tuned", "no ranker here"),
+        ({"first_stages.other": {"kind": "bm25", "k1": 1.0, "depth": 20}, "evaluate.rerank.from": ["bm25", "other"], "evaluate.baseline": ["other"]}, "none is among what is compared over bm25", "search.beside"),
+        ({"evaluate.over": ["test", "train", "test"]}, "names one thing twice (test)", "train"),
+        ({"rankers.late.seeds": [1]}, "a late_interaction has no seed of its own", "drawn"),
+    ],
+)  # fmt: skip
+def test_a_message_about_several_parts_says_what_is_true(
+    values: dict[str, Any], changes: dict[str, Any], true: str, false: str
+) -> None:
+    values["rankers"]["late"] = {"kind": "late_interaction", "model": "x"}
+    for place, value in changes.items():
+        changed(values, place, value)
+    with pytest.raises(BadStudy) as caught:
+        validated(values, "study.yaml")
+    assert true in str(caught.value)
+    assert false not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"freeze_layers": 1}, "write `freeze_layers: 0`"),
+        ({"freeze": ["embeddings"]}, "write `freeze: []`"),
+        ({"freeze": ["embeddings"], "freeze_layers": 1}, "write `freeze: []` and `freeze_layers: 0`"),
+    ],
+)  # fmt: skip
+def test_what_lora_freezes_is_told_by_what_was_written(
+    values: dict[str, Any], fields: dict[str, Any], message: str
+) -> None:
+    values["rankers"]["C"] |= {"lora": {}, **fields}
+    with pytest.raises(BadStudy, match="`lora` freezes all but adapter and head; ") as caught:
+        validated(values, "study.yaml")
+    assert str(caught.value).endswith(message)
 
 
 def test_every_name_that_leads_nowhere_is_named_at_once(values: dict[str, Any]) -> None:

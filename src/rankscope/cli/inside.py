@@ -19,7 +19,7 @@ from rankscope.cli.options import (
     Written,
     above_zero,
 )
-from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text
+from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text, say
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -116,7 +116,7 @@ def probe(
             f"{len(given.test)} examples, {n} docs each", *words.layer_table(found, n)
         )
         for sentence in words.in_words(found):
-            typer.echo(sentence)
+            say(sentence)
     print_notes(list(found["notes"]))
 
 
@@ -238,7 +238,7 @@ def diff(
         if found["heads"]:
             terminal.show_table(found["heads"]["measure"], *words.head_table(found))
         for sentence in told:
-            typer.echo(sentence)
+            say(sentence)
     print_notes([*found["notes"], *(found["heads"]["notes"] if found["heads"] else [])])
 
 
@@ -341,5 +341,5 @@ def attribute(
             terminal.show_table("How concentrated", *words.comparison_table(found))
             terminal.show_table("The same neurons", *words.overlap_table(found))
         for sentence in told:
-            typer.echo(sentence)
+            say(sentence)
     print_notes(list(found["notes"]))

@@ -1,6 +1,7 @@
 """What commands print: JSON, a text or a file, notes."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,15 @@ from typing import Any
 import typer
 
 from rankscope.core.errors import BadInput
+from rankscope.core.visible import visible_lines
 
 Rows = tuple[list[str], list[list[str]]]
 """Columns, and what stands in them."""
+
+
+def say(words: str, *, err: bool = False) -> None:
+    """Words for a person, names of users among them; nothing in them steers the terminal."""
+    typer.echo(visible_lines(words), err=err)
 
 
 def print_json(value: Any) -> None:
@@ -21,12 +28,13 @@ def print_json(value: Any) -> None:
 def print_text(text: str, out: Path | None) -> None:
     """On the terminal, or into a file, which is told."""
     if out is None:
-        typer.echo(text, nl=not text.endswith("\n"))
+        shown = visible_lines(text) if sys.stdout.isatty() else text
+        typer.echo(shown, nl=not text.endswith("\n"))
         return
     from rankscope.store.files import write_text
 
     write_text(out, text)
-    typer.echo(f"{out}: written.")
+    say(f"{out}: written.")
 
 
 def print_in_form(
@@ -67,4 +75,4 @@ def print_notes(notes: list[str]) -> None:
 
 def print_note(note: str) -> None:
     """One of them, as soon as it is known."""
-    typer.echo(f"Note: {note}", err=True)
+    say(f"Note: {note}", err=True)

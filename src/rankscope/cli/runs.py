@@ -28,7 +28,7 @@ from rankscope.cli.options import (
     Written,
     names_in,
 )
-from rankscope.cli.printing import form_of, print_json, print_note, print_notes, print_text
+from rankscope.cli.printing import form_of, print_json, print_note, print_notes, print_text, say
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -73,7 +73,7 @@ def search(
         tell=print_note,
         language=language or ENGLISH,
     )
-    typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+    say(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 
 @app.command()
@@ -97,7 +97,7 @@ def rerank(
     written = verbs.rerank(
         where, source, run_file, depth=depth, out=out, progress=progress(), tell=print_note
     )
-    typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+    say(f"{out}: {len(written.rankings)} queries by {written.tag}.")
 
 
 # -- measured -------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def compare(
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
         terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
-        typer.echo("\n".join([terminal.caption(found), *terminal.unseen(found)]))
+        say("\n".join([terminal.caption(found), *terminal.unseen(found)]))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
     print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
 
@@ -443,7 +443,7 @@ def convert(
     from rankscope.study import run_files
 
     written, notes = run_files.convert(run, out, tag=tag, metadata=metadata)
-    typer.echo(f"{out}: {len(written.rankings)} queries by {written.tag}.")
+    say(f"{out}: {len(written.rankings)} queries by {written.tag}.")
     print_notes(notes)
 
 
@@ -522,5 +522,5 @@ def teacher(
         print_json(found | {"notes": notes})
     else:
         terminal.show_table(f"{file.name}", *terminal.teacher_rows(found))
-        typer.echo(f"{out}: {len(run.rankings)} queries by {run.tag}.")
+        say(f"{out}: {len(run.rankings)} queries by {run.tag}.")
     print_notes(notes)

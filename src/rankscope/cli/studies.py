@@ -14,7 +14,7 @@ from rankscope.cli.options import (
     Retry,
     StudyFile,
 )
-from rankscope.cli.printing import print_json, print_notes
+from rankscope.cli.printing import print_json, print_notes, say
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
@@ -55,8 +55,10 @@ def check(
     from rankscope.study.plan import plan
 
     def present(path: Path) -> str:
-        if not path.is_file():
+        if not path.exists():
             raise BadInput(f"{path}: there is no such file. Give the path of one that exists.")
+        if not path.is_file():
+            raise BadInput(f"{path}: this is no file that can be read twice. Give the path of one.")
         return str(path)
 
     planned = plan(load(study, overrides or ()), present)
@@ -66,7 +68,7 @@ def check(
     if as_json:
         print_json({"study": asked.study, "n_steps": len(planned.steps), "notes": notes})
     else:
-        typer.echo(f"{asked.study}: {len(planned.steps)} steps, no mistakes.")
+        say(f"{asked.study}: {len(planned.steps)} steps, no mistakes.")
         print_notes(notes)
 
 
@@ -97,9 +99,7 @@ def status(
     for step in planned.steps:
         if store.error_file(step.name).exists() and not store.folder(step.name).exists():
             said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
-            typer.echo(
-                f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
-            )
+            say(f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}")
 
 
 def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
@@ -115,7 +115,7 @@ def _show_steps(planned: "Plan", store: "Store", *, as_json: bool) -> None:
     rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in planned.steps]
     show_table(str(store.root), ["kind", "step", "fingerprint", "state"], rows)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
-    typer.echo(f"{len(rows)} steps: {counts}")
+    say(f"{len(rows)} steps: {counts}")
     print_notes(notes)
 
 
@@ -163,7 +163,7 @@ def doctor(
             show_table(planned.study.study.study, *diagnosis_rows(found), text=True)
         rankers = dict.fromkeys(seen.ranker for seen in found.seen)
         counts = f"{len(stops)} would stop, {len(warnings)} would warn"
-        typer.echo(f"{len(rankers)} trained rankers, {len(found.seen)} looks: {counts}.")
+        say(f"{len(rankers)} trained rankers, {len(found.seen)} looks: {counts}.")
         print_notes(list(found.notes))
     if stops:
         raise typer.Exit(1)
@@ -215,11 +215,11 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
         show_table("Over all tests", *rows, n_names=3)
     for claim in summary["claims"]:
         over_tests = claim["pooled_outcome"] and f" (over all tests: {claim['pooled_outcome']})"
-        typer.echo(f"Claim {claim['outcome']}{over_tests}: {claim['claim']}")
+        say(f"Claim {claim['outcome']}{over_tests}: {claim['claim']}")
     for note in summary["notes"]:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
-    typer.echo(f"Report: {store.root / 'report.html'}")
+        say(f"Note: {note}")
+    say(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
+    say(f"Report: {store.root / 'report.html'}")
 
 
 @app.command()
@@ -231,7 +231,7 @@ def report(
     from rankscope.study.runner import report_again
     from rankscope.terminal import progress
 
-    typer.echo(f"Report: {report_again(planned, store, progress=progress())}")
+    say(f"Report: {report_again(planned, store, progress=progress())}")
 
 
 @app.command()
@@ -243,4 +243,4 @@ def demo(results: Results = Path("results"), retry: Retry = False, as_json: AsJs
     planned, store = _plan_of(study_file, None, results)
     _carry_out(planned, store, retry=retry, as_json=as_json)
     if not as_json:
-        typer.echo(f"Study file to start from: {study_file}")
+        say(f"Study file to start from: {study_file}")

@@ -14,8 +14,10 @@ Every message says what was asked, what was found, and what to do.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
+
+from rankscope.core.visible import brief
 
 T = TypeVar("T")
 
@@ -56,10 +58,21 @@ class TrainingStopped(RankscopeError):
     """A guard saw that the training had silently gone wrong."""
 
 
+LISTED = 30
+"""So many names stand in one message."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names, the first of very many; "none" where there is none."""
+    found = list(names)
+    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
+    return ", ".join(found[:LISTED]) + more if found else "none"
+
+
 def choose(table: Mapping[str, T], name: str, *, what: str) -> T:
     """The entry called `name`, or an error that lists what there is."""
     if name in table:
         return table[name]
     near = difflib.get_close_matches(name, table, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownChoice(f"Unknown {what} {name!r}.{hint} There are: {', '.join(sorted(table))}.")
+    raise UnknownChoice(f"Unknown {what} {brief(name)}.{hint} There are: {listed(sorted(table))}.")

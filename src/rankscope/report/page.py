@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankscope.core.cells import safe_cell
+from rankscope.core.visible import visible
 from rankscope.report import (
     attribution,
     attribution_charts,
@@ -347,6 +348,12 @@ def _bundle() -> str:
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
+def _harmless(value: Any) -> Any:
+    """Names and texts of users as they may stand on a page: nothing in them turns the rest around."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(value, keep="\n\t\r") if is_text else value
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -355,6 +362,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_harmless,
     )
     environment.filters |= {
         "signed": sections.signed,

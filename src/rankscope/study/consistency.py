@@ -1,10 +1,9 @@
 """What must hold between the parts of a study: no first stage needs itself, and only bi-encoders search."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rankscope.core.errors import BadStudy
-from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
+from rankscope.core.errors import BadStudy, listed
+from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec
 from rankscope.study.spec_explain import RunExamplesSpec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
@@ -19,49 +18,14 @@ if TYPE_CHECKING:
 TOWERS = {"query_tower", "doc_tower"}
 
 
-def no_first_stage_needs_itself(study: "Study") -> None:
-    """BadStudy where a first stage is made, at whatever remove, with its own run."""
-    for name in study.first_stages:
-        _no_circle(study, name, ())
-
-
-def _no_circle(study: "Study", first_stage: str, before: tuple[str, ...]) -> None:
-    if first_stage in before:
-        circle = " -> ".join([*before, first_stage])
-        raise BadStudy(
-            f"first_stages.{first_stage}: it needs its own run ({circle}). Break the circle."
-        )
-    spec = study.first_stages[first_stage]
-    needed = set(spec.of) if isinstance(spec, FuseSpec) else set()
-    if isinstance(spec, DenseSpec):
-        needed = _first_stages_of(study, spec.ranker)
-    for name in sorted(needed):
-        _no_circle(study, name, (*before, first_stage))
-
-
-def _first_stages_of(study: "Study", ranker: str) -> set[str]:
-    """The first stages a ranker, its ancestors and their teachers were made with."""
-    found: set[str] = set()
-    for ancestor in study.lineage(ranker):
-        spec = study.rankers[ancestor]
-        if not isinstance(spec, TrainedSpec):
-            continue
-        if spec.validate_on:
-            found.add(spec.validate_on.first_stage)
-        for _, samples in spec.lessons:
-            teacher = study.teachers.get(samples.labels)
-            if samples.negatives:
-                found.add(samples.negatives.first_stage)
-                if samples.negatives.rescored_by:
-                    found |= _first_stages_of(study, samples.negatives.rescored_by)
-            if isinstance(teacher, RankerTeacherSpec):
-                found |= {teacher.candidates, *_first_stages_of(study, teacher.ranker)}
-    return found
-
-
 def only_bi_encoders_search(study: "Study") -> None:
     """BadStudy where a ranker should search that reads query and doc together."""
     for name, spec in study.first_stages.items():
+        if isinstance(spec, DenseSpec) and _compares_tokens(study, spec.ranker):
+            raise BadStudy(
+                f"first_stages.{name}.ranker: {spec.ranker} compares token by token, so it has no vector of a text. Use "
+                "`kind: late_interaction`."
+            )
         if isinstance(spec, DenseSpec) and not study.is_bi_encoder(spec.ranker):
             raise BadStudy(
                 f"first_stages.{name}.ranker: {spec.ranker} reads query and doc together, so it "
@@ -80,10 +44,20 @@ def only_bi_encoders_search(study: "Study") -> None:
     if study.evaluate.rerank is None:
         for name in evaluated:
             if not study.is_bi_encoder(name):
+                why = (
+                    "compares token by token, and only bi_encoders are searched with here"
+                    if _compares_tokens(study, name)
+                    else "reads query and doc together"
+                )
                 raise BadStudy(
-                    f"evaluate: {name} reads query and doc together, so it needs a run to re-order. "
+                    f"evaluate: {name} {why}, so it needs a run to re-order. "
                     "Give `rerank: {from: [...]}`, or leave it out of `rankers`."
                 )
+
+
+def _compares_tokens(study: "Study", ranker: str) -> bool:
+    """Whether a ranker is a ColBERT: neither of the two other kinds."""
+    return isinstance(study.rankers[study.lineage(ranker)[0]], LateInteractionSpec)
 
 
 def probed_rankers_are_of_a_kind(study: "Study") -> None:
@@ -94,12 +68,18 @@ def probed_rankers_are_of_a_kind(study: "Study") -> None:
     if not explained:
         raise BadStudy("explain.probes: the study has no bi_encoder. Name `rankers`, or drop it.")
     for name in explained:
-        if isinstance(study.rankers[study.lineage(name)[0]], LateInteractionSpec):
+        if _compares_tokens(study, name):
             raise BadStudy(
                 f"explain.rankers: {name} compares token by token, so no layer has one state of a text. Leave "
                 "it out."
             )
     for key, asked in study.probes.items():
+        for name in study.probed_rankers(asked):
+            if _compares_tokens(study, name):
+                raise BadStudy(
+                    f"explain.probes.{key}.rankers: {name} compares token by token, so no layer has one state of a "
+                    "text. Leave it out."
+                )
         together = [name for name in study.probed_rankers(asked) if not study.is_bi_encoder(name)]
         if together and len(together) < len(study.probed_rankers(asked)):
             raise BadStudy(
@@ -121,14 +101,14 @@ def attributed_rankers_have_neurons(study: "Study") -> None:
         if not attributed:
             raise BadStudy(f"{place}: the study has no bi_encoder. Name `rankers`, or drop it.")
         for name in attributed:
-            if isinstance(study.rankers[study.lineage(name)[0]], LateInteractionSpec):
+            if _compares_tokens(study, name):
                 raise BadStudy(
                     f"{place}.rankers: {name} compares token by token, which is not attributed. Leave it out."
                 )
         for name in asked.baseline:
             if name not in attributed:
                 raise BadStudy(
-                    f"{place}.baseline: {name} is not attributed. There are: {', '.join(attributed)}."
+                    f"{place}.baseline: {name} is not attributed. There are: {listed(attributed)}."
                 )
 
 
@@ -142,7 +122,7 @@ def probes_compare_the_probed(study: "Study") -> None:
         for field, name in ((field, name) for field, names in named.items() for name in names):
             if name not in probed:
                 raise BadStudy(
-                    f"explain.probes.{key}.{field}: {name} is not probed. There are: {', '.join(probed)}."
+                    f"explain.probes.{key}.{field}: {name} is not probed. There are: {listed(probed)}."
                 )
 
 
@@ -164,13 +144,18 @@ def probes_are_not_fed_by_the_probed(study: "Study") -> None:
                 )
 
 
-def _searching(study: "Study", first_stage: str) -> Iterator[str]:
+def _searching(study: "Study", first_stage: str) -> list[str]:
     """The rankers that a first stage searches with, those of its parts included."""
-    spec = study.first_stages[first_stage]
-    if isinstance(spec, DenseSpec):
-        yield spec.ranker
-    for part in spec.of if isinstance(spec, FuseSpec) else ():
-        yield from _searching(study, part)
+    found = {first_stage: None}
+    for name in (waiting := [first_stage]):
+        spec = study.first_stages[name]
+        parts = [
+            part for part in (spec.of if isinstance(spec, FuseSpec) else ()) if part not in found
+        ]
+        found |= dict.fromkeys(parts)
+        waiting += parts
+    specs = (study.first_stages[name] for name in found)
+    return [spec.ranker for spec in specs if isinstance(spec, DenseSpec)]
 
 
 def fields_of_bi_encoders(study: "Study") -> None:
@@ -229,10 +214,11 @@ def _of_a_cross_encoder(spec: TrainedSpec) -> str | None:
         )
     if not isinstance(spec.samples, SamplesSpec):
         return f".samples: `kind: {spec.samples.kind}` trains bi-encoders only. Start from one."
-    if spec.in_batch or spec.temperature != 1.0:
+    asked = ["`in_batch`"] * spec.in_batch + ["`temperature`"] * (spec.temperature != 1.0)
+    if asked:
         return (
-            ": `in_batch` and `temperature` are for bi-encoders, and this ranker reads query "
-            "and doc together. Drop them (`in_batch: false` where a recipe has it)."
+            f": {' and '.join(asked)} {'is' if len(asked) == 1 else 'are'} for bi-encoders, and this ranker reads query "
+            "and doc together. Write `in_batch: false` and `temperature: 1.0`, or drop what is written."
         )
     if TOWERS & set(spec.freeze):
         return ".freeze: a cross_encoder has no towers. Drop them."

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rankscope.core.errors import BadStudy
+from rankscope.core.errors import BadStudy, listed
 from rankscope.evaluate.kinship import Kinship
 from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
 from rankscope.study.spec_rankers import LateInteractionSpec, TrainedSpec
@@ -105,13 +105,16 @@ def changes_are_within_a_lineage(study: "Study") -> None:
                     "it out."
                 )
         if not pairs:
-            raise BadStudy(f"{place}: no ranker here was tuned. Name `pairs`, or drop it.")
+            among = "`explain.rankers`" if study.explain and study.explain.rankers else "`rankers`"
+            raise BadStudy(
+                f"{place}: no ranker of {among} is tuned here. Name `pairs`, or drop it."
+            )
         for after, before in pairs.items():
             _check_pair(study, place, after, before)
         for name in with_heads(study, asked):
             if name not in pairs:
                 raise BadStudy(
-                    f"{place}.heads.rankers: {name} is not among the pairs. There are: {', '.join(pairs)}."
+                    f"{place}.heads.rankers: {name} is not among the pairs. There are: {listed(pairs)}."
                 )
             if study.is_bi_encoder(name):
                 raise BadStudy(
@@ -140,6 +143,11 @@ def forgetting_has_something_to_compare(study: "Study") -> None:
     asked = study.explain.forgetting if study.explain else None
     if asked is None:
         return
+    if asked.baseline is not None and not held_against(study, asked):
+        raise BadStudy(
+            f"explain.forgetting.baseline: {asked.baseline} is all that is evaluated, so nothing can be held against it. "
+            "Add others to `evaluate.rankers`."
+        )
     if not held_against(study, asked):
         raise BadStudy(
             "explain.forgetting: no evaluated ranker starts from another evaluated one. Add those to "

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from rankscope.core.errors import BadStudy, RankscopeError
+from rankscope.core import plain_yaml
+from rankscope.core.errors import BadInput, BadStudy, RankscopeError
+from rankscope.core.visible import brief, shortened
+from rankscope.study.mistakes import sentences
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
-SAMPLE_KINDS = {"labelled", "crops", "noisy_queries"}
-TABLES = {"collections", "first_stages", "teachers", "rankers"}
-MESSAGES = {
-    "extra_forbidden": "there is no such field",
-    "missing": "this field is needed",
-    "tuple_type": "give a list, such as [a, b]",
-    "string_type": "give text; a number that is meant as text stands in quotes",
-}
-"""What pydantic's kinds of mistake are called for a person; the others keep its words."""
-ONE_VALUE = {"float_type", "int_type", "string_type", "bool_type", "literal_error"}
+MOST_OF_A_MESSAGE = 3000
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -37,22 +30,24 @@ class LoadedStudy:
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to the study file's folder."""
-        return (self.folder / Path(expanded(written)).expanduser()).resolve()
+        try:
+            return (self.folder / Path(expanded(written)).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, links in a circle
+            raise BadStudy(
+                f"{brief(written)}: it leads nowhere ({error}). Mend the path."
+            ) from error
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     """The study in a file, with overrides such as `rankers.C.max_updates=100` applied."""
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = plain_yaml.read_file(path)
     except FileNotFoundError as error:
         raise BadStudy(f"{path}: there is no such study file. Give the path of one.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadStudy(f"{path}: cannot be read ({error}).") from error
-    except yaml.YAMLError as error:
-        raise BadStudy(f"{path}: not YAML ({_yaml_reason(error)}). Mend that line.") from error
+    except BadInput as error:
+        raise BadStudy(str(error)) from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
-    values = _unshared(values)
     for override in overrides:
         _override(values, override)
     return LoadedStudy(validated(values, str(path)), path.parent, path)
@@ -61,67 +56,36 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
 def validated(values: Mapping[str, Any], source: str) -> Study:
     """A Study from plain values, sweeps written out, or one sentence for every mistake in them."""
     try:
-        return Study.model_validate(expand(values))
+        expanded_values = expand(values)
+        return Study.model_validate(expanded_values)
     except ValidationError as error:
-        found = error.errors()
-        mistakes = dict.fromkeys(
-            _mistake(details)
-            for details in found
-            if not any(
-                other["loc"][: len(details["loc"])] == details["loc"]
-                for other in found
-                if len(other["loc"]) > len(details["loc"])
-            )
-        )  # what is said of a part need not be said of the whole, nor of every member of a sweep
-        raise BadStudy(f"{source}: " + "; ".join(mistakes)) from error
+        found = error.errors(include_url=False)
+        told = sentences(found, expanded_values, values.get("rankers") or {})
+        raise BadStudy(f"{source}: {told}") from error
     except RankscopeError as error:
-        raise BadStudy(f"{source}: {error}") from error
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
-    return where + str(getattr(error, "problem", None) or error)
-
-
-def _mistake(details: Any) -> str:
-    parts = [str(part) for part in details["loc"]]
-    if parts[:1] and parts[0] in TABLES and len(parts) > 2:
-        del parts[2]  # pydantic names the kind here; it does not stand in the file
-    if parts[:1] == ["rankers"] and parts[2:3] == ["samples"] and {*parts[3:4]} & SAMPLE_KINDS:
-        del parts[3]  # likewise
-    if parts[:1] == ["rankers"] and len(parts) > 2:
-        parts[1] = parts[1].partition(".")[0]  # the file names the ranker, not a sweep's member
-    place = ".".join(part for part in parts if part not in {"name", "scratch", "[key]"})
-    message = details["msg"].removeprefix("Value error, ")
-    if details["type"] in ONE_VALUE and isinstance(details["input"], list):
-        return f"{place}: one value is needed; a list makes a sweep in fields of `rankers` alone"
-    return f"{place or 'study'}: {MESSAGES.get(details['type'], message)}"
-
-
-def _unshared(value: Any) -> Any:
-    """A copy in which what YAML took from one anchor is several objects, to be changed one by one."""
-    if isinstance(value, dict):
-        return {key: _unshared(inner) for key, inner in value.items()}
-    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
+        raise BadStudy(f"{source}: {shortened(str(error), MOST_OF_A_MESSAGE)}") from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:
     """Set one value by its dotted name; the value is read as YAML."""
     name, equals, text = override.partition("=")
-    if not equals or not name:
-        raise BadStudy(f"The override {override!r} is not of the form a.b=value.")
+    called = f"The override {brief(override)}"
+    if not equals or not all(name.split(".")):
+        raise BadStudy(f"{called} is not of the form a.b=value.")
     *tables, last = name.split(".")
     place = values
     for table in tables:
         inner = place.setdefault(table, {})
         if not isinstance(inner, dict):
-            raise BadStudy(f"The override {override!r}: `{table}` is a value, it has no fields.")
+            what = (
+                "a list, give it whole" if isinstance(inner, list) else "a value, it has no fields"
+            )
+            raise BadStudy(f"{called}: `{table}` is {what}.")
         place = inner
     try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadStudy(f"The override {override!r}: its value is not YAML.") from error
+        place[last] = plain_yaml.read(text, called, has_lines=False)
+    except BadInput as error:
+        raise BadStudy(str(error)) from error
 
 
 def expanded(written: str) -> str:

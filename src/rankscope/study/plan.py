@@ -7,6 +7,8 @@ of the steps before it. So changing stage two renames stage two and what hangs o
 
 from dataclasses import dataclass
 
+from rankscope.core.errors import BadStudy
+from rankscope.core.visible import brief
 from rankscope.study import plan_explain
 from rankscope.study.load import LoadedStudy
 from rankscope.study.planner import Digest, Planner
@@ -24,7 +26,12 @@ class Plan:
 def plan(loaded: LoadedStudy, digest: Digest) -> Plan:
     """The steps of a study. `digest` gives the hash of a file; sources that are absent are named."""
     planner = Planner(loaded, digest)
-    _report(planner)
+    try:
+        _report(planner)
+    except OSError as error:
+        raise BadStudy(
+            f"{brief(str(error.filename))}: cannot be read ({error.strerror}). Mend the path in the study file."
+        ) from error
     return Plan(loaded, tuple(planner.steps.values()))
 
 

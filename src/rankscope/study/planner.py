@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rankscope.core.errors import BadStudy, choose
+from rankscope.core.errors import BadStudy, listed
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
 from rankscope.models import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
@@ -45,6 +46,27 @@ from rankscope.study.step import (
 
 Digest = Callable[[Path], str]
 COMMIT = re.compile("[0-9a-f]{7,40}")
+LONGEST_NAME, ENDING = 255, ".txt"
+"""Bytes of a file's name, and what the record of a step that failed ends in."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Build = Callable[Concatenate["Planner", P], T]
+
+
+def _once(build: Build[P, T]) -> Build[P, T]:
+    """What a planner builds is built once for the same words: every seed needs the same collections."""
+
+    @wraps(build)
+    def kept(planner: "Planner", /, *words: P.args, **named: P.kwargs) -> T:
+        key = (build.__name__, words, tuple(named.items()))
+        if key not in planner.built:
+            planner.built[key] = build(planner, *words, **named)
+        found: T = planner.built[key]
+        return found
+
+    return kept
 
 
 class Planner:
@@ -53,9 +75,15 @@ class Planner:
     def __init__(self, loaded: LoadedStudy, digest: Digest) -> None:
         self.loaded, self.study, self.digest = loaded, loaded.study, digest
         self.steps: dict[str, Step] = {}
+        self.built: dict[Any, Any] = {}
 
     def add(self, step: Step) -> Step:
-        """The step, or the same one that is there already."""
+        """The step, or the same one that is there already; BadStudy where no file could be called so."""
+        if len(f"{step.name}{ENDING}".encode()) > LONGEST_NAME:
+            raise BadStudy(
+                f"The step {step.name} would be kept in a folder of that name, of {len(step.name)} characters, and "
+                f"file systems take {LONGEST_NAME - len(ENDING)}. Shorten the names it is made of."
+            )
         return self.steps.setdefault(step.fingerprint, step)
 
     def _digests(self, paths: tuple[Path, ...]) -> list[str]:
@@ -71,12 +99,14 @@ class Planner:
             return LocalFiles(*(self.loaded.path(name) for name in names))
         return IrDataset(spec.id)
 
+    @_once
     def docs(self, name: str) -> Step:
         """The docs of a collection; collections over the same docs share the step."""
         source = self._source(self.study.collections[name])
         params = {"digests": self._digests(source.doc_files()), "names": source.doc_names()}
         return self.add(Step("docs", name, params, {}, source=source))
 
+    @_once
     def collection(self, name: str) -> Step:
         """Queries and qrels of a collection."""
         spec = self.study.collections[name]
@@ -93,6 +123,7 @@ class Planner:
         inputs = {"docs": self.docs(name)}
         return self.add(Step("collection", name, params, inputs, spec=spec, source=source))
 
+    @_once
     def first_stage_run(self, first_stage: str, collection: str) -> Step:
         """The first stage's run over a collection."""
         spec = self.study.first_stages[first_stage]
@@ -119,11 +150,16 @@ class Planner:
         return self.add(Step("search", label, params, inputs, spec=spec, paths={"run": path}))
 
     def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
-        what = f"run file in first_stages.{first_stage}.paths"
-        return self.loaded.path(choose(spec.paths, collection, what=what))
+        if collection not in spec.paths:
+            raise BadStudy(
+                f"first_stages.{first_stage}.paths: a run over {collection} is needed, and there are runs over "
+                f"{listed(spec.paths)}. Add one."
+            )
+        return self.loaded.path(spec.paths[collection])
 
     # -- rankers --
 
+    @_once
     def ranker(self, name: str) -> Step:
         """A ranker's weights: a loaded model, or the outcome of a stage."""
         spec = self.study.rankers[name]
@@ -175,6 +211,7 @@ class Planner:
         )
         return self.add(step)
 
+    @_once
     def _weights_of(self, location: Location) -> dict[str, Any]:
         """What names the weights at a place: the bytes of its files, or a commit of the hub's."""
         files = location.files()
@@ -203,9 +240,7 @@ class Planner:
         holds: Sequence[str] = MODEL,
     ) -> Location:
         revision = revision and expanded(revision)
-        location = located(
-            expanded(written), beside=self.loaded.folder, revision=revision, holds=holds
-        )
+        location = self._location(expanded(written), revision, tuple(holds))
         if location.folder is None and not COMMIT.fullmatch(revision or ""):
             raise BadStudy(
                 f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `{named}`, the "
@@ -215,6 +250,10 @@ class Planner:
                 "0-9 and a-f), and a branch or tag may move. Copy the hash from the model's page."
             )
         return location
+
+    @_once
+    def _location(self, written: str, revision: str | None, holds: tuple[str, ...]) -> Location:
+        return located(written, beside=self.loaded.folder, revision=revision, holds=holds)
 
     def _scratch(self, name: str, spec: ScratchSpec) -> Step:
         params = spec.identity("collection") | {"seed": self.study.seed}
@@ -282,6 +321,7 @@ class Planner:
                 run = self.rerank(mining.rescored_by, *made)
         return inputs | {samples_role(place, "run"): run}
 
+    @_once
     def _teacher_run(self, name: str, collection: str) -> Step:
         teacher = self.study.teachers[name]
         if isinstance(teacher, RankerTeacherSpec):
@@ -297,6 +337,7 @@ class Planner:
 
     # -- evaluation --
 
+    @_once
     def rerank(self, ranker: str, collection: str, first_stage: str, depth: int) -> Step:
         """A ranker's re-ranking of a first stage's run."""
         inputs = {
@@ -308,6 +349,7 @@ class Planner:
         label = f"{ranker}.{collection}.{first_stage}"
         return self.add(Step("rerank", label, {"depth": depth, "tag": ranker}, inputs))
 
+    @_once
     def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
         """A bi-encoder's nearest docs among all of a collection's."""
         inputs = {
@@ -320,6 +362,7 @@ class Planner:
         label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
         return self.add(Step("search", label, params, inputs))
 
+    @_once
     def _encoded(self, ranker: str, collection: str) -> Step:
         """The embeddings of a collection's docs as a ranker has them."""
         docs, embedder = self.docs(collection), self._embedder(ranker)
@@ -339,8 +382,9 @@ class Planner:
         inputs: dict[str, Step] = {}
         for collection in spec.over:  # before any training: a mistake in them should cost nothing
             inputs[collection_role(collection)] = self.collection(collection)
+        groups = self.study.groups()
         for collection in spec.over:
-            for where, systems in self.study.groups().items():
+            for where, systems in groups.items():
                 for name in (name for runs in systems.values() for name in runs):
                     inputs[run_role(collection, where, name)] = self._run(name, collection, where)
         for ranker in self.study.evaluated_rankers():

@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
+from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import check_id
 from rankscope.core.formats import read_run_file
@@ -522,13 +521,9 @@ def convert(
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    text = "\n".join(line for _, line in read_lines(path))
-    try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(
-            f"{path}: not YAML. Give ir_metadata's tables (platform, method, ...)."
-        ) from error
+    lines = dict(read_lines(path))
+    text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1))
+    found = plain_yaml.read(text, str(path))
     if not isinstance(found, dict):
         raise BadInput(f"{path}: not a table. Give ir_metadata's tables (platform, method, ...).")
     return found

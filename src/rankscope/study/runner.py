@@ -91,6 +91,8 @@ def prepare(
     wanted: dict[str, Step] = {}
 
     def want(step: Step) -> None:
+        if step.name in wanted:
+            return
         for needed in step.inputs.values():
             want(needed)
         wanted[step.name] = step

@@ -5,12 +5,13 @@ teacher, a run comes from a first stage); `Study` checks that every name leads s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from rankscope.core.errors import BadStudy, UnknownChoice, choose
-from rankscope.study import consistency, lineages
+from rankscope.core.errors import BadStudy, UnknownChoice, choose, listed
+from rankscope.study import chains, consistency, lineages
 from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_data import (
     CollectionSpec,
@@ -19,11 +20,12 @@ from rankscope.study.spec_data import (
     FuseSpec,
     LateSpec,
     RankerTeacherSpec,
+    RunFilesSpec,
     TeacherSpec,
 )
 from rankscope.study.spec_evaluate import EvaluateSpec
 from rankscope.study.spec_explain import AttributionSpec, ExplainSpec, ProbesSpec, RunExamplesSpec
-from rankscope.study.spec_fields import Name, RankerName, Spec
+from rankscope.study.spec_fields import Name, RankerName, Seed, Spec
 from rankscope.study.spec_rankers import (
     BiEncoderSpec,
     NoisyQueriesSpec,
@@ -35,6 +37,8 @@ from rankscope.study.spec_rankers import (
 )
 from rankscope.train.needs import NEEDS
 
+MOST = 12
+"""So many names that lead nowhere are told."""
 ALL_DOCS = "all docs"
 """Where the docs of a run come from that no first stage chose."""
 
@@ -48,6 +52,14 @@ class Reference(NamedTuple):
     what: str
 
 
+def _nowhere(reference: Reference) -> str:
+    try:
+        choose(reference.table, reference.name, what=reference.what)
+    except UnknownChoice as error:
+        return f"{reference.place}: {error}"
+    return ""
+
+
 def _place(ranker: str) -> str:
     """Where a ranker stands in the file: members of a sweep are called by more than stands there."""
     return f"rankers.{ranker.partition('.')[0]}"
@@ -57,7 +69,7 @@ class Study(Spec):
     """A whole study file."""
 
     study: Name = Field(description="The name of the study; its results folder is called so.")
-    seed: NonNegativeInt = Field(42, description="Of every random draw.")
+    seed: Seed = Field(42, description="Of every random draw.")
     collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
     first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
     teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
@@ -67,24 +79,21 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _every_name_leads_somewhere(self) -> Self:
-        unknown: dict[tuple[str, str], str] = {}
-        for reference in self._references():
-            try:
-                choose(reference.table, reference.name, what=reference.what)
-            except UnknownChoice as error:
-                unknown[reference.place, reference.name] = f"{reference.place}: {error}"
+        unknown = {
+            (reference.place, reference.name): reference
+            for reference in self._references()
+            if reference.name not in reference.table
+        }
         if unknown:
-            raise BadStudy(" ".join(unknown.values()))
+            more = [f"{len(unknown) - MOST} more names lead nowhere."] * (len(unknown) > MOST)
+            raise BadStudy(" ".join([*map(_nowhere, [*unknown.values()][:MOST]), *more]))
         for name in self.rankers:
             system = self.system_of(name)
             if system in self.first_stages:
                 raise BadStudy(f"rankers.{system}: a first stage has this name too. Rename one.")
             if system != name and system in self.rankers:
                 raise BadStudy(f"rankers.{system}: {name} is a seed of this name too. Rename one.")
-        for name in self.rankers:
-            self.lineage(name)
-            self._teachers_of(name, ())
-        consistency.no_first_stage_needs_itself(self)
+        chains.nothing_rests_on_itself(self)
         return self
 
     @model_validator(mode="after")
@@ -121,27 +130,27 @@ class Study(Spec):
         return found
 
     def lineage(self, name: str) -> list[str]:
-        """The rankers from the first ancestor to `name`; BadStudy where they run in a circle."""
+        """The rankers from the first ancestor to `name`."""
         path = [name]
-        while isinstance(spec := self.rankers[path[0]], TrainedSpec):
-            if spec.start in path:
-                circle = " -> ".join([spec.start, *path])
-                raise BadStudy(
-                    f"rankers.{name}: it starts from itself ({circle}). Break the circle."
-                )
-            path.insert(0, spec.start)
-        return path
+        while isinstance(spec := self.rankers[path[-1]], TrainedSpec):
+            path.append(spec.start)
+        return path[::-1]
 
     def learnt_from(self, name: str) -> list[str]:
         """The collections whose queries a ranker, its ancestors or their teachers were trained on."""
         return list(dict.fromkeys(collection for _, collection in self.lessons(name)))
 
     def lessons(self, name: str) -> Iterator[tuple[str, str]]:
-        """(stage, collection it learns queries of) of a ranker, its ancestors and their teachers."""
+        """(stage, collection it learns queries of) of a ranker, its ancestors and their teachers, each once."""
+        yield from self._lessons(name, set())
+
+    def _lessons(self, name: str, seen: set[str]) -> Iterator[tuple[str, str]]:
         for ancestor in self.lineage(name):
-            yield from ((ancestor, collection) for collection in self._trained_on(ancestor))
-            for teacher in self._taught_by(ancestor):
-                yield from self.lessons(teacher)
+            if ancestor not in seen:
+                seen.add(ancestor)
+                yield from ((ancestor, collection) for collection in self._trained_on(ancestor))
+                for teacher in self._taught_by(ancestor):
+                    yield from self._lessons(teacher, seen)
 
     def learnt_in(self, stages: Sequence[str]) -> list[str]:
         """The collections whose queries these rankers learnt in their own stages; teachers do not count."""
@@ -165,17 +174,6 @@ class Study(Spec):
             if samples.negatives and samples.negatives.rescored_by:
                 yield samples.negatives.rescored_by
 
-    def _teachers_of(self, name: str, students: tuple[str, ...]) -> None:
-        """BadStudy where a ranker is taught, at whatever remove, by one that it teaches itself."""
-        if name in students:
-            circle = " -> ".join([*students, name])
-            raise BadStudy(
-                f"rankers.{name}: its teacher learns from it ({circle}). Break the circle."
-            )
-        for ancestor in self.lineage(name):
-            for teacher in self._taught_by(ancestor):
-                self._teachers_of(teacher, (*students, name))
-
     @model_validator(mode="after")
     def _baselines_are_evaluated(self) -> Self:
         systems = {*self.systems(), *self.evaluate.first_stages}
@@ -191,9 +189,10 @@ class Study(Spec):
                 )
         for place, compared in self.groups().items() if self.evaluate.baseline else ():
             if len(compared) > 1 and not set(self.evaluate.baseline) & set(compared):
+                beside = ", or name it in `search.beside`" if place == ALL_DOCS else ""
                 raise BadStudy(
-                    f"evaluate.baseline: of {', '.join(self.evaluate.baseline)} none is among what is compared "
-                    f"over {place} ({', '.join(compared)}). Add one of these, or name it in `search.beside`."
+                    f"evaluate.baseline: of {listed(self.evaluate.baseline)} none is among what is compared "
+                    f"over {place} ({listed(compared)}). Add one of these{beside}."
                 )
         return self
 
@@ -319,11 +318,15 @@ class Study(Spec):
 
     def systems(self) -> dict[str, tuple[str, ...]]:
         """What is compared: a name, and the evaluated rankers under it, one for each seed."""
-        found: dict[str, tuple[str, ...]] = {}
-        for ranker in self.evaluated_rankers():
-            system = self.system_of(ranker)
-            found[system] = (*found.get(system, ()), ranker)
-        return found
+        return dict(self.rankers_by_system)
+
+    @cached_property
+    def rankers_by_system(self) -> dict[str, tuple[str, ...]]:
+        """The same, made once."""
+        found: dict[str, list[str]] = {}
+        for ranker in (name for name in self.evaluated_rankers() if name in self.rankers):
+            found.setdefault(self.system_of(ranker), []).append(ranker)
+        return {system: tuple(rankers) for system, rankers in found.items()}
 
     def _references(self) -> Iterator[Reference]:
         """Every place that names something."""
@@ -355,6 +358,8 @@ class Study(Spec):
                 yield Reference(f"first_stages.{key}.ranker", stage.ranker, self.rankers, "ranker")
             for name in stage.of if isinstance(stage, FuseSpec) else ():
                 yield self._first_stage(f"first_stages.{key}.of", name)
+            for name in stage.paths if isinstance(stage, RunFilesSpec) else ():
+                yield self._collection(f"first_stages.{key}.paths", name)
 
     def _references_of_samples(self) -> Iterator[Reference]:
         labels = {**self.teachers, "qrels": None}
@@ -387,8 +392,8 @@ class Study(Spec):
             yield Reference("evaluate.rankers", name, self.rankers, "ranker")
         for name in asked.baseline:
             yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
+        evaluated = {**self.systems(), **dict.fromkeys(asked.first_stages)}
         for place, claim in enumerate(asked.claims):
-            evaluated = {**self.systems(), **dict.fromkeys(asked.first_stages)}
             for name in (*claim.systems, claim.baseline):
                 yield Reference(f"evaluate.claims.{place}", name, evaluated, "evaluated system")
 

@@ -1,10 +1,16 @@
 """What a study asks of two rankers, before and after: what moved, where a loss lies, what was forgotten."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from rankscope.study.spec_fields import Measure, Percentage, Spec
+from rankscope.study.spec_fields import Count, Margin, Measure, Spec
+
+Pairs = Annotated[
+    Annotated[dict[str, str], Tag("table")] | Annotated[tuple[str, ...], Tag("list")],
+    Discriminator(lambda value: "table" if isinstance(value, Mapping) else "list"),
+]
 
 
 class HeadsSpec(Spec):
@@ -16,15 +22,15 @@ class HeadsSpec(Spec):
     rankers: tuple[str, ...] | None = Field(
         None, description="Those of `pairs` whose losses are looked at; all, if left out."
     )
-    candidates: Annotated[int, Field(ge=2)] = Field(
+    candidates: Annotated[Count, Field(ge=2, le=1000)] = Field(
         8, description="Docs of an example, the relevant one among them."
     )
-    examples: Annotated[int, Field(ge=20)] = Field(
+    examples: Annotated[Count, Field(ge=20, le=1_000_000)] = Field(
         400, description="Examples learnt from at most; 20 or more, as some choose the penalty."
     )
-    fits: PositiveInt = Field(3, description="Heads on each encoder, which count as seeds.")
+    fits: Count = Field(3, le=1000, description="Heads on each encoder, which count as seeds.")
     measure: Measure | None = Field(None, description="The headline measure, if left out.")
-    margin: PositiveFloat | Percentage | None = Field(
+    margin: Margin | None = Field(
         None,
         description="The difference in it below which two runs are equivalent; that of `evaluate.margin`, or 0.02, if "
         "left out.",
@@ -36,18 +42,18 @@ class ChangesSpec(Spec):
 
     over: str = Field(description="The collection whose texts and rankings are compared.")
     first_stage: str = Field(alias="from", description="The first stage whose top both re-rank.")
-    pairs: dict[str, str] | tuple[str, ...] | None = Field(
+    pairs: Pairs | None = Field(
         None,
         description="Ranker -> the one it is held against; or rankers, each against the one it starts from. All tuned "
         "rankers (of `explain.rankers`, where given), if left out.",
     )
-    depth: Annotated[int, Field(ge=2)] | None = Field(
+    depth: Annotated[Count, Field(ge=2)] | None = Field(
         None, description="Docs re-ranked; as many as in `evaluate.rerank`, or 20."
     )
-    texts: Annotated[int, Field(ge=20)] = Field(
+    texts: Annotated[Count, Field(ge=20, le=1_000_000)] = Field(
         500, description="States compared at most: of queries and docs, or of pairs."
     )
-    neighbours: PositiveInt = Field(10, description="Nearest texts that may be shared.")
+    neighbours: Count = Field(10, description="Nearest texts that may be shared.")
     heads: HeadsSpec | None = Field(None, description="The control of heads fitted anew.")
 
     model_config = ConfigDict(populate_by_name=True)

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
 from rankscope.retrieve.analyzer import ENGLISH
-from rankscope.study.spec_fields import Share, Spec, known_language
+from rankscope.study.spec_fields import Count, Positive, Share, Spec, known_language
 
 # -- collections ---------------------------------------------------------------------------------
 
@@ -20,11 +20,11 @@ class TopicsSpec(Spec):
         description="An interval of the judged queries in an order shuffled by the seed: "
         "[0, 0.9] and [0.9, 1] never share a query.",
     )
-    queries: PositiveInt | None = Field(None, description="At most so many queries of the part.")
+    queries: Count | None = Field(None, description="At most so many queries of the part.")
     noise: tuple[NoiseKind, ...] = Field(
         (), description="One of them is put into every query, to measure what it costs a ranker."
     )
-    relevance_level: PositiveInt | None = Field(
+    relevance_level: Count | None = Field(
         None,
         description="The lowest grade that counts as relevant in binary measures whose names do not "
         "say; 2 for TREC's passage tracks by their ids, else 1.",
@@ -89,7 +89,7 @@ class BM25Spec(Spec):
     """Lexical first stage."""
 
     kind: Literal["bm25"]
-    k1: PositiveFloat = Field(0.9, description="Saturation of term frequency.")
+    k1: Positive = Field(0.9, description="Saturation of term frequency.")
     b: Share = Field(0.4, description="Normalisation by doc length.")
     language: Annotated[str, AfterValidator(known_language)] = Field(
         ENGLISH,
@@ -97,7 +97,7 @@ class BM25Spec(Spec):
         "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words; none: words in lower "
         "case.",
     )
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(1000, description="Docs kept for each query.")
 
 
 class RunFilesSpec(Spec):
@@ -105,7 +105,7 @@ class RunFilesSpec(Spec):
 
     kind: Literal["run_files"]
     paths: dict[str, str] = Field(description="Collection name -> run file in TREC format.")
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(1000, description="Docs kept for each query.")
 
 
 class DenseSpec(Spec):
@@ -118,7 +118,7 @@ class DenseSpec(Spec):
         description="exact compares with every doc; the others are faiss's (`rankscope[ann]`): ivf and "
         "hnsw are faster on millions of docs and miss some, and the step says how many.",
     )
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(1000, description="Docs kept for each query.")
 
 
 class LateSpec(Spec):
@@ -126,7 +126,7 @@ class LateSpec(Spec):
 
     kind: Literal["late_interaction"]
     ranker: str = Field(description="The ranker, one of `kind: late_interaction`.")
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(1000, description="Docs kept for each query.")
 
 
 class FuseSpec(Spec):
@@ -139,8 +139,8 @@ class FuseSpec(Spec):
         description="reciprocal_rank: the sum of 1 / (k + rank); scores: the mean of each run's scores, "
         "brought to 0..1 for each query.",
     )
-    k: PositiveInt = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    k: Count = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
+    depth: Count = Field(1000, description="Docs kept for each query.")
 
     @model_validator(mode="after")
     def _nothing_that_counts_for_nothing(self) -> Self:
@@ -172,11 +172,11 @@ class PermutationsTeacherSpec(Spec):
         description="An answer that is no order of the docs shown: mend it, or drop the "
         "query as study B does.",
     )
-    window: PositiveInt = Field(
+    window: Count = Field(
         20, description="Docs shown at once, where the answers do not say which they are about."
     )
-    step: PositiveInt = Field(10, description="Docs by which such a window moves up.")
-    depth: PositiveInt = Field(20, description="Docs taken from each ranking.")
+    step: Count = Field(10, description="Docs by which such a window moves up.")
+    depth: Count = Field(20, description="Docs taken from each ranking.")
 
     @model_validator(mode="after")
     def _no_gap_between_windows(self) -> Self:
@@ -193,7 +193,7 @@ class RunTeacherSpec(Spec):
     candidates: str | None = Field(
         None, description="A run of the docs it was shown, in their order; only for its report."
     )
-    depth: PositiveInt = Field(20, description="Docs taken from each ranking.")
+    depth: Count = Field(20, description="Docs taken from each ranking.")
 
 
 class ListsTeacherSpec(Spec):
@@ -204,7 +204,7 @@ class ListsTeacherSpec(Spec):
     candidates: str | None = Field(
         None, description="A run of the docs it was shown, in their order; only for its report."
     )
-    depth: PositiveInt = Field(20, description="Docs taken from each list, the best first.")
+    depth: Count = Field(20, description="Docs taken from each list, the best first.")
 
 
 class RankerTeacherSpec(Spec):
@@ -213,7 +213,7 @@ class RankerTeacherSpec(Spec):
     kind: Literal["ranker"]
     ranker: str = Field(description="A ranker of this study.")
     candidates: str = Field(description="The first stage whose docs it orders.")
-    depth: PositiveInt = Field(20, description="Docs it orders for each query.")
+    depth: Count = Field(20, description="Docs it orders for each query.")
 
 
 FileTeacherSpec = PermutationsTeacherSpec | RunTeacherSpec | ListsTeacherSpec

@@ -1,15 +1,18 @@
 """What a study file says of evaluation: what is measured, and compared with what."""
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from rankscope.core.errors import choose
+from rankscope.core.errors import choose, listed
 from rankscope.evaluate.measures import parse
 from rankscope.study.spec_fields import (
     CORRECTION_NAMES,
+    Count,
+    Margin,
     Measure,
-    Percentage,
+    Number,
     Spec,
     as_value_error,
     known_correction,
@@ -20,7 +23,7 @@ class RerankSpec(Spec):
     """What is re-ranked for the evaluation."""
 
     first_stages: tuple[str, ...] = Field(min_length=1, alias="from", description="First stages.")
-    depth: PositiveInt = Field(100, description="Docs re-ranked for each query.")
+    depth: Count = Field(100, description="Docs re-ranked for each query.")
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -28,7 +31,7 @@ class RerankSpec(Spec):
 class SearchSpec(Spec):
     """Bi-encoders that search all docs of the test collections themselves."""
 
-    depth: PositiveInt = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(1000, description="Docs kept for each query.")
     first_stages: tuple[str, ...] = Field(
         (), alias="beside", description="First stages that are compared with them."
     )
@@ -68,7 +71,7 @@ class EvaluateSpec(Spec):
     baseline: tuple[str, ...] = Field(
         (), description="A ranker or first stage, or a list of them; all pairs, if left out."
     )
-    margin: dict[str, PositiveFloat | Percentage] = Field(
+    margin: dict[str, Margin] = Field(
         default_factory=dict,
         description="Measure -> the difference below which two rankers are equivalent: absolute, or "
         '"5%" of the baseline\'s mean.',
@@ -76,7 +79,7 @@ class EvaluateSpec(Spec):
     claims: tuple[ClaimSpec, ...] = Field(
         (), description="Conclusions the report holds against the verdicts, each in one line."
     )
-    significance_level: float = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
+    significance_level: Number = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
     correction: Annotated[str, AfterValidator(known_correction)] = Field(
         "holm", description=f"For the family: {', '.join(CORRECTION_NAMES)}."
     )
@@ -138,7 +141,8 @@ class EvaluateSpec(Spec):
             "rankers": self.rankers or (),
         }.items():
             if len(set(values)) < len(values):
-                raise ValueError(f"`{name}` names one thing twice ({', '.join(values)})")
+                twice = dict.fromkeys(each for each, n in Counter(values).items() if n > 1)
+                raise ValueError(f"`{name}` names one thing twice ({listed(twice)})")
         return self
 
     @model_validator(mode="after")

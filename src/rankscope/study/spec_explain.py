@@ -8,14 +8,12 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     Tag,
     model_validator,
 )
 
 from rankscope.study.spec_changes import ChangesSpec, ForgettingSpec
-from rankscope.study.spec_fields import FREE, Name, Spec
+from rankscope.study.spec_fields import FREE, Count, Name, Number, Spec, Whole
 
 
 def _listed(value: Any) -> Any:
@@ -41,11 +39,11 @@ class RunExamplesSpec(Spec):
     first_stage: str = Field(
         alias="from", description="A first stage that none of the rankers has a part in."
     )
-    depth: PositiveInt = Field(100, description="Ranks drawn from.")
-    skip_top: NonNegativeInt = Field(
+    depth: Count = Field(100, description="Ranks drawn from.")
+    skip_top: Whole = Field(
         0, description="Ranks left out at the top, where unjudged positives are."
     )
-    min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -91,18 +89,19 @@ class ProbesSpec(Spec):
     rankers: tuple[str, ...] | None = Field(
         None, description="All of `explain.rankers`, if left out."
     )
-    candidates: tuple[int, ...] = Field(
+    candidates: tuple[Annotated[Count, Field(ge=2, le=1000)], ...] = Field(
         PROBE_DEFAULTS,
         min_length=1,
+        max_length=100,
         description="Among how many docs the relevant one is to be found.",
     )
     method: Literal["sound", "as_published"] = Field(
         "sound", description="sound, or study A's linear probe and test, with warnings."
     )
-    fits: PositiveInt = Field(3, description="Fits of every probe, each with a seed of its own.")
-    rank: PositiveInt = Field(32, description="Of the bilinear probe.")
+    fits: Count = Field(3, le=1000, description="Fits of every probe, each with a seed of its own.")
+    rank: Count = Field(32, le=65_536, description="Of the bilinear probe.")
     mlp: bool = Field(False, description="Also a small MLP, as an upper bound.")
-    margin: float = Field(
+    margin: Number = Field(
         0.02, gt=0, description="The difference in accuracy below which layers are equivalent."
     )
     baseline: Names = Field(
@@ -125,8 +124,6 @@ class ProbesSpec(Spec):
 
     @model_validator(mode="after")
     def _enough_to_choose_from(self) -> Self:
-        if min(self.candidates) < 2:
-            raise ValueError("`candidates` are whole numbers from 2 on")
         drawn = self.examples
         if (
             isinstance(drawn, RunExamplesSpec)
@@ -169,27 +166,27 @@ class AttributionSpec(Spec):
     path: Literal["activations", "weights"] = Field(
         "activations", description="What is scaled from 0, of the sound method."
     )
-    nodes: PositiveInt = Field(8, description="Gauss-Legendre nodes of the sound method.")
-    examples: Annotated[int, Field(ge=2)] = Field(
+    nodes: Count = Field(8, le=1000, description="Gauss-Legendre nodes of the sound method.")
+    examples: Annotated[Count, Field(ge=2, le=1_000_000)] = Field(
         50, description="Queries, each with one relevant doc and one hard negative."
     )
-    depth: PositiveInt = Field(100, description="Ranks that negatives are drawn from.")
-    skip_top: NonNegativeInt = Field(
+    depth: Count = Field(100, description="Ranks that negatives are drawn from.")
+    skip_top: Whole = Field(
         0, description="Ranks left out at the top, where unjudged positives are."
     )
-    min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
-    threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    threshold: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         None,
         description="A neuron is active above this share of the example's largest value; 0.1, if left out (as "
         "published 0.01 for LLaMA, Mistral and Qwen).",
     )
-    margin: float = Field(
+    margin: Number = Field(
         0.02,
         gt=0,
         description="The difference in Gini coefficients below which matrices are equivalent.",
     )
     ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
-    memory: Annotated[float, Field(gt=0)] = Field(
+    memory: Annotated[Number, Field(gt=0)] = Field(
         2.0, description="Gigabytes for gradients.", json_schema_extra=FREE
     )
 
@@ -199,7 +196,7 @@ class AttributionSpec(Spec):
     def _texts_come_from_one_place(self) -> Self:
         asked = (self.over, self.first_stage)
         if (self.file is None) != all(asked) or any(asked) != all(asked):
-            raise ValueError("give `over` and `from`, or `file`")
+            raise ValueError("give `over` and `from`, or `file` without them")
         if self.depth <= self.skip_top:
             raise ValueError("`depth` and `skip_top` leave no rank for negatives")
         return self

@@ -1,33 +1,74 @@
 """What every part of a study file is made of: closed, frozen models, and values that must be known."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 from pydantic.fields import FieldInfo
 
 from rankscope.core.errors import UnknownChoice, choose
+from rankscope.core.visible import brief
 from rankscope.evaluate.measures import computable
 from rankscope.retrieve.analyzer import LANGUAGES
 from rankscope.train.guards import GUARDS, Level
 from rankscope.train.needs import NEEDS
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+def _no_truth(value: Any) -> Any:
+    """A number, as it stands; YAML's yes, no, on and off would be 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    return value
+
+
+MOST = 1_000_000_000
+"""Of anything that is counted."""
+Whole = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=MOST)]
+Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=MOST)]
+Seed = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**63 - 1)]
+Tokens = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=1_000_000)]
+Number = Annotated[float, BeforeValidator(_no_truth), AllowInfNan(False)]
+Positive = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]*"
+Name = Annotated[str, Field(pattern=f"{NAME_PATTERN}$", max_length=100)]
 VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
 """What a value may be made of to stand in the name of a sweep's member."""
 RankerName = Annotated[
     str,
-    Field(
-        pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150
-    ),
+    Field(pattern=rf"{NAME_PATTERN}(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150),
 ]
 """A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
-Share = Annotated[float, Field(ge=0, le=1)]
 FREE: dict[str, Any] = {"changes_results": False}
 
 
-Percentage = Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]
+def _above_nothing(share: str) -> str:
+    """A share of a mean that two rankers can differ by."""
+    if not 0 < float(share.rstrip("% ")) < math.inf:
+        raise ValueError(f"{brief(share)} is not a share above 0")
+    return share
+
+
+Percentage = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?\s*%$", max_length=50), AfterValidator(_above_nothing)
+]
+Margin = Annotated[
+    Annotated[Positive, Tag("number")] | Annotated[Percentage, Tag("share")],
+    Discriminator(lambda value: "share" if "%" in str(value) else "number"),
+]
+"""A difference: absolute, or as a share of the baseline's mean."""
 
 LOSS_NAMES = tuple(NEEDS)
 

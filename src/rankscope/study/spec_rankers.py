@@ -8,10 +8,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     Tag,
     model_validator,
 )
@@ -21,13 +17,23 @@ from rankscope.study.recipes import RECIPES, filled
 from rankscope.study.spec_fields import (
     FREE,
     LOSS_NAMES,
+    Count,
     GuardLevel,
     Measure,
+    NonNegative,
+    Number,
+    Positive,
+    Seed,
     Share,
     Spec,
+    Tokens,
+    Whole,
     known_guard,
     known_loss,
 )
+
+PARAMETERS, LAYERS = 1_000_000_000, 1000
+"""Of a backbone built from nothing, at most; a weight is four numbers in training."""
 
 
 class ScratchSpec(Spec):
@@ -35,17 +41,17 @@ class ScratchSpec(Spec):
 
     kind: Literal["scratch"]
     collection: str = Field(description="Whose docs give the vocabulary and the text.")
-    layers: PositiveInt = Field(2, description="Transformer layers.")
-    width: PositiveInt = Field(128, description="Hidden width; a multiple of `heads`.")
-    heads: PositiveInt = Field(4, description="Attention heads.")
-    vocabulary: PositiveInt = Field(8000, description="Word pieces at most.")
-    max_length: PositiveInt = Field(128, description="Positions.")
-    updates: NonNegativeInt = Field(
+    layers: Count = Field(2, description="Transformer layers.")
+    width: Count = Field(128, description="Hidden width; a multiple of `heads`.")
+    heads: Count = Field(4, description="Attention heads.")
+    vocabulary: Count = Field(8000, description="Word pieces at most.")
+    max_length: Tokens = Field(128, description="Positions.")
+    updates: Whole = Field(
         1000, description="Updates of masked-language pre-training; 0 leaves random weights."
     )
-    docs_per_update: PositiveInt = Field(32, description="Docs in one update.")
-    learning_rate: PositiveFloat = Field(1.0e-3, description="Peak learning rate of pre-training.")
-    checkpoint_every: PositiveInt = Field(
+    docs_per_update: Count = Field(32, le=1_000_000, description="Docs in one update.")
+    learning_rate: Positive = Field(1.0e-3, description="Peak learning rate of pre-training.")
+    checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
 
@@ -56,6 +62,21 @@ class ScratchSpec(Spec):
                 f"`width` must be a multiple of `heads`; {self.width} is none of {self.heads}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _it_fits_into_a_machine(self) -> Self:
+        if self.n_parameters > PARAMETERS or self.layers > LAYERS:
+            raise ValueError(
+                f"{self.layers:,} layers of width {self.width:,} with {self.vocabulary:,} word pieces and "
+                f"{self.max_length:,} positions have {self.n_parameters:,} weights, {16 * self.n_parameters / 1e9:,.1f} GB "
+                f"in training; {LAYERS:,} layers and {PARAMETERS:,} weights are the most here. Lower them, or start from a pretrained backbone"
+            )
+        return self
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of the layers' matrices and the embeddings: nearly all that a BERT has."""
+        return self.width * (12 * self.width * self.layers + self.vocabulary + self.max_length)
 
 
 Backbone = Annotated[
@@ -72,8 +93,8 @@ class CrossEncoderSpec(Spec):
         description="A hub id, a model folder, package:NAME/FOLDER, or a `scratch` backbone."
     )
     revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
-    max_length: PositiveInt = Field(256, description="Tokens of query and doc together.")
-    seed: NonNegativeInt | None = Field(
+    max_length: Tokens = Field(256, description="Tokens of query and doc together.")
+    seed: Seed | None = Field(
         None,
         description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
     )
@@ -82,8 +103,8 @@ class CrossEncoderSpec(Spec):
 class LengthsSpec(Spec):
     """Tokens that are read of a text, special ones included."""
 
-    query: PositiveInt = Field(64, description="Of a query.")
-    doc: PositiveInt = Field(256, description="Of a doc.")
+    query: Tokens = Field(64, description="Of a query.")
+    doc: Tokens = Field(256, description="Of a doc.")
 
 
 class PrefixesSpec(Spec):
@@ -130,7 +151,8 @@ class BiEncoderSpec(Spec):
     @model_validator(mode="after")
     def _either_a_model_or_a_backbone(self) -> Self:
         if (self.model is None) == (self.backbone is None):
-            raise ValueError("give either `model` or `backbone`")
+            found = "both stand here" if self.model else "neither stands here"
+            raise ValueError(f"give either `model` or `backbone`; {found}")
         if isinstance(self.backbone, ScratchSpec):
             longest = max(self.max_length.query, self.max_length.doc)
             if longest > self.backbone.max_length:
@@ -175,15 +197,15 @@ class NegativesSpec(Spec):
     """Hard negatives out of a first stage's run."""
 
     first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
-    skip_top: NonNegativeInt = Field(
+    skip_top: Whole = Field(
         0, description="Ranks left out at the top, where unjudged positives are."
     )
-    depth: PositiveInt = Field(100, description="Ranks drawn from.")
+    depth: Count = Field(100, description="Ranks drawn from.")
     rescored_by: str | None = Field(
         None,
         description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
     )
-    absolute_margin: NonNegativeFloat | None = Field(
+    absolute_margin: NonNegative | None = Field(
         None,
         description="A negative scores at least so much below the query's best retrieved positive.",
     )
@@ -191,7 +213,7 @@ class NegativesSpec(Spec):
         None,
         description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it.",
     )
-    refresh_every: PositiveInt | None = Field(
+    refresh_every: Count | None = Field(
         None,
         description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
         "finds by then.",
@@ -211,18 +233,25 @@ class SamplesSpec(Spec):
         description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
     )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
-    group_size: PositiveInt = Field(8, ge=2, description="Docs for each query.")
+    group_size: Count = Field(8, ge=2, le=10_000, description="Docs for each query.")
     missing_positive: Literal["add", "drop", "random_negative"] = Field(
         "add",
         description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
         "released code (a defect, with a warning), take a random negative for its positive.",
     )
-    min_relevance: PositiveInt = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
 
     @model_validator(mode="after")
     def _negatives_where_labels_are_qrels(self) -> Self:
-        if (self.labels == "qrels") != (self.negatives is not None):
-            raise ValueError("`negatives` goes with `labels: qrels`, and with nothing else")
+        if self.labels == "qrels" and self.negatives is None:
+            raise ValueError(
+                "`negatives` is missing, which `labels: qrels` needs, as in `negatives: {from: FIRST_STAGE}`"
+            )
+        if self.labels != "qrels" and self.negatives is not None:
+            raise ValueError(
+                f"`negatives` goes with `labels: qrels`, and here stands `labels: {self.labels}`: a teacher's list has "
+                "negatives of its own. Drop `negatives`"
+            )
         return self
 
     @model_validator(mode="after")
@@ -231,7 +260,11 @@ class SamplesSpec(Spec):
             raise ValueError(
                 "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
             )
-        if self.negatives and self.negatives.refresh_every and self.negatives.absolute_margin:
+        if (
+            self.negatives
+            and self.negatives.refresh_every
+            and self.negatives.absolute_margin is not None
+        ):
             raise ValueError(
                 "`absolute_margin` would be held against a first stage's scores, and from `refresh_every` on "
                 "against similarities; use `relative_margin`"
@@ -246,6 +279,11 @@ class SamplesSpec(Spec):
 
     @model_validator(mode="after")
     def _enough_ranks_to_draw_from(self) -> Self:
+        if self.negatives and self.negatives.skip_top >= self.negatives.depth:
+            raise ValueError(
+                f"`negatives.skip_top` leaves out {self.negatives.skip_top} of the {self.negatives.depth} ranks of "
+                "`negatives.depth`, which leaves none; lower it, or raise `negatives.depth`"
+            )
         if self.negatives and self.negatives.depth - self.negatives.skip_top < self.group_size - 1:
             raise ValueError(
                 f"a group of {self.group_size} needs {self.group_size - 1} negatives, but ranks "
@@ -260,9 +298,9 @@ class CropsSpec(Spec):
 
     kind: Literal["crops"]
     collection: str = Field("train", description="Whose docs are cropped.")
-    shortest: float = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
-    longest: float = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
-    deletion: float = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
+    shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
 
     @model_validator(mode="after")
     def _shortest_first(self) -> Self:
@@ -281,7 +319,7 @@ class NoisyQueriesSpec(Spec):
         description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
         "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
     )
-    depth: PositiveInt = Field(
+    depth: Count = Field(
         100,
         description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
     )
@@ -294,7 +332,7 @@ class NoisyQueriesSpec(Spec):
     noise: tuple[NoiseKind, ...] = Field(
         ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
     )
-    alignment: NonNegativeFloat = Field(
+    alignment: NonNegative = Field(
         1.0,
         description="What the distance of a clean query's embedding from where it was counts beside the "
         "contrast.",
@@ -323,7 +361,7 @@ Samples = Annotated[
 class MomentumQueueSpec(Spec):
     """Negatives out of a queue that a slowly following copy of the ranker fills (MoCo)."""
 
-    size: PositiveInt = Field(131_072, description="Embeddings in the queue.")
+    size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
     momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
 
 
@@ -337,10 +375,10 @@ class ValidateSpec(Spec):
         description="The held-out queries; of several collections the mean decides.",
     )
     first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
-    depth: PositiveInt = Field(20, description="Docs re-ranked for each query.")
+    depth: Count = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
-    every: PositiveInt = Field(100, description="Updates between two validations.")
-    patience: PositiveInt | None = Field(
+    every: Count = Field(100, description="Updates between two validations.")
+    patience: Count | None = Field(
         None, description="Stop after so many validations in a row that were not the best so far."
     )
 
@@ -357,8 +395,8 @@ class ValidateSpec(Spec):
 class LoRASpec(Spec):
     """Small trained matrices beside frozen ones (Hu et al. 2021); the scoring head is trained whole."""
 
-    rank: PositiveInt = Field(16, description="Inner width of the trained matrices.")
-    alpha: PositiveFloat = Field(32.0, description="Their product counts alpha / rank.")
+    rank: Count = Field(16, description="Inner width of the trained matrices.")
+    alpha: Positive = Field(32.0, description="Their product counts alpha / rank.")
     dropout: Share = Field(0.0, description="Of what goes into them.")
     targets: tuple[str, ...] = Field(
         (),
@@ -378,7 +416,7 @@ class MixedSpec(Spec):
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
         description=f"One of {', '.join(LOSS_NAMES)}."
     )
-    weight: float = Field(
+    weight: Number = Field(
         0.5, gt=0, lt=1, description="Of the second loss; the first has the rest."
     )
 
@@ -399,21 +437,21 @@ class TrainedSpec(Spec):
     mixed_with: MixedSpec | None = Field(
         None, description="A second loss in the same updates, over samples of its own."
     )
-    max_updates: PositiveInt | None = Field(None, description="How long; or give `epochs`.")
-    epochs: PositiveFloat | None = Field(None, description="How long; or give `max_updates`.")
-    queries_per_update: PositiveInt = Field(16, description="Queries in one update, all devices.")
-    queries_per_batch: PositiveInt = Field(
+    max_updates: Count | None = Field(None, description="How long; or give `epochs`.")
+    epochs: Positive | None = Field(None, description="How long; or give `max_updates`.")
+    queries_per_update: Count = Field(16, description="Queries in one update, all devices.")
+    queries_per_batch: Count = Field(
         16,
         description="Queries held in memory at once; the update accumulates, and its loss is that of all its "
         "queries however they are cut. Not where a batch gives the negatives (`in_batch: true`): there it is "
         "part of the loss.",
     )
-    learning_rate: PositiveFloat = Field(1.0e-5, description="Peak learning rate.")
+    learning_rate: Positive = Field(1.0e-5, description="Peak learning rate.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Its decay.")
     warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
-    weight_decay: NonNegativeFloat = Field(0.01, description="For matrices only.")
-    clip_norm: PositiveFloat = Field(1.0, description="Largest gradient norm.")
-    dropout: float | None = Field(
+    weight_decay: NonNegative = Field(0.01, description="For matrices only.")
+    clip_norm: Positive = Field(1.0, description="Largest gradient norm.")
+    dropout: Number | None = Field(
         None, ge=0, lt=1, description="The model's own in training; as it says itself, if left out."
     )
     in_batch: bool = Field(
@@ -421,7 +459,7 @@ class TrainedSpec(Spec):
         description="Of a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
         "too, but those known to be relevant for it.",
     )
-    temperature: PositiveFloat = Field(
+    temperature: Positive = Field(
         1.0, description="Of a bi-encoder: what similarities are divided by before the loss."
     )
     momentum_queue: MomentumQueueSpec | None = Field(
@@ -434,7 +472,7 @@ class TrainedSpec(Spec):
         description="Parts that stay as they are: position_embeddings as in study B; encoder leaves the "
         "scoring head alone to train; a tower of a bi-encoder.",
     )
-    freeze_layers: NonNegativeInt = Field(
+    freeze_layers: Whole = Field(
         0, description="So many of the lowest layers stay as they are, and the embeddings."
     )
     lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
@@ -455,11 +493,11 @@ class TrainedSpec(Spec):
     keep: Literal["best_validation", "last"] | None = Field(
         None, description="Which weights are the result; best_validation where there is one."
     )
-    seed: NonNegativeInt | None = Field(
+    seed: Seed | None = Field(
         None,
         description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
     )
-    checkpoint_every: PositiveInt = Field(
+    checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
     guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
@@ -486,13 +524,17 @@ class TrainedSpec(Spec):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.max_updates is None) == (self.epochs is None):
-            raise ValueError("give either `max_updates` or `epochs`")
+            found = "neither stands here" if self.epochs is None else "both stand here"
+            raise ValueError(f"give either `max_updates` or `epochs`; {found}")
         if self.queries_per_update % self.queries_per_batch:
             raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
         if self.keep == "best_validation" and self.validate_on is None:
             raise ValueError("`keep: best_validation` needs `validate`")
         if self.lora and (set(self.freeze) - {"query_tower", "doc_tower"} or self.freeze_layers):
-            raise ValueError("`lora` freezes all but adapter and head; write `freeze: []`")
+            frozen = "`freeze: []`" if set(self.freeze) - {"query_tower", "doc_tower"} else ""
+            layers = "`freeze_layers: 0`" if self.freeze_layers else ""
+            written = " and ".join(filter(None, (frozen, layers)))
+            raise ValueError(f"`lora` freezes all but adapter and head; write {written}")
         return self
 
     @model_validator(mode="after")
@@ -502,13 +544,21 @@ class TrainedSpec(Spec):
                 raise ValueError("`momentum_queue` goes with `samples: {kind: crops}`")
             return self
         docs = getattr(self.samples, "docs", None)
-        if self.loss != ("info_nce" if docs is None else "kl") or self.mixed_with:
-            raise ValueError(
-                f"`kind: {self.samples.kind}` goes with `loss: info_nce`, or with `samples.docs` with "
-                "`loss: kl`, and no `mixed_with`"
+        if self.loss != ("info_nce" if docs is None else "kl"):
+            other = (
+                "" if self.samples.kind == "crops" else ", or with `samples.docs` with `loss: kl`"
             )
-        if (self.momentum_queue is not None) != (self.samples.kind == "crops"):
-            raise ValueError("`kind: crops` needs `momentum_queue`, and nothing else has one")
+            raise ValueError(
+                f"`kind: {self.samples.kind}` goes with `loss: info_nce`{other}; the loss is {self.loss}"
+            )
+        if self.mixed_with:
+            raise ValueError(f"`kind: {self.samples.kind}` goes with no `mixed_with`; drop it")
+        if self.samples.kind == "crops" and self.momentum_queue is None:
+            raise ValueError("`kind: crops` needs `momentum_queue`, as in `momentum_queue: {}`")
+        if self.samples.kind != "crops" and self.momentum_queue is not None:
+            raise ValueError(
+                f"`momentum_queue` goes with `kind: crops`, and the samples are `kind: {self.samples.kind}`; drop it"
+            )
         if self.queries_per_batch != self.queries_per_update:
             raise ValueError(
                 f"`kind: {self.samples.kind}` needs `queries_per_batch` equal to `queries_per_update`: an "

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import groupby, product
+from math import prod
 from types import UnionType
 from typing import (
     Annotated,
@@ -29,10 +30,14 @@ from typing import (
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from rankscope.core.errors import BadStudy
+from rankscope.core.errors import BadStudy, listed
+from rankscope.core.visible import brief, visible
+from rankscope.study.mistakes import in_words
 from rankscope.study.spec_fields import VALUE_IN_NAME, Spec, is_free
 from rankscope.study.spec_rankers import RANKER_KINDS, ranker_kind, system_of
 
+MOST = 2500
+"""Rankers of a study: all are trained, ranked with and compared."""
 NO_LISTS = {
     "start": "a ranker starts from one ranker. Write a ranker for each",
     "seed": "several seeds stand in `seeds`",
@@ -93,8 +98,10 @@ class _Expansion:
         self.written = written
         self.made: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, tuple[Member, ...]] = {}
+        self.n_members = 0
         for name in written:
-            self._expand(name, ())
+            for each in self._starts_first(name):
+                self._expand(each)
 
     def rankers(self) -> dict[str, Any]:
         """All members, in the order of the file."""
@@ -121,7 +128,7 @@ class _Expansion:
         if len(names) > 1:
             raise BadStudy(
                 f"{place}: {teacher['ranker']} stands for {len(names)} rankers, and one teaches. "
-                f"Name one of them: {', '.join(names)}."
+                f"Name one of them: {listed(names)}."
             )
         return {**teacher, "ranker": names[0]}
 
@@ -171,7 +178,7 @@ class _Expansion:
                 if len(against) > 1 and start not in against:
                     raise BadStudy(
                         f"explain.changes.{key}.pairs.{after}: {before} stands for {len(against)} rankers, and one is "
-                        f"held against. Name one of them: {', '.join(against)}."
+                        f"held against. Name one of them: {listed(against)}."
                     )
                 pairs[member] = start if start in against else against[0] if against else before
         return {**asked, "pairs": pairs}
@@ -190,21 +197,44 @@ class _Expansion:
                 found[field] = [member.name for name in names for member in self.named(name)]
         return found
 
-    def _expand(self, name: str, students: tuple[str, ...]) -> None:
-        if name in students:
-            circle = " -> ".join(reversed([*students[students.index(name) :], name]))
-            raise BadStudy(f"rankers.{name}: it starts from itself ({circle}). Break the circle.")
-        if name in self.made:
-            return
+    def _starts_first(self, name: str) -> list[str]:
+        """A ranker and those it starts from that are not made yet, the first ancestor first."""
+        path: list[str] = []
+        here: str | None = name
+        while here is not None and here not in self.made:
+            if here in path:
+                circle = " -> ".join(reversed([*path[path.index(here) :], here]))
+                raise BadStudy(
+                    f"rankers.{here}: it starts from itself ({circle}). Break the circle."
+                )
+            path.append(here)
+            here = self._written_start(here)
+        return path[::-1]
+
+    def _written_start(self, name: str) -> str | None:
+        """What of the file a ranker starts from: a member of a sweep stands there by the sweep's name."""
+        base = self.written[name]
+        start = base.get("start") if isinstance(base, dict) else None
+        if not isinstance(start, str):
+            return None
+        return next(
+            (each for each in (start, start.partition(".")[0]) if each in self.written), None
+        )
+
+    def _expand(self, name: str) -> None:
         base = self.written[name]
         spec = RANKER_KINDS.get(ranker_kind(base)) if isinstance(base, dict) else None
         if spec is None:
+            self._count(name, 1)
             self.made[name] = {name: base}
             return
         _refuse_lists(name, base)
-        starts = self._starts(base.get("start"), (*students, name))
+        start = base.get("start")
+        starts = self.named(start) if isinstance(start, str) else (Member(""),)
         lists = list(_lists(f"rankers.{name}", base, spec))
         seeds = _seeds(name, base, spec, tuple(dict.fromkeys(start.seed for start in starts)))
+        self._count(name, _n_points(starts, lists, seeds))
+        base = _without_lists(base, lists)
         members, made = [], {}
         for start, values, seed in _points(starts, lists, seeds):
             own = (Coordinate(name, at.field, _text(value)) for at, value in values)
@@ -218,14 +248,34 @@ class _Expansion:
             self.groups[system] = tuple(Member(each.name, (), each.seed) for each in of)
         self.groups[name] = tuple(members)
 
-    def _starts(self, start: Any, students: tuple[str, ...]) -> tuple[Member, ...]:
-        """What a ranker starts from: all members of a name, or one where it is exact."""
-        if not isinstance(start, str):
-            return (Member(""),)
-        base = start if start in self.written else start.partition(".")[0]
-        if base in self.written:
-            self._expand(base, students)
-        return self.named(start)
+    def _count(self, name: str, n: int) -> None:
+        """BadStudy where a ranker's lists make more rankers than a study can have."""
+        self.n_members += n
+        if self.n_members > MOST:
+            raise BadStudy(
+                f"rankers.{name}: with its values and seeds the study has {self.n_members:,} rankers by here, and {MOST:,} are "
+                "the most. Write fewer, or several studies."
+            )
+
+
+def _n_points(starts: Sequence[Member], lists: Sequence[Swept], seeds: Sequence[int | None]) -> int:
+    """How many members `_points` gives."""
+    with_seeds = sum(len(seeds) if start.seed is None else 1 for start in starts)
+    return with_seeds * prod(len(at.values) for at in lists)
+
+
+def _without_lists(base: Mapping[str, Any], lists: Sequence[Swept]) -> dict[str, Any]:
+    """A ranker as it is written, nothing in the places of its lists: what every member is a copy of."""
+    made = deepcopy({key: value for key, value in base.items() if key != "seeds"})
+    for at in lists:
+        _put(made, at.keys, None)
+    return made
+
+
+def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for key in keys[:-1]:
+        table = table[key]
+    table[keys[-1]] = value
 
 
 def _points(
@@ -244,12 +294,9 @@ def _written(
     base: Mapping[str, Any], start: Member, values: Sequence[tuple[Swept, Any]], seed: int | None
 ) -> dict[str, Any]:
     """One member, as it would stand in the file."""
-    made = {key: value for key, value in deepcopy(dict(base)).items() if key != "seeds"}
+    made = deepcopy(dict(base))
     for at, value in values:
-        place = made
-        for key in at.keys[:-1]:
-            place = place[key]
-        place[at.keys[-1]] = value
+        _put(made, at.keys, value)
     if start.name:
         made["start"] = start.name
     return made if seed is None else {**made, "seed": seed}
@@ -286,14 +333,14 @@ def _seeds(
     own: tuple[int, ...] = ()
     if "seeds" in base:
         if "seed" not in spec.model_fields:
-            raise BadStudy(f"{place}: nothing is drawn for a {base['kind']}. Leave it out.")
+            raise BadStudy(f"{place}: a {base['kind']} has no seed of its own. Leave it out.")
         if "seed" in base:
             raise BadStudy(f"{place}: `seed` stands beside it. Keep one of the two.")
         if not isinstance(base["seeds"], list):
             raise BadStudy(f"{place}: give a list, such as [1, 2, 3].")
         own = _values(place, base["seeds"], spec.model_fields["seed"])
     if handed_on != (None,) and set(own) != set(handed_on):
-        shown = ", ".join(map(str, handed_on))
+        shown = listed(map(str, handed_on))
         raise BadStudy(
             f"{place.removesuffix('s') if 'seed' in base else place}: {base['start']} has the seeds {shown}, "
             f"and {name} goes on with them. Leave it out."
@@ -339,19 +386,25 @@ def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ..
     """The values of a list as the field reads them; 1e-5 without a point is text to YAML, a number here."""
     if not given:
         raise BadStudy(f"{place}: the list is empty. Give at least one value.")
+    if len(given) > MOST:
+        raise BadStudy(
+            f"{place}: the list has {len(given):,} values, and a study {MOST:,} rankers at most. Give fewer."
+        )
     reading: TypeAdapter[Any] = TypeAdapter(_typed(field))
     found: list[Any] = []
     for value in given:
         if not isinstance(value, str | int | float):
-            raise BadStudy(f"{place}: {value!r} is no single value, of which a sweep is made.")
+            raise BadStudy(
+                f"{place}: {visible(repr(value)[:60])} is no single value, of which a sweep is made."
+            )
         try:
             read = reading.validate_python(value)
         except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise BadStudy(f"{place}: {value!r}: {message}") from error
+            wrong = in_words(error.errors(include_url=False)[0], in_rankers=True)
+            raise BadStudy(f"{place}: {wrong}") from error
         if not re.fullmatch(VALUE_IN_NAME, _text(read)):
             raise BadStudy(
-                f"{place}: {value!r} cannot be part of a name, as the values of a list are. "
+                f"{place}: {brief(value)} cannot be part of a name, as the values of a list are. "
                 "Write a ranker for each."
             )
         if read in found:
@@ -372,7 +425,7 @@ def _text(value: Any) -> str:
 
 def _typed(field: FieldInfo) -> Any:
     """The field's type with its bounds, to read one value by."""
-    return Annotated[field.annotation, field]
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _dotted(table: Mapping[str, Any], spec: type[Spec]) -> list[str]:

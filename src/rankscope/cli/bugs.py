@@ -1,0 +1,93 @@
+"""What is said where no error of ours explains what happened: that it is a bug, its place, where to report it."""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+import rankscope
+from rankscope.core.visible import visible_lines
+
+SOFTWARE = 70
+"""The exit code of a bug, as sysexits.h has it."""
+SHOWN = "RANKSCOPE_TRACEBACK"
+"""The variable that puts the traceback on standard error."""
+TRACKERS = ("issues", "bug tracker", "tracker", "repository", "source", "homepage")
+"""What a package may call the address where bugs are reported, the best first."""
+PACKAGE = Path(rankscope.__file__).parent
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """One sentence on an error nobody expected, and the exit code it ends with."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return (
+            "not enough memory. Use fewer queries or docs at once, shorter texts or a smaller model, "
+            f"or a machine with more. {_traceback_of(error)}",
+            1,
+        )
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        full = " Free some space." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{place}the system refuses it ({error.strerror}).{full} {_traceback_of(error)}", 1
+    what = f"{type(error).__name__} ({first_line(error)})" if str(error) else type(error).__name__
+    return (
+        f"this is a bug of rankscope, not a mistake of yours: {what} at {_place(error)}. "
+        f"{_traceback_of(error)} Report it with that {_where_to()}.",
+        SOFTWARE,
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line and not at length."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    return line if len(line) <= 200 else f"{line[:200]}…"
+
+
+def _place(error: Exception) -> str:
+    """The last line of ours that was under way."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    if not (ours or frames):
+        return "an unknown place"
+    last = (ours or frames)[-1]
+    name = Path(last.filename)
+    shown = name.relative_to(PACKAGE.parent) if ours else name
+    return f"{shown.as_posix()}, line {last.lineno}"
+
+
+def _traceback_of(error: Exception) -> str:
+    """Where the traceback is now: on standard error where that is wished, else in a file."""
+    text = "".join(traceback.format_exception(error))
+    name = None if os.environ.get(SHOWN) else _kept(text)
+    if name is not None:
+        return f"The traceback is in {name}."
+    sys.stderr.write(visible_lines(text))
+    return "The traceback is above."
+
+
+def _kept(text: str) -> str | None:
+    """The file that the traceback was written to; None where there is no room even for that."""
+    head = f"{sys.argv}\nrankscope {rankscope.__version__}, Python {sys.version}\n\n"
+    try:
+        handle, name = tempfile.mkstemp(prefix="rankscope-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(head + text)
+    except OSError:
+        return None
+    return name
+
+
+def _where_to() -> str:
+    try:
+        given = metadata("rankscope").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        given = []
+    links = {
+        name.strip().lower(): link.strip()
+        for name, _, link in (each.partition(",") for each in given)
+    }
+    found = next((links[name] for name in TRACKERS if name in links), None)
+    return f"at {found}" if found else "to the authors of rankscope"

@@ -1,0 +1,71 @@
+"""Words of users as they may be shown: what would steer a terminal or a page is written out instead.
+
+A tag, a path or a message may hold an escape code, a newline, a character that turns the order of the rest
+around, or one that nobody sees. Joiners, soft hyphens and the marks that Arabic and Hebrew need stay.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+WRITTEN = {"Cc", "Cs", "Zl", "Zp"}
+"""Categories of Unicode that are written out: controls, half characters, separators of lines."""
+STEERING = frozenset(
+    [
+        *map(chr, range(0x202A, 0x202F)),  # embeddings and overrides of direction
+        *map(chr, range(0x2066, 0x206A)),  # isolates
+        *map(chr, range(0xFFF9, 0xFFFC)),  # interlinear notes
+        *map(chr, range(0xE0000, 0xE0080)),  # tags, which nobody sees
+        *"\u200b\u2060\ufeff",  # of no width
+    ]
+)
+PLAIN = re.compile(r"[ -~]*")
+LONGEST = 60
+"""Characters of a value that a message shows."""
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    r"""The text on one line, controls as their pictures (␛ for the escape), all else as in `\u202e`."""
+    if PLAIN.fullmatch(text):
+        return text
+    return "".join(each if each in keep else _shown(each) for each in text)
+
+
+def visible_lines(text: str) -> str:
+    """The same of a text that may have several lines, and tabs in them."""
+    return visible(text, keep="\n\t")
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, or so much of its beginning, with how long it is."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def brief(value: Any) -> str:
+    """A value of a user inside a sentence: in quotes if it is text, and not longer than is read."""
+    text = value if isinstance(value, str) else _as_written(value)
+    if len(text) > LONGEST:
+        text = shortened(text, LONGEST - 20)
+    return repr(text) if isinstance(value, str) else visible(text)
+
+
+def _as_written(value: Any) -> str:
+    """As a study file has it: true and not True; a list or table by its kind alone."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a table"
+    return "a list" if isinstance(value, list | tuple) else str(value)
+
+
+def _shown(character: str) -> str:
+    if character not in STEERING and unicodedata.category(character) not in WRITTEN:
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,120 @@
+"""What rests on what among rankers and first stages: no circle, and no chain longer than can be worked off."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from rankscope.core.errors import BadStudy
+from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
+from rankscope.study.spec_rankers import TrainedSpec
+
+if TYPE_CHECKING:
+    from rankscope.study.spec import Study
+
+LONGEST = 50
+"""Rankers and first stages that rest on one another, at most."""
+
+
+class Node(NamedTuple):
+    """A ranker or a first stage."""
+
+    table: str
+    name: str
+
+
+Graph = Mapping[Node, Sequence[Node]]
+"""Each with what it is made with."""
+
+
+def nothing_rests_on_itself(study: "Study") -> None:
+    """BadStudy where a ranker or first stage is made, at whatever remove, with itself, or with too many before it."""
+    graph = _graph(study)
+    order, circle = _in_order(graph)
+    if circle:
+        raise BadStudy(_in_words(study, circle))
+    depths: dict[Node, int] = {}
+    for node in order:
+        depths[node] = 1 + max((depths[needed] for needed in graph[node]), default=0)
+        if depths[node] > LONGEST:
+            raise BadStudy(
+                f"{node.table}.{node.name}: it rests on {depths[node] - 1} rankers and first stages one after another; "
+                f"{LONGEST - 1} are the most. Start from a ranker that is stored, as a model folder."
+            )
+
+
+def _graph(study: "Study") -> dict[Node, list[Node]]:
+    rankers = {Node("rankers", name): list(_needs(study, name)) for name in study.rankers}
+    first_stages = {
+        Node("first_stages", name): [
+            *(
+                Node("first_stages", part)
+                for part in (spec.of if isinstance(spec, FuseSpec) else ())
+            ),
+            *([Node("rankers", spec.ranker)] if isinstance(spec, DenseSpec | LateSpec) else []),
+        ]
+        for name, spec in study.first_stages.items()
+    }
+    return {**rankers, **first_stages}
+
+
+def _needs(study: "Study", name: str) -> Iterator[Node]:
+    """What a ranker is made with: the start first."""
+    spec = study.rankers[name]
+    if not isinstance(spec, TrainedSpec):
+        return
+    yield Node("rankers", spec.start)
+    if spec.validate_on:
+        yield Node("first_stages", spec.validate_on.first_stage)
+    for _, samples in spec.lessons:
+        teacher = study.teachers.get(samples.labels)
+        if isinstance(teacher, RankerTeacherSpec):
+            yield Node("rankers", teacher.ranker)
+            yield Node("first_stages", teacher.candidates)
+        if samples.negatives:
+            yield Node("first_stages", samples.negatives.first_stage)
+            if samples.negatives.rescored_by:
+                yield Node("rankers", samples.negatives.rescored_by)
+
+
+def _in_order(graph: Graph) -> tuple[list[Node], list[Node]]:
+    """All, each after what it needs; and a circle, from one back to itself, if there is one."""
+    order: dict[Node, None] = {}
+    for first in graph:
+        if first in order:
+            continue
+        path = {first: iter(graph[first])}
+        while path:
+            node = next(reversed(path))
+            needed = next(path[node], None)
+            if needed is None:
+                path.popitem()
+                order[node] = None
+            elif needed in path:
+                way = list(path)
+                return list(order), [*way[way.index(needed) :], needed]
+            elif needed not in order:
+                path[needed] = iter(graph[needed])
+    return list(order), []
+
+
+def _in_words(study: "Study", circle: Sequence[Node]) -> str:
+    searched = [at for at, node in enumerate(circle[:-1]) if node.table == "first_stages"]
+    taught = [
+        at
+        for at, (node, needed) in enumerate(pairwise(circle))
+        if getattr(study.rankers.get(node.name), "start", None) != needed.name
+    ]
+    if searched:
+        names = _from(circle, searched[0], table="first_stages")
+        return f"first_stages.{names[0]}: it needs its own run ({' -> '.join(names)}). Break the circle."
+    if taught:
+        names = _from(circle, taught[0], table="rankers")
+        return f"rankers.{names[0]}: its teacher learns from it ({' -> '.join(names)}). Break the circle."
+    names = [node.name for node in reversed(circle)]
+    return f"rankers.{names[0]}: it starts from itself ({' -> '.join(names)}). Break the circle."
+
+
+def _from(circle: Sequence[Node], at: int, *, table: str) -> list[str]:
+    """The names of one table on the circle, from one of them back to it."""
+    turned = [*circle[at:-1], *circle[: at + 1]]
+    return [node.name for node in turned if node.table == table]
