@@ -230,3 +230,5 @@ def test_real_windows_give_the_runs_beside_them(
     )
     for query in expected.keys() - numbered:
         assert found.rankings[query] == expected[query], query
+    published = orders(path, shown, malformed="repair_as_published")
+    assert published.rankings == expected

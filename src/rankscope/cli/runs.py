@@ -470,7 +470,8 @@ def teacher(
         str,
         typer.Option(
             "--malformed",
-            help="An answer that is no order of the docs shown: repair, or drop (as study B).",
+            help="An answer that is no order of the docs shown: repair, repair_as_published (as RankGPT: every number "
+            "is an id), or drop (as study B).",
         ),
     ] = "repair",
     window: Annotated[

@@ -20,9 +20,17 @@ from rankscope.core.errors import BadInput
 from rankscope.data.candidates import Candidates
 from rankscope.data.entries import Entry, entries
 from rankscope.data.names import Named, Names
-from rankscope.data.permutations import NO_IDS, NO_ORDER, applied, mended, refused_for, windows
+from rankscope.data.permutations import (
+    NO_IDS,
+    NO_ORDER,
+    applied,
+    mended,
+    mended_as_published,
+    refused_for,
+    windows,
+)
 
-Malformed = Literal["repair", "drop"]
+Malformed = Literal["repair", "repair_as_published", "drop"]
 
 RESPONSES = ("response", "output", "permutation")
 NO_CANDIDATES, UNKNOWN_ORDER = "not among the candidates", "order of tied candidates unknown"
@@ -196,7 +204,8 @@ def _of_query(
         why = refused_for(answer.response, end - start) if malformed == "drop" else None
         if why is not None:
             return why
-        order, kinds = mended(answer.response, end - start)
+        mend = mended_as_published if malformed == "repair_as_published" else mended
+        order, kinds = mend(answer.response, end - start)
         ranking = applied(ranking, start, end, order)
         repairs.append(kinds)
     if all({NO_IDS, NO_ORDER} & {*kinds} for kinds in repairs):

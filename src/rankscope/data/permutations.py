@@ -8,7 +8,8 @@ else. Two studies deal with that in two ways, and both are here:
 * Study B (Pezzuti et al. 2025) drops an answer that is not n numbers with ` > ` between them. It does not
   look for repeats: an answer of n numbers, some of them twice, is kept.
 
-RankGPT's program takes every number for a doc's, wherever it stands. Here only numbers of an order are:
+RankGPT's program takes every number for a doc's, wherever it stands (`mended_as_published`). Here only numbers
+of an order are:
 those of a thought, of a numbered list, scores and years are not. What is read, by the first that fits:
 
 | form | such as |
@@ -59,7 +60,18 @@ class _Written(NamedTuple):
 
 def mended(answer: str, n_docs: int) -> Permutation:
     """The order an answer gives to n docs, as RankGPT mends it; an answer without an order changes none."""
-    found = _order(answer, n_docs)
+    return _mended(answer, _order(answer, n_docs), n_docs)
+
+
+def mended_as_published(answer: str, n_docs: int) -> Permutation:
+    """The order that RankGPT's program gives: every number is an id, wherever it stands.
+
+    A defect: `1. [5] > [3]` is read as 1, 5, 3. Runs that were published rest on it.
+    """
+    return _mended(answer, _Written(NUMBER.findall(answer), has_words=False), n_docs)
+
+
+def _mended(answer: str, found: _Written, n_docs: int) -> Permutation:
     places = [_place(number) for number in found.ids]
     known = [place for place in places if 0 <= place < n_docs]
     named = dict.fromkeys(known)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rankscope.data.answers import Malformed
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
 from rankscope.retrieve.analyzer import ENGLISH
@@ -167,10 +168,10 @@ class PermutationsTeacherSpec(Spec):
     candidates: str = Field(
         description="The docs it was shown, in their order: a run, or RankGPT's JSON lines."
     )
-    malformed: Literal["repair", "drop"] = Field(
+    malformed: Malformed = Field(
         "repair",
-        description="An answer that is no order of the docs shown: mend it, or drop the "
-        "query as study B does.",
+        description="An answer that is no order of the docs shown: mend it; mend it as RankGPT's program does, "
+        "which takes every number for an id, those of a numbered list too; or drop the query as study B does.",
     )
     window: Count = Field(
         20, description="Docs shown at once, where the answers do not say which they are about."

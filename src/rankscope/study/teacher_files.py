@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.records import Qrel, Run
@@ -32,7 +32,7 @@ class Asked:
     tag: str | None = None
 
 
-MALFORMED: dict[str, Malformed] = {"repair": "repair", "drop": "drop"}
+MALFORMED: dict[str, Malformed] = {way: way for way in get_args(Malformed)}
 
 
 def known_malformed(name: str) -> Malformed:
