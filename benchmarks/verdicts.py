@@ -196,8 +196,8 @@ def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
         "difference by its own seeds alone, medians. *Apart*: the same runs compared without pairing."
     )
     pairs = all_pairs(10)
-    kin = [Kinship.DESCENT if b == 0 else Kinship.SIBLINGS for _, b in pairs]
-    descent = np.array([each is Kinship.DESCENT for each in kin])
+    kin = [Kinship.ONE_STAGE if b == 0 else Kinship.TWO_STAGES for _, b in pairs]
+    descent = np.array([each is Kinship.ONE_STAGE for each in kin])
     rows, m = [], len(pairs)
     for n_seeds in SEEDS:
         for ratio, spread in ((1.0, 0.1), (1.0, 1.0), (4.0, 0.4), (4.0, 4.0)):
@@ -259,7 +259,7 @@ def _width(found: Tested) -> Floats:
 def _paired_width(values: Floats, a: int, b: int) -> Floats:
     """Of the paired interval by the pair's own seeds, (families,)."""
     n = len(values)
-    kin = [Kinship.DESCENT] * n
+    kin = [Kinship.ONE_STAGE] * n
     both = values[:, [a, b]]
     rankers = [Runs(of, family) for family in range(n) for of in both[family]]
     places = 2 * np.arange(n)

@@ -252,12 +252,12 @@ def test_a_measure_without_bounds_shows_nothing_without_spread() -> None:
 
 
 def test_few_queries_that_differ_are_not_taken_for_all() -> None:
-    """One of 43 differs by .001: its spread says nothing of others; six of 43 are a sample."""
+    """One of 43 differs by .001: its spread says nothing of others; six of 43 beyond a hundredth are a sample."""
     base = {f"q{at:02d}": 0.5 for at in range(43)}
     hardly = base | {"q07": 0.501}
     found = one(hardly, base, 0.02)
     assert found.equivalence_p == pytest.approx(((1 - 0.02) / (1 - 0.001 / 43)) ** 43), "upwards"
-    six = base | {f"q{at:02d}": 0.5 + at / 1000 for at in range(1, 7)}
+    six = base | {f"q{at:02d}": 0.5 + (0.01 + at / 1000) * (-1) ** at for at in range(1, 7)}
     equivalence = one(six, base, 0.02).equivalence_p
     assert equivalence is not None
     assert equivalence < 1e-6
@@ -381,7 +381,7 @@ def test_two_systems_whose_runs_have_their_noise_in_common() -> None:
     """As one ranker in two precisions: the seeds' spread is all of the error, and has its degrees of freedom."""
     a = seeded(1, seed_sd=0.02, n=40)
     rng = np.random.default_rng(0)
-    b = [{q: v + float(rng.normal(0, 1e-3)) for q, v in run.items()} for run in a]
+    b = [{q: v + float(rng.normal(0, 0.02)) for q, v in run.items()} for run in a]
     found = judged(compared([Pair(a, b)]))[0]
     assert 3.9 < found.comparison.degrees_of_freedom < 4.5
     spreads = [table.mean(axis=1).var(ddof=1) for table in tables_of(a, b)]
@@ -405,7 +405,7 @@ def lineage(seed: int, *, own_sd: float, n: int = 60) -> tuple[list[Values], lis
 def test_runs_of_one_lineage_are_paired_by_seed() -> None:
     """sqrt(sd^2/n + s^2/3 - e^2), s of the differences of the seeds' means."""
     children, parents = lineage(1, own_sd=0.01)
-    (paired,) = compared([Pair(children, parents, kinship=Kinship.DESCENT)])
+    (paired,) = compared([Pair(children, parents, kinship=Kinship.ONE_STAGE)])
     (apart,) = compared([Pair(children, parents)])
     mine, theirs = tables_of(children, parents)
     d = mine - theirs
@@ -426,7 +426,7 @@ def test_pairs_of_a_kind_share_their_spread_and_count_by_how_many_are_independen
         [{q: v + shift for q, v in run.items()} for run, shift in zip(parents, rng.normal(0, 0.05, 3), strict=True)]
         for _ in range(2)
     )  # fmt: skip
-    pairs = [Pair(x, y, kinship=Kinship.SIBLINGS) for x, y in ((a, b), (b, c), (a, c))]
+    pairs = [Pair(x, y, kinship=Kinship.TWO_STAGES) for x, y in ((a, b), (b, c), (a, c))]
     found = compared(pairs)
     assert {each.sample.seeds[0].degrees_of_freedom.item() for each in found} == {4.0}
     spreads = [d.mean(axis=1).var(ddof=1) for d in ((tables_of(*p[:2])[0] - tables_of(*p[:2])[1]) for p in pairs)]  # fmt: skip
@@ -438,7 +438,7 @@ def test_systems_of_one_lineage_count_once_beside_others() -> None:
     children, parents = lineage(3, own_sd=0.01)
     bm25 = seeded(70, n_seeds=1, seed_sd=0.0, n=60)
     found = compared([
-        Pair(parents, bm25), Pair(children, bm25), Pair(children, parents, kinship=Kinship.DESCENT)
+        Pair(parents, bm25), Pair(children, bm25), Pair(children, parents, kinship=Kinship.ONE_STAGE)
     ])  # fmt: skip
     assert found[0].sample.seeds[0].degrees_of_freedom == 2
     unrelated = compared([Pair(parents, bm25), Pair(children, bm25)])
@@ -597,3 +597,49 @@ def test_pairs_hold_every_two_systems_once() -> None:
     assert pairs(["bm25", "plain", "C"], ["bm25", "C", "gone"]) == [
         ("plain", "bm25"), ("C", "bm25"), ("plain", "C"),
     ]  # fmt: skip
+
+
+def test_pairs_of_one_and_of_two_stages_have_a_spread_each() -> None:
+    """What a stage adds is in a child's difference from its parent once, in two children's twice."""
+    a, parents = lineage(4, own_sd=0.05)
+    b = [
+        {q: v + shift for q, v in run.items()}
+        for run, shift in zip(parents, (0.0, 0.2, -0.2), strict=True)
+    ]
+    pairs = [
+        Pair(a, parents, kinship=Kinship.ONE_STAGE), Pair(b, parents, kinship=Kinship.ONE_STAGE),
+        Pair(a, b, kinship=Kinship.TWO_STAGES),
+    ]  # fmt: skip
+    first, second, apart = (each.sample.seeds[0] for each in compared(pairs))
+    x, y = tables_of(a, b)
+    assert first.spread.item() == second.spread.item()
+    assert apart.spread.item() == pytest.approx((x - y).mean(axis=1).var(ddof=1) / 3)
+    assert (first.degrees_of_freedom.item(), apart.degrees_of_freedom.item()) == (4, 2)
+
+
+JITTERED = {
+    "two that nearly agree": [0.5, 0.499], "two next to nothing": [0.0, 0.0001],
+    "three about nothing": [0.0, 0.001, -0.001], "five about a half": [0.5, 0.5, 0.499, 0.4985, 0.498],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("differences", JITTERED.values(), ids=JITTERED)
+def test_jitter_is_no_spread(differences: list[float]) -> None:
+    """Differences that are the same to a hundredth of the range show no more than those that are equal."""
+    ids = [f"q{at}" for at in range(len(differences))]
+    pair = Pair([dict(zip(ids, differences, strict=True))], [dict.fromkeys(ids, 0.0)], Margin(0.02))
+    (found,) = judged(compared([pair]))
+    assert found.verdict is Verdict.CANNOT_TELL
+
+
+def test_losses_that_no_query_shows_are_not_ruled_out_by_jitter() -> None:
+    """One query in fifty loses 1, the others differ by some .001: the true difference is the margin."""
+    rng = np.random.default_rng(11)
+    n_wrong = 0
+    for n in (5, 20, 43):
+        for _ in range(40):
+            d = np.where(rng.random(n) < 0.02, -1.0, rng.normal(0, 0.001, n))
+            run = {f"q{at:02d}": value for at, value in enumerate(d.tolist())}
+            pair = Pair([run], [dict.fromkeys(run, 0.0)], Margin(0.02))
+            n_wrong += judged(compared([pair]))[0].verdict is not Verdict.CANNOT_TELL
+    assert n_wrong == 0

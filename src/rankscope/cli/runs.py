@@ -216,8 +216,8 @@ def compare(
         list[str] | None,
         typer.Option(
             "--lineage",
-            help="C,C-D,D-C: systems of several runs whose k-th runs come from one ancestor's k-th run, so that "
-            "they are paired by seed; may be repeated.",
+            help="C,C-D,C-C: a system of several runs, and those whose k-th runs were tuned from its k-th run in one "
+            "stage, so that they are paired by seed; may be repeated.",
         ),
     ] = None,
     tests: Annotated[

@@ -202,7 +202,7 @@ def _tested(
     A relative margin is a share of the baseline's true mean. That the system is above (1 - r) x baseline is
     a paired test of system - (1 - r) x baseline, so the baseline's own error counts.
     """
-    few = are_few(_group_means(differences, group_of))
+    few = are_few(_group_means(differences, group_of), spans)
     plain = _evidence(differences, seeds[0], group_of, spans, few)
     stated = np.array([margin is not None for margin in margins])
     if not stated.any():
@@ -213,7 +213,7 @@ def _tested(
     lower, upper = plain, plain.turned
     if share.any():
         # nearly all queries may be alike in the differences, or in what a share of the baseline makes of them
-        fews = [few | are_few(_group_means(moved + sign * differences, group_of)) for sign in (1, -1)]  # fmt: skip
+        fews = [few | are_few(_group_means(moved + sign * differences, group_of), spans) for sign in (1, -1)]  # fmt: skip
         lower = _evidence(differences + moved, seeds[1], group_of, spans, fews[0])
         upper = _evidence(moved - differences, seeds[2], group_of, spans * (1 + share), fews[1])
     not_worse, not_better = lower.above(-shift), upper.above(-shift)

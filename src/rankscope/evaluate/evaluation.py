@@ -450,8 +450,8 @@ class Terms(TypedDict, total=False):
     groups: Mapping[str, str]
     """query_id to a group of queries that may depend on each other."""
     lineages: Sequence[Sequence[str]]
-    """Systems whose k-th runs come from one ancestor's k-th run, a list for each ancestor: they are paired by
-    seed."""
+    """Lists of an ancestor and the systems whose k-th runs were tuned from its k-th run, in one stage: they are
+    paired by seed."""
     tests: str
     """sound (default), or as_published: study B's uncorrected tests, with a warning."""
     resamples: int
@@ -579,7 +579,9 @@ def _kinships(
                 f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
                 "as many runs as the others, more than one, the k-th of all from the same seed."
             )
-        found |= {frozenset(pair): Kinship.SIBLINGS for pair in combinations(lineage, 2)}
+        ancestor, *tuned = lineage
+        found |= {frozenset(pair): Kinship.TWO_STAGES for pair in combinations(tuned, 2)}
+        found |= {frozenset((ancestor, name)): Kinship.ONE_STAGE for name in tuned}
     return found
 
 

@@ -7,8 +7,8 @@ Three views, of which the least sure one counts (the largest p-value, the widest
 - **Hall's transformation of t** (J. R. Stat. Soc. B 54, 1992): t and its terms of skewness, made monotone,
   so that it gives intervals too. Where one query in fifty loses all and a sample holds few such losses, it
   sees that they pull one way.
-- **What the sample may not have seen**, where all queries but a few have one and the same difference: their
-  spread says nothing of other queries. If a share u of all queries had the worst difference the measure
+- **What the sample may not have seen**, where all queries but a few have one and the same difference, to a
+  hundredth of what the measure allows: their spread says nothing of other queries. If a share u of all queries had the worst difference the measure
   allows, n queries would hold none of them with probability (1 - u)^n; so the mean may be as low as that u
   makes it. It needs a measure with bounds; without, nothing is shown.
 
@@ -26,20 +26,25 @@ SAME = 1e-12
 FEW = 5
 """So many queries (groups) that differ from all others tell nothing of those outside the sample."""
 
+ALIKE = 0.01
+"""The share of a measure's range within which differences are one and the same: rounding and jitter are no spread."""
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-def are_few(differences: Floats) -> Bools:
-    """Whether at most five differences of a row, and not half of them, are unlike the most common one.
+def are_few(differences: Floats, spans: Floats | float) -> Bools:
+    """Whether at most five differences of a row, and not half of them, are unlike the usual one, the middle one.
 
-    differences: (rows, queries or groups).
+    differences: (rows, queries or groups). spans: the largest difference there can be, a row each; where it is
+    not a number, only equal differences are alike.
     """
+    alike = np.maximum(SAME, np.nan_to_num(ALIKE * np.asarray(spans, dtype=float)))
     n = differences.shape[1]
     ordered = np.sort(differences, axis=1)
     # of n - 5 equal values among n, the middle one is one; so is it of more than half
     usual = ordered[:, n // 2][:, None]
-    n_unlike = (np.abs(ordered - usual) > SAME).sum(axis=1)
+    n_unlike = (np.abs(ordered - usual) > alike[..., None] + SAME).sum(axis=1)
     return np.asarray((n_unlike <= FEW) & (2 * n_unlike < n))
 
 

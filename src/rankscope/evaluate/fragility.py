@@ -1,7 +1,8 @@
 """How few queries carry a verdict: the fragility of better, worse and equivalent.
 
-The smallest number of the sample's queries whose difference, replaced by the worst the measure allows, takes
-the verdict away, while all other comparisons stay as they are. A verdict of fragility 1 is one that a single
+How many of the sample's queries are enough whose difference, replaced by the worst the measure allows, takes
+the verdict away, while all other comparisons stay as they are: the smallest number where it is 1 (in samples of up
+to 2,000 queries), else at most what is told. A verdict of fragility 1 is one that a single
 query more of a kind the sample does not hold could have turned; no test sees such a query, so this figure
 is told beside the verdict.
 """
@@ -12,6 +13,9 @@ import numpy as np
 
 from rankscope.evaluate.comparison import Sample
 from rankscope.evaluate.evidence import Floats
+
+LARGE, AT_ONCE = 2_000, 250
+"""Queries beyond which no single one is tried by itself; how many are tried at once."""
 
 Stands = Callable[[Floats], "np.ndarray[tuple[int], np.dtype[np.bool_]]"]
 """Samples, (samples, queries), to whether the verdict still stands in each."""
@@ -42,7 +46,22 @@ def replaced_until(sample: Sample, stands: Stands, bound: float, *, downwards: b
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if stands_without(middle) else (low, middle)
-    return high
+    return 1 if high > 1 and _is_undone_by_one(sample, stands, worst) else high
+
+
+def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
+    """Whether any single difference, replaced, takes the verdict away: the order above knows no skewness, no groups."""
+    n = len(sample.differences)
+    if n > LARGE:
+        return False
+    places = np.argsort(np.abs(sample.differences - worst))[::-1]
+    for start in range(0, n, AT_ONCE):
+        chosen = places[start : start + AT_ONCE]
+        rows = np.repeat(sample.differences[None], len(chosen), axis=0)
+        rows[np.arange(len(chosen)), chosen] = worst
+        if not stands(rows).all():
+            return True
+    return False
 
 
 def _order(values: Floats, worst: float) -> Iterator[int]:

@@ -4,10 +4,15 @@ from enum import StrEnum
 
 
 class Kinship(StrEnum):
-    """What the k-th runs of two systems have in common."""
+    """Whether the k-th runs of two systems come from one ancestor's k-th run, and how far they are apart.
+
+    What stages add of their own is in the difference once for each stage, so pairs as many stages apart have
+    one spread.
+    """
 
     NONE = "none"
-    DESCENT = "descent"
+    ONE_STAGE = "one stage"
     """One was tuned from the other."""
-    SIBLINGS = "siblings"
-    """Both were tuned from one ancestor's k-th run."""
+    TWO_STAGES = "two stages"
+    """Both were tuned from one ancestor, or one from the other by way of a third."""
+    MORE_STAGES = "more stages"

@@ -28,7 +28,7 @@ a wider interval where tests do not differ at all.
 **Two tests** leave one degree of freedom: t must reach 12.7, so hardly anything can be shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ import numpy as np
 from scipy import special
 from statsmodels.stats.meta_analysis import combine_effects
 
+from rankscope.core.errors import BadInput
 from rankscope.evaluate.comparison import Margin, Pair, Values
 from rankscope.evaluate.correction import PValues, corrected_together
 from rankscope.evaluate.evidence import Floats, are_few
@@ -93,7 +94,7 @@ class Pooled:
     sd: float
     """Of the tests' effects."""
     tau: float | None
-    """How far the tests' true effects lie apart (a standard deviation); None where only means are known."""
+    """How far the tests' true effects lie apart (a standard deviation); None where a test's error is not known."""
     i_squared: float | None
     """The share of the spread between tests that their queries do not explain."""
 
@@ -158,10 +159,10 @@ def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = Non
     return OverTests(effects.mean(axis=1), variance, freedom)
 
 
-def heterogeneity(effects: Floats, variances: Floats) -> tuple[float, float]:
-    """Tau and I squared of one comparison's tests."""
+def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, float | None]:
+    """Tau and I squared of one comparison's tests; None where a test's error is not known."""
     if not np.isfinite(variances).all():
-        return 0.0, 0.0
+        return None, None
     # statsmodels goes on with a tau squared below 0, and divides by what is left of an error
     with np.errstate(divide="ignore", invalid="ignore"):
         found = combine_effects(effects, variances, method_re="dl")
@@ -177,7 +178,7 @@ def of_queries(differences: Floats, span: float | None) -> float:
     """
     n = len(differences)
     seen = float(differences.var(ddof=1)) / n
-    if not are_few(differences[None])[0]:
+    if not are_few(differences[None], np.nan if span is None else span)[0]:
         return seen
     return max(seen, np.inf if span is None else (span / n) ** 2)
 
@@ -211,7 +212,14 @@ def pooled(cells: Iterable[Cell], *, significance_level: float = 0.05) -> list[P
 
 def _contests(cells: Iterable[Cell]) -> list[Contest]:
     found: dict[tuple[str, str, str], dict[str, list[Cell]]] = {}
+    queries: dict[str, Set[str]] = {}
     for cell in cells:
+        for run in (*cell.pair.system, *cell.pair.baseline):
+            if run.keys() != queries.setdefault(cell.test, run.keys()):
+                raise BadInput(
+                    f"The runs of {cell.test} do not have the same queries, by which they are paired. Measure all of a "
+                    "test's with the same qrels."
+                )
         of = found.setdefault((cell.system, cell.baseline, cell.measure), {})
         of.setdefault(cell.test, []).append(cell)
     return list(found.values())

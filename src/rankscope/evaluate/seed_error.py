@@ -9,8 +9,8 @@ are seen not to:
   seeds a system nothing tells unlike spreads; with three and five, what it costs stands in docs/verdicts.md.
   A system of one run (BM25, a published run) is in no pool, and its seeds count nothing.
 - **Paired in a lineage.** Where the k-th run of both systems comes from one ancestor's k-th run, what they
-  share cancels: the error is that of the seeds' differences, pooled likewise over the pairs of a kind
-  (`Kinship`). Systems of one lineage move together, so beside others they count as one.
+  share cancels: the error is that of the seeds' differences, pooled likewise over the pairs that
+  are as many stages apart (`Kinship`). Systems of one lineage move together, so beside others they count as one.
 - **Less the queries' part.** The spread of seeds' means holds some noise of single queries, which the spread
   over queries has counted already; that part is taken off.
 """
@@ -98,7 +98,7 @@ def seed_error(
     pairs = zip(systems.tolist(), baselines.tolist(), strict=True)
     kin &= np.array([n[a] == n[b] > 1 for a, b in pairs], dtype=bool)
     found = _apart(rankers, systems, baselines, kin, weights, group_of)
-    for kinship in (Kinship.DESCENT, Kinship.SIBLINGS):
+    for kinship in (Kinship.ONE_STAGE, Kinship.TWO_STAGES, Kinship.MORE_STAGES):
         places = np.flatnonzero(kin & np.array([each is kinship for each in kinships]))
         if len(places):
             paired = _paired(rankers, systems[places], baselines[places], weights[places], group_of)

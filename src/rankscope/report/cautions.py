@@ -61,7 +61,8 @@ def _differing(row: Row) -> str:
     if 2 * n_differing < n:
         return f"The two differ in {n_differing} of {n:,} queries"
     if row["effect_size"] is not None:
-        return f"The difference is the same in nearly all of {n:,} queries"
+        almost = "both" if n == 2 else f"nearly all of {n:,}"
+        return f"The difference is the same in {almost} queries, or nearly so"
     return f"The difference is the same in {'both' if n == 2 else f'all {n:,}'} queries"
 
 

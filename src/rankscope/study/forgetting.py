@@ -27,6 +27,8 @@ class Lines(NamedTuple):
     """Baseline to the collections over whose docs its line has learnt queries."""
     taught_last: Mapping[str, Sequence[str]]
     """The same, since what the baseline is held against itself."""
+    kinship: Mapping[str, str]
+    """System to what its runs have in common with those of what it is held against (`Kinship`)."""
     seed_lineage: Mapping[str, str]
     """System to the one whose seeds its runs follow; "" of one run."""
 
@@ -61,7 +63,7 @@ def forgotten(
                 theirs,
                 None if margin is None else as_margin(margin),
                 pool=f"{collection} from {first_stage}",
-                kinship=Kinship.DESCENT if system in lines.tuned else Kinship.NONE,
+                kinship=Kinship(lines.kinship.get(system, Kinship.NONE)),
                 lineages=(lines.seed_lineage.get(system, ""), lines.seed_lineage.get(baseline, "")),
                 span=span(measure),
             )

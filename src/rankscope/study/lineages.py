@@ -58,7 +58,7 @@ def ancestors(study: "Study", system: str) -> list[str]:
 
 
 def kinship(study: "Study", system: str, baseline: str) -> Kinship:
-    """What the k-th runs of two evaluated systems have in common: a ranker that no other run starts from."""
+    """How far the k-th runs of two evaluated systems are from a ranker that no other run starts from."""
     systems = study.systems()
     mine, theirs = (list(systems.get(name, ())) for name in (system, baseline))
     if len(mine) != len(theirs) or len(mine) < 2:
@@ -68,8 +68,8 @@ def kinship(study: "Study", system: str, baseline: str) -> Kinship:
     own = [of - set().union(*shared[:at], *shared[at + 1 :]) for at, of in enumerate(shared)]
     if not all(own):
         return Kinship.NONE
-    is_line = all(a[-1] in b or b[-1] in a for a, b in zip(*lines, strict=True))
-    return Kinship.DESCENT if is_line else Kinship.SIBLINGS
+    n_stages = max(len(set(a) ^ set(b)) for a, b in zip(*lines, strict=True))
+    return {1: Kinship.ONE_STAGE, 2: Kinship.TWO_STAGES}.get(n_stages, Kinship.MORE_STAGES)
 
 
 def seed_lineage(study: "Study", system: str) -> str:

@@ -200,6 +200,7 @@ def forgetting(planner: Planner, asked: ForgettingSpec) -> Step:
             name: over_docs_of(lineages.taught(study, name, since=against.get(name)))
             for name in baselines
         },
+        "kinship": {name: lineages.kinship(study, name, of).value for name, of in against.items()},
         "seed_lineage": {
             name: lineages.seed_lineage(study, name)
             for name in dict.fromkeys([*against, *baselines])
