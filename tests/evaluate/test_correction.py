@@ -15,6 +15,8 @@ from rankscope.evaluate.correction import (
     levels_left,
 )
 
+pytestmark = pytest.mark.usefixtures("frozen_garbage")  # statsmodels collects garbage at every call
+
 P_VALUES = st.floats(0, 1)
 FAMILIES = st.lists(st.builds(PValues, P_VALUES, st.none() | P_VALUES), min_size=1, max_size=7)
 lawful = settings(deadline=None, max_examples=150, derandomize=True)

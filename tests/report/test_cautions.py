@@ -38,8 +38,10 @@ def row(**changes: Any) -> dict[str, Any]:
          "The two differ in 3 of 6,980 queries; they rule out that more than 0.043 % of all are of a kind not "
          "seen here."),
         ({"verdict": "worse", "n_differing": 199, "effect_size": -3.0},
-         "The difference is the same in nearly all of 200 queries; they rule out that more than 1.5 % of all are "
-         "of a kind not seen here."),
+         "The difference is the same in nearly all of 200 queries, or nearly so; they rule out that more than 1.5 % of "
+         "all are of a kind not seen here."),
+        ({"n_queries": 2, "n_groups": 2, "n_differing": 2, "difference": 0.4995, "effect_size": 700.0},
+         "The difference is the same in both queries, or nearly so: what the sample has not seen could undo it."),
     ],
 )  # fmt: skip
 def test_what_the_sample_has_not_seen(changes: dict[str, Any], said: str) -> None:

@@ -84,7 +84,7 @@ def test_untuned_docs_have_the_same_bytes_by_two(results: Path) -> None:
         assert stored[0] == stored[1]
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_encoding_killed_at_ten_random_moments_ends_in_the_same_bytes(
     study: Path, warm: Warm, results: Path, tmp_path: Path, count: int
 ) -> None:

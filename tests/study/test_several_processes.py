@@ -153,6 +153,7 @@ def train_in(ways: Sequence[str], warm: Warm, study: Path, **how: Any) -> None:
     warm.done(words, until=f"rerank-{list(ways)[-1]}", **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_so_do_two_however_they_train(in_every_way: Path, way: str) -> None:
     """Batches in several parts for the model; also with fewer batches than processes."""
@@ -163,6 +164,7 @@ def test_so_do_two_however_they_train(in_every_way: Path, way: str) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", IN_PARTS)
 def test_so_do_two_that_hold_a_part_each(in_parts: Path, way: str) -> None:
     one, two = in_parts / "1", in_parts / "2"
