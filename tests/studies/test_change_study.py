@@ -212,7 +212,7 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
         (["explain.changes.scenes.pairs={C: nobody}"], "There are: "),
         (["explain.changes.scenes.depth=50"], "50 docs are asked for, but bm25 ranks 12"),
         (["explain.changes.scenes.heads.rankers=[plain]"], "plain is not among the pairs"),
-        (["explain.rankers=[bi]"], "no ranker here was tuned"),
+        (["explain.rankers=[bi]"], "no ranker of `explain.rankers` is tuned here"),
         (["evaluate.rankers=[C-C]"], "no evaluated ranker starts from another"),
         (["explain.forgetting.measure=RR@10"], "RR@10 is not measured"),
         (["explain.forgetting.baseline=bi"], "There are: "),
@@ -221,7 +221,7 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
             "40 `neighbours` of a text among 40 `texts`: give fewer",
         ),
         (["explain.changes.scenes.heads.train=test"], "`heads.train` is test, whose queries the"),
-        (["explain.changes.scenes.heads.examples=19"], "greater than or equal to 20"),
+        (["explain.changes.scenes.heads.examples=19"], "19 is below 20, the least"),
         (
             ["rankers.C.start=bi"],
             "reads query and doc apart and has no head",

@@ -158,7 +158,7 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
         (["explain.probes.world.examples.from=dense"], "is probed itself"),
         (["explain.probes.world.examples.depth=40"], "40 docs are asked for"),
         (["explain.probes.world.examples.depth=2"], "too few ranks"),
-        (["explain.probes.world.candidates=[1, 2]"], "from 2 on"),
+        (["explain.probes.world.candidates=[1, 2]"], "1 is below 2, the least"),
         (["explain.probes.world.baseline=plain"], "There are: one, two"),
         (
             ["explain.probes.world.method=as_published", "explain.probes.world.mlp=true"],

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.data.collections import StoredDocs
-from rankscope.models import adapters
+from rankscope.models import adapters, folders
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import kind_of
 from rankscope.models.pairs import Joiner
@@ -135,7 +135,7 @@ def test_a_copied_results_folder_opens_without_the_original_from_any_folder(
     with pytest.raises(BadInput, match=r"whose model\.safetensors is not what it was"):
         CrossEncoder.load(copied)
     for text in ("null", "{", '{"path": 3}'):
-        (copied / adapters.BASE_RECORD).write_text(text)
+        (copied / folders.BASE_RECORD).write_text(text)
         with pytest.raises(BadInput, match=r"base\.json: it does not say"):
             CrossEncoder.load(copied)
 

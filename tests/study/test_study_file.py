@@ -197,7 +197,7 @@ def unread(values: dict[str, Any]) -> LoadedStudy:
         values["collections"][name] = {"kind": "files", **files}
     values["rankers"]["plain"] = {"kind": "cross_encoder", "backbone": LONG}
     values["rankers"]["bi"] = {"kind": "bi_encoder", "backbone": LONG}
-    return LoadedStudy(validated(values, "s"), Path())
+    return LoadedStudy(validated(values, "s"), Path(), Path("s"))
 
 
 def stages(n: int, **first: str) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def test_a_step_whose_folder_no_file_system_takes_is_told(values: dict[str, Any]
 def test_paths_that_lead_nowhere(values: dict[str, Any], tmp_path: Path, path: str) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in ("collections.test.path", "rankers.plain.backbone"):
-        loaded = LoadedStudy(validated(changed(values, place, path), "s"), tmp_path)
+        loaded = LoadedStudy(validated(changed(values, place, path), "s"), tmp_path, tmp_path / "s")
         with pytest.raises(RankscopeError) as caught:
             plan(loaded, str)
         assert len(str(caught.value)) < 400
@@ -311,7 +311,9 @@ def test_unknown_names_of_thousands_are_not_compared_with_thousands(values: dict
         "max_updates": 1,
     }
     values["rankers"] |= {f"R{at}": {"start": f"S{at}", **learnt} for at in range(2000)}
-    with pytest.raises(BadStudy, match=r"and 1,974 more\. .*1988 more names lead nowhere"):
+    with pytest.raises(
+        BadStudy, match=r"2,000 names lead nowhere, first of all: .*and 1,974 more\."
+    ):
         validated(values, "s")
 
 

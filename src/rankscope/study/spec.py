@@ -85,8 +85,8 @@ class Study(Spec):
             if reference.name not in reference.table
         }
         if unknown:
-            more = [f"{len(unknown) - MOST} more names lead nowhere."] * (len(unknown) > MOST)
-            raise BadStudy(" ".join([*map(_nowhere, [*unknown.values()][:MOST]), *more]))
+            count = [f"{len(unknown):,} names lead nowhere, first of all:"] * (len(unknown) > MOST)
+            raise BadStudy(" ".join([*count, *map(_nowhere, [*unknown.values()][:MOST])]))
         for name in self.rankers:
             system = self.system_of(name)
             if system in self.first_stages:
