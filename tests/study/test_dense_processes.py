@@ -16,6 +16,11 @@ TUNED = ["cls", "mean", "last", "frozen", "crops", "noisy"]
 """Not `mined` and `fresh`: two docs that score alike to the last digits change places in the run it is mined from."""
 
 
+pytestmark = (
+    pytest.mark.slow
+)  # minutes; tests/train/test_cuts.py and test_several_processes.py are quick ones
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dense_study.write(tmp_path_factory.mktemp("dense"))
@@ -84,7 +89,7 @@ def test_untuned_docs_have_the_same_bytes_by_two(results: Path) -> None:
         assert stored[0] == stored[1]
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, 2])
 def test_encoding_killed_at_ten_random_moments_ends_in_the_same_bytes(
     study: Path, warm: Warm, results: Path, tmp_path: Path, count: int
 ) -> None:
