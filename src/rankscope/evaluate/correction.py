@@ -66,6 +66,11 @@ def corrected_together(
     return [PValues(p or 0.0, q) for p, q in found]
 
 
+def times(size: int, p_value: float | None) -> float | None:
+    """Bonferroni's p-value of one test among so many; None where there is none."""
+    return None if p_value is None else min(1.0, size * p_value)
+
+
 def levels_left(
     family: Sequence[PValues], at: int, *, level: float, method: str, family_size: int | None = None
 ) -> PValues:

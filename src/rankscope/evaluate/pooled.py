@@ -39,7 +39,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.errors import BadInput
 from rankscope.evaluate.comparison import Margin, Pair, Values
-from rankscope.evaluate.correction import PValues, corrected_together
+from rankscope.evaluate.correction import PValues, corrected_together, times
 from rankscope.evaluate.evidence import Floats, are_few
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
 from rankscope.evaluate.verdicts import Verdict, verdict_of
@@ -425,9 +425,7 @@ def judged(
             each,
             corrected_p=p,
             corrected_equivalence_p=q,
-            corrected_beyond_margin_p=None
-            if each.beyond_margin_p is None
-            else min(1.0, size * each.beyond_margin_p),
+            corrected_beyond_margin_p=times(size, each.beyond_margin_p),
             verdict=verdict_of(each.difference, p, q, significance_level),
         )
         for each, (p, q) in zip(family, both, strict=True)

@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 
 from rankscope.evaluate.comparison import Comparison, Sample
-from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left
+from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left, times
 from rankscope.evaluate.evidence import Bools, Floats, unseen_share
 from rankscope.evaluate.fragility import replaced_until
 from rankscope.evaluate.power import queries_needed, smallest_detectable
@@ -94,7 +94,6 @@ def judged(
         left = levels_left(
             tests, at, level=significance_level, method=correction, family_size=family_size
         )
-        beyond = comparison.beyond_margin_p
         unseen = unseen_share(comparison.n_groups, level) if comparison.is_few else None
         found.append(
             Judged(
@@ -102,7 +101,7 @@ def judged(
                 corrected_p=p,
                 corrected_equivalence_p=q,
                 corrected_non_inferiority_p=r,
-                corrected_beyond_margin_p=None if beyond is None else min(1.0, size * beyond),
+                corrected_beyond_margin_p=times(size, comparison.beyond_margin_p),
                 verdict=verdict,
                 fragility=_fragility(comparison, verdict, left),
                 unseen_share=unseen,

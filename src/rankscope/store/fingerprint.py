@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.errors import BadInput
+from rankscope.core.packed import explained_reading
 
 
 def fingerprint(
@@ -28,15 +28,8 @@ def sum_of(value: Any) -> str:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, read in pieces."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"{path}: there is no such file. Give the path of one that exists."
-        ) from error
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}).") from error
+    with explained_reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 SETTLED_NS = 2_000_000_000
