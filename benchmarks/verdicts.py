@@ -9,6 +9,7 @@ sections take about 25 minutes on one quiet core; `--section` prints some of the
 import argparse
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from pooled_verdicts import percent, pooled_tables
 from pooled_verdicts import published as published_cells
 from scipy import special
+from seed_methods import WAYS, p_values
 
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.evaluate.comparison import (
@@ -76,6 +78,8 @@ class World(NamedTuple):
     """Share of the queries' noise that every run has for itself; the rest is the system's, in all its runs."""
     children: float | None = None
     """Where the others start from the first: their own spread, beside the first's that they share."""
+    is_chain: bool = False
+    """Whether each of them starts from the one before it."""
     gain: float = 0.0
     """Of the second system."""
 
@@ -97,6 +101,8 @@ def drawn(rng: np.random.Generator, world: World, n: int, n_queries: int = TOPIC
     if world.children is not None:
         own = rng.standard_normal(shape) * world.children
         own[:, 0] = 0
+        if world.is_chain:
+            own = own.cumsum(axis=1)
         shifts = shifts[:, :1] + own
     shifts[:, 1] += world.gain
     return np.asarray(values + shifts[..., None])
@@ -121,28 +127,56 @@ def all_pairs(n: int) -> list[tuple[int, int]]:
     return [(a, b) for a in range(n) for b in range(a)]
 
 
+Judging = Callable[[Floats, Sequence[tuple[int, int]]], Floats]
+"""Gives the p-values, (families, pairs), of what `drawn` has drawn."""
+
+
+def by_us(
+    values: Floats, pairs: Sequence[tuple[int, int]], kinships: Sequence[Kinship] | None = None
+) -> Floats:
+    """What the package's own functions say."""
+    found, _ = judged_families(values, pairs, kinships)
+    return found.difference.two_sided().reshape(len(values), len(pairs))
+
+
 def any_false(
-    rng: np.random.Generator, world: World, pairs: list[tuple[int, int]], n: int
-) -> float:
+    rng: np.random.Generator,
+    world: World,
+    pairs: list[tuple[int, int]],
+    n: int,
+    judges: Sequence[Judging] = (by_us,),
+) -> list[float]:
     """Share of families with any better or worse, by Holm; the smallest p-value decides that."""
-    false, m = 0, len(pairs)
+    false = np.zeros(len(judges))
     for size in batches(n):
-        found, _ = judged_families(drawn(rng, world, size), pairs)
-        smallest = found.difference.two_sided().reshape(size, m).min(axis=1)
-        false += int((smallest < LEVEL / m).sum())
-    return false / n
+        values = drawn(rng, world, size)
+        smallest = np.stack([p_of(values, pairs).min(axis=1) for p_of in judges])
+        false += (smallest < LEVEL / len(pairs)).sum(axis=1)
+    return (false / n).tolist()
 
 
-def power(rng: np.random.Generator, world: World, pairs: list[tuple[int, int]], n: int) -> float:
+def power(
+    rng: np.random.Generator,
+    world: World,
+    pairs: list[tuple[int, int]],
+    n: int,
+    judges: Sequence[Judging] = (by_us,),
+) -> list[float]:
     """Share of families in which the second system is found better than the first."""
-    place, hits, m = pairs.index((1, 0)), 0, len(pairs)
+    place, hits, m = pairs.index((1, 0)), np.zeros(len(judges)), len(pairs)
     for size in batches(n):
-        found, _ = judged_families(drawn(rng, world, size), pairs)
-        p = found.difference.two_sided().reshape(size, m)
-        passed = np.sort(p, axis=1) < LEVEL / (m - np.arange(m))
-        rank = (p < p[:, [place]]).sum(axis=1)
-        hits += int(np.cumprod(passed, axis=1)[np.arange(size), rank].sum())
-    return hits / n
+        values = drawn(rng, world, size)
+        for at, p_of in enumerate(judges):
+            p = p_of(values, pairs)
+            passed = np.sort(p, axis=1) < LEVEL / (m - np.arange(m))
+            rank = (p < p[:, [place]]).sum(axis=1)
+            hits[at] += np.cumprod(passed, axis=1)[np.arange(size), rank].sum()
+    return (hits / n).tolist()
+
+
+def with_gain(n_seeds: int, ratio: float) -> World:
+    """Ten systems, of which the second is better by five standard errors of a difference."""
+    return World(10, n_seeds, ratio, gain=5 * (1 + 2 * ratio**2 / n_seeds) ** 0.5)
 
 
 def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
@@ -152,7 +186,7 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
         f'false "better" or "worse" at level .05, {n:,} families a cell, {TOPICS} queries, Holm; twice the '
         "Monte-Carlo error is .4 at 5. *Ratio*: the standard deviation of seeds over the standard error of a "
         "difference by queries. *x2*, *x4*: one system's seeds spread so many times as much. *Power*: a true "
-        "difference of five standard errors is found."
+        "difference of five standard errors is found; by other ways to count seeds, see the end of the page."
     )
     rows = []
     for n_seeds in SEEDS:
@@ -161,10 +195,9 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
             for n_systems, pairs in ((10, all_pairs(10)), (13, [(a, 0) for a in range(1, 13)])):
                 for first in (1.0, 2.0, 4.0):
                     world = World(n_systems, n_seeds, ratio, first)
-                    cells.append(percent(any_false(rng, world, pairs, n)))
-            gain = 5 * (1 + 2 * ratio**2 / n_seeds) ** 0.5
-            world = World(10, n_seeds, ratio, gain=gain)
-            cells.append(f"{power(rng, world, all_pairs(10), max(250, n // 5)):.2f}")
+                    cells.append(percent(any_false(rng, world, pairs, n)[0]))
+            world = with_gain(n_seeds, ratio)
+            cells.append(f"{power(rng, world, all_pairs(10), max(250, n // 5))[0]:.2f}")
             rows.append([str(n_seeds), f"{ratio:g}", *cells])
     heads = ["seeds", "ratio", "45 pairs, equal", "x2", "x4", "12 against one, equal", "baseline x2", "baseline x4", "power, 45 pairs"]  # fmt: skip
     yield table(heads, rows)
@@ -176,12 +209,35 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
     rows = []
     for n_seeds in SEEDS:
         cells = [
-            percent(any_false(rng, World(10, n_seeds, ratio, own_noise=1.0), all_pairs(10), n))
+            percent(any_false(rng, World(10, n_seeds, ratio, own_noise=1.0), all_pairs(10), n)[0])
             for ratio in RATIOS
         ]
         rows.append([str(n_seeds), *cells])
     yield "The same 45 pairs, equal, where each run has all of the queries' noise for itself:"
     yield table(["seeds", *(f"ratio {ratio:g}" for ratio in RATIOS)], rows)
+
+
+def ways(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """Ways to count seeds, on the same families."""
+    yield (
+        "Other ways to count seeds, on families of 45 pairs as above: any false finding, in %, where all seeds "
+        "spread alike / one system's twice / four times as much, and the power; "
+        f"{n:,} families a cell, so twice the Monte-Carlo error is {percent(2 * (0.05 * 0.95 / n) ** 0.5)} at 5. *Ours*: pooled "
+        "but outliers, in the package's own functions. *Own variances*: Satterthwaite's degrees of freedom out of "
+        "each system's seeds. *Smallest df*: the same variances, with those of one system. *Moderated*: as limma. "
+        "The ways are written down in `benchmarks/seed_methods.py`."
+    )
+    judges: list[Judging] = [by_us, *(partial(p_values, name=name) for name in WAYS)]
+    rows = []
+    for n_seeds in SEEDS:
+        for ratio in RATIOS:
+            worlds = [World(10, n_seeds, ratio, first) for first in (1.0, 2.0, 4.0)]
+            false = [any_false(rng, world, all_pairs(10), n, judges) for world in worlds]
+            hits = power(rng, with_gain(n_seeds, ratio), all_pairs(10), n, judges)
+            shares = [" / ".join(map(percent, of)) for of in zip(*false, strict=True)]
+            cells = [f"{share}, {hit:.2f}" for share, hit in zip(shares, hits, strict=True)]
+            rows.append([str(n_seeds), f"{ratio:g}", *cells])
+    yield table(["seeds", "ratio", "ours", *WAYS], rows)
 
 
 # -- lineages ----------------------------------------------------------------------------------------
@@ -232,6 +288,21 @@ def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
             shares = [percent(each) for each in against_elsewhere(rng, world, n)]
             rows.append([str(n_seeds), f"{ratio:g}", f"{spread:g}", *shares])
     yield table(["seeds", "ratio", "own spread", "any false, 9 named", "unnamed"], rows)
+    yield (
+        "A chain: five systems, each tuned from the one before it, the k-th run from its k-th run, all 10 pairs. "
+        "Pairs as many stages apart share one spread."
+    )
+    kinds = {1: Kinship.ONE_STAGE, 2: Kinship.TWO_STAGES}
+    pairs = all_pairs(5)
+    kin = [kinds.get(a - b, Kinship.MORE_STAGES) for a, b in pairs]
+    rows = []
+    for n_seeds in SEEDS:
+        for ratio, spread in ((1.0, 0.1), (1.0, 1.0), (4.0, 0.4), (4.0, 4.0)):
+            world = World(5, n_seeds, ratio, children=spread, is_chain=True)
+            paired: Judging = partial(by_us, kinships=kin)
+            share = any_false(rng, world, pairs, n, [paired, by_us])
+            rows.append([str(n_seeds), f"{ratio:g}", f"{spread:g}", *map(percent, share)])
+    yield table(["seeds", "ratio", "own spread", "any false, 10 pairs", "any false, apart"], rows)
 
 
 def against_elsewhere(rng: np.random.Generator, world: World, n: int) -> list[float]:
@@ -696,34 +767,93 @@ def published(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG00
     yield table(["test set", "topics", "sd .10, alone", "sd .15, alone", "sd .10, of 12", "sd .15, of 12"], rows)  # fmt: skip
 
 
-def studies(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
-    """What studies/multistage-cross-encoders-small.yaml can show, by assumed spreads."""
+class Pilot(NamedTuple):
+    """The spreads of nDCG@10 that a pilot showed on a test: standard deviations."""
+
+    of_queries: float
+    """Of the queries' differences."""
+    of_seeds: float
+    """Of a first stage's seeds."""
+    of_second_stage: float
+    """Of what a second stage adds to its own first one, over seeds."""
+    n_queries: tuple[int, ...]
+    """How many queries the study might take."""
+
+
+PILOTS = {
+    "WikiQA dev": Pilot(0.142, 0.0126, 0.0105, (126,)),
+    "SciFact": Pilot(0.127, 0.0216, 0.0191, (60, 100)),
+    "TREC DL 2019": Pilot(0.065, 0.0042, 0.0087, (43,)),
+    "T-REx facts": Pilot(0.188, 0.0262, 0.0270, (300, 1000)),
+}
+N_COMPARED = 16
+"""BM25, D, C-D and D-C, each against C, on four tests."""
+
+
+def studies(rng: np.random.Generator, n: int) -> Iterator[str]:
+    """What studies/multistage-cross-encoders-small.yaml can show, by a pilot's spreads."""
+    n = min(n, 1_000)
     yield (
-        "The smallest detectable difference of two systems in nDCG@10, were the queries' differences to spread "
-        "by .25 and seeds by .01 (standard deviations, assumed from runs of an earlier study), as one "
-        "of the study's 84 comparisons and alone. It was reckoned after the first training had begun, and too "
-        "hopeful: once run, C's seeds spread by .034 on the facts and by .030 on SciFact, and only differences of .5 and "
-        ".16 or more could have been shown there, not of .06 and .12; on the other two tests, paired by seed, of .04 "
-        "to .07 (README)."
+        "Simulated before the study was run, with the spreads of a pilot: the same stages, run before with seeds 1 to "
+        "3. The pilot's evaluation had 84 comparisons (three measures, two baselines), of which nothing could be "
+        f"shown; the study compares nDCG@10 with C alone, {N_COMPARED} comparisons. The share, in %, of {n:,} simulated "
+        f"studies in which a true difference to C is found at level .05/{N_COMPARED}, the strictest that Holm asks for: "
+        "of D, which shares nothing with C, and of C-D, which starts from it and is paired by seed. *Equivalent*: "
+        f"C-D is exactly as good as C and told to be equivalent within the margin of {MARGIN:g}."
     )
     rows = []
-    sets = {"WikiQA dev": 126, "SciFact": 100, "TREC DL 2019": 43, "T-REx facts": 1000}
-    for name, queries in sets.items():
-        cells = []
-        for n_seeds in SEEDS:
-            seeds_part = 2 * 0.01**2 / n_seeds
-            error = (0.25**2 / queries + seeds_part) ** 0.5
-            freedom = 4.0 * (n_seeds - 1)
-            share = SeedsPart(seeds_part, seeds_part, freedom)
-            of_both = error**4 / (
-                (0.25**2 / queries) ** 2 / (queries - 1) + seeds_part**2 / freedom
-            )
-            for n_tests in (84, 1):
-                shown_ = detectable(error, of_both, share, queries, LEVEL / n_tests)
-                cells.append(f"{shown_:.3f}")
-        rows.append([name, str(queries), *cells])
-    heads = [f"{n_seeds} seeds{of}" for n_seeds in SEEDS for of in (", of 84", ", alone")]
-    yield table(["test", "queries", *heads], rows)
+    for name, pilot in PILOTS.items():
+        for n_queries in pilot.n_queries:
+            for n_seeds in (3, 4, 5):
+                shares = [
+                    _shown_by(rng, pilot, n_queries, n_seeds, size) for size in batches(n, 100)
+                ]
+                rows.append(
+                    [name, f"{n_queries:,}", str(n_seeds), *map(percent, np.mean(shares, axis=0))]
+                )
+    heads = [f"{system} by {difference:g}" for system in ("D", "C-D") for difference in DIFFERENCES]
+    yield table(["test", "queries", "seeds", *heads, "C-D equivalent"], rows)
+    yield (
+        "So a fourth seed is worth more than 700 more questions of the facts or 40 more queries of SciFact, and costs "
+        "less: the study has four seeds, 300 questions and 60 queries. It finds large differences; that two systems "
+        "are equivalent within .02 it cannot show, so “on par” may be contradicted and not supported."
+    )
+
+
+DIFFERENCES = (0.05, 0.1, 0.15)
+
+
+def _shown_by(
+    rng: np.random.Generator, pilot: Pilot, n_queries: int, n_seeds: int, n: int
+) -> Floats:
+    """Shares of n simulated studies: each difference of D to C found, each of C-D, C-D told equivalent."""
+    systems = np.array([0, 1, 2, 3])  # C, D, C-D, D-C
+    noise = rng.standard_normal((n, 4, 1, n_queries)) * pilot.of_queries / 2**0.5
+    stages = rng.standard_normal((n, 2, n_seeds)) * pilot.of_seeds
+    second = rng.standard_normal((n, 2, n_seeds)) * pilot.of_second_stage
+    shifts = np.concatenate([stages, stages + second], axis=1)
+    values = noise + shifts[..., None]
+    rankers = [
+        Runs(values[at, system], at, "CD"[system % 2]) for at in range(n) for system in systems
+    ]
+    first = 4 * np.arange(n)
+    pairs = [(1, Kinship.NONE), (2, Kinship.ONE_STAGE), (3, Kinship.NONE)]
+    contrasts = Contrasts(
+        np.concatenate([first + system for system, _ in pairs]),
+        np.tile(first, 3),
+        [Margin(MARGIN)] * 3 * n,
+        [kinship for _, kinship in pairs for _ in range(n)],
+        np.ones(3 * n),
+    )
+    tested, _ = shown(rankers, contrasts, None)
+    level = LEVEL / N_COMPARED
+    error, mean = tested.difference.standard_error, tested.difference.mean
+    critical = -special.stdtrit(tested.difference.degrees_of_freedom, level / 2) * error
+    of_d, of_c_d = (
+        [(np.abs(mean[part] + difference) > critical[part]).mean() for difference in DIFFERENCES]
+        for part in (slice(n), slice(n, 2 * n))
+    )
+    return np.array([*of_d, *of_c_d, (tested.equivalence[n : 2 * n] < level).mean()])
 
 
 def pooled(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
@@ -756,6 +886,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "cells": ("Both studies' published cells, pooled", cells),
     "studies": ("What the small study of multi-stage fine-tuning can show", studies),
     "published": ("What study B's own test sets could have shown", published),
+    "ways": ("Other ways to count seeds", ways),
 }
 
 
