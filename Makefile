@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
-.PHONY: install demo test test-slow check docs clean
+.PHONY: install demo test test-slow coverage check docs clean
 
 install: .venv/installed
 
@@ -19,6 +19,10 @@ demo: install
 	OMP_NUM_THREADS=1 $(BIN)/rankscope demo --results $(RESULTS)
 
 test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# Apart, since measuring coverage takes as long again as the tests.
+coverage: install
 	$(BIN)/python -m coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term
 

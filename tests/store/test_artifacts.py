@@ -189,7 +189,8 @@ def untarred(source: Path) -> None:
     with tarfile.open(source.with_name("a.tar"), "w") as tar:
         tar.add(aside, source.name)
     with tarfile.open(source.with_name("a.tar")) as tar:
-        tar.extractall(source.parent, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.11.4 on
+        tar.extractall(source.parent)
     assert source.stat().st_mtime_ns == 0
 
 

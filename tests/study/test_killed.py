@@ -19,7 +19,12 @@ STUDY = [
     "rankers.C.guards={loss_above_chance: warn}",
 ]
 WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
-CASES = [(way, count) for way in WAYS for count in (1, 2)]
+CASES = [
+    ("whole", 1),
+    ("lora", 2),
+    pytest.param(("whole", 2), marks=pytest.mark.slow),
+    pytest.param(("lora", 1), marks=pytest.mark.slow),
+]
 
 
 class Undisturbed(NamedTuple):

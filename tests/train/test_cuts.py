@@ -222,6 +222,7 @@ SHARED = [
 """Batches of which one process has as many as the other, more, or all."""
 
 
+@pytest.mark.slow  # in the default suite, to 1e-4 in the losses: tests/study/test_several_processes.py
 def test_two_processes_end_in_the_weights_of_one(bench: Bench, tmp_path: Path) -> None:
     """Also where a batch has no pair, and where a process has fewer batches than the other, or none."""
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", __file__]
