@@ -59,6 +59,59 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "steps").iterdir()) == []
 
 
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the disk is made to take, and what gets another name, from now on, in that order."""
+    told: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def syncing(handle: int) -> None:
+        told.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        sync(handle)
+
+    def replacing(made: Path, wanted: Path) -> Path:
+        told.append(f"{made.name} -> {wanted.name}")
+        return replace(made, wanted)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", replacing)
+    return told
+
+
+def test_the_disk_has_all_of_an_artifact_before_it_gets_its_place(
+    tmp_path: Path, done: list[str]
+) -> None:
+    """Else a power cut would leave it there with files that are empty."""
+    stored(tmp_path)
+    steps = tmp_path / "study" / "steps"
+    (at,) = (n for n, each in enumerate(done) if each.endswith(f" -> {NAME}"))
+    aside = steps / done[at].split()[0]
+    everything = {".", "model", "model/weights", MANIFEST}
+    assert {str(aside / each) for each in everything} <= set(done[:at])
+    assert str(steps) in done[at + 1 :], "and that it has its place"
+
+
+def test_a_file_system_that_cannot_take_a_folder_at_once_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def refusing(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").is_dir():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    assert stored(tmp_path).status(NAME) is Status.DONE
+
+    def broken(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.synced(tmp_path)
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "drop", "manifest", "no manifest"])
 def test_damage_is_found_and_named(tmp_path: Path, damage: str) -> None:
     folder = stored(tmp_path).folder(NAME)

@@ -29,7 +29,7 @@ from typing import Any, final
 from safetensors import SafetensorError
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.store.durable import PARTIAL, is_as_summed, synced, with_sum
+from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
 from rankscope.store.fingerprint import sha256_of, sum_of
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
@@ -251,7 +251,8 @@ class Store:
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to write into and a dict for what is learnt; both are kept if the block succeeds.
 
-        One rename puts the artifact in its place, so a reader finds all of it or none of it. If
+        One rename puts the artifact in its place when the disk has all of it, so a reader finds all of
+        it or none of it, after a power cut too; its checkpoints go when the disk has the rename. If
         another process was first, its artifact stays and ours is dropped; one that is to be replaced
         stays until the new one is whole.
         """
@@ -287,11 +288,13 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
             for old in self.root.glob(f"steps/{PARTIAL}old-*"):
                 shutil.rmtree(old, ignore_errors=True)
+                all_synced(aside)
 
     def _set_aside(self, name: str) -> None:
         if self.folder(name).exists():
             self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
 
+                synced(self.root / "steps")
     def _begun_under(self, name: str) -> dict[str, Any]:
         """Under which versions a step was begun, if others than it was ended under."""
         begun = _begun(self.work(name) / BEGUN)

@@ -1,5 +1,6 @@
 """Files that are whole or not there, with sums of what was written, through a crash of the machine too."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,13 +17,26 @@ PARTIAL = ".partial-"
 """What the names of files and folders begin with that are not whole yet."""
 
 
+NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
+"""What a file system answers that cannot have a folder's list of files written at once, such as some over a network."""
+
+
 def synced(path: Path) -> None:
     """Have the disk take a file, or a folder's list of files, before going on."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(handle)
+
+
+def all_synced(folder: Path) -> None:
+    """Have the disk take a folder, and all files and folders in it, before going on."""
+    for path in (*folder.rglob("*"), folder):
+        synced(path)
 
 
 def seal(folder: Path) -> None:
@@ -30,8 +44,7 @@ def seal(folder: Path) -> None:
     files = [path for path in sorted(folder.iterdir()) if path.name != SUMS]
     sums = {path.name: sha256_of(path) for path in files}
     (folder / SUMS).write_text(json.dumps(sums, indent=1), "utf-8")
-    for path in (*files, folder / SUMS, folder):
-        synced(path)
+    all_synced(folder)
 
 
 @contextmanager
