@@ -135,6 +135,33 @@ def test_damage_is_found_and_named(tmp_path: Path, damage: str) -> None:
     assert fresh.status(NAME) is Status.MISSING
 
 
+@pytest.mark.parametrize("extra", ["notes.txt", "model/modules.json", "more/modules.json"])
+def test_a_file_that_does_not_belong_to_an_artifact_is_named(tmp_path: Path, extra: str) -> None:
+    """Of a model's folder, a library would read it."""
+    path = stored(tmp_path).folder(NAME) / extra
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[]")
+    fresh = Store(tmp_path / "study")
+    assert fresh.status(NAME) is Status.DAMAGED
+    with pytest.raises(DamagedArtifact, match=rf"{extra}: this file does not belong .* Move it"):
+        fresh.open(NAME)
+    path.unlink()
+    assert fresh.status(NAME) is Status.DONE
+
+
+def test_a_link_that_leads_nowhere_does_not_belong_to_an_artifact(tmp_path: Path) -> None:
+    (stored(tmp_path).folder(NAME) / "link").symlink_to("nowhere")
+    assert Store(tmp_path / "study").status(NAME) is Status.DAMAGED
+
+
+@pytest.mark.parametrize("hidden", [".DS_Store", "model/.nfs0000", ".ipynb_checkpoints/a.json"])
+def test_hidden_files_are_nothing_to_an_artifact(tmp_path: Path, hidden: str) -> None:
+    path = stored(tmp_path).folder(NAME) / hidden
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[]")
+    assert Store(tmp_path / "study").status(NAME) is Status.DONE
+
+
 def test_states_of_what_is_not_there(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(MissingArtifact):

@@ -1,6 +1,6 @@
 """A folder per step: written whole or not at all, manifest inside, checked on reading.
 
-steps/<name>/           present = complete; manifest.json names every file with its SHA-256
+steps/<name>/           present = complete; manifest.json names every file with its SHA-256, and there is no other
 work/<fingerprint>/     checkpoints of a step under way; losing them costs time only
   begun.json            by which name, with which bytes of its inputs, under which versions
 tokens/<docs>-<hash>/   docs as token ids, made once for a tokenizer; losing them costs time only
@@ -180,13 +180,24 @@ class Store:
             return None
 
     def open(self, name: str) -> Path:
-        """The artifact's folder, after every file in it was compared with the manifest (once)."""
+        """The artifact's folder, after every file in it was compared with the manifest (once).
+
+        One that the manifest does not name is damage too: of a model's folder a library may read it.
+        Hidden ones, such as file managers and network file systems leave, are read by none.
+        """
         folder = self.folder(name)
         if name in self._verified:
             return folder
         if not folder.is_dir():
             raise MissingArtifact(f"{folder}: this result is not there yet. Use `rankscope run`.")
-        for relative, facts in self.manifest(name)["files"].items():
+        files = self.manifest(name)["files"]
+        for path in _visible_files(folder):
+            if path.relative_to(folder).as_posix() not in {*files, MANIFEST}:
+                raise DamagedArtifact(
+                    f"{path}: this file does not belong to the result, and what reads the folder may read it. "
+                    "Move it elsewhere, or run again with --retry to compute the step anew."
+                )
+        for relative, facts in files.items():
             path = folder / relative
             if not path.is_file():
                 raise _damaged(path, "it is missing")
@@ -277,24 +288,24 @@ class Store:
                     json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8"
                 )
                 aside.chmod(0o755)
+                all_synced(aside)
                 if replaces:
                     self._set_aside(name)
                 if not self.folder(name).exists():
                     aside.replace(self.folder(name))
                     self._verified.discard(name)
+                synced(self.root / "steps")
             self.error_file(name).unlink(missing_ok=True)
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
             for old in self.root.glob(f"steps/{PARTIAL}old-*"):
                 shutil.rmtree(old, ignore_errors=True)
-                all_synced(aside)
 
     def _set_aside(self, name: str) -> None:
         if self.folder(name).exists():
             self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
 
-                synced(self.root / "steps")
     def _begun_under(self, name: str) -> dict[str, Any]:
         """Under which versions a step was begun, if others than it was ended under."""
         begun = _begun(self.work(name) / BEGUN)
@@ -357,6 +368,16 @@ def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         if package in before and package in now and before[package] != now[package]
     ]
     return ", ".join(found)
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    """All files in a folder and its folders but those whose path has a name that begins with a dot."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def _is_manifest(found: object) -> bool:
