@@ -325,6 +325,22 @@ def test_a_damaged_memory_of_sources_is_made_anew_with_a_word(
     assert {path.name for path in tmp_path.iterdir()} == {"docs.jsonl", "sources.json"}
 
 
+def test_a_memory_of_sources_of_an_earlier_version_is_forgotten_without_a_word(
+    tmp_path: Path, reads: list[Path]
+) -> None:
+    """It knew a file by size and time of change alone, so what it says is not believed; it is no damage."""
+    source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
+    source.write_text("one")
+    seen = source.stat()
+    memory.write_text(json.dumps({str(source): [seen.st_size, seen.st_mtime_ns, "0" * 64]}))
+    anew = Digests(memory)
+    assert anew.notes == []
+    assert anew.of(source) == sha256_of(source)
+    anew.remember()
+    assert Digests(memory).of(source) == sha256_of(source)
+    assert reads == [source], "it is written anew"
+
+
 def test_json_says_what_is_wrong(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": 1})
     assert read_json(tmp_path / "a.json") == {"b": 1}

@@ -88,10 +88,24 @@ class Digests:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]] | None:
-    """What was remembered; None if a byte of it is not what was written."""
+    """What was remembered; None if a byte of it is not what was written. Of an earlier version's, nothing."""
     try:
         found = json.loads(memory.read_text("utf-8"))
+        if _is_of_before(found):
+            return {}
         known = found["files"]
         return dict(known) if found["sha256"] == sum_of(known) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _is_of_before(found: Any) -> bool:
+    """Whether it is what an earlier version remembered: size, time of change and hash by path, without a sum."""
+    return (
+        isinstance(found, dict)
+        and bool(found)
+        and all(
+            isinstance(each, list) and [*map(type, each)] == [int, int, str]
+            for each in found.values()
+        )
+    )
