@@ -436,3 +436,39 @@ def test_a_study_says_a_first_stages_language(
         "first_stages.bm25.language: Unknown language 'hindy'. Did you mean 'hindi'?" in wrong.err
     )
     assert rankscope("check", tiny_study, "first_stages.bm25.language=none").code == 0
+
+
+@pytest.mark.parametrize("language", [None, "hindi", "none"])
+@pytest.mark.parametrize(
+    "words", [("probe", "a=bi"), ("attribute", "a=bi"), ("diff", "a=bi", "b=bi")]
+)
+def test_what_looks_inside_ranks_with_bm25_in_the_language_asked_for(
+    rankscope: Command,
+    tiny_study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    language: str | None,
+) -> None:
+    asked: list[object] = []
+
+    def built(*_: object, **given: object) -> None:
+        asked.append(given["language"])
+        raise BadInput("BM25 is built here.")
+
+    monkeypatch.setattr("rankscope.retrieve.bm25.build", built)
+    monkeypatch.chdir(tiny_study.parent)
+    options = ["--language", language] if language else []
+    found = rankscope(*words, "--collection", "data", *options)
+    assert found.err.endswith("BM25 is built here.\n"), found.err
+    assert asked == [language or "english"]
+
+
+@pytest.mark.parametrize("command", ["search", "probe", "attribute", "diff"])
+def test_a_language_that_there_is_not_is_told_before_anything_is_read(
+    rankscope: Command, command: str
+) -> None:
+    models = ["nowhere"] * (2 if command == "diff" else 1)
+    out = ["--out", "out.run"] if command == "search" else []
+    found = rankscope(command, *models, "--collection", "nowhere", "--language", "hindu", *out)
+    assert found.code == 1
+    assert "Unknown language 'hindu'. Did you mean 'hindi'?" in found.err
