@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.sums import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
 from rankscope.store.artifacts import (
@@ -26,7 +27,7 @@ from rankscope.store.artifacts import (
     write_json,
 )
 from rankscope.store.files import write_text, written_whole
-from rankscope.store.fingerprint import Digests, fingerprint, sha256_of
+from rankscope.store.fingerprint import Digests, fingerprint
 
 NAME = "train-C-0123456789ab"
 

@@ -17,7 +17,6 @@ to base/ in the folder itself: it holds from any working directory until the fol
 and is refused, never another model or a hub's. A moved one is made a whole model by loading it here and `save`.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -35,6 +34,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
+from rankscope.core.sums import sha256_of
 from rankscope.models import folders, location
 from rankscope.models.backbone import quiet
 from rankscope.models.folders import ADAPTER_WEIGHTS
@@ -176,7 +176,7 @@ def refer(folder: Path, base: Path, *, carried_to: Path | None = None) -> None:
         config["base_model_name_or_path"] = str(carried_to.resolve() / BASE)
         _write_config(folder, config)
     path = BASE if carried else os.path.relpath(base.absolute(), folder.absolute())
-    sums = {file.relative_to(base).as_posix(): _sum(file) for file in _files(base)}
+    sums = {file.relative_to(base).as_posix(): sha256_of(file) for file in _files(base)}
     record = {"path": Path(path).as_posix(), "sha256": sums}
     (folder / folders.BASE_RECORD).write_text(
         json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8"
@@ -192,11 +192,6 @@ def _linked(made: str, wanted: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_adapter(model: Any, folder: Path, *, prompt: str = "") -> None:
@@ -222,7 +217,7 @@ def base_of(folder: Path) -> Path:
     """The folder of the model that an adapter was made for; a hub id is fetched, changed bytes are refused."""
     base, record = downloaded(location.base_of(folder)), folders.base_record(folder)
     for name, expected in record["sha256"].items() if record is not None else ():
-        if not (base / name).is_file() or _sum(base / name) != expected:
+        if not (base / name).is_file() or sha256_of(base / name) != expected:
             raise BadInput(
                 f"{folder}: an adapter for the model in {base}, whose {name} is not what it was when the "
                 "adapter was made. Put it back, or train the adapter again."

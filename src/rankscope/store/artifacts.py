@@ -29,8 +29,9 @@ from typing import Any, final
 from safetensors import SafetensorError
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.sums import sha256_of
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
-from rankscope.store.fingerprint import sha256_of, sum_of
+from rankscope.store.fingerprint import sum_of
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 PACKAGES = (

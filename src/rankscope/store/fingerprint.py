@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.packed import explained_reading
+from rankscope.core.sums import sha256_of
 
 
 def fingerprint(
@@ -24,12 +24,6 @@ def sum_of(value: Any) -> str:
     """SHA-256 of a value as it is read from JSON, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces."""
-    with explained_reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 SETTLED_NS = 2_000_000_000
