@@ -1,4 +1,4 @@
-"""What a user can get wrong, and the one line each mistake is answered with.
+"""What a user can get wrong, and the one line each mistake is answered with (several mistakes: a line each).
 
 The table is docs/bad-input.md. `RANKSCOPE_WRITE_DOCS=1 pytest tests/test_bad_input.py` writes it
 anew; otherwise the test compares.
@@ -747,18 +747,28 @@ def original(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def answer(what: str, original: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """The last line on standard error, with the folder's path replaced."""
+    """The last line on standard error, with the folder's path replaced; under it a line for each of several mistakes."""
     world = World(folder, original)
     words = MISTAKES[what](world)
     capsys.readouterr()
     assert command(words) == 1
     captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith("rankscope: ")]
-    assert len(lines) == 1, captured.err
+    lines = captured.err.rstrip().splitlines()
+    (at,) = (n for n, line in enumerate(lines) if line.startswith("rankscope: "))
     assert "Traceback" not in captured.err
-    assert captured.err.rstrip().endswith(lines[0]), "the answer is the last line, and one line"
+    told, *mistakes = lines[at:]
+    if mistakes:
+        assert told.endswith(f" {len(mistakes)} mistakes:")
+        assert all(re.match(r"  [a-z_]+\.\S+: ", line) for line in mistakes), "each with its place"
+    else:
+        assert not told.endswith(" mistakes:"), "the answer is the last line, and one line"
     assert not list(folder.rglob(".partial-*")), "nothing half-written is left"
-    plain = lines[0].removeprefix("rankscope: ").replace(str(folder), "~").replace("|", "\\|")
+    plain = (
+        "<br>".join(map(str.strip, lines[at:]))
+        .removeprefix("rankscope: ")
+        .replace(str(folder), "~")
+        .replace("|", "\\|")
+    )
     return re.sub(r"-[0-9a-f]{12}", "-…", plain)
 
 

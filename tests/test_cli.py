@@ -3,11 +3,15 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rankscope import __version__, cli
+from rankscope.cli import bugs
+from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.study import load as load_module
 from support import tiny
@@ -255,6 +259,28 @@ def test_tags_of_runs_are_shown_as_they_are(rankscope: Command, tmp_path: Path) 
     assert "␛[31mred" in found.out
 
 
+def where_to_report() -> str:
+    """Where the package says that bugs go; it has no address that is not in pyproject."""
+    written = tomllib.loads(
+        (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text("utf-8")
+    )
+    given = written["project"].get("urls", {})
+    return f"at {given['Issues']}" if given else "to whoever you have this copy of rankscope from"
+
+
+def test_a_bug_is_reported_at_the_address_that_the_package_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(*urls: str) -> str:
+        given = SimpleNamespace(get_all=lambda _: list(urls) or None)
+        monkeypatch.setattr(bugs, "metadata", lambda _: given)
+        return bugs.explained(TypeError())[0]
+
+    assert told().endswith("Report it with that to whoever you have this copy of rankscope from.")
+    both = "Homepage, https://h.example", "Issues, https://i.example"
+    assert told(*both).endswith("Report it with that at https://i.example.")
+
+
 def test_a_bug_says_that_it_is_one(
     rankscope: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -273,10 +299,7 @@ def test_a_bug_says_that_it_is_one(
     assert " at rankscope/cli/studies.py, line " in answer.err
     assert answer.err.count("\n") == 1
     (kept,) = tmp_path.glob("rankscope-*.txt")
-    assert (
-        f"The traceback is in {kept}. Report it with that to the authors of rankscope."
-        in answer.err
-    )
+    assert f"The traceback is in {kept}. Report it with that {where_to_report()}." in answer.err
     assert "Traceback (most recent call last)" in kept.read_text()
     monkeypatch.setenv("RANKSCOPE_TRACEBACK", "1")
     shown = rankscope("check", tmp_path / "study.yaml")
@@ -413,3 +436,39 @@ def test_a_study_says_a_first_stages_language(
         "first_stages.bm25.language: Unknown language 'hindy'. Did you mean 'hindi'?" in wrong.err
     )
     assert rankscope("check", tiny_study, "first_stages.bm25.language=none").code == 0
+
+
+@pytest.mark.parametrize("language", [None, "hindi", "none"])
+@pytest.mark.parametrize(
+    "words", [("probe", "a=bi"), ("attribute", "a=bi"), ("diff", "a=bi", "b=bi")]
+)
+def test_what_looks_inside_ranks_with_bm25_in_the_language_asked_for(
+    rankscope: Command,
+    tiny_study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    language: str | None,
+) -> None:
+    asked: list[object] = []
+
+    def built(*_: object, **given: object) -> None:
+        asked.append(given["language"])
+        raise BadInput("BM25 is built here.")
+
+    monkeypatch.setattr("rankscope.retrieve.bm25.build", built)
+    monkeypatch.chdir(tiny_study.parent)
+    options = ["--language", language] if language else []
+    found = rankscope(*words, "--collection", "data", *options)
+    assert found.err.endswith("BM25 is built here.\n"), found.err
+    assert asked == [language or "english"]
+
+
+@pytest.mark.parametrize("command", ["search", "probe", "attribute", "diff"])
+def test_a_language_that_there_is_not_is_told_before_anything_is_read(
+    rankscope: Command, command: str
+) -> None:
+    models = ["nowhere"] * (2 if command == "diff" else 1)
+    out = ["--out", "out.run"] if command == "search" else []
+    found = rankscope(command, *models, "--collection", "nowhere", "--language", "hindu", *out)
+    assert found.code == 1
+    assert "Unknown language 'hindu'. Did you mean 'hindi'?" in found.err

@@ -1,5 +1,7 @@
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -222,3 +224,82 @@ def test_an_adapter_refers_to_its_base_wherever_it_is_loaded_from(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert adapters.base_of(tmp_path / "adapter") == (tmp_path / "base").resolve()
     CrossEncoder.load(tmp_path / "adapter")
+
+
+# -- an adapter that carries its base, and moves ----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def carried(tuned: Tuned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The adapter as a training stores it: written aside, with its base in it; the base's own folder is gone."""
+    folder = tmp_path_factory.mktemp("stored")
+    start = shutil.copytree(tuned.base, folder / "start")
+    shutil.copytree(tuned.adapter, folder / ".partial" / "model")
+    config = folder / ".partial" / "model" / "adapter_config.json"
+    written = json.loads(config.read_text()) | {"base_model_name_or_path": str(start)}
+    config.write_text(json.dumps(written))
+    adapters.refer(folder / ".partial" / "model", start, carried_to=folder / "train-C" / "model")
+    (folder / ".partial").rename(folder / "train-C")
+    shutil.rmtree(start)
+    return folder / "train-C" / "model"
+
+
+def by_peft(folder: Path) -> Any:
+    made = peft.AutoPeftModelForSequenceClassification.from_pretrained(folder, num_labels=1)
+    return made.merge_and_unload()
+
+
+def by_sentence_transformers(folder: Path) -> Any:
+    return TheirCrossEncoder(str(folder), device="cpu")[0].auto_model
+
+
+def by_transformers(folder: Path) -> Any:
+    return transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+
+
+BY_THE_FOLDER_ALONE = (by_peft, by_sentence_transformers, by_transformers)
+
+
+def theirs(opening: Callable[[Path], Any], folder: Path) -> list[float]:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    read = tokenizer([QUERY] * len(DOCS), DOCS, padding=True, truncation=True, return_tensors="pt")
+    with backbone.quiet():
+        model = opening(folder).eval()
+    with torch.inference_mode():
+        return model(**read).logits.squeeze(-1).tolist()
+
+
+@pytest.mark.parametrize("opening", BY_THE_FOLDER_ALONE)
+def test_an_adapter_with_its_base_is_opened_by_its_folder_alone_from_anywhere(
+    carried: Path,
+    tuned: Tuned,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opening: Callable[[Path], Any],
+) -> None:
+    """It refers to the base in itself, not to where that came from."""
+    monkeypatch.chdir(tmp_path)
+    assert theirs(opening, carried) == pytest.approx(tuned.scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("opening", BY_THE_FOLDER_ALONE)
+def test_one_that_was_moved_is_refused_by_others_never_another_model(
+    carried: Path, tuned: Tuned, tmp_path: Path, opening: Callable[[Path], Any]
+) -> None:
+    """A path in adapter_config.json is all they have; ours has base.json, and makes a whole model of it."""
+    moved = tmp_path / "moved" / "model"
+    shutil.copytree(carried, moved)
+    aside = carried.parent.rename(carried.parent.with_name("away"))
+    try:
+        with pytest.raises(OSError, match=re.escape(str(carried / "base"))):
+            theirs(opening, moved)
+        CrossEncoder.load(moved).save(tmp_path / "whole")
+    finally:
+        aside.rename(carried.parent)
+    whole = tmp_path / "whole"
+    assert CrossEncoder.load(moved).score(QUERY, DOCS) == pytest.approx(tuned.scores, abs=1e-5)
+    if opening is by_peft:
+        given = peft.PeftModel.from_pretrained(by_transformers(moved / "base"), moved)
+        assert theirs(lambda _: given, moved) == pytest.approx(tuned.scores, abs=1e-5)
+    else:
+        assert theirs(opening, whole) == pytest.approx(tuned.scores, abs=1e-5)

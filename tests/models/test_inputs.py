@@ -92,8 +92,15 @@ def test_docs_that_are_cut_are_counted_as_texts_and_as_tokens(tmp_path: Path) ->
         ({"prompts": {"query": "query: "}}, ["query"], []),
         ({"prompts": {"web": "find: ", "sts": "alike: "}}, ["sts", "web"], ["sts", "web"]),
         (
+            # sentence-transformers' encode_query and encode_document do not fall back to the default
             {"prompts": {"web": "find: "}, "default_prompt_name": "web"},
             ["web"],
+            ["web"],
+        ),
+        ({"prompts": {"query": "q: ", "passage": "p: "}}, ["passage", "query"], ["passage"]),
+        (
+            {"prompts": {"query": "q: ", "document": "p: ", "passage": "p: "}},
+            ["document", "passage", "query"],
             [],
         ),
     ],
@@ -101,7 +108,8 @@ def test_docs_that_are_cut_are_counted_as_texts_and_as_tokens(tmp_path: Path) ->
 def test_prompts_that_nothing_uses(
     config: dict[str, object], of_cross_encoder: list[str], of_bi_encoder: list[str], tmp_path: Path
 ) -> None:
-    assert inputs.unused_prompts(tmp_path, frozenset()) == []
+    assert inputs.prompts_in(tmp_path) == {}
     (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(config))
-    assert inputs.unused_prompts(tmp_path, frozenset()) == of_cross_encoder
-    assert inputs.unused_prompts(tmp_path, inputs.QUERY_PROMPTS) == of_bi_encoder
+    found = inputs.prompts_in(tmp_path)
+    assert sorted(found) == of_cross_encoder
+    assert list(inputs.left_out(found)) == of_bi_encoder

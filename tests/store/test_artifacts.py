@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.sums import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
 from rankscope.store.artifacts import (
@@ -26,7 +27,7 @@ from rankscope.store.artifacts import (
     write_json,
 )
 from rankscope.store.files import write_text, written_whole
-from rankscope.store.fingerprint import Digests, fingerprint, sha256_of
+from rankscope.store.fingerprint import Digests, fingerprint
 
 NAME = "train-C-0123456789ab"
 
@@ -59,6 +60,59 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "steps").iterdir()) == []
 
 
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the disk is made to take, and what gets another name, from now on, in that order."""
+    told: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def syncing(handle: int) -> None:
+        told.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        sync(handle)
+
+    def replacing(made: Path, wanted: Path) -> Path:
+        told.append(f"{made.name} -> {wanted.name}")
+        return replace(made, wanted)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "replace", replacing)
+    return told
+
+
+def test_the_disk_has_all_of_an_artifact_before_it_gets_its_place(
+    tmp_path: Path, done: list[str]
+) -> None:
+    """Else a power cut would leave it there with files that are empty."""
+    stored(tmp_path)
+    steps = tmp_path / "study" / "steps"
+    (at,) = (n for n, each in enumerate(done) if each.endswith(f" -> {NAME}"))
+    aside = steps / done[at].split()[0]
+    everything = {".", "model", "model/weights", MANIFEST}
+    assert {str(aside / each) for each in everything} <= set(done[:at])
+    assert str(steps) in done[at + 1 :], "and that it has its place"
+
+
+def test_a_file_system_that_cannot_take_a_folder_at_once_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def refusing(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").is_dir():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    assert stored(tmp_path).status(NAME) is Status.DONE
+
+    def broken(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        durable.synced(tmp_path)
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "drop", "manifest", "no manifest"])
 def test_damage_is_found_and_named(tmp_path: Path, damage: str) -> None:
     folder = stored(tmp_path).folder(NAME)
@@ -80,6 +134,33 @@ def test_damage_is_found_and_named(tmp_path: Path, damage: str) -> None:
         fresh.open(NAME)
     fresh.forget(NAME)
     assert fresh.status(NAME) is Status.MISSING
+
+
+@pytest.mark.parametrize("extra", ["notes.txt", "model/modules.json", "more/modules.json"])
+def test_a_file_that_does_not_belong_to_an_artifact_is_named(tmp_path: Path, extra: str) -> None:
+    """Of a model's folder, a library would read it."""
+    path = stored(tmp_path).folder(NAME) / extra
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[]")
+    fresh = Store(tmp_path / "study")
+    assert fresh.status(NAME) is Status.DAMAGED
+    with pytest.raises(DamagedArtifact, match=rf"{extra}: this file does not belong .* Move it"):
+        fresh.open(NAME)
+    path.unlink()
+    assert fresh.status(NAME) is Status.DONE
+
+
+def test_a_link_that_leads_nowhere_does_not_belong_to_an_artifact(tmp_path: Path) -> None:
+    (stored(tmp_path).folder(NAME) / "link").symlink_to("nowhere")
+    assert Store(tmp_path / "study").status(NAME) is Status.DAMAGED
+
+
+@pytest.mark.parametrize("hidden", [".DS_Store", "model/.nfs0000", ".ipynb_checkpoints/a.json"])
+def test_hidden_files_are_nothing_to_an_artifact(tmp_path: Path, hidden: str) -> None:
+    path = stored(tmp_path).folder(NAME) / hidden
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[]")
+    assert Store(tmp_path / "study").status(NAME) is Status.DONE
 
 
 def test_states_of_what_is_not_there(tmp_path: Path) -> None:
@@ -244,6 +325,22 @@ def test_a_damaged_memory_of_sources_is_made_anew_with_a_word(
     anew.remember()
     assert memory.read_text() == whole
     assert {path.name for path in tmp_path.iterdir()} == {"docs.jsonl", "sources.json"}
+
+
+def test_a_memory_of_sources_of_an_earlier_version_is_forgotten_without_a_word(
+    tmp_path: Path, reads: list[Path]
+) -> None:
+    """It knew a file by size and time of change alone, so what it says is not believed; it is no damage."""
+    source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
+    source.write_text("one")
+    seen = source.stat()
+    memory.write_text(json.dumps({str(source): [seen.st_size, seen.st_mtime_ns, "0" * 64]}))
+    anew = Digests(memory)
+    assert anew.notes == []
+    assert anew.of(source) == sha256_of(source)
+    anew.remember()
+    assert Digests(memory).of(source) == sha256_of(source)
+    assert reads == [source], "it is written anew"
 
 
 def test_json_says_what_is_wrong(tmp_path: Path) -> None:

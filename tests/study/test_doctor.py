@@ -60,6 +60,33 @@ def test_what_is_trained_already_is_what_the_next_stage_is_looked_at_with(
     assert "looked at with" not in rankscope("doctor", study, "--results", tmp_path / "r").err
 
 
+@pytest.mark.parametrize(
+    ("stage", "who"),
+    [
+        ("{start: bi, samples: {labels: qrels, negatives: {from: bm25, depth: 10}, group_size: 3}, loss: info_nce, max_updates: 2}",
+         "bi comes with prompts (passage)"),
+        ("{start: plain, samples: {labels: bi, group_size: 3}, loss: ranknet, max_updates: 2}",
+         "the teacher bi has prompts (passage)"),
+    ],
+)  # fmt: skip
+def test_a_prompt_that_a_bi_encoder_does_not_search_with_is_told(
+    study: Path, tmp_path: Path, rankscope: Command, stage: str, who: str
+) -> None:
+    """Beside one that it does: queries get `query`, docs `document`, and nothing gets `passage`."""
+    path = study.parent / "bi" / "config_sentence_transformers.json"
+    written = json.loads(path.read_text()) | {"prompts": {"query": "q: ", "passage": "p: "}}
+    path.write_text(json.dumps(written))
+    words = ["doctor", study, f"rankers.D={stage}", "--results", tmp_path / "r", "--json"]
+
+    def told(*more: str) -> list[str]:
+        seen = json.loads(rankscope(*words, *more).out)["seen"]
+        return [s["finding"] for s in seen if (s["ranker"], s["guard"]) == ("D", "prompts")]
+
+    (finding,) = told()
+    assert finding.startswith(f"{who} that are not used.")
+    assert told("rankers.bi.prefixes={doc: 'p: '}") == [None], "docs get its text then"
+
+
 def test_a_scratch_backbone_is_looked_at_before_its_pre_training(
     study: Path, tmp_path: Path, rankscope: Command
 ) -> None:

@@ -13,10 +13,11 @@ from safetensors.numpy import load_file
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.sums import sha256_of
 from rankscope.core.trec import write_run
 from rankscope.store.artifacts import MANIFEST, Status, Store
 from rankscope.store.durable import with_sum
-from rankscope.store.fingerprint import Digests, sha256_of
+from rankscope.store.fingerprint import Digests
 from rankscope.study import origin, runner, steps
 from rankscope.study.load import load
 from rankscope.study.plan import Plan, plan

@@ -1,3 +1,4 @@
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -164,8 +165,49 @@ def test_every_mistake_is_told_in_words_of_ours(
 
 
 def test_very_many_mistakes_are_not_all_told(values: dict[str, Any]) -> None:
-    with pytest.raises(BadStudy, match="; and 988 more mistakes$"):
+    with pytest.raises(BadStudy, match="\n  and 988 more mistakes$") as caught:
         validated(values | {f"x{number}": 1 for number in range(1000)}, "study.yaml")
+    first, *lines, _ = str(caught.value).splitlines()
+    assert first == "study.yaml: 1,000 mistakes:"
+    assert lines == [f"  x{number}: there is no such field" for number in range(12)]
+
+
+SEVERAL: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "fields": (
+        {"rankers.C.max_update": 5, "rankers.C.learning_rate": "fast", "seed": -1},
+        ["rankers.C.learning_rate: 'fast' is not", "rankers.C.max_update: there is no", "seed: -1 is below"],
+    ),
+    "names": (
+        {"rankers.C-D.start": "D", "evaluate.over": ["tset"]},
+        ["rankers.C-D.start: Unknown ranker 'D'", "evaluate.over: Unknown collection 'tset'"],
+    ),
+    "lists": (
+        {"rankers.C.learning_rate": [], "rankers.C-D.loss": ["ranknet", "ranknet"]},
+        ["rankers.C.learning_rate: the list is empty", "rankers.C-D.loss: ranknet stands in the list twice"],
+    ),
+    "what goes together": (
+        {
+            "evaluate.rerank.depth": 10**4, "rankers.C-D.loss": "localized_contrastive",
+            "rankers.C-D.samples.group_size": 10**4,
+        },
+        ["evaluate.rerank.depth: 10000 docs", "rankers.C-D.samples.group_size: 10000 docs",
+         "rankers.C-D.loss: localized_contrastive learns from"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SEVERAL)
+def test_several_mistakes_have_a_line_each(values: dict[str, Any], what: str) -> None:
+    wrong, told = SEVERAL[what]
+    for place, value in wrong.items():
+        values = changed(values, place, value)
+    with pytest.raises(BadStudy) as caught:
+        validated(values, "study.yaml")
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"study.yaml: {len(told)} mistakes:"
+    assert len(lines) == len(told)
+    for mistake in told:
+        assert any(line.startswith(f"  {mistake}") for line in lines), (mistake, lines)
 
 
 @pytest.mark.parametrize(
@@ -311,10 +353,11 @@ def test_unknown_names_of_thousands_are_not_compared_with_thousands(values: dict
         "max_updates": 1,
     }
     values["rankers"] |= {f"R{at}": {"start": f"S{at}", **learnt} for at in range(2000)}
-    with pytest.raises(
-        BadStudy, match=r"2,000 names lead nowhere, first of all: .*and 1,974 more\."
-    ):
+    with pytest.raises(BadStudy, match=r"and 1,988 more mistakes$") as caught:
         validated(values, "s")
+    first, *lines, _ = str(caught.value).splitlines()
+    assert first == "s: 2,000 mistakes:"
+    assert all(re.search(r"Unknown ranker 'S\d+'.*and 1,974 more\.", line) for line in lines)
 
 
 def test_a_run_over_a_collection_that_is_none(values: dict[str, Any]) -> None:
@@ -373,7 +416,7 @@ def test_what_lora_freezes_is_told_by_what_was_written(
 
 def test_every_name_that_leads_nowhere_is_named_at_once(values: dict[str, Any]) -> None:
     wrong = changed(changed(values, "rankers.C.start", "plian"), "evaluate.over", ["dev"])
-    with pytest.raises(BadStudy, match=r"rankers.C.start: Unknown .* evaluate.over: Unknown"):
+    with pytest.raises(BadStudy, match=r"rankers.C.start: Unknown .*\n  evaluate.over: Unknown"):
         validated(wrong, "study.yaml")
 
 

@@ -12,7 +12,7 @@ from rankscope.cli import studies, runs, inside  # in this order `--help` lists 
 from rankscope.cli import bugs
 from rankscope.cli.printing import say
 from rankscope.cli.program import app
-from rankscope.core.errors import RankscopeError
+from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
@@ -20,7 +20,7 @@ __all__ = ["app", "inside", "main", "runs", "studies"]
 
 
 def main() -> None:
-    """The entry point: one line for whatever ends a command, and no traceback.
+    """The entry point: one line for whatever ends a command (of a study file, one for each mistake), and no traceback.
 
     Exit codes: 1 for our own errors, 2 for words that are no command, 130 where it was interrupted, 70 for a
     bug of ours, which says that it is one.
@@ -34,21 +34,24 @@ def main() -> None:
     try:
         app()
     except RankscopeError as error:
-        _leave(" ".join([str(error), *getattr(error, "__notes__", ())]), 1)
+        *before, last = error.args if isinstance(error, BadStudy) else (str(error),)
+        _leave(1, *before, " ".join([last, *getattr(error, "__notes__", ())]))
     except KeyboardInterrupt:
-        _leave(INTERRUPTED, 130)
+        _leave(130, INTERRUPTED)
     except SystemExit as leaving:
         if leaving.code == 130:  # typer's own, without a word
-            _leave(INTERRUPTED, 130)
+            _leave(130, INTERRUPTED)
         raise
     except BrokenPipeError:  # `rankscope plan ... | head` is no mistake
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
-        _leave(*bugs.explained(error))
+        words, code = bugs.explained(error)
+        _leave(code, words)
 
 
-def _leave(words: str, code: int) -> NoReturn:
-    """On one line: what a library says may have several."""
-    say(f"rankscope: {visible(' '.join(words.split(chr(10))))}", err=True)
+def _leave(code: int, *lines: str) -> NoReturn:
+    """Each on one line: what a library says may have several."""
+    told = [visible(" ".join(line.split("\n"))) for line in lines]
+    say("\n".join(["rankscope: " + told[0], *told[1:]]), err=True)
     sys.exit(code)

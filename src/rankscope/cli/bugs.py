@@ -81,6 +81,7 @@ def _kept(text: str) -> str | None:
 
 
 def _where_to() -> str:
+    """At the address that the package gives (pyproject's project.urls); it may give none."""
     try:
         given = metadata("rankscope").get_all("Project-URL") or []
     except PackageNotFoundError:
@@ -90,4 +91,4 @@ def _where_to() -> str:
         for name, _, link in (each.partition(",") for each in given)
     }
     found = next((links[name] for name in TRACKERS if name in links), None)
-    return f"at {found}" if found else "to the authors of rankscope"
+    return f"at {found}" if found else "to whoever you have this copy of rankscope from"

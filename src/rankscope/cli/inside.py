@@ -12,6 +12,7 @@ from rankscope.cli.options import (
     BaselineModels,
     Collection,
     Depth,
+    Language,
     Models,
     PoolingOfBare,
     Revision,
@@ -58,6 +59,7 @@ def probe(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
     depth: Depth = 100,
+    language: Language = None,
     margin: Annotated[
         float,
         typer.Option(
@@ -78,6 +80,7 @@ def probe(
     from rankscope.data import collections
     from rankscope.report import probes as words
     from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.retrieve.analyzer import ENGLISH
     from rankscope.study import probe_examples, probing
     from rankscope.study.step import AT_RANDOM
 
@@ -98,7 +101,9 @@ def probe(
             seed=seed_for(1, "random weights")
         )
     bars = terminal.progress()
-    given = probe_examples.examples(train, collections.source(collection, split), settings, bars)
+    given = probe_examples.examples(
+        train, collections.source(collection, split), settings, bars, language=language or ENGLISH
+    )
     found = probing.as_json(
         probing.probe(
             rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
@@ -145,6 +150,7 @@ def diff(
     depth: Annotated[
         int, typer.Option("--depth", min=2, help="Docs of BM25 that both re-rank.")
     ] = 20,
+    language: Language = None,
     texts: Annotated[
         int,
         typer.Option(
@@ -192,6 +198,7 @@ def diff(
     from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable, with_relevance_level
     from rankscope.report import changes as words
+    from rankscope.retrieve.analyzer import ENGLISH
     from rankscope.study import diff as verbs
     from rankscope.study.changes import Settings
     from rankscope.study.heads import HeadSettings
@@ -228,6 +235,7 @@ def diff(
         queries=queries,
         name=collection,
         heads=anew,
+        language=language or ENGLISH,
         progress=terminal.progress(),
     )
     told = [*words.in_words(found), words.CAVEAT]
@@ -286,6 +294,7 @@ def attribute(
         ),
     ] = 0.02,
     depth: Depth = 100,
+    language: Language = None,
     memory: Annotated[
         float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
     ] = 2.0,
@@ -301,6 +310,7 @@ def attribute(
     from rankscope.core.errors import choose
     from rankscope.data import collections
     from rankscope.report import attribution as words
+    from rankscope.retrieve.analyzer import ENGLISH
     from rankscope.study import attribute as verbs
     from rankscope.study import attribution, probe_examples
 
@@ -332,6 +342,7 @@ def attribute(
         source,
         settings,
         baselines=baseline or [next(iter(rankers))],
+        language=language or ENGLISH,
         progress=terminal.progress(),
     )
     told, table = words.in_words(found), words.layer_table(found)

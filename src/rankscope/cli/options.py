@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from rankscope.core.errors import choose
+
 StudyFile = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -64,6 +66,26 @@ Models = Annotated[
     typer.Argument(
         metavar="MODEL...",
         help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
+    ),
+]
+
+
+def _known_language(name: str | None) -> str | None:
+    """UnknownChoice for one that BM25's analyzer does not have, before anything is read."""
+    from rankscope.retrieve.analyzer import LANGUAGES
+
+    if name is not None:
+        choose(LANGUAGES, name, what="language")
+    return name
+
+
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        callback=_known_language,
+        help="Of BM25's words: english (if nothing is said), another that PyStemmer has a stemmer for, such as "
+        "hindi, or none.",
     ),
 ]
 PoolingOfBare = Annotated[

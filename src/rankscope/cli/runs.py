@@ -18,6 +18,7 @@ from rankscope.cli.options import (
     Collection,
     Depth,
     DropOwn,
+    Language,
     Level,
     Measures,
     Out,
@@ -44,14 +45,7 @@ def search(
     split: Split = "test",
     depth: Depth = 100,
     revision: Revision = None,
-    language: Annotated[
-        str | None,
-        typer.Option(
-            "--language",
-            help="Of BM25's words: english (if nothing is said), another that PyStemmer has a stemmer for, such as "
-            "hindi, or none.",
-        ),
-    ] = None,
+    language: Language = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
     from rankscope.data import collections

@@ -31,7 +31,10 @@ class UnknownChoice(RankscopeError):
 
 
 class BadStudy(RankscopeError):
-    """A study file that cannot be carried out as it stands."""
+    """A study file that cannot be carried out as it stands: `BadStudy(line, ...)`, one for each mistake."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class BadInput(RankscopeError):

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
+from rankscope.core.sums import sha256_of
 from rankscope.data.collections import StoredDocs
 from rankscope.store.artifacts import explained, read_json
-from rankscope.store.fingerprint import sha256_of
 
 Tokenize = Callable[[Sequence[str]], list[NDArray[Any]]]
 

@@ -9,15 +9,19 @@ transformers takes it for a whole model and misses the weights.
     base/                   the base itself, where it was asked to come along
 
 Ours goes by base.json, so a results folder can be copied or moved, and a base that was changed is refused.
-Of PEFT, give the base: `PeftModel.from_pretrained(AutoModel....from_pretrained(FOLDER / "base"), FOLDER)`.
+`PeftModel.from_pretrained(AutoModel....from_pretrained(FOLDER / "base"), FOLDER)` does not look at the path.
+
+What opens the folder alone does: `AutoPeftModel...`, transformers and sentence-transformers take
+base_model_name_or_path as it stands, relative to where they were started, or as a hub id. So it is absolute, and leads
+to base/ in the folder itself: it holds from any working directory until the folder is moved, and then it leads nowhere
+and is refused, never another model or a hub's. A moved one is made a whole model by loading it here and `save`.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +34,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
+from rankscope.core.sums import sha256_of
 from rankscope.models import folders, location
 from rankscope.models.backbone import quiet
 from rankscope.models.folders import ADAPTER_WEIGHTS
@@ -144,25 +149,34 @@ def save(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
     (config,) = model.peft_config.values()
-    path = folder / folders.ADAPTER_CONFIG
-    written = json.loads(path.read_text("utf-8"))
+    written = json.loads((folder / folders.ADAPTER_CONFIG).read_text("utf-8"))
     for name, value in vars(config).items():
         if isinstance(
             value, set
         ):  # PEFT writes them in the order of a hash that differs by process
             written[name] = sorted(value)
-    path.write_text(json.dumps(written, indent=2, sort_keys=True), "utf-8")
+    _write_config(folder, written)
 
 
-def refer(folder: Path, base: Path, *, carried: bool) -> None:
-    """Say in an adapter's folder where its base is, and what its bytes are; `carried`: it comes along.
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    text = json.dumps(config, indent=2, sort_keys=True)
+    (folder / folders.ADAPTER_CONFIG).write_text(text, "utf-8")
 
-    It takes no room of its own where the disk can have a file in two places.
+
+def refer(folder: Path, base: Path, *, carried_to: Path | None = None) -> None:
+    """Say in an adapter's folder where its base is, and what its bytes are.
+
+    carried_to: where the folder will stand for good, if the base comes along in it. The base takes no room of its own
+    where the disk can have a file in two places.
     """
-    if carried:
+    carried = carried_to is not None
+    if carried_to is not None:
         shutil.copytree(base, folder / BASE, copy_function=_linked)
+        config = folders.declared(folder / folders.ADAPTER_CONFIG)
+        config["base_model_name_or_path"] = str(carried_to.resolve() / BASE)
+        _write_config(folder, config)
     path = BASE if carried else os.path.relpath(base.absolute(), folder.absolute())
-    sums = {file.relative_to(base).as_posix(): _sum(file) for file in _files(base)}
+    sums = {file.relative_to(base).as_posix(): sha256_of(file) for file in _files(base)}
     record = {"path": Path(path).as_posix(), "sha256": sums}
     (folder / folders.BASE_RECORD).write_text(
         json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8"
@@ -178,11 +192,6 @@ def _linked(made: str, wanted: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_adapter(model: Any, folder: Path, *, prompt: str = "") -> None:
@@ -208,7 +217,7 @@ def base_of(folder: Path) -> Path:
     """The folder of the model that an adapter was made for; a hub id is fetched, changed bytes are refused."""
     base, record = downloaded(location.base_of(folder)), folders.base_record(folder)
     for name, expected in record["sha256"].items() if record is not None else ():
-        if not (base / name).is_file() or _sum(base / name) != expected:
+        if not (base / name).is_file() or sha256_of(base / name) != expected:
             raise BadInput(
                 f"{folder}: an adapter for the model in {base}, whose {name} is not what it was when the "
                 "adapter was made. Put it back, or train the adapter again."

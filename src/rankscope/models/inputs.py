@@ -3,7 +3,7 @@
 A prompt is text before a query or doc, such as `query: `; models tuned with one are weaker without.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,16 @@ def _named(tokenizer: Any, kind: str) -> str:
     return f"`{kind}_token` is {token!r}" if token else f"it has no `{kind}_token`"
 
 
-def unused_prompts(folder: Path, used: frozenset[str]) -> list[str]:
-    """The names of the prompts a model folder has, if none of those in use is among them.
+def prompts_in(folder: Path) -> dict[str, str]:
+    """The prompts a model folder has, by name."""
+    found = folders.declared(folder / folders.CARD).get("prompts") or {}
+    return {name: text for name, text in found.items() if text}
 
-    A folder that has a default prompt uses that one.
-    """
-    config = folders.declared(folder / folders.CARD)
-    prompts = {name: text for name, text in (config.get("prompts") or {}).items() if text}
-    if used & (config.get("prompts") or {}).keys() or (config.get("default_prompt_name") and used):
-        return []
-    return sorted(prompts)
+
+def left_out(prompts: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of a bi-encoder's prompts that no text gets: queries get `query`, docs `document`, none a default."""
+    used = {prompts.get("query"), prompts.get("document")}
+    return tuple(sorted(name for name, text in prompts.items() if text and text not in used))
 
 
 def notes_on(ranker: Any) -> list[str]:
@@ -77,9 +77,7 @@ def notes_on(ranker: Any) -> list[str]:
     if isinstance(ranker, CrossEncoder):
         names, where = ranker.left_out, "`default_prompt_name` names the one before queries"
     else:
-        prompts = ranker.inner.prompts
-        used = {prompts.get("query"), prompts.get("document")}
-        names = tuple(sorted(name for name, text in prompts.items() if text and text not in used))
+        names = left_out(ranker.inner.prompts)
         where = "queries get `query`, docs `document`"
     if names:
         found.append(
@@ -88,7 +86,3 @@ def notes_on(ranker: Any) -> list[str]:
             "`prefixes` in a study."
         )
     return found
-
-
-QUERY_PROMPTS = frozenset({"query"})
-"""What sentence-transformers puts before a bi-encoder's queries, where the folder has it."""

@@ -1,6 +1,6 @@
 """A folder per step: written whole or not at all, manifest inside, checked on reading.
 
-steps/<name>/           present = complete; manifest.json names every file with its SHA-256
+steps/<name>/           present = complete; manifest.json names every file with its SHA-256, and there is no other
 work/<fingerprint>/     checkpoints of a step under way; losing them costs time only
   begun.json            by which name, with which bytes of its inputs, under which versions
 tokens/<docs>-<hash>/   docs as token ids, made once for a tokenizer; losing them costs time only
@@ -29,8 +29,9 @@ from typing import Any, final
 from safetensors import SafetensorError
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.store.durable import PARTIAL, is_as_summed, synced, with_sum
-from rankscope.store.fingerprint import sha256_of, sum_of
+from rankscope.core.sums import sha256_of
+from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
+from rankscope.store.fingerprint import sum_of
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 PACKAGES = (
@@ -180,13 +181,24 @@ class Store:
             return None
 
     def open(self, name: str) -> Path:
-        """The artifact's folder, after every file in it was compared with the manifest (once)."""
+        """The artifact's folder, after every file in it was compared with the manifest (once).
+
+        One that the manifest does not name is damage too: of a model's folder a library may read it.
+        Hidden ones, such as file managers and network file systems leave, are read by none.
+        """
         folder = self.folder(name)
         if name in self._verified:
             return folder
         if not folder.is_dir():
             raise MissingArtifact(f"{folder}: this result is not there yet. Use `rankscope run`.")
-        for relative, facts in self.manifest(name)["files"].items():
+        files = self.manifest(name)["files"]
+        for path in _visible_files(folder):
+            if path.relative_to(folder).as_posix() not in {*files, MANIFEST}:
+                raise DamagedArtifact(
+                    f"{path}: this file does not belong to the result, and what reads the folder may read it. "
+                    "Move it elsewhere, or run again with --retry to compute the step anew."
+                )
+        for relative, facts in files.items():
             path = folder / relative
             if not path.is_file():
                 raise _damaged(path, "it is missing")
@@ -251,7 +263,8 @@ class Store:
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
         """A folder to write into and a dict for what is learnt; both are kept if the block succeeds.
 
-        One rename puts the artifact in its place, so a reader finds all of it or none of it. If
+        One rename puts the artifact in its place when the disk has all of it, so a reader finds all of
+        it or none of it, after a power cut too; its checkpoints go when the disk has the rename. If
         another process was first, its artifact stays and ours is dropped; one that is to be replaced
         stays until the new one is whole.
         """
@@ -276,11 +289,13 @@ class Store:
                     json.dumps(manifest, indent=1, sort_keys=True) + "\n", "utf-8"
                 )
                 aside.chmod(0o755)
+                all_synced(aside)
                 if replaces:
                     self._set_aside(name)
                 if not self.folder(name).exists():
                     aside.replace(self.folder(name))
                     self._verified.discard(name)
+                synced(self.root / "steps")
             self.error_file(name).unlink(missing_ok=True)
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
@@ -354,6 +369,16 @@ def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         if package in before and package in now and before[package] != now[package]
     ]
     return ", ".join(found)
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    """All files in a folder and its folders but those whose path has a name that begins with a dot."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def _is_manifest(found: object) -> bool:

@@ -1,5 +1,6 @@
 """Files that are whole or not there, with sums of what was written, through a crash of the machine too."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.store.fingerprint import sha256_of, sum_of
+from rankscope.core.sums import sha256_of
+from rankscope.store.fingerprint import sum_of
 
 SUMS = "sums.json"
 PARTIAL = ".partial-"
 """What the names of files and folders begin with that are not whole yet."""
+
+
+NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
+"""What a file system answers that cannot have a folder's list of files written at once, such as some over a network."""
 
 
 def synced(path: Path) -> None:
@@ -21,8 +27,17 @@ def synced(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(handle)
+
+
+def all_synced(folder: Path) -> None:
+    """Have the disk take a folder, and all files and folders in it, before going on."""
+    for path in (*folder.rglob("*"), folder):
+        synced(path)
 
 
 def seal(folder: Path) -> None:
@@ -30,8 +45,7 @@ def seal(folder: Path) -> None:
     files = [path for path in sorted(folder.iterdir()) if path.name != SUMS]
     sums = {path.name: sha256_of(path) for path in files}
     (folder / SUMS).write_text(json.dumps(sums, indent=1), "utf-8")
-    for path in (*files, folder / SUMS, folder):
-        synced(path)
+    all_synced(folder)
 
 
 @contextmanager

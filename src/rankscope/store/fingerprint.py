@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.packed import explained_reading
+from rankscope.core.sums import sha256_of
 
 
 def fingerprint(
@@ -24,12 +24,6 @@ def sum_of(value: Any) -> str:
     """SHA-256 of a value as it is read from JSON, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces."""
-    with explained_reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 SETTLED_NS = 2_000_000_000
@@ -88,10 +82,24 @@ class Digests:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]] | None:
-    """What was remembered; None if a byte of it is not what was written."""
+    """What was remembered; None if a byte of it is not what was written. Of an earlier version's, nothing."""
     try:
         found = json.loads(memory.read_text("utf-8"))
+        if _is_of_before(found):
+            return {}
         known = found["files"]
         return dict(known) if found["sha256"] == sum_of(known) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _is_of_before(found: Any) -> bool:
+    """Whether it is what an earlier version remembered: size, time of change and hash by path, without a sum."""
+    return (
+        isinstance(found, dict)
+        and bool(found)
+        and all(
+            isinstance(each, list) and [*map(type, each)] == [int, int, str]
+            for each in found.values()
+        )
+    )

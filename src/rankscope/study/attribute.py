@@ -10,6 +10,7 @@ from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve import bm25
+from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.study import neurons, probe_examples
 from rankscope.study.attribution import Settings, attributed, examples_of
 
@@ -20,16 +21,17 @@ def attribute(
     settings: Settings,
     *,
     baselines: Sequence[str],
+    language: str = ENGLISH,
     progress: Progress,
 ) -> dict[str, Any]:
     """Every ranker's neurons over the same examples of a collection, as plain data; negatives by BM25.
 
-    Raises UnknownChoice for a baseline there is none of.
+    `language` is that of BM25's analyzer. Raises UnknownChoice for a baseline there is none of.
     """
     for name in baselines:
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
-    with probe_examples.indexed(source) as (docs, index):
+    with probe_examples.indexed(source, language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         given, notes = examples_of(topics, run, docs, settings)
     by_ranker = {}

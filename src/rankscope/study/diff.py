@@ -14,6 +14,7 @@ from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import downloaded, located
 from rankscope.retrieve import bm25
+from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
 from rankscope.study import probe_examples
 from rankscope.study.changes import (
@@ -72,12 +73,13 @@ def diff(
     queries: int,
     name: str,
     heads: Heads | None = None,
+    language: str = ENGLISH,
     progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
     `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too. Raises BadInput where the architectures differ, or heads cannot be fitted.
+    control for cross-encoders too. `language` is that of BM25's analyzer. Raises BadInput where the architectures differ, or heads cannot be fitted.
     """
     weights = weights_changed(pair.rankers)
     topics = judged_topics(source, limit=queries, seed=settings.seed)
@@ -85,7 +87,7 @@ def diff(
     if train:
         scorers(pair.rankers)
         probe_examples.without(train, topics)
-    with probe_examples.indexed(source) as (docs, index):
+    with probe_examples.indexed(source, language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))

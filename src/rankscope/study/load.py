@@ -11,12 +11,11 @@ from pydantic import ValidationError
 
 from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput, BadStudy, RankscopeError
-from rankscope.core.visible import brief, shortened
-from rankscope.study.mistakes import sentences
+from rankscope.core.visible import brief
+from rankscope.study.mistakes import sentences, told
 from rankscope.study.spec import Study
 from rankscope.study.sweeps import expand
 
-MOST_OF_A_MESSAGE = 3000
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -54,16 +53,18 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
 
 
 def validated(values: Mapping[str, Any], source: str) -> Study:
-    """A Study from plain values, sweeps written out, or one sentence for every mistake in them."""
+    """A Study from plain values, sweeps written out, or BadStudy with a line for every mistake in them."""
     try:
         expanded_values = expand(values)
         return Study.model_validate(expanded_values)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        told = sentences(found, expanded_values, values.get("rankers") or {})
-        raise BadStudy(f"{source}: {told}") from error
+        mistakes = sentences(found, expanded_values, values.get("rankers") or {})
+        raise told(source, mistakes) from error
+    except BadStudy as error:
+        raise told(source, error.args) from error
     except RankscopeError as error:
-        raise BadStudy(f"{source}: {shortened(str(error), MOST_OF_A_MESSAGE)}") from error
+        raise told(source, [str(error)]) from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -2,15 +2,16 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief, shortened, visible
 from rankscope.study.spec_fields import NAME_PATTERN
 
 MOST = 12
 """So many mistakes of one file are told."""
-MOST_OF_A_NAME, MOST_OF_A_SENTENCE = 160, 600
+MOST_OF_A_NAME, MOST_OF_A_SENTENCE, MOST_OF_A_MESSAGE = 160, 600, 3600
 NAME_WORDS = "is no name: a letter or digit first, then letters, digits, - and _"
 RECORDS = {"model_type", "model_attributes_type", "dict_type", "mapping_type", "is_instance_of"}
 BOUNDS = {
@@ -27,18 +28,41 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def sentences(found: Sequence[Mapping[str, Any]], values: Mapping[str, Any], written: Any) -> str:
-    """One sentence for every mistake, the first of very many.
+def told(source: str, mistakes: Sequence[str]) -> BadStudy:
+    """The error for a study file: its one mistake behind its name, or a line for each, the first of very many."""
+    if len(mistakes) == 1:
+        return BadStudy(f"{source}: {shortened(mistakes[0], MOST_OF_A_MESSAGE)}")
+    shown = [
+        shortened(each, MOST_OF_A_MESSAGE // min(len(mistakes), MOST)) for each in mistakes[:MOST]
+    ]
+    more = len(mistakes) - MOST
+    shown += [f"and {more:,} more mistakes"] if more > 0 else []
+    return BadStudy(f"{source}: {len(mistakes):,} mistakes:", *(f"  {each}" for each in shown))
+
+
+def all_hold(rules: Iterable[Callable[[], object]]) -> None:
+    """Check every rule; BadStudy with the mistakes of all those that do not hold."""
+    found: list[str] = []
+    for rule in rules:
+        try:
+            rule()
+        except BadStudy as error:
+            found += error.args
+    if found:
+        raise BadStudy(*dict.fromkeys(found))
+
+
+def sentences(
+    found: Sequence[Mapping[str, Any]], values: Mapping[str, Any], written: Any
+) -> list[str]:
+    """One sentence for every mistake.
 
     values: the study, sweeps written out. written: its rankers as the file has them. What is said of a part need not
     be said of the whole, nor of every member of a sweep.
     """
     wholes = {each["loc"][:n] for each in found for n in range(len(each["loc"]))}
-    told = dict.fromkeys(
-        _sentence(each, values, written) for each in found if each["loc"] not in wholes
-    )
-    more = len(told) - MOST
-    return "; ".join([*list(told)[:MOST], *([f"and {more:,} more mistakes"] if more > 0 else [])])
+    parts = (each for each in found if each["loc"] not in wholes)
+    return list(dict.fromkeys(_sentence(each, values, written) for each in parts))
 
 
 def in_words(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:

@@ -25,6 +25,7 @@ from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder, Side
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location, declared_kind, downloaded, located
 from rankscope.retrieve import bm25
+from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.study.run_files import has_name
 from rankscope.study.spec_explain import ProbesSpec
 
@@ -166,24 +167,36 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
 
 
 @contextmanager
-def indexed(source: Source) -> Iterator[tuple[StoredDocs, bm25.Index]]:
-    """A collection's docs and BM25 over them, for as long as the block lasts."""
+def indexed(
+    source: Source, language: str, progress: Progress
+) -> Iterator[tuple[StoredDocs, bm25.Index]]:
+    """A collection's docs and BM25 over them in a language of the analyzer, for as long as the block lasts."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_docs(source.docs(), folder)
         stored = StoredDocs(folder)
-        bm25.build(stored, folder)
-        yield stored, bm25.Index.load(folder)
+        bm25.build(stored, folder, language=language)
+        index = bm25.Index.load(folder)
+        for note in index.notes:
+            progress.note(f"BM25: {note}")
+        yield stored, index
 
 
-def examples(train: Source, test: Source, settings: Settings, progress: Progress) -> Examples:
+def examples(
+    train: Source,
+    test: Source,
+    settings: Settings,
+    progress: Progress,
+    *,
+    language: str = ENGLISH,
+) -> Examples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
-    Both are over the docs of `test`.
+    Both are over the docs of `test`; `language` is that of BM25's analyzer.
     """
     unseen = judged_topics(test)
     learnt, n_shared = without(judged_topics(train), unseen)
-    with indexed(test) as (stored, index):
+    with indexed(test, language, progress) as (stored, index):
         learnt, n_lost_of_train = with_texts(learnt, stored)
         unseen, n_lost = with_texts(unseen, stored)
         made = [

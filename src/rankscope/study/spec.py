@@ -4,14 +4,15 @@ Names in a study refer to one another (a ranker starts from a ranker, samples ar
 teacher, a run comes from a first stage); `Study` checks that every name leads somewhere.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose, listed
 from rankscope.study import chains, consistency, lineages
+from rankscope.study.mistakes import MOST, all_hold
 from rankscope.study.spec_changes import ChangesSpec
 from rankscope.study.spec_data import (
     CollectionSpec,
@@ -37,8 +38,6 @@ from rankscope.study.spec_rankers import (
 )
 from rankscope.train.needs import NEEDS
 
-MOST = 12
-"""So many names that lead nowhere are told."""
 ALL_DOCS = "all docs"
 """Where the docs of a run come from that no first stage chose."""
 
@@ -58,6 +57,13 @@ def _nowhere(reference: Reference) -> str:
     except UnknownChoice as error:
         return f"{reference.place}: {error}"
     return ""
+
+
+def _refuse(mistakes: Iterable[str]) -> None:
+    """BadStudy with the mistakes, if there are any."""
+    found = list(mistakes)
+    if found:
+        raise BadStudy(*found)
 
 
 def _place(ranker: str) -> str:
@@ -85,8 +91,10 @@ class Study(Spec):
             if reference.name not in reference.table
         }
         if unknown:
-            count = [f"{len(unknown):,} names lead nowhere, first of all:"] * (len(unknown) > MOST)
-            raise BadStudy(" ".join([*count, *map(_nowhere, [*unknown.values()][:MOST])]))
+            told, counted = [*unknown.values()][:MOST], [*unknown.values()][MOST:]
+            raise BadStudy(
+                *map(_nowhere, told), *(f"{each.place}: {each.name}" for each in counted)
+            )
         for name in self.rankers:
             system = self.system_of(name)
             if system in self.first_stages:
@@ -97,15 +105,22 @@ class Study(Spec):
         return self
 
     @model_validator(mode="after")
-    def _what_is_asked_of_bi_encoders_is_asked_of_such(self) -> Self:
-        consistency.only_bi_encoders_search(self)
-        consistency.fields_of_bi_encoders(self)
-        consistency.probed_rankers_are_of_a_kind(self)
-        consistency.probes_compare_the_probed(self)
-        consistency.probes_are_not_fed_by_the_probed(self)
-        consistency.attributed_rankers_have_neurons(self)
-        lineages.changes_are_within_a_lineage(self)
-        lineages.forgetting_has_something_to_compare(self)
+    def _its_parts_go_together(self) -> Self:
+        rules: tuple[Callable[[Study], None], ...] = (
+            consistency.only_bi_encoders_search,
+            consistency.fields_of_bi_encoders,
+            consistency.probed_rankers_are_of_a_kind,
+            consistency.probes_compare_the_probed,
+            consistency.probes_are_not_fed_by_the_probed,
+            consistency.attributed_rankers_have_neurons,
+            lineages.changes_are_within_a_lineage,
+            lineages.forgetting_has_something_to_compare,
+            Study._baselines_are_evaluated,
+            Study._no_depth_below_what_was_ranked,
+            Study._no_group_larger_than_a_teachers_list,
+            Study._no_loss_without_its_labels,
+        )
+        all_hold(partial(rule, self) for rule in rules)
         return self
 
     def is_bi_encoder(self, ranker: str) -> bool:
@@ -174,8 +189,7 @@ class Study(Spec):
             if samples.negatives and samples.negatives.rescored_by:
                 yield samples.negatives.rescored_by
 
-    @model_validator(mode="after")
-    def _baselines_are_evaluated(self) -> Self:
+    def _baselines_are_evaluated(self) -> None:
         systems = {*self.systems(), *self.evaluate.first_stages}
         for name in self.evaluate.baseline:
             if name in self.rankers and self.system_of(name) in systems - {name}:
@@ -194,44 +208,38 @@ class Study(Spec):
                     f"evaluate.baseline: of {listed(self.evaluate.baseline)} none is among what is compared "
                     f"over {place} ({listed(compared)}). Add one of these{beside}."
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _no_depth_below_what_was_ranked(self) -> Self:
-        for place, first_stage, depth in self._depths():
-            ranked = self.first_stages[first_stage].depth
-            if depth > ranked:
-                raise BadStudy(
-                    f"{place}: {depth} docs are asked for, but {first_stage} ranks {ranked}. "
-                    f"Lower it, or raise first_stages.{first_stage}.depth."
-                )
-        return self
+    def _no_depth_below_what_was_ranked(self) -> None:
+        ranked = {name: stage.depth for name, stage in self.first_stages.items()}
+        _refuse(
+            f"{place}: {depth} docs are asked for, but {first_stage} ranks {ranked[first_stage]}. "
+            f"Lower it, or raise first_stages.{first_stage}.depth."
+            for place, first_stage, depth in self._depths()
+            if depth > ranked[first_stage]
+        )
 
-    @model_validator(mode="after")
-    def _no_group_larger_than_a_teachers_list(self) -> Self:
-        for place, samples in self._all_samples():
-            if samples.labels in self.teachers:
-                labels, group_size = samples.labels, samples.group_size
-                depth = self.teachers[labels].depth
-                if group_size > depth:
-                    raise BadStudy(
-                        f"{place}.group_size: {group_size} docs are asked for, but "
-                        f"{labels} ranks {depth}. Lower it, or raise teachers.{labels}.depth."
-                    )
-        return self
+    def _no_group_larger_than_a_teachers_list(self) -> None:
+        ranked = {name: teacher.depth for name, teacher in self.teachers.items()}
+        _refuse(
+            f"{place}.group_size: {samples.group_size} docs are asked for, but {samples.labels} ranks "
+            f"{ranked[samples.labels]}. Lower it, or raise teachers.{samples.labels}.depth."
+            for place, samples in self._all_samples()
+            if samples.group_size > ranked.get(samples.labels, samples.group_size)
+        )
 
-    @model_validator(mode="after")
-    def _no_loss_without_its_labels(self) -> Self:
-        for key, spec in self.rankers.items():
-            lessons = spec.lessons if isinstance(spec, TrainedSpec) else []
-            for place, (loss, samples) in zip(("loss", "mixed_with.loss"), lessons, strict=False):
-                if NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels":
-                    fitting = ", ".join(n for n, need in NEEDS.items() if need == "order")
-                    raise BadStudy(
-                        f"rankers.{key}.{place}: {loss} learns from relevant docs, and {samples.labels} "
-                        f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
-                    )
-        return self
+    def _no_loss_without_its_labels(self) -> None:
+        fitting = ", ".join(n for n, need in NEEDS.items() if need == "order")
+        _refuse(
+            f"{_place(key)}.{place}: {loss} learns from relevant docs, and {samples.labels} "
+            f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
+            for key, spec in self.rankers.items()
+            for place, (loss, samples) in zip(
+                ("loss", "mixed_with.loss"),
+                spec.lessons if isinstance(spec, TrainedSpec) else [],
+                strict=False,
+            )
+            if NEEDS[loss] in {"one positive", "positives"} and samples.labels != "qrels"
+        )
 
     def _all_samples(self) -> Iterator[tuple[str, SamplesSpec]]:
         """What every stage learns from, with its place in the study."""

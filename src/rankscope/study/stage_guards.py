@@ -254,29 +254,41 @@ def _special_tokens(stage: Stage) -> str | None:
 
 def _prompts(work: Work, stage: Stage) -> str | None:
     """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
-    first, found = stage.planned.inputs["start"], []
-    while first.kind == "train":
-        first = first.inputs["start"]
+    first = _first(stage.planned.inputs["start"])
+    names = _left_out(work, first)
     folder = first.location.folder if first.location is not None else None
-    if folder is not None and not isinstance(stage.tuned, BiEncoder):
-        names = [] if stage.tuned.prompt else inputs.unused_prompts(folder, frozenset())
-        found += [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
+    if folder is not None and isinstance(stage.tuned, CrossEncoder) and not stage.tuned.prompt:
+        names = sorted(inputs.prompts_in(folder))
+    found = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
     for place in range(len(stage.spec.lessons)):
         teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")
-        if teacher is not None and isinstance(teacher.spec, BiEncoderSpec):
-            folder = (teacher.location and teacher.location.folder) or (
-                work.store.folder(teacher.name) / "model"
-            )
-            names = inputs.unused_prompts(folder, inputs.QUERY_PROMPTS)
-            found += (
-                [f"the teacher {teacher.label} has prompts ({', '.join(names)})"] if names else []
-            )
+        names = _left_out(work, _first(teacher)) if teacher else []
+        if teacher and names:
+            found.append(f"the teacher {teacher.label} has prompts ({', '.join(names)})")
     if not found:
         return None
     return (
-        f"{' and '.join(found)} that are not used. Write them into the texts, or name them `query` and "
-        "`document` in the model's config_sentence_transformers.json."
+        f"{' and '.join(found)} that are not used. Write them into the texts, name them `query` and `document` "
+        "in the model's config_sentence_transformers.json, or give a bi-encoder `prefixes`."
     )
+
+
+def _first(ranker: Step) -> Step:
+    """What a ranker's lineage begins with."""
+    while ranker.kind == "train":
+        ranker = ranker.inputs["start"]
+    return ranker
+
+
+def _left_out(work: Work, first: Step) -> list[str]:
+    """The names of the prompts of a ready bi-encoder that neither its queries nor its docs get."""
+    chosen = first.spec
+    if not isinstance(chosen, BiEncoderSpec) or chosen.backbone is not None:
+        return []
+    folder = (first.location and first.location.folder) or work.store.folder(first.name) / "model"
+    given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
+    own = {side: text for side, text in given.items() if text}
+    return list(inputs.left_out(inputs.prompts_in(folder) | own))
 
 
 def _without_gradient(stage: Stage) -> str | None:

@@ -61,7 +61,7 @@ def train(work: Work) -> Summary:
     change = stage_guards.ranking_change(begun, ended)
     watch.tell("rankings_unchanged", stage_guards.rankings_unchanged(change))
     if work.processes.is_first:
-        _save(tuned, work.out, chosen, work.folder("start") / "model")
+        _save(work, tuned, chosen)
         write_log(work.out, trained)
     return {
         "ranker": work.step.label,
@@ -206,7 +206,8 @@ def _adapt(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec, start: Path, *,
         tuned.model = adapters.adapted(tuned.model, lora, base=start, seed=seed)
 
 
-def _save(tuned: CrossEncoder | BiEncoder, out: Path, chosen: TrainedSpec, start: Path) -> None:
+def _save(work: Work, tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec) -> None:
+    out, start = work.out, work.folder("start") / "model"
     if chosen.lora is None:
         tuned.save(out / "model")
         return
@@ -218,7 +219,8 @@ def _save(tuned: CrossEncoder | BiEncoder, out: Path, chosen: TrainedSpec, start
     if not adapters.is_adapter(start):  # else it would refer to what is no whole model
         folder = out / ("adapter" if chosen.lora.merge else "model")
         tuned.save_adapter(folder)
-        adapters.refer(folder, start, carried=not chosen.lora.merge)
+        stored = work.store.folder(work.step.name) / "model"
+        adapters.refer(folder, start, carried_to=None if chosen.lora.merge else stored)
     if chosen.lora.merge:
         tuned.model = adapters.merged(tuned.model)
         tuned.save(out / "model")

@@ -99,9 +99,18 @@ class _Expansion:
         self.made: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, tuple[Member, ...]] = {}
         self.n_members = 0
+        mistakes: list[str] = []
         for name in written:
             for each in self._starts_first(name):
-                self._expand(each)
+                try:
+                    self._expand(each)
+                except BadStudy as error:
+                    mistakes += error.args
+                    self.made[each] = {each: written[each]}  # what starts from it is looked at too
+            if self.n_members > MOST:
+                break
+        if mistakes:
+            raise BadStudy(*mistakes)
 
     def rankers(self) -> dict[str, Any]:
         """All members, in the order of the file."""

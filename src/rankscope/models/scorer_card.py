@@ -1,0 +1,121 @@
+"""What a cross-encoder's folder says beside its weights, as sentence-transformers reads it. Loads no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.models.declared import (
+    CARD,
+    MODULES,
+    TRANSFORMER_CONFIGS,
+    declared,
+    in_short,
+    modules,
+)
+
+MONOTONE = frozenset({"Identity", "Sigmoid", "Tanh", "Softplus", "LogSigmoid", "Softsign", "ELU", "LeakyReLU"})  # fmt: skip
+"""Activations that keep the order of logits, so that logits can stand for what they give."""
+UNDERSTOOD = frozenset(
+    {"transformer_task", "modality_config", "module_output_name", "max_seq_length", "do_lower_case",
+     "unpad_inputs", "query_length", "document_length", "query_expansion"}
+)  # fmt: skip
+"""What `sentence_bert_config.json` may say of a cross-encoder."""
+BY_LOGITS = {"method": "forward", "method_output_name": "logits"}
+
+
+@dataclass(frozen=True)
+class ScorerCard:
+    """What sentence-transformers reads of a cross-encoder's folder beside its weights."""
+
+    encoder: Path
+    """Where the transformer is."""
+    prompt: str = ""
+    """Text before every query."""
+    max_length: int | None = None
+    lowercase: bool = False
+    left_out: tuple[str, ...] = ()
+    """The names of prompts that no text gets."""
+
+
+def scorer_card(folder: Path) -> ScorerCard:
+    """What a cross-encoder's folder says beside its weights; what is not done here is refused by name.
+
+    As in sentence-transformers, prompts and settings count only in a folder with `modules.json` that
+    calls itself a CrossEncoder.
+    """
+    listed = modules(folder)
+    card = declared(folder / CARD) if listed else {}
+    if card.get("model_type") != "CrossEncoder":
+        _check_activation(folder / "config.json", _activation_in(folder / "config.json"))
+        unread = declared(folder / CARD).get("prompts") or {}
+        return ScorerCard(folder, left_out=_with_text(unread))
+    kinds = [each.type for each in listed]
+    if kinds != ["Transformer"]:
+        raise BadInput(
+            f"{folder / MODULES}: a cross-encoder of the modules {', '.join(kinds)}; only one whose transformer "
+            "gives the score itself is supported (a ...ForSequenceClassification model). Give such a one."
+        )
+    encoder = listed[0].folder
+    path = next((encoder / name for name in TRANSFORMER_CONFIGS if declared(encoder / name)), None)
+    told = declared(path) if path else {}
+    if path is not None:
+        _check_settings(path, told)
+    written = card.get("activation_fn") or _activation_in(encoder / "config.json")
+    _check_activation(folder / CARD, written)
+    prompts, default = card.get("prompts") or {}, card.get("default_prompt_name")
+    prompt = (prompts.get(default) or "") if default else ""
+    return ScorerCard(
+        encoder,
+        prompt=prompt,
+        left_out=_with_text({n: t for n, t in prompts.items() if t != prompt}),
+        max_length=told.get("max_seq_length"),
+        lowercase=bool(told.get("do_lower_case")),
+    )
+
+
+def _with_text(prompts: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, text in prompts.items() if text))
+
+
+def _check_settings(path: Path, told: Mapping[str, Any]) -> None:
+    other = sorted(name for name in told.keys() - UNDERSTOOD if told[name])
+    text = (told.get("modality_config") or {"text": BY_LOGITS}).get("text")
+    task = told.get("transformer_task", "feature-extraction")
+    if not other and text != BY_LOGITS:
+        other = ["modality_config"]
+    if not other and task != "sequence-classification":
+        other = ["transformer_task"]
+    if other:
+        raise BadInput(
+            f"{path}: {', '.join(map(repr, other))} of a cross-encoder is not supported: scores would be others than "
+            "sentence-transformers'. Save the model without it."
+        )
+
+
+def _activation_in(path: Path) -> Any:
+    config = declared(path)
+    inside = config.get("sentence_transformers") or {}
+    return inside.get("activation_fn") or config.get("sbert_ce_default_activation_function")
+
+
+def _check_activation(path: Path, written: Any) -> None:
+    """Refuse one that does not keep the order; sentence-transformers takes a sigmoid for code of others."""
+    if not isinstance(written, str | None):
+        raise BadInput(
+            f"{path}: the activation function is {in_short(written)}, and no text. Correct it."
+        )
+    if not written or not written.startswith("torch."):
+        return
+    if written.rsplit(".", 1)[-1] not in MONOTONE:
+        raise BadInput(
+            f"{path}: the activation {written!r} does not keep the order of scores, which are logits here. Use one of "
+            f"{', '.join(sorted(MONOTONE))}."
+        )
+
+
+def names_of_labels(config: Mapping[str, Any], n: int) -> list[str]:
+    """What a configuration calls the labels of its head."""
+    told = config.get("id2label") or {}
+    return [str(told.get(k, told.get(str(k), f"LABEL_{k}"))) for k in range(n)]
