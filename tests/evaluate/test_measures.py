@@ -67,6 +67,8 @@ REFUSED = {
     "nDCG(gains={'a':1})@5": "`gains` are grades",
     "alpha_nDCG@10": r"cannot be computed .*\(it needs pyndeval\)\. Use another, .*or install that",
     "BPM(max_rel=1)@5": r"it needs cwl_eval",
+    "P": r"\(it needs `cutoff`\)",
+    "ERR": r"\(no tool of ir_measures has it with these parameters\)",
     "": "Unknown measure ''",
     "(((((": "Unknown measure",
 }

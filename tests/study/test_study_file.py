@@ -470,15 +470,3 @@ def test_every_field_is_documented(field: str) -> None:
     shown = next(m for m in specs() if m.__name__ == model).model_fields[name].alias or name
     page = (ROOT / "docs/study-file.md").read_text("utf-8")
     assert f"`{shown}`" in page, f"{field} is not in docs/study-file.md: run `make docs`"
-
-
-def test_an_override_that_undoes_another_is_refused(tiny_study: Path) -> None:
-    """The last one counted, unsaid; a field of a table given before is no undoing."""
-    for one, other in (
-        ("seed=1", "seed=2"),
-        ("rankers.C.max_updates=2", "rankers.C={start: plain}"),
-    ):
-        with pytest.raises(BadStudy, match=r"undoes another, of `.*`, which stands before it"):
-            load(tiny_study, [one, other])
-    found = load(tiny_study, ["evaluate.margin={}", "evaluate.margin.nDCG@10=0.1", "seed=4"])
-    assert (found.study.seed, dict(found.study.evaluate.margin)) == (4, {"nDCG@10": 0.1})

@@ -63,7 +63,9 @@ def parse(measure: str) -> Any:
         parsed: Any = ir_measures.parse_measure(measure)
         parsed.validate_params()
     except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
-        reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else error
+        reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else str(error)
+        if needed := re.match(r"invalid param (\w+)=<object object", reason):
+            reason = f"it needs `{needed[1]}`"
         raise UnknownChoice(
             f"Unknown measure {measure!r} ({reason}). Use a name of ir_measures, such as nDCG@10, "
             "RR@10, AP(rel=2)@100 or R@100."
@@ -152,9 +154,11 @@ def computable(measure: str) -> None:
         ir_measures.calc_aggregate([parsed], qrels, run)
     except ValueError as error:
         needed = re.findall(r"^ - (\S+)", str(error), re.MULTILINE)
-        reason = (
-            f"it needs {' or '.join(needed)}" if needed else (str(error).splitlines() or ["?"])[0]
-        )
+        reason = (str(error).splitlines() or ["?"])[0]
+        if needed:
+            reason = f"it needs {' or '.join(needed)}"
+        elif reason.startswith("Unsupported measures"):
+            reason = "no tool of ir_measures has it with these parameters"
         raise UnknownChoice(
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
             f"here ({reason}). Use another, such as nDCG@10{', or install that' if needed else ''}."
@@ -178,7 +182,8 @@ HIGHEST_OF_GDEVAL = 4
 
 
 def _is_gdevals(measure: Any) -> bool:
-    return bool(measure.NAME == "ERR" or measure.params.get("dcg") == "exp-log2")
+    is_exponential = measure.NAME == "ERR" or measure.params.get("dcg") == "exp-log2"
+    return is_exponential and "cutoff" in measure.params
 
 
 def _apart(measures: Iterable[Any]) -> list[list[Any]]:

@@ -48,17 +48,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
         raise BadStudy(str(error)) from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
-    before: list[str] = []
     for override in overrides:
-        name = override.partition("=")[0]
-        undone = next((each for each in before if f"{each}.".startswith(f"{name}.")), None)
-        if undone is not None:
-            raise BadStudy(
-                f"The override {brief(override)} undoes another, of `{undone}`, which stands before it. Keep one, or "
-                "put this one first."
-            )
         _override(values, override)
-        before.append(name)
     return LoadedStudy(validated(values, str(path)), path.parent, path)
 
 
