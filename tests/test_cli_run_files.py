@@ -552,3 +552,40 @@ def test_queries_without_a_relevant_doc_at_the_level_asked_for_are_told(
         "2 of 3 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10"
         in told.err
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--qrels", "other.txt"), "--qrels is given 2 times, and one is meant. Give it once."),
+        (("--split", "a", "--split=b"), "--split is given 2 times"),
+        (("--drop-own-docs", "--keep-own-docs"), "--drop-own-docs/--keep-own-docs is given 2 times"),
+        (("--margin", "RR=0.1", "--margin", "RR=0.2"), "RR has two margins, 0.1 and 0.2. Keep one."),
+    ],
+)  # fmt: skip
+def test_what_one_of_two_would_be_left_out_of_is_refused(
+    rankscope: Command, files: Path, more: tuple[str, ...], said: str
+) -> None:
+    """The last one counted, unsaid. Saying one thing twice is no mistake."""
+    words = ("compare", *sorted(files.glob("*.run")), "--qrels", files / "qrels.txt")
+    words = (*words, "--measures", "RR", "--json")
+    answer = rankscope(*words, *more)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert said in answer.err
+    twice = ("--json", "--baseline", "good", "--baseline", "good", *(["--margin", "RR=0.1"] * 2))
+    assert len(json.loads(rankscope(*words, *twice).out)["comparisons"]) == 2
+
+
+def test_two_published_means_of_one_measure_are_refused(rankscope: Command, files: Path) -> None:
+    words = (
+        "reproduce",
+        files / "good.run",
+        "--qrels",
+        files / "qrels.txt",
+        "--published",
+        "RR=0.5",
+    )
+    answer = rankscope(*words, "--published", "RR=0.50")
+    assert (answer.code, answer.out) == (1, "")
+    assert "RR has two published means, 0.5 and 0.50. Keep one." in answer.err
+    assert rankscope(*words, "--published", "RR=0.5").code == 0

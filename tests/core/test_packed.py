@@ -8,6 +8,7 @@ import os
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,10 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", r"a pointer of Git LFS.*git lfs pull"),
     "SQLite": (b"SQLite format 3\0", r"an SQLite database"),
     "UTF-16": ("q1 Q0 d1 1 2 t\n".encode("utf-16"), r"it is UTF-16\. Convert it to UTF-8"),
+    "zlib": (zlib.compress(RUN), r"packed by zlib\. Pack it by gzip instead"),
+    "lz4 of old": (b"\x02\x21\x4c\x18" + bytes(9), r"packed by lz4\. Unpack it: lz4 -d"),
+    "bytes of any kind": (b"\x8b\x07\x80abc\x03", r"it is no text: it begins with the bytes 8b 07 80 61\. Give it"),
+    "the same, packed": (gzip.compress(b"\x8b\x07\x80abc\x03"), r"it is no text, packed by gzip: it begins with"),
     "half": (gzip.compress(RUN * 99)[:60], r"damaged or cut short .*Fetch it again, or unpack it"),
     "half of xz": (lzma.compress(RUN)[:50], r"damaged or cut short"),
     "flipped": (bz2.compress(RUN)[:20] + b"\xff\xff" + bz2.compress(RUN)[22:], r"cannot be read|damaged"),
@@ -98,6 +103,18 @@ def test_what_is_no_text_is_named_with_a_remedy(tmp_path: Path, what: str) -> No
         with pytest.raises(BadInput, match=message) as caught:
             read(path)
         assert str(caught.value).startswith(str(path))
+
+
+def test_columns_are_counted_in_text_alone(tmp_path: Path) -> None:
+    """Before: "expected 6 columns, found 1", of a line in which there are none. A character cut by the head is no fault."""
+    path = tmp_path / "a.run"
+    for data, said in ((b"caf\xe9 1\n", "not readable as UTF-8 text"), (bytes(100), "holds a NUL")):
+        path.write_bytes(data)
+        for read in (read_run, read_qrels):
+            with pytest.raises(BadInput, match=f"line 1: .*{said}"):
+                read(path)
+    path.write_bytes(b"q1 Q0 \x1f" + "é".encode() * 600 + b" 1 2.0 t\n")
+    assert len(read_run(path).rankings["q1"]) == 1
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on it is read")

@@ -370,6 +370,16 @@ def test_a_margin_belongs_to_the_measure_it_is_given_for() -> None:
         rankscope.compare(runs, QRELS, margin={"P@1": 0.1})
 
 
+def test_two_names_of_one_measure_are_one_comparison() -> None:
+    """RR@10 and MRR@10 would make a family of two; a margin may be given for either name."""
+    runs = {"good": GOOD, "poor": POOR}
+    found = rankscope.compare(runs, QRELS, ["RR@10", "MRR@10"], margin={"MRR@10": 0.3})
+    assert [(row.measure, row.judged.comparison.margin) for row in found.rows] == [
+        ("RR@10", Margin(0.3))
+    ]
+    assert rankscope.measure(runs, QRELS, ["P@1", "Precision@1", "P(rel=1)@1"]).measures == ("P@1",)
+
+
 def test_margins_as_people_write_them() -> None:
     assert as_margin(0.02) == as_margin("0.02") == as_margin(Margin(0.02)) == Margin(0.02)
     assert as_margin(" 5 %") == Margin(0.05, is_relative=True)

@@ -1,10 +1,13 @@
+import math
+import re
 from pathlib import Path
 
+import ir_measures
 import numpy as np
 import pytest
 import pytrec_eval
 
-from rankscope.core.errors import UnknownChoice
+from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import write_run
@@ -58,10 +61,14 @@ REFUSED = {
     "Compat(p=2.0)": "`p` lies between 0 and 1",
     "SetF(beta=0.0)": "`beta` is above 0",
     "IPrec@1.5": "recall lies from 0 to 1",
+    "IPrec@0.104": r"levels of recall to two digits\. Give 0\.10",
+    "Accuracy@1": "counts pairs of docs, and its cutoff leaves one doc",
     "alpha_nDCG(alpha=2.0)@10": "`alpha` lies from 0 to 1",
     "nDCG(gains={'a':1})@5": "`gains` are grades",
     "alpha_nDCG@10": r"cannot be computed .*\(it needs pyndeval\)\. Use another, .*or install that",
     "BPM(max_rel=1)@5": r"it needs cwl_eval",
+    "P": r"\(it needs `cutoff`\)",
+    "ERR": r"\(no tool of ir_measures has it with these parameters\)",
     "": "Unknown measure ''",
     "(((((": "Unknown measure",
 }
@@ -138,3 +145,90 @@ def test_queries_without_a_relevant_doc_at_a_measures_level_are_told() -> None:
     assert Measuring(qrels, ["Judged@10"]).notes() == []
     run = Run.of("r", [ScoredDoc(query, "d", 1.0) for query in ("q1", "q2", "q3")])
     assert measuring.of(run).values["RR(rel=2)@10"] == {"q1": 1.0, "q2": 0.0, "q3": 0.0}
+
+
+REQUIRED = {"cutoff": 3, "max_rel": 2, "recall": 0.5}
+"""What measures of ir_measures ask for."""
+LEGAL = {
+    "a query without a relevant doc": ({"q1": {"a": 1}, "q2": {"b": 0}}, {"q1": "ax", "q2": "bx"}),
+    "no query with a relevant doc": ({"q1": {"a": 0}}, {"q1": "ax"}),
+    "a query the run leaves out": ({"q1": {"a": 1}, "q2": {"b": 1}}, {"q1": "ax"}),
+    "no judged doc in the run": ({"q1": {"a": 1}}, {"q1": "xyz"}),
+    "relevant docs alone": ({"q1": {"a": 1, "b": 2}}, {"q1": "ab"}),
+    "one doc": ({"q1": {"a": 2}}, {"q1": "a"}),
+    "grades below 0": ({"q1": {"a": -2, "b": 1}}, {"q1": "ab"}),
+    "a grade above 4": ({"q1": {"a": 5, "b": 1}}, {"q1": "ab"}),
+}
+
+
+def asked(name: str) -> str:
+    """A measure of ir_measures with what it asks for."""
+    parameters = ir_measures.measures.registry[name].SUPPORTED_PARAMS
+    needed = [each for each, info in parameters.items() if info.required or each == "cutoff"]
+    made = ir_measures.measures.registry[name](**{each: REQUIRED[each] for each in needed})
+    return str(made)
+
+
+@pytest.mark.parametrize("name", ir_measures.measures.registry)
+def test_every_measure_has_a_value_or_a_sentence_on_legal_input(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """For each judged query and no other; what a tool prints beside it is no sentence of ours."""
+    measure = asked(name)
+    for what, (qrels, run) in LEGAL.items():
+        judged = [Qrel(q, doc, grade) for q, docs in qrels.items() for doc, grade in docs.items()]
+        ranked = [ScoredDoc(q, doc, -float(at)) for q, docs in run.items() for at, doc in enumerate(docs)]  # fmt: skip
+        said = ""
+        try:
+            values = measured(Run.of("r", ranked), judged, [measure]).values[measure]
+        except (BadInput, UnknownChoice) as error:
+            said = str(error)
+        if said:
+            assert not re.search(r"\n|exit status|division|Error", said), said
+        else:
+            assert values.keys() == qrels.keys(), what
+            assert all(map(math.isfinite, values.values())), what
+    assert capfd.readouterr().err == ""
+
+
+def test_two_names_of_one_measure_have_its_value() -> None:
+    """Before: of RR@10 and MRR@10 the first one was 0."""
+    run = Run.of("r", [ScoredDoc("q1", "z", 2.0), ScoredDoc("q1", "a", 1.0)])
+    names = ["RR@10", "MRR@10", "P@2", "P(rel=1)@2", "RR@10"]
+    assert measured(run, QRELS[:2], names).means() == dict.fromkeys(names, 0.5)
+
+
+def test_measures_of_one_call_do_not_change_each_other() -> None:
+    """Before: beside other gains, nDCG@10 was of those or 0; NumRet beside `judged_only` missed docs."""
+    qrels = [Qrel("q1", "a", 1), Qrel("q1", "b", 2), Qrel("q1", "c", 0)]
+    run = Run.of("r", [ScoredDoc("q1", doc, -float(at)) for at, doc in enumerate("xayb")])
+    names = ["nDCG@10", "nDCG(gains={1:9,2:1})@10", "nDCG(judged_only=True)@10", "NumRet", "AP", "P(judged_only=True)@2",
+             "NumQ", "SetF(beta=2.0)", "SetF", "IPrec@0.5", "IPrec@0.51", "ERR@10", "nDCG(dcg='exp-log2')@10"]  # fmt: skip
+    alone = {name: measured(run, qrels, [name]).means()[name] for name in names}
+    assert measured(run, qrels, names).means() == alone
+    assert measured(run, qrels, names[::-1]).means() == alone
+    assert (alone["NumRet"], alone["P(judged_only=True)@2"]) == (4.0, 1.0)
+    assert len({alone[name] for name in names if name.startswith("nDCG")}) == 4
+
+
+def test_queries_whose_ids_gdeval_mistakes_have_their_values() -> None:
+    """gdeval takes PLAIN-2 for 2 and refuses q1: before, ERR was half of it, and a failure."""
+    for query_id in ("PLAIN-2", "q1", "02", "2"):
+        qrels = [Qrel(query_id, "a", 4), Qrel("7", "a", 4)]
+        run = Run.of("r", [ScoredDoc(each, "a", 1.0) for each in (query_id, "7")])
+        found = measured(run, qrels, ["ERR@10"]).values["ERR@10"]
+        assert found == {query_id: 0.9375, "7": 0.9375}  # (2^4 - 1) / 2^4 at rank 1
+
+
+def test_accuracy_counts_pairs_and_says_where_there_is_none() -> None:
+    """z before a, b behind it: of the pairs (a, z) and (a, b) one is in order, 1/2. ir_measures ends in 0/0."""
+    qrels, docs = [Qrel("q1", "a", 1)], [ScoredDoc("q1", d, -float(n)) for n, d in enumerate("zab")]
+    assert measured(Run.of("r", docs), qrels, ["Accuracy"]).means() == {"Accuracy": 0.5}
+    for ranked, said in (
+        (docs[1:2], "of the first 1 docs of query q1 1 are relevant"),
+        (docs[:1], "of the first 1 docs of query q1 0 are relevant"),
+    ):
+        with pytest.raises(
+            BadInput, match=f"r: Accuracy@2 counts pairs .*{said}: there is no pair"
+        ):
+            measured(Run.of("r", ranked), qrels, ["Accuracy@2"])

@@ -20,7 +20,7 @@ from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
-from rankscope.core.packed import head_of
+from rankscope.core.packed import PARQUET_MAGIC, head_of
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (
     RunFile,
@@ -31,7 +31,6 @@ from rankscope.core.trec import (
     stem,
 )
 
-PARQUET_MAGIC = b"PAR1"
 QUERY_COLUMNS = ("query_id", "q_id", "qid", "query-id")
 DOC_COLUMNS = ("doc_id", "docno", "docid", "corpus-id")
 SCORE_COLUMNS = ("score", "sim")

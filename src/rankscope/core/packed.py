@@ -71,7 +71,11 @@ NAMED: Mapping[re.Pattern[bytes], tuple[str, str]] = {
     re.compile(rb"Rar!\x1a\x07"): ("a RAR archive", UNPACK),
     re.compile(rb"LZIP\x01"): ("packed by lzip", "Unpack it: lzip -d."),
     re.compile(rb"\x1f[\x9d\xa0]"): ("packed by compress", "Unpack it: gzip -d."),
-    re.compile(rb"\x04\x22\x4d\x18"): ("packed by lz4", "Unpack it: lz4 -d."),
+    re.compile(rb"\x04\x22\x4d\x18|\x02\x21\x4c\x18"): ("packed by lz4", "Unpack it: lz4 -d."),
+    re.compile(rb"\x78(\x01|\x9c|\xda(?![\x80-\xbf]))"): (
+        "packed by zlib",
+        "Pack it by gzip instead.",
+    ),
     re.compile(rb"\x89LZO\0"): ("packed by lzop", "Unpack it: lzop -d."),
     re.compile(rb"\xff\x06\0\0sNaPpY"): ("packed by snappy", UNPACK),
     re.compile(rb"\x5d\0\0.\0.{0,2}\xff{2}", re.DOTALL): ("packed by lzma", "Unpack it: xz -d."),
@@ -97,6 +101,9 @@ NAMED: Mapping[re.Pattern[bytes], tuple[str, str]] = {
     re.compile(rb"\xff\xfe|\xfe\xff"): ("UTF-16", "Convert it to UTF-8."),
 }
 """What is no text, whatever it is called: what it is, and what to do."""
+
+PARQUET_MAGIC = b"PAR1"
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 UNPACKING = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
 
@@ -170,6 +177,17 @@ def head_of(path: Path) -> bytes:
         return file.read(4096).lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:4]
 
 
+def _is_binary(head: bytes) -> bool:
+    """Whether bytes are neither UTF-8 nor text in another encoding: that has no control characters."""
+    if head[:4] == PARQUET_MAGIC or not CONTROL.search(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut off
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 def _way(head: bytes) -> _Way | None:
     return next((way for magic, way in PACKED.items() if magic.match(head)), None)
 
@@ -179,6 +197,11 @@ def _refuse_foreign(head: bytes, *, packed_by: str = "") -> None:
         if magic.match(head):
             raise _Unreadable(f"{found}{packed_by and f', packed by {packed_by}'}", remedy)
     again = _way(head) if packed_by else None
+    if again is None and _is_binary(head):
+        raise _Unreadable(
+            f"no text{packed_by and f', packed by {packed_by}'}: it begins with the bytes {head[:4].hex(' ')}",
+            "Give it as text in UTF-8; gzip, bzip2 and xz are unpacked.",
+        )
     if again is not None:
         raise _Unreadable(
             f"packed twice, by {packed_by} and within by {again.name}", "Unpack it once."

@@ -280,6 +280,7 @@ def _one_by_one(path: Path) -> tuple[_Found, bool]:
 def _misfit(
     path: Path, number: int, columns: list[bytes], line: bytes, *, is_plain: bool
 ) -> BadInput:
+    _text(path, number, line)  # what is no text has no columns to count
     if is_plain:
         return BadInput(
             f"{path}, line {number}: expected 3 columns (query_id doc_id score) as in the lines "
@@ -493,13 +494,14 @@ def read_trec_qrels(path: Path) -> list[Qrel]:
     qrels: dict[tuple[str, str], Qrel] = {}
     n_columns, id_columns = 4, (0, 2)
     is_first = True
-    for number, columns, _ in _rows(path, 4):
+    for number, columns, line in _rows(path, 4):
         if is_first and columns == BEIR_HEADER:
             n_columns, id_columns = 3, (0, 1)
             is_first = False
             continue
         is_first = False
         if len(columns) != n_columns:
+            _text(path, number, line)
             form = "query_id 0 doc_id relevance" if n_columns == 4 else "query-id corpus-id score"
             raise BadInput(
                 f"{path}, line {number}: expected {n_columns} columns ({form}), found {len(columns)}."

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from rankscope.core.errors import BadInput
-from rankscope.core.formats import PARQUET_MAGIC, read_run_file
-from rankscope.core.packed import head_of
+from rankscope.core.formats import read_run_file
+from rankscope.core.packed import PARQUET_MAGIC, head_of
 from rankscope.core.trec import tied_by_rank
 from rankscope.data.entries import entries, tables
 from rankscope.data.names import Names, named

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
-from rankscope.core.formats import PARQUET_MAGIC, no_repeats, read_qrels
-from rankscope.core.packed import ENDINGS, head_of
+from rankscope.core.formats import no_repeats, read_qrels
+from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_id, as_text, is_none, is_score, shown
-from rankscope.core.formats import PARQUET_MAGIC, no_repeats, parquet_frame
-from rankscope.core.packed import head_of
+from rankscope.core.formats import no_repeats, parquet_frame
+from rankscope.core.packed import PARQUET_MAGIC, head_of
 from rankscope.core.trec import read_bytes, read_lines
 
 

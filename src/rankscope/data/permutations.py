@@ -247,10 +247,10 @@ def _names_all(ids: Sequence[str], n_docs: int) -> bool:
 
 
 def _lines(text: str, n_docs: int) -> list[str] | None:
-    """The ids of the last list that has one a line; where the list is numbered, from 1 without a gap."""
+    """The ids of the last list that has one a line; where the list is numbered, from 1 or 0 without a gap."""
     lists: list[list[str]] = []
     scores: list[float] = []
-    before = ""
+    before, first = "", 1
     for line in text.splitlines():
         match = LINE.fullmatch(line)
         if match is None or _is_sentence(match):
@@ -258,16 +258,19 @@ def _lines(text: str, n_docs: int) -> list[str] | None:
             continue
         if RANGE.match(match["rest"]):
             return None
-        number = int((match["at"] or "0")[:LONGEST])
-        if number == 1 or (number == 0 and before != "bullet"):
+        number = None if match["at"] is None else int(match["at"][:LONGEST])
+        is_second = number == 1 and bool(lists) and first == 0 and len(lists[-1]) == 1
+        begins = before != "bullet" if number is None else number in (0, 1) and not is_second
+        if begins:
+            first = number or 0
             lists.append([])
             scores = []
-        elif number and (not lists or number != len(lists[-1]) + 1):
+        elif number is not None and (not lists or number != first + len(lists[-1])):
             return None  # counted down, or with gaps: the numbers are something else
-        before = "number" if number else "bullet"
+        before = "bullet" if number is None else "number"
         lists[-1].append(_number(match["id"]))
         score = SCORED.match(match["rest"])
-        scores += [float(score[1])] if score and not number else []
+        scores += [float(score[1])] if score and number is None else []
         if scores != sorted(scores, reverse=True):
             return None  # ids with their scores or ranks, in another order than these
     whole = [ids for ids in lists if _names_all(ids, n_docs)]

@@ -31,7 +31,7 @@ from rankscope.core.trec import RunFile, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.comparison import Margin, Pair, Values, compared
 from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.measures import Measured, Measuring, span, with_relevance_level
+from rankscope.evaluate.measures import Measured, Measuring, parse, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import VarianceSplit, variance_split
 from rankscope.evaluate.ties import Ties, ties
@@ -377,9 +377,7 @@ def measure(
         raise BadInput(
             f"The relevance level {relevance_level} is below 1, where grade 0 counts. Give 1 or more."
         )
-    computed = tuple(
-        dict.fromkeys(with_relevance_level(name, relevance_level or 1) for name in measures)
-    )
+    computed = tuple(dict.fromkeys(_computed(measures, relevance_level).values()))
     measuring = Measuring(judgements(qrels), computed)
     jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
@@ -402,6 +400,13 @@ def measure(
             ),
         ),
     )
+
+
+def _computed(measures: Sequence[str], level: int | None) -> dict[str, str]:
+    """What is asked for to what is computed: the first of several names (RR@10, MRR@10) of one measure."""
+    first: dict[Any, str] = {}
+    with_level = {name: with_relevance_level(name, level or 1) for name in measures}
+    return {name: first.setdefault(parse(found), found) for name, found in with_level.items()}
 
 
 def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
@@ -486,7 +491,7 @@ def compare(
         drop_own_docs=drop_own_docs,
         processes=processes,
     )
-    asked = {name: with_relevance_level(name, relevance_level or 1) for name in measures}
+    asked = _computed(measures, relevance_level)
     return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
 
 

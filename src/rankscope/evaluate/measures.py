@@ -1,8 +1,9 @@
 """Per-query values of IR measures, named as ir_measures writes them.
 
 A run is handed over in its own total order (scores -1, -2, ...), because the tools behind
-ir_measures break ties in opposite directions. The mean is over the judged queries: one that the
-run leaves out counts 0 and is named.
+ir_measures break ties in opposite directions; queries by their numbers, because gdeval takes
+`PLAIN-2` for query 2. The mean is over the judged queries: one that the run leaves out counts 0 and
+is named.
 """
 
 import re
@@ -51,8 +52,8 @@ class Measured:
         }
 
     def called(self, names: Mapping[str, str]) -> "Measured":
-        """The same values under other names of the measures."""
-        values = {names[measure]: by_query for measure, by_query in self.values.items()}
+        """The same values under other names: each to the one it has here. Several may have one's values."""
+        values = {name: self.values[measure] for name, measure in names.items()}
         return Measured(values, self.missing_queries, self.unjudged_queries)
 
 
@@ -62,7 +63,9 @@ def parse(measure: str) -> Any:
         parsed: Any = ir_measures.parse_measure(measure)
         parsed.validate_params()
     except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
-        reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else error
+        reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else str(error)
+        if needed := re.match(r"invalid param (\w+)=<object object", reason):
+            reason = f"it needs `{needed[1]}`"
         raise UnknownChoice(
             f"Unknown measure {measure!r} ({reason}). Use a name of ir_measures, such as nDCG@10, "
             "RR@10, AP(rel=2)@100 or R@100."
@@ -109,6 +112,21 @@ def _check_parameter(measure: str, name: str, value: Any) -> None:
             f"The measure {measure!r}: `gains` are grades with a whole number from 0 each, as in "
             f"{{0: 0, 1: 1, 2: 3}}. Found {shown(value)}."
         )
+    if name == "recall" and round(value, 2) != value:
+        raise UnknownChoice(
+            f"The measure {measure!r}: trec_eval knows levels of recall to two digits. Give {value:.2f}."
+        )
+
+
+def _check_together(measure: str, parsed: Any) -> None:
+    """Refuse parameters that leave nothing to compute."""
+    low, high = (parsed.params.get(name) for name in ("min_rel", "max_rel"))
+    if high is not None and (low or 0) >= high:
+        raise UnknownChoice(f"The measure {measure!r}: `max_rel` must be above `min_rel`.")
+    if parsed.NAME == "Accuracy" and parsed.params.get("cutoff") == 1:
+        raise UnknownChoice(
+            f"The measure {measure!r} counts pairs of docs, and its cutoff leaves one doc. Give 2 or more."
+        )
 
 
 def _are_gains(value: Any) -> bool:
@@ -129,18 +147,18 @@ def _are_gains(value: Any) -> bool:
 def computable(measure: str) -> None:
     """Refuse a measure that cannot be had from qrels and a run, or whose tool is not installed."""
     parsed = parse(measure)
-    low, high = (parsed.params.get(name) for name in ("min_rel", "max_rel"))
-    if high is not None and (low or 0) >= high:
-        raise UnknownChoice(f"The measure {measure!r}: `max_rel` must be above `min_rel`.")
+    _check_together(measure, parsed)
     qrels = [Qrel("1", "d1", 1), Qrel("1", "d2", 0)]
     run = [ScoredDoc("1", "d1", 2.0), ScoredDoc("1", "d2", 1.0)]
     try:
         ir_measures.calc_aggregate([parsed], qrels, run)
     except ValueError as error:
         needed = re.findall(r"^ - (\S+)", str(error), re.MULTILINE)
-        reason = (
-            f"it needs {' or '.join(needed)}" if needed else (str(error).splitlines() or ["?"])[0]
-        )
+        reason = (str(error).splitlines() or ["?"])[0]
+        if needed:
+            reason = f"it needs {' or '.join(needed)}"
+        elif reason.startswith("Unsupported measures"):
+            reason = "no tool of ir_measures has it with these parameters"
         raise UnknownChoice(
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
             f"here ({reason}). Use another, such as nDCG@10{', or install that' if needed else ''}."
@@ -158,6 +176,27 @@ def computable(measure: str) -> None:
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
             f"here ({reason}). Use another, such as nDCG@10."
         ) from error
+
+
+HIGHEST_OF_GDEVAL = 4
+
+
+def _is_gdevals(measure: Any) -> bool:
+    is_exponential = measure.NAME == "ERR" or measure.params.get("dcg") == "exp-log2"
+    return is_exponential and "cutoff" in measure.params
+
+
+def _apart(measures: Iterable[Any]) -> list[list[Any]]:
+    """The measures in groups that share a tool without harm.
+
+    ir_measures puts a plain nDCG or NumRet into whatever call there is: into one with other gains, or without
+    the docs that are not judged, it had their value, or none.
+    """
+    groups: dict[str, list[Any]] = {}
+    for measure in measures:
+        asked = {name: measure.params.get(name) for name in ("gains", "judged_only")}
+        groups.setdefault(repr(asked), []).append(measure)
+    return list(groups.values())
 
 
 def with_relevance_level(measure: str, level: int) -> str:
@@ -234,8 +273,13 @@ class Measuring:
         self.measures = tuple(measures)
         for name in measures:
             computable(name)
-        self._names = {parse(name): name for name in measures}
-        self._evaluator = ir_measures.evaluator(list(self._names), relevance)
+        self._names: dict[Any, list[str]] = {}
+        for name in measures:  # RR@10 and MRR@10 are one
+            self._names.setdefault(parse(name), []).append(name)
+        self._check_grades()
+        self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
+        numbered = {self._numbers[query_id]: docs for query_id, docs in relevance.items()}
+        self._evaluators = [(of, ir_measures.evaluator(of, numbered)) for of in _apart(self._names)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Made ready again where it is sent to: the tools behind it cannot travel."""
@@ -282,32 +326,68 @@ class Measuring:
             self.measures,
         )
 
+    def _check_grades(self) -> None:
+        """BadInput for grades that gdeval, the tool behind ERR and an exponential gain, does not know."""
+        by_gdeval = [names[0] for of, names in self._names.items() if _is_gdevals(of)]
+        if not by_gdeval:
+            return
+        for query_id, docs in self.relevance.items():
+            for doc_id, grade in docs.items():
+                if grade > HIGHEST_OF_GDEVAL:
+                    raise BadInput(
+                        f"{', '.join(by_gdeval)}: grades go up to {HIGHEST_OF_GDEVAL} there, and query {query_id} has "
+                        f"doc {doc_id} of grade {grade}. Map the grades to 0 to {HIGHEST_OF_GDEVAL}, or use nDCG@10."
+                    )
+
+    def _check_pairs(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> None:
+        """BadInput where Accuracy has nothing to count: 0/0, or a query that its tool's mean leaves out."""
+        for measure, names in self._names.items():
+            if measure.NAME != "Accuracy":
+                continue
+            for number, docs in scored.items():
+                query_id = self.query_ids[int(number)]
+                top = list(docs)[: measure.params.get("cutoff")]
+                grades = [self.relevance[query_id].get(doc_id, 0) for doc_id in top]
+                n_relevant = sum(grade >= measure.params.get("rel", 1) for grade in grades)
+                if n_relevant in (0, len(top)):
+                    raise BadInput(
+                        f"{tag}: {names[0]} counts pairs of a relevant doc and another, and of the first {len(top)} "
+                        f"docs of query {query_id} {n_relevant} are relevant: there is no pair. Use another measure, "
+                        "such as RR@10."
+                    )
+
     def _metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
         """What the tools say; where one fails on these grades or docs, one sentence."""
-        try:
-            yield from self._evaluator.iter_calc(scored)
-        except FAILURES as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BadInput(
-                f"{tag}: the tool behind one of {', '.join(self.measures)} failed on these qrels and this run "
-                f"({reason}). Leave that measure out, or look at the grades."
-            ) from error
+        for measures, evaluator in self._evaluators:
+            try:
+                yield from evaluator.iter_calc(scored)
+            except FAILURES as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise BadInput(
+                    f"{tag}: the tool behind one of {', '.join(map(str, measures))} failed on these qrels and this "
+                    f"run ({reason}). Leave that measure out, or look at the grades."
+                ) from error
 
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
         scored = {
-            query_id: dict(zip(map(DOC_ID, ranking), map(float, count(-1, -1)), strict=False))
+            self._numbers[query_id]: dict(
+                zip(map(DOC_ID, ranking), map(float, count(-1, -1)), strict=False)
+            )
             for query_id in self.query_ids
             if (ranking := run.rankings.get(query_id))
         }  # -1, -2, ...: no tool can break a tie its own way
+        self._check_pairs(run.tag, scored)
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
         seen: dict[int, tuple[Any, dict[str, float]]] = {}
         for metric in self._metrics(run.tag, scored):
             key = id(metric.measure)  # its hash is that of a text made anew each time
             if key not in seen:  # kept beside its values, so that no other object gets its id
-                seen[key] = metric.measure, values[self._names[metric.measure]]
-            seen[key][1][metric.query_id] = float(metric.value)
-        missing = tuple(query_id for query_id in self.query_ids if query_id not in scored)
+                seen[key] = metric.measure, values[self._names[metric.measure][0]]
+            seen[key][1][self.query_ids[int(metric.query_id)]] = float(metric.value)
+        for first, *others in self._names.values():
+            values |= dict.fromkeys(others, values[first])
+        missing = tuple(query_id for query_id in self.query_ids if not run.rankings.get(query_id))
         unjudged = tuple(sorted(run.rankings.keys() - self.relevance.keys()))
         return Measured(values, missing, unjudged)
 

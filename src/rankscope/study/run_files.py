@@ -112,28 +112,37 @@ def processes(arguments: Sequence[str]) -> int:
 
 def table_of_margins(arguments: Iterable[str]) -> dict[str, str]:
     """MEASURE=MARGIN ... as a table."""
-    found = {}
+    found: dict[str, str] = {}
     for argument in arguments:
         measure, equals, margin = argument.rpartition("=")
         if not equals or not measure:
             raise BadInput(
                 f"The margin {argument!r} is not of the form nDCG@10=0.02 or nDCG@10=5%."
             )
-        found[measure] = margin
+        if found.setdefault(measure, margin) != margin:
+            raise _twice("margins", measure, found[measure], margin)
     return found
+
+
+def _twice(what: str, measure: str, first: object, second: object) -> BadInput:
+    return BadInput(f"{measure} has two {what}, {first} and {second}. Keep one.")
 
 
 def table_of_numbers(arguments: Iterable[str]) -> dict[str, Decimal]:
     """MEASURE=VALUE ... as a table; the values keep the digits they were written with."""
-    found = {}
+    found: dict[str, Decimal] = {}
     for argument in arguments:
         measure, _, value = argument.rpartition("=")
         try:
-            found[measure] = Decimal(value)
+            mean = Decimal(value)
         except InvalidOperation:
-            measure = ""
-        if not measure or not found[measure].is_finite():
+            mean = Decimal("nan")
+        if not measure or not mean.is_finite():
             raise BadInput(f"The published mean {argument!r} is not of the form nDCG@10=0.7234.")
+        if str(found.setdefault(measure, mean)) != str(
+            mean
+        ):  # 0.50 has been rounded otherwise than 0.5
+            raise _twice("published means", measure, found[measure], mean)
     return found
 
 

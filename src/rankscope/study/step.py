@@ -23,7 +23,7 @@ VERSIONS = {
     "teacher": 2,
     "train": 6,
     "rerank": 3,
-    "evaluate": 7,
+    "evaluate": 8,
     "choices": 2,
     "represent": 2,
     "probe": 2,

@@ -140,8 +140,8 @@ def _measured(
         role = run_role(name, first_stage, ranker)
         run = read_run(work.folder(role) / "run.trec")
         found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
-        found = found.called({new: old for old, new in computed.items()})
-        return EvaluatedRun(system, ranker, _run_path(work, role), found, ties=None, notes=())
+        path = _run_path(work, role)
+        return EvaluatedRun(system, ranker, path, found.called(computed), ties=None, notes=())
 
     for where, systems in study.groups().items():
         runs = [
