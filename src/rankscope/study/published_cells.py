@@ -76,4 +76,5 @@ def _cell(row: Row) -> PublishedCell:
     if empty:
         raise BadInput(f"{row.place}: {empty[0]} is empty. Name it.")
     row.number("mean")
-    return PublishedCell(*(row.cells[name] for name in COLUMNS[:-1]), Decimal(row.cells["mean"]))
+    test, first_stage, system, measure, mean = (row.cells[name] for name in COLUMNS)
+    return PublishedCell(test, first_stage, system, measure, Decimal(mean))
