@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -547,7 +548,7 @@ ATTRIBUTE = (
     "attribute", "bi", "--collection", "scenes", "--examples", "2", "--nodes", "1", "--no-ablate", "--json",
 )  # fmt: skip
 DIFF = (
-    "diff", "one=bi", "two=bi2", "--collection", "scenes", "--queries", "6", "--depth", "4", "--texts", "20", "--neighbours",
+    "diff", "one=bi", "two=bi2", "--collection", "scenes", "--queries", "20", "--depth", "4", "--texts", "20", "--neighbours",
     "2", "--json",
 )  # fmt: skip
 
@@ -641,6 +642,7 @@ CASES |= {
 CASES |= {
     f"{name} of a study, doctor": Case(name, made, ("doctor", "study.yaml", "--json"), results_as_anew(plain), 0.1, {"study.yaml": study(TRAINED)})
     for name, (made, plain) in (OF_TRAINING | OF_STUDY).items()
+    if name != "a.run"
 }  # fmt: skip
 STORED = {
     "run": unspoilt_results,
@@ -815,7 +817,7 @@ def spoil_and_ask(
             outcome = "WRONG"
             said = f"{type(error).__name__} {str(error)[:1200]}"
             wrong.append(f"{at} {name}, {kind} of {file}: {said}\n   {data[:400]!r}")
-            print(f"\nWRONG {wrong[-1]}", flush=True)  # noqa: T201
+            print(f"WRONG {wrong[-1]}", file=sys.__stderr__, flush=True)
         seconds[name] += time.process_time() - begun
         found[name, kind, outcome] += 1
     return found, wrong, seconds
@@ -840,7 +842,7 @@ def told(
 @pytest.mark.parametrize(
     ("n", "seed"),
     [
-        (int(os.environ.get("RANKSCOPE_MUTATIONS", "150")), int(os.environ.get("RANKSCOPE_SEED", SEED))),
+        (int(os.environ.get("RANKSCOPE_MUTATIONS", "70")), int(os.environ.get("RANKSCOPE_SEED", SEED))),
         pytest.param(6000, SEED + 1, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]),
     ],
 )  # fmt: skip

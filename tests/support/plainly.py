@@ -192,7 +192,7 @@ def plain_run(data: bytes) -> bytes:
     found = as_run(data)
     if is_parquet(data) or unpacked(data).lstrip()[:1] in (b"{", b"["):
         return json.dumps(found).encode()
-    return b"".join(b" ".join(columns[:6]) + b"\n" for columns in rows(data))
+    return b"".join(b" ".join(columns) + b"\n" for columns in rows(data))
 
 
 def as_qrels(data: bytes) -> dict[str, dict[str, int]]:
@@ -377,7 +377,7 @@ plain_curves = plain_csv(
 # -- YAML -----------------------------------------------------------------------------------------
 
 
-class _Plain(yaml.SafeLoader):
+class _Plain(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML whose dates and odd numbers are text, and whose names stand once."""
 
     yaml_implicit_resolvers: ClassVar[Any] = {}
