@@ -311,7 +311,7 @@ DOORS: dict[str, Door] = {
     ),
     "probe": Door(
         lambda folder, _: ("probe", f"m={folder}", *SCENES, "--candidates", "2", "--seeds", "1", "--rank", "2"), in_json,
-        ("bert", "prompted", "sharded", "lora", *ENCODERS), 0.15,
+        ("bert", "prompted", "sharded", "lora", *ENCODERS), 0.05,
     ),
     "attribute": Door(
         lambda folder, _: ("attribute", f"m={folder}", *SCENES, "--examples", "2", "--nodes", "1", "--no-ablate"), in_json,
