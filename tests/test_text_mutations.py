@@ -622,7 +622,7 @@ def of_scenes(name: str) -> Maker:
 
 
 CASES |= {
-    f"{name.split('.', maxsplit=1)[0]}, {words[0]}": Case(f"scenes/{name}", of_scenes(name), words, as_anew(plain), 0.1)
+    f"{name.split('.', maxsplit=1)[0]}, {words[0]}": Case(f"scenes/{name}", of_scenes(name), words, as_anew(plain), 0.04 if words is PROBE else 0.1)
     for words in (PROBE, ATTRIBUTE, DIFF)
     for name, plain in IN_SCENES.items()
     if words is PROBE or "train" not in name
