@@ -102,10 +102,24 @@ def test_ms_marco_ranks_order_the_docs(tmp_path: Path) -> None:
     assert "read as the rank: 1 is the best" in found.notes[0]
 
 
+@pytest.mark.parametrize("spelt", ["q d2 1.0\nq d1 2.0\nr d1 1.0\n", "q d2 1\nq d1 2\nr d1 1.\n"])
+def test_ranks_are_ranks_however_they_are_spelt(tmp_path: Path, spelt: str) -> None:
+    """Read as scores, one rank written 1. would turn every query round."""
+    found = read_run_file(stored(tmp_path, "a.tsv", spelt))
+    assert found.form == "MS MARCO"
+    assert scores(found.run) == {"q": {"d2": -1.0, "d1": -2.0}, "r": {"d1": -1.0}}
+
+
 @pytest.mark.parametrize(
     "text",
-    ["q d2 2\nq d1 1\n", "q d1 0\nq d2 1\n", "q d1 1\nq d2 3\nr d1 1\n", "q d1 5\nq d2 7\n"],
-    ids=["counts, but not down the file", "from 0", "a gap", "rises"],
+    [
+        "q d2 2\nq d1 1\n",
+        "q d1 0\nq d2 1\n",
+        "q d1 1\nq d2 3\nr d1 1\n",
+        "q d1 5\nq d2 7\n",
+        "q d1 1.0\nq d2 3.0\n",
+    ],
+    ids=["counts, but not down the file", "from 0", "a gap", "rises", "rises as decimals"],
 )
 def test_three_columns_that_may_be_ranks_or_scores_are_refused(tmp_path: Path, text: str) -> None:
     """Read as scores, the worst doc of a run of ranks would be its best."""

@@ -1,5 +1,6 @@
 """Files whose queries bring their own docs: read, drawn from as a collection is, and as study A draws."""
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -131,5 +132,35 @@ def test_reported_curves_are_read_by_dataset(tmp_path: Path) -> None:
     with pytest.raises(UnknownChoice, match="There are: nq|There is"):
         published_points(path, "msmarco")
     path.write_text("a,b\n1,2\n", "utf-8")
-    with pytest.raises(BadInput, match="line 2"):
+    with pytest.raises(BadInput, match="there is no column dataset, encoder"):
         published_points(path, "nq")
+
+
+HEAD = "dataset,encoder,model,num_passages,layer,accuracy\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("nq,cls,dpr,2,0,nan\n", "line 2: the accuracy 'nan' is not a number"),
+        ("nq,cls,dpr,2,0,1e999\n", "line 2: the accuracy '1e999' is not a number"),
+        ("nq,cls,dpr,2,0,0_5\n", "line 2: the accuracy '0_5' is not a number"),
+        ("nq,cls,dpr,2,0,0.5\nnq,cls,dpr,2,-1,0.5\n", "line 3: the layer '-1' is not a whole number"),
+        (f"nq,cls,dpr,2,0,0.5\nnq,{'x' * 140_000},dpr,2,1,0.5\n", "line 3: not readable as CSV"),
+        ("nq,cls,dpr,2,0,0.5,6\n", "line 2: more fields than the first line"),
+    ],
+)  # fmt: skip
+def test_what_is_no_curve_is_refused(tmp_path: Path, written: str, said: str) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text(HEAD + written, "utf-8")
+    with pytest.raises(BadInput, match=said):
+        published_points(path, "nq")
+    with pytest.raises(BadInput, match="several columns model"):
+        path.write_text(HEAD.replace("encoder", "encoder,model") + written, "utf-8")
+        published_points(path, "nq")
+
+
+def test_packed_curves_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_bytes(gzip.compress((HEAD + "nq,cls,dpr,2,0,0.5\n").encode()))
+    assert published_points(path, "nq") == [("cls/dpr", 2, 0, 0.5)]

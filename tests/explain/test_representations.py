@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -42,6 +43,37 @@ def test_a_representation_is_the_same_in_every_batch(
     monkeypatch.setattr(representations, "BYTES_AT_ONCE", 1)
     one_by_one = representations.of_texts(ranker, TEXTS, "document")
     torch.testing.assert_close(one_by_one, together, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e38])
+def test_states_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    """Else a probe learns of them, and its accuracy is NaN."""
+    for ranker in (tiny.bi_encoder(tmp_path / "bi"), tiny.cross_encoder(tmp_path / "cross")):
+        weights = dict(ranker.model.named_parameters())
+        (name,) = (name for name in weights if name.endswith("layer.1.output.dense.bias"))
+        with torch.no_grad():
+            weights[name][3:] = value
+        with pytest.raises(
+            BadInput, match=r"2 of 2 texts have states that are not finite \(from layer 2 on\)"
+        ):
+            if isinstance(ranker, BiEncoder):
+                representations.of_texts(ranker, TEXTS[:2], "document")
+            else:
+                representations.of_pairs(ranker, [("cat", text) for text in TEXTS[:2]])
+
+
+def test_states_beyond_half_precision_are_not_stored_as_infinity(tmp_path: Path) -> None:
+    states = torch.tensor([[[1.0]], [[7e4]]])
+    for dtype, is_held in (("float32", True), ("float16", False)):
+        kept = partial(
+            representations.store, tmp_path / dtype, lambda places: states[places], n_texts=2, n_layers=1, width=1, dtype=dtype
+        )  # fmt: skip
+        if is_held:
+            kept()
+            assert representations.layer(tmp_path / dtype, 0).tolist() == [[1.0], [7e4]]
+        else:
+            with pytest.raises(BadInput, match=r"as large as 7e\+04 are beyond float16"):
+                kept()
 
 
 def test_mean_ignores_padding_and_last_takes_the_last_real_token() -> None:

@@ -44,6 +44,24 @@ class TestEveryArchitecture:
         with pytest.raises(BadInput, match="left partly at random: 1 weights"):
             backbone.load_scorer(Location("m", folder), seed=1)
 
+    def test_a_scoring_head_of_which_a_weight_is_lost_is_no_fresh_one(
+        self, tmp_path: Path, architecture: str
+    ) -> None:
+        """A stage would start from what is left of it and numbers drawn at random; without any it is drawn whole."""
+        tiny.cross_encoder(tmp_path, architecture).save(tmp_path / "m")
+        path = tmp_path / "m" / "model.safetensors"
+        whole = load_file(path)
+        last = ("classifier.", "classifier.out_proj.")["classifier.out_proj.weight" in whole]
+        names = [name for name in whole if name.startswith(last)]
+        for lost in names:
+            kept = {name: weight for name, weight in whole.items() if name != lost}
+            save_file(kept, path, metadata={"format": "pt"})
+            with pytest.raises(BadInput, match="left partly at random: 1 weights"):
+                CrossEncoder.start(Location("m", tmp_path / "m"), seed=1)
+        kept = {name: weight for name, weight in whole.items() if name not in names}
+        save_file(kept, path, metadata={"format": "pt"})
+        assert {*names} <= {*CrossEncoder.start(Location("m", tmp_path / "m"), seed=1)[1].fresh}
+
     def test_scores_are_the_same_alone_and_in_a_batch(
         self, tmp_path: Path, architecture: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

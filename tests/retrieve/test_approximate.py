@@ -36,6 +36,17 @@ def test_contract_of_every_index(kind: str) -> None:
     assert few.shape == (20, 5)
 
 
+@pytest.mark.parametrize("kind", approximate.INDEXES)
+def test_embeddings_that_are_no_numbers_are_refused(kind: str) -> None:
+    queries, docs = made(n_docs=40)
+    docs[7, 3] = np.nan
+    with pytest.raises(BadInput, match="1 of 40 docs' embeddings by the model are no finite"):
+        approximate.nearest(queries, docs, depth=10, kind=kind)
+    queries[1:3] = torch.inf
+    with pytest.raises(BadInput, match="2 of 20 queries' embeddings by the model are no finite"):
+        approximate.nearest(queries, made(n_docs=40)[1], depth=10, kind=kind)
+
+
 def test_recall_by_hand() -> None:
     """The first query finds one of its two, the second both, but for a last digit."""
     found, exact = np.array([[9.0, 2.0], [3.0, 1.9999999]]), np.array([[9.0, 5.0], [3.0, 2.0]])

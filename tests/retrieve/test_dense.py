@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rankscope.core.errors import BadInput
 from rankscope.core.records import Query
 from rankscope.retrieve import dense
 
@@ -39,6 +40,24 @@ def test_the_last_docs_are_found_too_and_half_precision_is_read(tmp_path: Path) 
     places, scores = dense.nearest(torch.ones(2, 8), mapped, depth=3)
     assert places[:, 0].tolist() == [999, 999]
     assert scores[:, 0].tolist() == [8.0, 8.0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("depth", [1, 4])
+def test_scores_that_are_no_numbers_are_refused(
+    monkeypatch: pytest.MonkeyPatch, value: float, depth: int
+) -> None:
+    """NaN is above nothing: a query would be left without docs, or a doc left out, and the exit code be 0."""
+    monkeypatch.setattr(dense, "SCORES_PER_BLOCK", 2)
+    queries, docs = torch.ones(2, 4), np.ones((4, 4), dtype=np.float32)
+    spoilt = docs.copy()
+    spoilt[3, 0] = value
+    with pytest.raises(BadInput, match="2 of 2 queries' scores by the model are no finite numbers"):
+        dense.nearest(queries, spoilt, depth=depth)
+    queries[1, 2] = value
+    with pytest.raises(BadInput, match="1 of 2 queries' scores"):
+        dense.nearest(queries, docs, depth=depth)
+    assert len(dense.nearest(queries[:1], docs, depth=depth)[0]) == 1
 
 
 def test_a_run_names_docs_and_leaves_out_what_is_none() -> None:

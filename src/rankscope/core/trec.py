@@ -346,9 +346,8 @@ def _score(path: Path, number: int, column: bytes) -> float:
 
 def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
     """Whether three columns end in ranks; BadInput where they could be either."""
-    counts = [
-        [rank if rank == score else -1 for rank, score in zip(of.ranks, of.scores, strict=True)]
-        for of in ranked.values()
+    counts = [  # by value: 1.0 is 1
+        [int(score) if score.is_integer() else -1 for score in of.scores] for of in ranked.values()
     ]
     if all(ranks == list(range(1, len(ranks) + 1)) for ranks in counts):
         return True

@@ -4,12 +4,12 @@ A CSV file with a header and the columns `dataset, encoder, model, num_passages,
 figures, read off exactly (papers.md A.6). A curve is called `encoder/model`, as `cls/dpr-question`.
 """
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rankscope.core.errors import BadInput, choose
+from rankscope.core.errors import choose
+from rankscope.core.tables import read_rows
 
 COLUMNS = ("dataset", "encoder", "model", "num_passages", "layer", "accuracy")
 
@@ -32,18 +32,7 @@ def published_points(path: Path, dataset: str) -> list[PublishedPoint]:
 
 
 def _points(path: Path) -> Iterator[tuple[str, PublishedPoint]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file), start=2):
-                yield _point(row, f"{path}, line {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not readable ({error}). Give a CSV file.") from error
-
-
-def _point(row: Mapping[str, str | None], place: str) -> tuple[str, PublishedPoint]:
-    try:
-        dataset, encoder, model, n, layer, accuracy = (str(row[name]) for name in COLUMNS)
-        point = PublishedPoint(f"{encoder}/{model}", int(n), int(layer), float(accuracy))
-    except (KeyError, ValueError) as error:
-        raise BadInput(f"{place}: {error}. Give a CSV file with {', '.join(COLUMNS)}.") from error
-    return dataset, point
+    for row in read_rows(path, COLUMNS):
+        dataset, encoder, model = (row.cells[name] for name in COLUMNS[:3])
+        n, layer = row.whole("num_passages"), row.whole("layer")
+        yield dataset, PublishedPoint(f"{encoder}/{model}", n, layer, row.number("accuracy"))

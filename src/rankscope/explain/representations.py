@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rankscope.core.errors import choose
+from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models import lengths, passes
 from rankscope.models.bi_encoder import BiEncoder, Side
@@ -128,6 +128,14 @@ def _tokens_at_once(where: torch.device, n_layers: int, width: int) -> int:
 
 
 def _in_order(found: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
+    """As the texts stand; BadInput for states that are no numbers, of which no probe can learn."""
+    spoilt = ~found.isfinite().all(2)
+    if spoilt.any():
+        raise BadInput(
+            f"{int(spoilt.any(1).sum())} of {len(found)} texts have states that are not finite (from layer "
+            f"{int(spoilt.any(0).int().argmax())} on): weights of the model are not, or too large. Give a checkpoint from "
+            "before its training broke."
+        )
     places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
     return found[places.argsort()]
 
@@ -154,12 +162,22 @@ def store(
     block = max(1, min(MOST_PER_BLOCK, BYTES_PER_BLOCK // (4 * n_layers * width)))
     return rows.fill(
         folder,
-        lambda places: [layer.numpy() for layer in states_of(places).unbind(1)],
+        lambda places: [layer.numpy() for layer in _held(states_of(places), dtype).unbind(1)],
         layout=rows.Layout(names, (n_texts, width), dtype, block),
         processes=processes,
         progress=progress,
         task=("represent texts", "texts"),
     )
+
+
+def _held(states: Tensor, dtype: str) -> Tensor:
+    """The states, if numbers of the type can hold them."""
+    largest = float(states.abs().max()) if states.numel() else 0.0
+    if largest > float(np.finfo(dtype).max):
+        raise BadInput(
+            f"States as large as {largest:.3g} are beyond {dtype}. Write `dtype: float32` for these probes."
+        )
+    return states
 
 
 def layer(folder: Path, number: int) -> Tensor:

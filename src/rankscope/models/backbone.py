@@ -130,7 +130,7 @@ def load_scorer(
             f"The model {location.source!r} has {n} labels ({', '.join(labels)}), and a ranker gives one score: its "
             f"head would be of another shape (first: {name}.weight). Tune it with one label or two."
         )
-    left = [weight for weight in told.resized if weight not in (head or {})]
+    left = [weight for weight in (*told.resized, *_torn(model, told)) if weight not in (head or {})]
     if left:
         raise _at_random(location, left)
     if n == 2 and head is None:
@@ -388,6 +388,13 @@ def _loaded(
     if left:
         raise _at_random(location, left)
     return model, _Told(tuple(missing), tuple(unused), tuple(resized))
+
+
+def _torn(model: Any, told: _Told) -> tuple[str, ...]:
+    """What is missing beside a scoring head that is there, or there in part: such a head was trained with the rest."""
+    last = f"{_head(model)}."
+    names = {name for name, _ in model.named_parameters() if name.startswith(last)}
+    return told.missing if names - {*told.missing} else ()
 
 
 def _at_random(location: Location, left: Sequence[str]) -> BadInput:

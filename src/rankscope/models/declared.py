@@ -50,8 +50,19 @@ SIZES = (
     "out_features", "word_embedding_dimension", "embedding_dimension", "num_labels",
 )  # fmt: skip
 """Fields of configurations that are sizes wherever they stand; null leaves one out."""
+SWITCHES = (
+    "is_decoder", "is_encoder_decoder", "do_lower_case", "include_prompt", "bias", "use_rslora", "use_dora",
+    "fan_in_fan_out", "lora_bias", "inference_mode", "tie_word_embeddings", "use_cache", "output_attentions",
+    "output_hidden_states", "return_dict", "position_biased_input", "attention_bias", "mlp_bias", "qkv_bias",
+    "classifier_bias", "norm_bias", "decoder_bias", "clean_up_tokenization_spaces", "add_prefix_space",
+    "tokenize_chinese_chars", "strip_accents", "pooling_mode_cls_token", "pooling_mode_mean_tokens",
+    "pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens",
+    "pooling_mode_lasttoken",
+)  # fmt: skip
+"""Fields that are true or false wherever they stand: a library takes any text or table for true."""
 FIELDS: dict[str, Form] = {
     **dict.fromkeys(SIZES, "size"),
+    **dict.fromkeys(SWITCHES, "switch"),
     "type_vocab_size": "count",
     "model_type": "text",
     "architectures": "texts",
@@ -63,8 +74,6 @@ FIELDS: dict[str, Form] = {
     "initializer_range": "number",
     "hidden_dropout_prob": "number",
     "attention_probs_dropout_prob": "number",
-    "is_decoder": "switch",
-    "is_encoder_decoder": "switch",
     "torch_dtype": "text",
     "dtype": "text",
     "quantization_config": "object",
@@ -79,21 +88,20 @@ FIELDS: dict[str, Form] = {
     "modality_config": "object",
     "module_output_name": "text",
     "processing_kwargs": "object",
-    "do_lower_case": "switch",
     "base_model_name_or_path": "text",
     "peft_type": "text",
     "task_type": "text",
     "lora_alpha": "number",
     "lora_dropout": "number",
     "modules_to_save": "list",
+    "rank_pattern": "object",
+    "alpha_pattern": "object",
     "tokenizer_class": "text",
     "model_max_length": "number",
     "padding_side": "side",
     "truncation_side": "side",
     "model_input_names": "texts",
     "added_tokens_decoder": "object",
-    "include_prompt": "switch",
-    "bias": "switch",
     "structure": "object",
     "weight_map": "object",
 }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
+from rankscope.retrieve.dense import no_numbers
 from rankscope.retrieve.embeddings import Embeddings
 
 CELLS_SEARCHED = 32
@@ -36,11 +37,16 @@ def nearest(
     build = choose(INDEXES, kind, what="index")
     index = build(faiss, embeddings.shape[1], len(embeddings))
     array = np.ascontiguousarray(embeddings, dtype=np.float32)
+    asked = queries.cpu().numpy()
+    for what, vectors in (("docs' embeddings", array), ("queries' embeddings", asked)):
+        spoilt = ~np.isfinite(vectors).all(1)
+        if spoilt.any():
+            raise no_numbers(what, int(spoilt.sum()), len(vectors))
     if not index.is_trained:
         index.train(array)
     with _one_thread(faiss):
         index.add(array)
-    scores, places = index.search(queries.cpu().numpy(), min(depth, len(embeddings)))
+    scores, places = index.search(asked, min(depth, len(embeddings)))
     return places.astype(np.int64), scores
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Query, Run, ScoredDoc
 from rankscope.retrieve.embeddings import Embeddings
@@ -63,7 +64,10 @@ class Best:
         self.scores = np.zeros((n_queries, 0), dtype=np.float32)
 
     def add(self, scores: Tensor, start: int) -> None:
-        """Take in the scores of docs that follow those before: (queries, docs)."""
+        """Take in the scores of docs that follow those before: (queries, docs); BadInput for what is no number."""
+        if scores.numel() and not torch.stack(scores.aminmax()).isfinite().all():
+            n = int((~scores.isfinite()).any(1).sum())
+            raise no_numbers("queries' scores", n, len(scores))
         if self.scores.shape[1] == self._depth:  # a later doc must be better, not equal
             is_candidate = scores > torch.from_numpy(self.scores[:, -1:]).to(scores.device)
         else:
@@ -89,6 +93,14 @@ class Best:
         order = np.argsort(-scores, axis=1, kind="stable")[:, : self._depth]
         self.scores = np.take_along_axis(scores, order, axis=1)
         self.places = np.take_along_axis(places, order, axis=1)
+
+
+def no_numbers(what: str, n: int, n_all: int) -> BadInput:
+    """The error for NaN, which is neither above nor below a score and leaves docs out without a word, and infinity."""
+    return BadInput(
+        f"{n} of {n_all} {what} by the model are no finite numbers, so nothing can be ranked by them. Its weights "
+        "are broken: give a checkpoint from before, or train it again."
+    )
 
 
 def run_of(

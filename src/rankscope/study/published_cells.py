@@ -1,15 +1,13 @@
 """Published means from a CSV file to verdicts over tests."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.cells import plain_cell
 from rankscope.core.errors import BadInput
-from rankscope.core.trec import read_lines
+from rankscope.core.tables import Row, read_rows
 from rankscope.evaluate import pooled
 from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.published_cells import PublishedCell, pooled_published
@@ -67,33 +65,16 @@ def _unequal(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def read_cells(path: Path) -> list[PublishedCell]:
     """Means as CSV with the columns test, first_stage, system, measure, mean; others are left out."""
-    lines = dict(read_lines(path))
-    table = csv.DictReader(lines.values())
-    missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
-    if missing:
-        raise BadInput(
-            f"{path}: there is no column {', '.join(missing)}. Give CSV with a first line of {', '.join(COLUMNS)}."
-        )
-    if len(lines) < 2:
+    cells = [_cell(row) for row in read_rows(path, COLUMNS)]
+    if not cells:
         raise BadInput(f"{path}: there are no means below the first line. Give one a line.")
-    return [_cell(path, number, row) for number, row in zip(list(lines)[1:], table, strict=False)]
+    return cells
 
 
-def _cell(path: Path, number: int, row: Mapping[str, str | None]) -> PublishedCell:
-    written = {column: plain_cell((row[column] or "").strip()) for column in COLUMNS}
-    if None in row:
-        raise BadInput(
-            f"{path}, line {number}: more fields than the first line has. Put names with commas into quotes."
-        )
-    empty = [column for column in ("test", "system", "measure") if not written[column]]
+def _cell(row: Row) -> PublishedCell:
+    empty = [column for column in ("test", "system", "measure") if not row.cells[column]]
     if empty:
-        raise BadInput(f"{path}, line {number}: {empty[0]} is empty. Name it.")
-    try:
-        mean = Decimal(written["mean"])
-    except InvalidOperation:
-        mean = Decimal("nan")
-    if not mean.is_finite():
-        raise BadInput(f"{path}, line {number}: the mean {written['mean']!r} is not a number.")
-    return PublishedCell(
-        written["test"], written["first_stage"], written["system"], written["measure"], mean
-    )
+        raise BadInput(f"{row.place}: {empty[0]} is empty. Name it.")
+    row.number("mean")
+    test, first_stage, system, measure, mean = (row.cells[name] for name in COLUMNS)
+    return PublishedCell(test, first_stage, system, measure, Decimal(mean))

@@ -1,0 +1,83 @@
+"""Tables of CSV that people write: one reader, so that every such file is read and refused alike.
+
+Packed or not, in UTF-8; the first line names the columns, those that nobody asks for are left out.
+"""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rankscope.core.cells import plain_cell
+from rankscope.core.errors import BadInput
+from rankscope.core.fields import shown
+from rankscope.core.trec import read_lines
+
+
+class Row(NamedTuple):
+    """The cells of a line by column, without white space around them, and what an error calls the line."""
+
+    place: str
+    cells: dict[str, str]
+
+    def whole(self, column: str) -> int:
+        """A cell that is a whole number of 0 or more, in digits."""
+        text = self.cells[column]
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise self.wrong(column, "a whole number")
+        return int(text)
+
+    def number(self, column: str) -> float:
+        """A cell that is a finite number."""
+        text = self.cells[column]
+        try:
+            found = math.nan if "_" in text else float(text)
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            raise self.wrong(column, "a number")
+        return found
+
+    def wrong(self, column: str, what: str) -> BadInput:
+        """The error for a cell that is not what it should be."""
+        return BadInput(
+            f"{self.place}: the {column} {shown(self.cells[column])} is not {what}. Correct it."
+        )
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """The lines below the first one that are not blank. BadInput for what is no such table, with its line."""
+    at = 1
+
+    def lines() -> Iterator[str]:
+        nonlocal at
+        for number, line in read_lines(path):
+            at = number
+            yield line
+
+    table = csv.DictReader(lines())
+    try:
+        _check_columns(path, columns, list(table.fieldnames or ()))
+        for row in table:
+            place = f"{path}, line {at}"
+            if None in row:
+                raise BadInput(
+                    f"{place}: more fields than the first line has. Put names with commas into quotes."
+                )
+            yield Row(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
+    except csv.Error as error:
+        raise BadInput(
+            f"{path}, line {at}: not readable as CSV ({error}). Write it again."
+        ) from error
+
+
+def _check_columns(path: Path, columns: Sequence[str], named: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in named]
+    if missing:
+        raise BadInput(
+            f"{path}: there is no column {', '.join(missing)}. Give CSV with a first line of {', '.join(columns)}."
+        )
+    twice = [column for column in columns if named.count(column) > 1]
+    if twice:
+        raise BadInput(f"{path}: it has several columns {twice[0]}. Keep one.")
