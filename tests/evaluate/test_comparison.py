@@ -599,22 +599,28 @@ def test_pairs_hold_every_two_systems_once() -> None:
     ]  # fmt: skip
 
 
-def test_pairs_of_one_and_of_two_stages_have_a_spread_each() -> None:
-    """What a stage adds is in a child's difference from its parent once, in two children's twice."""
+def test_what_a_stage_adds_counts_once_for_each_stage_between_two_systems() -> None:
+    """It is in a child's difference from its parent once, in two children's twice: one variance, of one stage."""
     a, parents = lineage(4, own_sd=0.05)
     b = [
         {q: v + shift for q, v in run.items()}
-        for run, shift in zip(parents, (0.0, 0.2, -0.2), strict=True)
+        for run, shift in zip(parents, (0.0, 0.06, -0.06), strict=True)
     ]
     pairs = [
         Pair(a, parents, kinship=Kinship.ONE_STAGE), Pair(b, parents, kinship=Kinship.ONE_STAGE),
         Pair(a, b, kinship=Kinship.TWO_STAGES),
     ]  # fmt: skip
-    first, second, apart = (each.sample.seeds[0] for each in compared(pairs))
-    x, y = tables_of(a, b)
-    assert first.spread.item() == second.spread.item()
-    assert apart.spread.item() == pytest.approx((x - y).mean(axis=1).var(ddof=1) / 3)
-    assert (first.degrees_of_freedom.item(), apart.degrees_of_freedom.item()) == (4, 2)
+    parts = [each.sample.seeds[0] for each in compared(pairs)]
+    of_pairs = [
+        (x - y).mean(axis=1).var(ddof=1) / n_stages
+        for (x, y), n_stages in zip(
+            (tables_of(a, parents), tables_of(b, parents), tables_of(a, b)), (1, 1, 2), strict=True
+        )
+    ]
+    of_one = sum(of_pairs) / 3
+    spreads = [part.spread.item() for part in parts]
+    assert spreads == pytest.approx([of_one / 3, of_one / 3, 2 * of_one / 3])
+    assert [part.degrees_of_freedom.item() for part in parts] == [4, 4, 4]
 
 
 JITTERED = {

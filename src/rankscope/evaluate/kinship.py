@@ -6,8 +6,7 @@ from enum import StrEnum
 class Kinship(StrEnum):
     """Whether the k-th runs of two systems come from one ancestor's k-th run, and how far they are apart.
 
-    What stages add of their own is in the difference once for each stage, so pairs as many stages apart have
-    one spread.
+    What stages add of their own is in the difference once for each stage between the two.
     """
 
     NONE = "none"
@@ -16,3 +15,4 @@ class Kinship(StrEnum):
     TWO_STAGES = "two stages"
     """Both were tuned from one ancestor, or one from the other by way of a third."""
     MORE_STAGES = "more stages"
+    """Counted as three."""

@@ -9,8 +9,8 @@ are seen not to:
   seeds a system nothing tells unlike spreads; with three and five, what it costs stands in docs/verdicts.md.
   A system of one run (BM25, a published run) is in no pool, and its seeds count nothing.
 - **Paired in a lineage.** Where the k-th run of both systems comes from one ancestor's k-th run, what they
-  share cancels: the error is that of the seeds' differences, pooled likewise over the pairs that
-  are as many stages apart (`Kinship`). Systems of one lineage move together, so beside others they count as one.
+  share cancels: the error is that of the seeds' differences. What stages add is in a difference once for each stage
+  between the two (`Kinship`), so what is pooled, likewise over all pairs, is a difference's variance by stages. Systems of one lineage move together, so beside others they count as one.
 - **Less the queries' part.** The spread of seeds' means holds some noise of single queries, which the spread
   over queries has counted already; that part is taken off.
 """
@@ -29,6 +29,9 @@ from rankscope.evaluate.kinship import Kinship
 
 OUTLIER = 0.01
 """The chance of F at which a system's spread is taken for unlike the others'."""
+
+STAGES = {Kinship.ONE_STAGE: 1, Kinship.TWO_STAGES: 2, Kinship.MORE_STAGES: 3}
+"""How many stages between two systems count: of more than three, three."""
 
 Places = npt.NDArray[np.intp]
 
@@ -98,12 +101,14 @@ def seed_error(
     pairs = zip(systems.tolist(), baselines.tolist(), strict=True)
     kin &= np.array([n[a] == n[b] > 1 for a, b in pairs], dtype=bool)
     found = _apart(rankers, systems, baselines, kin, weights, group_of)
-    for kinship in (Kinship.ONE_STAGE, Kinship.TWO_STAGES, Kinship.MORE_STAGES):
-        places = np.flatnonzero(kin & np.array([each is kinship for each in kinships]))
-        if len(places):
-            paired = _paired(rankers, systems[places], baselines[places], weights[places], group_of)
-            for part, of_pairs in zip(found, paired, strict=True):
-                part[places] = of_pairs
+    places = np.flatnonzero(kin)
+    if len(places):
+        n_stages = np.array([STAGES[kinships[place]] for place in places.tolist()])
+        paired = _paired(
+            rankers, systems[places], baselines[places], n_stages, weights[places], group_of
+        )
+        for part, of_pairs in zip(found, paired, strict=True):
+            part[places] = of_pairs
     return found
 
 
@@ -136,9 +141,17 @@ def _apart(
 
 
 def _paired(
-    rankers: Sequence[Runs], systems: Places, baselines: Places, weights: Floats, group_of: Places | None
-) -> SeedError:  # fmt: skip
-    """Of two systems whose k-th runs belong together: the variance of the seeds' differences."""
+    rankers: Sequence[Runs],
+    systems: Places,
+    baselines: Places,
+    n_stages: Places,
+    weights: Floats,
+    group_of: Places | None,
+) -> SeedError:
+    """Of two systems whose k-th runs belong together: the variance of the seeds' differences.
+
+    Every stage between two systems adds as much, so what is pooled is the variance of one.
+    """
     tables = [
         rankers[a].table - weight * rankers[b].table
         for a, b, weight in zip(systems.tolist(), baselines.tolist(), weights, strict=True)
@@ -147,7 +160,9 @@ def _paired(
     n = np.array([len(table) for table in tables])
     pools = np.array([rankers[a].pool for a in systems.tolist()])
     circles = _circles(len(rankers), systems, baselines)
-    found, freedom, _ = _pooled(spread, pools, np.arange(len(tables)), spare=circles)
+    of_one = Spread(spread.variance / n_stages, spread.of_queries, spread.freedom)
+    found, freedom, _ = _pooled(of_one, pools, np.arange(len(tables)), spare=circles)
+    found = found * n_stages
     variance = np.maximum(0.0, found - spread.of_queries) / n
     return SeedError(variance, found / n, np.maximum(1.0, freedom))
 
