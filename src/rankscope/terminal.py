@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
     from rankscope.evaluate.reproduction import PublishedNumber
     from rankscope.study.doctor import Diagnosis
-    from rankscope.study.run_files import Reproduced
+    from rankscope.verbs.reproduce import Reproduced
 
 SECONDS_BETWEEN_LINES = 10.0
 LINES_OF_UNSEEN = 8

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import rankscope
+from rankscope.cli.arguments import read_groups
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade
 from rankscope.core.formats import from_mapping, read_qrels, read_run
@@ -19,7 +20,6 @@ from rankscope.data.collections import LocalFiles
 from rankscope.data.listed import read_listed
 from rankscope.data.lists import given_lists
 from rankscope.evaluate.evaluation import judgements, measure
-from rankscope.study.run_files import read_groups
 
 SPACED, HALF = "annex d1", "d\ud83d"
 

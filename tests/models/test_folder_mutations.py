@@ -37,7 +37,7 @@ from rankscope.core.errors import BadInput, RankscopeError
 from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import ADAPTER, Location, kind_of, located
-from rankscope.study.steps_rankers import open_ranker
+from rankscope.models.opening import open_ranker
 from support import scenes, tiny
 from support.command import Answer, Command
 from support.in_time import TooLong, within

@@ -10,14 +10,23 @@ import pytest
 import torch
 import vl_convert
 
+from rankscope.analyses.attribution import charts as attribution_charts
+from rankscope.analyses.attribution import examples as attribution_examples
+from rankscope.analyses.attribution import words as attribution
+from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.results import concluded
+from rankscope.analyses.attribution.section import shown
 from rankscope.core.records import Choice
 from rankscope.explain.attributing import Attributions
-from rankscope.report import attribution, attribution_charts, attribution_examples, page, queries
+from rankscope.report import page, queries
 from rankscope.report.sections import StoredResults
-from rankscope.study.attribution import Settings, Side
-from rankscope.study.neurons import concluded
 from support import made_up_neurons
 from support.made_up_study import run_of
+
+
+def with_neurons(results: StoredResults, found: dict[str, Any]) -> StoredResults:
+    """The results, with what attribution found."""
+    return replace(results, sections=(shown(found, results.queries),))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +43,7 @@ def published() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def explained(results: StoredResults, found: dict[str, Any]) -> StoredResults:
-    return replace(results, attribution={"mine": found})
+    return with_neurons(results, {"mine": found})
 
 
 @pytest.fixture(scope="module")
@@ -276,13 +285,16 @@ def test_a_case_links_to_the_rows_of_its_query(
     pair = replace(pair, baseline="plain", baseline_run=run_of("plain"))
     lost = replace(explained, per_query=runs)
     cases = queries.cases(queries.differences(pair, lost), lost).losses
-    assert {case.query.query_id: [link.ranker for link in case.neurons] for case in cases} == {
+    assert {
+        case.query.query_id: [link.words for _, links in case.links for link in links]
+        for case in cases
+    } == {
         "q30": [],  # is not among the examples
         "q01": ["C-D", "plain"],
     }
-    elsewhere = replace(lost, attribution={"mine": found | {"collection": "test"}})
+    elsewhere = with_neurons(lost, {"mine": found | {"collection": "test"}})
     cases = queries.cases(queries.differences(pair, elsewhere), elsewhere).losses
-    assert not any(case.neurons for case in cases)
+    assert not any(case.links for case in cases)
     led_to = set(re.findall(r'href="#(attribution-[^"]+)"', html))
     ids = re.findall(r'id="(attribution-[^"]+)"', html)
     assert led_to
@@ -294,7 +306,7 @@ def test_of_an_unknown_collection_no_query_is_guessed(
     results: StoredResults, found: dict[str, Any]
 ) -> None:
     nameless = {name: part for name, part in found.items() if name != "collection"}
-    html = page.html(replace(results, attribution={"mine": nameless}))
+    html = page.html(with_neurons(results, {"mine": nameless}))
     assert "Through which neurons:" not in html
     assert html.count('<tbody id="attribution-mine-') == 2 * 6
     assert 'rowspan="2">q00\n' in html
@@ -317,7 +329,7 @@ def test_the_page_has_the_section_and_all_words(found: dict[str, Any], html: str
 def test_as_published_has_warnings_and_no_ablation(
     results: StoredResults, published: dict[str, Any]
 ) -> None:
-    html = page.html(replace(results, attribution={"paper": published}))
+    html = page.html(with_neurons(results, {"paper": published}))
     assert html.count('<p class="warning">As published') == 3
     assert "Neurons switched off" not in html
     assert "Concentration: docs, output" in html
@@ -375,7 +387,7 @@ def test_names_from_outside_are_text(results: StoredResults, found: dict[str, An
     example = found["rankers"]["plain"]["query"]["examples"][0] | {"query_id": evil}
     side = found["rankers"]["plain"]["query"] | {"examples": [example]}
     odd = found | {"rankers": {evil: {"query": side}}, "comparisons": [], "overlaps": []}
-    html = page.html(replace(results, attribution={"mine": odd}))
+    html = page.html(with_neurons(results, {"mine": odd}))
     assert evil not in html
     assert "Ranker against ranker" not in html
     assert "<b>&lt;/script&gt;" in html

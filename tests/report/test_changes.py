@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from rankscope.analyses.changes import charts as change_charts
+from rankscope.analyses.changes import words as changes
+from rankscope.analyses.forgetting import charts as forgetting_charts
+from rankscope.analyses.forgetting import words as forgetting
 from rankscope.explain.changes import order_agreement
-from rankscope.report import change_charts, changes, forgetting
 
 
 def estimate(name: str, value: float | None, half: float = 0.02) -> dict[str, float | None]:
@@ -306,7 +309,7 @@ def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:
     ]
     columns, rows = forgetting.full_rows(MATRIX)
     assert {row[columns.index("intervals")] for row in rows} == {"uncorrected 95 % interval"}
-    shown = json.dumps(change_charts.matrix(MATRIX), ensure_ascii=False)
+    shown = json.dumps(forgetting_charts.matrix(MATRIX), ensure_ascii=False)
     assert '"title": "uncorrected 95\u00a0% interval"' in shown
     for text in ("\u22120.100 \u25bc", "0.432", "mean itself"):
         assert text in shown
@@ -331,7 +334,7 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     columns, rows = forgetting.full_rows(matrix)
     assert [row[columns.index("fragility")] for row in rows] == ["1", "12", "1234", ""]
     assert [row[columns.index("low")] for row in rows][-1] == ""
-    shown = json.dumps(change_charts.matrix(matrix), ensure_ascii=False)
+    shown = json.dumps(forgetting_charts.matrix(matrix), ensure_ascii=False)
     assert '"interval": "no interval"' in shown
     assert '"fragility": "1,234"' in shown
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from rankscope.report import charts, probes
+from rankscope.analyses.probes import charts as probes_charts
+from rankscope.analyses.probes import words as probes
 
 FIRST_STAGE = "first stage"
 
@@ -68,7 +69,7 @@ def test_a_figure_has_every_ranker_its_control_chance_the_first_stage_and_what_w
     assert kinds == {(r, kind) for r in ("plain", "tuned") for kind in ("probe", "control")}
     reported = probes.published_curves(FOUND, 2)
     assert [point["accuracy"] for point in reported] == [0.57]
-    spec = charts.layers_of_rankers(points, reported, chance=0.5, first_stage=0.7)
+    spec = probes_charts.layers_of_rankers(points, reported, chance=0.5, first_stage=0.7)
     shown = repr(spec)
     assert "'published'" in shown
     assert "'name': 'chance'" in shown

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from rankscope.analyses.attribution.examples import anchor
 from rankscope.core.errors import BadStudy
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
-from rankscope.report.attribution_examples import anchor
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from support import tiny

@@ -199,8 +199,8 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
     found = names(study, "explain.changes.scenes.pairs={C-C: plain}")
     assert [step for step in found if step.startswith("change")] == ["change C-C.scenes"]
     loaded = load(study, ["rankers.C.seeds=[1, 2]", "explain.changes.scenes.pairs={C-C: C}"])
-    (asked,) = loaded.study.changes.values()
-    assert asked.pairs == {"C-C.seed=1": "C.seed=1", "C-C.seed=2": "C.seed=2"}
+    (asked,) = (each for analysis, each in loaded.study.questions() if analysis.field == "changes")
+    assert asked.spec.pairs == {"C-C.seed=1": "C.seed=1", "C-C.seed=2": "C.seed=2"}
 
 
 @pytest.mark.parametrize(

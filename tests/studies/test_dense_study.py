@@ -11,11 +11,12 @@ from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import Location
+from rankscope.pipeline.planner import Plan
 from rankscope.retrieve import embeddings
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
+from rankscope.study.plan import plan
 from rankscope.study.runner import carry_out
 from support import dense_study, tiny
 from support.stored import folder

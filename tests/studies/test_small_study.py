@@ -9,10 +9,11 @@ from pathlib import Path
 import ir_measures
 import pytest
 
+from rankscope.pipeline.planner import Plan
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
+from rankscope.study.plan import plan
 from rankscope.study.runner import carry_out
 from support.stored import folder, scores_are_sentence_transformers
 

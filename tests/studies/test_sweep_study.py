@@ -11,14 +11,15 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.progress import SILENT
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.work import Work
 from rankscope.report.steps import trainings
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
+from rankscope.study.plan import plan
+from rankscope.study.report import stored_results
 from rankscope.study.runner import carry_out
-from rankscope.study.steps_report import stored_results
-from rankscope.study.steps_work import Work
 from rankscope.terminal import results_rows
 from support.stored import folder
 

@@ -10,6 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rankscope.analyses.attribution import attributed as attribution
+from rankscope.analyses.attribution import words
+from rankscope.analyses.attribution.attributed import Settings
+from rankscope.analyses.attribution.command import attribute
+from rankscope.analyses.attribution.results import concluded
+from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.steps import settings_of
 from rankscope.cli import inside
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -17,13 +24,7 @@ from rankscope.core.records import Choice
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
 from rankscope.explain.attribution import MEMORY
-from rankscope.report import attribution as words
-from rankscope.study import attribution, probe_examples
-from rankscope.study.attribute import attribute
-from rankscope.study.attribution import Settings
-from rankscope.study.neurons import concluded
-from rankscope.study.spec_explain import AttributionSpec
-from rankscope.study.steps_attribution import settings_of
+from rankscope.models import opening
 from support import tiny
 
 SMALL = Settings(examples=6, nodes=3, depth=20)
@@ -47,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def found(data: Path, models: dict[str, str]) -> dict[str, object]:
-    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    rankers = opening.opened([*models.values()], revision=None, pooling=None)
     return attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
 
 
@@ -78,7 +79,7 @@ def test_sides_come_back_from_disk_as_they_were(
     data: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
     del data
-    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    rankers = opening.opened([models["one"]], revision=None, pooling=None)
     choices = [Choice(str(n), (f"{n}a", f"{n}b")) for n in range(3)]
     queries = {str(n): text for n, text in enumerate(["a red cat", "who sings", "the bird"])}
     docs = {f"{n}{x}": f"{x} dog runs {n}" for n in range(3) for x in "ab"}
@@ -100,7 +101,7 @@ def test_sides_come_back_from_disk_as_they_were(
 def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
     data: Path, models: dict[str, str]
 ) -> None:
-    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    rankers = opening.opened([models["one"]], revision=None, pooling=None)
     found = attribute(
         rankers,
         beir_folder(data, "test"),
@@ -126,7 +127,7 @@ def test_the_same_ranker_twice_differs_in_nothing_which_few_examples_cannot_show
     data: Path, models: dict[str, str]
 ) -> None:
     named = [f"one={models['one']}", f"again={models['one']}"]
-    rankers = probe_examples.opened(named, revision=None, pooling=None)
+    rankers = opening.opened(named, revision=None, pooling=None)
     found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
     assert {(row["verdict"], row["difference"]) for row in found["comparisons"]} == {
         ("cannot tell", 0.0)
@@ -141,7 +142,7 @@ def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_pa
     rankers = {
         name: ranker
         for path in (models["one"], str(tmp_path / "cross"))
-        for name, ranker in probe_examples.opened([path], revision=None, pooling=None).items()
+        for name, ranker in opening.opened([path], revision=None, pooling=None).items()
     }
     found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
     assert found["comparisons"] == found["overlaps"] == []
@@ -150,7 +151,7 @@ def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_pa
 
 def test_llama_as_published_has_its_threshold_and_no_up(data: Path, tmp_path: Path) -> None:
     tiny.bi_encoder(tmp_path, "llama", pooling="last").save(tmp_path / "llama")
-    rankers = probe_examples.opened([str(tmp_path / "llama")], revision=None, pooling=None)
+    rankers = opening.opened([str(tmp_path / "llama")], revision=None, pooling=None)
     for given, threshold in ((None, 0.01), (0.3, 0.3)):
         settings = Settings(as_published=True, examples=3, depth=20, threshold=given)
         found = attribute(
@@ -212,7 +213,7 @@ def test_the_command_prints_a_table_csv_latex_and_json(
 
 def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) -> None:
     tiny.cross_encoder(tmp_path).save(tmp_path / "cross")
-    rankers = probe_examples.opened([str(tmp_path / "cross")], revision=None, pooling=None)
+    rankers = opening.opened([str(tmp_path / "cross")], revision=None, pooling=None)
     found = attribute(
         rankers, beir_folder(data, "test"), SMALL, baselines=["cross"], progress=SILENT
     )
@@ -220,7 +221,7 @@ def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) ->
 
 
 def test_attributions_that_are_no_numbers_are_refused(data: Path, models: dict[str, str]) -> None:
-    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    rankers = opening.opened([models["one"]], revision=None, pooling=None)
     with torch.no_grad():
         next(rankers["one"].model.parameters()).fill_(torch.nan)
     with pytest.raises(BadInput, match="not finite"):
@@ -228,7 +229,7 @@ def test_attributions_that_are_no_numbers_are_refused(data: Path, models: dict[s
 
 
 def test_what_cannot_be_attributed_is_one_sentence(data: Path, models: dict[str, str]) -> None:
-    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+    rankers = opening.opened([models["one"]], revision=None, pooling=None)
     source = beir_folder(data, "test")
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
         attribute(rankers, source, SMALL, baselines=["none"], progress=SILENT)

@@ -9,12 +9,13 @@ from pydantic import BaseModel
 from rankscope.core.errors import BadStudy
 from rankscope.data.noise import NOISES
 from rankscope.models.bi_encoder import POOLINGS, TOWERS
+from rankscope.pipeline.first_stages.dense import DenseSpec
+from rankscope.pipeline.spec.rankers import BiEncoderSpec
+from rankscope.pipeline.spec.recipes import RECIPES
+from rankscope.pipeline.spec.stages import NoisyQueriesSpec, TrainedSpec
 from rankscope.retrieve.approximate import INDEXES
-from rankscope.study import consistency
+from rankscope.study import rules
 from rankscope.study.load import load
-from rankscope.study.recipes import RECIPES
-from rankscope.study.spec_data import DenseSpec
-from rankscope.study.spec_rankers import BiEncoderSpec, NoisyQueriesSpec, TrainedSpec
 from support import dense_study
 
 
@@ -68,4 +69,4 @@ def test_a_study_offers_what_the_tables_have() -> None:
     assert choices(DenseSpec, "index") == {"exact", *INDEXES}
     assert choices(NoisyQueriesSpec, "noise") == set(NOISES)
     assert choices(BiEncoderSpec, "pooling") == set(POOLINGS)
-    assert set(TOWERS) == consistency.TOWERS
+    assert set(TOWERS) == rules.TOWERS

@@ -13,16 +13,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rankscope.analyses.changes import command as diff
+from rankscope.analyses.changes import words
+from rankscope.analyses.changes.heads import HeadSettings
+from rankscope.analyses.changes.results import Settings
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
 from rankscope.data.conventions import Convention
 from rankscope.models import adapters, anatomy
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.report import changes as words
-from rankscope.study import diff
-from rankscope.study.changes import Settings
-from rankscope.study.heads import HeadSettings
 from support import scenes, tiny
 from support.command import Command
 
@@ -220,7 +220,9 @@ def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> N
             ).weight.mul_(1e30)
     pair = diff.Opened("before", "after", (before, after))
     source = beir_folder(data, "test")
-    with pytest.raises(BadInput, match=r"The ranker after gives states of texts \(query\) that"):
+    with pytest.raises(
+        BadInput, match=r"The ranker after \(query\): .* texts have states that are not finite"
+    ):
         diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
 
 

@@ -17,9 +17,9 @@ from torch import nn
 from rankscope.core.errors import TrainingStopped
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.pipeline.training import guards
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
-from rankscope.study import stage_guards
 from rankscope.study.doctor import Diagnosis, doctor
 from rankscope.study.load import load
 from rankscope.study.plan import plan
@@ -206,7 +206,7 @@ def rankings_unchanged(folder: Path) -> str | None:
         Run.of("r", [ScoredDoc("q1", "d1", 2.0 + moved), ScoredDoc("q1", "d2", 1.0)])
         for moved in (0, 1e-9)
     ]
-    return stage_guards.rankings_unchanged(stage_guards.ranking_change(runs[:1], runs[1:]))
+    return guards.rankings_unchanged(guards.ranking_change(runs[:1], runs[1:]))
 
 
 test_queries.__test__ = False  # type: ignore[attr-defined]
@@ -265,10 +265,10 @@ def test_what_a_stage_did_to_rankings_by_hand() -> None:
         docs = [("q1", "a"), ("q1", "b"), ("q2", "a"), ("q2", "b")]
         return Run.of("r", [ScoredDoc(*doc, s) for doc, s in zip(docs, scores, strict=True)])
 
-    change = stage_guards.ranking_change([run(3, 1, 1, 0)], [run(4, 1, -1, 2)])
+    change = guards.ranking_change([run(3, 1, 1, 0)], [run(4, 1, -1, 2)])
     assert change == {
         "n_queries": 2, "score_change": 1.25, "kendall_tau": 0.0, "same_order_share": 0.5,
     }  # fmt: skip
-    assert stage_guards.rankings_unchanged(change) is None
-    assert stage_guards.ranking_change([], []) == {}
-    assert stage_guards.rankings_unchanged({}) is None
+    assert guards.rankings_unchanged(change) is None
+    assert guards.ranking_change([], []) == {}
+    assert guards.rankings_unchanged({}) is None

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from rankscope.analyses.forgetting.results import Lines, forgotten
 from rankscope.evaluate.comparison import Values
-from rankscope.study.forgetting import Lines, forgotten
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 

@@ -14,6 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from rankscope.analyses.changes import command as diff
+from rankscope.analyses.changes import words
+from rankscope.analyses.changes.command import Heads
+from rankscope.analyses.changes.heads import HeadSettings, conclusion, controlled, lesson
+from rankscope.analyses.changes.results import Settings
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
@@ -22,13 +27,8 @@ from rankscope.evaluate.comparison import Margin
 from rankscope.evaluate.verdicts import Verdict
 from rankscope.explain import representations
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.report import changes as words
 from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
-from rankscope.study import diff
-from rankscope.study.changes import Settings
-from rankscope.study.diff import Heads
-from rankscope.study.heads import HeadSettings, conclusion, controlled, lesson
 from support import scenes, tiny
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.evaluate.kinship import Kinship
-from rankscope.study.lineages import kinship, seed_lineage
+from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.study.load import load
 
 NONE, ONE_STAGE, TWO_STAGES, MORE_STAGES = Kinship

@@ -15,16 +15,19 @@ from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.sums import sha256_of
 from rankscope.core.trec import write_run
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.step import Kind
+from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import MANIFEST, Status, Store
 from rankscope.store.durable import with_sum
 from rankscope.store.fingerprint import Digests
-from rankscope.study import origin, runner, steps
+from rankscope.study import origin, runner
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
-from rankscope.study.step import VERSIONS
+from rankscope.study.plan import plan
 from rankscope.train import loop
 from support import tiny
 from support.command import Command
+from support.kinds import kinds
 
 
 def planned(study: Path, *overrides: str) -> Plan:
@@ -224,12 +227,14 @@ def test_names_of_rankers_that_are_equal_share_a_step(tiny_study: Path) -> None:
 
 
 def test_every_kind_of_step_can_be_carried_out() -> None:
-    assert VERSIONS.keys() == steps.STEPS.keys()
+    found = kinds()
+    assert all(callable(kind.function()) for kind in found)
+    assert len({kind.name for kind in found}) == len(found) > 20
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:
     from rankscope.evaluate.correction import CORRECTIONS
-    from rankscope.study.spec_fields import CORRECTION_NAMES
+    from rankscope.pipeline.spec.fields import CORRECTION_NAMES
 
     assert set(CORRECTION_NAMES) == CORRECTIONS.keys()
 
@@ -258,8 +263,9 @@ def test_running_twice_does_nothing_the_second_time(
 ) -> None:
     made, store = carried_out
     calls: list[str] = []
-    for kind in steps.STEPS:
-        monkeypatch.setitem(steps.STEPS, kind, lambda work: calls.append(work.step.name) or {})
+    monkeypatch.setattr(
+        Kind, "function", lambda kind: lambda work: calls.append(work.step.name) or {}
+    )
     again = runner.carry_out(made, Store(store.root))
     assert calls == []
     assert (again.done, len(again.skipped)) == ((), len(made.steps))
@@ -307,11 +313,14 @@ def test_what_fails_is_remembered_and_tried_again(
 ) -> None:
     made, store = planned(tiny_study), Store(tmp_path / "tiny")
 
-    def broken(work: steps.Work) -> steps.Summary:
+    def broken(work: Work) -> Summary:
         raise BadInput("no such thing")
 
+    usual = Kind.function
     with monkeypatch.context() as patch:
-        patch.setitem(steps.STEPS, "index", broken)
+        patch.setattr(
+            Kind, "function", lambda kind: broken if kind.name == "index" else usual(kind)
+        )
         with pytest.raises(BadInput) as caught:
             runner.carry_out(made, store)
     name = next(step.name for step in made.steps if step.kind == "index")

@@ -9,17 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from rankscope.analyses.probes import command as probes_command
+from rankscope.analyses.probes import examples as probe_examples
+from rankscope.analyses.probes import results as probing
+from rankscope.analyses.probes.examples import Settings
+from rankscope.analyses.probes.results import Point
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
 from rankscope.explain import representations
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
-from rankscope.study import probe_examples, probing
-from rankscope.study.probe_examples import Settings
-from rankscope.study.probing import Point
-from rankscope.study.step import AT_RANDOM
+from rankscope.pipeline.step import AT_RANDOM
 from support import tiny
 
 SMALL = Settings(ns=(2, 4), seeds=(1, 2), rank=4, depth=20)
@@ -44,16 +47,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def given(data: Path) -> probe_examples.Examples:
-    return probe_examples.examples(
+    return probes_command.examples(
         beir_folder(data, "train"), beir_folder(data, "test"), SMALL, SILENT
     )
 
 
 @pytest.fixture(scope="module")
 def found(given: probe_examples.Examples, models: dict[str, str]) -> probing.Found:
-    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    rankers = opening.opened([*models.values()], revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["one"].at_random(seed=1)
-    return probing.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
+    return probes_command.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
 
 
 def test_no_test_query_is_learnt_from_and_no_negative_is_relevant(
@@ -93,7 +96,7 @@ def test_every_point_has_an_accuracy_and_every_other_ranker_a_verdict(
 def test_the_probe_without_parameters_is_retrieval_at_the_last_layer(
     found: probing.Found, given: probe_examples.Examples, models: dict[str, str]
 ) -> None:
-    ranker = probe_examples.opened([models["one"]], revision=None, pooling=None)["one"]
+    ranker = opening.opened([models["one"]], revision=None, pooling=None)["one"]
     right = []
     for choice in given.test:
         docs = [given.docs[doc_id] for doc_id in choice.doc_ids]
@@ -134,8 +137,8 @@ def test_as_published_has_its_control_its_test_and_its_warnings(
     given: probe_examples.Examples, models: dict[str, str]
 ) -> None:
     settings = Settings(ns=(2, 3), seeds=(1,), as_published=True)
-    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
-    found = probing.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    rankers = opening.opened([*models.values()], revision=None, pooling=None)
+    found = probes_command.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"as_published", "as_published_shuffled_queries"}
     assert set(found.published_p) == {
@@ -148,12 +151,12 @@ def test_as_published_has_its_control_its_test_and_its_warnings(
 def test_rankers_of_other_depths_are_not_compared_and_it_is_said(
     given: probe_examples.Examples, models: dict[str, str]
 ) -> None:
-    rankers = probe_examples.opened([*models.values()], revision=None, pooling=None)
+    rankers = opening.opened([*models.values()], revision=None, pooling=None)
     layers = rankers["two"].tower("query").model
     layers.config.num_hidden_layers = 1
     layers.encoder.layer = layers.encoder.layer[:1]
     settings = Settings(ns=(2,), seeds=(1,), rank=4)
-    found = probing.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    found = probes_command.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
     assert not found.against
     assert "two has 1 layers and one 2" in " ".join(found.notes)
 
@@ -191,8 +194,8 @@ def test_models_that_cannot_be_told_or_read_are_refused(
     tiny.save_encoder(tmp_path / "bare")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=said):
-        probe_examples.opened(models_asked, revision=None, pooling=None)
-    bare = probe_examples.opened(["bare"], revision=None, pooling="cls")["bare"]
+        opening.opened(models_asked, revision=None, pooling=None)
+    bare = opening.opened(["bare"], revision=None, pooling="cls")["bare"]
     assert isinstance(bare, BiEncoder)
     assert bare.pooling("query") == "cls"
 
@@ -203,17 +206,17 @@ def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_cont
     paths = [str(tmp_path / "models" / name) for name in ("a", "b")]
     for path in paths:
         tiny.cross_encoder(tmp_path).save(Path(path))
-    rankers = probe_examples.opened(paths, revision=None, pooling=None)
+    rankers = opening.opened(paths, revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["a"].at_random(seed=1)
     settings = Settings(ns=(2, 4), seeds=(1,), depth=20)
-    found = probing.probe(rankers, given, settings, baselines=["a"], progress=SILENT)
+    found = probes_command.probe(rankers, given, settings, baselines=["a"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"linear", "shuffled_queries", "random_labels"}
     same = [row for (point, _), row in found.against.items() if point.ranker == "b"]
     assert {row.comparison.difference for row in same} == {0.0}
     assert {point.layer for point in found.reads_matches} == {0, 1, 2}
     with pytest.raises(BadInput, match="read query and doc together and some apart"):
-        probe_examples.opened([paths[0], models["one"]], revision=None, pooling=None)
+        opening.opened([paths[0], models["one"]], revision=None, pooling=None)
 
 
 def test_what_cannot_be_probed_is_one_sentence(
@@ -221,9 +224,9 @@ def test_what_cannot_be_probed_is_one_sentence(
 ) -> None:
     test = beir_folder(data, "test")
     with pytest.raises(BadInput, match="All training queries are test queries"):
-        probe_examples.examples(test, test, SMALL, SILENT)
+        probes_command.examples(test, test, SMALL, SILENT)
     with pytest.raises(BadInput, match="whole numbers from 2 on"):
-        probe_examples.numbers("1 2")
-    rankers = probe_examples.opened([models["one"]], revision=None, pooling=None)
+        probes_command.numbers("1 2")
+    rankers = opening.opened([models["one"]], revision=None, pooling=None)
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
-        probing.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)
+        probes_command.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)

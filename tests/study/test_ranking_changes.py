@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rankscope.analyses.changes.results import Settings, ranking_change
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc, ranked
 from rankscope.core.trec import write_run
-from rankscope.study.changes import Settings, ranking_change
 
 DOCS = "abcd"
 SETTINGS = Settings(depth=4)

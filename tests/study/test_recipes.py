@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rankscope.study.recipes import RECIPES
-from rankscope.study.spec_rankers import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.recipes import RECIPES
+from rankscope.pipeline.spec.stages import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
 
 NEGATIVES = {"negatives": {"from": "bm25"}}
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from rankscope.core.progress import SILENT
+from rankscope.pipeline.planner import Plan
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study import runner
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
+from rankscope.study.plan import plan
 from rankscope.train import loop
 from support import dense_study
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import write_run
 from rankscope.data.conventions import Convention
-from rankscope.study import run_files
+from rankscope.verbs import judgements, reproduce
 
 
 def test_a_query_left_without_docs_is_no_query_in_common(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_a_query_left_without_docs_is_no_query_in_common(tmp_path: Path) -> None
         path, Run.of("r", (ScoredDoc(q, d, s) for q, of in run.items() for d, s in of.items()))
     )
     qrels = [Qrel(query, "a", 1) for query in run]
-    judged = run_files.Judgements("made", qrels, Convention(drop_own_docs=True))
-    found = run_files.reproduce([path], judged, ["RR"], original=path)
+    judged = judgements.Judgements("made", qrels, Convention(drop_own_docs=True))
+    found = reproduce.reproduce([path], judged, ["RR"], original=path)
     assert found.order is not None
     assert (found.order.n_queries, found.order.kendall_tau) == (2, 1.0)

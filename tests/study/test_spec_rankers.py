@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from rankscope.core.errors import BadStudy
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.study.load import validated
-from rankscope.study.spec_rankers import TrainedSpec
 from support import tiny
 
 FROM_QRELS = {"labels": "qrels", "negatives": {"from": "bm25", "depth": 10}, "group_size": 4}

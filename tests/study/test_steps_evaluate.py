@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rankscope.pipeline.steps.evaluate import seed_notes
 from rankscope.report import page
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
@@ -15,7 +16,6 @@ from rankscope.study.demo import write_demo
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from rankscope.study.runner import carry_out
-from rankscope.study.steps_evaluate import seed_notes
 from support.made_up_study import made_up, with_evaluation
 
 END = (

@@ -20,10 +20,11 @@ from rankscope.models import adapters, folders
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import kind_of
 from rankscope.models.pairs import Joiner
+from rankscope.pipeline.planner import Plan
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
+from rankscope.study.plan import plan
 from rankscope.study.runner import carry_out
 from support.stored import folder, scores_are_sentence_transformers
 

@@ -7,17 +7,12 @@ import pytest
 import yaml
 
 from rankscope.core.errors import BadStudy, RankscopeError
-from rankscope.study import (
-    spec,
-    spec_changes,
-    spec_data,
-    spec_evaluate,
-    spec_explain,
-    spec_fields,
-    spec_rankers,
-)
-from rankscope.study.load import LoadedStudy, load, validated
+from rankscope.pipeline.paths import LoadedStudy
+from rankscope.pipeline.spec.fields import Spec
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.study.load import load, validated
 from rankscope.study.plan import plan
+from rankscope.study.study import Study
 from support import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +35,7 @@ def changed(values: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
 def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
     study = validated(values, "study")
     stage = study.rankers["C-D"]
-    assert isinstance(stage, spec_rankers.TrainedSpec)
+    assert isinstance(stage, TrainedSpec)
     assert (stage.weight_decay, stage.schedule, stage.kept) == (0.01, "linear", "last")
     assert study.rankers["C"].kept == "best_validation"  # type: ignore[union-attr]
     assert study.lineage("C-D") == ["plain", "C", "C-D"]
@@ -231,7 +226,7 @@ def test_a_message_says_what_is_true(
     assert false not in str(caught.value)
 
 
-def unread(values: dict[str, Any]) -> LoadedStudy:
+def unread(values: dict[str, Any]) -> LoadedStudy[Study]:
     """The study over files that nobody looks for before they are read, and models made from nothing."""
     for name, collection in values["collections"].items():
         split = collection["split"]
@@ -501,10 +496,9 @@ def test_no_two_of_them_share_a_folder_for_results() -> None:
     assert len(set(names)) == len(names) >= 5
 
 
-def specs() -> list[type[spec_fields.Spec]]:
-    modules = (spec, spec_data, spec_rankers, spec_evaluate, spec_explain, spec_changes)
-    found = [value for module in modules for value in vars(module).values()]
-    return [v for v in found if isinstance(v, type) and issubclass(v, spec_fields.Spec)]
+def specs(of: type[Spec] = Spec) -> list[type[Spec]]:
+    """All specs there are."""
+    return [each for part in of.__subclasses__() for each in (part, *specs(part))]
 
 
 @pytest.mark.parametrize("field", [f"{m.__name__}.{n}" for m in specs() for n in m.model_fields])

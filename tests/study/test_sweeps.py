@@ -182,7 +182,8 @@ def test_every_member_is_probed_by_itself() -> None:
     assert expanded["rankers"] == ["plain", "C.seed=1", "C.seed=2"]
     assert expanded["probes"]["all"]["rankers"] == ["C.seed=1", "C.seed=2"]
     assert expanded["probes"]["all"]["baseline"] == ["C.seed=1", "C.seed=2"]
-    assert validated(values, "study").probes["all"].baseline == ("C.seed=1", "C.seed=2")
+    ((_, question),) = validated(values, "study").questions()
+    assert question.spec.baseline == ("C.seed=1", "C.seed=2")
 
 
 def test_a_teacher_of_one_member_is_that_member() -> None:

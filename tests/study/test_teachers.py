@@ -5,15 +5,16 @@ import pytest
 
 from rankscope.core.formats import read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.teachers import agreement
+from rankscope.pipeline.work import Work
 from rankscope.report.steps import step_rows
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study import runner
 from rankscope.study.load import load
-from rankscope.study.plan import Plan, plan
-from rankscope.study.steps_report import stored_results
-from rankscope.study.steps_work import Work
-from rankscope.study.teachers import agreement
+from rankscope.study.plan import plan
+from rankscope.study.report import stored_results
 
 SHOWN = [f"d{i}" for i in range(6)]
 QUERIES = ["q1", "q2", "q4", "q0"]

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.results import concluded
 from rankscope.core.records import Choice
 from rankscope.explain.ablation import Curves
 from rankscope.explain.attributing import Attributions
-from rankscope.study.attribution import Settings, Side
-from rankscope.study.neurons import concluded
 
 N_NEURONS = 24
 COUNTS = (1, 5, 20)

@@ -8,8 +8,8 @@ from sentence_transformers import CrossEncoder as TheirCrossEncoder
 from rankscope.core.formats import read_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import backbone
+from rankscope.pipeline.planner import Plan
 from rankscope.store.artifacts import Store
-from rankscope.study.plan import Plan
 
 
 def folder(study: tuple[Plan, Store], kind: str, label: str) -> Path:

@@ -94,9 +94,11 @@ def _serve() -> None:
     import transformers
 
     from rankscope import cli
-    from rankscope.study import steps
+    from support.kinds import kinds
 
-    del accelerate, cli, peft, sentence_transformers, steps, transformers
+    for kind in kinds():
+        kind.function()
+    del accelerate, cli, peft, sentence_transformers, transformers
     for line in sys.stdin:
         job = json.loads(line)
         with socket.socket() as free:

@@ -76,17 +76,20 @@ def probe(
 ) -> None:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
     from rankscope import terminal
+    from rankscope.analyses.probes import command as probes_command
+    from rankscope.analyses.probes import examples as probe_examples
+    from rankscope.analyses.probes import results as probing
+    from rankscope.analyses.probes import words
     from rankscope.core.rng import seed_for
     from rankscope.data import collections
-    from rankscope.report import probes as words
+    from rankscope.models import opening
+    from rankscope.pipeline.step import AT_RANDOM
     from rankscope.report.page import plain_csv, plain_tex
     from rankscope.retrieve.analyzer import ENGLISH
-    from rankscope.study import probe_examples, probing
-    from rankscope.study.step import AT_RANDOM
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     settings = probe_examples.Settings(
-        ns=probe_examples.numbers(candidates),
+        ns=probes_command.numbers(candidates),
         seeds=probe_examples.seeds_of(seeds, as_published=as_published),
         rank=rank,
         with_mlp=mlp,
@@ -95,17 +98,17 @@ def probe(
         margin=margin,
     )
     train = collections.source(train_collection or collection, train_split)
-    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    rankers = opening.opened(models, revision=revision, pooling=pooling)
     if at_random:
         rankers[AT_RANDOM] = next(iter(rankers.values())).at_random(
             seed=seed_for(1, "random weights")
         )
     bars = terminal.progress()
-    given = probe_examples.examples(
+    given = probes_command.examples(
         train, collections.source(collection, split), settings, bars, language=language or ENGLISH
     )
     found = probing.as_json(
-        probing.probe(
+        probes_command.probe(
             rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
         )
     )
@@ -193,15 +196,15 @@ def diff(
 ) -> None:
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
     from rankscope import terminal
+    from rankscope.analyses.changes import command as verbs
+    from rankscope.analyses.changes import words
+    from rankscope.analyses.changes.heads import HeadSettings
+    from rankscope.analyses.changes.results import Settings
     from rankscope.data import collections
     from rankscope.data.conventions import convention
     from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable, with_relevance_level
-    from rankscope.report import changes as words
     from rankscope.retrieve.analyzer import ENGLISH
-    from rankscope.study import diff as verbs
-    from rankscope.study.changes import Settings
-    from rankscope.study.heads import HeadSettings
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     computable(measure)
@@ -307,12 +310,13 @@ def attribute(
 ) -> None:
     """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
     from rankscope import terminal
+    from rankscope.analyses.attribution import attributed as attribution
+    from rankscope.analyses.attribution import command as verbs
+    from rankscope.analyses.attribution import words
     from rankscope.core.errors import choose
     from rankscope.data import collections
-    from rankscope.report import attribution as words
+    from rankscope.models import opening
     from rankscope.retrieve.analyzer import ENGLISH
-    from rankscope.study import attribute as verbs
-    from rankscope.study import attribution, probe_examples
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
     given = {"--path": path, "--nodes": nodes, "--ablate": ablate}
@@ -336,7 +340,7 @@ def attribute(
         seed=seed,
     )
     source = collections.source(collection, split)
-    rankers = probe_examples.opened(models, revision=revision, pooling=pooling)
+    rankers = opening.opened(models, revision=revision, pooling=pooling)
     found = verbs.attribute(
         rankers,
         source,

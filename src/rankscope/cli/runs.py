@@ -51,14 +51,14 @@ def search(
     from rankscope.data import collections
     from rankscope.models.location import located
     from rankscope.retrieve.analyzer import ENGLISH
-    from rankscope.study import verbs
     from rankscope.terminal import progress
+    from rankscope.verbs import search
 
     if language is not None and model != "bm25":
         raise BadInput(f"--language is for bm25, and {model} has words of its own. Drop it.")
     source = collections.source(collection, split)
     where = None if model == "bm25" else located(model, revision=revision)
-    written = verbs.search(
+    written = search.search(
         where,
         source,
         depth=depth,
@@ -83,12 +83,12 @@ def rerank(
     """Re-rank the top of a run; the docs below keep their order."""
     from rankscope.data import collections
     from rankscope.models.location import located
-    from rankscope.study import verbs
     from rankscope.terminal import progress
+    from rankscope.verbs import search
 
     source = collections.source(collection, split)
     where = located(model, revision=revision)
-    written = verbs.rerank(
+    written = search.rerank(
         where, source, run_file, depth=depth, out=out, progress=progress(), tell=print_note
     )
     say(f"{out}: {len(written.rankings)} queries by {written.tag}.")
@@ -130,25 +130,26 @@ def evaluate(
 ) -> None:
     """Measure run files against judgements; count ties, missing and unjudged queries."""
     from rankscope import terminal
+    from rankscope.cli import arguments
     from rankscope.evaluate.evaluation import measure
-    from rankscope.study import run_files
+    from rankscope.verbs import compare, judgements, page
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex, html=as_html)
-    judged = run_files.judged(qrels, split)
+    judged = judgements.judged(qrels, split)
     reading = _reading(relevance_level, drop_own_docs, judged.convention)
     judged = judged.read_as(**reading)
     found = measure(
-        run_files.named_runs(runs),
+        arguments.named_runs(runs),
         judged.qrels,
         names_in(measures),
-        processes=run_files.processes(runs),
+        processes=arguments.processes(runs),
         **reading,
     )
     columns, rows = terminal.means_rows(found, per_query=per_query)
     if form == "json":
-        print_text(json.dumps(run_files.as_json(found), allow_nan=False), out)
+        print_text(json.dumps(compare.as_json(found), allow_nan=False), out)
     elif form == "html":
-        print_text(run_files.page_of_means(found, judged, command=_command()), out)
+        print_text(page.page_of_means(found, judged, command=_command()), out)
     elif form == "csv":
         full = terminal.means_rows(found, per_query=per_query, digits=None)
         from rankscope.report.page import plain_csv
@@ -238,12 +239,13 @@ def compare(
 ) -> None:
     """Compare run files: differences, intervals, tests over the whole family, and verdicts."""
     from rankscope import terminal
+    from rankscope.cli import arguments
     from rankscope.core.errors import choose
     from rankscope.evaluate import evaluation
-    from rankscope.study import run_files
+    from rankscope.verbs import compare, judgements, page
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex, html=as_html)
-    judged = run_files.judged(qrels, split)
+    judged = judgements.judged(qrels, split)
     terms: evaluation.Terms = {
         "correction": correction,
         "significance_level": level,
@@ -257,14 +259,14 @@ def compare(
     if family_size is not None:
         terms["family_size"] = family_size
     if groups is not None:
-        terms["groups"] = run_files.read_groups(groups)
+        terms["groups"] = arguments.read_groups(groups)
     found = evaluation.compare(
-        run_files.named_runs(runs),
+        arguments.named_runs(runs),
         judged.qrels,
         names_in(measures),
         baseline=baseline or None,
-        margin=run_files.table_of_margins(margin or ()),
-        processes=run_files.processes(runs),
+        margin=arguments.table_of_margins(margin or ()),
+        processes=arguments.processes(runs),
         **terms,
         **reading,
     )
@@ -272,21 +274,21 @@ def compare(
         choose(found.evaluation.systems(), first_stage, what="first stage")
     measured = found.evaluation
     if form == "json":
-        print_text(json.dumps(run_files.as_json(measured, found), allow_nan=False), out)
+        print_text(json.dumps(compare.as_json(measured, found), allow_nan=False), out)
     elif form == "html":
-        page = run_files.page(found, judged, command=_command(), first_stage=first_stage)
-        print_text(page, out)
+        whole = page.page(found, judged, command=_command(), first_stage=first_stage)
+        print_text(whole, out)
     elif form == "csv":
-        print_text(run_files.comparisons_csv(found, judged), out)
+        print_text(page.comparisons_csv(found, judged), out)
     elif form == "latex":
-        print_text(run_files.latex(found, judged), out)
+        print_text(page.latex(found, judged), out)
     else:
         title = f"{judged.name}, {measured.n_queries} queries"
         terminal.show_table(title, *terminal.systems_rows(found))
         terminal.show_table("", *terminal.comparison_rows(found), n_names=2)
         say("\n".join([terminal.caption(found), *terminal.unseen(found)]))
     notes = [f"{run.tag}: {note}" for run in measured.runs for note in run.notes]
-    print_notes([*measured.notes, *found.notes, *run_files.seed_notes(found), *notes])
+    print_notes([*measured.notes, *found.notes, *page.seed_notes(found), *notes])
 
 
 @app.command()
@@ -335,28 +337,29 @@ def reproduce(
 ) -> None:
     """Hold a run against the one it reproduces, or against means published on the same queries."""
     from rankscope import terminal
-    from rankscope.study import run_files
+    from rankscope.cli import arguments
+    from rankscope.verbs import judgements, reproduce
 
     if (baseline is None) != (original_baseline is None):
         raise BadInput(
             "A gain needs both runs of the baseline: --baseline and --original-baseline."
         )
     baselines = (baseline, original_baseline) if baseline and original_baseline else None
-    judged = run_files.judged(qrels, split)
+    judged = judgements.judged(qrels, split)
     judged = judged.read_as(**_reading(relevance_level, drop_own_docs, judged.convention))
-    found = run_files.reproduce(
+    found = reproduce.reproduce(
         runs,
         judged,
         names_in(measures),
         original=original,
         baselines=baselines,
-        published=run_files.Published(
-            run_files.table_of_numbers(published or ()), run_files.table_of_margins(margin or ())
+        published=reproduce.Published(
+            arguments.table_of_numbers(published or ()), arguments.table_of_margins(margin or ())
         ),
         depth=depth,
     )
     if as_json:
-        print_json(run_files.reproduced_as_json(found))
+        print_json(reproduce.reproduced_as_json(found))
     else:
         terminal.show_table("", *terminal.reproduction_rows(found))
     print_notes(list(found.notes))
@@ -398,15 +401,16 @@ def pool(
 ) -> None:
     """One verdict over several tests from published means, where nothing is known of single queries."""
     from rankscope import terminal
+    from rankscope.cli import arguments
     from rankscope.report.pooled import row_of, table
     from rankscope.report.sections import interval_name
-    from rankscope.study import published_cells, run_files
+    from rankscope.verbs import pool
 
-    found = published_cells.pool(
+    found = pool.pool(
         cells,
-        published_cells.Asked(
+        pool.Asked(
             baseline=baseline,
-            margins=run_files.table_of_margins(margin or ()),
+            margins=arguments.table_of_margins(margin or ()),
             correction=correction,
             significance_level=level,
             family_size=family_size,
@@ -434,9 +438,9 @@ def convert(
     ] = None,
 ) -> None:
     """Write a run as canonical TREC: sorted, ranks from 1, no ties."""
-    from rankscope.study import run_files
+    from rankscope.verbs import convert
 
-    written, notes = run_files.convert(run, out, tag=tag, metadata=metadata)
+    written, notes = convert.convert(run, out, tag=tag, metadata=metadata)
     say(f"{out}: {len(written.rankings)} queries by {written.tag}.")
     print_notes(notes)
 
@@ -499,19 +503,19 @@ def teacher(
     """Make a run of a teacher's file, and say how good the teacher is."""
     from rankscope import terminal
     from rankscope.data import collections
-    from rankscope.study import run_files, teacher_files
+    from rankscope.verbs import judgements, teacher
 
-    asked = teacher_files.Asked(
+    asked = teacher.Asked(
         kind=form,
         candidates=candidates,
         collection=None if collection is None else collections.source(collection, split),
-        malformed=teacher_files.known_malformed(malformed),
+        malformed=teacher.known_malformed(malformed),
         window=window,
         step=step,
         tag=tag,
     )
-    judged = None if qrels is None else run_files.judged(qrels, split).qrels
-    run, found = teacher_files.to_run(file, out, asked, judged)
+    judged = None if qrels is None else judgements.judged(qrels, split).qrels
+    run, found = teacher.to_run(file, out, asked, judged)
     notes = found.pop("notes", [])
     if as_json:
         print_json(found | {"notes": notes})

@@ -19,8 +19,8 @@ from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from rankscope.pipeline.planner import Plan
     from rankscope.store.artifacts import Store
-    from rankscope.study.plan import Plan
 
 
 def _plan_of(

@@ -10,6 +10,7 @@
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
@@ -129,3 +130,9 @@ def shown(value: Any) -> str:
     except ValueError:  # a number of thousands of digits
         return f"a {type(value).__name__} too long to be written"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def has_name(argument: str) -> bool:
+    """Whether an argument is NAME=PATH; a path may have equals signs of its own."""
+    name, equals, _ = argument.partition("=")
+    return bool(equals and name) and "/" not in name and not Path(argument).exists()

@@ -12,7 +12,6 @@ from typing import Any
 import altair as alt
 
 from rankscope.report import cautions
-from rankscope.report.probes import Curves
 from rankscope.report.queries import Differences
 from rankscope.report.sections import VERDICTS, Forest, clipped
 from rankscope.report.steps import Training
@@ -254,104 +253,6 @@ def validation_curve(data: Training) -> Spec:
     return finished(chart, f"Validation of {data.ranker} by update")
 
 
-def layers_of_rankers(
-    points: Sequence[Mapping[str, Any]],
-    published: Sequence[Mapping[str, Any]] = (),
-    *,
-    chance: float,
-    first_stage: float,
-) -> Spec:
-    """One probe's accuracy by layer, a line and a band of intervals for each ranker; chance, the first stage.
-
-    In a ranker's colour, its control is dashed, and what a paper reports of it dotted.
-    """
-    names = list(dict.fromkeys(str(point["ranker"]) for point in points))
-    reported = [
-        {**point, "low": point["accuracy"], "high": point["accuracy"], "kind": "published"}
-        for point in published
-    ]
-    return _by_layer(
-        [*points, *reported],
-        "ranker",
-        names,
-        [(chance, "chance"), (first_stage, "first stage")],
-        "Accuracy of the probe by layer and ranker",
-    )
-
-
-def layers_of_probes(data: Curves) -> Spec:
-    """Every probe and control of one ranker by layer; controls dashed."""
-    names = list(dict.fromkeys(str(point["probe"]) for point in data.points))
-    lines = [(1 / data.n, "chance"), (data.first_stage, "first stage")]
-    return _by_layer(
-        data.points, "probe", names, lines, f"Probes and controls of {data.ranker} by layer"
-    )
-
-
-def _by_layer(
-    points: Sequence[Mapping[str, Any]],
-    what: str,
-    names: Sequence[str],
-    lines: Sequence[tuple[float, str]],
-    description: str,
-) -> Spec:
-    fields = ("layer", "accuracy", "low", "high")
-    layers = sorted({int(point["layer"]) for point in points})
-    rows = [
-        {
-            "name": point[what],
-            "kind": point.get("kind", "probe"),
-            **{field: point[field] for field in fields},
-        }
-        for point in points
-    ]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("layer:Q", title="layer", axis=alt.Axis(values=layers, format="d")),
-        color=alt.Color(
-            "name:N",
-            scale=alt.Scale(domain=list(names), range=LINES[: len(names)]),
-            legend=alt.Legend(title=None, orient="bottom", columns=3, symbolOpacity=1),
-        ),
-    )
-    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
-    bands = base.mark_area(opacity=0.12).encode(
-        y=alt.Y("low:Q", title="accuracy"), y2="high:Q", detail="kind:N"
-    )
-    curves = base.mark_line(strokeWidth=2).encode(
-        y=y,
-        strokeDash=alt.StrokeDash(
-            "kind:N",
-            scale=alt.Scale(
-                domain=["probe", "control", "published"], range=[[1, 0], [5, 3], [1, 3]]
-            ),
-            legend=None,
-        ),
-    )
-    dots = base.mark_point(filled=True, size=45).encode(
-        y=y,
-        shape=alt.Shape("name:N", scale=alt.Scale(domain=list(names)), legend=None),
-        tooltip=[
-            alt.Tooltip("name:N"),
-            alt.Tooltip("layer:Q"),
-            *(alt.Tooltip(f"{field}:Q", format=".3f") for field in fields[1:]),
-        ],
-    )
-    rules = [
-        _rule_at(value).encode(y="at:Q", strokeDash=alt.value([2, 4]), tooltip=alt.value(name))
-        for value, name in lines
-    ]
-    labels = [
-        alt.Chart(alt.InlineData(values=[{"at": value, "name": name}]))
-        .mark_text(align="left", baseline="bottom", dx=4, dy=-2, color=GREY)
-        .encode(x=alt.value(0), y="at:Q", text="name:N")
-        for value, name in lines
-    ]
-    chart = alt.layer(*rules, bands, curves, dots, *labels).properties(
-        width="container", height=240
-    )
-    return finished(chart, description)
-
-
 def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
     """A chart as wide as its place, with words for who cannot see it, and no colours of the page's."""
     spec: Spec = chart.properties(
@@ -359,3 +260,14 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: st
     ).to_dict()
     del spec["config"]  # the page brings its own, light or dark
     return spec
+
+
+NO_INK = f"{BLUE}00"
+
+
+ROW = 34
+"""Of the forgetting matrix."""
+
+
+def _order(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(str(row[name]) for row in rows))

@@ -15,27 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankscope.core.cells import safe_cell
-from rankscope.core.visible import visible
-from rankscope.report import (
-    attribution,
-    attribution_charts,
-    attribution_examples,
-    cautions,
-    change_charts,
-    changes,
-    charts,
-    claims,
-    forgetting,
-    pooled,
-    probes,
-    queries,
-    sections,
-    steps,
-)
+from rankscope.report import cautions, charts, claims, pooled, queries, sections, steps
+from rankscope.report.rendering import rendered
+from rankscope.report.section import Drawing
 from rankscope.report.sections import VERDICTS, Compared, StoredResults
 
 COMPARISON_COLUMNS = (
@@ -128,25 +113,19 @@ TEX = str.maketrans(
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; tables of seeds, probes, neurons and changes where there are such.
+    """Write report.html, summary.json and tables/ into `folder`; tables of seeds and of analyses where there are such.
 
     `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
     """
     tables = folder / "tables"
     tables.mkdir()
     more = {tables / "seeds.csv": seeds_csv(results)} if sections.has_seeds(results) else {}
-    for key, found in results.probes.items():
-        more[tables / f"probes.{key}.csv"] = plain_csv(*probes.full_rows(found))
-        for n in probes.ns(found):
-            more[tables / f"probes.{key}.{n}.tex"] = plain_tex(*probes.layer_table(found, n))
-    for key, found in results.attribution.items():
-        more[tables / f"attribution.{key}.csv"] = plain_csv(*attribution.full_rows(found))
-        more[tables / f"attribution.{key}.tex"] = plain_tex(*attribution.layer_table(found))
+    for section in results.sections:
+        more |= {tables / name: text for name, text in section.tables.items()}
     over_tests = results.evaluation.get("pooled", ())
     if over_tests:
         more[tables / "pooled.csv"] = plain_csv(*pooled.full_rows(over_tests))
         more[tables / "pooled.tex"] = plain_tex(*pooled.table(pooled.rows(results)))
-    more |= _tables_of_changes(tables, results)
     for path, text in {
         **more,
         folder / "report.html": html(results, runs_at=runs_at),
@@ -159,32 +138,16 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _tables_of_changes(tables: Path, results: StoredResults) -> dict[Path, str]:
-    """What moved between rankers, and the forgetting matrix, as CSV and LaTeX."""
-    found: dict[Path, str] = {}
-    for key, pairs in results.changes.items():
-        found[tables / f"changes.{key}.csv"] = plain_csv(*changes.full_rows(pairs))
-        for each in pairs:
-            name = f"changes.{key}.{each['after']}"
-            found[tables / f"{name}.tex"] = plain_tex(*changes.layer_table(each))
-            if each["heads"]:
-                found[tables / f"{name}.heads.tex"] = plain_tex(*changes.head_table(each))
-    if results.forgetting:
-        found[tables / "forgetting.csv"] = plain_csv(*forgetting.full_rows(results.forgetting))
-        found[tables / "forgetting.tex"] = plain_tex(*forgetting.table(results.forgetting))
-    return found
-
-
 def html(results: StoredResults, *, runs_at: str = "") -> str:
     """The page."""
-    specs = Charts()
+    drawing = Drawing()
     found = queries.pairs(results)
     shown = [queries.differences(pair, results) for pair in found[: queries.MAX_PAIRS]]
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
+    return str(
+        rendered(
+            "report/templates/report.html.j2",
             results=results,
+            drawing=drawing,
             headlines=sections.headlines(results),
             claims=claims.claims(results),
             tally=sections.tally(results),
@@ -199,30 +162,19 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
             over_tests=pooled.rows(results),
             over_tests_caption=pooled.caption(results),
             forests=[
-                (forest, specs.add(charts.forest(forest))) for forest in sections.forests(results)
+                (forest, drawing.chart(charts.forest(forest)))
+                for forest in sections.forests(results)
             ],
-            differences=[(each, specs.add(charts.query_differences(each))) for each in shown],
-            trainings=[_curves(training, specs) for training in steps.trainings(results)],
+            differences=[(each, drawing.chart(charts.query_differences(each))) for each in shown],
+            trainings=[_curves(training, drawing) for training in steps.trainings(results)],
             cases=[queries.cases(each, results) for each in shown],
             reaches=queries.reaches(results),
-            probed={key: _probed(found, specs) for key, found in results.probes.items()},
-            changed={
-                key: [_changed(each, specs) for each in pairs]
-                for key, pairs in results.changes.items()
-            },
-            caveat=changes.CAVEAT,
-            forgotten=_forgotten(results.forgetting, specs) if results.forgetting else None,
-            attributed={
-                key: _attributed(key, found, results, specs)
-                for key, found in results.attribution.items()
-            },
             n_left_out=len(found) - len(shown),
             n_drawn=queries.MAX_DRAWN,
             is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
             steps=steps.step_rows(results),
             place=lambda group: sections.place(group, results),
             run_link=lambda run: runs_at + quote(run),
-            specs=specs.by_id,
             bundle=Markup(_bundle()),  # noqa: S704 - our own dependency's script, not data
             verdicts=VERDICTS,
             has_seeds=sections.has_seeds(results),
@@ -230,115 +182,11 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
     )
 
 
-class Charts:
-    """The specifications of a page's charts, each under an id of its own."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, charts.Spec] = {}
-
-    def add(self, spec: charts.Spec) -> str:
-        """Keep the chart and return its id."""
-        name = f"chart-{len(self.by_id) + 1}"
-        self.by_id[name] = spec
-        return name
-
-
-def _probed(found: probes.Found, specs: Charts) -> Mapping[str, Any]:
-    """What the page shows of probes."""
-    ns = probes.ns(found)
-    return {
-        "found": found,
-        "ns": ns,
-        "compared": [(n, specs.add(_compared_layers(found, n))) for n in ns],
-        "rankers": [
-            (curve, specs.add(charts.layers_of_probes(curve)))
-            for curve in probes.curves(found, max(ns))
-        ],
-        "tables": [probes.layer_table(found, n) for n in ns],
-        "words": probes.in_words(found),
-        "has_published": bool(found.get("published")),
-    }
-
-
-def _attributed(
-    key: str, found: attribution.Found, results: StoredResults, specs: Charts
-) -> Mapping[str, Any]:
-    """What the page shows of rankers' neurons."""
-    texts = results.queries.get(found.get("collection", ""), {})
-    return {
-        "found": found,
-        "is_published": attribution.is_published(found),
-        "thresholds": attribution.thresholds(found),
-        "words": attribution.in_words(found),
-        "sides": [_maps(found, side, specs) for side in attribution.all_sides(found)],
-        "concentration": [
-            (title, specs.add(spec)) for title, spec in attribution_charts.concentrations(found)
-        ],
-        "ablation": [
-            (title, specs.add(attribution_charts.ablation(each["ablation"], title)))
-            for title, each in attribution.named(found)
-            if each["ablation"]
-        ],
-        "table": attribution.layer_table(found),
-        "comparisons": attribution.comparison_table(found),
-        "overlaps": attribution.overlap_table(found),
-        "examples": attribution_examples.examples(key, found, texts),
-    }
-
-
-def _maps(found: attribution.Found, side: str, specs: Charts) -> Mapping[str, Any]:
-    """The heat maps of one side, and the differences, each kind on one scale."""
-    return {
-        "maps": [
-            (name, specs.add(spec)) for name, spec in attribution_charts.heat_maps(found, side)
-        ],
-        "differences": [
-            (names, specs.add(spec))
-            for names, spec in attribution_charts.difference_maps(found, side)
-        ],
-        "name": attribution.SIDES[side],
-    }
-
-
-def _changed(found: changes.Found, specs: Charts) -> Mapping[str, Any]:
-    """What the page shows of a pair of rankers."""
-    return {
-        "found": found,
-        "map": specs.add(change_charts.change_map(found)),
-        "curves": [
-            specs.add(change_charts.likeness(found, what)) for what in changes.drawn_curves(found)
-        ],
-        "table": changes.layer_table(found),
-        "modules": changes.module_table(found),
-        "heads": changes.head_table(found) if found["heads"] else None,
-        "words": changes.in_words(found),
-    }
-
-
-def _forgotten(found: forgetting.Found, specs: Charts) -> Mapping[str, Any]:
-    """What the page shows of the forgetting matrix."""
-    return {
-        "found": found,
-        "matrix": specs.add(change_charts.matrix(found)),
-        "table": forgetting.table(found),
-        "words": forgetting.in_words(found),
-    }
-
-
-def _compared_layers(found: probes.Found, n: int) -> charts.Spec:
-    return charts.layers_of_rankers(
-        probes.compared_curves(found, n),
-        probes.published_curves(found, n),
-        chance=1 / n,
-        first_stage=probes.first_stage(found, n),
-    )
-
-
 def _curves(
-    training: steps.Training, specs: Charts
+    training: steps.Training, drawing: Drawing
 ) -> tuple[steps.Training, str | None, str | None]:
-    loss = specs.add(charts.loss_curve(training)) if training.loss else None
-    validation = specs.add(charts.validation_curve(training)) if training.validation else None
+    loss = drawing.chart(charts.loss_curve(training)) if training.loss else None
+    validation = drawing.chart(charts.validation_curve(training)) if training.validation else None
     return training, loss, validation
 
 
@@ -346,32 +194,6 @@ def _curves(
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, which leaves `vegaEmbed` to the page."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-
-
-def _harmless(value: Any) -> Any:
-    """Names and texts of users as they may stand on a page: nothing in them turns the rest around."""
-    is_text = isinstance(value, str) and not isinstance(value, Markup)
-    return visible(value, keep="\n\t\r") if is_text else value
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("rankscope.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters |= {
-        "signed": sections.signed,
-        "p": sections.p_text,
-        "significant": attribution.significant,
-        "has_numbers": sections.has_numbers,
-        "fragility": cautions.figure,
-    }
-    return environment
 
 
 def summary(results: StoredResults) -> str:
@@ -386,10 +208,7 @@ def summary(results: StoredResults) -> str:
         "pooled": results.evaluation.get("pooled", []),
         "intervals": sections.interval(results).replace("\u00a0", " "),
         "claims": [asdict(claim) for claim in claims.claims(results)],
-        **({"probes": results.probes} if results.probes else {}),
-        **({"attribution": results.attribution} if results.attribution else {}),
-        **({"changes": results.changes} if results.changes else {}),
-        **({"forgetting": results.forgetting} if results.forgetting else {}),
+        **{section.key: section.data for section in results.sections},
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.report.attribution_examples import Link, links
+from rankscope.report.section import Link
 from rankscope.report.sections import (
     Group,
     StoredResults,
@@ -140,8 +140,8 @@ class Case:
     """True where the first stage offered no relevant doc at all."""
     first_relevant_rank: int | None
     """Where the first stage ranked its first relevant doc; None too where no first stage is known."""
-    neurons: tuple[Link, ...] = ()
-    """Where the page shows through which neurons the two rankers read the query."""
+    links: tuple[tuple[str, tuple[Link, ...]], ...] = ()
+    """Where sections show more of the query, each with what stands before it."""
 
 
 @dataclass(frozen=True)
@@ -240,8 +240,18 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
         moves=_moves(system, baseline),
         out_of_reach=offered is not None and first is None,
         first_relevant_rank=first,
-        neurons=links(results, pair.group.collection, pair.rankings, query.query_id),
+        links=_links(query, pair, results),
     )
+
+
+def _links(
+    query: QueryDifference, pair: Pair, results: StoredResults
+) -> tuple[tuple[str, tuple[Link, ...]], ...]:
+    found = (
+        (section.more, section.links(pair.group.collection, pair.rankings, query.query_id))
+        for section in results.sections
+    )
+    return tuple((more, tuple(links)) for more, links in found if links)
 
 
 def _moves(

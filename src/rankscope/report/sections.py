@@ -8,7 +8,7 @@ and what is said of the steps and of training in `steps`.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from math import inf, isfinite
 from string import ascii_lowercase
@@ -16,6 +16,7 @@ from typing import Any
 
 from rankscope.core.errors import choose
 from rankscope.report import cautions
+from rankscope.report.section import Section
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,8 @@ class StoredResults:
     """Collection and query_id to text."""
     rankings: Callable[[str, str, int], Sequence[Mapping[str, Any]]]
     """(run path, query_id, depth) to docs, best first; relevance None means not judged."""
-    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What probes found in the rankers' layers, by the name of what they were over."""
-    attribution: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What attribution found in the rankers' neurons, by the name of what it was over."""
-    changes: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    """What moved between pairs of rankers, by the name of what it was looked at over."""
-    forgetting: Mapping[str, Any] | None = None
-    """Rankers x collections, each against what it is held against."""
+    sections: Sequence[Section] = ()
+    """What analyses add, in the order of the page."""
 
 
 @dataclass(frozen=True)

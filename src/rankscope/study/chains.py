@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rankscope.core.errors import BadStudy
-from rankscope.study.spec_data import DenseSpec, FuseSpec, LateSpec, RankerTeacherSpec
-from rankscope.study.spec_rankers import TrainedSpec
-
-if TYPE_CHECKING:
-    from rankscope.study.spec import Study
+from rankscope.pipeline.first_stages.dense import DenseSpec
+from rankscope.pipeline.first_stages.fuse import FuseSpec
+from rankscope.pipeline.first_stages.late import LateSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.pipeline.spec.teachers import RankerTeacherSpec
+from rankscope.study.study import Study
 
 LONGEST = 50
 """Rankers and first stages that rest on one another, at most."""
@@ -26,7 +27,7 @@ Graph = Mapping[Node, Sequence[Node]]
 """Each with what it is made with."""
 
 
-def nothing_rests_on_itself(study: "Study") -> None:
+def nothing_rests_on_itself(study: Study) -> None:
     """BadStudy where a ranker or first stage is made, at whatever remove, with itself, or with too many before it."""
     graph = _graph(study)
     order, circle = _in_order(graph)
@@ -42,7 +43,7 @@ def nothing_rests_on_itself(study: "Study") -> None:
             )
 
 
-def _graph(study: "Study") -> dict[Node, list[Node]]:
+def _graph(study: Study) -> dict[Node, list[Node]]:
     rankers = {Node("rankers", name): list(_needs(study, name)) for name in study.rankers}
     first_stages = {
         Node("first_stages", name): [
@@ -57,7 +58,7 @@ def _graph(study: "Study") -> dict[Node, list[Node]]:
     return {**rankers, **first_stages}
 
 
-def _needs(study: "Study", name: str) -> Iterator[Node]:
+def _needs(study: Study, name: str) -> Iterator[Node]:
     """What a ranker is made with: the start first."""
     spec = study.rankers[name]
     if not isinstance(spec, TrainedSpec):
@@ -97,7 +98,7 @@ def _in_order(graph: Graph) -> tuple[list[Node], list[Node]]:
     return list(order), []
 
 
-def _in_words(study: "Study", circle: Sequence[Node]) -> str:
+def _in_words(study: Study, circle: Sequence[Node]) -> str:
     searched = [at for at, node in enumerate(circle[:-1]) if node.table == "first_stages"]
     taught = [
         at

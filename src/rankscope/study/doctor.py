@@ -10,15 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.progress import SILENT, Progress
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.spec.rankers import ScratchSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.pipeline.step import Step, collection_role
+from rankscope.pipeline.steps.train import stage
+from rankscope.pipeline.training import guards
+from rankscope.pipeline.work import Work
 from rankscope.store.artifacts import Status, Store
-from rankscope.study import stage_guards
 from rankscope.study.overlaps import GUARD, overlaps
-from rankscope.study.plan import Plan
 from rankscope.study.runner import prepare
-from rankscope.study.spec_rankers import ScratchSpec, TrainedSpec
-from rankscope.study.step import Step, collection_role
-from rankscope.study.steps_train import stage
-from rankscope.study.steps_work import Work
 from rankscope.train.guards import GUARDS, Level
 from rankscope.train.loop import frozen
 
@@ -86,9 +87,9 @@ def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[lis
         with frozen(made.still):
             seen = [
                 Seen(planned.label, name, levels[name], finding)
-                for name, finding in stage_guards.before(work, made)
+                for name, finding in guards.before(work, made)
             ]
-        same = [f"{planned.label}: {told}" for told in stage_guards.same_words(work, made)]
+        same = [f"{planned.label}: {told}" for told in guards.same_words(work, made)]
     return seen, same
 
 

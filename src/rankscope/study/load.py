@@ -1,9 +1,6 @@
 """A YAML file (and a.b=c overrides) to a Study; every mistake named with its place."""
 
-import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +9,14 @@ from pydantic import ValidationError
 from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput, BadStudy, RankscopeError
 from rankscope.core.visible import brief
+from rankscope.pipeline.paths import LoadedStudy
+from rankscope.study import rules
 from rankscope.study.mistakes import sentences, told
-from rankscope.study.spec import Study
+from rankscope.study.study import Study
 from rankscope.study.sweeps import expand
 
-VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
-
-@dataclass(frozen=True)
-class LoadedStudy:
-    """A study, the folder its relative paths start from, and the file it was read from."""
-
-    study: Study
-    folder: Path
-    file: Path
-
-    def path(self, written: str) -> Path:
-        """A path of the study file: variables filled in, relative to the study file's folder."""
-        try:
-            return (self.folder / Path(expanded(written)).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, links in a circle
-            raise BadStudy(
-                f"{brief(written)}: it leads nowhere ({error}). Mend the path."
-            ) from error
-
-
-def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
+def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:
     """The study in a file, with overrides such as `rankers.C.max_updates=100` applied."""
     try:
         values = plain_yaml.read_file(path)
@@ -56,7 +35,8 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
     """A Study from plain values, sweeps written out, or BadStudy with a line for every mistake in them."""
     try:
         expanded_values = expand(values)
-        return Study.model_validate(expanded_values)
+        study = Study.model_validate(expanded_values)
+        rules.check(study)
     except ValidationError as error:
         found = error.errors(include_url=False)
         mistakes = sentences(found, expanded_values, values.get("rankers") or {})
@@ -65,6 +45,7 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
         raise told(source, error.args) from error
     except RankscopeError as error:
         raise told(source, [str(error)]) from error
+    return study
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -87,18 +68,3 @@ def _override(values: dict[str, Any], override: str) -> None:
         place[last] = plain_yaml.read(text, called, has_lines=False)
     except BadInput as error:
         raise BadStudy(str(error)) from error
-
-
-def expanded(written: str) -> str:
-    """${NAME} and ${NAME:-default}, filled in from the environment."""
-
-    def value(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        found = os.environ.get(name, default)
-        if found is None:
-            raise BadStudy(
-                f"{written}: the variable {name} is not set. Set it, or write the value in its place."
-            )
-        return found
-
-    return VARIABLE.sub(value, written)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief, shortened, visible
-from rankscope.study.spec_fields import NAME_PATTERN
+from rankscope.pipeline.spec.fields import NAME_PATTERN
 
 MOST = 12
 """So many mistakes of one file are told."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadStudy
+from rankscope.pipeline.planner import Plan
 from rankscope.store.artifacts import Store, explained
 from rankscope.store.durable import PARTIAL, synced
-from rankscope.study.plan import Plan
 
 ORIGIN = "origin.json"
 NAMED = re.compile(r"""^study:[ \t]*["']?([^"'#\n]*?)["']?[ \t]*(?:#.*)?$""", re.MULTILINE)

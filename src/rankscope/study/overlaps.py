@@ -11,10 +11,10 @@ from functools import cache
 
 from rankscope.core.errors import BadStudy
 from rankscope.data.collections import judged_topics
-from rankscope.study.plan import Plan
-from rankscope.study.spec_data import TopicsSpec
-from rankscope.study.spec_rankers import TrainedSpec
-from rankscope.study.step import Step, collection_role, learnt_role
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.spec.collections import TopicsSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.pipeline.step import Step, collection_role, learnt_role
 from rankscope.train.guards import Level
 
 GUARD = "test_queries"

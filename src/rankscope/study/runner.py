@@ -10,19 +10,13 @@ from pathlib import Path
 from rankscope.core.errors import DamagedArtifact, MissingArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models.processes import ALONE, Processes
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.step import Step
+from rankscope.pipeline.work import Work
 from rankscope.store.artifacts import Status, Store, explained
 from rankscope.store.durable import put
 from rankscope.study import origin
-from rankscope.study.plan import Plan
 from rankscope.study.standing import notes_on
-from rankscope.study.step import VERSIONS, Step
-from rankscope.study.steps import STEPS
-from rankscope.study.steps_work import Work
-
-SHARED = frozenset({"scratch", "train", "rerank", "encode", "represent"})
-"""The kinds of step that several processes carry out together."""
-RESUMED = frozenset({"scratch", "train", "encode", "represent"})
-"""The kinds of step that go on from what lies in the work folder."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +53,9 @@ def carry_out(
             else:
                 if processes.is_first:
                     _carry_out_step(step, plan, store, progress, processes)
-                elif step.kind in SHARED:
+                elif step.of.is_shared:
                     nowhere = store.folder(step.name) / "written by the first process"
-                    STEPS[step.kind](Work(step, plan, store, nowhere, SILENT, processes))
+                    step.of.function()(Work(step, plan, store, nowhere, SILENT, processes))
                 processes.wait()
                 done.append(step)
         if processes.is_first:
@@ -144,7 +138,7 @@ def _ready(step: Step, store: Store, *, retry: bool, progress: Progress) -> bool
             f"{step.name} rests on other bytes of {moved} than are there now: computing it anew"
         )
         store.forget(step.name)
-    if step.kind in RESUMED:
+    if step.of.is_resumed:
         for note in store.begin(step.name, _contents(step, store)):
             progress.note(note)
     return False
@@ -167,7 +161,7 @@ def _carry_out_step(
     facts = {
         "name": step.name,
         "kind": step.kind,
-        "version": VERSIONS[step.kind],
+        "version": step.of.version,
         "params": step.params,
         "inputs": step.needs,
         "rests_on": _contents(step, store),
@@ -175,14 +169,14 @@ def _carry_out_step(
     started = time.monotonic()
     try:
         with store.writing(step.name, facts, replaces=replaces) as (out, learnt):
-            learnt["summary"] = STEPS[step.kind](
+            learnt["summary"] = step.of.function()(
                 Work(
                     step,
                     plan,
                     store,
                     out,
                     progress,
-                    processes if step.kind in SHARED else ALONE,
+                    processes if step.of.is_shared else ALONE,
                 )
             )
             learnt["seconds"] = round(time.monotonic() - started, 3)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from rankscope.core.errors import DamagedArtifact
+from rankscope.pipeline.step import Step
 from rankscope.store.artifacts import Store, differing, versions
-from rankscope.study.step import Step
 
 
 def made_under(step: Step, store: Store) -> str:

@@ -30,11 +30,12 @@ from typing import (
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from rankscope.analyses.table import ANALYSES
 from rankscope.core.errors import BadStudy, listed
 from rankscope.core.visible import brief, visible
+from rankscope.pipeline.spec.fields import VALUE_IN_NAME, Spec, is_free
+from rankscope.pipeline.spec.rankers import RANKER_KINDS, ranker_kind, system_of
 from rankscope.study.mistakes import in_words
-from rankscope.study.spec_fields import VALUE_IN_NAME, Spec, is_free
-from rankscope.study.spec_rankers import RANKER_KINDS, ranker_kind, system_of
 
 MOST = 2500
 """Rankers of a study: all are trained, ranked with and compared."""
@@ -157,40 +158,49 @@ class _Expansion:
     def explained(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What is asked of the insides: every member by itself, as each seed's weights are others."""
         found = self._members_in(asked, "rankers")
-        for part in ("probes", "attribution"):
-            named = asked.get(part)
-            if isinstance(named, dict):
-                found[part] = {
-                    key: self._members_in(each, "rankers", "baseline")
-                    if isinstance(each, dict)
-                    else each
-                    for key, each in named.items()
+        for analysis in ANALYSES:
+            part = asked.get(analysis.field)
+            if not isinstance(part, dict):
+                continue
+            place = f"explain.{analysis.field}"
+            if analysis.has_names:
+                found[analysis.field] = {
+                    key: self._question(f"{place}.{key}", each, analysis.swept)
+                    for key, each in part.items()
                 }
-        changes = asked.get("changes")
-        if isinstance(changes, dict):
-            found["changes"] = {key: self._changed(key, each) for key, each in changes.items()}
+            else:
+                found[analysis.field] = self._question(place, part, analysis.swept)
         return found
 
-    def _changed(self, key: str, asked: Any) -> Any:
-        """What is asked of pairs: every member against the one it starts from, or the one there is."""
+    def _question(self, place: str, asked: Any, fields: Sequence[str]) -> Any:
+        """What is asked of one analysis, with all members in these fields."""
         if not isinstance(asked, dict):
             return asked
-        if isinstance(asked.get("heads"), dict):
-            asked = {**asked, "heads": self._members_in(asked["heads"], "rankers")}
-        if not isinstance(asked.get("pairs"), dict):
-            return self._members_in(asked, "pairs")
+        found = dict(asked)
+        for field in fields:
+            name, _, inner = field.partition(".")
+            if inner:
+                found[name] = self._question(f"{place}.{name}", found.get(name), [inner])
+            elif isinstance(found.get(name), dict):
+                found[name] = self._pairs(f"{place}.{name}", found[name])
+            else:
+                found = self._members_in(found, name)
+        return {name: value for name, value in found.items() if name in asked}
+
+    def _pairs(self, place: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """A table of rankers: every member against the one it starts from, or the one there is."""
         pairs = {}
-        for after, before in asked["pairs"].items():
+        for after, before in asked.items():
             against = [each.name for each in self.named(before)] if isinstance(before, str) else []
             for member in (each.name for each in self.named(after)):
                 start = self._start_of(member)
                 if len(against) > 1 and start not in against:
                     raise BadStudy(
-                        f"explain.changes.{key}.pairs.{after}: {before} stands for {len(against)} rankers, and one is "
+                        f"{place}.{after}: {before} stands for {len(against)} rankers, and one is "
                         f"held against. Name one of them: {listed(against)}."
                     )
                 pairs[member] = start if start in against else against[0] if against else before
-        return {**asked, "pairs": pairs}
+        return pairs
 
     def _start_of(self, member: str) -> Any:
         """What a member starts from; None for what leads nowhere."""

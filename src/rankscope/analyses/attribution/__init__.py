@@ -1,0 +1,1 @@
+"""Through which feed-forward neurons rankers prefer a relevant doc."""

@@ -1,0 +1,378 @@
+"""What moved between two rankers: weights, the states of drawn texts, and how a collection is ranked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import Progress
+from rankscope.core.records import Query, Run
+from rankscope.core.rng import seed_for, stream
+from rankscope.core.trec import with_ties
+from rankscope.core.words import words
+from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.resampling import Floats, Resampling
+from rankscope.explain import changes, representations
+from rankscope.explain.changes import PERSISTENCE, ModuleChange
+from rankscope.explain.intervals import Estimate
+from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+
+FEWEST_TEXTS = 20
+"""Below, an interval over texts says nothing."""
+FEWEST_QUERIES = 5
+"""Of which one in turn is left out, and 4 are still compared."""
+PAIR = "pair"
+"""What a cross-encoder has states of; a bi-encoder's sides are query and document."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of the states and rankings is compared."""
+
+    depth: int = 20
+    """Docs of each query that both re-rank."""
+    texts: int = 500
+    """States compared at most, of queries and of docs (or of pairs)."""
+    neighbours: int = 10
+    persistence: float = PERSISTENCE
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out, as the collection's convention has it."""
+    seed: int = 42
+    """Of the drawn texts, and of the resamples."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Texts whose states are compared: queries, docs, or pairs of both."""
+
+    name: str
+    texts: Sequence[str] | Sequence[tuple[str, str]]
+    groups: Tensor | None
+    """(texts,): which pairs have one query; None where each text stands for itself."""
+
+
+class StateChange(NamedTuple):
+    """What moved in the states of one layer; None where the states of a layer do not vary."""
+
+    side: str
+    layer: int
+    n_texts: int
+    shift: Estimate
+    cka: Estimate | None
+    neighbours: Estimate | None
+    k: int
+    chance: float
+    """The share of neighbours that two layers share which have nothing to do with each other."""
+
+
+@dataclass(frozen=True)
+class RankingChange:
+    """How far two rankers order the same docs alike, as means over queries."""
+
+    n_queries: int
+    depth: int
+    persistence: float
+    overlap: Estimate
+    """Rank-biased overlap, extrapolated."""
+    chance: float
+    """The overlap of two drawn orders of the same docs."""
+    tau: Estimate
+    """Kendall's tau-b."""
+    correlation: Estimate
+    """Pearson's, of the scores."""
+    same_first: Estimate
+    """The share of queries with the same doc first."""
+    tied: tuple[float, float]
+    """The share of docs that the ranker before, and that after, scores like another of the same query."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What moved between two rankers over a collection."""
+
+    before: str
+    after: str
+    collection: str
+    modules: tuple[ModuleChange, ...]
+    states: tuple[StateChange, ...]
+    rankings: RankingChange
+
+    @property
+    def depth(self) -> int:
+        """Blocks of an encoder: the states' last layer."""
+        return max(row.layer for row in self.states)
+
+
+# -- texts ----------------------------------------------------------------------------------------
+
+
+def sides(
+    ranker: BiEncoder | CrossEncoder,
+    queries: Sequence[Query],
+    run: Run,
+    texts: Mapping[str, str],
+    settings: Settings,
+) -> list[Side]:
+    """The texts whose states are compared, drawn from the queries and the top of their rankings.
+
+    `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
+    always be the other's nearest. Raises BadInput where too few are left.
+    """
+    run = compared_top(run, settings)
+    ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
+    ranked = [*{words(query.text): query for query in ranked}.values()]
+    if len(ranked) < FEWEST_QUERIES:
+        raise BadInput(
+            f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
+        )
+    tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
+    if isinstance(ranker, CrossEncoder):
+        every = [
+            (place, text)
+            for place, top in enumerate(tops)
+            for text in _distinct([texts[doc_id] for doc_id in top])
+        ]
+        drawn = _drawn(every, PAIR, settings)
+        pairs = [(ranked[place].text, text) for place, text in drawn]
+        found = [Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))]
+    else:
+        doc_ids = sorted({doc_id for top in tops for doc_id in top})
+        of_side = {
+            SIDES[0]: [query.text for query in ranked],
+            SIDES[1]: _distinct([texts[doc_id] for doc_id in doc_ids]),
+        }
+        found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
+    for side in found:
+        _check_enough(side, settings)
+    return found
+
+
+def _check_enough(side: Side, settings: Settings) -> None:
+    """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
+    n_texts, k, groups = len(side.texts), settings.neighbours, side.groups
+    n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
+    told = f"{n_texts} texts ({side.name})" + (
+        f" of {n_queries} queries" if groups is not None else ""
+    )
+    if n_texts < FEWEST_TEXTS or n_queries < FEWEST_QUERIES:
+        least = f"{FEWEST_TEXTS}" + (f" of {FEWEST_QUERIES} queries" if groups is not None else "")
+        raise BadInput(
+            f"{told} to compare states of; {least} are needed for intervals. Take more queries, or a greater depth."
+        )
+    if k > (most := changes.most_neighbours(n_texts, groups)):
+        raise BadInput(
+            f"{k} neighbours, and {told} allow {most}. Ask for fewer neighbours, or take more queries."
+        )
+
+
+def _distinct(texts: Sequence[str]) -> list[str]:
+    return [*{words(text): text for text in texts}.values()]
+
+
+def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
+    """As many as are asked for, in a drawn order."""
+    stream(settings.seed, "texts whose states are compared", name).shuffle(every)
+    return every[: settings.texts]
+
+
+# -- comparisons ----------------------------------------------------------------------------------
+
+
+Both = tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+"""Two rankers, before and after."""
+
+
+def weights_changed(rankers: Both) -> list[ModuleChange]:
+    """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
+    before, after = (changes.modules(ranker) for ranker in rankers)
+    return changes.weight_changes(before, after)
+
+
+def states_changed(
+    rankers: Both, compared: Sequence[Side], settings: Settings, progress: Progress
+) -> list[StateChange]:
+    """What moved in the states of texts. Raises BadInput where states are not finite."""
+    found = []
+    for side in compared:
+        states = []
+        for which, ranker in zip(("before", "after"), rankers, strict=True):
+            try:
+                states.append(_states(ranker, side, progress))
+            except BadInput as error:
+                raise BadInput(f"The ranker {which} ({side.name}): {error}") from error
+        found += state_changes(side, states[0], states[1], settings)
+    return found
+
+
+def _states(ranker: BiEncoder | CrossEncoder, side: Side, progress: Progress) -> Tensor:
+    """(texts, layers + 1, width)."""
+
+    def of(texts: Sequence[Any]) -> Tensor:
+        if isinstance(ranker, CrossEncoder):
+            return representations.of_pairs(ranker, texts)
+        name = next(each for each in SIDES if each == side.name)
+        return representations.of_texts(ranker, texts, name)
+
+    return representations.in_parts(
+        side.texts, of, task=f"represent {side.name}", progress=progress
+    )
+
+
+def state_changes(
+    side: Side, before: Tensor, after: Tensor, settings: Settings
+) -> list[StateChange]:
+    """Every layer's change; states: (texts, layers + 1, width)."""
+    k, groups = settings.neighbours, side.groups
+    layers = [*zip(before.unbind(1), after.unbind(1), strict=True)]
+    shifts = torch.stack([changes.shifts(old, new) for old, new in layers])
+    return [
+        StateChange(
+            side=side.name,
+            layer=layer,
+            n_texts=len(side.texts),
+            shift=shift,
+            cka=changes.cka(old, new, groups=groups),
+            neighbours=changes.shared_neighbours(old, new, k=k, groups=groups),
+            k=k,
+            chance=changes.chance_of_neighbours(k, len(side.texts), groups),
+        )
+        for layer, ((old, new), shift) in enumerate(
+            zip(layers, mean_estimates(shifts.numpy(), settings.seed, groups=groups), strict=True)
+        )
+    ]
+
+
+def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -> list[Estimate]:
+    """The means of rows with BCa bootstrap intervals over columns, or over whole groups of columns."""
+    rows = np.concatenate([np.zeros((1, values.shape[1])), values])
+    places = np.arange(1, len(rows))
+    group_of = None if groups is None else np.unique(groups.numpy(), return_inverse=True)[1]
+    intervals, _ = Resampling(seed=seed_for(seed, "resampling")).of_differences(
+        rows, places, np.zeros_like(places), group_of=group_of, level=changes.LEVEL
+    )
+    return [
+        Estimate(float(row.mean()), float(low), float(high))
+        for row, (low, high) in zip(values, intervals, strict=True)
+    ]
+
+
+def compared_top(run: Run, settings: Settings) -> Run:
+    """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
+
+    It is cut first: what lies below was not re-ranked.
+    """
+    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
+    top = Run(run.tag, rankings)
+    return without_own_docs(top) if settings.drop_own_docs else top
+
+
+def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
+    """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
+    runs = compared_top(before, settings), compared_top(after, settings)
+    overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
+    n_docs, n_tied = 0, [0, 0]
+    for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
+        tops = [run.rankings[query_id] for run in runs]
+        # best first, so that the order of the keys is the ranking
+        old, new = ({doc.doc_id: doc.score for doc in top} for top in tops)
+        if old.keys() != new.keys():
+            raise BadInput(
+                f"Query {query_id}: the two rankers re-ranked other docs. Re-rank one run, to one depth."
+            )
+        if len(old) < 2:
+            continue
+        overlaps.append(
+            changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
+        )
+        by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
+        scores = [*old.values()], [new[doc_id] for doc_id in old]
+        taus.append(changes.order_agreement(*scores))
+        correlations.append(changes.score_agreement(*scores))
+        n_docs += len(old)
+        for side, mine in enumerate(scores):
+            n_tied[side] += sum(n for n in Counter(mine).values() if n > 1)
+        firsts.append(float(next(iter(old)) == next(iter(new))))
+    if len(overlaps) < 2:
+        raise BadInput(
+            f"{len(overlaps)} queries have at least two docs to order; an interval needs 2 queries. Give more."
+        )
+    chance = sum(by_chance) / len(by_chance)
+    rows = np.array([overlaps, taus, correlations, firsts])
+    overlap, tau, correlation, first = mean_estimates(rows, settings.seed)
+    return RankingChange(
+        n_queries=len(overlaps),
+        depth=settings.depth,
+        persistence=settings.persistence,
+        overlap=overlap,
+        chance=chance,
+        tau=tau,
+        correlation=correlation,
+        same_first=first,
+        tied=(n_tied[0] / n_docs, n_tied[1] / n_docs),
+    )
+
+
+# -- as plain data --------------------------------------------------------------------------------
+
+
+def as_json(found: Changes) -> dict[str, Any]:
+    """Everything, as the report reads it."""
+    return {
+        "before": found.before,
+        "after": found.after,
+        "collection": found.collection,
+        "depth": found.depth,
+        "displacement": changes.displacement(found.modules),
+        "modules": [_module(change) for change in found.modules],
+        "layers": _layers(found),
+        "states": [
+            {
+                **{
+                    name: getattr(row, name) for name in ("side", "layer", "n_texts", "k", "chance")
+                },
+                **_flat("shift", row.shift),
+                **_flat("cka", row.cka),
+                **_flat("neighbours", row.neighbours),
+            }
+            for row in found.states
+        ],
+        "rankings": {
+            **{
+                name: getattr(found.rankings, name)
+                for name in ("n_queries", "depth", "persistence", "chance")
+            },
+            **_flat("overlap", found.rankings.overlap),
+            **_flat("tau", found.rankings.tau),
+            **_flat("correlation", found.rankings.correlation),
+            **_flat("same_first", found.rankings.same_first),
+            "tied": dict(zip(("before", "after"), found.rankings.tied, strict=True)),
+        },
+    }
+
+
+def _flat(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    value, low, high = estimate or (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _module(change: ModuleChange) -> dict[str, Any]:
+    plain = asdict(change) | change.place._asdict() | {"displacement": change.displacement}
+    del plain["place"]
+    return plain
+
+
+def _layers(found: Changes) -> list[dict[str, Any]]:
+    """Every layer of every tower, its modules together."""
+    by_layer: dict[tuple[str, int], list[ModuleChange]] = {}
+    for change in found.modules:
+        by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
+    return [
+        {"tower": tower, "layer": layer, "displacement": changes.displacement(of)}
+        for (tower, layer), of in sorted(by_layer.items())
+    ]

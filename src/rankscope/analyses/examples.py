@@ -1,0 +1,90 @@
+"""Queries with a relevant doc and hard negatives, which most analyses are shown."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rankscope.core.errors import BadInput
+from rankscope.core.progress import Progress
+from rankscope.core.records import Choice
+from rankscope.core.words import words
+from rankscope.data.choices import Choices
+from rankscope.data.collections import (
+    Source,
+    StoredDocs,
+    Topics,
+    write_docs,
+)
+from rankscope.retrieve import bm25
+
+FEWEST_QUERIES = 20
+
+
+@contextmanager
+def indexed(
+    source: Source, language: str, progress: Progress
+) -> Iterator[tuple[StoredDocs, bm25.Index]]:
+    """A collection's docs and BM25 over them in a language of the analyzer, for as long as the block lasts."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_docs(source.docs(), folder)
+        stored = StoredDocs(folder)
+        bm25.build(stored, folder, language=language)
+        index = bm25.Index.load(folder)
+        for note in index.notes:
+            progress.note(f"BM25: {note}")
+        yield stored, index
+
+
+def without(learnt: Topics, unseen: Topics) -> tuple[Topics, int]:
+    """Training topics whose query is no test query, by its id or its words; and how many were."""
+    known = {query.query_id for query in unseen.queries}
+    known_words = {words(query.text) for query in unseen.queries}
+    kept = {
+        query.query_id
+        for query in learnt.queries
+        if query.query_id not in known and words(query.text) not in known_words
+    }
+    if not kept:
+        raise BadInput(
+            "All training queries are test queries. Give another split or collection to train on."
+        )
+    queries = [query for query in learnt.queries if query.query_id in kept]
+    qrels = [qrel for qrel in learnt.qrels if qrel.query_id in kept]
+    return Topics(queries, qrels), len(learnt.queries) - len(kept)
+
+
+def with_texts(topics: Topics, docs: StoredDocs) -> tuple[Topics, int]:
+    """The topics without judgements of docs that have no text; how many relevant docs those were."""
+    kept = [qrel for qrel in topics.qrels if qrel.doc_id in docs]
+    n_lost = sum(qrel.relevance > 0 and qrel.doc_id not in docs for qrel in topics.qrels)
+    return Topics(topics.queries, kept), n_lost
+
+
+def check_enough(train: Sequence[Choice], test: Sequence[Choice]) -> None:
+    """Refuse too few training queries to hold some out, or test queries to compare over."""
+    n_learnt = len({choice.query_id for choice in train})
+    if n_learnt < FEWEST_QUERIES:
+        raise BadInput(
+            f"{n_learnt} training queries have a relevant doc and enough hard negatives; {FEWEST_QUERIES} are "
+            "needed, since some choose the penalty. Give another collection to train the probes on."
+        )
+    n_tested = len({choice.query_id for choice in test})
+    if n_tested < FEWEST_QUERIES:
+        raise BadInput(
+            f"{n_tested} test queries have a relevant doc and enough hard negatives; {FEWEST_QUERIES} are needed "
+            "for intervals over queries. Give another collection to test on."
+        )
+
+
+def notes_on(n_shared: int, train: Choices, test: Choices, *, n_lost: int = 0) -> list[str]:
+    """What was left out of the examples."""
+    notes = [f"{n_shared} training queries are test queries and were left out."] if n_shared else []
+    if n_lost:
+        notes.append(f"{n_lost} relevant docs have no text and were left out.")
+    return notes + [
+        f"{what}: {count} gave no example ({reason})."
+        for what, each in (("training", train), ("test", test))
+        for reason, count in each.dropped.items()
+    ]

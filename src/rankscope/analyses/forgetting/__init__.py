@@ -1,0 +1,1 @@
+"""What each stage gained and lost on every collection."""

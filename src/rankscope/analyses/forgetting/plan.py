@@ -1,0 +1,41 @@
+"""The step of the forgetting matrix, out of what the evaluation measured."""
+
+from rankscope.analyses.analysis import Question
+from rankscope.analyses.forgetting.pairs import ancestors, held_against, taught
+from rankscope.analyses.forgetting.spec import ForgettingSpec
+from rankscope.pipeline.lineages import kinship, seed_lineage
+from rankscope.pipeline.planner import Planner
+from rankscope.pipeline.step import Kind, Step
+
+FORGETTING = Kind("forgetting", 3, "rankscope.analyses.forgetting.steps:forgetting")
+
+ROLE = "forgetting"
+"""What the report calls the matrix among its inputs."""
+
+
+def plan(planner: Planner, question: Question) -> dict[str, Step]:
+    """Rankers x collections, from what the evaluation measured."""
+    study = planner.study
+    asked: ForgettingSpec = question.spec
+    against = held_against(study, asked)
+
+    def over_docs_of(learnt: list[str]) -> list[str]:
+        docs = {planner.docs(name).fingerprint for name in learnt}
+        return [name for name in study.evaluate.over if planner.docs(name).fingerprint in docs]
+
+    baselines = list(dict.fromkeys(against.values()))
+    params = {
+        "against": against,
+        "tuned": [name for name, of in against.items() if of in ancestors(study, name)],
+        "taught": {name: over_docs_of(taught(study, name)) for name in baselines},
+        "taught_last": {
+            name: over_docs_of(taught(study, name, since=against.get(name))) for name in baselines
+        },
+        "kinship": {name: kinship(study, name, of).value for name, of in against.items()},
+        "seed_lineage": {
+            name: seed_lineage(study, name) for name in dict.fromkeys([*against, *baselines])
+        },
+        "measure": asked.measure or study.evaluate.measures[0],
+    }
+    step = Step(FORGETTING, "all", params, {"evaluate": planner.evaluate()}, spec=asked)
+    return {ROLE: planner.add(step)}

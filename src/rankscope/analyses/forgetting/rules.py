@@ -1,0 +1,43 @@
+"""What must hold of the forgetting matrix that a study asks for."""
+
+from collections.abc import Iterator
+
+from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.forgetting.pairs import held_against
+from rankscope.analyses.forgetting.spec import ForgettingSpec
+from rankscope.core.errors import BadStudy
+from rankscope.pipeline.spec.pipeline import Pipeline
+from rankscope.pipeline.spec.references import Reference, to_evaluated
+
+
+def references(study: Pipeline, question: Question) -> Iterator[Reference]:
+    """The baseline."""
+    spec: ForgettingSpec = question.spec
+    if spec.baseline:
+        yield to_evaluated(study, f"{question.place}.baseline", spec.baseline)
+
+
+def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
+    """None: what the evaluation measured is read."""
+    yield from ()
+
+
+def check(study: Pipeline, question: Question) -> None:
+    """BadStudy where no evaluated ranker starts from an evaluated one, or a measure is not measured."""
+    spec: ForgettingSpec = question.spec
+    place = question.place
+    if spec.baseline is not None and not held_against(study, spec):
+        raise BadStudy(
+            f"{place}.baseline: {spec.baseline} is all that is evaluated, so nothing can be held against it. "
+            "Add others to `evaluate.rankers`."
+        )
+    if not held_against(study, spec):
+        raise BadStudy(
+            f"{place}: no evaluated ranker starts from another evaluated one. Add those to "
+            "`evaluate.rankers`, or give `baseline`."
+        )
+    if spec.measure is not None and spec.measure not in study.evaluate.measures:
+        raise BadStudy(
+            f"{place}.measure: {spec.measure} is not measured. Add it to `evaluate.measures`; there are: "
+            f"{', '.join(study.evaluate.measures)}."
+        )

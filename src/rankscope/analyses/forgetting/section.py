@@ -1,0 +1,43 @@
+"""What the page shows of the forgetting matrix."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from rankscope.analyses.analysis import Question
+from rankscope.analyses.forgetting import charts, words
+from rankscope.analyses.forgetting.plan import ROLE
+from rankscope.analyses.forgetting.steps import FORGETTING
+from rankscope.pipeline.work import Work
+from rankscope.report import cautions
+from rankscope.report.page import plain_csv, plain_tex
+from rankscope.report.rendering import rendered
+from rankscope.report.section import Drawing, Section
+from rankscope.store.artifacts import read_json
+
+
+def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
+    """Of what is stored."""
+    return shown(read_json(work.folder(ROLE) / FORGETTING))
+
+
+def shown(found: words.Found) -> Section:
+    """Of one matrix."""
+    tables = {
+        "forgetting.csv": plain_csv(*words.full_rows(found)),
+        "forgetting.tex": plain_tex(*words.table(found)),
+    }
+
+    def body(drawing: Drawing) -> Markup:
+        return rendered(
+            "analyses/forgetting/section.html.j2",
+            found=found,
+            matrix=drawing.chart(charts.matrix(found)),
+            table=words.table(found),
+            words=words.in_words(found),
+            what_fragility_is=cautions.FRAGILITY,
+            figure=drawing.figure(),
+        )
+
+    return Section("forgetting", "Gained and forgotten", "Forgetting", body, tables, found)

@@ -1,0 +1,35 @@
+"""How the step of the forgetting matrix is carried out."""
+
+import csv
+from collections.abc import Mapping
+
+from rankscope.analyses.forgetting.results import Lines, forgotten
+from rankscope.core.cells import plain_cell
+from rankscope.evaluate.comparison import Values
+from rankscope.pipeline.work import Summary, Work
+from rankscope.store.artifacts import read_json, write_json
+
+FORGETTING = "forgetting.json"
+
+
+def forgetting(work: Work) -> Summary:
+    """Rankers x collections, from what the evaluation stored."""
+    params, folder = work.step.params, work.folder("evaluate")
+    found = forgotten(
+        read_json(folder / "evaluation.json"),
+        _per_query(work),
+        Lines(*(params[name] for name in Lines._fields)),
+        measure=params["measure"],
+    )
+    write_json(work.out / FORGETTING, found)
+    verdicts = [cell["verdict"] for cell in found["cells"]]
+    return {"n_cells": len(verdicts), "n_worse": verdicts.count("worse")}
+
+
+def _per_query(work: Work) -> Mapping[tuple[str, str], Values]:
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            run, query_id = plain_cell(row["run"]), plain_cell(row["query_id"])
+            found.setdefault((run, row["measure"]), {})[query_id] = float(row["value"])
+    return found

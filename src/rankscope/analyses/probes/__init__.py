@@ -1,0 +1,1 @@
+"""What each layer knows of relevance."""

@@ -1,0 +1,281 @@
+"""What probes find, compared: above chance, against the baselines, and what may be concluded."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rankscope.analyses.probes.examples import Examples, Settings
+from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
+from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
+from rankscope.evaluate.verdicts import Judged, Verdict, judged
+from rankscope.explain import probes
+from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
+
+FIRST_STAGE = "first stage"
+"""What the run is called that the negatives come from."""
+PUBLISHED_WARNINGS = (
+    "As published (study A): the probe is additive in query and docs, so it cannot see whether they match, and it "
+    "stops long before it has converged, the sooner the wider the states. Read it beside its control, in which "
+    "every query is another's.",
+    STUDY_A_WARNING,
+)
+
+
+class Point(NamedTuple):
+    """One probe on one layer of one ranker, among n docs."""
+
+    ranker: str
+    probe: str
+    layer: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the probes found, and how it compares."""
+
+    above_chance: Mapping[Point, Comparison]
+    """Accuracy against 1/n, with its interval, clustered by query."""
+    against: Mapping[tuple[Point, str], Judged]
+    """The same layer of a baseline: a verdict corrected over the layers."""
+    reads_matches: Mapping[Point, Judged]
+    """A probe against the same with shuffled queries, corrected over the layers."""
+    published_p: Mapping[tuple[Point, str], float]
+    """Study A's own test against the same layer of a baseline, where its probe is asked for."""
+    baselines: tuple[str, ...]
+    n_examples: int
+    n_queries: int
+    notes: tuple[str, ...]
+
+    def readable_from(self, ranker: str) -> float | None:
+        """The first layer, as a share of the depth, from which on every layer reads matches at the largest n.
+
+        None where the last does not.
+        """
+        n = max(point.n for point in self.reads_matches)
+        reads = {
+            point.layer: row.verdict is Verdict.BETTER
+            for point, row in self.reads_matches.items()
+            if (point.ranker, point.n) == (ranker, n)
+        }
+        depth = max(reads)
+        last_silent = max((layer for layer, is_read in reads.items() if not is_read), default=-1)
+        return None if last_silent == depth else (last_silent + 1) / max(depth, 1)
+
+
+# -- probes ---------------------------------------------------------------------------------------
+
+
+def concluded(
+    by_ranker: Mapping[str, Sequence[tuple[int, Outcome]]],
+    given: Examples,
+    settings: Settings,
+    *,
+    baselines: Sequence[str],
+    notes: Sequence[str],
+) -> Found:
+    """The rankers' outcomes, with the run's that the negatives come from, compared."""
+    ids = [str(place) for place in range(len(given.test))]
+    groups = {name: choice.query_id for name, choice in zip(ids, given.test, strict=True)}
+    values: dict[Point, list[Values]] = {}
+    baselines = list(dict.fromkeys(baselines))
+    told = [*(PUBLISHED_WARNINGS if settings.as_published else ()), *given.notes, *notes]
+    for name, layers in by_ranker.items():
+        for layer, outcome in layers:
+            for place, n in enumerate(settings.ns):
+                point = Point(name, outcome.probe, layer, n)
+                values[point] = [_by_id(ids, seed[place]) for seed in outcome.credits]
+            if outcome.n_unconverged:
+                told.append(
+                    f"{name}, layer {layer}: {outcome.n_unconverged} of {len(settings.seeds)} fits of "
+                    f"{outcome.probe} were cut short."
+                )
+    scores = torch.tensor(given.scores)
+    for n in settings.ns:
+        values[Point(FIRST_STAGE, FIRST_STAGE, 0, n)] = [_by_id(ids, probes.credit(scores[:, :n]))]
+    against = _against(values, baselines, groups, settings.margin)
+    return Found(
+        above_chance=_above_chance(values, ids, groups),
+        against=against,
+        reads_matches=_reading(values, groups),
+        published_p=_published_p(values, against),
+        baselines=tuple(baselines),
+        n_examples=len(ids),
+        n_queries=len(set(groups.values())),
+        notes=(*told, *_of_other_depths(values, baselines)),
+    )
+
+
+def _by_id(ids: Sequence[str], given: Tensor) -> dict[str, float]:
+    return dict(zip(ids, given.tolist(), strict=True))
+
+
+# -- comparisons ----------------------------------------------------------------------------------
+
+
+def _above_chance(
+    values: Mapping[Point, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
+) -> dict[Point, Comparison]:
+    chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
+    pairs = [
+        Pair(mine, chance[point.n], pool=f"{point.probe} {point.n}")
+        for point, mine in values.items()
+    ]
+    return dict(zip(values, compared(pairs, groups=groups), strict=True))
+
+
+def _against(
+    values: Mapping[Point, list[Values]],
+    baselines: Sequence[str],
+    groups: Mapping[str, str],
+    margin: float,
+) -> dict[tuple[Point, str], Judged]:
+    """A family is a probe of two rankers at one n: as many tests as layers."""
+    depth = _depths(values)
+    families: dict[tuple[str, str, str, int], list[Point]] = {}
+    for point in values:
+        for baseline in baselines:
+            is_other = point.ranker not in (baseline, FIRST_STAGE)
+            if is_other and depth[point.ranker] == depth[baseline]:
+                key = (point.ranker, baseline, point.probe, point.n)
+                families.setdefault(key, []).append(point)
+    found: dict[tuple[Point, str], Judged] = {}
+    for (_, baseline, _, _), points in families.items():
+        pairs = [
+            Pair(values[point], values[_twin(point, baseline, values)], Margin(margin))
+            for point in points
+        ]
+        rows = judged(compared(pairs, groups=groups))
+        found |= {(point, baseline): row for point, row in zip(points, rows, strict=True)}
+    return found
+
+
+def _twin(point: Point, baseline: str, values: Mapping[Point, object]) -> Point:
+    """The baseline's point; two rankers' own similarities stand against each other, dot or cosine."""
+    named = point._replace(ranker=baseline)
+    if named in values:
+        return named
+    other = next(name for name in probes.SIMILARITIES if name != point.probe)
+    return named._replace(probe=other)
+
+
+def _published_p(
+    values: Mapping[Point, list[Values]], against: Mapping[tuple[Point, str], object]
+) -> dict[tuple[Point, str], float]:
+    """Study A's test in each of its panels, of the first seed, as it had one."""
+    panels: dict[tuple[str, str, int], list[Point]] = {}
+    for point, baseline in against:
+        if point.probe == "as_published":
+            panels.setdefault((point.ranker, baseline, point.n), []).append(point)
+    found: dict[tuple[Point, str], float] = {}
+    for (_, baseline, _), points in panels.items():
+        mine, theirs = (
+            [[*values[point][0].values()] for point in side]
+            for side in (points, [point._replace(ranker=baseline) for point in points])
+        )
+        for point, star in zip(points, unpaired_stars(mine, theirs), strict=True):
+            found[point, baseline] = 1.0 if math.isnan(star.corrected_p) else star.corrected_p
+    return found
+
+
+def _rankers(values: Mapping[Point, object]) -> list[str]:
+    return list(dict.fromkeys(point.ranker for point in values))
+
+
+def _depths(values: Mapping[Point, object]) -> dict[str, int]:
+    return {
+        ranker: max(point.layer for point in values if point.ranker == ranker)
+        for ranker in _rankers(values)
+    }
+
+
+def _of_other_depths(values: Mapping[Point, object], baselines: Sequence[str]) -> list[str]:
+    depth = _depths(values)
+    return [
+        f"{ranker} has {depth[ranker]} layers and {baseline} {depth[baseline]}, so no layer of one is "
+        "compared with a layer of the other."
+        for baseline in baselines
+        for ranker in depth
+        if ranker != FIRST_STAGE and depth[ranker] != depth[baseline]
+    ]
+
+
+def _reading(
+    values: Mapping[Point, list[Values]], groups: Mapping[str, str]
+) -> dict[Point, Judged]:
+    """Whether a probe reads the match of query and doc: against its own control."""
+    families: dict[tuple[str, int], list[Point]] = {}
+    for point in values:
+        if point.probe in CONTROL_OF:
+            families.setdefault((point.ranker, point.n), []).append(point)
+    found: dict[Point, Judged] = {}
+    for points in families.values():
+        pairs = [
+            Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
+            for p in points
+        ]
+        found |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
+    return found
+
+
+# -- as plain data --------------------------------------------------------------------------------
+
+
+def as_json(found: Found) -> dict[str, Any]:
+    """Everything: a row for each probe, layer and n of each ranker, and for each baseline it was compared with."""
+    rankers = [name for name in _rankers(found.above_chance) if name != FIRST_STAGE]
+    return {
+        "n_examples": found.n_examples,
+        "n_queries": found.n_queries,
+        "rankers": rankers,
+        "baselines": list(found.baselines),
+        "rows": [row for point in found.above_chance for row in _rows(found, point)],
+        "reads_matches": [
+            {
+                **point._asdict(),
+                "control": CONTROL_OF[point.probe],
+                "difference": row.comparison.difference,
+                "verdict": str(row.verdict),
+            }
+            for point, row in found.reads_matches.items()
+        ],
+        "readable_from": {ranker: found.readable_from(ranker) for ranker in rankers},
+        "notes": list(found.notes),
+    }
+
+
+def _kind(point: Point) -> str:
+    """What the report draws it as: probe, control, or the first stage's order."""
+    if point.ranker == FIRST_STAGE:
+        return FIRST_STAGE
+    return "control" if point.probe in CONTROLS else "probe"
+
+
+def _rows(found: Found, point: Point) -> Iterator[dict[str, Any]]:
+    above = found.above_chance[point]
+    plain = {
+        **point._asdict(),
+        "kind": _kind(point),
+        "accuracy": above.system_mean,
+        "low": above.baseline_mean + above.interval[0],
+        "high": above.baseline_mean + above.interval[1],
+        "chance": above.baseline_mean,
+    }
+    against = [(name, row) for (at, name), row in found.against.items() if at == point]
+    for baseline, row in against:
+        yield plain | {
+            "baseline": baseline,
+            "difference": row.comparison.difference,
+            "difference_low": row.comparison.interval[0],
+            "difference_high": row.comparison.interval[1],
+            "corrected_p": row.corrected_p,
+            "verdict": str(row.verdict),
+            "smallest_detectable": row.smallest_detectable,
+            "published_p": found.published_p.get((point, baseline)),
+        }
+    if not against:
+        yield plain

@@ -1,0 +1,117 @@
+"""What must hold of the probes a study asks for."""
+
+from collections.abc import Iterator
+
+from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
+from rankscope.core.errors import BadStudy, listed
+from rankscope.pipeline.first_stages.dense import DenseSpec
+from rankscope.pipeline.first_stages.fuse import FuseSpec
+from rankscope.pipeline.spec.pipeline import Pipeline
+from rankscope.pipeline.spec.references import Reference, to_collection, to_first_stage
+
+
+def probed(study: Pipeline, question: Question) -> tuple[str, ...]:
+    """The rankers whose layers are probed."""
+    spec: ProbesSpec = question.spec
+    return spec.rankers or question.explained(study)
+
+
+def references(study: Pipeline, question: Question) -> Iterator[Reference]:
+    """Collections, a first stage, rankers."""
+    spec: ProbesSpec = question.spec
+    place, examples = question.place, spec.examples
+    explained = dict.fromkeys(question.named or study.rankers)
+    if isinstance(examples, RunExamplesSpec):
+        yield to_collection(study, f"{place}.examples.over", examples.over)
+        yield to_collection(study, f"{place}.examples.train", examples.train)
+        yield to_first_stage(study, f"{place}.examples.from", examples.first_stage)
+    for name in spec.rankers or ():
+        yield Reference(f"{place}.rankers", name, explained, "explained ranker")
+    among = dict.fromkeys(spec.rankers or explained)
+    for name in spec.published.curves if spec.published else ():
+        yield Reference(f"{place}.published.curves", name, among, "probed ranker")
+    for name in spec.baseline:
+        yield Reference(f"{place}.baseline", name, among, "probed ranker")
+
+
+def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
+    """Of the run that negatives are drawn from."""
+    examples = question.spec.examples
+    if isinstance(examples, RunExamplesSpec):
+        yield Depth(f"{question.place}.examples.depth", examples.first_stage, examples.depth)
+
+
+def check(study: Pipeline, question: Question) -> None:
+    """BadStudy where layers cannot be compared, or the rankers chose their own negatives."""
+    _check_kinds(study, question)
+    _check_compared(study, question)
+    _check_first_stage(study, question)
+
+
+def _check_kinds(study: Pipeline, question: Question) -> None:
+    """Layers have states of the same things: of texts, or of pairs."""
+    spec: ProbesSpec = question.spec
+    place, rankers = question.place, probed(study, question)
+    if not rankers:
+        raise BadStudy(f"{place}: the study has no bi_encoder. Name `rankers`, or drop it.")
+    for name in rankers:
+        if study.compares_tokens(name):
+            named_in = f"{place}.rankers" if spec.rankers else "explain.rankers"
+            raise BadStudy(
+                f"{named_in}: {name} compares token by token, so no layer has one state of a text. Leave it out."
+            )
+    together = [name for name in rankers if not study.is_bi_encoder(name)]
+    if together and len(together) < len(rankers):
+        raise BadStudy(
+            f"{place}: {together[0]} reads query and doc together, others apart, so their layers "
+            "have states of other things. Give each kind probes of its own, by `rankers`."
+        )
+    if together and (spec.method == "as_published" or spec.mlp):
+        raise BadStudy(
+            f"{place}: `method: as_published` and `mlp` read query and doc apart, and "
+            f"{together[0]} reads them together. Drop them, or leave it out."
+        )
+
+
+def _check_compared(study: Pipeline, question: Question) -> None:
+    """Baselines and reported curves are of rankers that are probed."""
+    spec: ProbesSpec = question.spec
+    rankers = probed(study, question)
+    named = {"baseline": spec.baseline}
+    if spec.published:
+        named["published.curves"] = tuple(spec.published.curves)
+    for field, name in ((field, name) for field, names in named.items() for name in names):
+        if name not in rankers:
+            raise BadStudy(
+                f"{question.place}.{field}: {name} is not probed. There are: {listed(rankers)}."
+            )
+
+
+def _check_first_stage(study: Pipeline, question: Question) -> None:
+    """No probed ranker chose the docs among which the relevant one is to be found."""
+    examples = question.spec.examples
+    if not isinstance(examples, RunExamplesSpec):
+        return
+    family = {ancestor for name in probed(study, question) for ancestor in study.lineage(name)}
+    for ranker in _searching(study, examples.first_stage):
+        if family & set(study.lineage(ranker)):
+            raise BadStudy(
+                f"{question.place}.examples.from: {examples.first_stage} searches with {ranker}, which is "
+                "probed itself or of the family of one that is: what it ranks high is hard for it and not "
+                "for others. Name another."
+            )
+
+
+def _searching(study: Pipeline, first_stage: str) -> list[str]:
+    """The rankers that a first stage searches with, those of its parts included."""
+    found = {first_stage: None}
+    for name in (waiting := [first_stage]):
+        spec = study.first_stages[name]
+        parts = [
+            part for part in (spec.of if isinstance(spec, FuseSpec) else ()) if part not in found
+        ]
+        found |= dict.fromkeys(parts)
+        waiting += parts
+    specs = (study.first_stages[name] for name in found)
+    return [spec.ranker for spec in specs if isinstance(spec, DenseSpec)]

@@ -1,0 +1,126 @@
+"""What a study asks of the layers of its rankers."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from rankscope.analyses.fields import FileKind, Names
+from rankscope.pipeline.spec.fields import Count, Number, Spec, Whole
+
+PROBE_DEFAULTS = (2, 3, 4, 5)
+
+
+class RunExamplesSpec(Spec):
+    """A collection's queries, one of their relevant docs, and hard negatives out of a first stage's run."""
+
+    kind: Literal["collection"] = "collection"
+    over: str = Field(description="The collection that is tested on.")
+    train: str = Field(
+        description="The collection whose queries probes are trained on, over the same docs."
+    )
+    first_stage: str = Field(
+        alias="from", description="A first stage that none of the rankers has a part in."
+    )
+    depth: Count = Field(100, description="Ranks drawn from.")
+    skip_top: Whole = Field(
+        0, description="Ranks left out at the top, where unjudged positives are."
+    )
+    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class FileExamplesSpec(Spec):
+    """Files whose queries bring their own relevant docs and hard negatives, as study A's data do."""
+
+    kind: FileKind = Field(
+        description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
+    )
+    train: str = Field(description="JSON lines, one JSON list or Parquet.")
+    test: str = Field(description="Another file of the kind.")
+
+
+def _kind_of_examples(value: Any) -> str:
+    """A collection's examples need not say their kind."""
+    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return "collection" if kind in (None, "collection") else "files"
+
+
+Examples = Annotated[
+    Annotated[RunExamplesSpec, Tag("collection")] | Annotated[FileExamplesSpec, Tag("files")],
+    Discriminator(_kind_of_examples),
+]
+
+
+class PublishedCurvesSpec(Spec):
+    """Accuracies by layer out of a paper, drawn beside one's own."""
+
+    path: str = Field(
+        description="CSV with dataset, encoder, model, num_passages, layer, accuracy."
+    )
+    dataset: str = Field(description="Which of its datasets.")
+    curves: dict[str, str] = Field(
+        description="Ranker of this study -> `encoder/model` of the file, as `cls/dpr-question`."
+    )
+
+
+class ProbesSpec(Spec):
+    """What a probe reads of relevance in every layer of the bi-encoders."""
+
+    examples: Examples
+    rankers: tuple[str, ...] | None = Field(
+        None, description="All of `explain.rankers`, if left out."
+    )
+    candidates: tuple[Annotated[Count, Field(ge=2, le=1000)], ...] = Field(
+        PROBE_DEFAULTS,
+        min_length=1,
+        max_length=100,
+        description="Among how many docs the relevant one is to be found.",
+    )
+    method: Literal["sound", "as_published"] = Field(
+        "sound", description="sound, or study A's linear probe and test, with warnings."
+    )
+    fits: Count = Field(3, le=1000, description="Fits of every probe, each with a seed of its own.")
+    rank: Count = Field(32, le=65_536, description="Of the bilinear probe.")
+    mlp: bool = Field(False, description="Also a small MLP, as an upper bound.")
+    margin: Number = Field(
+        0.02, gt=0, description="The difference in accuracy below which layers are equivalent."
+    )
+    baseline: Names = Field(
+        (),
+        description="The rankers that all are compared with, layer by layer; the first, if left out.",
+    )
+    pooling: Literal["cls", "mean", "last"] | None = Field(
+        None, description="What of a text's tokens is its state; as the ranker pools, if left out."
+    )
+    dtype: Literal["float32", "float16"] = Field(
+        "float32", description="Of the stored states; float16 takes half the room."
+    )
+    at_random: bool = Field(
+        True,
+        description="Whether the first ranker's architecture with random weights is probed too.",
+    )
+    published: PublishedCurvesSpec | None = Field(
+        None, description="Reported curves that stand beside these."
+    )
+
+    @model_validator(mode="after")
+    def _enough_to_choose_from(self) -> Self:
+        drawn = self.examples
+        if (
+            isinstance(drawn, RunExamplesSpec)
+            and drawn.depth - drawn.skip_top < max(self.candidates) - 1
+        ):
+            raise ValueError(
+                "`examples.depth` and `skip_top` leave too few ranks for so many `candidates`"
+            )
+        if self.method == "as_published" and self.mlp:
+            raise ValueError("`mlp` goes with `method: sound`")
+        return self

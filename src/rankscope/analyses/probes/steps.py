@@ -1,0 +1,259 @@
+"""Steps inside rankers: choices for probes, every layer's states, probes, and what follows from them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from rankscope.analyses import examples
+from rankscope.analyses.probes import examples as probe_examples
+from rankscope.analyses.probes import results as probing
+from rankscope.analyses.probes import states
+from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
+from rankscope.core.errors import choose
+from rankscope.core.formats import read_run
+from rankscope.core.records import Choice, Doc, Run
+from rankscope.core.rng import seed_for
+from rankscope.core.words import words
+from rankscope.data.by_words import ByWords
+from rankscope.data.choices import choices_from_qrels
+from rankscope.data.collections import StoredDocs, read_topics, write_docs
+from rankscope.data.listed import read_listed
+from rankscope.data.published_curves import PublishedPoint, published_points
+from rankscope.explain.probing import Outcome, texts_of
+from rankscope.models.opening import open_tunable
+from rankscope.pipeline.step import AT_RANDOM, probe_role
+from rankscope.pipeline.work import Summary, Work
+from rankscope.store.artifacts import linked, read_json, write_json
+
+CHOICES, OUTCOMES, CREDITS, FOUND = (
+    "choices.json", "outcomes.json", "credits.safetensors", "probes.json",
+)  # fmt: skip
+
+
+def choices(work: Work) -> Summary:
+    """The examples of all probes: choices for training and test, and their queries' texts."""
+    drawn = work.spec(ProbesSpec).examples
+    made = _of_files(work) if isinstance(drawn, FileExamplesSpec) else _of_runs(work)
+    examples.check_enough(made.train, made.test)
+    write_json(
+        work.out / CHOICES,
+        {
+            "train": made.train,
+            "test": made.test,
+            "queries": made.queries,
+            "places": made.scores,
+            "notes": made.notes,
+        },
+    )
+    return {"n_train": len(made.train), "n_test": len(made.test), "notes": made.notes}
+
+
+def _of_runs(work: Work) -> probe_examples.Examples:
+    params = work.step.params
+    topics = {part: read_topics(work.folder(f"{part} collection")) for part in ("train", "test")}
+    topics["train"], n_shared = examples.without(topics["train"], topics["test"])
+    docs, n_lost = StoredDocs(work.folder("docs")), 0
+    for part, all_of_it in topics.items():
+        topics[part], n = examples.with_texts(all_of_it, docs)
+        n_lost += n
+    runs = {part: read_run(work.folder(f"{part} run") / "run.trec") for part in topics}
+    made = {
+        part: choices_from_qrels(
+            topics[part].qrels,
+            runs[part],
+            n_docs=params["n_docs"],
+            depth=params["depth"],
+            skip_top=params["skip_top"],
+            min_relevance=params["min_relevance"],
+            seed=params["seed"],
+            by_words=ByWords(topics[part], docs.key),
+        )
+        for part in topics
+    }
+    return probe_examples.Examples(
+        train=made["train"].choices,
+        test=made["test"].choices,
+        queries={q.query_id: q.text for part in topics.values() for q in part.queries},
+        docs={},
+        scores=[_places(each, runs["test"]) for each in made["test"].choices],
+        notes=tuple(examples.notes_on(n_shared, made["train"], made["test"], n_lost=n_lost)),
+    )
+
+
+def _of_files(work: Work) -> probe_examples.Examples:
+    """The examples, whose docs are written beside them."""
+    params, paths = work.step.params, work.step.paths
+    listed = {part: read_listed(paths[part], params["kind"]) for part in ("train", "test")}
+    made = {
+        part: found.published_choices(n_docs=params["n_docs"])
+        if params["method"] == "as_published"
+        else found.choices(n_docs=params["n_docs"], seed=params["seed"])
+        for part, found in listed.items()
+    }
+    asked = listed["test"].queries
+    known = {words(text) for text in asked.values()}
+    shared = {
+        query_id
+        for query_id, text in listed["train"].queries.items()
+        if query_id in asked or words(text) in known
+    }
+    learnt = [choice for choice in made["train"].choices if choice.query_id not in shared]
+    docs = {**listed["train"].docs, **listed["test"].docs}
+    write_docs((Doc(doc_id, docs[doc_id]) for doc_id in sorted(docs)), work.out)
+    queries = {**listed["train"].queries, **listed["test"].queries}
+    return probe_examples.Examples(
+        train=tuple(learnt),
+        test=made["test"].choices,
+        queries=queries,
+        docs={},
+        scores=probe_examples.bm25_scores(StoredDocs(work.out), queries, made["test"].choices),
+        notes=tuple(examples.notes_on(len(shared), made["train"], made["test"])),
+    )
+
+
+def _places(choice: Choice, run: Run) -> list[float]:
+    """Minus the rank of every doc in the run; a doc that is not in it is behind all."""
+    ranks = {doc.doc_id: place for place, doc in enumerate(run.rankings[choice.query_id])}
+    return [-float(ranks.get(doc_id, len(ranks))) for doc_id in choice.doc_ids]
+
+
+def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
+    stored = read_json(work.folder("choices") / CHOICES)
+    train, test = (
+        tuple(Choice(query_id, tuple(doc_ids)) for query_id, doc_ids in stored[part])
+        for part in ("train", "test")
+    )
+    docs: Mapping[str, str] = {}
+    if with_docs:
+        doc_ids = texts_of([*train, *test]).doc_ids
+        texts = StoredDocs(work.folder("docs")).texts(doc_ids)
+        docs = dict(zip(doc_ids, texts, strict=True))
+    return probe_examples.Examples(
+        train, test, stored["queries"], docs, stored["places"], tuple(stored["notes"])
+    )
+
+
+def represent(work: Work) -> Summary:
+    """The states of every layer of a ranker, for the texts or pairs of the choices."""
+    ranker = open_tunable(work.folder("ranker") / "model")
+    seed = work.step.params["at_random"]
+    if seed is not None:
+        ranker = ranker.at_random(seed=seed_for(seed, "random weights"))
+    given = _examples(work, with_docs=True)
+    states.represented(
+        ranker,
+        given,
+        work.checkpoints,
+        seed=work.seed,
+        how=states.How(work.step.params["pooling"], work.step.params["dtype"]),
+        processes=work.processes,
+        progress=work.progress,
+    )
+    if work.processes.is_first:
+        for made in sorted(work.checkpoints.glob("*/*.npy")):
+            (work.out / made.parent.name).mkdir(exist_ok=True)
+            linked(made, work.out / made.parent.name / made.name)
+    return {
+        "similarity": states.similarity_of(ranker),
+        "notes": states.notes_of(work.step.label, ranker),
+    }
+
+
+def probe(work: Work) -> Summary:
+    """Every probe and control on every stored layer of one ranker."""
+    asked = work.spec(ProbesSpec)
+    represented = work.step.inputs["states"]
+    found = list(
+        states.outcomes(
+            work.folder("states"),
+            _examples(work, with_docs=False),
+            probe_examples.settings_of(asked, seed=work.seed),
+            similarity=work.store.manifest(represented.name)["summary"]["similarity"],
+            progress=work.progress,
+        )
+    )
+    save_file(
+        {f"{layer}.{outcome.probe}": outcome.credits.contiguous() for layer, outcome in found},
+        work.out / CREDITS,
+    )
+    rows = [
+        {
+            "layer": layer,
+            "probe": outcome.probe,
+            "penalties": outcome.penalties,
+            "n_unconverged": outcome.n_unconverged,
+        }
+        for layer, outcome in found
+    ]
+    write_json(work.out / OUTCOMES, rows)
+    return {"n_unconverged": sum(outcome.n_unconverged for _, outcome in found)}
+
+
+def conclude(work: Work) -> Summary:
+    """All rankers' probes compared with the baselines', layer by layer."""
+    asked = work.spec(ProbesSpec)
+    rankers = [role.removeprefix(probe_role("")) for role in work.step.inputs if role != "choices"]
+    by_ranker, notes = {}, []
+    for name in rankers:
+        step = work.step.inputs[probe_role(name)]
+        by_ranker[name] = _outcomes(work, probe_role(name))
+        if name != AT_RANDOM:
+            notes += _seen_before(work, name, asked)
+            notes += work.store.manifest(step.inputs["states"].name)["summary"]["notes"]
+    found = probing.concluded(
+        by_ranker,
+        _examples(work, with_docs=False),
+        probe_examples.settings_of(asked, seed=work.seed),
+        baselines=work.step.params["baseline"],
+        notes=notes,
+    )
+    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(work, asked)})
+    return {"n_comparisons": len(found.against), "notes": list(found.notes)}
+
+
+def _seen_before(work: Work, ranker: str, asked: ProbesSpec) -> list[str]:
+    """A note where a ranker was tuned on the queries that its layers are probed with."""
+    drawn, study = asked.examples, work.plan.study.study
+    if not isinstance(drawn, RunExamplesSpec):
+        return []
+    return [
+        f"{ranker} was tuned on queries of {name}, with which it is probed: its layers have seen them, the "
+        "others' have not. Part the collection."
+        for name in study.learnt_from(ranker)
+        if name in (drawn.train, drawn.over)
+    ]
+
+
+def _published(work: Work, asked: ProbesSpec) -> list[dict[str, Any]]:
+    """The reported points of the rankers that have a curve, among as many docs as were asked for."""
+    if asked.published is None:
+        return []
+    points = published_points(work.step.paths["published"], asked.published.dataset)
+    by_curve: dict[str, list[PublishedPoint]] = {}
+    for point in points:
+        by_curve.setdefault(point.curve, []).append(point)
+    return [
+        {"ranker": ranker, "n": point.n, "layer": point.layer, "accuracy": point.accuracy}
+        for ranker, curve in asked.published.curves.items()
+        for point in choose(by_curve, curve, what="published curve")
+        if point.n in asked.candidates
+    ]
+
+
+def _outcomes(work: Work, role: str) -> Sequence[tuple[int, Outcome]]:
+    folder = work.folder(role)
+    stored = load_file(folder / CREDITS)
+    rows: list[dict[str, Any]] = read_json(folder / OUTCOMES)
+    return [
+        (
+            row["layer"],
+            Outcome(
+                row["probe"],
+                stored[f"{row['layer']}.{row['probe']}"],
+                tuple(row["penalties"]),
+                row["n_unconverged"],
+            ),
+        )
+        for row in rows
+    ]

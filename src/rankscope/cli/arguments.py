@@ -1,0 +1,94 @@
+"""What people type: NAME=RUN,RUN, MEASURE=MARGIN, groups of queries."""
+
+import os
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from rankscope.core.errors import BadInput
+from rankscope.core.fields import check_id, has_name
+from rankscope.core.trec import read_lines
+
+WORTH_A_PROCESS = 20_000_000
+"""Bytes of run files above which several processes read them."""
+
+
+def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:
+    """RUN ..., or NAME=RUN (NAME=RUN,RUN for the seeds of one system) where a name is wanted."""
+    if not any(has_name(argument) for argument in arguments):
+        return list(arguments)
+    found: dict[str, list[str]] = {}
+    for argument in arguments:
+        name, _, files = argument.partition("=")
+        if not has_name(argument):
+            raise BadInput(
+                f"{argument}: the other runs are named. Name this one too: NAME={argument}."
+            )
+        if name in found:
+            raise BadInput(f"Two systems are called {name!r}. Join them (NAME=A,B), or rename one.")
+        found[name] = files.split(",")
+    return found
+
+
+def processes(arguments: Sequence[str]) -> int:
+    """How many to read runs with: one, unless several are so large that starting more is worth it."""
+    named = named_runs(arguments)
+    files = named if isinstance(named, list) else [run for runs in named.values() for run in runs]
+    n_bytes = sum(Path(run).stat().st_size for run in files if Path(run).is_file())
+    return min(len(files), os.cpu_count() or 1) if n_bytes > WORTH_A_PROCESS else 1
+
+
+def table_of_margins(arguments: Iterable[str]) -> dict[str, str]:
+    """MEASURE=MARGIN ... as a table."""
+    found: dict[str, str] = {}
+    for argument in arguments:
+        measure, equals, margin = argument.rpartition("=")
+        if not equals or not measure:
+            raise BadInput(
+                f"The margin {argument!r} is not of the form nDCG@10=0.02 or nDCG@10=5%."
+            )
+        if found.setdefault(measure, margin) != margin:
+            raise _twice("margins", measure, found[measure], margin)
+    return found
+
+
+def _twice(what: str, measure: str, first: object, second: object) -> BadInput:
+    return BadInput(f"{measure} has two {what}, {first} and {second}. Keep one.")
+
+
+def table_of_numbers(arguments: Iterable[str]) -> dict[str, Decimal]:
+    """MEASURE=VALUE ... as a table; the values keep the digits they were written with."""
+    found: dict[str, Decimal] = {}
+    for argument in arguments:
+        measure, _, value = argument.rpartition("=")
+        try:
+            mean = Decimal(value)
+        except InvalidOperation:
+            mean = Decimal("nan")
+        if not measure or not mean.is_finite():
+            raise BadInput(f"The published mean {argument!r} is not of the form nDCG@10=0.7234.")
+        if str(found.setdefault(measure, mean)) != str(
+            mean
+        ):  # 0.50 has been rounded otherwise than 0.5
+            raise _twice("published means", measure, found[measure], mean)
+    return found
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """query_id and group, two columns a line."""
+    groups: dict[str, str] = {}
+    for number, line in read_lines(path):
+        columns = line.split("\t") if "\t" in line else line.split()
+        columns = [column.strip() for column in columns]
+        if len(columns) != 2 or not columns[1]:
+            raise BadInput(
+                f"{path}, line {number}: expected 2 columns (query_id group), found {len(columns)}. Part them by a "
+                "tab or a space."
+            )
+        check_id(columns[0], "query", f"{path}, line {number}")
+        if groups.setdefault(columns[0], columns[1]) != columns[1]:
+            raise BadInput(
+                f"{path}, line {number}: query {columns[0]} is in group {groups[columns[0]]!r} above and "
+                f"in {columns[1]!r} here. Keep one."
+            )
+    return groups

@@ -1,0 +1,92 @@
+"""A ranker out of a folder or hub id, by what its files say it is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.fields import has_name
+from rankscope.models import backbone
+from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder, Side
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.late_interaction import LateInteraction
+from rankscope.models.location import Location, declared_kind, downloaded, kind_of, located
+from rankscope.models.ranker import Ranker
+
+LONGEST: dict[Side, int] = {"query": 64, "document": 256}
+"""Tokens that are read of a text by a bare encoder."""
+
+
+def opened(
+    models: Sequence[str], *, revision: str | None, pooling: str | None
+) -> dict[str, BiEncoder | CrossEncoder]:
+    """The rankers by name: NAME=MODEL, or a model by its own; all of one kind.
+
+    A bare encoder, as a pre-trained one, is read with the `pooling`.
+    """
+    found: dict[str, BiEncoder | CrossEncoder] = {}
+    for written in models:
+        name, model = named(written)
+        if name in found:
+            raise BadInput(f"Two models are called {name!r}. Name one: NAME={model}.")
+        found[name] = _opened(located(model, revision=revision), pooling)
+    if len({type(ranker) for ranker in found.values()}) > 1:
+        raise BadInput(
+            "Some models read query and doc together and some apart: their layers have states of other things. "
+            "Take the ones by themselves."
+        )
+    return found
+
+
+def named(written: str) -> tuple[str, str]:
+    """A model's name and where it is, from NAME=MODEL or MODEL alone."""
+    name, model = written.split("=", 1) if has_name(written) else ("", written)
+    return name or _called(model), model
+
+
+def _called(model: str) -> str:
+    """A folder's name; its step's, where a study keeps it, or its package's."""
+    path = Path(model)
+    return path.parent.name.removeprefix("package:") if path.name == "model" else path.name
+
+
+def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder:
+    folder = downloaded(location)
+    kind = declared_kind(folder)
+    if kind == "late_interaction":
+        raise BadInput(
+            f"{location.name}: a ColBERT (late interaction), which has a vector a token and no states of whole texts. "
+            "Give bi-encoders or cross-encoders."
+        )
+    if kind == "cross_encoder":
+        return CrossEncoder.load(folder)
+    if kind == "bi_encoder":
+        return BiEncoder.load(location)
+    if pooling is None:
+        raise BadInput(
+            f"{location.name}: a bare encoder, so how its states become one is unknown. Give `--pooling`: "
+            f"{', '.join(POOLINGS)}."
+        )
+    encoder = backbone.load_encoder(Location(location.name, folder))
+    longest = backbone.longest(encoder.model, encoder.tokenizer)
+    lengths: dict[Side, int] = {side: min(LONGEST[side], longest) for side in SIDES}
+    choose(POOLINGS, pooling, what="pooling")
+    return BiEncoder.on(encoder, pooling=pooling, max_length=lengths)
+
+
+def open_ranker(folder: Path) -> Ranker:
+    """A ranker from its folder, by what the folder says it is."""
+    kind, location = kind_of(folder), Location(folder.name, folder)
+    if kind == "bi_encoder":
+        return BiEncoder.load(location)
+    if kind == "late_interaction":
+        return LateInteraction.load(location)
+    cross_encoder = CrossEncoder.load(folder)
+    cross_encoder.model.to(backbone.device())
+    return cross_encoder
+
+
+def open_tunable(folder: Path) -> CrossEncoder | BiEncoder:
+    """The ranker a stage starts from, by what its folder says it is."""
+    if kind_of(folder) == "bi_encoder":
+        return BiEncoder.load(Location(folder.name, folder))
+    return CrossEncoder.load(folder)

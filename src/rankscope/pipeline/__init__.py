@@ -1,0 +1,1 @@
+"""From collections to measures: what a file may say, planner, steps, who carries them out."""

@@ -1,0 +1,1 @@
+"""First stages, a file each."""

@@ -1,0 +1,49 @@
+"""Paths of a study file: variables filled in, relative to its folder."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from rankscope.core.errors import BadStudy
+from rankscope.core.visible import brief
+from rankscope.pipeline.spec.pipeline import Pipeline
+
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+S_co = TypeVar("S_co", bound=Pipeline, covariant=True)
+
+
+@dataclass(frozen=True)
+class LoadedStudy(Generic[S_co]):
+    """A study, the folder its relative paths start from, and the file it was read from."""
+
+    study: S_co
+    folder: Path
+    file: Path
+
+    def path(self, written: str) -> Path:
+        """A path of the study file: variables filled in, relative to the study file's folder."""
+        try:
+            return (self.folder / Path(expanded(written)).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, links in a circle
+            raise BadStudy(
+                f"{brief(written)}: it leads nowhere ({error}). Mend the path."
+            ) from error
+
+
+def expanded(written: str) -> str:
+    """${NAME} and ${NAME:-default}, filled in from the environment."""
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        found = os.environ.get(name, default)
+        if found is None:
+            raise BadStudy(
+                f"{written}: the variable {name} is not set. Set it, or write the value in its place."
+            )
+        return found
+
+    return VARIABLE.sub(value, written)

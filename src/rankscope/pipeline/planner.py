@@ -1,0 +1,432 @@
+"""Steps of data, rankers, runs and measures, each made once, inputs first."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from rankscope.core.errors import BadStudy, listed
+from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.models import folders
+from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
+from rankscope.pipeline.first_stages.bm25 import BM25Spec
+from rankscope.pipeline.first_stages.dense import DenseSpec
+from rankscope.pipeline.first_stages.fuse import FuseSpec
+from rankscope.pipeline.first_stages.late import LateSpec
+from rankscope.pipeline.first_stages.run_files import RunFilesSpec
+from rankscope.pipeline.paths import LoadedStudy, expanded
+from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
+from rankscope.pipeline.spec.pipeline import ALL_DOCS, Pipeline
+from rankscope.pipeline.spec.rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
+from rankscope.pipeline.spec.stages import CropsSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.teachers import RankerTeacherSpec
+from rankscope.pipeline.step import (
+    NOISY_DOCS,
+    NOISY_EMBEDDINGS,
+    Kind,
+    Step,
+    collection_role,
+    docs_role,
+    learnt_role,
+    run_role,
+    samples_role,
+    validation_role,
+)
+
+DOCS = Kind("docs", 1, "rankscope.pipeline.steps.data:docs")
+COLLECTION = Kind("collection", 1, "rankscope.pipeline.steps.data:collection")
+INDEX = Kind("index", 2, "rankscope.pipeline.steps.data:index")
+FUSE = Kind("fuse", 1, "rankscope.pipeline.steps.data:fuse")
+TEACHER = Kind("teacher", 2, "rankscope.pipeline.steps.data:teacher")
+ENCODE = Kind(
+    "encode", 1, "rankscope.pipeline.steps.search:encode", is_shared=True, is_resumed=True
+)
+SEARCH = Kind("search", 3, "rankscope.pipeline.steps.search:search")
+SCRATCH = Kind(
+    "scratch",
+    1,
+    "rankscope.pipeline.steps.rankers:scratch_backbone",
+    is_shared=True,
+    is_resumed=True,
+)
+RANKER = Kind("ranker", 2, "rankscope.pipeline.steps.rankers:ranker")
+RERANK = Kind("rerank", 3, "rankscope.pipeline.steps.rankers:rerank", is_shared=True)
+TRAIN = Kind("train", 6, "rankscope.pipeline.steps.train:train", is_shared=True, is_resumed=True)
+EVALUATE = Kind("evaluate", 8, "rankscope.pipeline.steps.evaluate:evaluate")
+
+Digest = Callable[[Path], str]
+COMMIT = re.compile("[0-9a-f]{7,40}")
+LONGEST_NAME, ENDING = 255, ".txt"
+"""Bytes of a file's name, and what the record of a step that failed ends in."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Build = Callable[Concatenate["Planner", P], T]
+
+
+def _once(build: Build[P, T]) -> Build[P, T]:
+    """What a planner builds is built once for the same words: every seed needs the same collections."""
+
+    @wraps(build)
+    def kept(planner: "Planner", /, *words: P.args, **named: P.kwargs) -> T:
+        key = (build.__name__, words, tuple(named.items()))
+        if key not in planner.built:
+            planner.built[key] = build(planner, *words, **named)
+        found: T = planner.built[key]
+        return found
+
+    return kept
+
+
+class Planner:
+    """Builds steps on demand, each once, inputs first."""
+
+    def __init__(self, loaded: LoadedStudy[Pipeline], digest: Digest) -> None:
+        self.loaded, self.study, self.digest = loaded, loaded.study, digest
+        self.steps: dict[str, Step] = {}
+        self.built: dict[Any, Any] = {}
+
+    def add(self, step: Step) -> Step:
+        """The step, or the same one that is there already; BadStudy where no file could be called so."""
+        if len(f"{step.name}{ENDING}".encode()) > LONGEST_NAME:
+            raise BadStudy(
+                f"The step {step.name} would be kept in a folder of that name, of {len(step.name)} characters, and "
+                f"file systems take {LONGEST_NAME - len(ENDING)}. Shorten the names it is made of."
+            )
+        return self.steps.setdefault(step.fingerprint, step)
+
+    def _digests(self, paths: tuple[Path, ...]) -> list[str]:
+        return [self.digest(path) for path in paths]
+
+    # -- data --
+
+    def _source(self, spec: CollectionSpec) -> Source:
+        if isinstance(spec, BeirSpec):
+            return beir_folder(self.loaded.path(spec.path), spec.split)
+        if isinstance(spec, FilesSpec):
+            names = (spec.docs, spec.queries_file, spec.qrels)
+            return LocalFiles(*(self.loaded.path(name) for name in names))
+        return IrDataset(spec.id)
+
+    @_once
+    def docs(self, name: str) -> Step:
+        """The docs of a collection; collections over the same docs share the step."""
+        source = self._source(self.study.collections[name])
+        params = {"digests": self._digests(source.doc_files()), "names": source.doc_names()}
+        return self.add(Step(DOCS, name, params, {}, source=source))
+
+    @_once
+    def collection(self, name: str) -> Step:
+        """Queries and qrels of a collection."""
+        spec = self.study.collections[name]
+        source = self._source(spec)
+        params: dict[str, Any] = {
+            "digests": self._digests(source.topic_files()),
+            "names": source.topic_names(),
+            "part": spec.part,
+            "queries": spec.queries,
+            "seed": self.study.seed if spec.is_drawn else None,
+        }
+        if spec.noise:
+            params["noise"] = spec.noise
+        inputs = {"docs": self.docs(name)}
+        return self.add(Step(COLLECTION, name, params, inputs, spec=spec, source=source))
+
+    @_once
+    def first_stage_run(self, first_stage: str, collection: str) -> Step:
+        """The first stage's run over a collection."""
+        spec = self.study.first_stages[first_stage]
+        topics, docs = self.collection(collection), self.docs(collection)
+        label = f"{first_stage}.{collection}"
+        if isinstance(spec, BM25Spec):
+            index = self.add(
+                Step(INDEX, first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
+            )
+            inputs = {"collection": topics, "index": index}
+            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, DenseSpec):
+            return self.search(spec.ranker, collection, spec.depth, index=spec.index)
+        if isinstance(spec, LateSpec):
+            inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
+            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
+        if isinstance(spec, FuseSpec):
+            runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
+            inputs = {"collection": topics, **runs}
+            return self.add(Step(FUSE, label, spec.identity(), inputs, spec=spec))
+        path = self._run_file(spec, first_stage, collection)
+        params = {"digest": self.digest(path), "depth": spec.depth}
+        inputs = {"collection": topics, "docs": docs}
+        return self.add(Step(SEARCH, label, params, inputs, spec=spec, paths={"run": path}))
+
+    def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
+        if collection not in spec.paths:
+            raise BadStudy(
+                f"first_stages.{first_stage}.paths: a run over {collection} is needed, and there are runs over "
+                f"{listed(spec.paths)}. Add one."
+            )
+        return self.loaded.path(spec.paths[collection])
+
+    # -- rankers --
+
+    @_once
+    def ranker(self, name: str) -> Step:
+        """A ranker's weights: a loaded model, or the outcome of a stage."""
+        spec = self.study.rankers[name]
+        if isinstance(spec, TrainedSpec):
+            return self._trained(name, spec)
+        params: dict[str, Any] = {"kind": spec.kind}
+        inputs: dict[str, Step] = {}
+        location = doc_location = adapter = None
+        if isinstance(spec, CrossEncoderSpec):
+            params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
+        elif isinstance(spec, BiEncoderSpec) and spec.model is None:
+            sources = (
+                "backbone", "revision", "doc_backbone", "doc_revision", "model",
+                "adapter", "adapter_revision",
+            )  # fmt: skip
+            params |= spec.identity(*sources)
+        elif isinstance(spec, BiEncoderSpec):
+            params["towers"] = spec.towers
+            given = {side: text for side, text in spec.prefixes.model_dump().items() if text}
+            params |= {"prefixes": given} if given else {}
+        written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
+        if isinstance(written, ScratchSpec):
+            inputs["backbone"] = self._scratch(self.study.system_of(name), written)
+        else:
+            assert written is not None
+            location = self._located(name, written, spec.revision)
+            params |= self._weights_of(location)
+            if isinstance(spec, CrossEncoderSpec) and location.folder is not None:
+                params |= self._read_beside_weights(location.folder)
+        if isinstance(spec, BiEncoderSpec) and spec.doc_backbone is not None:
+            doc_location = self._located(
+                name, spec.doc_backbone, spec.doc_revision, named="doc_revision"
+            )
+            params["doc"] = self._weights_of(doc_location)
+        if isinstance(spec, BiEncoderSpec) and spec.adapter is not None:
+            adapter = self._located(
+                name, spec.adapter, spec.adapter_revision, named="adapter_revision", holds=ADAPTER
+            )
+            params["adapter"] = self._weights_of(adapter)
+        step = Step(
+            RANKER,
+            name,
+            params,
+            inputs,
+            spec=spec,
+            location=location,
+            doc_location=doc_location,
+            adapter=adapter,
+        )
+        return self.add(step)
+
+    @_once
+    def _weights_of(self, location: Location) -> dict[str, Any]:
+        """What names the weights at a place: the bytes of its files, or a commit of the hub's."""
+        files = location.files()
+        digests = {
+            path.relative_to(location.folder or "").as_posix(): self.digest(path) for path in files
+        }
+        return {"digests": digests, "hub": None if files else [location.name, location.revision]}
+
+    def _read_beside_weights(self, folder: Path) -> dict[str, Any]:
+        """What a cross-encoder's folder adds to its weights: a prompt, the base model of an adapter."""
+        card = folders.scorer_card(folder)
+        found: dict[str, Any] = {}
+        if card.prompt:
+            found["prompt"] = card.prompt
+        if (card.encoder / folders.ADAPTER_CONFIG).is_file():
+            found["base"] = self._weights_of(base_of(card.encoder))
+        return found
+
+    def _located(
+        self,
+        ranker: str,
+        written: str,
+        revision: str | None,
+        *,
+        named: str = "revision",
+        holds: Sequence[str] = MODEL,
+    ) -> Location:
+        revision = revision and expanded(revision)
+        location = self._location(expanded(written), revision, tuple(holds))
+        if location.folder is None and not COMMIT.fullmatch(revision or ""):
+            raise BadStudy(
+                f"rankers.{ranker}: {written!r} is no folder here, and a hub id needs `{named}`, the "
+                "hash of a commit: results must rest on known weights. Copy it from the model's page."
+                if revision is None
+                else f"rankers.{ranker}.{named}: {revision!r} is not the hash of a commit (7 to 40 of "
+                "0-9 and a-f), and a branch or tag may move. Copy the hash from the model's page."
+            )
+        return location
+
+    @_once
+    def _location(self, written: str, revision: str | None, holds: tuple[str, ...]) -> Location:
+        return located(written, beside=self.loaded.folder, revision=revision, holds=holds)
+
+    def _scratch(self, name: str, spec: ScratchSpec) -> Step:
+        params = spec.identity("collection") | {"seed": self.study.seed}
+        return self.add(
+            Step(SCRATCH, name, params, {"docs": self.docs(spec.collection)}, spec=spec)
+        )
+
+    def _trained(self, name: str, spec: TrainedSpec) -> Step:
+        watched = spec.validate_on
+        inputs = {"start": self.ranker(spec.start)}
+        learnt = []
+        if not isinstance(spec.samples, SamplesSpec):
+            if isinstance(spec.samples, CropsSpec):
+                inputs[samples_role(0, "docs")] = self.docs(spec.samples.collection)
+            else:
+                queries = self.collection(spec.samples.collection)
+                inputs[samples_role(0, "collection")] = queries
+                if spec.samples.docs is not None:
+                    inputs[NOISY_DOCS] = self.docs(spec.samples.docs)
+                    inputs[NOISY_EMBEDDINGS] = self._encoded(spec.start, spec.samples.docs)
+            learnt.append(spec.samples.identity("collection", "docs"))
+        for place, (_, samples) in enumerate(spec.lessons):
+            inputs |= self._sample_inputs(place, samples)
+            teacher = self.study.teachers.get(samples.labels)
+            learnt.append(
+                samples.identity("collection", "labels", "negatives")
+                | {
+                    "negatives": samples.negatives
+                    and samples.negatives.identity("first_stage", "rescored_by"),
+                    "teacher_depth": teacher and teacher.depth,
+                }
+            )
+        for collection in watched.collections if watched else ():
+            assert watched is not None
+            inputs[collection_role(collection)] = self.collection(collection)
+            inputs[docs_role(collection)] = self.docs(collection)
+            inputs[validation_role(collection)] = self.first_stage_run(
+                watched.first_stage, collection
+            )
+        mixed = spec.mixed_with
+        params = spec.identity(
+            "start", "recipe", "keep", "samples", "mixed_with", "validate_on"
+        ) | {
+            "keep": spec.kept,
+            "seed": self.study.seed_of(name),
+            "stage": len(self.study.lineage(name)) - 1,
+            "samples": learnt,
+            "mixed_with": mixed and mixed.identity("samples"),
+            "validate": watched and watched.identity("first_stage"),
+        }
+        return self.add(Step(TRAIN, name, params, inputs, spec=spec))
+
+    def _sample_inputs(self, place: int, samples: SamplesSpec) -> dict[str, Step]:
+        inputs = {
+            samples_role(place, "docs"): self.docs(samples.collection),
+            samples_role(place, "collection"): self.collection(samples.collection),
+        }
+        if samples.negatives is None:
+            run = self._teacher_run(samples.labels, samples.collection)
+        else:
+            mining = samples.negatives
+            run = self.first_stage_run(mining.first_stage, samples.collection)
+            if mining.rescored_by:
+                made = (samples.collection, mining.first_stage, mining.depth)
+                run = self.rerank(mining.rescored_by, *made)
+        return inputs | {samples_role(place, "run"): run}
+
+    @_once
+    def _teacher_run(self, name: str, collection: str) -> Step:
+        teacher = self.study.teachers[name]
+        if isinstance(teacher, RankerTeacherSpec):
+            return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
+        written = {"path": teacher.path, "candidates": teacher.candidates}
+        paths = {role: self.loaded.path(name) for role, name in written.items() if name}
+        inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
+        params = teacher.identity(*written) | {
+            "digests": {role: self.digest(path) for role, path in paths.items()}
+        }
+        label = f"{name}.{collection}"
+        return self.add(Step(TEACHER, label, params, inputs, spec=teacher, paths=paths))
+
+    # -- evaluation --
+
+    @_once
+    def rerank(self, ranker: str, collection: str, first_stage: str, depth: int) -> Step:
+        """A ranker's re-ranking of a first stage's run."""
+        inputs = {
+            "ranker": self.ranker(ranker),
+            "collection": self.collection(collection),
+            "docs": self.docs(collection),
+            "run": self.first_stage_run(first_stage, collection),
+        }
+        label = f"{ranker}.{collection}.{first_stage}"
+        return self.add(Step(RERANK, label, {"depth": depth, "tag": ranker}, inputs))
+
+    @_once
+    def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
+        """A bi-encoder's nearest docs among all of a collection's."""
+        inputs = {
+            "collection": self.collection(collection),
+            "docs": self.docs(collection),
+            "ranker": self.ranker(ranker),
+            "embeddings": self._encoded(ranker, collection),
+        }
+        params = {"depth": depth, "tag": ranker, "index": index}
+        label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
+        return self.add(Step(SEARCH, label, params, inputs))
+
+    @_once
+    def _encoded(self, ranker: str, collection: str) -> Step:
+        """The embeddings of a collection's docs as a ranker has them."""
+        docs, embedder = self.docs(collection), self._embedder(ranker)
+        inputs = {"ranker": self.ranker(embedder), "docs": docs}
+        return self.add(Step(ENCODE, f"{embedder}.{docs.label}", {}, inputs))
+
+    def _embedder(self, ranker: str) -> str:
+        """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""
+        spec = self.study.rankers[ranker]
+        while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
+            ranker, spec = spec.start, self.study.rankers[spec.start]
+        return ranker
+
+    def evaluate(self) -> Step:
+        """Measures and comparisons of all runs."""
+        spec = self.study.evaluate
+        inputs: dict[str, Step] = {}
+        for collection in spec.over:  # before any training: a mistake in them should cost nothing
+            inputs[collection_role(collection)] = self.collection(collection)
+        groups = self.study.groups()
+        for collection in spec.over:
+            for where, systems in groups.items():
+                for name in (name for runs in systems.values() for name in runs):
+                    inputs[run_role(collection, where, name)] = self._run(name, collection, where)
+        for ranker in self.study.evaluated_rankers():
+            for collection in self.study.learnt_from(ranker):
+                inputs[learnt_role(collection)] = self.collection(collection)
+        conventions = {
+            name: asdict(self.study.collections[name].convention()) for name in spec.over
+        }
+        params = spec.identity() | {
+            "conventions": conventions,
+            "seed": self.study.seed,
+            "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
+        }
+        return self.add(Step(EVALUATE, "all", params, inputs, spec=spec))
+
+    def _run(self, name: str, collection: str, where: str) -> Step:
+        """The run of a first stage or ranker over a collection, from a first stage or all docs."""
+        asked = self.study.evaluate
+        if name in self.study.first_stages:
+            return self.first_stage_run(name, collection)
+        if where == ALL_DOCS:
+            assert asked.search is not None
+            return self.search(name, collection, asked.search.depth)
+        assert asked.rerank is not None
+        return self.rerank(name, collection, where, asked.rerank.depth)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a study, every step after its inputs."""
+
+    study: LoadedStudy[Pipeline]
+    steps: tuple[Step, ...]

@@ -1,0 +1,84 @@
+"""What a study file says of collections."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rankscope.data.conventions import Convention, convention
+from rankscope.data.noise import NoiseKind
+from rankscope.pipeline.spec.fields import Count, Share, Spec
+
+# -- collections ---------------------------------------------------------------------------------
+
+
+class TopicsSpec(Spec):
+    """Which judged queries of a collection are used."""
+
+    part: tuple[Share, Share] = Field(
+        (0.0, 1.0),
+        description="An interval of the judged queries in an order shuffled by the seed: "
+        "[0, 0.9] and [0.9, 1] never share a query.",
+    )
+    queries: Count | None = Field(None, description="At most so many queries of the part.")
+    noise: tuple[NoiseKind, ...] = Field(
+        (), description="One of them is put into every query, to measure what it costs a ranker."
+    )
+    relevance_level: Count | None = Field(
+        None,
+        description="The lowest grade that counts as relevant in binary measures whose names do not "
+        "say; 2 for TREC's passage tracks by their ids, else 1.",
+    )
+    drop_own_docs: bool | None = Field(
+        None,
+        description="Leave docs that have their query's id out of rankings; true for ArguAna and Quora by "
+        "their ids, else false.",
+    )
+
+    @model_validator(mode="after")
+    def _part_rises(self) -> Self:
+        if self.part[0] >= self.part[1]:
+            raise ValueError("`part` must rise, as in [0, 0.9]")
+        return self
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a seed decides what the queries are."""
+        return self.part != (0.0, 1.0) or self.queries is not None or bool(self.noise)
+
+    def convention(self) -> Convention:
+        """How runs over it are measured: as the field does, or as the study says."""
+        usual = convention(getattr(self, "id", None))
+        level, drop = self.relevance_level, self.drop_own_docs
+        return Convention(
+            usual.relevance_level if level is None else level,
+            usual.drop_own_docs if drop is None else drop,
+        )
+
+
+class BeirSpec(TopicsSpec):
+    """A folder in BEIR layout."""
+
+    kind: Literal["beir"]
+    path: str = Field(description="The folder; relative to the study file. ${NAME:-default} works.")
+    split: str = Field("test", description="Which file of qrels/.")
+
+
+class FilesSpec(TopicsSpec):
+    """Files of docs, queries and qrels, wherever they are."""
+
+    kind: Literal["files"]
+    docs: str = Field(description="JSON lines, TSV or Parquet; packed (gzip, bzip2, xz) or not.")
+    queries_file: str = Field(description="The same.")
+    qrels: str = Field(description="TREC's four columns, or BEIR's three with a header.")
+
+
+class IrDatasetsSpec(TopicsSpec):
+    """A collection by its ir_datasets id."""
+
+    kind: Literal["ir_datasets"]
+    id: str = Field(description="Such as msmarco-passage/trec-dl-2019/judged.")
+
+
+CollectionSpec = Annotated[BeirSpec | FilesSpec | IrDatasetsSpec, Field(discriminator="kind")]
+
+# -- first stages and teachers -------------------------------------------------------------------

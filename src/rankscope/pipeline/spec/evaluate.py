@@ -1,0 +1,157 @@
+"""What a study file says of evaluation: what is measured, and compared with what."""
+
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from rankscope.core.errors import choose, listed
+from rankscope.evaluate.measures import parse
+from rankscope.pipeline.spec.fields import (
+    CORRECTION_NAMES,
+    Count,
+    Margin,
+    Measure,
+    Number,
+    Spec,
+    as_value_error,
+    known_correction,
+)
+
+
+class RerankSpec(Spec):
+    """What is re-ranked for the evaluation."""
+
+    first_stages: tuple[str, ...] = Field(min_length=1, alias="from", description="First stages.")
+    depth: Count = Field(100, description="Docs re-ranked for each query.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class SearchSpec(Spec):
+    """Bi-encoders that search all docs of the test collections themselves."""
+
+    depth: Count = Field(1000, description="Docs kept for each query.")
+    first_stages: tuple[str, ...] = Field(
+        (), alias="beside", description="First stages that are compared with them."
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class ClaimSpec(Spec):
+    """What somebody concluded, to be held against this study's verdicts."""
+
+    claim: str = Field(description="The conclusion in words.")
+    source: str | None = Field(None, description="Whose it is, and where it stands.")
+    systems: tuple[str, ...] = Field(min_length=1, description="Rankers it speaks of.")
+    verdict: Literal["better", "worse", "equivalent"] = Field(
+        alias="are", description="What they are said to be: better, worse or equivalent."
+    )
+    baseline: str = Field(
+        alias="than", description="The ranker or first stage they are held against."
+    )
+    measure: Measure | None = Field(None, description="The headline measure, if left out.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class EvaluateSpec(Spec):
+    """What is measured, and compared with what."""
+
+    over: tuple[str, ...] = Field(min_length=1, description="Test collections.")
+    rerank: RerankSpec | None = Field(None, description="Runs that the rankers re-order.")
+    search: SearchSpec | None = Field(
+        None, description="Whether the bi-encoders among the rankers search for themselves."
+    )
+    rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
+    measures: tuple[Measure, ...] = Field(
+        ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
+    )
+    baseline: tuple[str, ...] = Field(
+        (), description="A ranker or first stage, or a list of them; all pairs, if left out."
+    )
+    margin: dict[str, Margin] = Field(
+        default_factory=dict,
+        description="Measure -> the difference below which two rankers are equivalent: absolute, or "
+        '"5%" of the baseline\'s mean.',
+    )
+    claims: tuple[ClaimSpec, ...] = Field(
+        (), description="Conclusions the report holds against the verdicts, each in one line."
+    )
+    significance_level: Number = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
+    correction: Annotated[str, AfterValidator(known_correction)] = Field(
+        "holm", description=f"For the family: {', '.join(CORRECTION_NAMES)}."
+    )
+    tests: Literal["sound", "as_published"] = Field(
+        "sound",
+        description="as_published: study B's paired t-tests without correction, with a warning.",
+    )
+
+    @model_validator(mode="after")
+    def _something_is_ranked(self) -> Self:
+        if self.rerank is None and self.search is None:
+            raise ValueError("give `rerank`, `search`, or both")
+        return self
+
+    @property
+    def first_stages(self) -> tuple[str, ...]:
+        """The first stages that are systems of their own."""
+        reranked = self.rerank.first_stages if self.rerank else ()
+        beside = self.search.first_stages if self.search else ()
+        return tuple(dict.fromkeys([*reranked, *beside]))
+
+    def claims_without_margin(self) -> list[str]:
+        """A sentence on the claims of equivalence that nothing here could support or contradict, if there are any."""
+        stated = self.margin if self.tests == "sound" else {}
+        open_ = [
+            claim
+            for claim in self.claims
+            if claim.verdict == "equivalent" and (claim.measure or self.measures[0]) not in stated
+        ]
+        if not open_:
+            return []
+        measures = dict.fromkeys(claim.measure or self.measures[0] for claim in open_)
+        why = (
+            f"`margin` states none for {', '.join(measures)}"
+            if self.tests == "sound"
+            else "study B's tests (`tests: as_published`) have none"
+        )
+        quoted = "; ".join(f"“{claim.claim}”" for claim in open_)
+        return [
+            f"“Equivalent” is a claim about a margin, and {why}: {quoted} can be neither supported nor "
+            "contradicted here."
+        ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("baseline"), str):
+            return {**value, "baseline": [value["baseline"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name, values in {
+            "over": self.over,
+            "rerank.from": self.rerank.first_stages if self.rerank else (),
+            "search.beside": self.search.first_stages if self.search else (),
+            "measures": [repr(parse(measure)) for measure in self.measures],
+            "baseline": self.baseline,
+            "rankers": self.rankers or (),
+        }.items():
+            if len(set(values)) < len(values):
+                twice = dict.fromkeys(each for each, n in Counter(values).items() if n > 1)
+                raise ValueError(f"`{name}` names one thing twice ({listed(twice)})")
+        return self
+
+    @model_validator(mode="after")
+    def _margins_belong_to_measures(self) -> Self:
+        for place, measures in {
+            "margin": self.margin,
+            "claims": [claim.measure for claim in self.claims if claim.measure],
+        }.items():
+            for measure in measures:
+                with as_value_error():
+                    choose(dict.fromkeys(self.measures), measure, what=f"measure in `{place}`")
+        return self

@@ -1,0 +1,423 @@
+"""How a stage tunes a ranker: samples, loss, validation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from rankscope.data.noise import NoiseKind
+from rankscope.pipeline.spec.fields import (
+    FREE,
+    LOSS_NAMES,
+    Count,
+    GuardLevel,
+    Measure,
+    NonNegative,
+    Number,
+    Positive,
+    Seed,
+    Share,
+    Spec,
+    Whole,
+    known_guard,
+    known_loss,
+)
+from rankscope.pipeline.spec.recipes import RECIPES, filled
+
+
+class NegativesSpec(Spec):
+    """Hard negatives out of a first stage's run."""
+
+    first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
+    skip_top: Whole = Field(
+        0, description="Ranks left out at the top, where unjudged positives are."
+    )
+    depth: Count = Field(100, description="Ranks drawn from.")
+    rescored_by: str | None = Field(
+        None,
+        description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
+    )
+    absolute_margin: NonNegative | None = Field(
+        None,
+        description="A negative scores at least so much below the query's best retrieved positive.",
+    )
+    relative_margin: Share | None = Field(
+        None,
+        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it.",
+    )
+    refresh_every: Count | None = Field(
+        None,
+        description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
+        "finds by then.",
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class SamplesSpec(Spec):
+    """What a stage learns from."""
+
+    kind: Literal["labelled"] = "labelled"
+    collection: str = Field("train", description="The training collection.")
+    labels: str = Field(description="`qrels`, or the name of a teacher.")
+    teacher_labels: Literal["ranks", "scores"] = Field(
+        "ranks",
+        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
+    )
+    negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
+    group_size: Count = Field(8, ge=2, le=10_000, description="Docs for each query.")
+    missing_positive: Literal["add", "drop", "random_negative"] = Field(
+        "add",
+        description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
+        "released code (a defect, with a warning), take a random negative for its positive.",
+    )
+    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+
+    @model_validator(mode="after")
+    def _negatives_where_labels_are_qrels(self) -> Self:
+        if self.labels == "qrels" and self.negatives is None:
+            raise ValueError(
+                "`negatives` is missing, which `labels: qrels` needs, as in `negatives: {from: FIRST_STAGE}`"
+            )
+        if self.labels != "qrels" and self.negatives is not None:
+            raise ValueError(
+                f"`negatives` goes with `labels: qrels`, and here stands `labels: {self.labels}`: a teacher's list has "
+                "negatives of its own. Drop `negatives`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refreshed_ones_are_its_own(self) -> Self:
+        if self.negatives and self.negatives.refresh_every and self.negatives.rescored_by:
+            raise ValueError(
+                "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
+            )
+        if (
+            self.negatives
+            and self.negatives.refresh_every
+            and self.negatives.absolute_margin is not None
+        ):
+            raise ValueError(
+                "`absolute_margin` would be held against a first stage's scores, and from `refresh_every` on "
+                "against similarities; use `relative_margin`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_labels_only_of_a_teacher(self) -> Self:
+        if self.labels == "qrels" and self.teacher_labels != "ranks":
+            raise ValueError("`teacher_labels` goes with a teacher, not with `labels: qrels`")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_ranks_to_draw_from(self) -> Self:
+        if self.negatives and self.negatives.skip_top >= self.negatives.depth:
+            raise ValueError(
+                f"`negatives.skip_top` leaves out {self.negatives.skip_top} of the {self.negatives.depth} ranks of "
+                "`negatives.depth`, which leaves none; lower it, or raise `negatives.depth`"
+            )
+        if self.negatives and self.negatives.depth - self.negatives.skip_top < self.group_size - 1:
+            raise ValueError(
+                f"a group of {self.group_size} needs {self.group_size - 1} negatives, but ranks "
+                f"{self.negatives.skip_top + 1} to {self.negatives.depth} are drawn from; lower "
+                "`group_size`, or widen `negatives`"
+            )
+        return self
+
+
+class CropsSpec(Spec):
+    """Two random crops of every doc belong together: learning without queries (Contriever)."""
+
+    kind: Literal["crops"]
+    collection: str = Field("train", description="Whose docs are cropped.")
+    shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
+
+    @model_validator(mode="after")
+    def _shortest_first(self) -> Self:
+        if self.shortest > self.longest:
+            raise ValueError("`shortest` must not be above `longest`")
+        return self
+
+
+class NoisyQueriesSpec(Spec):
+    """Every query with a typo or swapped words belongs to its clean form: no labels."""
+
+    kind: Literal["noisy_queries"]
+    collection: str = Field("train", description="Whose queries are learnt from.")
+    docs: str | None = Field(
+        None,
+        description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
+        "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
+    )
+    depth: Count = Field(
+        100,
+        description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
+    )
+    crops: Share = Field(
+        0.0,
+        description="With `docs`: how many of the queries are three to seven words running out of one of "
+        "them instead, which brings the docs' own words.",
+    )
+    clean: Share = Field(0.0, description="How many of the queries are left without noise.")
+    noise: tuple[NoiseKind, ...] = Field(
+        ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
+    )
+    alignment: NonNegative = Field(
+        1.0,
+        description="What the distance of a clean query's embedding from where it was counts beside the "
+        "contrast.",
+    )
+
+
+def _kind_of_samples(value: Any) -> str:
+    """Samples with labels need not say their kind."""
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "labelled"))
+    return str(getattr(value, "kind", "labelled"))
+
+
+Samples = Annotated[
+    Annotated[SamplesSpec, Tag("labelled")]
+    | Annotated[CropsSpec, Tag("crops")]
+    | Annotated[NoisyQueriesSpec, Tag("noisy_queries")],
+    Discriminator(
+        _kind_of_samples,
+        custom_error_type="samples_kind",
+        custom_error_message="give `labels`, `kind: crops`, or `kind: noisy_queries`",
+    ),
+]
+
+
+class MomentumQueueSpec(Spec):
+    """Negatives out of a queue that a slowly following copy of the ranker fills (MoCo)."""
+
+    size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
+    momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
+
+
+class ValidateSpec(Spec):
+    """How a stage is watched: a measure on held-out queries."""
+
+    collections: tuple[str, ...] = Field(
+        ("validation",),
+        min_length=1,
+        alias="collection",
+        description="The held-out queries; of several collections the mean decides.",
+    )
+    first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
+    depth: Count = Field(20, description="Docs re-ranked for each query.")
+    measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
+    every: Count = Field(100, description="Updates between two validations.")
+    patience: Count | None = Field(
+        None, description="Stop after so many validations in a row that were not the best so far."
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_collection_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("collection"), str):
+            return {**value, "collection": [value["collection"]]}
+        return value
+
+
+class LoRASpec(Spec):
+    """Small trained matrices beside frozen ones (Hu et al. 2021); the scoring head is trained whole."""
+
+    rank: Count = Field(16, description="Inner width of the trained matrices.")
+    alpha: Positive = Field(32.0, description="Their product counts alpha / rank.")
+    dropout: Share = Field(0.0, description="Of what goes into them.")
+    targets: tuple[str, ...] = Field(
+        (),
+        description="Ends of module names, as `query`; all linear modules of the encoder, if empty.",
+    )
+    merge: bool = Field(
+        True,
+        description="Whether model/ is the whole model, the adapter beside it in adapter/; else it is "
+        "the adapter alone, with the ranker it started from in model/base/.",
+    )
+
+
+class MixedSpec(Spec):
+    """A second loss over samples of its own, in the same updates: neither stage is first."""
+
+    samples: SamplesSpec
+    loss: Annotated[str, AfterValidator(known_loss)] = Field(
+        description=f"One of {', '.join(LOSS_NAMES)}."
+    )
+    weight: Number = Field(
+        0.5, gt=0, lt=1, description="Of the second loss; the first has the rest."
+    )
+
+
+class TrainedSpec(Spec):
+    """A ranker made from another by one stage of fine-tuning."""
+
+    kind: Literal["trained"] = "trained"
+    start: str = Field(description="The ranker it starts from.")
+    recipe: Literal["dpr", "contriever", "repllama", "aligned_queries"] | None = Field(
+        None,
+        description="Published hyper-parameters ([below](#recipes)) for all that is not written here.",
+    )
+    samples: Samples
+    loss: Annotated[str, AfterValidator(known_loss)] = Field(
+        description=f"One of {', '.join(LOSS_NAMES)}."
+    )
+    mixed_with: MixedSpec | None = Field(
+        None, description="A second loss in the same updates, over samples of its own."
+    )
+    max_updates: Count | None = Field(None, description="How long; or give `epochs`.")
+    epochs: Positive | None = Field(None, description="How long; or give `max_updates`.")
+    queries_per_update: Count = Field(16, description="Queries in one update, all devices.")
+    queries_per_batch: Count = Field(
+        16,
+        description="Queries held in memory at once; the update accumulates, and its loss is that of all its "
+        "queries however they are cut. Not where a batch gives the negatives (`in_batch: true`): there it is "
+        "part of the loss.",
+    )
+    learning_rate: Positive = Field(1.0e-5, description="Peak learning rate.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Its decay.")
+    warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
+    weight_decay: NonNegative = Field(0.01, description="For matrices only.")
+    clip_norm: Positive = Field(1.0, description="Largest gradient norm.")
+    dropout: Number | None = Field(
+        None, ge=0, lt=1, description="The model's own in training; as it says itself, if left out."
+    )
+    in_batch: bool = Field(
+        False,
+        description="Of a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
+        "too, but those known to be relevant for it.",
+    )
+    temperature: Positive = Field(
+        1.0, description="Of a bi-encoder: what similarities are divided by before the loss."
+    )
+    momentum_queue: MomentumQueueSpec | None = Field(
+        None, description="Where the negatives of `kind: crops` come from."
+    )
+    freeze: tuple[
+        Literal["position_embeddings", "embeddings", "encoder", "query_tower", "doc_tower"], ...
+    ] = Field(
+        (),
+        description="Parts that stay as they are: position_embeddings as in study B; encoder leaves the "
+        "scoring head alone to train; a tower of a bi-encoder.",
+    )
+    freeze_layers: Whole = Field(
+        0, description="So many of the lowest layers stay as they are, and the embeddings."
+    )
+    lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
+        "Weights, losses and scores of runs are float32.",
+    )
+    memory: Literal["plain", "gradient_checkpointing", "grad_cache"] = Field(
+        "plain",
+        description="What is computed twice to hold less: nothing, inside layers, or parts of a batch "
+        "(GradCache: large groups on small memory).",
+    )
+    compile: bool = Field(False, description="Run the forward pass through torch.compile.")
+    validate_on: ValidateSpec | None = Field(
+        None, description="Held-out queries.", alias="validate"
+    )
+    keep: Literal["best_validation", "last"] | None = Field(
+        None, description="Which weights are the result; best_validation where there is one."
+    )
+    seed: Seed | None = Field(
+        None,
+        description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+    )
+    checkpoint_every: Count = Field(
+        200, description="Updates between checkpoints.", json_schema_extra=FREE
+    )
+    guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
+        default_factory=dict,
+        description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
+        "the guard's own level.",
+        json_schema_extra=FREE,
+    )
+    trackers: tuple[str, ...] = Field(
+        (),
+        description="What else the log goes to, through accelerate: tensorboard, wandb, mlflow, ...",
+        json_schema_extra=FREE,
+    )
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe_for_the_rest(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("recipe") not in [*RECIPES]:
+            return value
+        return filled(RECIPES[value["recipe"]].values, value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.max_updates is None) == (self.epochs is None):
+            found = "neither stands here" if self.epochs is None else "both stand here"
+            raise ValueError(f"give either `max_updates` or `epochs`; {found}")
+        if self.queries_per_update % self.queries_per_batch:
+            raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
+        if self.keep == "best_validation" and self.validate_on is None:
+            raise ValueError("`keep: best_validation` needs `validate`")
+        if self.lora and (set(self.freeze) - {"query_tower", "doc_tower"} or self.freeze_layers):
+            frozen = "`freeze: []`" if set(self.freeze) - {"query_tower", "doc_tower"} else ""
+            layers = "`freeze_layers: 0`" if self.freeze_layers else ""
+            written = " and ".join(filter(None, (frozen, layers)))
+            raise ValueError(f"`lora` freezes all but adapter and head; write {written}")
+        return self
+
+    @model_validator(mode="after")
+    def _samples_and_what_goes_with_them(self) -> Self:
+        if isinstance(self.samples, SamplesSpec):
+            if self.momentum_queue:
+                raise ValueError("`momentum_queue` goes with `samples: {kind: crops}`")
+            return self
+        docs = getattr(self.samples, "docs", None)
+        if self.loss != ("info_nce" if docs is None else "kl"):
+            other = (
+                "" if self.samples.kind == "crops" else ", or with `samples.docs` with `loss: kl`"
+            )
+            raise ValueError(
+                f"`kind: {self.samples.kind}` goes with `loss: info_nce`{other}; the loss is {self.loss}"
+            )
+        if self.mixed_with:
+            raise ValueError(f"`kind: {self.samples.kind}` goes with no `mixed_with`; drop it")
+        if self.samples.kind == "crops" and self.momentum_queue is None:
+            raise ValueError("`kind: crops` needs `momentum_queue`, as in `momentum_queue: {}`")
+        if self.samples.kind != "crops" and self.momentum_queue is not None:
+            raise ValueError(
+                f"`momentum_queue` goes with `kind: crops`, and the samples are `kind: {self.samples.kind}`; drop it"
+            )
+        if self.queries_per_batch != self.queries_per_update:
+            raise ValueError(
+                f"`kind: {self.samples.kind}` needs `queries_per_batch` equal to `queries_per_update`: an "
+                "update is one batch. Save memory with `memory: grad_cache`"
+            )
+        if self.samples.kind == "noisy_queries" and self.queries_per_update < 2:
+            raise ValueError("`kind: noisy_queries` needs `queries_per_update` of 2 or more")
+        return self
+
+    @property
+    def kept(self) -> Literal["best_validation", "last"]:
+        """Which weights are the result."""
+        return self.keep or ("last" if self.validate_on is None else "best_validation")
+
+    @property
+    def lessons(self) -> list[tuple[str, SamplesSpec]]:
+        """Each loss with the labelled samples it learns from; two with `mixed_with`, none without labels."""
+        if not isinstance(self.samples, SamplesSpec):
+            return []
+        first = (self.loss, self.samples)
+        return (
+            [first, (self.mixed_with.loss, self.mixed_with.samples)] if self.mixed_with else [first]
+        )

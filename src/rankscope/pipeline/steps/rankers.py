@@ -1,0 +1,180 @@
+"""Steps over rankers: made from nothing, loaded, and used to re-rank."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from rankscope.core.formats import read_run
+from rankscope.core.rng import seed_for
+from rankscope.core.trec import write_run
+from rankscope.data.collections import StoredDocs, read_topics
+from rankscope.models import adapters, backbone, scratch
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.inputs import notes_on
+from rankscope.models.late_interaction import LateInteraction
+from rankscope.models.location import Location
+from rankscope.models.opening import open_ranker
+from rankscope.pipeline.spec.rankers import (
+    BiEncoderSpec,
+    CrossEncoderSpec,
+    LateInteractionSpec,
+    ScratchSpec,
+)
+from rankscope.pipeline.steps.data import run_summary
+from rankscope.pipeline.steps.train import write_log
+from rankscope.pipeline.work import Summary, Work
+from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.train.loop import Recipe, fit
+from rankscope.train.pretraining import MaskedLanguageObjective
+
+
+def scratch_backbone(work: Work) -> Summary:
+    """A small BERT, pre-trained on the docs."""
+    chosen = work.spec(ScratchSpec)
+    stored = StoredDocs(work.folder("docs"))
+    pieces = scratch.vocabulary((doc.text for doc in stored), chosen.vocabulary)
+    tokenizer = scratch.tokenizer(pieces, chosen.max_length)
+    model = scratch.masked_language_model(
+        len(pieces),
+        layers=chosen.layers,
+        width=chosen.width,
+        heads=chosen.heads,
+        max_length=chosen.max_length,
+        seed=seed_for(work.seed, "scratch"),
+    )
+    summary: Summary = {"n_pieces": len(pieces)}
+    if chosen.updates:
+        doc_ids = [doc.doc_id for doc in stored]
+        objective = MaskedLanguageObjective(
+            tokenizer=tokenizer,
+            n_docs=len(doc_ids),
+            text=lambda place: stored.text(doc_ids[place]),
+            docs_per_update=chosen.docs_per_update,
+            max_length=chosen.max_length,
+            seed=work.seed,
+        )
+        recipe = Recipe(
+            max_updates=chosen.updates,
+            learning_rate=chosen.learning_rate,
+            seed=seed_for(work.seed, "scratch"),
+            checkpoint_every=chosen.checkpoint_every,
+        )
+        trained = fit(
+            model,
+            objective,
+            recipe,
+            checkpoints=work.checkpoints,
+            progress=work.progress,
+            label=f"pre-train {work.step.label}",
+        )
+        if work.processes.is_first:
+            write_log(work.out, trained)
+        summary |= {"updates": chosen.updates, "last_loss": trained.log[-1]["loss"]}
+    if work.processes.is_first:
+        with backbone.quiet():
+            model.save_pretrained(work.out / "model")
+            tokenizer.save_pretrained(work.out / "model")
+    return summary
+
+
+def ranker(work: Work) -> Summary:
+    """A ranker's weights as they are before any stage; a fresh scoring head is drawn here."""
+    chosen, location = work.step.spec, work.step.location
+    if isinstance(chosen, BiEncoderSpec):
+        return _bi_encoder(work, chosen, location)
+    if isinstance(chosen, LateInteractionSpec):
+        assert location is not None
+        opened = LateInteraction.load(location)
+        opened.save(work.out / "model")
+        return _notes(opened) | {"kind": "late_interaction"}
+    assert isinstance(chosen, CrossEncoderSpec)
+    if location is None:
+        location = Location("scratch", work.folder("backbone") / "model")
+    seed = seed_for(work.step.params["seed"], "head")
+    made, loaded = CrossEncoder.start(location, seed=seed, max_length=chosen.max_length)
+    made.save(work.out / "model")
+    return _notes(made) | {
+        "kind": "cross_encoder",
+        "n_weights": sum(weight.numel() for weight in loaded.model.parameters()),
+        "fresh_weights": list(loaded.fresh),
+        "unused_weights": list(loaded.unused),
+        "revision": getattr(loaded.model.config, "_commit_hash", None),
+    }
+
+
+def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
+    if chosen.backbone is None:
+        assert location is not None
+        loaded = BiEncoder.load(location)
+        given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
+        loaded.inner.prompts.update({side: text for side, text in given.items() if text})
+        made = loaded.separated() if chosen.towers == "separate" else loaded
+        made.save(work.out / "model")
+        return _notes(made) | {
+            "kind": "bi_encoder",
+            "width": made.width,
+            "fresh_weights": list(loaded.fresh),
+            "unused_weights": list(loaded.unused),
+        }
+    if location is None:
+        location = Location("scratch", work.folder("backbone") / "model")
+    query = backbone.load_encoder(location)
+    if work.step.adapter is not None:
+        query = replace(query, model=adapters.merged_from(query.model, work.step.adapter))
+    doc = None
+    if chosen.towers == "separate":
+        doc = (
+            replace(query, model=deepcopy(query.model))
+            if work.step.doc_location is None
+            else backbone.load_encoder(work.step.doc_location)
+        )
+    made = BiEncoder.on(
+        query,
+        doc,
+        pooling=chosen.pooling,
+        similarity=chosen.similarity,
+        prefixes={"query": chosen.prefixes.query, "document": chosen.prefixes.doc},
+        max_length={"query": chosen.max_length.query, "document": chosen.max_length.doc},
+    )
+    made.save(work.out / "model")
+    towers = [encoder for encoder in (query, doc) if encoder is not None]
+    return {
+        "kind": "bi_encoder",
+        "width": made.width,
+        "n_weights": sum(w.numel() for tower in towers for w in tower.model.parameters()),
+        "missing_weights": [name for tower in towers for name in tower.fresh],
+        "unused_weights": [name for tower in towers for name in tower.unused],
+    }
+
+
+def _notes(ranker: Any) -> Summary:
+    """What should be known of how a model's folder was read, if anything."""
+    notes = notes_on(ranker)
+    return {"notes": notes} if notes else {}
+
+
+def rerank(work: Work) -> Summary:
+    """A ranker's re-ranking of a run."""
+    topics = read_topics(work.folder("collection"))
+    opened = open_ranker(work.folder("ranker") / "model")
+    run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
+    texts: Callable[[Sequence[str]], Sequence[Any]] = StoredDocs(work.folder("docs")).texts
+    if isinstance(opened, CrossEncoder):
+        asked = (run.rankings.get(query.query_id, []) for query in topics.queries)
+        ids = (doc.doc_id for ranking in asked for doc in ranking[:depth])
+        texts = work.tokens("docs", opened, ids).of
+    again = reranked(
+        opened,
+        topics.queries,
+        run,
+        texts=texts,
+        depth=depth,
+        tag=work.step.params["tag"],
+        processes=work.processes,
+        progress=work.progress,
+    )
+    if work.processes.is_first:
+        write_run(work.out / "run.trec", again)
+    return run_summary(again, topics)

@@ -1,0 +1,1 @@
+"""What a training stage learns from, and what guards see of it."""

@@ -1,0 +1,82 @@
+"""What carrying out one step has at hand: its inputs' folders, a folder to write into, checkpoints."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rankscope.core.progress import Progress
+from rankscope.data.collections import StoredDocs
+from rankscope.data.tokens import StoredTokens
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.processes import ALONE, Processes
+from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.spec.fields import Spec
+from rankscope.pipeline.step import Step
+from rankscope.retrieve import embeddings
+from rankscope.store.artifacts import Store
+
+Summary = dict[str, Any]
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What carrying out one step has at hand."""
+
+    step: Step
+    plan: Plan
+    store: Store
+    out: Path
+    progress: Progress
+    processes: Processes = ALONE
+    """Who carries out the step together; only the first writes."""
+
+    def folder(self, role: str) -> Path:
+        """The verified folder of an input."""
+        return self.store.open(self.step.inputs[role].name)
+
+    def spec(self, kind: type[S]) -> S:
+        """The step's spec, of the kind this function is for."""
+        assert isinstance(self.step.spec, kind)
+        return self.step.spec
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return self.plan.study.study.seed
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where a training may keep its state."""
+        return self.store.work(self.step.name)
+
+    def tokens(self, docs_role: str, ranker: CrossEncoder, doc_ids: Iterable[str]) -> StoredTokens:
+        """The docs' token ids by the ranker's tokenizer; docs not met before are tokenised now."""
+        docs = StoredDocs(self.folder(docs_role))
+        fingerprint = self.step.inputs[docs_role].fingerprint
+        folder = self.store.tokens(f"{fingerprint}-{ranker.joiner.tokenizer_key}")
+        if self.processes.is_first:
+            StoredTokens(folder, docs).add(doc_ids, ranker.tokens, progress=self.progress)
+        self.processes.wait()
+        return StoredTokens(folder, docs)
+
+    def embedded(self, ranker: BiEncoder, docs: StoredDocs, folder: Path) -> Path:
+        """Where in the folder the embeddings of all docs are, by all processes; what is missing is made now."""
+        return embedded(ranker, docs, folder, processes=self.processes, progress=self.progress)
+
+
+def embedded(
+    ranker: BiEncoder, docs: StoredDocs, folder: Path, *, processes: Processes, progress: Progress
+) -> Path:
+    """Where in the folder the embeddings of all docs are; what is missing is made now."""
+    return embeddings.encode(
+        folder,
+        lambda texts: ranker.searchable(ranker.embed_docs(texts)),
+        docs.text_at,
+        n_docs=len(docs),
+        width=ranker.width,
+        processes=processes,
+        progress=progress,
+    )

@@ -1,0 +1,60 @@
+"""A section of the page, and what the page gives it to draw with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Link:
+    """To a place in a section that shows more of a query."""
+
+    words: str
+    anchor: str
+
+
+class Drawing:
+    """The charts and figures of one page, in the order in which they are drawn."""
+
+    def __init__(self) -> None:
+        self.charts: dict[str, dict[str, Any]] = {}
+        self.n_figures = 0
+
+    def chart(self, spec: dict[str, Any]) -> str:
+        """Keep the chart and return its id."""
+        name = f"chart-{len(self.charts) + 1}"
+        self.charts[name] = spec
+        return name
+
+    def figure(self) -> int:
+        """The number of the next figure."""
+        self.n_figures += 1
+        return self.n_figures
+
+
+Body = Callable[[Drawing], Markup]
+"""Draws a section where it stands on the page."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What an analysis adds to the page, its tables and summary.json."""
+
+    key: str
+    """Its address on the page, and its name in summary.json."""
+    title: str
+    short: str
+    """In the page's contents."""
+    body: Body
+    tables: Mapping[str, str]
+    """File under tables/ to what stands in it."""
+    data: Any
+    """Plain values, for summary.json."""
+    more: str = ""
+    """What stands before links to it."""
+    links: Callable[[str, Sequence[str], str], Sequence[Link]] = field(
+        default=lambda collection, systems, query_id: ()  # noqa: ARG005
+    )
+    """(collection, systems, query_id) to the places that show more of a query."""

@@ -1,0 +1,152 @@
+"""The step of the report: everything stored, as plain data, to a page."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pkgutil import resolve_name
+from typing import Any
+
+import yaml
+
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.core.cells import plain_cell
+from rankscope.core.formats import read_run
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.evaluate.seeds import mean_values
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.pipeline.step import (
+    Step,
+    collection_role,
+    docs_role,
+)
+from rankscope.pipeline.work import Summary, Work
+from rankscope.report import page
+from rankscope.report.section import Section
+from rankscope.report.sections import StoredResults
+from rankscope.store.artifacts import read_json
+from rankscope.study.standing import made_under
+from rankscope.study.study import Study
+from rankscope.train.guards import GUARDS
+
+
+def report(work: Work) -> Summary:
+    """The page, its tables and summary.json."""
+    page.write(work.out, stored_results(work))
+    return {"n_bytes": (work.out / "report.html").stat().st_size}
+
+
+def stored_results(work: Work) -> StoredResults:
+    """Everything the report reads, as plain data."""
+    study = work.plan.study.study
+    evaluation = read_json(work.folder("evaluate") / "evaluation.json")
+    evaluated = work.step.inputs["evaluate"]
+    topics = {
+        name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))
+        for name in study.evaluate.over
+    }
+    queries = {
+        name: {query.query_id: query.text for query in topic.queries}
+        for name, topic in topics.items()
+    }
+    training = {}
+    for step in work.step.inputs.values():
+        if step.kind == "train":
+            lines = (work.store.open(step.name) / "log.jsonl").read_text("utf-8").splitlines()
+            training[step.label] = [json.loads(line) for line in lines]
+    steps = []
+    made_with: dict[str, set[str]] = {}
+    for step in work.plan.steps:
+        if step is not work.step:
+            manifest = work.store.manifest(step.name)
+            facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
+            facts["summary"] = _with_notes(step, facts["summary"])
+            if found := made_under(step, work.store):
+                facts["summary"]["made under"] = found
+            steps.append({"name": step.name, **facts})
+            for package, version in manifest["versions"].items():
+                made_with.setdefault(package, set()).add(version)
+    return StoredResults(
+        study=study.study,
+        study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
+        seed=study.seed,
+        steps=steps,
+        versions={package: ", ".join(sorted(found)) for package, found in made_with.items()},
+        evaluation=evaluation,
+        per_query=_per_query(work, evaluation),
+        training=training,
+        queries=queries,
+        rankings=_rankings(work, evaluation["results"], topics),
+        sections=_sections(work, queries),
+    )
+
+
+def _sections(work: Work, queries: Mapping[str, Mapping[str, str]]) -> tuple[Section, ...]:
+    """What the analyses that the study asks for add to the page."""
+    study = work.plan.study.study
+    assert isinstance(study, Study)
+    by_analysis: dict[Analysis, list[Question]] = {}
+    for analysis, question in study.questions():
+        by_analysis.setdefault(analysis, []).append(question)
+    return tuple(
+        resolve_name(analysis.section)(work, questions, queries)
+        for analysis, questions in by_analysis.items()
+    )
+
+
+def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Every system's values; those of several seeds are means, under the first one's run."""
+    stored: dict[str, dict[str, dict[str, float]]] = {}
+    with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
+        for row in list(csv.reader(file))[1:]:
+            run, measure, query_id, value = map(plain_cell, row)
+            stored.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
+    return {
+        row["run"]: {
+            measure: mean_values([stored[of["run"]][measure] for of in row.get("runs", [row])])
+            for measure in evaluation["measures"]
+        }
+        for row in evaluation["results"]
+    }
+
+
+def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's summary, with what guards saw as notes; not that of guards the study turns off."""
+    shown = dict(summary)
+    seen: Mapping[str, str] = shown.pop("guards", {})
+    if isinstance(step.spec, TrainedSpec):
+        levels = step.spec.guards
+        loud = [saw for name, saw in seen.items() if levels.get(name, GUARDS[name].level) != "off"]
+        shown["notes"] = [*shown.get("notes", ()), *loud]
+    return shown
+
+
+def _rankings(
+    work: Work, results: Sequence[Mapping[str, Any]], topics: Mapping[str, Topics]
+) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
+    """The top of one query's ranking, with texts and judgements, by the path of its run."""
+    collection_of = {row["run"]: row["collection"] for row in results}
+    relevance = {
+        (name, qrel.query_id, qrel.doc_id): qrel.relevance
+        for name, topic in topics.items()
+        for qrel in topic.qrels
+    }
+    stored = {name: StoredDocs(work.folder(docs_role(name))) for name in topics}
+    runs: dict[str, Run] = {}
+
+    def rankings(run: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+        if run not in runs:
+            runs[run] = read_run(work.store.root / run)
+        name = collection_of[run]
+        return [
+            {
+                "rank": rank,
+                "doc_id": doc.doc_id,
+                "score": doc.score,
+                "text": stored[name].text(doc.doc_id),
+                "relevance": relevance.get((name, query_id, doc.doc_id)),
+            }
+            for rank, doc in enumerate(runs[run].rankings.get(query_id, [])[:depth], start=1)
+        ]
+
+    return rankings

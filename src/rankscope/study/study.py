@@ -1,0 +1,57 @@
+"""What may stand in a study file: a pipeline, and what is asked of its rankers' insides."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, create_model
+
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.table import ANALYSES
+from rankscope.pipeline.spec.fields import Name, Spec
+from rankscope.pipeline.spec.pipeline import Pipeline
+
+
+class NamedRankersSpec(Spec):
+    """What is asked of the insides of rankers."""
+
+    rankers: tuple[str, ...] | None = Field(
+        None, description="All bi-encoders of `rankers`, if left out."
+    )
+
+
+def _field(analysis: Analysis) -> tuple[Any, Any]:
+    """The field of `explain` that asks one analysis."""
+    if analysis.has_names:
+        table = dict[Name, analysis.spec]  # type: ignore[name-defined]
+        return table, Field(default_factory=dict, description=analysis.description)
+    return analysis.spec | None, Field(None, description=analysis.description)
+
+
+if TYPE_CHECKING:
+    ExplainSpec = NamedRankersSpec
+else:
+    ExplainSpec = create_model(
+        "ExplainSpec",
+        __base__=NamedRankersSpec,
+        __module__=__name__,
+        __doc__=NamedRankersSpec.__doc__,
+        **{analysis.field: _field(analysis) for analysis in ANALYSES},
+    )
+"""`explain`: the rankers, and a field for each analysis of the table."""
+
+
+class Study(Pipeline):
+    """A whole study file: a pipeline, and what is asked of its rankers' insides."""
+
+    explain: ExplainSpec | None = Field(None, description="Inside the rankers.")
+
+    def questions(self) -> Iterator[tuple[Analysis, Question]]:
+        """All that is asked of rankers' insides, in the order of the table."""
+        explain: Any = self.explain
+        for analysis in ANALYSES if explain else ():
+            place, asked = f"explain.{analysis.field}", getattr(explain, analysis.field)
+            if not analysis.has_names:
+                asked = {analysis.field: asked} if asked else {}
+            for key, spec in asked.items():
+                at = f"{place}.{key}" if analysis.has_names else place
+                yield analysis, Question(at, key, spec, explain.rankers)

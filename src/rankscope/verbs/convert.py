@@ -1,0 +1,33 @@
+"""A run file in another format."""
+
+from pathlib import Path
+from typing import Any
+
+from rankscope.core import plain_yaml
+from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run_file
+from rankscope.core.records import Run
+from rankscope.core.trec import read_lines, write_run
+from rankscope.store.files import writable, written_whole
+
+
+def convert(
+    run: Path, out: Path, *, tag: str | None, metadata: Path | None
+) -> tuple[Run, list[str]]:
+    """Write a run of any form as canonical TREC, under the user's tag; the run and its notes."""
+    writable(out)
+    found = read_run_file(run)
+    named = found.run if tag is None else Run(tag, found.run.rankings)
+    head = None if metadata is None else _metadata(metadata)
+    with written_whole(out) as aside:
+        write_run(aside, named, metadata=head)
+    return named, [f"read as {found.form}", *found.notes]
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    lines = dict(read_lines(path))
+    text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1))
+    found = plain_yaml.read(text, str(path))
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: not a table. Give ir_metadata's tables (platform, method, ...).")
+    return found

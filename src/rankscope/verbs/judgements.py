@@ -1,0 +1,47 @@
+"""Judgements from a file, a folder in BEIR layout or an ir_datasets id, with what is known of their texts."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rankscope.core.records import Qrel
+from rankscope.data.collections import (
+    IrDataset,
+    Source,
+    beir_folder,
+)
+from rankscope.data.conventions import Convention, convention
+from rankscope.evaluate.evaluation import (
+    judgements,
+)
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Judgements, where they come from, and what may be known of their queries and docs."""
+
+    name: str
+    qrels: list[Qrel]
+    convention: Convention
+    source: Source | None = None
+
+    def read_as(self, *, relevance_level: int | None, drop_own_docs: bool) -> "Judgements":
+        """The same, with what the user asked in the place of the convention."""
+        return replace(self, convention=Convention(relevance_level or 1, drop_own_docs))
+
+    def queries(self) -> dict[str, str]:
+        """query_id to text, where the source has texts."""
+        judged = {qrel.query_id for qrel in self.qrels}
+        found = () if self.source is None else self.source.queries()
+        return {query.query_id: query.text for query in found if query.query_id in judged}
+
+
+def judged(written: str, split: str) -> Judgements:
+    """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
+    path = Path(written).expanduser()
+    if path.is_dir():
+        source = beir_folder(path, split)
+        return Judgements(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)
+    if path.is_file() or path.suffix or written.startswith((".", "/", "~")):
+        return Judgements(path.name, judgements(path), Convention())
+    dataset = IrDataset(written)
+    return Judgements(written, dataset.qrels(), convention(written), dataset)

@@ -1,0 +1,142 @@
+"""A run against the one it reproduces, and its means against published numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.core.formats import read_run_file
+from rankscope.core.records import Run
+from rankscope.evaluate import reproduction
+from rankscope.evaluate.comparison import Values
+from rankscope.evaluate.evaluation import (
+    as_margin,
+    evaluated,
+    without_own_docs,
+)
+from rankscope.evaluate.measures import Measuring, with_relevance_level
+from rankscope.verbs.judgements import Judgements
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A run against its original and against published numbers."""
+
+    order: reproduction.OrderAgreement | None
+    values: Mapping[str, reproduction.ValueAgreement]
+    effects: Mapping[str, reproduction.EffectAgreement]
+    published: Mapping[str, reproduction.PublishedNumber]
+    notes: tuple[str, ...]
+    """What a reader of the numbers should know, of each run."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published means, by measure, and the differences that are held to matter."""
+
+    means: Mapping[str, Decimal] = field(default_factory=dict)
+    margins: Mapping[str, str] = field(default_factory=dict)
+
+
+def reproduce(
+    runs: Sequence[Path],
+    of: Judgements,
+    measures: Sequence[str],
+    *,
+    original: Path | None = None,
+    baselines: tuple[Path, Path] | None = None,
+    published: Published = Published(),
+    depth: int = 100,
+) -> Reproduced:
+    """How far a run reproduces another's rankings, values and gain, or published means on the same queries.
+
+    `baselines` are this study's and the original's run of the baseline. Several runs are those of one
+    system's training seeds, and are held against published means alone.
+    """
+    _check_reproduction(runs, original, baselines, published)
+    told, relevance_level = published.means, of.convention.relevance_level
+    notes: list[str] = []
+    names = list(
+        dict.fromkeys(with_relevance_level(name, relevance_level) for name in (*measures, *told))
+    )
+    measuring = Measuring(of.qrels, names)
+
+    def read(path: Path) -> tuple[Run, Mapping[str, Values]]:
+        whole = read_run_file(path).run
+        done = evaluated(path.name, path, measuring, drop_own_docs=of.convention.drop_own_docs)
+        notes.extend(f"{path}: {note}" for note in done.notes)
+        return without_own_docs(
+            whole
+        ) if of.convention.drop_own_docs else whole, done.measured.values
+
+    (ours, found), *others = [read(run) for run in runs]
+    theirs, original_values = (None, {}) if original is None else read(original)
+    effects = {}
+    if baselines:
+        base, original_base = (read(path)[1] for path in baselines)
+        effects = {
+            name: reproduction.effect_agreement(
+                found[name], base[name], original_values[name], original_base[name]
+            )
+            for name in names
+        }
+    return Reproduced(
+        order=None if theirs is None else reproduction.order_agreement(ours, theirs, depth=depth),
+        values={
+            name: reproduction.value_agreement(found[name], values)
+            for name, values in original_values.items()
+        },
+        effects=effects,
+        published={
+            name: reproduction.published_number(
+                [values[computed] for values in (found, *(values for _, values in others))],
+                value,
+                margin=as_margin(published.margins[name]) if name in published.margins else None,
+            )
+            for name, value in told.items()
+            for computed in [with_relevance_level(name, relevance_level)]
+        },
+        notes=tuple(notes),
+    )
+
+
+def _check_reproduction(
+    runs: Sequence[Path],
+    original: Path | None,
+    baselines: tuple[Path, Path] | None,
+    published: Published,
+) -> None:
+    """Refuse what cannot be held against one another."""
+    if original is None and not published.means:
+        raise BadInput(
+            "There is nothing to compare with. Give --original RUN or --published MEASURE=VALUE."
+        )
+    if baselines and original is None:
+        raise BadInput("A gain is compared with the original's. Give --original RUN too.")
+    if original is not None and len(runs) > 1:
+        raise BadInput(
+            f"{len(runs)} runs are the training seeds of one system, and an original is held against one run. "
+            "Give one, or leave --original out."
+        )
+    for name in published.margins:
+        if name not in published.means:
+            raise BadInput(
+                f"The margin of {name} stands beside no published mean. Give --published {name}=VALUE too."
+            )
+
+
+def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
+    """All that was found, as plain values."""
+    return {
+        "order": None if found.order is None else asdict(found.order),
+        "values": {name: asdict(of) for name, of in found.values.items()},
+        "effects": {name: asdict(of) for name, of in found.effects.items()},
+        "notes": list(found.notes),
+        "published": {
+            name: asdict(of)
+            | {"difference": of.difference, "is_same": of.is_same, "times_margin": of.times_margin}
+            for name, of in found.published.items()
+        },
+    }
