@@ -290,7 +290,8 @@ def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
     yield table(["seeds", "ratio", "own spread", "any false, 9 named", "unnamed"], rows)
     yield (
         "Chains: each system tuned from the one before it, the k-th run from its k-th run, all pairs. What a stage adds "
-        "is in a difference once for each stage between the two."
+        "is in a difference once for each stage between the two. Three systems of two seeds have two degrees of freedom "
+        "in all, and where seeds spread much more than queries that is too few."
     )
     kinds = {1: Kinship.ONE_STAGE, 2: Kinship.TWO_STAGES}
     rows = []
