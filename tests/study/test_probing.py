@@ -13,6 +13,7 @@ from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes.examples import Settings
+from rankscope.analyses.probes.plan import AT_RANDOM
 from rankscope.analyses.probes.results import Point
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -22,7 +23,6 @@ from rankscope.explain import representations
 from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
-from rankscope.pipeline.step import AT_RANDOM
 from support import tiny
 
 SMALL = Settings(ns=(2, 4), seeds=(1, 2), rank=4, depth=20)

@@ -80,10 +80,10 @@ def probe(
     from rankscope.analyses.probes import examples as probe_examples
     from rankscope.analyses.probes import results as probing
     from rankscope.analyses.probes import words
+    from rankscope.analyses.probes.plan import AT_RANDOM
     from rankscope.core.rng import seed_for
     from rankscope.data import collections
     from rankscope.models import opening
-    from rankscope.pipeline.step import AT_RANDOM
     from rankscope.report.page import plain_csv, plain_tex
     from rankscope.retrieve.analyzer import ENGLISH
 

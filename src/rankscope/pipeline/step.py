@@ -31,8 +31,6 @@ class Kind(NamedTuple):
         return resolve_name(self.run)
 
 
-AT_RANDOM = "random weights"
-"""What the first ranker's architecture without its weights is called."""
 NOISY_DOCS, NOISY_EMBEDDINGS = "noisy queries' docs", "noisy queries' embeddings"
 """What a training on noisy queries calls the docs they are to score, and their embeddings, among its inputs."""
 
@@ -110,31 +108,6 @@ def samples_role(place: int, what: str) -> str:
 def validation_role(collection: str) -> str:
     """What a training calls the run over a validation collection among its inputs."""
     return f"validation run {collection}"
-
-
-def probe_role(ranker: str) -> str:
-    """What the comparison of probes calls those of a ranker among its inputs."""
-    return f"probe {ranker}"
-
-
-def probes_role(key: str) -> str:
-    """What the report calls the comparison of probes of one name among its inputs."""
-    return f"probes {key}"
-
-
-def attribute_role(ranker: str) -> str:
-    """What the comparison of neurons calls a ranker's attributions among its inputs."""
-    return f"attributions of {ranker}"
-
-
-def neurons_role(key: str) -> str:
-    """What the report calls what attribution found among its inputs."""
-    return f"neurons {key}"
-
-
-def change_role(kind: str, key: str, ranker: str) -> str:
-    """What the report calls what moved in a ranker, or its heads fitted anew, among its inputs."""
-    return f"{kind} {key} {ranker}"
 
 
 def train_role(ranker: str) -> str:

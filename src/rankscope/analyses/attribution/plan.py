@@ -4,7 +4,7 @@ from rankscope.analyses.analysis import Question
 from rankscope.analyses.attribution.rules import attributed
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.pipeline.planner import Planner
-from rankscope.pipeline.step import Kind, Step, attribute_role, neurons_role
+from rankscope.pipeline.step import Kind, Step
 
 ATTRIBUTE = Kind("attribute", 3, "rankscope.analyses.attribution.steps:attribute")
 NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons")
@@ -43,3 +43,13 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
     params |= {name: getattr(asked, name) for name in told} | {"seed": planner.study.seed}
     neurons = Step(NEURONS, key, params, by_ranker, spec=asked)
     return {neurons_role(key): planner.add(neurons)}
+
+
+def attribute_role(ranker: str) -> str:
+    """What the comparison of neurons calls a ranker's attributions among its inputs."""
+    return f"attributions of {ranker}"
+
+
+def neurons_role(key: str) -> str:
+    """What the report calls what attribution found among its inputs."""
+    return f"neurons {key}"

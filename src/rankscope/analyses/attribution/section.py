@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.attribution import charts, examples, words
+from rankscope.analyses.attribution.plan import neurons_role
 from rankscope.analyses.attribution.steps import NEURONS
-from rankscope.pipeline.step import neurons_role
 from rankscope.pipeline.work import Work
 from rankscope.report.page import plain_csv, plain_tex
 from rankscope.report.rendering import rendered

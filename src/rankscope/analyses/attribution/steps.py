@@ -5,6 +5,7 @@ from safetensors.torch import load_file, save_file
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import results as conclusions
 from rankscope.analyses.attribution.attributed import Examples, Settings
+from rankscope.analyses.attribution.plan import attribute_role
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
@@ -12,7 +13,6 @@ from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.data.listed import read_listed
 from rankscope.models import backbone
 from rankscope.models.opening import open_tunable
-from rankscope.pipeline.step import attribute_role
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json
 

@@ -7,7 +7,7 @@ from rankscope.analyses.changes.pairs import MARGIN, changed_depth, changed_pair
 from rankscope.analyses.changes.spec import ChangesSpec
 from rankscope.core.errors import BadStudy
 from rankscope.pipeline.planner import Planner
-from rankscope.pipeline.step import Kind, Step, change_role
+from rankscope.pipeline.step import Kind, Step
 
 CHANGE = Kind("change", 3, "rankscope.analyses.changes.steps:change")
 HEADS = Kind("heads", 5, "rankscope.analyses.changes.steps:heads")
@@ -64,3 +64,8 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
         "seed": planner.study.seed,
     }
     return planner.add(Step(HEADS, f"{after}.{question.key}", params, inputs, spec=asked))
+
+
+def change_role(kind: str, key: str, ranker: str) -> str:
+    """What the report calls what moved in a ranker, or its heads fitted anew, among its inputs."""
+    return f"{kind} {key} {ranker}"

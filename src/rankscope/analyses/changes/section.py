@@ -8,8 +8,8 @@ from markupsafe import Markup
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.changes import charts, words
 from rankscope.analyses.changes.pairs import changed_pairs
+from rankscope.analyses.changes.plan import change_role
 from rankscope.analyses.changes.steps import CHANGE, HEADS
-from rankscope.pipeline.step import change_role
 from rankscope.pipeline.work import Work
 from rankscope.report import cautions
 from rankscope.report.page import plain_csv, plain_tex

@@ -9,7 +9,7 @@ from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec
 from rankscope.core.errors import BadStudy, choose
 from rankscope.data.published_curves import published_points
 from rankscope.pipeline.planner import Planner
-from rankscope.pipeline.step import AT_RANDOM, Kind, Step, probe_role, probes_role
+from rankscope.pipeline.step import Kind, Step
 
 CHOICES = Kind("choices", 2, "rankscope.analyses.probes.steps:choices")
 REPRESENT = Kind(
@@ -17,6 +17,8 @@ REPRESENT = Kind(
 )
 PROBE = Kind("probe", 2, "rankscope.analyses.probes.steps:probe")
 CONCLUDE = Kind("conclude", 3, "rankscope.analyses.probes.steps:conclude")
+AT_RANDOM = "random weights"
+"""What the first ranker's architecture without its weights is called."""
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
@@ -103,3 +105,13 @@ def _probe(
     states = planner.add(Step(REPRESENT, label, params, inputs))
     found = {"states": states, "choices": choices}
     return planner.add(Step(PROBE, label, {**made, "seed": planner.study.seed}, found, spec=spec))
+
+
+def probe_role(ranker: str) -> str:
+    """What the comparison of probes calls those of a ranker among its inputs."""
+    return f"probe {ranker}"
+
+
+def probes_role(key: str) -> str:
+    """What the report calls the comparison of probes of one name among its inputs."""
+    return f"probes {key}"

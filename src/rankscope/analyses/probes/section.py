@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.probes import charts, words
+from rankscope.analyses.probes.plan import probes_role
 from rankscope.analyses.probes.steps import FOUND
-from rankscope.pipeline.step import probes_role
 from rankscope.pipeline.work import Work
 from rankscope.report.charts import Spec
 from rankscope.report.page import plain_csv, plain_tex

@@ -9,6 +9,7 @@ from rankscope.analyses import examples
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes import states
+from rankscope.analyses.probes.plan import AT_RANDOM, probe_role
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
@@ -22,7 +23,6 @@ from rankscope.data.listed import read_listed
 from rankscope.data.published_curves import PublishedPoint, published_points
 from rankscope.explain.probing import Outcome, texts_of
 from rankscope.models.opening import open_tunable
-from rankscope.pipeline.step import AT_RANDOM, probe_role
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import linked, read_json, write_json
 
