@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rankscope.core.errors import BadInput
-from rankscope.models import folders
+from rankscope.models.files import folders
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import kind_of, located
 from support import tiny

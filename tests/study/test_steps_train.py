@@ -16,8 +16,9 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.data.collections import StoredDocs
-from rankscope.models import adapters, folders
+from rankscope.models import adapters
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.files import folders
 from rankscope.models.location import kind_of
 from rankscope.models.pairs import Joiner
 from rankscope.pipeline.planner import Plan

@@ -35,9 +35,10 @@ from torch import nn
 
 from rankscope.core.errors import BadInput
 from rankscope.core.sums import sha256_of
-from rankscope.models import folders, location
+from rankscope.models import location
 from rankscope.models.backbone import quiet
-from rankscope.models.folders import ADAPTER_WEIGHTS
+from rankscope.models.files import folders
+from rankscope.models.files.folders import ADAPTER_WEIGHTS
 from rankscope.models.location import Location, downloaded
 
 PREFIX = "base_model.model."

@@ -22,7 +22,8 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import anatomy, folders
+from rankscope.models import anatomy
+from rankscope.models.files import folders
 from rankscope.models.location import Location, base_of, downloaded
 
 COUNT_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, folders, lengths, passes
+from rankscope.models import adapters, anatomy, backbone, lengths, passes
+from rankscope.models.files import folders
 from rankscope.models.location import Location, downloaded
 
 Side = Literal["query", "document"]

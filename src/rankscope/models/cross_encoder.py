@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, folders, lengths, passes, processes
+from rankscope.models import adapters, backbone, lengths, passes, processes
+from rankscope.models.files import folders
 from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location, downloaded
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rankscope.models import folders
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.files import folders
 from rankscope.models.pairs import Text, Tokens
 
 

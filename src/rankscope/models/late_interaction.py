@@ -13,7 +13,8 @@ from sentence_transformers import MultiVectorEncoder
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone, folders
+from rankscope.models import backbone
+from rankscope.models.files import folders
 from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32

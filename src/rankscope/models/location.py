@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.core.errors import BadInput
-from rankscope.models import folders
+from rankscope.models.files import folders
 
 PACKAGE = "package:"
 ADAPTER = (folders.ADAPTER_CONFIG,)

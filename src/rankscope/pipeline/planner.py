@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rankscope.core.errors import BadStudy, listed
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
-from rankscope.models import folders
+from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
 from rankscope.pipeline.first_stages.bm25 import BM25Spec
 from rankscope.pipeline.first_stages.dense import DenseSpec

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
-from rankscope.models.declared import AGAIN, INDEX, declared, fits, kind_in_words, said_by
+from rankscope.models.files.declared import AGAIN, INDEX, declared, fits, kind_in_words, said_by
 
 BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8,

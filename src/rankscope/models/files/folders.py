@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.models.declared import (
+from rankscope.models.files.declared import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     AGAIN,
@@ -32,8 +32,8 @@ from rankscope.models.declared import (
     routes,
     said_by,
 )
-from rankscope.models.scorer_card import ScorerCard, names_of_labels, scorer_card
-from rankscope.models.tensors import Stored, header, weights
+from rankscope.models.files.scorer_card import ScorerCard, names_of_labels, scorer_card
+from rankscope.models.files.tensors import Stored, header, weights
 
 __all__ = [
     "ADAPTER_CONFIG",

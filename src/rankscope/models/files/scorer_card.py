@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.models.declared import (
+from rankscope.models.files.declared import (
     CARD,
     MODULES,
     TRANSFORMER_CONFIGS,

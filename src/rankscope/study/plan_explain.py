@@ -1,1 +1,0 @@
-"""Steps that look inside rankers: probes, attribution, what changed, what was forgotten."""
