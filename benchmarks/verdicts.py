@@ -20,15 +20,9 @@ from scipy import special
 from seed_methods import WAYS, p_values
 
 from rankscope.core.formats import read_qrels, read_run
-from rankscope.evaluate.comparison import (
-    Comparison,
-    Contrasts,
-    Margin,
-    Pair,
-    Tested,
-    compared,
-    shown,
-)
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.comparison import Comparison, Contrasts, Pair, Tested, compared, shown
 from rankscope.evaluate.correction import PValues, corrected_together
 from rankscope.evaluate.evidence import Floats
 from rankscope.evaluate.kinship import Kinship
@@ -36,7 +30,7 @@ from rankscope.evaluate.measures import Measuring
 from rankscope.evaluate.power import SeedsPart, detectable, smallest_detectable
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seed_error import Runs, SeedError
-from rankscope.evaluate.verdicts import Verdict, judged
+from rankscope.evaluate.verdicts import judged
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
 LEVEL = 0.05

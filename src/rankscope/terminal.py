@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
@@ -18,20 +17,20 @@ from rich.text import Text
 
 from rankscope.core.progress import Progress, Task
 from rankscope.core.visible import visible, visible_lines
-from rankscope.report import cautions
-from rankscope.report.sections import (
+from rankscope.report.tables.columns import Terms, ascii_p, on_terminal
+from rankscope.report.wording import cautions
+from rankscope.report.wording.verdicts import (
     AS_PUBLISHED_TESTS,
     CORRECTIONS,
-    NO_INTERVAL,
     SOUND_TESTS,
-    VERDICTS,
     WITHOUT_MARGIN,
-    interval_name,
+    marked,
 )
 
 if TYPE_CHECKING:
     from rankscope.evaluate.evaluation import Compared, Evaluation
     from rankscope.evaluate.reproduction import PublishedNumber
+    from rankscope.report.summary import Summary
     from rankscope.study.doctor import Diagnosis
     from rankscope.verbs.reproduce import Reproduced
 
@@ -163,32 +162,28 @@ def diagnosis_rows(found: "Diagnosis") -> tuple[list[str], list[list[str]]]:
     return ["ranker", "guard", "level", "what it saw"], rows
 
 
-def results_rows(summary: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def results_rows(summary: "Summary") -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a study's outcome: a row per system, means (± over seeds) and verdicts."""
-    has_seeds = any("runs" in result for result in summary["results"])
-    measures = summary["measures"]
-    baselines = list(dict.fromkeys(row["baseline"] for row in summary["comparisons"]))
+    has_seeds = any(result.runs for result in summary.results)
+    measures = summary.measures
+    baselines = list(dict.fromkeys(row.baseline for row in summary.comparisons))
     verdicts = {
-        (row["collection"], row["first_stage"], row["system"], row["baseline"]): row["verdict"]
-        for row in summary["comparisons"]
-        if row["measure"] == measures[0]
+        (row.place, row.system, row.baseline): row.judged.verdict
+        for row in summary.comparisons
+        if row.measure == measures[0]
     }
     rows = []
-    for result in summary["results"]:
-        place = (result["collection"], result["first_stage"], result["system"])
-        marks = [
-            f"{VERDICTS[verdict].symbol} {verdict}"
-            if (verdict := verdicts.get((*place, base)))
-            else "-"
-            for base in baselines
-        ]
-        spread = result.get("seed_sd", {})
+    for result in summary.results:
+        of_baselines = [verdicts.get((result.place, result.system, base)) for base in baselines]
+        marks = [marked(verdict) if verdict else "-" for verdict in of_baselines]
+        spread = result.seed_sd
         means = [
-            f"{mean:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
-            for measure, mean in ((measure, result["means"][measure]) for measure in measures)
+            f"{result.means[measure]:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
+            for measure in measures
         ]
-        seeds = [str(len(result.get("runs", [result])))] if has_seeds else []
-        rows.append([result["system"], f"{place[0]} / {place[1]}", *seeds, *means, *marks])
+        seeds = [str(len(result.seeds))] if has_seeds else []
+        where = f"{result.place.collection} / {result.place.first_stage}"
+        rows.append([result.system, where, *seeds, *means, *marks])
     heads = [f"against {base}" for base in baselines]
     seeds = ["seeds"] if has_seeds else []
     return ["system", "collection / first stage", *seeds, *measures, *heads], rows
@@ -241,47 +236,9 @@ def systems_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
 
 def comparison_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
     """A row for each comparison."""
-    rows = []
-    for row in found.rows:
-        of = row.judged.comparison
-        needed = row.judged.queries_needed
-        unsure = row.judged.verdict == "cannot tell"
-        detectable = row.judged.smallest_detectable
-        rows.append(
-            [
-                row.measure,
-                f"{row.system} - {row.baseline}",
-                f"{of.difference:+.4f}",
-                _ends(of.interval),
-                "-" if of.effect_size is None else f"{of.effect_size:+.2f}",
-                _p(row.judged.corrected_p),
-                _p(row.judged.corrected_equivalence_p),
-                f"{VERDICTS[row.judged.verdict].symbol} {row.judged.verdict}",
-                cautions.figure(row.judged.fragility).replace("\u2013", "-"),
-                cautions.detectable(detectable, of.sample.span, 4).replace("\u2013", "-"),
-                f"{needed:,}" if unsure and needed is not None else "-",
-            ]
-        )
-    p = "p" if found.correction == "none" else "corrected p"
-    return [
-        "measure", "systems", "difference", _interval(found), "effect", p, f"{p} equivalent", "verdict",
-        "fragility", "detectable", "queries needed",
-    ], rows  # fmt: skip
-
-
-def _interval(found: "Compared") -> str:
-    return interval_name(found.significance_level, found.correction).replace("\u00a0", " ")
-
-
-def _ends(interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{low:+.4f} to {high:+.4f}" if isfinite(high - low) else NO_INTERVAL
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+    return on_terminal(
+        [row.record() for row in found.rows], Terms(found.significance_level, found.correction)
+    )
 
 
 def caption(found: "Compared") -> str:
@@ -311,7 +268,7 @@ def unseen(found: "Compared") -> list[str]:
     told = [
         f"{row.measure}, {row.system} - {row.baseline}: {sentence}".replace("\u00a0", " ")
         for row in found.rows
-        if (sentence := cautions.unseen(row.plain()))
+        if (sentence := cautions.unseen(row.record().judged))
     ]
     if len(told) <= LINES_OF_UNSEEN:
         return told
@@ -335,7 +292,7 @@ def reproduction_rows(found: "Reproduced") -> tuple[list[str], list[list[str]]]:
             ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
         ]
     for name, of in found.values.items():
-        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {_p(of.p_value)}"
+        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {ascii_p(of.p_value)}"
         rows.append([f"{name}: root mean square error", f"{of.root_mean_square_error:.4f}", means])
     for name, effect in found.effects.items():
         relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"

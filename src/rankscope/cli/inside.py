@@ -23,6 +23,7 @@ from rankscope.cli.options import (
 from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text, say
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 
 
 @app.command()
@@ -67,7 +68,7 @@ def probe(
             callback=above_zero,
             help="The difference in accuracy below which layers are equivalent.",
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
     revision: Revision = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -84,7 +85,8 @@ def probe(
     from rankscope.core.rng import seed_for
     from rankscope.data import collections
     from rankscope.models import opening
-    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.report.tables.as_csv import plain_csv
+    from rankscope.report.tables.as_latex import plain_tex
     from rankscope.retrieve.analyzer import ENGLISH
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
@@ -186,7 +188,7 @@ def diff(
             callback=above_zero,
             help="The difference in it below which two are equivalent.",
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
     revision: Revision = None,
     as_json: AsJson = False,
@@ -200,9 +202,9 @@ def diff(
     from rankscope.analyses.changes import words
     from rankscope.analyses.changes.heads import HeadSettings
     from rankscope.analyses.changes.results import Settings
+    from rankscope.core.judged.margins import Margin
     from rankscope.data import collections
     from rankscope.data.conventions import convention
-    from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable, with_relevance_level
     from rankscope.retrieve.analyzer import ENGLISH
 
@@ -295,7 +297,7 @@ def attribute(
             callback=above_zero,
             help="The difference in Gini coefficients below which two are equivalent.",
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
     depth: Depth = 100,
     language: Language = None,
     memory: Annotated[

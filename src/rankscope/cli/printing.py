@@ -46,7 +46,8 @@ def print_in_form(
     table: Rows,
 ) -> bool:
     """As JSON with what is told in words, CSV in full, or LaTeX; whether it was one of them."""
-    from rankscope.report.page import plain_csv, plain_tex
+    from rankscope.report.tables.as_csv import plain_csv
+    from rankscope.report.tables.as_latex import plain_tex
 
     if form == "json":
         print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)

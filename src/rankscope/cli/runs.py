@@ -152,11 +152,11 @@ def evaluate(
         print_text(page.page_of_means(found, judged, command=_command()), out)
     elif form == "csv":
         full = terminal.means_rows(found, per_query=per_query, digits=None)
-        from rankscope.report.page import plain_csv
+        from rankscope.report.tables.as_csv import plain_csv
 
         print_text(plain_csv(*full), out)
     elif form == "latex":
-        from rankscope.report.page import plain_tex
+        from rankscope.report.tables.as_latex import plain_tex
 
         print_text(plain_tex(columns, rows), out)
     else:
@@ -402,8 +402,9 @@ def pool(
     """One verdict over several tests from published means, where nothing is known of single queries."""
     from rankscope import terminal
     from rankscope.cli import arguments
-    from rankscope.report.pooled import row_of, table
-    from rankscope.report.sections import interval_name
+    from rankscope.core.judged.plain import as_plain
+    from rankscope.report.pooled import table
+    from rankscope.report.wording.verdicts import interval_name
     from rankscope.verbs import pool
 
     found = pool.pool(
@@ -417,12 +418,12 @@ def pool(
         ),
     )
     if as_json:
-        print_json(found)
+        print_json(as_plain(found))
         return
     interval = interval_name(level, correction).replace("\u00a0", " ")
-    rows = table([row_of(each) for each in found["pooled"]], interval=interval)
+    rows = table(found.pooled, interval=interval)
     terminal.show_table("Over all tests", *rows, n_names=3)
-    print_notes(found["notes"])
+    print_notes(list(found.notes))
 
 
 @app.command()

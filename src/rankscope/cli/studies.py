@@ -188,7 +188,8 @@ def run(
 def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -> None:
     from rankscope.core.progress import SILENT
     from rankscope.models.processes import joined
-    from rankscope.report.pooled import row_of, table
+    from rankscope.report.pooled import table
+    from rankscope.report.summary import read
     from rankscope.store.artifacts import read_json
     from rankscope.study.runner import carry_out
     from rankscope.terminal import progress, results_rows, show_table
@@ -203,20 +204,22 @@ def _carry_out(planned: "Plan", store: "Store", *, retry: bool, as_json: bool) -
     )
     if not processes.is_first:
         return
-    summary = read_json(store.root / "summary.json")
+    path = store.root / "summary.json"
+    stored = read_json(path)
     if as_json:
         steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}
-        print_json(steps | {"summary": summary})
+        print_json(steps | {"summary": stored})
         return
-    measure = summary["measures"][0]
+    summary = read(stored, where=str(path))
+    measure = summary.measures[0]
     show_table(f"{planned.study.study.study}, verdicts on {measure}", *results_rows(summary))
-    if summary["pooled"]:
-        rows = table([row_of(each) for each in summary["pooled"]], interval=summary["intervals"])
+    if summary.pooled:
+        rows = table(summary.pooled, interval=summary.intervals)
         show_table("Over all tests", *rows, n_names=3)
-    for claim in summary["claims"]:
-        over_tests = claim["pooled_outcome"] and f" (over all tests: {claim['pooled_outcome']})"
-        say(f"Claim {claim['outcome']}{over_tests}: {claim['claim']}")
-    for note in summary["notes"]:
+    for claim in summary.claims:
+        over_tests = claim.pooled_outcome and f" (over all tests: {claim.pooled_outcome})"
+        say(f"Claim {claim.outcome}{over_tests}: {claim.claim}")
+    for note in summary.notes:
         say(f"Note: {note}")
     say(f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored.")
     say(f"Report: {store.root / 'report.html'}")

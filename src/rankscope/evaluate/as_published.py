@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.plain import Interval
 from rankscope.evaluate.comparison import Comparison
 from rankscope.evaluate.evidence import SAME
 
@@ -69,7 +70,7 @@ def paired_t(found: Comparison, *, significance_level: float = 0.05) -> Comparis
     return replace(
         found,
         p_value=p,
-        interval=(found.difference - half, found.difference + half),
+        interval=Interval(found.difference - half, found.difference + half),
         is_few=False,
         sample=replace(found.sample, span=None),  # so that no fragility is told
     )

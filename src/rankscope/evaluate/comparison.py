@@ -20,6 +20,8 @@ from scipy import special, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import Margin
+from rankscope.core.judged.plain import Interval
 from rankscope.evaluate.evidence import SAME, Bools, Evidence, Floats, are_few
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.resampling import Resampling
@@ -29,17 +31,6 @@ Values = Mapping[str, float]
 
 EXACT_WILCOXON = 50
 """Up to so many differences without ties, Wilcoxon's distribution is the exact one."""
-
-
-class Margin(NamedTuple):
-    """The difference below which two rankers count as equivalent."""
-
-    value: float
-    is_relative: bool = False
-    """Whether it is a share of the baseline's mean."""
-
-    def __str__(self) -> str:
-        return f"{100 * self.value:g} %" if self.is_relative else f"{self.value:g}"
 
 
 class Pair(NamedTuple):
@@ -104,14 +95,14 @@ class Comparison:
     degrees_of_freedom: float
     seed_sd: tuple[float | None, float | None]
     """Of the seeds' means: system's, baseline's; None with one seed."""
-    interval: tuple[float, float]
+    interval: Interval
     """Of the mean difference: the wider of t's and Hall's at each end; infinite where a measure without
     bounds shows no spread."""
-    bootstrap_interval: tuple[float, float] | None
+    bootstrap_interval: Interval | None
     """BCa over queries (or groups); None with several seeds, whose spread it would leave out."""
     effect_size: float | None
     """Mean difference over the standard deviation of the differences; None without spread."""
-    effect_interval: tuple[float, float] | None
+    effect_interval: Interval | None
     p_value: float
     """Two-sided, that the means differ (`evidence`)."""
     wilcoxon_p: float | None
@@ -138,6 +129,16 @@ class Comparison:
         if self.margin is None:
             return None
         return self.margin.value * (self.baseline_mean if self.margin.is_relative else 1.0)
+
+    @property
+    def margin_is_relative(self) -> bool:
+        """Whether the margin was stated as a share of the baseline's mean."""
+        return self.margin is not None and self.margin.is_relative
+
+    @property
+    def span(self) -> float | None:
+        """The largest difference the measure allows; None where it has no bounds."""
+        return self.sample.span
 
 
 def compared(
@@ -371,7 +372,7 @@ class _Block:
                 standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
                 degrees_of_freedom=float(found.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
-                interval=(float(low[at]), float(high[at])),
+                interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
                 effect_size=float(found.mean[at] / sd[at]) if sd[at] > SAME else None,
                 effect_interval=self._effect_interval(at, float(sd[at]), level),
@@ -410,7 +411,7 @@ class _Block:
 
     def _resampled(
         self, level: float, resampling: Resampling | None
-    ) -> tuple[list[tuple[float, float] | None], list[float | None]]:
+    ) -> tuple[list[Interval | None], list[float | None]]:
         if resampling is None:
             return [None] * len(self.pairs), [None] * len(self.pairs)
         intervals, p_values = resampling.of_differences(
@@ -419,7 +420,7 @@ class _Block:
         seeded = self._has_seeds
         return (
             [
-                None if s else (float(low), float(high))
+                None if s else Interval(float(low), float(high))
                 for s, (low, high) in zip(seeded, intervals, strict=True)
             ],
             [None if s else float(p) for s, p in zip(seeded, p_values, strict=True)],
@@ -447,7 +448,7 @@ class _Block:
         won, lost = int((a > b).sum()), int((a < b).sum())
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
 
-    def _effect_interval(self, at: int, sd: float, level: float) -> tuple[float, float] | None:
+    def _effect_interval(self, at: int, sd: float, level: float) -> Interval | None:
         """By the noncentral t; where groups or seeds count, a t interval of the mean over the deviation."""
         if sd <= SAME:
             return None
@@ -455,13 +456,13 @@ class _Block:
         mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
             half = stats.t.ppf(1 - level / 2, found.degrees_of_freedom[at]) * standard_error
-            return ((mean - half) / sd, (mean + half) / sd)
+            return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error
         low, high = (
             float(special.nctdtrinc(n - 1, p, t)) / n**0.5 for p in (1 - level / 2, level / 2)
         )
-        return (low, high) if mean >= 0 else (-high, -low)
+        return Interval(low, high) if mean >= 0 else Interval(-high, -low)
 
 
 def _ids(runs: Sequence[Values]) -> tuple[int, ...]:

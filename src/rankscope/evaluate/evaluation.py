@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, combinations
-from math import isfinite
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import stdev
@@ -26,16 +25,19 @@ from rankscope.core.formats import (
     read_run_file,
     tag_of,
 )
+from rankscope.core.judged.comparisons import JudgedComparison, Place
+from rankscope.core.judged.margins import Margin, as_margin
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import RunFile, no_garbage_collection, stem
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
-from rankscope.evaluate.comparison import Margin, Pair, Values, compared
+from rankscope.evaluate.comparison import Pair, Values, compared
 from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.measures import Measured, Measuring, parse, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import VarianceSplit, variance_split
 from rankscope.evaluate.ties import Ties, ties
-from rankscope.evaluate.verdicts import Judged, judged, pairs
+from rankscope.evaluate.verdicts import Judged, judged, pairs, recorded
 
 RunLike = Run | Path | str | Mapping[str, Any] | Any
 """A run, a file's path, a table of tables, or a data frame."""
@@ -128,14 +130,15 @@ class Row:
     baseline: str
     judged: Judged
 
+    def record(self, place: Place | None = None) -> JudgedComparison:
+        """What is stored and shown of it."""
+        return JudgedComparison(
+            place, self.measure, self.system, self.baseline, recorded(self.judged)
+        )
+
     def plain(self) -> dict[str, Any]:
         """All numbers as plain values, for JSON and tables."""
-        return {
-            "measure": self.measure,
-            "system": self.system,
-            "baseline": self.baseline,
-            **plain(self.judged),
-        }
+        return as_plain(self.record())
 
 
 @dataclass(frozen=True)
@@ -183,47 +186,6 @@ def letter(place: int) -> str:
         place, rest = divmod(place - 1, 26)
         text = chr(ord("a") + rest) + text
     return text
-
-
-def plain(found: Judged) -> dict[str, Any]:
-    """A judged comparison as plain values."""
-    comparison = found.comparison
-
-    def listed(interval: tuple[float, float] | None) -> list[float] | None:
-        return None if interval is None else list(interval)
-
-    return {
-        "n_queries": comparison.n_queries,
-        "n_groups": comparison.n_groups,
-        "n_seeds": list(comparison.n_seeds),
-        "system_mean": comparison.system_mean,
-        "baseline_mean": comparison.baseline_mean,
-        "n_differing": comparison.n_differing,
-        "difference": comparison.difference,
-        "interval": [end if isfinite(end) else None for end in comparison.interval],
-        "bootstrap_interval": listed(comparison.bootstrap_interval),
-        "effect_size": comparison.effect_size,
-        "effect_interval": listed(comparison.effect_interval),
-        "p_value": comparison.p_value,
-        "corrected_p": found.corrected_p,
-        "wilcoxon_p": comparison.wilcoxon_p,
-        "randomisation_p": comparison.randomisation_p,
-        "mcnemar_p": comparison.mcnemar_p,
-        "margin": comparison.absolute_margin,
-        "margin_is_relative": comparison.margin is not None and comparison.margin.is_relative,
-        "equivalence_p": comparison.equivalence_p,
-        "corrected_equivalence_p": found.corrected_equivalence_p,
-        "non_inferiority_p": comparison.non_inferiority_p,
-        "corrected_non_inferiority_p": found.corrected_non_inferiority_p,
-        "beyond_margin_p": comparison.beyond_margin_p,
-        "corrected_beyond_margin_p": found.corrected_beyond_margin_p,
-        "smallest_detectable": found.smallest_detectable,
-        "span": comparison.sample.span,
-        "queries_needed": found.queries_needed,
-        "fragility": found.fragility,
-        "unseen_share": found.unseen_share,
-        "verdict": found.verdict.value,
-    }
 
 
 # -- reading what people have ----------------------------------------------------------------------
@@ -625,24 +587,6 @@ def _margins(
         choose(computed, name, what="measure in `margin`"): as_margin(written)
         for name, written in margins.items()
     }
-
-
-def as_margin(written: str | float | Margin) -> Margin:
-    """0.02, or "5%" of the baseline's mean. BadInput for what is no positive number."""
-    if isinstance(written, Margin):
-        return written
-    text = str(written).strip()
-    is_relative = text.endswith("%")
-    try:
-        value = float(text.removesuffix("%")) / (100 if is_relative else 1)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise BadInput(
-            f"The margin {written!r} is not a positive number. Give one such as 0.02, or a share of the "
-            'baseline\'s mean such as "5%".'
-        )
-    return Margin(value, is_relative)
 
 
 def _comparison_notes(

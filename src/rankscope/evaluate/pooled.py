@@ -29,7 +29,7 @@ a wider interval where tests do not differ at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -38,11 +38,19 @@ from scipy import special
 from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.comparison import Margin, Pair, Values
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
+from rankscope.core.judged.over_tests import (
+    DifferenceOnCell,
+    DifferenceOnTest,
+    JudgedOverTests,
+)
+from rankscope.core.judged.plain import Interval
+from rankscope.evaluate.comparison import Pair, Values
 from rankscope.evaluate.correction import PValues, corrected_together, times
 from rankscope.evaluate.evidence import Floats, are_few
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
-from rankscope.evaluate.verdicts import Verdict, verdict_of
+from rankscope.evaluate.verdicts import verdict_of
 
 
 class Cell(NamedTuple):
@@ -82,7 +90,7 @@ class Pooled:
     standard_error: float
     """Infinite where a measure without bounds shows no spread in a test."""
     degrees_of_freedom: float
-    interval: tuple[float, float]
+    interval: Interval
     p_value: float
     margin: Margin | None
     absolute_margin: float | None
@@ -333,7 +341,7 @@ def told(
         difference=mean,
         standard_error=error,
         degrees_of_freedom=freedom,
-        interval=(mean - half, mean + half),
+        interval=Interval(mean - half, mean + half),
         p_value=float(plain.two_sided()[0]),
         margin=margin,
         absolute_margin=None
@@ -432,47 +440,41 @@ def judged(
     ]
 
 
-def plain(found: JudgedPooled) -> dict[str, Any]:
-    """A judged pooled difference as plain values."""
-    of = found.pooled
-    first_stages = {name for effect in of.effects for name in effect.cells}
-    error = of.standard_error
-    return {
-        "system": of.system,
-        "baseline": of.baseline,
-        "measure": of.measure,
-        "n_tests": len(of.effects),
+def recorded(judged_pooled: JudgedPooled) -> JudgedOverTests:
+    """What is stored and shown of it: every field of the record is the attribute of that name, here or of the difference.
+
+    But for the margin, which is stored in units of the measure, and errors, which are stored where they are finite.
+    """
+    difference = judged_pooled.pooled
+    effects = difference.effects
+    first_stages = {name for effect in effects for name in effect.cells}
+    values = {
+        "n_tests": len(effects),
         "n_first_stages": len(first_stages),
-        "difference": of.difference,
-        "standard_error": error if isfinite(error) else None,
-        "degrees_of_freedom": of.degrees_of_freedom,
-        "interval": [end if isfinite(end) else None for end in of.interval],
-        "p_value": of.p_value,
-        "corrected_p": found.corrected_p,
-        "margin": of.absolute_margin,
-        "margin_is_relative": of.margin is not None and of.margin.is_relative,
-        "equivalence_p": of.equivalence_p,
-        "corrected_equivalence_p": found.corrected_equivalence_p,
-        "beyond_margin_p": of.beyond_margin_p,
-        "corrected_beyond_margin_p": found.corrected_beyond_margin_p,
-        "sd": of.sd,
-        "tau": of.tau,
-        "i_squared": of.i_squared,
-        "verdict": found.verdict.value,
-        "tests": [
-            {
-                "test": effect.test,
-                "n_queries": effect.n_queries,
-                "difference": effect.difference,
-                "standard_error": effect.standard_error
-                if effect.standard_error is None or isfinite(effect.standard_error)
-                else None,
-            }
-            for effect in of.effects
-        ],
-        "cells": [
-            {"test": effect.test, "first_stage": first_stage, "difference": difference}
-            for effect in of.effects
-            for first_stage, difference in effect.cells.items()
-        ],
+        "standard_error": _finite(difference.standard_error),
+        "margin": difference.absolute_margin,
+        "margin_is_relative": difference.margin is not None and difference.margin.is_relative,
+        "tests": tuple(
+            DifferenceOnTest(
+                effect.test, effect.n_queries, effect.difference, _finite(effect.standard_error)
+            )
+            for effect in effects
+        ),
+        "cells": tuple(
+            DifferenceOnCell(effect.test, first_stage, of_cell)
+            for effect in effects
+            for first_stage, of_cell in effect.cells.items()
+        ),
     }
+    by_name = {
+        field.name: getattr(
+            judged_pooled if hasattr(judged_pooled, field.name) else difference, field.name
+        )
+        for field in fields(JudgedOverTests)
+        if field.name not in values
+    }
+    return JudgedOverTests(**by_name, **values)
+
+
+def _finite(error: float | None) -> float | None:
+    return error if error is not None and isfinite(error) else None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.evaluate.comparison import Margin
+from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.pooled import Effect, Names, Pooled, over_tests, told
 
 

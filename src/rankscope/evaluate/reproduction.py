@@ -13,8 +13,9 @@ import numpy as np
 from scipy import stats
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Run
-from rankscope.evaluate.comparison import Margin, Values
+from rankscope.evaluate.comparison import Values
 from rankscope.evaluate.evidence import SAME, Floats
 
 RBO_PERSISTENCE = 0.8

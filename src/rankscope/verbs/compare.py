@@ -7,7 +7,7 @@ from rankscope.evaluate.evaluation import (
     EvaluatedRun,
     Evaluation,
 )
-from rankscope.report.sections import interval_name
+from rankscope.report.wording.verdicts import interval_name
 
 # -- as JSON and as a page -------------------------------------------------------------------------
 

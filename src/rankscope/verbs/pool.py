@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import as_margin
+from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.core.tables import Row, read_rows
 from rankscope.evaluate import pooled
-from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.published_cells import PublishedCell, pooled_published
 from rankscope.report.pooled import TWO_TESTS
 
@@ -33,8 +33,16 @@ class Asked:
     family_size: int | None = None
 
 
-def pool(path: Path, asked: Asked) -> dict[str, Any]:
-    """Every system of the file against the baseline over its tests, as plain values."""
+@dataclass(frozen=True)
+class PooledMeans:
+    """What published means show over their tests, and what to know of it."""
+
+    pooled: tuple[JudgedOverTests, ...]
+    notes: tuple[str, ...]
+
+
+def pool(path: Path, asked: Asked) -> PooledMeans:
+    """Every system of the file against the baseline over its tests."""
     found = pooled_published(
         read_cells(path),
         baseline=asked.baseline,
@@ -47,15 +55,15 @@ def pool(path: Path, asked: Asked) -> dict[str, Any]:
         correction=asked.correction,
         family_size=asked.family_size,
     )
-    rows = [pooled.plain(each) for each in judged]
-    few = [TWO_TESTS] if any(row["n_tests"] == 2 for row in rows) else []
-    return {"pooled": rows, "notes": [MEANING, *few, *_unequal(rows)]}
+    rows = tuple(pooled.recorded(each) for each in judged)
+    few = [TWO_TESTS] if any(row.n_tests == 2 for row in rows) else []
+    return PooledMeans(rows, (MEANING, *few, *_unequal(rows)))
 
 
-def _unequal(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _unequal(rows: Sequence[JudgedOverTests]) -> list[str]:
     """Who was compared on fewer tests or from fewer first stages than others."""
     of_row = {
-        f"{row['system']} ({row['measure']})": {(c["test"], c["first_stage"]) for c in row["cells"]}
+        f"{row.system} ({row.measure})": {(cell.test, cell.first_stage) for cell in row.cells}
         for row in rows
     }
     most = max(map(len, of_row.values()), default=0)

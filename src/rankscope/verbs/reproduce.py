@@ -8,14 +8,11 @@ from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
+from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.evaluate import reproduction
 from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.evaluation import (
-    as_margin,
-    evaluated,
-    without_own_docs,
-)
+from rankscope.evaluate.evaluation import evaluated, without_own_docs
 from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.verbs.judgements import Judgements
 

@@ -3,9 +3,10 @@
 from rankscope.analyses.changes import results as changes
 from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
 from rankscope.core.formats import read_run
+from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.evaluation import as_margin, without_own_docs
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.measures import with_relevance_level
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder

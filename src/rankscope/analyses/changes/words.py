@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rankscope.report import cautions
-from rankscope.report.sections import UNCORRECTED, between, p_text, signed
+from rankscope.report.wording import cautions
+from rankscope.report.wording.numbers import between, p_text, signed
+from rankscope.report.wording.verdicts import UNCORRECTED
 
 Found = Mapping[str, Any]
 """Of one pair of rankers, as the study stores it."""
