@@ -19,10 +19,11 @@ import numpy as np
 from scipy import stats
 
 from rankscope.cli.arguments import table_of_margins
-from rankscope.evaluate.evidence import Floats
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.pooled import OverTests, over_all_tests, over_tests
-from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
+from rankscope.evaluate.over_tests.mean import OverTests, over_tests
+from rankscope.evaluate.over_tests.pooled import over_all_tests
+from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
 from rankscope.report.pooled import row_of, table
 from rankscope.verbs.pool import Asked, pool
 

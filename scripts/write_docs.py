@@ -48,7 +48,7 @@ def tree() -> str:
 
 
 def _folders() -> Iterator[Path]:
-    return (path.parent for path in (ROOT / "src/rankscope").glob("*/__init__.py"))
+    return (path.parent for path in (ROOT / "src/rankscope").glob("*/**/__init__.py"))
 
 
 def _row(name: str, path: Path) -> str:

@@ -28,7 +28,8 @@ from rankscope.report.wording.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from rankscope.evaluate.evaluation import Compared, Evaluation
+    from rankscope.evaluate.comparing import Compared
+    from rankscope.evaluate.evaluation import Evaluation
     from rankscope.evaluate.reproduction import PublishedNumber
     from rankscope.report.summary import Summary
     from rankscope.study.doctor import Diagnosis
@@ -220,7 +221,7 @@ def means_rows(
 
 def systems_rows(found: "Compared") -> tuple[list[str], list[list[str]]]:
     """A row for each system: means, and the letters of the systems it is better than."""
-    from rankscope.evaluate.evaluation import letter
+    from rankscope.evaluate.comparing import letter
 
     measured = found.evaluation
     letters = {measure: found.letters(measure) for measure in measured.measures}

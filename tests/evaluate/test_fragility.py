@@ -5,8 +5,8 @@ import pytest
 
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
-from rankscope.evaluate.comparison import Pair, Values, compared
-from rankscope.evaluate.verdicts import Judged, judged
+from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
 def run(values: np.ndarray) -> Values:

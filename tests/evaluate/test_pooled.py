@@ -10,20 +10,12 @@ from statsmodels.stats.meta_analysis import combine_effects
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import as_plain
-from rankscope.evaluate.comparison import Pair
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.pooled import (
-    Cell,
-    Pooled,
-    heterogeneity,
-    judged,
-    over_all_tests,
-    over_tests,
-    pooled,
-    recorded,
-)
-from rankscope.evaluate.published_cells import PublishedCell, pooled_published
-from rankscope.evaluate.seed_error import SeedError
+from rankscope.evaluate.over_tests.mean import Pooled, heterogeneity, over_tests
+from rankscope.evaluate.over_tests.pooled import Cell, judged, over_all_tests, pooled, recorded
+from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
+from rankscope.evaluate.pairs.comparison import Pair
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import SeedError
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from rankscope.evaluate.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.explain import probes
 from rankscope.explain.probes import Candidates, States
 

@@ -8,7 +8,7 @@ from rankscope.analyses.forgetting.results import Lines, forgotten
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.judged.plain import as_plain
-from rankscope.evaluate.comparison import Values
+from rankscope.evaluate.pairs.comparison import Values
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 

@@ -241,12 +241,12 @@ def compare(
     from rankscope import terminal
     from rankscope.cli import arguments
     from rankscope.core.errors import choose
-    from rankscope.evaluate import evaluation
+    from rankscope.evaluate import comparing
     from rankscope.verbs import compare, judgements, page
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex, html=as_html)
     judged = judgements.judged(qrels, split)
-    terms: evaluation.Terms = {
+    terms: comparing.Terms = {
         "correction": correction,
         "significance_level": level,
         "tests": tests,
@@ -260,7 +260,7 @@ def compare(
         terms["family_size"] = family_size
     if groups is not None:
         terms["groups"] = arguments.read_groups(groups)
-    found = evaluation.compare(
+    found = comparing.compare(
         arguments.named_runs(runs),
         judged.qrels,
         names_in(measures),

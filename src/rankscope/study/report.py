@@ -15,7 +15,7 @@ from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, Syste
 from rankscope.core.judged.plain import from_plain
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
-from rankscope.evaluate.seeds import mean_values
+from rankscope.evaluate.seeds.variance import mean_values
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import (
     Step,

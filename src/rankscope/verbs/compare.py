@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from rankscope.evaluate.evaluation import (
-    Compared,
-    EvaluatedRun,
-    Evaluation,
-)
+from rankscope.evaluate.comparing import Compared
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.report.wording.verdicts import interval_name
 
 # -- as JSON and as a page -------------------------------------------------------------------------

@@ -14,13 +14,10 @@ from rankscope.data.collections import (
     StoredDocs,
     write_docs,
 )
-from rankscope.evaluate import seeds
-from rankscope.evaluate.evaluation import (
-    Compared,
-    EvaluatedRun,
-    Evaluation,
-    without_own_docs,
-)
+from rankscope.evaluate.comparing import Compared
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
+from rankscope.evaluate.runs import without_own_docs
+from rankscope.evaluate.seeds import variance
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults
 from rankscope.store.artifacts import versions
 from rankscope.verbs.judgements import Judgements
@@ -99,7 +96,7 @@ def stored_results(
         evaluation=record(compared, of, first_stage=first_stage),
         per_query={
             run_of[name]: {
-                measure: seeds.mean_values(values[name, measure]) for measure in found.measures
+                measure: variance.mean_values(values[name, measure]) for measure in found.measures
             }
             for name in systems
         },
@@ -112,7 +109,7 @@ def stored_results(
 def seed_notes(compared: Compared) -> list[str]:
     """What the training seeds are worth, a line for each system that has several."""
     return [
-        seeds.in_words(system, measure, split)
+        variance.in_words(system, measure, split)
         for system, of_system in compared.seeds.items()
         for measure, split in of_system.items()
     ]

@@ -9,8 +9,8 @@ from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.core.tables import Row, read_rows
-from rankscope.evaluate import pooled
-from rankscope.evaluate.published_cells import PublishedCell, pooled_published
+from rankscope.evaluate.over_tests import pooled
+from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
 from rankscope.report.pooled import TWO_TESTS
 
 COLUMNS = PublishedCell._fields

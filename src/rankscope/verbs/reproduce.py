@@ -11,9 +11,10 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.evaluate import reproduction
-from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.evaluation import evaluated, without_own_docs
+from rankscope.evaluate.evaluation import evaluated
 from rankscope.evaluate.measures import Measuring, with_relevance_level
+from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.verbs.judgements import Judgements
 
 

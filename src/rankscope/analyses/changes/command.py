@@ -25,7 +25,7 @@ from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.data.conventions import Convention
-from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.models import backbone, opening
 from rankscope.models.bi_encoder import SIDES, BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder

@@ -21,10 +21,10 @@ from rankscope.core.rng import stream
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.evaluate.comparison import Pair, compared
-from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.measures import Measuring, span
-from rankscope.evaluate.verdicts import judged, recorded
+from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.verdicts import judged, recorded
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
 from rankscope.explain.probing import pairs_of

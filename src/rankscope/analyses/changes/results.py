@@ -15,8 +15,8 @@ from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
 from rankscope.core.words import words
-from rankscope.evaluate.evaluation import without_own_docs
-from rankscope.evaluate.resampling import Floats, Resampling
+from rankscope.evaluate.pairs.resampling import Floats, Resampling
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.explain import changes, representations
 from rankscope.explain.changes import PERSISTENCE, ModuleChange
 from rankscope.explain.intervals import Estimate

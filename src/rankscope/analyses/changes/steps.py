@@ -6,8 +6,8 @@ from rankscope.core.formats import read_run
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.measures import with_relevance_level
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder

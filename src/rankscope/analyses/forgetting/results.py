@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
-from rankscope.evaluate.comparison import Pair, Values, compared
-from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.verdicts import Judged, judged, recorded
+from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
+from rankscope.evaluate.seeds.kinship import Kinship
 
 
 class Lines(NamedTuple):

@@ -83,10 +83,10 @@ def from_plain(kind: type[Record], stored: Any, *, where: str) -> Record:
     unknown = sorted(stored.keys() - _keys(kind))
     if unknown:
         raise _damaged(where, f"has the unknown key {unknown[0]!r}")
-    hints = _hints(kind)
+    hints, own = _hints(kind), fields(kind)  # type: ignore[arg-type]
     read = {
         field.name: _field(field, hints[field.name], stored, where)
-        for field in fields(kind)  # type: ignore[arg-type]
+        for field in own
         if field.metadata.get("flat") or field.name in stored or not _is_optional(field)
     }
     return kind(**read)
@@ -173,18 +173,18 @@ def _default(field: Field[Any]) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
 @cache
-def _keys(kind: type) -> frozenset[str]:
+def _keys(kind: Any) -> frozenset[str]:
     """Every key that may stand in the record as it is written."""
     hints = _hints(kind)
     return frozenset().union(
         *(
             _keys(_record_in(hints[field.name])) if field.metadata.get("flat") else {field.name}
-            for field in fields(kind)  # type: ignore[arg-type]
+            for field in fields(kind)
         )
     )
 

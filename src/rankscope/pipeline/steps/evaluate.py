@@ -22,19 +22,15 @@ from rankscope.core.rng import seed_for
 from rankscope.data import leaks
 from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
-from rankscope.evaluate import comparison, pooled, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
-from rankscope.evaluate.evaluation import (
-    OF_THESE_RUNS,
-    EvaluatedRun,
-    Evaluation,
-    one_run_each,
-    two_seeds_each,
-    without_own_docs,
-)
+from rankscope.evaluate.comparing import OF_THESE_RUNS, one_run_each, two_seeds_each
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.evaluate.measures import Measuring, span, with_relevance_level
-from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.seeds import in_words, variance_split
+from rankscope.evaluate.over_tests import pooled
+from rankscope.evaluate.pairs import comparison, verdicts
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.runs import without_own_docs
+from rankscope.evaluate.seeds.variance import in_words, variance_split
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline

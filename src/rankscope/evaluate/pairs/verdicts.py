@@ -17,11 +17,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from rankscope.core.judged.comparisons import JudgedDifference, Verdict
-from rankscope.evaluate.comparison import Comparison, Sample
-from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left, times
-from rankscope.evaluate.evidence import Bools, Floats, unseen_share
-from rankscope.evaluate.fragility import replaced_until
-from rankscope.evaluate.power import queries_needed, smallest_detectable
+from rankscope.evaluate.pairs.comparison import Comparison, Sample
+from rankscope.evaluate.pairs.correction import (
+    PValues,
+    corrected,
+    corrected_together,
+    levels_left,
+    times,
+)
+from rankscope.evaluate.pairs.evidence import Bools, Floats, unseen_share
+from rankscope.evaluate.pairs.fragility import replaced_until
+from rankscope.evaluate.pairs.power import queries_needed, smallest_detectable
 
 
 @dataclass(frozen=True)
