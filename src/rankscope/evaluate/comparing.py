@@ -10,7 +10,7 @@ from rankscope.core.judged.comparisons import JudgedComparison, Place
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.judged.plain import as_plain
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
-from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, _computed, measure
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
 from rankscope.evaluate.measures import span
 from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
@@ -142,7 +142,7 @@ def compare(
         drop_own_docs=drop_own_docs,
         processes=processes,
     )
-    asked = _computed(measures, relevance_level)
+    asked = computed_names(measures, relevance_level)
     return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
 
 

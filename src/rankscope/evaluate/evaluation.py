@@ -154,7 +154,7 @@ def measure(
         raise BadInput(
             f"The relevance level {relevance_level} is below 1, where grade 0 counts. Give 1 or more."
         )
-    computed = tuple(dict.fromkeys(_computed(measures, relevance_level).values()))
+    computed = tuple(dict.fromkeys(computed_names(measures, relevance_level).values()))
     measuring = Measuring(judgements(qrels), computed)
     jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
@@ -179,7 +179,7 @@ def measure(
     )
 
 
-def _computed(measures: Sequence[str], level: int | None) -> dict[str, str]:
+def computed_names(measures: Sequence[str], level: int | None) -> dict[str, str]:
     """What is asked for to what is computed: the first of several names (RR@10, MRR@10) of one measure."""
     first: dict[Any, str] = {}
     with_level = {name: with_relevance_level(name, level or 1) for name in measures}
