@@ -142,6 +142,6 @@ def test_a_record_that_is_no_object_and_an_unknown_verdict_are_refused() -> None
         read(row(verdict="great"))
 
 
-def test_every_statistic_has_a_docstring_or_a_name_that_says_it() -> None:
-    """A new field is stored, read and refused without another line."""
+def test_a_statistic_that_is_added_stands_in_the_interface() -> None:
+    """A new field is stored, read and refused without another line; here it is told that the file has it."""
     assert {field.name for field in fields(JudgedDifference)} == set(KEYS[3:])

@@ -158,7 +158,9 @@ def test_a_map_has_every_module_and_curves_what_varies() -> None:
 
 
 def head(verdict: str, difference: float) -> dict[str, Any]:
-    return {
+    return NOTHING | {
+        "n_groups": 40, "n_differing": 40, "effect_size": None, "p_value": 0.005, "equivalence_p": None,
+        "corrected_equivalence_p": None, "margin": None, "smallest_detectable": 0.03, "span": 1.0,
         "system_mean": 0.5 + difference, "baseline_mean": 0.5, "difference": difference, "n_queries": 40,
         "interval": [difference - 0.01, difference + 0.01], "corrected_p": 0.01, "verdict": verdict,
     }  # fmt: skip
@@ -216,11 +218,9 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
 
 def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any) -> dict[str, Any]:
     difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
-    return NOTHING | {
-        "n_queries": 40, "n_groups": 40, "n_differing": 40, "effect_size": None, "p_value": 0.5, "equivalence_p": None,
-        "corrected_equivalence_p": None,
-        "margin": None, "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
-        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), "smallest_detectable": 0.03, "span": 1.0, **head(verdict, difference), **more,
+    return {
+        "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
+        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), **head(verdict, difference), **more,
     }  # fmt: skip
 
 
