@@ -80,10 +80,11 @@ def from_plain(kind: type[Record], stored: Any, *, where: str) -> Record:
     """
     if not isinstance(stored, Mapping):
         raise _damaged(where, f"is {_kind_of(stored)} and not an object")
-    unknown = sorted(stored.keys() - _keys(kind))
+    shape: Any = kind
+    unknown = sorted(stored.keys() - _keys(shape))
     if unknown:
         raise _damaged(where, f"has the unknown key {unknown[0]!r}")
-    hints, own = _hints(kind), fields(kind)  # type: ignore[arg-type]
+    hints, own = _hints(shape), fields(shape)
     read = {
         field.name: _field(field, hints[field.name], stored, where)
         for field in own
