@@ -1,6 +1,7 @@
 """A judged comparison of two systems: every statistic of it, once, under the name it is stored and shown by.
 
-A new statistic is a field here, where it is computed (`evaluate`), and a column (`report.tables.columns`).
+A new statistic is a field here, an attribute of that name where it is computed (`evaluate.pairs`), and a column
+(`report.tables.columns`). With a default it may be missing, so results stored before it was computed are still read.
 """
 
 from dataclasses import dataclass, field
