@@ -24,7 +24,7 @@ from rankscope.evaluate.over_tests.pooled import over_all_tests
 from rankscope.evaluate.pairs.evidence import Floats
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
-from rankscope.report.pooled import row_of, table
+from rankscope.report.pooled import table
 from rankscope.verbs.pool import Asked, pool
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
@@ -290,7 +290,7 @@ def published(folder: Path) -> str:
             with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *cells])
             found = pool(path, Asked(baseline, table_of_margins([margin])))
-        columns, rows = table([row_of(row) for row in found["pooled"]])
+        columns, rows = table(found.pooled)
         lines = lines or [line(["study", *columns]), "|---" * (len(columns) + 1) + "|"]
         lines += [line([name, *row]) for row in rows]
     return "\n".join(lines)
