@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from scipy import stats
 
 from rankscope.cli.arguments import table_of_margins
+from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.over_tests.mean import OverTests, over_tests
 from rankscope.evaluate.over_tests.pooled import over_all_tests
-from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.pairs.tail import Tail
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
 from rankscope.report.pooled import table
@@ -58,10 +58,9 @@ def weighted(effects: Floats, variances: Floats) -> Iterator[OverTests]:
     total = weights.sum(axis=1)
     mean = (weights * effects).sum(axis=1) / total
     scale = (weights * (effects - mean[:, None]) ** 2).sum(axis=1) / (n - 1)
-    many, few = np.full(len(mean), 1e9), np.full(len(mean), n - 1.0)
-    yield OverTests(mean, 1 / total, many)
-    yield OverTests(mean, scale / total, few)
-    yield OverTests(mean, np.maximum(1, scale) / total, few)
+    nothing = SeedError.none(len(mean))
+    for variance, freedom in ((1 / total, 1e9), (scale / total, n - 1.0), (np.maximum(1, scale) / total, n - 1.0)):  # fmt: skip
+        yield OverTests(mean, variance, Tail.of(variance, freedom, nothing))
 
 
 def equal(effects: Floats, variances: Floats) -> Iterator[OverTests]:
@@ -82,7 +81,7 @@ def false_equivalence(found: OverTests) -> float:
 
 
 def half_width(found: OverTests) -> float:
-    t = stats.t.ppf(1 - LEVEL / 2, found.degrees_of_freedom)
+    t = found.tail.critical(LEVEL / 2)
     return float(np.median(t * np.sqrt(found.variance)))
 
 

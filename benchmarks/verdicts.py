@@ -9,6 +9,7 @@ sections take about 25 minutes on one quiet core; `--section` prints some of the
 import argparse
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +23,11 @@ from seed_methods import WAYS, p_values
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.measures import Measuring
 from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
 from rankscope.evaluate.pairs.correction import PValues, corrected_together
-from rankscope.evaluate.pairs.evidence import Floats
-from rankscope.evaluate.pairs.power import SeedsPart, detectable, smallest_detectable
+from rankscope.evaluate.pairs.power import detectable, smallest_detectable
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.tested import Contrasts, Tested, shown
 from rankscope.evaluate.pairs.verdicts import judged
@@ -530,25 +531,18 @@ def powers(rng: np.random.Generator, n: int) -> Iterator[str]:
     yield table(["comparison", "queries", "shown"], rows)
 
 
-def _met(rng: np.random.Generator, world: World, n: int) -> tuple[Floats, Floats]:
+def _met(
+    rng: np.random.Generator, world: World, n: int, level: float = LEVEL
+) -> tuple[Floats, Floats]:
     """What the first two systems' comparison states, and whether another experiment shows it."""
     pairs = [(1, 0)]
     first, of_seeds = judged_families(drawn(rng, world, n), pairs)
     found, _ = judged_families(drawn(rng, world, n), pairs)
-    stated = np.array(
-        [
-            detectable(error, freedom, SeedsPart(*part), TOPICS, LEVEL)
-            for error, freedom, *part in zip(
-                first.difference.standard_error.tolist(),
-                first.difference.degrees_of_freedom.tolist(),
-                *(each.tolist() for each in of_seeds),
-                strict=True,
-            )
-        ]
-    )
-    change, error = found.difference.mean + stated, found.difference.standard_error
-    critical = -special.stdtrit(found.difference.degrees_of_freedom, LEVEL / 2)
-    return stated, np.asarray(np.abs(change) > critical * error, dtype=float)
+    variance = first.difference.standard_error**2
+    queries = np.where(variance > of_seeds.spread * (1 + 1e-12), variance - of_seeds.variance, 0.0)
+    stated = detectable(queries, TOPICS - 1.0, of_seeds, level)
+    shown_ = replace(found.difference, mean=found.difference.mean + stated).two_sided() < level
+    return stated, np.asarray(shown_, dtype=float)
 
 
 def plain_power(rng: np.random.Generator, n_queries: int, n: int, n_tests: int) -> float:
@@ -847,7 +841,7 @@ def _shown_by(
     tested, _ = shown(rankers, contrasts, None)
     level = LEVEL / N_COMPARED
     error, mean = tested.difference.standard_error, tested.difference.mean
-    critical = -special.stdtrit(tested.difference.degrees_of_freedom, level / 2) * error
+    critical = tested.difference.tail.critical(level / 2) * error
     of_d, of_c_d = (
         [(np.abs(mean[part] + difference) > critical[part]).mean() for difference in DIFFERENCES]
         for part in (slice(n), slice(n, 2 * n))

@@ -477,7 +477,7 @@ def test_a_lineage_of_runs_that_nobody_compares_counts_once_too() -> None:
     given = {"measures": ["RR"], "baseline": "bm25", "resamples": 0}
     apart, joined, chained = (
         compare(runs | {"bm25": run(99)}, qrels, **given, lineages=lineages)
-        for lineages in ((), [["C", "C-D"]], [["C", "C-D"], ["D", "C-D"]])
+        for lineages in ((), [["C", "C-D"]], [["C", "C-D"], ["C-D", "D"]])
     )
     freedom = [
         each.rows[0].judged.comparison.sample.seeds[0].degrees_of_freedom

@@ -193,9 +193,9 @@ def test_many_tests_as_one_have_the_plain_mean_of_their_means() -> None:
 
 def test_seeds_alone_decide_the_degrees_of_freedom_where_they_are_all_the_error() -> None:
     found = over_tests(
-        np.array([[0.0, 1e-6, 2e-6]]), np.full((1, 3), 1e-12), SeedError(np.ones(1), np.ones(1), np.array([4.0]))
+        np.array([[0.0, 1e-6, 2e-6]]), np.full((1, 3), 1e-12), SeedError.of(np.ones(1), np.zeros(1), np.array([4.0]), is_averaged=np.zeros(1, dtype=bool))
     )  # fmt: skip
-    assert found.degrees_of_freedom[0] == pytest.approx(4)
+    assert found.tail.degrees_of_freedom[0] == pytest.approx(4)
 
 
 # -- margins -------------------------------------------------------------------------------------

@@ -36,6 +36,21 @@ def test_the_demo_says_that_its_rankers_have_one_run_each(tmp_path: Path) -> Non
     assert text.count("one run each") == 1
 
 
+@pytest.mark.parametrize("evaluated", ["plain, C, C-D", "plain, C-D"])
+def test_seeds_that_all_start_from_one_trained_run_are_told(tiny_study: Path, evaluated: str) -> None:
+    """Whether that run is evaluated itself or not: its own draw is in no error."""
+    overrides = ["rankers.C-D.seeds=[1, 2, 3]", f"evaluate.rankers=[{evaluated}]"]
+    notes = seed_notes(load(tiny_study, overrides).study)
+    (told,) = (note for note in notes if "which was trained once" in note)
+    assert told.startswith(
+        "C-D: all its runs start from C, which was trained once, so verdicts are of rankers that"
+    )
+    with_seeds = ["rankers.plain.seeds=[1, 2, 3]", "evaluate.rankers=[plain, C, C-D]"]
+    assert not any(
+        "trained once" in note for note in seed_notes(load(tiny_study, with_seeds).study)
+    )
+
+
 TWO = (
     "two seeds a system, so nothing tells whether one system's seeds spread more than the others'; docs/verdicts.md "
     "says what that costs."

@@ -14,8 +14,8 @@ from scipy import stats
 
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.plain import Interval
+from rankscope.evaluate.arrays import SAME
 from rankscope.evaluate.pairs.comparison import Comparison
-from rankscope.evaluate.pairs.evidence import SAME
 
 STUDY_A_WARNING = (
     "As published (study A): an unpaired test on paired examples is too timid, examples that share a "

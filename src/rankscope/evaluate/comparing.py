@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, TypedDict, Unpack
 
 from rankscope.core.errors import BadInput, choose
@@ -16,7 +15,7 @@ from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
 from rankscope.evaluate.runs import Runs
-from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.descent import Descent
 from rankscope.evaluate.seeds.variance import VarianceSplit, variance_split
 
 HEADLINE = ("nDCG@10",)
@@ -107,7 +106,7 @@ class Terms(TypedDict, total=False):
     """query_id to a group of queries that may depend on each other."""
     lineages: Sequence[Sequence[str]]
     """Lists of an ancestor and the systems whose k-th runs were tuned from its k-th run, in one stage: they are
-    paired by seed."""
+    paired by seed. A chain C, C-D, C-D-E is two lists: [C, C-D] and [C-D, C-D-E]."""
     tests: str
     """sound (default), or as_published: study B's uncorrected tests, with a warning."""
     resamples: int
@@ -168,8 +167,7 @@ def compare_evaluated(
     )
     level = terms.get("significance_level", 0.05)
     values = found.values()
-    kin = _kinships(terms.get("lineages", ()), systems)
-    of_lineage = _joined(terms.get("lineages", ()))
+    descent = Descent.of(terms.get("lineages", ()), systems)
     family = [
         (measure, system, base)
         for measure in found.measures
@@ -182,8 +180,8 @@ def compare_evaluated(
                 values[b, m],
                 None if as_published else margins.get(m),
                 pool=m,
-                kinship=kin.get(frozenset((a, b)), Kinship.NONE),
-                lineages=(of_lineage.get(a, ""), of_lineage.get(b, "")),
+                kinship=descent.kinship(a, b),
+                lineages=(descent.first(a), descent.first(b)),
                 span=span(m),
             )
             for m, a, b in family
@@ -221,33 +219,6 @@ def compare_evaluated(
         ),
         tests=terms.get("tests", "sound"),
     )
-
-
-def _kinships(
-    lineages: Sequence[Sequence[str]], systems: Mapping[str, Sequence[EvaluatedRun]]
-) -> dict[frozenset[str], Kinship]:
-    """Which two systems are paired by seed; BadInput where their runs cannot be."""
-    found: dict[frozenset[str], Kinship] = {}
-    for lineage in lineages:
-        numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
-        if len(set(lineage)) < 2 or len(numbers) > 1 or numbers == {1}:
-            raise BadInput(
-                f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
-                "as many runs as the others, more than one, the k-th of all from the same seed."
-            )
-        ancestor, *tuned = lineage
-        found |= {frozenset(pair): Kinship.TWO_STAGES for pair in combinations(tuned, 2)}
-        found |= {frozenset((ancestor, name)): Kinship.ONE_STAGE for name in tuned}
-    return found
-
-
-def _joined(lineages: Sequence[Sequence[str]]) -> dict[str, str]:
-    """System to the name of its lineage; lineages with a system in common are one."""
-    found: dict[str, str] = {}
-    for lineage in lineages:
-        met = {found.get(name, name) for name in lineage}
-        found |= {name: lineage[0] for name in [*found, *lineage] if found.get(name, name) in met}
-    return found
 
 
 def _check(terms: Terms) -> None:
@@ -296,6 +267,14 @@ def _comparison_notes(
     two = [name for name, runs in systems.items() if len(runs) == 2]
     if two:
         yield two_seeds_each(two)
+    copies = [name for name, runs in systems.items() if _are_copies(runs)]
+    if copies:
+        yield f"{_listed(copies)}: runs with the same values for every query count as one run"
+
+
+def _are_copies(runs: Sequence[EvaluatedRun]) -> bool:
+    """Whether several runs measure the same for every query."""
+    return len(runs) > 1 and all(run.measured.values == runs[0].measured.values for run in runs)
 
 
 OF_THESE_RUNS = (

@@ -18,7 +18,8 @@ COLUMNS = PublishedCell._fields
 MEANING = (
     "The means say nothing of single queries. So a test counts as one number, whatever its size, and the interval is that "
     "of the tests' spread: it speaks of the systems on average over tests like these, not of any one test, and of "
-    "these runs, not of other training seeds. “Cannot tell” is not “equal”."
+    "these runs, not of other training seeds. Tests are taken as independent: where one has queries of another (DL-Hard has "
+    "those of DL 2019 and 2020), the verdicts are too bold, so leave one of them out. “Cannot tell” is not “equal”."
 )
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import Interval
-from rankscope.evaluate.pairs.evidence import Floats, are_few
+from rankscope.evaluate.arrays import Floats
+from rankscope.evaluate.pairs.evidence import are_few
+from rankscope.evaluate.pairs.tail import Tail, total
 from rankscope.evaluate.seeds.seed_error import SeedError
 
 
@@ -62,13 +63,13 @@ class OverTests(NamedTuple):
 
     mean: Floats
     variance: Floats
-    degrees_of_freedom: Floats
+    tail: Tail
 
     def above(self, bound: Floats | float) -> Floats:
         """One-sided p-values that the true mean is above the bound."""
         with np.errstate(invalid="ignore"):
             t = (self.mean - bound) / np.sqrt(self.variance)
-        return np.asarray(special.stdtr(self.degrees_of_freedom, -t))
+        return self.tail.above(t)
 
     def two_sided(self) -> Floats:
         """p-values that the true mean is not 0."""
@@ -92,15 +93,10 @@ def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = Non
     n = effects.shape[1]
     of_tests = effects.var(axis=1, ddof=1) / n
     of_queries = variances.sum(axis=1) / n**2
-    variance = np.maximum(of_tests, of_queries)
-    freedom = np.full(len(effects), n - 1.0)
-    if seeds is not None:
-        total = np.maximum(variance + seeds.variance, seeds.spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            both = total**2 / (variance**2 / freedom + seeds.spread**2 / seeds.degrees_of_freedom)
-        counted = (total > variance) & np.isfinite(variance)
-        variance, freedom = total, np.where(counted, both, freedom)
-    return OverTests(effects.mean(axis=1), variance, freedom)
+    alone = np.maximum(of_tests, of_queries)
+    counted = SeedError.none(len(effects)) if seeds is None else seeds
+    variance = total(alone, counted.variance, counted.spread)
+    return OverTests(effects.mean(axis=1), variance, Tail.of(alone, n - 1.0, counted))
 
 
 def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, float | None]:
@@ -150,9 +146,9 @@ def told(
     plain, lower, upper = tested
     margin, baseline_mean = stated
     shift = 0.0 if margin is None or margin.is_relative else margin.value
-    mean, freedom = float(plain.mean[0]), float(plain.degrees_of_freedom[0])
+    mean, freedom = float(plain.mean[0]), float(plain.tail.degrees_of_freedom[0])
     error = float(np.sqrt(plain.variance[0]))
-    half = -float(special.stdtrit(freedom, level / 2)) * error
+    half = float(plain.tail.critical(level / 2)[0]) * error
     inside = max(lower.above(-shift)[0], upper.turned.above(-shift)[0])
     # the direction is chosen by the data, so it counts twice
     beyond = 2 * (upper.above(shift) if mean >= 0 else lower.turned.above(shift))[0]

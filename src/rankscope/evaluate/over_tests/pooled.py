@@ -42,6 +42,7 @@ from rankscope.core.judged.over_tests import (
     DifferenceOnTest,
     JudgedOverTests,
 )
+from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.over_tests.mean import (
     Effect,
     Names,
@@ -54,7 +55,6 @@ from rankscope.evaluate.over_tests.mean import (
 )
 from rankscope.evaluate.pairs.comparison import Pair, Values
 from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
-from rankscope.evaluate.pairs.evidence import Floats
 from rankscope.evaluate.pairs.verdicts import verdict_of
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
 
@@ -208,9 +208,8 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
         places = [(test, cell.first_stage) for test, cells in contest.items() for cell in cells]
         blocks.setdefault((_first(contest).measure, tuple(places)), []).append(at)
     for block in blocks.values():
-        for at, seeds in zip(
-            block, _of_block([contests[at] for at in block], matrices), strict=True
-        ):
+        of_block = _of_block([contests[at] for at in block], matrices, len(blocks) > 1)
+        for at, seeds in zip(block, of_block, strict=True):
             found[at] = seeds
     return found
 
@@ -218,7 +217,7 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
 _NO_SEEDS = (SeedError.none(1),) * 3
 
 
-def _of_block(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
+def _of_block(contests: Sequence[Contest], matrices: _Matrices, has_others: bool) -> list[Seeds]:
     firsts = [_first(contest) for contest in contests]
     if all(len(cell.pair.system) == len(cell.pair.baseline) == 1 for cell in firsts):
         return [_NO_SEEDS] * len(contests)
@@ -237,14 +236,14 @@ def _of_block(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     share = np.array([m.value if m is not None and m.is_relative else 0.0 for m in margins])
     kinships = [cell.pair.kinship for cell in firsts]
     three = [
-        seed_error(rankers, systems, baselines, kinships, weights, None)
+        seed_error(rankers, systems, baselines, kinships, weights, None, has_other_pools=has_others)
         for weights in (np.ones(len(firsts)), 1 - share, 1 + share)
     ]
     return [_at(three, at) for at in range(len(firsts))]
 
 
 def _at(three: Sequence[SeedError], at: int) -> Seeds:
-    plain, lower, upper = (SeedError(*(part[at : at + 1] for part in each)) for each in three)
+    plain, lower, upper = (each.at(slice(at, at + 1)) for each in three)
     return plain, lower, upper
 
 

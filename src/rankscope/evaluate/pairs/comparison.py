@@ -7,8 +7,8 @@ resamples for many comparisons at once (`resampling`).
 
 **The standard error** of a mean difference has two parts, added up: the spread of the queries'
 differences (of groups of queries, where queries repeat: cluster-robust, as statsmodels'
-`cov_type="cluster"`), and for rankers of several training seeds that of the seeds. Its degrees of freedom
-are Satterthwaite's. One run a ranker, no groups and no skewness is the paired t-test.
+`cov_type="cluster"`, with a correction for groups of unlike sizes), and for rankers of several training seeds that of the seeds. Its degrees of freedom
+are Satterthwaite's; where seeds are few for a far tail, the tail is averaged (`tail`). One run a ranker, no groups and no skewness is the paired t-test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from statsmodels.stats.contingency_tables import mcnemar
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import Interval
-from rankscope.evaluate.pairs.evidence import SAME, Bools, Floats
+from rankscope.evaluate.arrays import SAME, Bools, Floats, Places
 from rankscope.evaluate.pairs.resampling import Resampling
-from rankscope.evaluate.pairs.tested import Contrasts, Tested, shown, tested
+from rankscope.evaluate.pairs.tested import Contrasts, Grouping, Tested, shown, tested
 from rankscope.evaluate.seeds.kinship import Kinship
-from rankscope.evaluate.seeds.seed_error import Places, Runs, SeedError
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError
 
 Values = Mapping[str, float]
 
@@ -64,6 +64,7 @@ class Sample:
     """(queries,), the baseline's values."""
     query_ids: tuple[str, ...]
     group_of: Places | None
+    grouping: Grouping
     seeds: tuple[SeedError, SeedError, SeedError]
     """Of the difference, and of what is tested against the margin from below and from above."""
     margin: Margin | None
@@ -72,7 +73,7 @@ class Sample:
     def evidence(self, differences: Floats) -> "Tested":
         """What differences in place of these show: (rows, queries), a sample a row."""
         n = len(differences)
-        seeds = [SeedError(*(np.repeat(part, n) for part in each)) for each in self.seeds]
+        seeds = [each.repeated(n) for each in self.seeds]
         baseline = np.repeat(self.baseline[None], n, axis=0)
         spans = np.full(n, np.nan if self.span is None else self.span)
         return tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
@@ -153,15 +154,21 @@ def compared(
 
     `groups` maps a query_id to the group of queries it belongs to. Without `resampling` there is
     neither a bootstrap interval nor a randomisation test. Raises BadInput if the two rankers of a
-    pair do not cover the same queries, if there are fewer than two queries or groups, or if a query
-    has no group.
+    pair do not cover the same queries, if a value is not a number, if there are fewer than two queries or groups, or
+    if a query has no group.
     """
     places: dict[tuple[str, ...], list[int]] = {}
     for place, pair in enumerate(pairs):
         places.setdefault(_queries(pair), []).append(place)
     found: dict[int, Comparison] = {}
+    seeded = {pair.pool for pair in pairs if max(len(pair.system), len(pair.baseline)) > 1}
     for queries, of_block in places.items():
-        block = _Block(queries, [pairs[place] for place in of_block], groups)
+        block = _Block(
+            queries,
+            [pairs[place] for place in of_block],
+            groups,
+            has_other_pools=len(seeded) > 1,
+        )
         made = block.comparisons(significance_level, resampling)
         found |= dict(zip(of_block, made, strict=True))
     return [found[place] for place in range(len(pairs))]
@@ -176,6 +183,17 @@ def _queries(pair: Pair) -> tuple[str, ...]:
                 f"Two runs can be compared over the same queries only: {len(only)} stand in one of "
                 f"them (first: {only[0]}). Measure both with the same qrels."
             )
+    unknown = next(
+        (
+            query
+            for run in (*pair.system, *pair.baseline)
+            for query in run
+            if run[query] != run[query]
+        ),
+        None,
+    )
+    if unknown is not None:
+        raise BadInput(f"Query {unknown} has a value that is not a number. Measure it again.")
     if len(first) < 2:
         raise BadInput(f"A comparison needs at least 2 judged queries, found {len(first)}.")
     return tuple(sorted(first))
@@ -185,7 +203,12 @@ class _Block:
     """Pairs over the same queries, as matrices: a pair a row, a query a column."""
 
     def __init__(
-        self, queries: tuple[str, ...], pairs: list[Pair], groups: Mapping[str, str] | None
+        self,
+        queries: tuple[str, ...],
+        pairs: list[Pair],
+        groups: Mapping[str, str] | None,
+        *,
+        has_other_pools: bool,
     ) -> None:
         self.queries, self.pairs = queries, pairs
         places: dict[tuple[int, ...], int] = {}
@@ -203,6 +226,7 @@ class _Block:
         self.values = np.array([ranker.table.mean(axis=0) for ranker in self.rankers])
         self.n_seeds = np.array([ranker.n for ranker in self.rankers])
         self.group_of = self._group_of(groups)
+        self.grouping = Grouping.of(len(queries), self.group_of)
         self.differences = self.values[self.systems] - self.values[self.baselines]
         made = Contrasts(
             self.systems,
@@ -211,7 +235,9 @@ class _Block:
             [pair.kinship for pair in pairs],
             np.array([np.nan if pair.span is None else pair.span for pair in pairs]),
         )
-        self.tested, self.seeds = shown(self.rankers, made, self.group_of)
+        self.tested, self.seeds = shown(
+            self.rankers, made, self.group_of, has_other_pools=has_other_pools
+        )
         self.n_groups = len(queries) if self.group_of is None else int(self.group_of.max()) + 1
 
     def _group_of(self, groups: Mapping[str, str] | None) -> Places | None:
@@ -247,7 +273,7 @@ class _Block:
                 difference=float(found.mean[at]),
                 sd=float(sd[at]) if sd[at] > SAME else 0.0,
                 standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
-                degrees_of_freedom=float(found.degrees_of_freedom[at]),
+                degrees_of_freedom=float(found.tail.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
                 interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
@@ -271,12 +297,13 @@ class _Block:
         ]
 
     def _sample(self, at: int) -> Sample:
-        plain, lower, upper = (SeedError(*(part[at] for part in each)) for each in self.seeds)
+        plain, lower, upper = (each.at(slice(at, at + 1)) for each in self.seeds)
         return Sample(
             self.differences[at],
             self.values[self.baselines[at]],
             self.queries,
             self.group_of,
+            self.grouping,
             (plain, lower, upper),
             self.pairs[at].margin,
             self.pairs[at].span,
@@ -332,7 +359,7 @@ class _Block:
         found = self.tested.difference
         mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
-            half = stats.t.ppf(1 - level / 2, found.degrees_of_freedom[at]) * standard_error
+            half = stats.t.ppf(1 - level / 2, found.tail.degrees_of_freedom[at]) * standard_error
             return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error

@@ -18,19 +18,15 @@ All functions are of arrays, a mean difference an entry.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from scipy import special
 
-SAME = 1e-12
-"""The spread under which differences are equal up to rounding."""
+from rankscope.evaluate.arrays import SAME, Bools, Floats
+from rankscope.evaluate.pairs.tail import Tail
+
 FEW = 5
 """So many queries (groups) that differ from all others tell nothing of those outside the sample."""
 
 ALIKE = 0.01
 """The share of a measure's range within which differences are one and the same: rounding and jitter are no spread."""
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 def are_few(differences: Floats, spans: Floats | float) -> Bools:
@@ -42,9 +38,11 @@ def are_few(differences: Floats, spans: Floats | float) -> Bools:
     alike = np.maximum(SAME, np.nan_to_num(ALIKE * np.asarray(spans, dtype=float)))
     n = differences.shape[1]
     ordered = np.sort(differences, axis=1)
-    # of n - 5 equal values among n, the middle one is one; so is it of more than half
-    usual = ordered[:, n // 2][:, None]
-    n_unlike = (np.abs(ordered - usual) > alike[..., None] + SAME).sum(axis=1)
+    # of n - 5 equal values among n, the middle one is one; so is it of more than half. Of an even number there are
+    # two middle ones, and both are tried: what is few must not hang on which system is called the baseline.
+    middle = ordered[:, [(n - 1) // 2, n // 2]]
+    is_unlike = np.abs(ordered[:, None] - middle[..., None]) > alike[..., None, None] + SAME
+    n_unlike = is_unlike.sum(axis=2).min(axis=1)
     return np.asarray((n_unlike <= FEW) & (2 * n_unlike < n))
 
 
@@ -75,7 +73,7 @@ class Evidence:
 
     mean: Floats
     standard_error: Floats
-    degrees_of_freedom: Floats
+    tail: Tail
     skewness: Floats
     """Of the mean."""
     n: int
@@ -94,7 +92,7 @@ class Evidence:
     def turned(self) -> "Evidence":
         """Of the differences with their signs turned."""
         return Evidence(
-            -self.mean, self.standard_error, self.degrees_of_freedom, -self.skewness, self.n, self.is_few, self.worst
+            -self.mean, self.standard_error, self.tail, -self.skewness, self.n, self.is_few, self.worst
         )  # fmt: skip
 
     def two_sided(self) -> Floats:
@@ -108,8 +106,8 @@ class Evidence:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = (self.mean - bound) / self.standard_error
             hall = transformed(t, self.skewness)
-        by_t, by_hall = (special.stdtr(self.degrees_of_freedom, -each) for each in (t, hall))
-        seen = np.where(self.has_spread, np.maximum(by_t, by_hall), self._is_not_above(bound))
+        by_both = self.tail.above(np.minimum(t, hall))
+        seen = np.where(self.has_spread, by_both, self._is_not_above(bound))
         return np.asarray(np.where(self.is_few, np.maximum(seen, self._unseen(bound)), seen))
 
     def _unseen(self, bound: Floats) -> Floats:
@@ -128,7 +126,7 @@ class Evidence:
         return self._lowest(level), -self.turned._lowest(level)
 
     def _lowest(self, level: float) -> Floats:
-        t = -special.stdtrit(self.degrees_of_freedom, level / 2)
+        t = self.tail.critical(level / 2)
         furthest = np.maximum(t, transformed_back(t, self.skewness))
         seen = self.mean - np.where(self.has_spread, furthest * self.standard_error, 0.0)
         unseen = self.mean - unseen_share(self.n, level / 2) * (self.mean + self.worst)

@@ -9,10 +9,13 @@ import numpy as np
 from scipy import optimize, special, stats
 from scipy.stats import qmc
 
+from rankscope.evaluate.arrays import SAME, Floats
 from rankscope.evaluate.pairs.comparison import Comparison
-from rankscope.evaluate.pairs.evidence import SAME, Floats
+from rankscope.evaluate.pairs.tail import Tail, total
+from rankscope.evaluate.seeds.seed_error import SeedError
 
 POWER = 0.8
+Z_OF_POWER = float(special.ndtri(POWER))
 BEYOND_ANY_COLLECTION = 1e9
 BEYOND_ANY_TEST = 1e5
 DRAWS = 1024
@@ -30,63 +33,52 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
     error = comparison.standard_error
     if error == 0 or comparison.is_few:
         return None
-    freedom, seeds = comparison.degrees_of_freedom, comparison.sample.seeds[0]
-    if seeds.spread == 0:
-        needed = _noncentrality(freedom, level)
+    sample = comparison.sample
+    seeds = sample.seeds[0]
+    if seeds.spread[0] == 0:
+        needed = _noncentrality(comparison.degrees_of_freedom, level)
         return None if needed is None else needed * error
-    variance, spread, of_spread = map(float, seeds)
-    if error**2 <= spread * (1 + SAME):  # all of it
-        variance = spread
-    return detectable(
-        error, freedom, SeedsPart(variance, spread, of_spread), comparison.n_groups, level
+    of_queries = sample.grouping.degrees_of_freedom
+    queries = error**2 - float(seeds.variance[0])
+    if error**2 <= seeds.spread[0] * (1 + SAME):  # all of it
+        queries = 0.0
+    return float(detectable(np.array([queries]), of_queries, seeds, level)[0])
+
+
+def detectable(queries: Floats, of_queries: float, seeds: SeedError, level: float) -> Floats:
+    """The same of errors of which several seeds make a part: the queries' variance, of so many degrees of freedom."""
+    variance = total(queries, seeds.variance, seeds.spread)
+    enlarged = [
+        _enlarged(_Shares.of(variance[at], seeds.at(at)), of_queries, level)
+        for at in range(len(variance))
+    ]
+    return np.asarray(
+        np.array(enlarged) * _stated(queries, of_queries, seeds, level) * np.sqrt(variance)
     )
 
 
-class SeedsPart(NamedTuple):
-    """What seeds make of one error: as `SeedError`."""
+def _stated(queries: Floats, of_queries: float, seeds: SeedError, level: float) -> Floats:
+    """How many estimated standard errors would do, if they were the true ones."""
+    return Tail.of(queries, of_queries, seeds).critical(level / 2) + Z_OF_POWER
 
-    variance: float
+
+class _Shares(NamedTuple):
+    """The seeds' part of an error, as shares of its variance, in few different numbers."""
+
     spread: float
+    noise: float
     degrees_of_freedom: float
+    is_averaged: bool
 
-    def rounded(self, variance: float) -> "SeedsPart":
-        """As shares of a variance, in few different numbers."""
-        freedom = max(0.5, round(self.degrees_of_freedom, 1))
-        return SeedsPart(
-            round(self.variance / variance, 2), round(self.spread / variance, 2), freedom
+    @classmethod
+    def of(cls, variance: float, seeds: SeedError) -> "_Shares":
+        """Rounded."""
+        return cls(
+            round(float(seeds.spread) / variance, 2),
+            round(float(seeds.noise) / variance, 2),
+            max(0.5, round(float(seeds.degrees_of_freedom), 1)),
+            bool(seeds.is_averaged),
         )
-
-
-def detectable(
-    error: float, freedom: float, seeds: SeedsPart, n_groups: int, level: float
-) -> float:
-    """The same of an error of which several seeds make a part."""
-    enlarged = _enlarged(seeds.rounded(error**2), float(n_groups - 1), level)
-    return float(enlarged * _about(freedom, level) * error)
-
-
-def _about(degrees_of_freedom: float | Floats, level: float) -> Floats:
-    """How many estimated standard errors a difference must be, where the estimate is one chi-square draw."""
-    inverse, needed = _of_one_draw(level)
-    return np.asarray(np.exp(np.interp(1 / np.asarray(degrees_of_freedom), inverse, needed)))
-
-
-@lru_cache(maxsize=256)
-def _of_one_draw(level: float) -> tuple[Floats, Floats]:
-    """Inverse degrees of freedom, and the logarithm of what is needed at each; between them it is smooth."""
-    points, weights = np.polynomial.legendre.leggauss(64)
-    inverse = np.concatenate([[1e-4], np.linspace(0.002, 1.2, 60)])
-    needed = []
-    for freedom in 1 / inverse:
-        estimates = np.sqrt(special.chdtri(freedom, (1 - points) / 2) / freedom)
-        critical = -special.stdtrit(freedom, level / 2)
-
-        def too_much(factor: float) -> float:
-            shown = 1 - special.nctdtr(freedom, factor * estimates, critical)  # noqa: B023
-            return float(weights @ shown) / 2 - POWER
-
-        needed.append(_root(too_much, critical + 1))
-    return inverse, np.log(needed)
 
 
 def _root(function: Callable[[float], float], highest: float) -> float:
@@ -111,32 +103,37 @@ def _noncentrality(degrees_of_freedom: float, level: float) -> float | None:
 
 
 @lru_cache(maxsize=65_536)
-def _enlarged(seeds: SeedsPart, of_queries: float, level: float) -> float:
+def _enlarged(seeds: _Shares, of_queries: float, level: float) -> float:
     """By how much a statement that rests on an estimated error is enlarged.
 
-    seeds: shares of the error's variance; of_queries: the degrees of freedom of its other part. Both the
-    experiment that states and the one that is to show it draw them anew.
+    Both the experiment that states and the one that is to show it draw their errors: queries with so many degrees of
+    freedom, and seeds.
     """
-    stating, showing = (_drawn_errors(at, seeds, of_queries) for at in (0, 2))
-    stated = stating[0] * _about(stating[1], level)
-    critical = -showing[0] * special.stdtrit(showing[1], level / 2)
+    stating, showing = (_drawn(at, seeds, of_queries) for at in (0, 2))
+    stated, needed = (
+        np.sqrt(total(queries, of_seeds.variance, of_seeds.spread))
+        * Tail.of(queries, of_queries, of_seeds).critical(level / 2)
+        for queries, of_seeds in (stating, showing)
+    )
+    queries, of_seeds = stating
+    stated += Z_OF_POWER * np.sqrt(total(queries, of_seeds.variance, of_seeds.spread))
 
     def too_much(factor: float) -> float:
-        return float(special.ndtr(factor * stated - critical).mean()) - POWER
+        return float(special.ndtr(factor * stated - needed).mean()) - POWER
 
     return _root(too_much, 2.0)
 
 
-def _drawn_errors(at: int, seeds: SeedsPart, of_queries: float) -> tuple[Floats, Floats]:
-    """Standard errors over the true one, and Satterthwaite's degrees of freedom of each."""
+def _drawn(at: int, seeds: _Shares, of_queries: float) -> tuple[Floats, SeedError]:
+    """The queries' and the seeds' part of variances that are 1 in truth."""
     places = _places()[:, at : at + 2]
-    queries = (1 - seeds.variance) * special.chdtri(of_queries, places[:, 0]) / of_queries
-    freedom = seeds.degrees_of_freedom
+    true_queries = 1 - max(0.0, seeds.spread - seeds.noise)
+    queries = true_queries * special.chdtri(of_queries, places[:, 0]) / of_queries
+    freedom = np.full(len(places), seeds.degrees_of_freedom)
     spread = seeds.spread * special.chdtri(freedom, places[:, 1]) / freedom
-    left = np.maximum(0.0, spread - (seeds.spread - seeds.variance))
-    variance = np.maximum(queries + left, spread)
-    of_seeds = np.where(variance > queries, spread**2 / freedom, 0.0)
-    return np.sqrt(variance), variance**2 / (queries**2 / of_queries + of_seeds)
+    is_averaged = np.full(len(places), seeds.is_averaged)
+    noise = np.full(len(places), min(seeds.noise, seeds.spread))
+    return queries, SeedError.of(spread, noise, freedom, is_averaged=is_averaged)
 
 
 @lru_cache(maxsize=1)

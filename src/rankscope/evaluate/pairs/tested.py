@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rankscope.core.judged.margins import Margin
-from rankscope.evaluate.pairs.evidence import SAME, Bools, Evidence, Floats, are_few
+from rankscope.evaluate.arrays import SAME, Bools, Floats, Places
+from rankscope.evaluate.pairs.evidence import Evidence, are_few
+from rankscope.evaluate.pairs.tail import Tail, total
 from rankscope.evaluate.seeds.kinship import Kinship
-from rankscope.evaluate.seeds.seed_error import Places, Runs, SeedError, seed_error, summed
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error, summed
 
 
 class Tested(NamedTuple):
@@ -73,25 +75,44 @@ def _evidence(
     n = differences.shape[1]
     mean = differences.mean(axis=1)
     by_group = summed(differences - mean[:, None], group_of)
-    n_groups = by_group.shape[1]
-    of_queries = n_groups / (n_groups - 1) * (by_group**2).sum(axis=1) / n**2
-    # where both systems have the queries' noise in common, less of it is in the difference than was taken off
-    variance = np.maximum(of_queries + seeds.variance, seeds.spread)
+    grouping = Grouping.of(n, group_of)
+    of_queries = (by_group**2 / (1 - grouping.shares)).sum(axis=1) / n**2
+    variance = total(of_queries, seeds.variance, seeds.spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        satterthwaite = variance**2 / (
-            of_queries**2 / (n_groups - 1) + seeds.spread**2 / seeds.degrees_of_freedom
-        )
         skewness = (by_group**3).sum(axis=1) / n**3 / variance**1.5
     error = np.sqrt(variance)
     return Evidence(
         mean=mean,
         standard_error=error,
-        degrees_of_freedom=np.where(variance > of_queries, satterthwaite, n_groups - 1.0),
+        tail=Tail.of(of_queries, grouping.degrees_of_freedom, seeds),
         skewness=np.where(error > SAME, skewness, 0.0),
-        n=n_groups,
+        n=len(grouping.shares),
         is_few=few,
         worst=spans,
     )
+
+
+class Grouping(NamedTuple):
+    """How queries lie in groups that may depend on each other; each alone, where there are none."""
+
+    shares: Floats
+    """(groups,): of all queries."""
+    degrees_of_freedom: float
+    """Of the variance by groups; one less than their number where they are of one size."""
+
+    @classmethod
+    def of(cls, n_queries: int, group_of: Places | None) -> "Grouping":
+        """The bias-reduced variance (CR2) of a mean and its degrees of freedom (Bell & McCaffrey 2002).
+
+        A group that holds most of the queries decides the mean, and its own sum says little of how it varies.
+        """
+        if group_of is None:
+            return cls(np.full(n_queries, 1 / n_queries), n_queries - 1.0)
+        sizes = np.bincount(group_of).astype(float)
+        shares = sizes / n_queries
+        between = sizes * shares / (1 - shares)
+        squares = (sizes**2).sum() + between.sum() ** 2 - (between**2).sum()
+        return cls(shares, float(n_queries**2 / squares))
 
 
 def _group_means(differences: Floats, group_of: Places | None) -> Floats:
@@ -112,11 +133,15 @@ class Contrasts(NamedTuple):
 
 
 def shown(
-    rankers: Sequence[Runs], contrasts: Contrasts, group_of: Places | None
+    rankers: Sequence[Runs],
+    contrasts: Contrasts,
+    group_of: Places | None,
+    *,
+    has_other_pools: bool = False,
 ) -> tuple[Tested, tuple[SeedError, SeedError, SeedError]]:
     """What all pairs show, and the seeds' part of each one's errors.
 
-    rankers: values over the same queries, in the same order. The seeds' parts are those of the differences,
+    rankers: values over the same queries, in the same order. has_other_pools: as for `seed_error`. The seeds' parts are those of the differences,
     and of what is tested against a margin from below and from above.
     """
     values = np.array([ranker.table.mean(axis=0) for ranker in rankers])
@@ -126,7 +151,13 @@ def shown(
         if max(ranker.n for ranker in rankers) == 1:
             return SeedError.none(len(weights))
         return seed_error(
-            rankers, contrasts.systems, contrasts.baselines, contrasts.kinships, weights, group_of
+            rankers,
+            contrasts.systems,
+            contrasts.baselines,
+            contrasts.kinships,
+            weights,
+            group_of,
+            has_other_pools=has_other_pools,
         )
 
     plain = of_seeds(np.ones(len(share)))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from rankscope.core.judged.comparisons import JudgedDifference, Verdict
+from rankscope.evaluate.arrays import Bools, Floats
 from rankscope.evaluate.pairs.comparison import Comparison, Sample
 from rankscope.evaluate.pairs.correction import (
     PValues,
@@ -25,7 +26,7 @@ from rankscope.evaluate.pairs.correction import (
     levels_left,
     times,
 )
-from rankscope.evaluate.pairs.evidence import Bools, Floats, unseen_share
+from rankscope.evaluate.pairs.evidence import unseen_share
 from rankscope.evaluate.pairs.fragility import replaced_until
 from rankscope.evaluate.pairs.power import queries_needed, smallest_detectable
 

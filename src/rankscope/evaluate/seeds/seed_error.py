@@ -24,16 +24,17 @@ import numpy.typing as npt
 from scipy import sparse, stats
 from scipy.sparse.csgraph import connected_components
 
-from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.arrays import SAME, Bools, Floats, Places
 from rankscope.evaluate.seeds.kinship import Kinship
 
 OUTLIER = 0.01
 """The chance of F at which a system's spread is taken for unlike the others'."""
+ENOUGH = 10
+"""Degrees of freedom of the seeds' variance from which Satterthwaite's suit the tail of a family over one pool: its
+comparisons share one draw of the variance, so false findings come together. docs/verdicts.md measures it."""
 
 STAGES = {Kinship.ONE_STAGE: 1, Kinship.TWO_STAGES: 2, Kinship.MORE_STAGES: 3}
 """How many stages between two systems count: of more than three, three."""
-
-Places = npt.NDArray[np.intp]
 
 
 class SeedError(NamedTuple):
@@ -43,13 +44,39 @@ class SeedError(NamedTuple):
     """What it adds to the queries' part."""
     spread: Floats
     """What it was estimated by, before the queries' noise was taken off; 0 without seeds."""
+    noise: Floats
+    """The queries' noise that was taken off: the variance is the spread less it, if that is above 0."""
     degrees_of_freedom: Floats
     """Of the spread; any number where that is 0."""
+    is_averaged: Bools
+    """Whether the tail is averaged over what the seeds' variance may be (`pairs.tail`)."""
 
     @classmethod
     def none(cls, n: int) -> "SeedError":
         """Of n differences of systems of one run."""
-        return cls(np.zeros(n), np.zeros(n), np.ones(n))
+        return cls(np.zeros(n), np.zeros(n), np.zeros(n), np.ones(n), np.zeros(n, dtype=bool))
+
+    @classmethod
+    def of(
+        cls, spread: Floats, noise: Floats, degrees_of_freedom: Floats, *, is_averaged: Bools
+    ) -> "SeedError":
+        """What is left of the spread without the noise."""
+        variance = np.maximum(0.0, spread - noise)
+        return cls(variance, spread, noise, degrees_of_freedom, is_averaged)
+
+    def at(self, places: Places | slice | int) -> "SeedError":
+        """Of some of the differences."""
+        return SeedError(
+            np.asarray(self.variance[places]),
+            np.asarray(self.spread[places]),
+            np.asarray(self.noise[places]),
+            np.asarray(self.degrees_of_freedom[places]),
+            np.asarray(self.is_averaged[places]),
+        )
+
+    def repeated(self, n: int) -> "SeedError":
+        """Of one difference, n times."""
+        return self.at(np.zeros(n, dtype=np.intp))
 
 
 class Spread(NamedTuple):
@@ -91,10 +118,13 @@ def seed_error(
     kinships: Sequence[Kinship],
     weights: Floats,
     group_of: Places | None,
+    *,
+    has_other_pools: bool = False,
 ) -> SeedError:
     """Of the mean of system - weight x baseline, for each pair.
 
-    systems, baselines: the pairs' places among the rankers. group_of: each query's group.
+    systems, baselines: the pairs' places among the rankers. group_of: each query's group. has_other_pools: whether
+    the family has comparisons of other measures, collections or first stages, each with a variance of its own.
     """
     kin = np.array([kinship is not Kinship.NONE for kinship in kinships], dtype=bool)
     n = [ranker.n for ranker in rankers]
@@ -109,6 +139,8 @@ def seed_error(
         )
         for part, of_pairs in zip(found, paired, strict=True):
             part[places] = of_pairs
+    found.is_averaged[:] = has_other_pools | (found.degrees_of_freedom < ENOUGH)
+    found.is_averaged[found.spread == 0] = False
     return found
 
 
@@ -137,7 +169,7 @@ def _apart(
             np.where(a > 0, a**2 / freedom[systems], 0) + np.where(b > 0, b**2 / freedom[baselines], 0)
         )  # fmt: skip
     freedom = np.where(is_one, freedom[systems], np.where(a + b > 0, apart, 1.0))
-    return SeedError(np.maximum(0.0, a + b - taken_off), a + b, freedom)
+    return SeedError.of(a + b, taken_off, freedom, is_averaged=np.zeros(len(a), dtype=bool))
 
 
 def _paired(
@@ -163,12 +195,16 @@ def _paired(
     of_one = Spread(spread.variance / n_stages, spread.of_queries, spread.freedom)
     found, freedom, _ = _pooled(of_one, pools, np.arange(len(tables)), spare=circles)
     found = found * n_stages
-    variance = np.maximum(0.0, found - spread.of_queries) / n
-    return SeedError(variance, found / n, np.maximum(1.0, freedom))
+    freedom = np.maximum(1.0, freedom)
+    is_averaged = np.zeros(len(n), dtype=bool)
+    return SeedError.of(found / n, spread.of_queries / n, freedom, is_averaged=is_averaged)
 
 
 def _spread(tables: Sequence[Floats], group_of: Places | None) -> Spread:
-    """The variance of the seeds' means, of each (seeds, queries) table."""
+    """The variance of the seeds' means, of each (seeds, queries) table.
+
+    Runs that are copies of one another are one run: they say nothing of seeds, and have no degrees of freedom.
+    """
     found = np.zeros((3, len(tables)))
     lengths = np.array([len(table) for table in tables])
     for n in np.unique(lengths[lengths > 1]):
@@ -180,7 +216,9 @@ def _spread(tables: Sequence[Floats], group_of: Places | None) -> Spread:
         by_group = summed(rest, group_of)
         n_groups, n_queries = by_group.shape[2], block.shape[2]
         noise = (by_group**2).sum(axis=(1, 2)) / ((n - 1) * (n_groups - 1) / n_groups)
-        found[:, places] = means.var(axis=1, ddof=1), noise / n_queries**2, np.full(len(places), n - 1.0)  # fmt: skip
+        is_copied = np.ptp(block, axis=1).max(axis=1) <= SAME
+        found[:, places] = means.var(axis=1, ddof=1), noise / n_queries**2, (n - 1.0) * ~is_copied
+        found[:, places[is_copied]] = 0.0
     return Spread(*found)
 
 

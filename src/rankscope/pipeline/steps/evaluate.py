@@ -295,7 +295,24 @@ def seed_notes(study: Pipeline) -> list[str]:
     if alone and (is_trained_here or has_several):
         told = f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."
         notes.insert(0, told)
-    return notes
+    return notes + list(_one_start_notes(study))
+
+
+def _one_start_notes(study: Pipeline) -> Iterator[str]:
+    """Of systems whose seeds all start from one and the same trained run: its own draw is in no error."""
+    for system, runs in study.systems().items():
+        lines = [study.lineage(name) for name in runs]
+        shared = set(lines[0]).intersection(*lines[1:]) if len(lines) > 1 else set()
+        trained = [
+            name
+            for name in lines[0]
+            if name in shared and isinstance(study.rankers[name], TrainedSpec)
+        ]
+        if trained:
+            yield (
+                f"{system}: all its runs start from {trained[0]}, which was trained once, so verdicts are of rankers that "
+                f"start from that run, and another training of it may turn them. Give {trained[0]} `seeds`."
+            )
 
 
 def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
