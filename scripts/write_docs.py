@@ -195,9 +195,9 @@ rankers:
 
 Levels count while a stage is trained: `stop` does not remove a stage that is already stored.
 
-`rankscope doctor study.yaml` runs the guards that act [before the first update](#before-the-first-update) on every stage
-of a study, without training. Its exit code is 1 if one of them would stop a stage. If the ranker that a stage starts
-from is not trained yet, `doctor` takes the one that the lineage begins with, and says so.
+`rankscope doctor study.yaml` runs the guards that act [before the first update](#before-the-first-update) on every
+stage of a study, without training. Its exit code is 1 if one of them would stop a stage. If the ranker that a stage
+starts from is not trained yet, `doctor` takes the one that the lineage begins with, and says so.
 """
 
 GUARDS_TAIL = """
