@@ -16,13 +16,13 @@ from rankscope.models.inputs import notes_on
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
 from rankscope.models.opening import open_ranker
+from rankscope.pipeline.first_stages.first_stage import run_summary
 from rankscope.pipeline.spec.rankers import (
     BiEncoderSpec,
     CrossEncoderSpec,
     LateInteractionSpec,
     ScratchSpec,
 )
-from rankscope.pipeline.steps.data import run_summary
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
