@@ -31,6 +31,7 @@ from transformers import BertConfig, BertModel
 from rankscope.data.collections import beir_folder
 from rankscope.explain import attributing, attribution, neurons
 from rankscope.explain.attribution import Integration, Rule, Site, gauss_legendre
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 
@@ -92,7 +93,7 @@ def timed(work: Callable[[], Found]) -> tuple[Found, float]:
 
 def speed(docs: list[str], n_tokens: int, n_texts: int) -> None:
     """Texts of one length by both, text by text in turn against batches of all."""
-    ranker = BiEncoder.load(located(MODEL))
+    ranker = opening.open_bi_encoder(located(MODEL))
     ranker.tower("document").max_seq_length = n_tokens
     texts = [d for d in docs if len(ranker.tokens([d], "document")[0].ids) == n_tokens][:n_texts]
     reading = attributing.of_norms(ranker, texts, "document")
@@ -122,7 +123,7 @@ def speed(docs: list[str], n_tokens: int, n_texts: int) -> None:
 
 def quadrature(questions: list[str]) -> None:
     """Every rule against the converged integral."""
-    reading = attributing.of_norms(BiEncoder.load(located(MODEL)), questions, "query")
+    reading = attributing.of_norms(opening.open_bi_encoder(located(MODEL)), questions, "query")
 
     def by(rule: Rule) -> tuple[list[Tensor], Tensor]:
         values = attributing.attributions(reading, Integration(rule=rule, is_published=True)).values

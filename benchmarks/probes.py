@@ -27,6 +27,7 @@ from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
 from rankscope.explain import probes, representations
 from rankscope.explain.probes import PUBLISHED, Candidates, InColumns, States, in_columns
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 
@@ -145,7 +146,7 @@ def padded(model: BiEncoder, texts: list[str]) -> Tensor:
 
 def extraction(collection: Path, n_texts: int) -> None:
     """Every layer of real texts, by both."""
-    model = BiEncoder.load(located(MODEL))
+    model = opening.open_bi_encoder(located(MODEL))
     longest = model.max_length("document")
     texts = [doc.text for doc, _ in zip(beir_folder(collection, "test").docs(), range(n_texts))]  # noqa: B905
     started = time.perf_counter()

@@ -97,11 +97,6 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def device() -> torch.device:
-    """Where models run: an accelerator if there is one."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
 def load_scorer(
     location: Location,
     *,

@@ -97,7 +97,7 @@ class BiEncoder:
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device=str(backbone.device()),
+                device="cpu",
             )
             made = cls(model)
         for side, encoder in encoders.items():
@@ -140,7 +140,7 @@ class BiEncoder:
                 modules=modules,
                 prompts=prompts,
                 similarity_fn_name=similarity,
-                device=str(backbone.device()),
+                device="cpu",
             )
         return cls(model)
 

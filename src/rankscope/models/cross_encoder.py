@@ -142,7 +142,8 @@ class CrossEncoder:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = type(self.model)(self.model.config)
-        return CrossEncoder(fresh, self.tokenizer, self.max_length, prompt=self.prompt)
+        where = next(self.model.parameters()).device
+        return CrossEncoder(fresh.to(where), self.tokenizer, self.max_length, prompt=self.prompt)
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""

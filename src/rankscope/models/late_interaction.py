@@ -10,7 +10,7 @@ from typing import Any, final
 
 import torch
 from sentence_transformers import MultiVectorEncoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import backbone
@@ -46,12 +46,17 @@ class LateInteraction:
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device=str(backbone.device()),
+                device="cpu",
             )
         made = cls(inner)
         with folders.library_answers(folder, "the model cannot embed a text"):
             made.score_all([PROBE])
         return made
+
+    @property
+    def model(self) -> nn.Module:
+        """Its weights."""
+        return self.inner
 
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""

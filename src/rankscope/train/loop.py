@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
-from rankscope.models.backbone import device
+from rankscope.models.opening import device
 from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.batches import Outcome
 from rankscope.train.dropout import fast_dropout

@@ -64,8 +64,6 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
     (before, first), (after, second) = opening.opened(
         models, revision=revision, pooling=pooling
     ).items()
-    for ranker in (first, second):
-        ranker.model.to(backbone.device())
     places = [located(opening.named(each)[1], revision=revision) for each in models]
     old, new = (backbone.stored_as(downloaded(place)) for place in places)
     return Opened(before, after, (first, second), (old, new))

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
+from rankscope.models.location import Location
 from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Kind, Step
@@ -84,8 +85,7 @@ def encode(work: StepWork) -> dict[str, Any]:
 
 
 def _bi_encoder(work: StepWork) -> Any:
-    from rankscope.models.bi_encoder import BiEncoder
-    from rankscope.models.location import Location
+    from rankscope.models.opening import open_bi_encoder
 
     folder = work.folder("ranker") / "model"
-    return BiEncoder.load(Location(folder.name, folder))
+    return open_bi_encoder(Location(folder.name, folder))

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
+from rankscope.models.location import Location
 from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Step
@@ -32,13 +33,12 @@ class LateSpec(Spec):
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
         """The docs whose tokens match best."""
-        from rankscope.models.late_interaction import LateInteraction
-        from rankscope.models.location import Location
+        from rankscope.models.opening import open_late_interaction
         from rankscope.retrieve import dense, late
 
         folder, docs = work.folder("ranker") / "model", StoredDocs(work.folder("docs"))
         nearest = late.nearest(
-            LateInteraction.load(Location(folder.name, folder)),
+            open_late_interaction(Location(folder.name, folder)),
             [query.text for query in topics.queries],
             docs.text_at,
             n_docs=len(docs),

@@ -13,9 +13,13 @@ from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.inputs import notes_on
-from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
-from rankscope.models.opening import open_ranker
+from rankscope.models.opening import (
+    open_bi_encoder,
+    open_late_interaction,
+    open_ranker,
+    start_cross_encoder,
+)
 from rankscope.pipeline.first_stages.first_stage import run_summary
 from rankscope.pipeline.spec.rankers import (
     BiEncoderSpec,
@@ -86,14 +90,14 @@ def ranker(work: Work) -> Summary:
         return _bi_encoder(work, chosen, location)
     if isinstance(chosen, LateInteractionSpec):
         assert location is not None
-        opened = LateInteraction.load(location)
+        opened = open_late_interaction(location)
         opened.save(work.out / "model")
         return _notes(opened) | {"kind": "late_interaction"}
     assert isinstance(chosen, CrossEncoderSpec)
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
     seed = seed_for(work.step.params["seed"], "head")
-    made, loaded = CrossEncoder.start(location, seed=seed, max_length=chosen.max_length)
+    made, loaded = start_cross_encoder(location, seed=seed, max_length=chosen.max_length)
     made.save(work.out / "model")
     return _notes(made) | {
         "kind": "cross_encoder",
@@ -107,7 +111,7 @@ def ranker(work: Work) -> Summary:
 def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
     if chosen.backbone is None:
         assert location is not None
-        loaded = BiEncoder.load(location)
+        loaded = open_bi_encoder(location)
         given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
         loaded.inner.prompts.update({side: text for side, text in given.items() if text})
         made = loaded.separated() if chosen.towers == "separate" else loaded

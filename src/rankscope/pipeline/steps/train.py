@@ -20,7 +20,7 @@ from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.first_token import first_token_only
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.spec.stages import TrainedSpec, ValidateSpec
 from rankscope.pipeline.step import collection_role, docs_role, samples_role, validation_role
 from rankscope.pipeline.training import guards
@@ -88,14 +88,13 @@ def _seen(watch: Watch) -> dict[str, str]:
 def stage(work: Work) -> Stage:
     """What a stage is trained with, as it is before the first update."""
     chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
-    tuned = open_tunable(start)
+    tuned = open_trainable(start)
     pools = all_pools(work, chosen)
     still = _still(tuned, chosen)
     if chosen.dropout is not None:
         set_dropout(tuned.model, chosen.dropout)
     if chosen.lora:
         _adapt(tuned, chosen, start, seed=seed_for(stage_seed(work), "lora"))
-    tuned.model.to(backbone.device())
     roles = [samples_role(place, "collection") for place in range(len(pools))]
     topics = [
         read_topics(work.folder(role)) if role in work.step.inputs else Topics([], [])
