@@ -147,7 +147,7 @@ def padded(model: BiEncoder, texts: list[str]) -> Tensor:
 def extraction(collection: Path, n_texts: int) -> None:
     """Every layer of real texts, by both."""
     model = opening.open_bi_encoder(located(MODEL))
-    longest = model.max_length("document")
+    longest = model.most_tokens("document")
     texts = [doc.text for doc, _ in zip(beir_folder(collection, "test").docs(), range(n_texts))]  # noqa: B905
     started = time.perf_counter()
     ours = representations.of_texts(model, texts, "document")
@@ -155,7 +155,7 @@ def extraction(collection: Path, n_texts: int) -> None:
     theirs = padded(model, texts)
     ended = time.perf_counter()
     short = [
-        n for n, text in enumerate(texts) if len(model.tokens([text], "document")[0].ids) < longest
+        n for n, text in enumerate(texts) if len(model.inputs([text], "document")[0].ids) < longest
     ]
     gap = float((ours - theirs)[short].abs().max())
     a, b = between - started, ended - between

@@ -372,7 +372,7 @@ def test_a_replaced_layer_shows_in_its_weights_alone_and_in_the_states_from_it_o
     states = [
         representations.of_texts(ranker, TEXTS, "query")
         if isinstance(ranker, BiEncoder)
-        else representations.of_pairs(ranker, [(text, text) for text in TEXTS])
+        else representations.of_texts(ranker, [(text, text) for text in TEXTS], "pair")
         for ranker in made
     ]
     moved = [

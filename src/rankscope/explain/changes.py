@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from rankscope.core.errors import BadInput
 from rankscope.explain.intervals import Estimate
 from rankscope.models import anatomy
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import TrainableRanker
 
 PERSISTENCE = 0.9
 """Of rank-biased overlap: the top ten ranks then carry 86 % of the weight (Webber et al. 2010)."""
@@ -80,7 +79,7 @@ class ModuleChange:
         return displacement([self])
 
 
-def modules(ranker: BiEncoder | CrossEncoder) -> dict[str, Module]:
+def modules(ranker: TrainableRanker) -> dict[str, Module]:
     """Every module of a ranker that has weights of its own, by its name in the model.
 
     Poolers of bi-encoders are left out: no pooling of ours reads them, and where a checkpoint has none
@@ -105,21 +104,20 @@ def modules(ranker: BiEncoder | CrossEncoder) -> dict[str, Module]:
     return found
 
 
-def _sides(ranker: BiEncoder | CrossEncoder) -> Mapping[int, str]:
-    """Modules that the texts of one side alone go through, by id, and that side."""
-    if isinstance(ranker, CrossEncoder):
+def _sides(ranker: TrainableRanker) -> Mapping[int, str]:
+    """Modules that the texts of one of several sides alone go through, by id, and that side."""
+    if len(ranker.sides) == 1:
         return {}
-    query, document = (
-        {id(part) for module in ranker.modules(side) for part in module.modules()} for side in SIDES
-    )
-    return dict.fromkeys(query - document, SIDES[0]) | dict.fromkeys(document - query, SIDES[1])
+    of_side = {
+        side: {id(part) for module in ranker.modules(side) for part in module.modules()}
+        for side in ranker.sides
+    }
+    met = Counter(part for parts in of_side.values() for part in parts)
+    return {part: side for side, parts in of_side.items() for part in parts if met[part] == 1}
 
 
-def _unread(ranker: BiEncoder | CrossEncoder) -> set[int]:
-    if isinstance(ranker, CrossEncoder):
-        return set()
-    poolers = (getattr(encoder, "pooler", None) for encoder in anatomy.encoders(ranker.model))
-    return {id(part) for each in poolers if isinstance(each, nn.Module) for part in each.modules()}
+def _unread(ranker: TrainableRanker) -> set[int]:
+    return {id(part) for module in ranker.unread for part in module.modules()}
 
 
 def _blocks(encoder: Any) -> list[nn.Module]:

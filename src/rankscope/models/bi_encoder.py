@@ -25,9 +25,10 @@ from torch.nn.functional import normalize
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, anatomy, backbone, lengths, passes
 from rankscope.models.files import folders
+from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded
+from rankscope.models.ranker import Side
 
-Side = Literal["query", "document"]
 SIDES: tuple[Side, Side] = ("query", "document")
 POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 """Our names of poolings, and sentence-transformers'; all read real tokens only."""
@@ -66,6 +67,10 @@ class Towers(nn.Module):
 @final
 class BiEncoder:
     """A ranker by the similarity of two embeddings."""
+
+    sides: tuple[Side, ...] = SIDES
+    joiner = None
+    prompts_used = PROMPTS_USED
 
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
@@ -188,8 +193,20 @@ class BiEncoder:
         return next(self.model.parameters()).device
 
     def tower(self, side: Side) -> Any:
-        """The transformer that reads a side; the same for both where they share it."""
+        """What reads a side, in sentence-transformers' form; the same for both where they share it."""
         return self.modules(side)[0]
+
+    def encoder(self, side: Side) -> Any:
+        """The transformer that reads a side."""
+        return self.tower(side).model
+
+    def tokenizer_of(self, side: Side) -> Any:
+        """The tokenizer of the side's tower."""
+        return self.tower(side).tokenizer
+
+    def prompt_of(self, side: Side) -> str:
+        """What is put before the side's texts."""
+        return self.inner.prompts.get(side) or ""
 
     @property
     def is_shared(self) -> bool:
@@ -202,6 +219,16 @@ class BiEncoder:
         found = self.inner.get_embedding_dimension()
         assert found is not None
         return found
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of its folder's prompts that no text gets."""
+        return left_out(self.inner.prompts)
+
+    @property
+    def compares_by(self) -> str | None:
+        """The model's similarity; cosine of embeddings that are of length 1, whatever it is called."""
+        return "cosine" if self.is_normalised else self.inner.similarity_fn_name
 
     @property
     def is_normalised(self) -> bool:
@@ -227,7 +254,7 @@ class BiEncoder:
         routes: Any = first
         return [*(routes.sub_modules[side] if isinstance(first, Router) else [first]), *behind]
 
-    def max_length(self, side: Side) -> int:
+    def most_tokens(self, side: Side) -> int:
         """Tokens of a text that are read, special ones included."""
         tower = self.tower(side)
         own = tower.query_length if side == "query" else tower.document_length
@@ -239,7 +266,7 @@ class BiEncoder:
 
         Poolers are among them: no pooling of ours reads them, so they could only decay.
         """
-        found: list[Tensor] = []
+        found: list[Tensor] = [weight for module in self.unread for weight in module.parameters()]
         for part, side in TOWERS.items():
             if part in parts:
                 if self.is_shared:
@@ -250,10 +277,14 @@ class BiEncoder:
                 found += self._frozen_tower(part, side)
         inside = [part for part in parts if part not in TOWERS]
         for encoder in anatomy.encoders(self.model):
-            pooler = getattr(encoder, "pooler", None)
-            found += pooler.parameters() if isinstance(pooler, nn.Module) else ()
             found += backbone.frozen_weights(encoder, inside, n_layers)
         return list({id(weight): weight for weight in found}.values())
+
+    @property
+    def unread(self) -> list[nn.Module]:
+        """The towers' poolers: no pooling of ours reads them."""
+        poolers = (getattr(encoder, "pooler", None) for encoder in anatomy.encoders(self.model))
+        return [pooler for pooler in poolers if isinstance(pooler, nn.Module)]
 
     def _frozen_tower(self, part: str, side: Side) -> Iterator[Tensor]:
         """Every weight that the side's texts meet, of modules behind the transformer too."""
@@ -275,8 +306,13 @@ class BiEncoder:
             if side not in left:
                 tower.model = adapters.adapted(tower.model, lora, base=base, seed=seed + number)
 
-    def save_adapters(self, folder: Path) -> None:
-        """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own."""
+    def save_adapter(
+        self, folder: Path, *, base: Path | None = None, carried_to: Path | None = None
+    ) -> None:
+        """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own.
+
+        They stand beside the whole model and are not loaded again, so they need not refer to their base.
+        """
         towers = self._towers()
         for side, tower in zip(SIDES, towers, strict=False):
             if adapters.is_adapted(tower.model):
@@ -294,14 +330,14 @@ class BiEncoder:
 
     # -- texts to embeddings --
 
-    def tokens(self, texts: Sequence[str], side: Side) -> list[Input]:
+    def inputs(self, texts: Sequence[str], side: Side) -> list[Input]:
         """Each text as the tower reads it: prefixed, cut, with special tokens."""
-        prompt = self.inner.prompts.get(side) or ""
+        prompt = self.prompt_of(side)
         with TOKENIZING:
             encoded = self.tower(side).tokenizer(
                 [prompt + text for text in texts],
                 truncation=True,
-                max_length=self.max_length(side),
+                max_length=self.most_tokens(side),
                 padding=False,
                 return_attention_mask=False,
             )
@@ -310,6 +346,16 @@ class BiEncoder:
             Input(np.array(i, dtype=np.int64), None if t is None else np.array(t, dtype=np.int64))
             for i, t in zip(encoded["input_ids"], types, strict=True)
         ]
+
+    def n_cut(self, pairs: Sequence[tuple[str, str]]) -> int:
+        """How many of the docs fill what is read of a doc, or are cut there."""
+        docs = self.inputs([doc for _, doc in pairs], "document")
+        return sum(len(doc.ids) >= self.most_tokens("document") for doc in docs)
+
+    @property
+    def cut_at(self) -> str:
+        """At what length of a doc alone."""
+        return f"fill the {self.most_tokens('document')} tokens that are read of a doc, or are cut there"
 
     @staticmethod
     def batches(inputs: Sequence[Input], where: torch.device) -> list[list[int]]:
@@ -401,7 +447,7 @@ class BiEncoder:
     def embed(self, texts: Sequence[str], side: Side) -> Tensor:
         """(texts, width), float32, on the model's device; one by one or together, the same."""
         self.model.eval()
-        inputs = self.tokens(texts, side) if texts else []
+        inputs = self.inputs(texts, side) if texts else []
         batches = self.batches(inputs, self.where)
 
         def embedded(places: list[int]) -> Tensor:
@@ -460,9 +506,9 @@ class BiEncoder:
     def _check_tokens(self, side: Side) -> None:
         """Refuse a model whose own preparation of a text is not: prompt, text, special tokens, cut."""
         prompt = self.inner.prompts.get(side) or None
-        for text in (PROBE, PROBE * (1 + min(self.max_length(side), LONG) // 8)):
+        for text in (PROBE, PROBE * (1 + min(self.most_tokens(side), LONG) // 8)):
             theirs = self.inner.preprocess([text], prompt=prompt, task=side)
-            ours = self.tokens([text], side)[0].ids
+            ours = self.inputs([text], side)[0].ids
             if (
                 theirs.get("modality") == "text"
                 and theirs["input_ids"][0].tolist() == ours.tolist()

@@ -367,7 +367,9 @@ class Planner:
             return self.first_stage_run(name, collection)
         if where == ALL_DOCS:
             assert asked.search is not None
-            searching = DenseSpec(kind="dense", ranker=name, depth=asked.search.depth)
+            searching = DenseSpec(
+                kind="dense", ranker=name, index="exact", depth=asked.search.depth
+            )
             return searching.plan(self, name, collection)
         assert asked.rerank is not None
         return self.rerank(name, collection, where, asked.rerank.depth)

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder, Input
 from rankscope.models.processes import ALONE, Processes
+from rankscope.models.ranker import Side
 from rankscope.train.batches import (
     Order,
     Outcome,
@@ -123,8 +124,8 @@ class InBatchObjective:
             labels[n, : len(row)] = torch.tensor([label for _, label in row])
             mask[n, : len(row)] = True
         inputs: dict[Side, list[Input]] = {
-            "query": self.ranker.tokens(queries, "query"),
-            "document": self.ranker.tokens([text for _, text in docs.values()], "document"),
+            "query": self.ranker.inputs(queries, "query"),
+            "document": self.ranker.inputs([text for _, text in docs.values()], "document"),
         }
         return Texts(inputs, columns, labels, mask)
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.rng import seed_for
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder, Input
 from rankscope.models.processes import Processes
+from rankscope.models.ranker import Side
 
 
 class Part(NamedTuple):

@@ -9,14 +9,13 @@ from rankscope.analyses.attribution.attributed import Settings, attributed, exam
 from rankscope.core.errors import choose
 from rankscope.core.progress import Progress
 from rankscope.data.collections import Source, judged_topics
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import TrainableRanker
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
 def attribute(
-    rankers: Mapping[str, BiEncoder | CrossEncoder],
+    rankers: Mapping[str, TrainableRanker],
     source: Source,
     settings: Settings,
     *,

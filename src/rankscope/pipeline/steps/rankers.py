@@ -1,9 +1,7 @@
 """Steps over rankers: made from nothing, loaded, and used to re-rank."""
 
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
@@ -11,7 +9,6 @@ from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import Location
 from rankscope.models.opening import (
@@ -20,6 +17,7 @@ from rankscope.models.opening import (
     open_ranker,
     start_cross_encoder,
 )
+from rankscope.models.ranker import Ranker
 from rankscope.pipeline.first_stages.first_stage import run_summary
 from rankscope.pipeline.spec.rankers import (
     BiEncoderSpec,
@@ -153,7 +151,7 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     }
 
 
-def _notes(ranker: Any) -> Summary:
+def _notes(ranker: Ranker) -> Summary:
     """What should be known of how a model's folder was read, if anything."""
     notes = notes_on(ranker)
     return {"notes": notes} if notes else {}
@@ -164,16 +162,13 @@ def rerank(work: Work) -> Summary:
     topics = read_topics(work.folder("collection"))
     opened = open_ranker(work.folder("ranker") / "model")
     run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
-    texts: Callable[[Sequence[str]], Sequence[Any]] = StoredDocs(work.folder("docs")).texts
-    if isinstance(opened, CrossEncoder):
-        asked = (run.rankings.get(query.query_id, []) for query in topics.queries)
-        ids = (doc.doc_id for ranking in asked for doc in ranking[:depth])
-        texts = work.tokens("docs", opened, ids).of
+    rankings = (run.rankings.get(query.query_id, []) for query in topics.queries)
+    doc_ids = (doc.doc_id for ranking in rankings for doc in ranking[:depth])
     again = reranked(
         opened,
         topics.queries,
         run,
-        texts=texts,
+        texts=work.texts("docs", opened, doc_ids),
         depth=depth,
         tag=work.step.params["tag"],
         processes=work.processes,
