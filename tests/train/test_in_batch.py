@@ -13,11 +13,11 @@ from rankscope.core.records import ListwiseSample
 from rankscope.models import adapters, backbone, lengths
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import Location
-from rankscope.train.batches import Order
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
 from rankscope.train.memory import Recomputed
+from rankscope.train.objectives.batches import Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 from support import tiny
 from support.training import DOCS, recipe, samples
 

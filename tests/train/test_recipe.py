@@ -14,8 +14,8 @@ from rankscope.core.errors import BadInput
 from rankscope.models import adapters, lengths
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
-from rankscope.train.batches import Outcome
 from rankscope.train.loop import Trained, fit, part_of
+from rankscope.train.objectives.objective import Outcome
 from support import tiny
 from support.training import objective, recipe
 

@@ -28,8 +28,9 @@ from rankscope.pipeline.spec.rankers import (
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.train.loop import Recipe, fit
-from rankscope.train.pretraining import MaskedLanguageObjective
+from rankscope.train.loop import fit
+from rankscope.train.objectives.pretraining import MaskedLanguageObjective
+from rankscope.train.recipe import Recipe
 
 
 def scratch_backbone(work: Work) -> Summary:

@@ -26,8 +26,10 @@ from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.train.dropout import set_dropout
 from rankscope.train.guards import Watch
-from rankscope.train.loop import Recipe, Trained, fit, frozen
+from rankscope.train.loop import Trained, fit
+from rankscope.train.movement import frozen
 from rankscope.train.needs import NEEDS
+from rankscope.train.recipe import Recipe
 
 
 def train(work: Work) -> Summary:

@@ -27,9 +27,9 @@ from rankscope.pipeline.spec.stages import NoisyQueriesSpec, SamplesSpec, Traine
 from rankscope.pipeline.step import Step, collection_role, samples_role
 from rankscope.pipeline.work import Work
 from rankscope.train import guards, movement
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import ListwiseObjective, MixedObjective
-from rankscope.train.in_batch import InBatchObjective
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective
+from rankscope.train.objectives.in_batch import InBatchObjective
 
 OneObjective = ListwiseObjective | InBatchObjective | MomentumObjective | AlignedObjective
 Objective = OneObjective | MixedObjective

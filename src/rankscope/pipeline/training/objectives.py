@@ -28,11 +28,11 @@ from rankscope.pipeline.work import Work
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import ListwiseObjective, MixedObjective, Order
 from rankscope.train.checkpoint import found_folder
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective, Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 
 
 def stage_seed(work: Work) -> int:

@@ -22,16 +22,16 @@ from rankscope.models.bi_encoder import BiEncoder, Input
 from rankscope.models.processes import ALONE, Processes, is_sharded
 from rankscope.models.ranker import Side
 from rankscope.train import facts
-from rankscope.train.batches import (
+from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import (
     QUERIES_LOOKED_AT,
     Order,
-    Outcome,
     outcome_of,
     refuse_without_others,
     shares_by_queries,
 )
-from rankscope.train.losses import LOSSES
-from rankscope.train.together import exact, together
+from rankscope.train.objectives.objective import Outcome
+from rankscope.train.objectives.together import exact, together
 
 CONTRAST, DIVERGENCE = LOSSES["info_nce"], LOSSES["kl"]
 DOCS_LOOKED_AT = 32
