@@ -25,8 +25,9 @@ from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.explain import probes, representations
-from rankscope.explain.probes import PUBLISHED, Candidates, InColumns, States, in_columns
+from rankscope.explain import published_probes, representations
+from rankscope.explain.probes import Candidates, States
+from rankscope.explain.published_probes import PUBLISHED, InColumns, in_columns
 from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
@@ -101,8 +102,8 @@ def one_by_one(states: States, train: InColumns, validation: InColumns, test: In
 
 def together(states: States, train: InColumns, validation: InColumns, test: InColumns) -> float:
     """The same by ours."""
-    fit = probes.published(states, train, validation, seeds=[SEED])
-    return float(probes.published_credits(fit, states, test).mean())
+    fit = published_probes.published(states, train, validation, seeds=[SEED])
+    return float(published_probes.published_credits(fit, states, test).mean())
 
 
 def table(n_layers: int, n_examples: int) -> None:

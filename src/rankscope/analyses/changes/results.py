@@ -17,9 +17,10 @@ from rankscope.core.trec import with_ties
 from rankscope.core.words import words
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
-from rankscope.explain import changes, representations
-from rankscope.explain.changes import PERSISTENCE, ModuleChange
+from rankscope.explain import changes, representations, weights
+from rankscope.explain.changes import PERSISTENCE
 from rankscope.explain.intervals import Estimate
+from rankscope.explain.weights import ModuleChange
 from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.models.ranker import Side as RankerSide
 
@@ -198,8 +199,8 @@ Both = tuple[TrainableRanker, TrainableRanker]
 
 def weights_changed(rankers: Both) -> list[ModuleChange]:
     """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
-    before, after = (changes.modules(ranker) for ranker in rankers)
-    return changes.weight_changes(before, after)
+    before, after = (weights.modules(ranker) for ranker in rankers)
+    return weights.weight_changes(before, after)
 
 
 def states_changed(
@@ -332,7 +333,7 @@ def as_json(found: Changes) -> dict[str, Any]:
         "after": found.after,
         "collection": found.collection,
         "depth": found.depth,
-        "displacement": changes.displacement(found.modules),
+        "displacement": weights.displacement(found.modules),
         "modules": [_module(change) for change in found.modules],
         "layers": _layers(found),
         "states": [
@@ -377,6 +378,6 @@ def _layers(found: Changes) -> list[dict[str, Any]]:
     for change in found.modules:
         by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
     return [
-        {"tower": tower, "layer": layer, "displacement": changes.displacement(of)}
+        {"tower": tower, "layer": layer, "displacement": weights.displacement(of)}
         for (tower, layer), of in sorted(by_layer.items())
     ]
