@@ -31,8 +31,9 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
-from rankscope.models import backbone, opening, passes
+from rankscope.models import backbone, opening
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast import passes
 from rankscope.models.location import located
 from rankscope.retrieve import dense, embeddings
 from rankscope.train import guards

@@ -31,10 +31,11 @@ from transformers import TrainerCallback
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
-from rankscope.models import backbone, lengths, opening
+from rankscope.models import backbone, opening
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.first_token import first_token_only
-from rankscope.models.lengths import by_length
+from rankscope.models.fast import lengths
+from rankscope.models.fast.first_token import first_token_only
+from rankscope.models.fast.lengths import by_length
 from rankscope.models.location import located
 from rankscope.train import guards
 from rankscope.train.dropout import fast_dropout

@@ -13,8 +13,9 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, lengths
+from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import SIDES, BiEncoder, Side
+from rankscope.models.fast import lengths
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, located
 from support import tiny

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, EmptyBatch
 from rankscope.core.records import ListwiseSample
-from rankscope.models import adapters, backbone, lengths
+from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast import lengths
 from rankscope.models.location import Location
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES

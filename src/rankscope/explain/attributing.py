@@ -28,9 +28,10 @@ from rankscope.explain.attribution import (
     tokens_at_once,
 )
 from rankscope.explain.representations import POOLINGS
-from rankscope.models import anatomy, lengths
+from rankscope.models import anatomy
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
 from rankscope.models.ranker import PAIR, Side, TrainableRanker
 
 ROUNDING = 64

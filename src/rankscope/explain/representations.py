@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import SILENT, Progress
-from rankscope.models import lengths, passes
+from rankscope.models.fast import lengths, passes
 from rankscope.models.processes import ALONE
 from rankscope.models.ranker import Side, TrainableRanker
 from rankscope.store import rows

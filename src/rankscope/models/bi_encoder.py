@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, lengths, passes
+from rankscope.models import adapters, anatomy, backbone
+from rankscope.models.fast import lengths, passes
 from rankscope.models.files import folders
 from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded

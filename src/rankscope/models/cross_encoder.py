@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, lengths, passes, processes
+from rankscope.models import adapters, anatomy, backbone, processes
+from rankscope.models.fast import lengths, passes
+from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.files import folders
-from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location, downloaded
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
 from rankscope.models.ranker import PAIR, Side

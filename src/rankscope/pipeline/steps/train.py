@@ -14,7 +14,7 @@ from rankscope.data import samples
 from rankscope.data.collections import Topics, read_topics
 from rankscope.evaluate.measures import Measuring
 from rankscope.models import adapters
-from rankscope.models.first_token import first_token_only
+from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.opening import open_trainable
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.stages import TrainedSpec, ValidateSpec
