@@ -52,9 +52,9 @@ LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 UPDATES = guards.LOOK_EVERY
 ROUNDS = 3
 SAVINGS = ("first_token", "dropout")
-"""What decision 6 does with less work: models/first_token.py, train/dropout.py."""
+"""What decision 6 does with less work: models/fast/first_token.py, train/dropout.py."""
 BUDGETS = (512, 2_048)
-"""Tokens in a pass, against those of models/lengths.py."""
+"""Tokens in a pass, against those of models/fast/lengths.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 

@@ -17,8 +17,9 @@ from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import rank_biased_overlap
 from rankscope.explain.weights import Module, Place
 from rankscope.models import anatomy
-from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = [

@@ -13,7 +13,8 @@ import torch
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.rng import stream
 from rankscope.explain import representations
-from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = ["cat", "the red cat sits", "a green dog", " ".join(tiny.WORDS), "blue bird " * 5, "dog"]

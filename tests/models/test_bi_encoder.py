@@ -14,10 +14,11 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, backbone
-from rankscope.models.bi_encoder import SIDES, BiEncoder, Side
+from rankscope.models.bi_encoder import BiEncoder, Side
 from rankscope.models.fast import lengths
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, located
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = [

@@ -14,11 +14,12 @@ from torch import nn
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.fields import has_name
 from rankscope.models import backbone
-from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, declared_kind, downloaded, kind_of, located
-from rankscope.models.ranker import Side
+from rankscope.models.ranker import SIDES, Side
+from rankscope.models.towers import POOLINGS
 
 LONGEST: dict[Side, int] = {"query": 64, "document": 256}
 """Tokens that are read of a text by a bare encoder."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Side = Literal["query", "document", "pair"]
 """What a ranker reads at once: a query or a doc alone, or both together."""
 PAIR: Side = "pair"
+SIDES: tuple[Side, Side] = ("query", "document")
+"""Those of a ranker that reads query and doc apart."""
 
 
 class Ranker(Protocol):

@@ -19,9 +19,8 @@ from rankscope.core.rng import stream
 from rankscope.explain import representations
 from rankscope.explain.probes import States
 from rankscope.explain.probing import Outcome, Pairs, Probing, pairs_of, with_other_queries
-from rankscope.models.bi_encoder import SIDES
 from rankscope.models.processes import ALONE
-from rankscope.models.ranker import PAIR, Side, TrainableRanker
+from rankscope.models.ranker import PAIR, SIDES, Side, TrainableRanker
 from rankscope.store.rows import Group
 
 

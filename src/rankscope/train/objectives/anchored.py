@@ -18,9 +18,10 @@ from torch.nn.functional import normalize
 from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes, is_sharded
 from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 from rankscope.train import facts
 from rankscope.train.losses import LOSSES
 from rankscope.train.objectives.batches import (

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes
 from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 from rankscope.train.losses import Loss
 from rankscope.train.objectives.batches import (
     Order,
