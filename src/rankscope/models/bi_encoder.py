@@ -1,8 +1,8 @@
 """Query and doc read apart: two vectors, one similarity.
 
 A bi-encoder is a sentence-transformers model: one tower or two, each a transformer, a pooling and
-perhaps more; prompts and similarity travel in its folder. Texts are tokenised and put into batches
-here, by length and always padded on the right, so that an embedding does not depend on what else is in
+perhaps more (`towers`); prompts and similarity travel in its folder. Texts are tokenised and put into batches
+by us, by length and always padded on the right, so that an embedding does not depend on what else is in
 the batch or on which side a tokenizer would pad.
 """
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, processes
+from rankscope.models import adapters, anatomy, backbone, freezing, processes
 from rankscope.models.fast import lengths, passes
 from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.files import folders
@@ -189,7 +189,7 @@ class CrossEncoder:
 
     def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
         """The weights of parts that a backbone can freeze."""
-        return backbone.frozen_weights(self.model, parts, n_layers)
+        return freezing.frozen_weights(self.model, parts, n_layers)
 
     def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
         """Put fresh LoRA adapters into the encoder, which has no towers to leave out."""

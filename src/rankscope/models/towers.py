@@ -19,7 +19,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone
+from rankscope.models import adapters, anatomy, backbone, freezing
 from rankscope.models.ranker import SIDES, Side
 
 POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
@@ -86,7 +86,7 @@ class Towers(nn.Module):
                 found += self._frozen_tower(part, side)
         inside = [part for part in parts if part not in TOWERS]
         for encoder in anatomy.encoders(self):
-            found += backbone.frozen_weights(encoder, inside, n_layers)
+            found += freezing.frozen_weights(encoder, inside, n_layers)
         return list({id(weight): weight for weight in found}.values())
 
     @property

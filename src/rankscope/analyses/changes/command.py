@@ -27,7 +27,8 @@ from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate.evaluation import without_own_docs
-from rankscope.models import backbone, opening
+from rankscope.models import opening
+from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
 from rankscope.models.ranker import PAIR, Side, TrainableRanker
 from rankscope.retrieve import bm25
@@ -67,7 +68,7 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
         models, revision=revision, pooling=pooling
     ).items()
     places = [located(opening.named(each)[1], revision=revision) for each in models]
-    old, new = (backbone.stored_as(downloaded(place)) for place in places)
+    old, new = (tensors.stored_as(downloaded(place)) for place in places)
     return Opened(before, after, (first, second), (old, new))
 
 
