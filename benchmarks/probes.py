@@ -25,8 +25,10 @@ from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.explain import probes, representations
-from rankscope.explain.probes import PUBLISHED, Candidates, InColumns, States, in_columns
+from rankscope.explain import published_probes, representations
+from rankscope.explain.probes import Candidates, States
+from rankscope.explain.published_probes import PUBLISHED, InColumns, in_columns
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 
@@ -100,8 +102,8 @@ def one_by_one(states: States, train: InColumns, validation: InColumns, test: In
 
 def together(states: States, train: InColumns, validation: InColumns, test: InColumns) -> float:
     """The same by ours."""
-    fit = probes.published(states, train, validation, seeds=[SEED])
-    return float(probes.published_credits(fit, states, test).mean())
+    fit = published_probes.published(states, train, validation, seeds=[SEED])
+    return float(published_probes.published_credits(fit, states, test).mean())
 
 
 def table(n_layers: int, n_examples: int) -> None:
@@ -145,8 +147,8 @@ def padded(model: BiEncoder, texts: list[str]) -> Tensor:
 
 def extraction(collection: Path, n_texts: int) -> None:
     """Every layer of real texts, by both."""
-    model = BiEncoder.load(located(MODEL))
-    longest = model.max_length("document")
+    model = opening.open_bi_encoder(located(MODEL))
+    longest = model.most_tokens("document")
     texts = [doc.text for doc, _ in zip(beir_folder(collection, "test").docs(), range(n_texts))]  # noqa: B905
     started = time.perf_counter()
     ours = representations.of_texts(model, texts, "document")
@@ -154,7 +156,7 @@ def extraction(collection: Path, n_texts: int) -> None:
     theirs = padded(model, texts)
     ended = time.perf_counter()
     short = [
-        n for n, text in enumerate(texts) if len(model.tokens([text], "document")[0].ids) < longest
+        n for n, text in enumerate(texts) if len(model.inputs([text], "document")[0].ids) < longest
     ]
     gap = float((ours - theirs)[short].abs().max())
     a, b = between - started, ended - between

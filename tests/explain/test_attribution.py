@@ -68,7 +68,7 @@ def one_step_at_a_time(
 def published_norm(ranker: BiEncoder, text: str) -> Callable[[], Tensor]:
     encoder: Any = ranker.tower("query").model
     pooling = ranker.pooling("query")
-    inputs = ranker.padded(ranker.tokens([text], "query"), "query")
+    inputs = ranker.padded(ranker.inputs([text], "query"), "query")
 
     def norm() -> Tensor:
         read = encoder(**inputs)
@@ -353,7 +353,7 @@ def test_a_cross_encoder_is_attributed_on_pairs(tmp_path: Path) -> None:
     assert found.targets.tolist() == pytest.approx(margins, rel=1e-3, abs=1e-8)
     assert found.gaps is not None
     assert float(found.gaps.abs().max()) < 1e-6
-    norms = attributing.of_norms_of_pairs(ranker, [(q, doc) for q, doc, _ in examples])
+    norms = attributing.of_norms(ranker, [(q, doc) for q, doc, _ in examples], "pair")
     assert torch.isfinite(attributing.attributions(norms, PUBLISHED).values[0]).all()
 
 

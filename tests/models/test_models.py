@@ -7,9 +7,10 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone, lengths
+from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
 from rankscope.models.location import Location, kind_of, located
 from support import tiny
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from rankscope.core.errors import BadStudy
 from rankscope.data.noise import NOISES
-from rankscope.models.bi_encoder import POOLINGS, TOWERS
+from rankscope.models.towers import POOLINGS, TOWERS
 from rankscope.pipeline.first_stages.dense import DenseSpec
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.recipes import RECIPES

@@ -57,7 +57,7 @@ def with_a_good_head(folder: Path) -> CrossEncoder:
         for verb in scenes.VERBS
         for place in scenes.PLACES
     ]
-    states = representations.of_pairs(ranker, pairs)[:, -1]
+    states = representations.of_texts(ranker, pairs, "pair")[:, -1]
     wanted = torch.tensor([1.0 if doc.endswith(PLACE) else 0.0 for _, doc in pairs])
     set_head(ranker, torch.linalg.lstsq(states, wanted[:, None]).solution[:, 0])
     return ranker

@@ -25,7 +25,7 @@ from rankscope.study import origin, runner
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from rankscope.train import loop
-from support import tiny
+from support import dense_study, tiny
 from support.command import Command
 from support.kinds import kinds
 
@@ -245,6 +245,20 @@ def test_planning_loads_no_torch(tiny_study: Path) -> None:
         "from rankscope.study.plan import plan; from rankscope.store.fingerprint import Digests;"
         f"plan(load(Path({str(tiny_study)!r})), Digests().of);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_first_stage_is_read_and_planned_without_torch(tmp_path: Path) -> None:
+    """Every file of the folder is imported, and all but run files planned; what searches is imported in `search`."""
+    study = dense_study.write(tmp_path)
+    script = (
+        "import sys; from importlib import import_module; from pathlib import Path; from pkgutil import iter_modules;"
+        "from rankscope.pipeline import first_stages; from rankscope.study.load import load;"
+        "from rankscope.study.plan import plan; from rankscope.store.fingerprint import Digests;"
+        "[import_module(f'rankscope.pipeline.first_stages.{m.name}') for m in iter_modules(first_stages.__path__)];"
+        f"plan(load(Path({str(study)!r})), Digests().of);"
+        "sys.exit(bool({'torch', 'transformers', 'faiss'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 

@@ -18,8 +18,11 @@ from rankscope.core.errors import BadInput, TrainingStopped
 from rankscope.core.progress import SILENT
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
-from rankscope.train.batches import QUERIES_LOOKED_AT, Outcome, length_aware_order
-from rankscope.train.loop import SCHEDULES, fit, frozen, learning_rate_at
+from rankscope.train.loop import fit
+from rankscope.train.movement import frozen
+from rankscope.train.objectives.batches import QUERIES_LOOKED_AT, length_aware_order
+from rankscope.train.objectives.objective import Outcome
+from rankscope.train.recipe import SCHEDULES, learning_rate_at
 from support import tiny
 from support.training import objective, recipe, samples
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, lengths
+from rankscope.models import adapters
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
 from rankscope.train import checkpoint
-from rankscope.train.batches import Outcome
 from rankscope.train.loop import Trained, fit, part_of
+from rankscope.train.objectives.objective import Outcome
 from support import tiny
 from support.training import objective, recipe
 

@@ -10,11 +10,12 @@ from typing import Any, final
 
 import torch
 from sentence_transformers import MultiVectorEncoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import backbone
 from rankscope.models.files import folders
+from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32
@@ -24,6 +25,9 @@ PROBE = ("who asks what", ["one, two; three.", "a"])
 @final
 class LateInteraction:
     """A ranker by the best-matching tokens of two texts."""
+
+    joiner = None
+    prompts_used = PROMPTS_USED
 
     def __init__(self, inner: MultiVectorEncoder) -> None:
         self.inner = inner
@@ -46,12 +50,22 @@ class LateInteraction:
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device=str(backbone.device()),
+                device="cpu",
             )
         made = cls(inner)
         with folders.library_answers(folder, "the model cannot embed a text"):
             made.score_all([PROBE])
         return made
+
+    @property
+    def model(self) -> nn.Module:
+        """Its weights."""
+        return self.inner
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of its folder's prompts that no text gets."""
+        return left_out(self.inner.prompts)
 
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""

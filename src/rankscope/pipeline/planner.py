@@ -7,15 +7,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rankscope.core.errors import BadStudy, listed
+from rankscope.core.errors import BadStudy
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
 from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
-from rankscope.pipeline.first_stages.bm25 import BM25Spec
+from rankscope.pipeline.first_stages import dense
 from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
-from rankscope.pipeline.first_stages.late import LateSpec
-from rankscope.pipeline.first_stages.run_files import RunFilesSpec
+from rankscope.pipeline.first_stages.first_stage import FirstStage
 from rankscope.pipeline.paths import LoadedStudy, expanded
 from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS, Pipeline
@@ -37,13 +35,7 @@ from rankscope.pipeline.step import (
 
 DOCS = Kind("docs", 1, "rankscope.pipeline.steps.data:docs")
 COLLECTION = Kind("collection", 1, "rankscope.pipeline.steps.data:collection")
-INDEX = Kind("index", 2, "rankscope.pipeline.steps.data:index")
-FUSE = Kind("fuse", 1, "rankscope.pipeline.steps.data:fuse")
 TEACHER = Kind("teacher", 2, "rankscope.pipeline.steps.data:teacher")
-ENCODE = Kind(
-    "encode", 1, "rankscope.pipeline.steps.search:encode", is_shared=True, is_resumed=True
-)
-SEARCH = Kind("search", 3, "rankscope.pipeline.steps.search:search")
 SCRATCH = Kind(
     "scratch",
     1,
@@ -98,6 +90,10 @@ class Planner:
             )
         return self.steps.setdefault(step.fingerprint, step)
 
+    def path(self, written: str) -> Path:
+        """A path of the study file: variables filled in, relative to its folder."""
+        return self.loaded.path(written)
+
     def _digests(self, paths: tuple[Path, ...]) -> list[str]:
         return [self.digest(path) for path in paths]
 
@@ -138,36 +134,8 @@ class Planner:
     @_once
     def first_stage_run(self, first_stage: str, collection: str) -> Step:
         """The first stage's run over a collection."""
-        spec = self.study.first_stages[first_stage]
-        topics, docs = self.collection(collection), self.docs(collection)
-        label = f"{first_stage}.{collection}"
-        if isinstance(spec, BM25Spec):
-            index = self.add(
-                Step(INDEX, first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
-            )
-            inputs = {"collection": topics, "index": index}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
-        if isinstance(spec, DenseSpec):
-            return self.search(spec.ranker, collection, spec.depth, index=spec.index)
-        if isinstance(spec, LateSpec):
-            inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
-        if isinstance(spec, FuseSpec):
-            runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
-            inputs = {"collection": topics, **runs}
-            return self.add(Step(FUSE, label, spec.identity(), inputs, spec=spec))
-        path = self._run_file(spec, first_stage, collection)
-        params = {"digest": self.digest(path), "depth": spec.depth}
-        inputs = {"collection": topics, "docs": docs}
-        return self.add(Step(SEARCH, label, params, inputs, spec=spec, paths={"run": path}))
-
-    def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
-        if collection not in spec.paths:
-            raise BadStudy(
-                f"first_stages.{first_stage}.paths: a run over {collection} is needed, and there are runs over "
-                f"{listed(spec.paths)}. Add one."
-            )
-        return self.loaded.path(spec.paths[collection])
+        spec: FirstStage = self.study.first_stages[first_stage]
+        return spec.plan(self, first_stage, collection)
 
     # -- rankers --
 
@@ -285,7 +253,7 @@ class Planner:
                 inputs[samples_role(0, "collection")] = queries
                 if spec.samples.docs is not None:
                     inputs[NOISY_DOCS] = self.docs(spec.samples.docs)
-                    inputs[NOISY_EMBEDDINGS] = self._encoded(spec.start, spec.samples.docs)
+                    inputs[NOISY_EMBEDDINGS] = dense.embeddings(self, spec.start, spec.samples.docs)
             learnt.append(spec.samples.identity("collection", "docs"))
         for place, (_, samples) in enumerate(spec.lessons):
             inputs |= self._sample_inputs(place, samples)
@@ -361,28 +329,8 @@ class Planner:
         label = f"{ranker}.{collection}.{first_stage}"
         return self.add(Step(RERANK, label, {"depth": depth, "tag": ranker}, inputs))
 
-    @_once
-    def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
-        """A bi-encoder's nearest docs among all of a collection's."""
-        inputs = {
-            "collection": self.collection(collection),
-            "docs": self.docs(collection),
-            "ranker": self.ranker(ranker),
-            "embeddings": self._encoded(ranker, collection),
-        }
-        params = {"depth": depth, "tag": ranker, "index": index}
-        label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
-        return self.add(Step(SEARCH, label, params, inputs))
-
-    @_once
-    def _encoded(self, ranker: str, collection: str) -> Step:
-        """The embeddings of a collection's docs as a ranker has them."""
-        docs, embedder = self.docs(collection), self._embedder(ranker)
-        inputs = {"ranker": self.ranker(embedder), "docs": docs}
-        return self.add(Step(ENCODE, f"{embedder}.{docs.label}", {}, inputs))
-
-    def _embedder(self, ranker: str) -> str:
-        """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""
+    def embedder(self, ranker: str) -> str:
+        """The ranker whose embeddings a ranker's docs have: the one it started from, if their tower was frozen."""
         spec = self.study.rankers[ranker]
         while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
             ranker, spec = spec.start, self.study.rankers[spec.start]
@@ -419,7 +367,10 @@ class Planner:
             return self.first_stage_run(name, collection)
         if where == ALL_DOCS:
             assert asked.search is not None
-            return self.search(name, collection, asked.search.depth)
+            searching = DenseSpec(
+                kind="dense", ranker=name, index="exact", depth=asked.search.depth
+            )
+            return searching.plan(self, name, collection)
         assert asked.rerank is not None
         return self.rerank(name, collection, where, asked.rerank.depth)
 

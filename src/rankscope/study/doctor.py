@@ -21,7 +21,7 @@ from rankscope.store.artifacts import Status, Store
 from rankscope.study.overlaps import GUARD, overlaps
 from rankscope.study.runner import prepare
 from rankscope.train.guards import GUARDS, Level
-from rankscope.train.loop import frozen
+from rankscope.train.movement import frozen
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from rankscope.data.collections import (
     judged_topics,
     write_docs,
 )
-from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import Location, downloaded
-from rankscope.models.opening import open_ranker
+from rankscope.models.opening import open_bi_encoder, open_ranker
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.work import embedded
 from rankscope.retrieve import bm25, dense, embeddings
@@ -59,7 +58,7 @@ def search(
                 progress.note(f"BM25: {note}")
             run = bm25.search(index, queries, depth=depth, progress=progress)
     else:
-        encoder = BiEncoder.load(model)
+        encoder = open_bi_encoder(model)
         for note in notes_on(encoder):
             tell(note)
         with TemporaryDirectory() as folder:

@@ -25,10 +25,12 @@ from rankscope.explain.attribution import (
     as_published,
     gauss_legendre,
 )
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.models.ranker import Side as RankerSide
 
 PATHS: dict[str, PathKind] = {"activations": "activations", "weights": "weights"}
+NAMES: dict[RankerSide, str] = {"query": "query", "document": "document", PAIR: "pairs"}
+"""What attributions call a ranker's sides, in the order in which they are shown."""
 FEWEST = 2
 THRESHOLD, PUBLISHED_FOR_GATED = 0.1, 0.01
 """Of the active; study A has the lower one for LLaMA."""
@@ -155,7 +157,7 @@ def examples_of(
 
 
 def attributed(
-    ranker: BiEncoder | CrossEncoder, given: Examples, settings: Settings, progress: Progress
+    ranker: TrainableRanker, given: Examples, settings: Settings, progress: Progress
 ) -> dict[str, Side]:
     """Each side of a ranker's reading: query and document, or pairs."""
     how = settings.integration()
@@ -176,22 +178,21 @@ def _side(reading: Reading, how: Integration, settings: Settings, progress: Prog
 
 
 def _readings(
-    ranker: BiEncoder | CrossEncoder, given: Examples, settings: Settings
+    ranker: TrainableRanker, given: Examples, settings: Settings
 ) -> Iterator[tuple[str, Reading]]:
-    texts = given.texts
-    if isinstance(ranker, CrossEncoder):
+    for side in ranker.sides:
         if settings.as_published:
-            pairs = [(each.query, each.relevant) for each in texts]
-            yield "pairs", attributing.of_norms_of_pairs(ranker, pairs)
+            texts = [_read(side, each) for each in given.texts]
+            yield NAMES[side], attributing.of_norms(ranker, texts, side)
         else:
-            yield "pairs", attributing.of_pairs(ranker, texts)
-    elif settings.as_published:
-        yield "query", attributing.of_norms(ranker, [each.query for each in texts], "query")
-        docs = [each.relevant for each in texts]
-        yield "document", attributing.of_norms(ranker, docs, "document")
-    else:
-        yield "query", attributing.of_queries(ranker, texts)
-        yield "document", attributing.of_docs(ranker, texts)
+            yield NAMES[side], attributing.MARGINS[side](ranker, given.texts)
+
+
+def _read(side: RankerSide, example: Preference) -> str | tuple[str, str]:
+    """What the published target is of: a query, its relevant doc, or the pair of them."""
+    if side == PAIR:
+        return example.query, example.relevant
+    return example.query if side == "query" else example.relevant
 
 
 # -- as tensors on disk ---------------------------------------------------------------------------
@@ -235,7 +236,7 @@ def from_tensors(stored: Mapping[str, Tensor]) -> dict[str, Side]:
             ),
             None if counts is None else ablation.Curves(tuple(counts.tolist()), **curves),
         )  # fmt: skip
-    return {side: found[side] for side in ("query", "document", "pairs") if side in found}
+    return {side: found[side] for side in NAMES.values() if side in found}
 
 
 _ORDER = ("intermediate", "gate", "up", "up_and_gate", "output", "down", "neurons")

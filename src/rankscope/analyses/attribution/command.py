@@ -9,15 +9,13 @@ from rankscope.analyses.attribution.attributed import Settings, attributed, exam
 from rankscope.core.errors import choose
 from rankscope.core.progress import Progress
 from rankscope.data.collections import Source, judged_topics
-from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import TrainableRanker
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
 def attribute(
-    rankers: Mapping[str, BiEncoder | CrossEncoder],
+    rankers: Mapping[str, TrainableRanker],
     source: Source,
     settings: Settings,
     *,
@@ -35,8 +33,7 @@ def attribute(
     with examples.indexed(source, language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
         given, notes = examples_of(topics, run, docs, settings)
-    by_ranker = {}
-    for name, ranker in rankers.items():
-        ranker.model.to(backbone.device())
-        by_ranker[name] = attributed(ranker, given, settings, progress)
+    by_ranker = {
+        name: attributed(ranker, given, settings, progress) for name, ranker in rankers.items()
+    }
     return neurons.concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)

@@ -11,8 +11,7 @@ from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.data.listed import read_listed
-from rankscope.models import backbone
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json
 
@@ -23,8 +22,7 @@ def attribute(work: Work) -> Summary:
     """Both sides of a ranker's reading, or its pairs, over examples that are the same for every ranker."""
     settings = settings_of(work.spec(AttributionSpec), seed=work.seed)
     given, notes = _of_file(work) if "file" in work.step.paths else _of_run(work)
-    ranker = open_tunable(work.folder("ranker") / "model")
-    ranker.model.to(backbone.device())
+    ranker = open_trainable(work.folder("ranker") / "model")
     found = attribution.attributed(ranker, given, settings, work.progress)
     save_file(attribution.as_tensors(found), work.out / SIDES)
     write_json(work.out / CHOSEN, given.choices)

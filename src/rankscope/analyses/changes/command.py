@@ -8,11 +8,12 @@ from rankscope.analyses import examples
 from rankscope.analyses.changes.heads import (
     DEPTH_OF_NEGATIVES,
     HeadSettings,
+    check_heads,
     controlled,
     lesson,
-    scorers,
 )
 from rankscope.analyses.changes.results import (
+    Both,
     Changes,
     Settings,
     as_json,
@@ -26,14 +27,16 @@ from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.data.conventions import Convention
 from rankscope.evaluate.evaluation import without_own_docs
-from rankscope.models import backbone, opening
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models import opening
+from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
+from rankscope.models.ranker import PAIR, Side, TrainableRanker
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
 
+READ: dict[Side, str] = {"query": "queries", "document": "docs", PAIR: "pairs"}
+"""What a side's texts are called."""
 ROUNDED = {"BF16": ("bfloat16", "0.4 %"), "F16": ("float16", "0.05 %")}
 """What safetensors calls a narrow type, its name, and half the distance of two numbers over their size at most."""
 
@@ -44,7 +47,7 @@ class Opened:
 
     before: str
     after: str
-    rankers: tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+    rankers: Both
     stored: tuple[str | None, str | None] = (None, None)
     """The types of their stored weights, as safetensors calls them."""
 
@@ -64,10 +67,8 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
     (before, first), (after, second) = opening.opened(
         models, revision=revision, pooling=pooling
     ).items()
-    for ranker in (first, second):
-        ranker.model.to(backbone.device())
     places = [located(opening.named(each)[1], revision=revision) for each in models]
-    old, new = (backbone.stored_as(downloaded(place)) for place in places)
+    old, new = (tensors.stored_as(downloaded(place)) for place in places)
     return Opened(before, after, (first, second), (old, new))
 
 
@@ -91,7 +92,7 @@ def diff(
     topics = judged_topics(source, limit=queries, seed=settings.seed)
     train = heads and judged_topics(heads.train)
     if train:
-        scorers(pair.rankers)
+        check_heads(pair.rankers)
         examples.without(train, topics)
     with examples.indexed(source, language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
@@ -148,29 +149,24 @@ def _read_otherwise(pair: Opened) -> list[str]:
     return notes
 
 
-def _reading(ranker: BiEncoder | CrossEncoder) -> dict[tuple[str, str, str], str]:
+def _reading(ranker: TrainableRanker) -> dict[tuple[str, str, str], str]:
     """How a ranker does what, by what it does, of which side, and what differs where another does otherwise."""
-    tokens, longer = "reads of {}", "states of longer texts differ"
-    if isinstance(ranker, CrossEncoder):
-        return {(tokens, "pairs", longer): f"{ranker.max_length} tokens"}
-    name = "cosine" if ranker.is_normalised else ranker.inner.similarity_fn_name
-    found = {("scores", "", "rankings differ"): f"by {name}"}
-    for side in SIDES:
-        texts = "queries" if side == "query" else "docs"
-        prompt = ranker.inner.prompts.get(side) or ""
-        found |= {
-            ("pools {}", texts, "states differ"): f"by {ranker.pooling(side)}",
-            ("puts before {}", texts, "states differ"): repr(prompt),
-            (tokens, texts, longer): f"{ranker.max_length(side)} tokens",
-        }
+    found: dict[tuple[str, str, str], str] = {}
+    if ranker.compares_by is not None:
+        found["scores", "", "rankings differ"] = f"by {ranker.compares_by}"
+    for side in ranker.sides:
+        texts = READ[side]
+        if side != PAIR:
+            found["pools {}", texts, "states differ"] = f"by {ranker.pooling(side)}"
+            found["puts before {}", texts, "states differ"] = repr(ranker.prompt_of(side))
+        longer = "states of longer texts differ"
+        found["reads of {}", texts, longer] = f"{ranker.most_tokens(side)} tokens"
     return found
 
 
-def _vocabularies(ranker: BiEncoder | CrossEncoder) -> list[dict[str, int]]:
-    """The tokens of every tokenizer there is."""
-    if isinstance(ranker, CrossEncoder):
-        return [ranker.tokenizer.get_vocab()]
-    return [ranker.tower(side).tokenizer.get_vocab() for side in SIDES]
+def _vocabularies(ranker: TrainableRanker) -> list[dict[str, int]]:
+    """The tokens of every side's tokenizer."""
+    return [ranker.tokenizer_of(side).get_vocab() for side in ranker.sides]
 
 
 def _rounded(pair: Opened) -> list[str]:

@@ -25,8 +25,7 @@ from rankscope.evaluate.verdicts import Verdict, judged
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
 from rankscope.explain.probing import pairs_of
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.retrieve.rerank import reordered
 
 MARGIN = Margin(0.02)
@@ -122,7 +121,7 @@ def lesson(
 
 
 def controlled(
-    rankers: Sequence[BiEncoder | CrossEncoder],
+    rankers: Sequence[TrainableRanker],
     lesson: Lesson,
     own: Sequence[Run],
     qrels: Sequence[Qrel],
@@ -133,7 +132,7 @@ def controlled(
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
-    with_heads = scorers(rankers)
+    check_heads(rankers)
     examples = [
         lesson.some(settings.examples, seed=settings.seed + n) for n in range(settings.fits)
     ]
@@ -146,7 +145,7 @@ def controlled(
         )
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
     fitted: list[Refitted] = []
-    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), with_heads, strict=True):
+    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), rankers, strict=True):
         anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
         runs[name] = [run for run, _ in anew]
         fitted += [fit for _, fit in anew]
@@ -160,18 +159,16 @@ def controlled(
     }
 
 
-def scorers(rankers: Sequence[BiEncoder | CrossEncoder]) -> list[CrossEncoder]:
-    """The rankers, all of which have a head; BadInput for bi-encoders."""
-    found = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
-    if len(found) < len(rankers):
+def check_heads(rankers: Sequence[TrainableRanker]) -> None:
+    """BadInput for bi-encoders, which have no head."""
+    if any(PAIR not in ranker.sides for ranker in rankers):
         raise BadInput(
             "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
         )
-    return found
 
 
 def refitted_runs(
-    ranker: CrossEncoder,
+    ranker: TrainableRanker,
     lesson: Lesson,
     examples: Sequence[Sequence[Choice]],
     settings: HeadSettings,
@@ -192,7 +189,7 @@ def refitted_runs(
     texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*learnt.pairs, *asked)]
     states = representations.in_parts(
         texts,
-        lambda some: representations.of_pairs(ranker, some)[:, -1],
+        lambda some: representations.of_texts(ranker, some, PAIR)[:, -1],
         task=f"represent pairs for {tag}",
         progress=progress,
     )

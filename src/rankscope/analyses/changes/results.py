@@ -17,18 +17,17 @@ from rankscope.core.trec import with_ties
 from rankscope.core.words import words
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
-from rankscope.explain import changes, representations
-from rankscope.explain.changes import PERSISTENCE, ModuleChange
+from rankscope.explain import changes, representations, weights
+from rankscope.explain.changes import PERSISTENCE
 from rankscope.explain.intervals import Estimate
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.explain.weights import ModuleChange
+from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.models.ranker import Side as RankerSide
 
 FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
 FEWEST_QUERIES = 5
 """Of which one in turn is left out, and 4 are still compared."""
-PAIR = "pair"
-"""What a cross-encoder has states of; a bi-encoder's sides are query and document."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Settings:
 class Side:
     """Texts whose states are compared: queries, docs, or pairs of both."""
 
-    name: str
+    name: RankerSide
     texts: Sequence[str] | Sequence[tuple[str, str]]
     groups: Tensor | None
     """(texts,): which pairs have one query; None where each text stands for itself."""
@@ -113,7 +112,7 @@ class Changes:
 
 
 def sides(
-    ranker: BiEncoder | CrossEncoder,
+    ranker: TrainableRanker,
     queries: Sequence[Query],
     run: Run,
     texts: Mapping[str, str],
@@ -132,25 +131,35 @@ def sides(
             f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
     tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
-    if isinstance(ranker, CrossEncoder):
+    found = [_side(name, ranked, tops, texts, settings) for name in ranker.sides]
+    for side in found:
+        _check_enough(side, settings)
+    return found
+
+
+def _side(
+    name: RankerSide,
+    queries: Sequence[Query],
+    tops: Sequence[Sequence[str]],
+    texts: Mapping[str, str],
+    settings: Settings,
+) -> Side:
+    """The texts drawn for a side; `tops` has each query's docs."""
+    if name == PAIR:
         every = [
             (place, text)
             for place, top in enumerate(tops)
             for text in _distinct([texts[doc_id] for doc_id in top])
         ]
         drawn = _drawn(every, PAIR, settings)
-        pairs = [(ranked[place].text, text) for place, text in drawn]
-        found = [Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))]
-    else:
-        doc_ids = sorted({doc_id for top in tops for doc_id in top})
-        of_side = {
-            SIDES[0]: [query.text for query in ranked],
-            SIDES[1]: _distinct([texts[doc_id] for doc_id in doc_ids]),
-        }
-        found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
-    for side in found:
-        _check_enough(side, settings)
-    return found
+        pairs = [(queries[place].text, text) for place, text in drawn]
+        return Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))
+    if name == "query":
+        return Side(name, _drawn([query.text for query in queries], name, settings), None)
+    doc_ids = sorted({doc_id for top in tops for doc_id in top})
+    return Side(
+        name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, settings), None
+    )
 
 
 def _check_enough(side: Side, settings: Settings) -> None:
@@ -184,14 +193,14 @@ def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
 # -- comparisons ----------------------------------------------------------------------------------
 
 
-Both = tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+Both = tuple[TrainableRanker, TrainableRanker]
 """Two rankers, before and after."""
 
 
 def weights_changed(rankers: Both) -> list[ModuleChange]:
     """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
-    before, after = (changes.modules(ranker) for ranker in rankers)
-    return changes.weight_changes(before, after)
+    before, after = (weights.modules(ranker) for ranker in rankers)
+    return weights.weight_changes(before, after)
 
 
 def states_changed(
@@ -210,17 +219,13 @@ def states_changed(
     return found
 
 
-def _states(ranker: BiEncoder | CrossEncoder, side: Side, progress: Progress) -> Tensor:
+def _states(ranker: TrainableRanker, side: Side, progress: Progress) -> Tensor:
     """(texts, layers + 1, width)."""
-
-    def of(texts: Sequence[Any]) -> Tensor:
-        if isinstance(ranker, CrossEncoder):
-            return representations.of_pairs(ranker, texts)
-        name = next(each for each in SIDES if each == side.name)
-        return representations.of_texts(ranker, texts, name)
-
     return representations.in_parts(
-        side.texts, of, task=f"represent {side.name}", progress=progress
+        side.texts,
+        lambda texts: representations.of_texts(ranker, texts, side.name),
+        task=f"represent {side.name}",
+        progress=progress,
     )
 
 
@@ -328,7 +333,7 @@ def as_json(found: Changes) -> dict[str, Any]:
         "after": found.after,
         "collection": found.collection,
         "depth": found.depth,
-        "displacement": changes.displacement(found.modules),
+        "displacement": weights.displacement(found.modules),
         "modules": [_module(change) for change in found.modules],
         "layers": _layers(found),
         "states": [
@@ -373,6 +378,6 @@ def _layers(found: Changes) -> list[dict[str, Any]]:
     for change in found.modules:
         by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
     return [
-        {"tower": tower, "layer": layer, "displacement": changes.displacement(of)}
+        {"tower": tower, "layer": layer, "displacement": weights.displacement(of)}
         for (tower, layer), of in sorted(by_layer.items())
     ]

@@ -7,10 +7,7 @@ from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.evaluate.evaluation import as_margin, without_own_docs
 from rankscope.evaluate.measures import with_relevance_level
-from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import write_json
 
@@ -48,10 +45,8 @@ def change(work: Work) -> Summary:
     return {"displacement": stored["displacement"], "overlap": stored["rankings"]["overlap"]}
 
 
-def _rankers(work: Work) -> tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]:
-    before, after = (open_tunable(work.folder(role) / "model") for role in ("before", "after"))
-    for ranker in (before, after):
-        ranker.model.to(backbone.device())
+def _rankers(work: Work) -> changes.Both:
+    before, after = (open_trainable(work.folder(role) / "model") for role in ("before", "after"))
     return before, after
 
 

@@ -17,14 +17,13 @@ from rankscope.data.collections import (
     judged_topics,
 )
 from rankscope.explain.probing import texts_of
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import TrainableRanker
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
 def probe(
-    rankers: Mapping[str, BiEncoder | CrossEncoder],
+    rankers: Mapping[str, TrainableRanker],
     given: Examples,
     settings: Settings,
     *,

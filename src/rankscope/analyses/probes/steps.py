@@ -22,7 +22,7 @@ from rankscope.data.collections import StoredDocs, read_topics, write_docs
 from rankscope.data.listed import read_listed
 from rankscope.data.published_curves import PublishedPoint, published_points
 from rankscope.explain.probing import Outcome, texts_of
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import linked, read_json, write_json
 
@@ -136,7 +136,7 @@ def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
 
 def represent(work: Work) -> Summary:
     """The states of every layer of a ranker, for the texts or pairs of the choices."""
-    ranker = open_tunable(work.folder("ranker") / "model")
+    ranker = open_trainable(work.folder("ranker") / "model")
     seed = work.step.params["at_random"]
     if seed is not None:
         ranker = ranker.at_random(seed=seed_for(seed, "random weights"))

@@ -1,11 +1,17 @@
-"""BM25 over a collection."""
+"""BM25 over a collection: an index of its docs, and the docs that it ranks first."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, Topics
+from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
 from rankscope.pipeline.spec.fields import Count, Positive, Share, Spec, known_language
+from rankscope.pipeline.step import Kind, Step
 from rankscope.retrieve.analyzer import ENGLISH
+
+INDEX = Kind("index", 2, "rankscope.pipeline.first_stages.bm25:index")
 
 
 class BM25Spec(Spec):
@@ -21,3 +27,37 @@ class BM25Spec(Spec):
         "case.",
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
+
+    @property
+    def needs(self) -> tuple[Needed, ...]:
+        """It needs nothing else of the study."""
+        return ()
+
+    def plan(self, planning: Planning, name: str, collection: str) -> Step:
+        """An index, which depths and collections over the same docs share, and a search in it."""
+        topics, docs = planning.collection(collection), planning.docs(collection)
+        built = Step(INDEX, name, self.identity("depth"), {"docs": docs}, spec=self)
+        inputs = {"collection": topics, "index": planning.add(built)}
+        label, params = f"{name}.{collection}", {"depth": self.depth}
+        return planning.add(Step(SEARCH, label, params, inputs, spec=self))
+
+    def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
+        """The docs that the index ranks first."""
+        from rankscope.retrieve import bm25
+
+        stored = bm25.Index.load(work.folder("index"))
+        return bm25.search(stored, topics.queries, depth=self.depth, progress=work.progress), {}
+
+
+def index(work: StepWork) -> dict[str, Any]:
+    """The step of a BM25 index."""
+    from rankscope.retrieve import bm25
+
+    chosen = work.step.spec
+    assert isinstance(chosen, BM25Spec)
+    docs = StoredDocs(work.folder("docs"))
+    n_docs = bm25.build(docs, work.out, k1=chosen.k1, b=chosen.b, language=chosen.language)
+    notes = bm25.Index.load(work.out).notes
+    for note in notes:
+        work.progress.note(f"{work.step.label}: {note}")
+    return {"n_docs": n_docs} | ({"notes": notes} if notes else {})

@@ -1,4 +1,4 @@
-"""Steps over data: docs, collections, indexes, first stages' runs and teachers' rankings."""
+"""Steps over data: docs, collections and teachers' rankings."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,11 @@ from pathlib import Path
 from rankscope.core.formats import read_run
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import stream
-from rankscope.core.trec import write_run
 from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.noise import noisy
 from rankscope.pipeline import teachers
-from rankscope.pipeline.first_stages.bm25 import BM25Spec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
 from rankscope.pipeline.spec.collections import TopicsSpec
 from rankscope.pipeline.spec.teachers import (
     ListsTeacherSpec,
@@ -21,7 +18,6 @@ from rankscope.pipeline.spec.teachers import (
     RunTeacherSpec,
 )
 from rankscope.pipeline.work import Summary, Work
-from rankscope.retrieve import bm25, fusion
 
 
 def docs(work: Work) -> Summary:
@@ -55,35 +51,6 @@ def collection(work: Work) -> Summary:
 def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
     rng = stream(seed, "noise in", query.query_id)
     return Query(query.query_id, noisy(query.text, chosen.noise, rng))
-
-
-def index(work: Work) -> Summary:
-    """A BM25 index."""
-    chosen = work.spec(BM25Spec)
-    n_docs = bm25.build(
-        StoredDocs(work.folder("docs")),
-        work.out,
-        k1=chosen.k1,
-        b=chosen.b,
-        language=chosen.language,
-    )
-    notes = bm25.Index.load(work.out).notes
-    for note in notes:
-        work.progress.note(f"{work.step.label}: {note}")
-    return {"n_docs": n_docs} | ({"notes": notes} if notes else {})
-
-
-def fuse(work: Work) -> Summary:
-    """Several first stages' runs as one."""
-    chosen, topics = work.spec(FuseSpec), read_topics(work.folder("collection"))
-    runs = [read_run(work.folder(f"run {name}") / "run.trec") for name in chosen.of]
-    if chosen.method == "reciprocal_rank":
-        run = fusion.by_rank(runs, k=chosen.k, tag=work.step.label)
-    else:
-        run = fusion.by_score(runs, tag=work.step.label)
-    run = run.top(chosen.depth)
-    write_run(work.out / "run.trec", run)
-    return run_summary(run, topics)
 
 
 def teacher(work: Work) -> Summary:
@@ -126,13 +93,3 @@ def teacher_rankings(folder: Path) -> Run:
     """What a step left of a teacher: a file's scores as they are, or a ranker's run."""
     scores = folder / "run.json"
     return read_run(scores if scores.is_file() else folder / "run.trec")
-
-
-def run_summary(run: Run, topics: Topics) -> Summary:
-    """What is worth knowing of a run without opening it."""
-    return {
-        "n_queries": len(run.rankings),
-        "n_queries_without_ranking": len(topics.queries) - len(run.rankings),
-        "n_ranked_docs": sum(len(ranking) for ranking in run.rankings.values()),
-        "tied_share": run.tied_share(),
-    }

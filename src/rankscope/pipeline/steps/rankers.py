@@ -1,9 +1,7 @@
 """Steps over rankers: made from nothing, loaded, and used to re-rank."""
 
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
@@ -11,23 +9,28 @@ from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.inputs import notes_on
-from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
-from rankscope.models.opening import open_ranker
+from rankscope.models.opening import (
+    open_bi_encoder,
+    open_late_interaction,
+    open_ranker,
+    start_cross_encoder,
+)
+from rankscope.models.ranker import Ranker
+from rankscope.pipeline.first_stages.first_stage import run_summary
 from rankscope.pipeline.spec.rankers import (
     BiEncoderSpec,
     CrossEncoderSpec,
     LateInteractionSpec,
     ScratchSpec,
 )
-from rankscope.pipeline.steps.data import run_summary
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.train.loop import Recipe, fit
-from rankscope.train.pretraining import MaskedLanguageObjective
+from rankscope.train.loop import fit
+from rankscope.train.objectives.pretraining import MaskedLanguageObjective
+from rankscope.train.recipe import Recipe
 
 
 def scratch_backbone(work: Work) -> Summary:
@@ -86,14 +89,14 @@ def ranker(work: Work) -> Summary:
         return _bi_encoder(work, chosen, location)
     if isinstance(chosen, LateInteractionSpec):
         assert location is not None
-        opened = LateInteraction.load(location)
+        opened = open_late_interaction(location)
         opened.save(work.out / "model")
         return _notes(opened) | {"kind": "late_interaction"}
     assert isinstance(chosen, CrossEncoderSpec)
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
     seed = seed_for(work.step.params["seed"], "head")
-    made, loaded = CrossEncoder.start(location, seed=seed, max_length=chosen.max_length)
+    made, loaded = start_cross_encoder(location, seed=seed, max_length=chosen.max_length)
     made.save(work.out / "model")
     return _notes(made) | {
         "kind": "cross_encoder",
@@ -107,7 +110,7 @@ def ranker(work: Work) -> Summary:
 def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
     if chosen.backbone is None:
         assert location is not None
-        loaded = BiEncoder.load(location)
+        loaded = open_bi_encoder(location)
         given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
         loaded.inner.prompts.update({side: text for side, text in given.items() if text})
         made = loaded.separated() if chosen.towers == "separate" else loaded
@@ -149,7 +152,7 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     }
 
 
-def _notes(ranker: Any) -> Summary:
+def _notes(ranker: Ranker) -> Summary:
     """What should be known of how a model's folder was read, if anything."""
     notes = notes_on(ranker)
     return {"notes": notes} if notes else {}
@@ -160,16 +163,13 @@ def rerank(work: Work) -> Summary:
     topics = read_topics(work.folder("collection"))
     opened = open_ranker(work.folder("ranker") / "model")
     run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
-    texts: Callable[[Sequence[str]], Sequence[Any]] = StoredDocs(work.folder("docs")).texts
-    if isinstance(opened, CrossEncoder):
-        asked = (run.rankings.get(query.query_id, []) for query in topics.queries)
-        ids = (doc.doc_id for ranking in asked for doc in ranking[:depth])
-        texts = work.tokens("docs", opened, ids).of
+    rankings = (run.rankings.get(query.query_id, []) for query in topics.queries)
+    doc_ids = (doc.doc_id for ranking in rankings for doc in ranking[:depth])
     again = reranked(
         opened,
         topics.queries,
         run,
-        texts=texts,
+        texts=work.texts("docs", opened, doc_ids),
         depth=depth,
         tag=work.step.params["tag"],
         processes=work.processes,

@@ -28,11 +28,11 @@ from rankscope.pipeline.work import Work
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import ListwiseObjective, MixedObjective, Order
 from rankscope.train.checkpoint import found_folder
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective, Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 
 
 def stage_seed(work: Work) -> int:
@@ -123,7 +123,9 @@ def _listwise(
     """The objective of a cross-encoder's first or second loss: over tokens made once."""
     _docs_of(work, place, pools)
     role = samples_role(place, "docs")
-    docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
+    docs = work.tokens(
+        role, tuned.joiner, (doc_id for pool in pools.pools for doc_id in pool.doc_ids)
+    )
     topics = read_topics(work.folder(samples_role(place, "collection")))
     asked = tuned.query_tokens([query.text for query in topics.queries])
     queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}

@@ -17,20 +17,13 @@ from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Pair, Text
 from rankscope.train import facts
-from rankscope.train.facts import Seen
-from rankscope.train.losses import Loss, grid
+from rankscope.train.losses import Loss
+from rankscope.train.masked import grid
+from rankscope.train.objectives.objective import Outcome
 
 QUERIES_LOOKED_AT = 4
 """Of a batch, by the guards: a collapse is seen in any query's scores, and a look takes a forward pass."""
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
-
-
-class Outcome(NamedTuple):
-    """What one batch gives: its mean loss, and what is logged and looked at by the guards."""
-
-    loss: Tensor
-    seen: Seen | None = None
-    """None where no doc is scored."""
 
 
 def outcome_of(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Outcome:

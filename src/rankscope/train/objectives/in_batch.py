@@ -5,7 +5,7 @@ queries stands once, and so do docs of the same words; one that is known to be r
 the positive of a query of the same words, or is in its group, is no negative of it. A query that is left
 without a negative has no loss.
 
-A batch is one thing however many processes there are (`train.together`), so negatives come across
+A batch is one thing however many processes there are (`objectives.together`), so negatives come across
 devices. Where it gives the negatives, it is also one thing among the batches of its update: each
 counts by its queries, and other batches are another loss.
 """
@@ -20,18 +20,20 @@ from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes
-from rankscope.train.batches import (
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
+from rankscope.train.losses import Loss
+from rankscope.train.objectives.batches import (
     Order,
-    Outcome,
     outcome_of,
     refuse_without_others,
     shares_by_queries,
     shares_by_units,
 )
-from rankscope.train.losses import Loss
-from rankscope.train.together import exact, together
+from rankscope.train.objectives.objective import Outcome
+from rankscope.train.objectives.together import exact, together
 
 Known = Callable[[str, str], bool]
 """Whether a doc (second) is known to be relevant for a query (first)."""
@@ -123,8 +125,8 @@ class InBatchObjective:
             labels[n, : len(row)] = torch.tensor([label for _, label in row])
             mask[n, : len(row)] = True
         inputs: dict[Side, list[Input]] = {
-            "query": self.ranker.tokens(queries, "query"),
-            "document": self.ranker.tokens([text for _, text in docs.values()], "document"),
+            "query": self.ranker.inputs(queries, "query"),
+            "document": self.ranker.inputs([text for _, text in docs.values()], "document"),
         }
         return Texts(inputs, columns, labels, mask)
 

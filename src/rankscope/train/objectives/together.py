@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.rng import seed_for
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import Processes
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 
 
 class Part(NamedTuple):

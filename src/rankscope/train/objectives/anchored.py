@@ -18,19 +18,21 @@ from torch.nn.functional import normalize
 from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes, is_sharded
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 from rankscope.train import facts
-from rankscope.train.batches import (
+from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import (
     QUERIES_LOOKED_AT,
     Order,
-    Outcome,
     outcome_of,
     refuse_without_others,
     shares_by_queries,
 )
-from rankscope.train.losses import LOSSES
-from rankscope.train.together import exact, together
+from rankscope.train.objectives.objective import Outcome
+from rankscope.train.objectives.together import exact, together
 
 CONTRAST, DIVERGENCE = LOSSES["info_nce"], LOSSES["kl"]
 DOCS_LOOKED_AT = 32
@@ -127,7 +129,7 @@ class MomentumObjective:
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
         return _couples(
-            [*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "document")
+            [*map(self.texts, batch)], lambda texts: self.ranker.inputs(texts, "document")
         )
 
     def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
@@ -217,7 +219,7 @@ class AlignedObjective:
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the query tower reads it; pure, so the loop may do it ahead of time."""
-        return _couples([*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "query"))
+        return _couples([*map(self.texts, batch)], lambda texts: self.ranker.inputs(texts, "query"))
 
     def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
         """Noisy queries against the clean ones, and how far the clean ones have moved."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rankscope.core.rng import stream
-from rankscope.train.batches import Outcome
+from rankscope.train.objectives.objective import Outcome
 
 PREDICTED, MASKED, RANDOM = 0.15, 0.8, 0.1
 
