@@ -174,7 +174,9 @@ def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, f
     assert [row["n_differing"] for row in of_file] == ["20", "2"]
     assert rf"& worse & {n} \\" in rankscope(*words, "--latex").out
     page = rankscope(*words, "--html").out
-    assert f"; {n} queries with the worst value would take that away." in page
+    assert (
+        f"; {n} queries with the worst difference there can be would take the verdict away." in page
+    )
     assert f'"fragility": "{n}"' in page, "in the figure's tooltip"
     table = page.partition('aria-label="Table 2"')[2].partition("</section>")[0]
     assert f'<td class="number">{n}</td>' in table
