@@ -288,11 +288,13 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         if len(old) < 2:
             continue
         overlaps.append(
-            changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
+            changes.extrapolated_rank_biased_overlap(
+                [*old], [*new], persistence=settings.persistence
+            )
         )
         by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
         scores = [*old.values()], [new[doc_id] for doc_id in old]
-        taus.append(changes.order_agreement(*scores))
+        taus.append(changes.kendall_tau_b(*scores))
         correlations.append(changes.score_agreement(*scores))
         n_docs += len(old)
         for side, mine in enumerate(scores):
