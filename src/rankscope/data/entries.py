@@ -1,4 +1,7 @@
-"""The entries of a JSON list, of JSON lines or of a Parquet table, each with its place in the file."""
+"""The entries of a JSON list, of JSON lines or of a Parquet table, each with its place in the file.
+
+What stands in an entry of DPR's files is read here too, for teachers and for examples alike.
+"""
 
 import json
 from collections.abc import Iterator
@@ -103,3 +106,58 @@ def tables(path: Path) -> Iterator[Entry]:
         if not isinstance(entry.value, dict):
             raise entry.wrong(f"found {shown(entry.value)}", "Give a JSON object with its fields.")
         yield entry
+
+
+class Passage(NamedTuple):
+    """A doc in an entry: an id, a text, or both."""
+
+    doc_id: str | None
+    title: str
+    text: str
+    """Empty where there is none."""
+
+    @property
+    def with_title(self) -> str:
+        """The text with the title in front; empty where there is no text."""
+        return f"{self.title} {self.text}".strip() if self.text else ""
+
+
+def passages(entry: Entry, name: str) -> list[Passage]:
+    """The passages listed in a field; BadInput for one with neither id nor text. A blank text is none."""
+    return [_passage(entry, value) for value in entry.listed(name)]
+
+
+def _passage(entry: Entry, value: Any) -> Passage:
+    if not isinstance(value, dict):
+        raise entry.wrong(
+            f"a passage is {str(value)[:60]!r}, with no `text`",
+            "Give a JSON object with its fields.",
+        )
+    part = Entry(entry.place, value)
+    doc_id = part.name("doc", "docid", "passage_id", "psg_id", "doc_id")
+    title, text = part.text("title") or "", part.text("text") or ""
+    if doc_id is None and not text.strip():
+        raise entry.wrong(
+            "a passage has neither id nor text", "Give `docid`, `passage_id` or `text`."
+        )
+    return Passage(doc_id, title, text if text.strip() else "")
+
+
+class DPREntry(NamedTuple):
+    """An entry of DPR's training files (Karpukhin et al. 2020)."""
+
+    question: str
+    positives: list[Passage]
+    negatives: list[Passage]
+    are_hard: bool
+    """Whether the negatives are hard ones; where there are none, they are the easy ones, of other questions."""
+
+
+def dpr_entry(entry: Entry) -> DPREntry:
+    """The entry as a DPR file has it; BadInput where there is no question, or a passage is none."""
+    question = entry.text("question")
+    if not question or not question.strip():
+        raise entry.wrong("it has no `question`", "Give the text of its query.")
+    positives, hard = passages(entry, "positive_ctxs"), passages(entry, "hard_negative_ctxs")
+    negatives = hard or passages(entry, "negative_ctxs")
+    return DPREntry(question, positives, negatives, are_hard=bool(hard))
