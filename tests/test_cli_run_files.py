@@ -220,6 +220,16 @@ def test_without_a_margin_the_caption_asks_for_one(rankscope: Command, files: Pa
     assert "Queries needed: to show one as large as the margin." in margin
 
 
+def test_the_queries_needed_stand_beside_cannot_tell_alone(rankscope: Command, files: Path) -> None:
+    """A verdict that is there needs no more queries, though the number is known (--json has it)."""
+    words = (*answered(files, 40, all=1.0, half=0.5, most=0.8), "--margin", "RR@10=0.05")
+    shown = comparisons_of(rankscope(*words).out)
+    rows = json.loads(rankscope(*words, "--json").out)["comparisons"]
+    assert [row["verdict"] for row in rows] == ["worse", "cannot tell"]
+    assert all(row["queries_needed"] for row in rows)
+    assert [row["queries needed"] for row in shown] == ["-", f"{rows[1]['queries_needed']:,}"]
+
+
 def test_two_seeds_are_noted(rankscope: Command, files: Path) -> None:
     words = answered(files, 40, a=1.0, b=0.9, c=0.8, d=0.7, e=0.6)
     runs = {name: str(files / f"{name}.run") for name in "abcde"}
