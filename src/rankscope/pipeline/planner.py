@@ -146,20 +146,27 @@ class Planner:
                 Step(INDEX, first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
             )
             inputs = {"collection": topics, "index": index}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
+            params = {"depth": spec.depth} | self._own_docs(collection)
+            return self.add(Step(SEARCH, label, params, inputs, spec=spec))
         if isinstance(spec, DenseSpec):
             return self.search(spec.ranker, collection, spec.depth, index=spec.index)
         if isinstance(spec, LateSpec):
             inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
+            params = {"depth": spec.depth} | self._own_docs(collection)
+            return self.add(Step(SEARCH, label, params, inputs, spec=spec))
         if isinstance(spec, FuseSpec):
             runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
             inputs = {"collection": topics, **runs}
             return self.add(Step(FUSE, label, spec.identity(), inputs, spec=spec))
         path = self._run_file(spec, first_stage, collection)
-        params = {"digest": self.digest(path), "depth": spec.depth}
+        params = {"digest": self.digest(path), "depth": spec.depth} | self._own_docs(collection)
         inputs = {"collection": topics, "docs": docs}
         return self.add(Step(SEARCH, label, params, inputs, spec=spec, paths={"run": path}))
+
+    def _own_docs(self, collection: str) -> dict[str, bool]:
+        """What a search drops: docs that have their query's id, where the collection's convention says so."""
+        drops = self.study.collections[collection].convention().drop_own_docs
+        return {"drop_own_docs": True} if drops else {}
 
     def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
         if collection not in spec.paths:
@@ -370,7 +377,7 @@ class Planner:
             "ranker": self.ranker(ranker),
             "embeddings": self._encoded(ranker, collection),
         }
-        params = {"depth": depth, "tag": ranker, "index": index}
+        params = {"depth": depth, "tag": ranker, "index": index} | self._own_docs(collection)
         label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
         return self.add(Step(SEARCH, label, params, inputs))
 

@@ -5,6 +5,7 @@ from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.teachers import from_run
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
@@ -35,7 +36,11 @@ def _bi_encoder(work: Work) -> BiEncoder:
 
 
 def search(work: Work) -> Summary:
-    """A first stage's run: searched, or read from a file of the user's."""
+    """A first stage's run: searched, or read from a file of the user's.
+
+    Docs that have their query's id are dropped here, where the collection asks for it (ArguAna, Quora), and nowhere
+    after: all that is re-ranked, fused, learnt from or measured rests on a search.
+    """
     topics, chosen = read_topics(work.folder("collection")), work.step.spec
     more: Summary = {}
     if isinstance(chosen, BM25Spec):
@@ -48,6 +53,8 @@ def search(work: Work) -> Summary:
         run = _best_tokens(work, topics, chosen)
     else:
         run, more = _nearest(work, topics)
+    if work.step.params.get("drop_own_docs"):
+        run = without_own_docs(run)
     write_run(work.out / "run.trec", run)
     return run_summary(run, topics) | more
 
