@@ -15,7 +15,7 @@ from rankscope.core.fields import shown
 from rankscope.core.trec import read_lines
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """The cells of a line by column, without white space around them, and what an error calls the line."""
 
     place: str
@@ -46,7 +46,7 @@ class Row(NamedTuple):
         )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     """The lines below the first one that are not blank. BadInput for what is no such table, with its line."""
     at = 1
 
@@ -65,7 +65,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 raise BadInput(
                     f"{place}: more fields than the first line has. Put names with commas into quotes."
                 )
-            yield Row(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
+            yield TableRow(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
     except csv.Error as error:
         raise BadInput(
             f"{path}, line {at}: not readable as CSV ({error}). Write it again."

@@ -16,36 +16,36 @@ from rankscope.core.trec import read_bytes, read_lines
 
 
 class Entry(NamedTuple):
-    """One entry, and what an error calls it: file and line."""
+    """One entry of a file, and its place there (file and line) for errors."""
 
     place: str
     value: Any
 
-    def wrong(self, found: str, remedy: str) -> BadInput:
+    def wrong(self, what: str, remedy: str) -> BadInput:
         """The error for an entry that is not what it should be."""
-        return BadInput(f"{self.place}: {found}. {remedy}")
+        return BadInput(f"{self.place}: {what}. {remedy}")
 
     def get(self, *names: str) -> Any:
-        """The first of the fields that is there: neither null nor the NaN that tables have for it."""
-        found = self.first(*names)
-        return None if found is None else self.value[found]
+        """The value of the first of the fields that has one; null and the NaN of tables are none."""
+        name = self.first(*names)
+        return None if name is None else self.value[name]
 
     def first(self, *names: str) -> str | None:
-        """The name of that field."""
+        """The name of the first of the fields that has a value."""
         return next((name for name in names if not is_none(self.value.get(name))), None)
 
     def listed(self, *names: str) -> list[Any]:
         """A field that is a list; empty where there is none."""
-        found = self.get(*names)
-        found = found.tolist() if hasattr(found, "tolist") else found
-        if found is not None and not isinstance(found, list):
-            raise self.wrong(f"`{self.first(*names)}` is {shown(found)}", "Give it as a list.")
-        return found or []
+        values = self.get(*names)
+        values = values.tolist() if hasattr(values, "tolist") else values
+        if values is not None and not isinstance(values, list):
+            raise self.wrong(f"`{self.first(*names)}` is {shown(values)}", "Give it as a list.")
+        return values or []
 
     def name(self, what: str, *names: str) -> str | None:
         """A query's or doc's id from the first of the fields that is there; a whole number becomes text."""
-        found = self.get(*names)
-        return None if found is None else self.checked_id(found, what)
+        value = self.get(*names)
+        return None if value is None else self.checked_id(value, what)
 
     def checked_id(self, value: Any, what: str) -> str:
         """The value as an id, if a run file can hold it."""
@@ -89,15 +89,15 @@ def entries(path: Path) -> Iterator[Entry]:
 def _whole_list(path: Path) -> list[Any]:
     try:
         text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").decode()
-        found = json.loads(text, object_pairs_hook=no_repeats)
+        values = json.loads(text, object_pairs_hook=no_repeats)
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}, line {error.lineno}: not JSON ({error.msg}). Mend it.") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not readable as JSON ({error}). Mend it.") from error
-    assert isinstance(found, list), "JSON that begins with a bracket is a list"
-    return found
+    assert isinstance(values, list), "JSON that begins with a bracket is a list"
+    return values
 
 
 def tables(path: Path) -> Iterator[Entry]:

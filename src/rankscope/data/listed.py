@@ -10,9 +10,8 @@ JSON lines, one JSON list or Parquet. A query or doc is known by its words: the 
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ from rankscope.data.names import digest
 PUBLISHED_SEED, PUBLISHED_NEGATIVES = 42, 4
 
 
-class Row(NamedTuple):
+class ListedRow(NamedTuple):
     """One relevant doc of a query, and the hard negatives that stand beside it, as ids."""
 
     query_id: str
@@ -37,7 +36,7 @@ class Row(NamedTuple):
 class Listed:
     """The rows of a file in its order, and their texts."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ListedRow, ...]
     queries: Mapping[str, str]
     docs: Mapping[str, str]
     is_drawn: bool
@@ -134,7 +133,7 @@ def read_listed(path: Path, kind: str) -> Listed:
 
 def _rows(path: Path, kind: str, *, are_hard: bool) -> Listed:
     """The rows of the entries whose negatives are hard, or easy; of a text that is in no row nothing is kept."""
-    rows: list[Row] = []
+    rows: list[ListedRow] = []
     queries: dict[str, str] = {}
     docs: dict[str, str] = {}
     n_without_both = 0
@@ -145,7 +144,7 @@ def _rows(path: Path, kind: str, *, are_hard: bool) -> Listed:
             continue
         query_id = _known(queries, texts.query)
         negatives = tuple(_known(docs, text) for text in texts.others)
-        rows += [Row(query_id, _known(docs, text), negatives) for text in texts.relevant]
+        rows += [ListedRow(query_id, _known(docs, text), negatives) for text in texts.relevant]
     return Listed(tuple(rows), queries, docs, kind == "sampled", n_without_both, are_hard)
 
 
@@ -165,7 +164,9 @@ class _Texts(NamedTuple):
 
 def _dpr(entry: Entry) -> _Texts:
     given = dpr_entry(entry)
-    groups = [[_text(entry, of) for of in group] for group in (given.positives, given.negatives)]
+    groups = [
+        [_text(entry, passage) for passage in group] for group in (given.positives, given.negatives)
+    ]
     return _Texts(given.question, groups[0], groups[1], given.are_hard)
 
 
@@ -196,22 +197,23 @@ def _ms_marco_qa(entry: Entry) -> _Texts:
 
 
 def _sampled(entry: Entry) -> _Texts:
-    names = (f"negative_context_{place}" for place in count())
-    found = takewhile(lambda text: text is not None, map(entry.text, names))
-    return _Texts(
-        _needed(entry, "question"), [_needed(entry, "positive_context")], [*_texts(found)]
-    )
+    relevant = [_needed(entry, "positive_context")]
+    return _Texts(_needed(entry, "question"), relevant, [*_numbered_negatives(entry)])
 
 
-def _texts(found: Iterable[str | None]) -> Iterator[str]:
-    return (text for text in found if text is not None)
+def _numbered_negatives(entry: Entry) -> Iterator[str]:
+    """The texts of `negative_context_0`, `negative_context_1`, ... up to the first that is missing."""
+    place = 0
+    while (text := entry.text(f"negative_context_{place}")) is not None:
+        yield text
+        place += 1
 
 
 def _needed(entry: Entry, name: str) -> str:
-    found = entry.text(name)
-    if not found or not found.strip():
+    text = entry.text(name)
+    if not text or not text.strip():
         raise entry.wrong(f"there is no `{name}`", "Give the text.")
-    return found
+    return text
 
 
 READERS: dict[str, Callable[[Entry], _Texts]] = {

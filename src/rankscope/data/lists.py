@@ -43,15 +43,15 @@ def given_lists(path: Path, kind: str) -> Iterator[GivenList]:
     """
     first: GivenList | None = None
     for entry in tables(path):
-        found = READERS[kind](entry)
-        first = first or found
-        if found.is_scored != first.is_scored:
-            having, lacking = (found, first) if found.is_scored else (first, found)
+        current = READERS[kind](entry)
+        first = first or current
+        if current.is_scored != first.is_scored:
+            having, lacking = (current, first) if current.is_scored else (first, current)
             raise entry.wrong(
                 f"{lacking.place} has no scores, {having.place} has",
                 "Give all lists scores, or none.",
             )
-        yield found
+        yield current
 
 
 def _kd(entry: Entry) -> GivenList:
@@ -130,17 +130,17 @@ def _list(
 
 
 def _needed_name(entry: Entry, what: str, *names: str) -> str:
-    found = entry.name(what, *names)
-    if found is None:
+    stated = entry.name(what, *names)
+    if stated is None:
         raise entry.wrong(f"it has no `{names[0]}`", f"Give the id of its {what}.")
-    return found
+    return stated
 
 
 def _needed_text(entry: Entry, name: str) -> str:
-    found = entry.text(name)
-    if not found or not found.strip():
+    text = entry.text(name)
+    if not text or not text.strip():
         raise entry.wrong(f"it has no `{name}`", "Give the text of its query.")
-    return found
+    return text
 
 
 def _of_text(entry: Entry, text: Any) -> Named:
@@ -168,7 +168,7 @@ def _scores(entry: Entry, n_docs: int, name: str) -> list[float] | None:
     """The scores of a list of docs, one each; None where the field is not there."""
     if entry.get(name) is None:
         return None
-    found = entry.listed(name)
-    if len(found) != n_docs:
-        raise entry.wrong(f"{len(found)} `{name}` for {n_docs} docs", "Give one for each doc.")
-    return [entry.number(score) for score in found]
+    scores = entry.listed(name)
+    if len(scores) != n_docs:
+        raise entry.wrong(f"{len(scores)} `{name}` for {n_docs} docs", "Give one for each doc.")
+    return [entry.number(score) for score in scores]
