@@ -21,7 +21,7 @@ from rankscope.explain.probing import Outcome, Pairs, Probing, pairs_of, with_ot
 from rankscope.models.bi_encoder import SIDES, BiEncoder, Side
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.processes import ALONE
-from rankscope.store.rows import Group
+from rankscope.store.rows import ProcessGroup
 
 PAIRS = "pair"
 """The folder of a cross-encoder's states; a bi-encoder's are called by the side."""
@@ -46,7 +46,7 @@ def represented(
     *,
     seed: int,
     how: How = HOW,
-    processes: Group = ALONE,
+    processes: ProcessGroup = ALONE,
     progress: Progress,
 ) -> None:
     """The states of every layer for the examples, in folders of `folder`; what is missing is made.
