@@ -1,6 +1,6 @@
-"""Tables of CSV that people write: one reader, so that every such file is read and refused alike.
+"""The one reader of CSV tables that people write, so that all are read and refused alike.
 
-Packed or not, in UTF-8; the first line names the columns, those that nobody asks for are left out.
+Files are in UTF-8, packed or not. The first line names the columns; columns that are not wanted are ignored.
 """
 
 import csv
@@ -16,7 +16,7 @@ from rankscope.core.trec import read_lines
 
 
 class TableRow(NamedTuple):
-    """The cells of a line by column, without white space around them, and what an error calls the line."""
+    """The cells of a line by column, stripped of white space, and the line's place for errors."""
 
     place: str
     cells: dict[str, str]
@@ -32,12 +32,12 @@ class TableRow(NamedTuple):
         """A cell that is a finite number."""
         text = self.cells[column]
         try:
-            found = math.nan if "_" in text else float(text)
+            value = math.nan if "_" in text else float(text)
         except ValueError:
-            found = math.nan
-        if not math.isfinite(found):
+            value = math.nan
+        if not math.isfinite(value):
             raise self.wrong(column, "a number")
-        return found
+        return value
 
     def wrong(self, column: str, what: str) -> BadInput:
         """The error for a cell that is not what it should be."""
