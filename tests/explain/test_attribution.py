@@ -239,6 +239,26 @@ def test_the_norm_of_what_a_unit_norm_gives_is_noise_and_it_is_said(tmp_path: Pa
     assert not attributing.attributions(margin, Integration()).is_degenerate
 
 
+def test_a_change_of_64_units_in_the_last_place_of_the_largest_target_is_noise() -> None:
+    """Float32 has steps of 2^-23 at 1, so 64 of them are 2^-17, and 2^-16 where the largest target is 2."""
+    changes = torch.tensor([[2.0**-17, -(2.0**-17) * 1.01], [2.0**-16, 0.0]])
+    for largest, expected in (
+        (1.0, [[True, False], [False, True]]),
+        (-2.0, [[True, True], [True, True]]),
+    ):
+        found = attributing.Attributions(
+            sites=((0, "neurons"), (1, "neurons")),
+            values=(torch.ones(2, 3),) * 2,
+            targets=torch.tensor([0.5, largest]),
+            changes=changes,
+            gaps=torch.full((2, 2), 0.03),
+        )
+        assert found.is_noise.tolist() == expected
+        assert found.share_of_noise == sum(map(sum, expected)) / 4
+        assert found.gap_shares is not None
+        assert found.gap_shares.isnan().tolist() == expected
+
+
 def test_weights_are_whole_after_an_exception(tmp_path: Path) -> None:
     ranker = bi_encoder(tmp_path, "bert", "mean")
     before = {name: weight.clone() for name, weight in ranker.model.state_dict().items()}

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.core.rng import stream
+from rankscope.evaluate import reproduction
 from rankscope.explain import changes, representations, weights
-from rankscope.explain.changes import rank_biased_overlap
+from rankscope.explain.changes import extrapolated_rank_biased_overlap
 from rankscope.explain.weights import Module, Place
 from rankscope.models import anatomy
 from rankscope.models.bi_encoder import BiEncoder
@@ -301,14 +302,31 @@ def test_shifts_see_a_rotation_and_states_that_do_not_vary_have_no_likeness() ->
     ],
 )
 def test_rank_biased_overlap_by_hand(ranking: str, other: str, expected: float) -> None:
-    assert rank_biased_overlap(ranking, other, persistence=0.5) == pytest.approx(expected)
-    assert rank_biased_overlap(other, ranking, persistence=0.5) == pytest.approx(expected)
+    assert extrapolated_rank_biased_overlap(ranking, other, persistence=0.5) == pytest.approx(
+        expected
+    )
+    assert extrapolated_rank_biased_overlap(other, ranking, persistence=0.5) == pytest.approx(
+        expected
+    )
+
+
+def test_the_two_definitions_of_rank_biased_overlap_have_a_name_each() -> None:
+    """ab and ba: p / (1 + p) to depth 2 of an overlap cut there, p of one that goes on as it was at the end."""
+    cut = reproduction.rank_biased_overlap_to_depth("ab", "ba", 2, persistence=0.8)
+    assert cut == pytest.approx(0.8 / 1.8)
+    assert extrapolated_rank_biased_overlap("ab", "ba", persistence=0.8) == pytest.approx(0.8)
+    assert not hasattr(reproduction, "rank_biased_overlap")
+    assert not hasattr(changes, "rank_biased_overlap")
 
 
 def test_the_top_counts_most() -> None:
     docs = [f"d{n}" for n in range(20)]
     top, bottom = [docs[1], docs[0], *docs[2:]], [*docs[:18], docs[19], docs[18]]
-    assert rank_biased_overlap(docs, top) < rank_biased_overlap(docs, bottom) < 1
+    assert (
+        extrapolated_rank_biased_overlap(docs, top)
+        < extrapolated_rank_biased_overlap(docs, bottom)
+        < 1
+    )
 
 
 def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> None:
@@ -316,20 +334,20 @@ def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> N
     assert changes.chance_of_overlap(2, persistence=0.5) == pytest.approx(0.75)
     rng = stream(1, "orders")
     docs = [f"d{n}" for n in range(12)]
-    drawn_ones = [rank_biased_overlap(docs, rng.sample(docs, 12)) for _ in range(2000)]
+    drawn_ones = [extrapolated_rank_biased_overlap(docs, rng.sample(docs, 12)) for _ in range(2000)]
     mean = sum(drawn_ones) / len(drawn_ones)
     assert mean == pytest.approx(changes.chance_of_overlap(12), abs=0.01)
 
 
 def test_order_and_score_agreement_by_hand() -> None:
     """One pair of three turned round: tau 1/3. Deviations (-3, 0, 3) and (-1, -3, 4): 15 / sqrt(18 x 26)."""
-    assert changes.order_agreement([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert changes.kendall_tau_b([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
     before, after = [1.0, 4.0, 7.0], [2.0, 0.0, 7.0]
     assert changes.score_agreement(before, after) == pytest.approx(15 / math.sqrt(18 * 26))
     assert changes.score_agreement(before, [3 * x - 5 for x in before]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("agreement", [changes.order_agreement, changes.score_agreement])
+@pytest.mark.parametrize("agreement", [changes.kendall_tau_b, changes.score_agreement])
 def test_a_ranker_that_scores_all_docs_alike_agrees_with_itself_only(
     agreement: Callable[[Sequence[float], Sequence[float]], float],
 ) -> None:
@@ -354,7 +372,7 @@ def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
         assert changes.cka(layer, layer) == (1.0, 1.0, 1.0)
         shared = changes.shared_neighbours(layer, layer, k=3)
         assert shared == (1.0, 1.0, 1.0)
-    assert rank_biased_overlap(TEXTS, TEXTS) == 1
+    assert extrapolated_rank_biased_overlap(TEXTS, TEXTS) == 1
 
 
 @pytest.mark.parametrize("kind", ["bi_encoder", "cross_encoder"])

@@ -360,6 +360,20 @@ def test_noise_is_said_in_words() -> None:
         assert any("rounding noise" in note for note in found["notes"]) != bool(changed)
 
 
+def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
+    of = Attributions(
+        tuple((layer, "neurons") for layer in range(3)),
+        (torch.full((3, 2), 0.1), torch.ones(3, 2), torch.ones(3, 2)),
+        torch.ones(3),
+        torch.full((3, 3), 2.0),
+        torch.full((3, 3), 1e-3),
+    )
+    choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
+    found = concluded({"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"])
+    (told,) = (each for each in attribution.in_words(found) if "largest share" in each)
+    assert "layer 2 of 3 has the largest share (48%)" in told
+
+
 def test_two_thresholds_are_both_told(found: dict[str, Any]) -> None:
     assert attribution.thresholds(found) == "0.1"
     other = found["rankers"]["plain"]["query"] | {"threshold": 0.01}

@@ -9,7 +9,7 @@ from rankscope.analyses.changes import charts as change_charts
 from rankscope.analyses.changes import words as changes
 from rankscope.analyses.forgetting import charts as forgetting_charts
 from rankscope.analyses.forgetting import words as forgetting
-from rankscope.explain.changes import order_agreement
+from rankscope.explain.changes import kendall_tau_b
 
 
 def estimate(name: str, value: float | None, half: float = 0.02) -> dict[str, float | None]:
@@ -65,7 +65,7 @@ def test_the_words_say_where_and_how_far() -> None:
 
 def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
     """Kendall's tau of ten docs with themselves, by other scores, is 0.9999999999999999."""
-    tau = order_agreement(range(10), range(1, 11))
+    tau = kendall_tau_b(range(10), range(1, 11))
     assert 1 - 1e-12 < tau < 1
     rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
     said = changes.in_words(found(rankings=rankings))
@@ -327,7 +327,9 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
     matrix = {**MATRIX, "cells": [lost, kept, other, endless]}
     said = " ".join(forgetting.in_words(matrix))
-    assert "a single query of the worst kind would take this verdict away)" in said
+    assert (
+        "a single query with the worst difference there can be would take the verdict away)" in said
+    )
     assert "within \u00b10.02: C on dev (fragility 12)." in said
     assert "D and C on dev (fragility 1,234)." in said
     assert "C gained on scifact against plain: +0.100 (no interval)." in said

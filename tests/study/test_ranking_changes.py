@@ -9,6 +9,7 @@ from rankscope.analyses.changes.results import Settings, ranking_change
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc, ranked
 from rankscope.core.trec import write_run
+from rankscope.evaluate.evaluation import without_own_docs
 
 DOCS = "abcd"
 SETTINGS = Settings(depth=4)
@@ -53,22 +54,22 @@ def test_a_collapsed_ranker_has_no_order_and_half_a_tie_counts_its_docs(tmp_path
     assert (both.tau.value, both.correlation.value, both.tied) == (1, 1, (1, 1))
 
 
-def test_own_docs_are_left_out_of_what_was_re_ranked(tmp_path: Path) -> None:
-    """Of four docs, e lies below the top; b, the query's own, is gone: two pairs of three are turned round."""
-    drop = Settings(depth=4, drop_own_docs=True)
+def test_what_was_not_re_ranked_is_not_compared(tmp_path: Path) -> None:
+    """Of four docs, e lies below the top; b, the query's own, is in no run: two pairs of three are turned round."""
+    three = Settings(depth=3)
     tail = ScoredDoc("b", "e", -1.0)
     runs = [
         Run(tag, {**made.rankings, "b": [*ranked(made.rankings["b"]), tail]})
         for tag, scores in (("one", (4, 9, 2, 1)), ("two", (3, 1, 2, 4)), ("tied", (0.1,) * 4))
-        for made in [named("b", scores)]
+        for made in [without_own_docs(named("b", scores))]
     ]
     before, after, tied = runs
-    found = ranking_change(before, after, drop)
+    found = ranking_change(before, after, three)
     assert found.tau.value == pytest.approx((-1 / 3 + 1) / 2)
     assert ranking_change(before, after, SETTINGS).tau.value != found.tau.value
-    found = ranking_change(*[stored(run, tmp_path) for run in (before, tied)], drop)
-    assert found == ranking_change(before, tied, drop)
-    assert found.tied == (0, 3 / 7)
+    found = ranking_change(*[stored(run, tmp_path) for run in (before, tied)], three)
+    assert found == ranking_change(before, tied, three)
+    assert found.tied == (0, 3 / 6)
 
 
 def named(query_id: str, scores: Sequence[float]) -> Run:

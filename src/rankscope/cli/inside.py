@@ -214,10 +214,7 @@ def diff(
             "or more texts."
         )
     usual = convention(collection)
-    drop = usual.drop_own_docs
-    settings = Settings(
-        depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
-    )
+    settings = Settings(depth=depth, texts=texts, neighbours=neighbours, seed=seed)
     source = collections.source(collection, split)
     anew = None
     if heads:
@@ -226,7 +223,6 @@ def diff(
             depth=depth,
             measure=with_relevance_level(measure, usual.relevance_level),
             margin=Margin(margin),
-            drop_own_docs=drop,
             seed=seed,
         )
         anew = verbs.Heads(train, terms, convention(train_collection or collection))
@@ -238,7 +234,7 @@ def diff(
         queries=queries,
         name=collection,
         heads=anew,
-        language=language or ENGLISH,
+        first_stage=verbs.FirstStage(language or ENGLISH, usual.drop_own_docs),
         progress=terminal.progress(),
     )
     told = [*words.in_words(found), words.CAVEAT]

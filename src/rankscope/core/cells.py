@@ -22,7 +22,7 @@ def safe_cell(value: Any) -> Any:
 
 
 def plain_cell(text: str) -> str:
-    """What `safe_cell` was given, of text as it is read."""
+    """The text that `safe_cell` was given, from the cell as it is read."""
     if text.startswith("'") and FORMULA.match(text):
         return text[1:]
     return text

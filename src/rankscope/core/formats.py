@@ -7,8 +7,8 @@
 | RankLLM | `{"query": {"qid"}, "candidates": [{"docid", "score"}]}`, one a line, or in one list |
 | Parquet | columns of queries, docs and scores: ranx, PyTerrier, ir_measures |
 
-What is packed is unpacked (`core.packed`); what a field may hold is the same in every form (`core.fields`).
-Whatever the form: a query ranks a doc once.
+Packed files are unpacked (`core.packed`), and fields have the same rules in every form (`core.fields`). In every form
+a query may rank a doc once.
 """
 
 import json
@@ -56,7 +56,7 @@ def read_run_file(path: Path) -> RunFile:
 
 
 def tag_of(path: Path) -> str:
-    """What a file's run is called, without reading all of it."""
+    """The tag of a file's run, without reading all of it."""
     head = head_of(path)
     if head == PARQUET_MAGIC or head[:1] in (b"{", b"["):
         return stem(path)
@@ -79,10 +79,10 @@ def read_qrels(path: Path | str) -> list[Qrel]:
     return read_trec_qrels(path)
 
 
-def _non_empty(path: Path, found: RunFile) -> RunFile:
-    if not any(found.run.rankings.values()):
+def _non_empty(path: Path, run_file: RunFile) -> RunFile:
+    if not any(run_file.run.rankings.values()):
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
-    return found
+    return run_file
 
 
 # -- JSON ----------------------------------------------------------------------------------------
@@ -90,14 +90,14 @@ def _non_empty(path: Path, found: RunFile) -> RunFile:
 
 def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, if no key stands in it twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    table = dict(pairs)
+    if len(table) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise ValueError(f"{key!r} stands twice in one table; keep one")
             seen.add(key)
-    return found
+    return table
 
 
 def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
@@ -179,7 +179,7 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     return RunFile(run, "RankLLM", tuple(notes))
 
 
-# -- what a program has at hand --------------------------------------------------------------------
+# -- tables and data frames in memory --------------------------------------------------------------
 
 
 def from_mapping(table: Any, tag: str, source: object) -> Run:

@@ -1,6 +1,6 @@
-"""Tables of CSV that people write: one reader, so that every such file is read and refused alike.
+"""The one reader of CSV tables that people write, so that all are read and refused alike.
 
-Packed or not, in UTF-8; the first line names the columns, those that nobody asks for are left out.
+Files are in UTF-8, packed or not. The first line names the columns; columns that are not wanted are ignored.
 """
 
 import csv
@@ -15,8 +15,8 @@ from rankscope.core.fields import shown
 from rankscope.core.trec import read_lines
 
 
-class Row(NamedTuple):
-    """The cells of a line by column, without white space around them, and what an error calls the line."""
+class TableRow(NamedTuple):
+    """The cells of a line by column, stripped of white space, and the line's place for errors."""
 
     place: str
     cells: dict[str, str]
@@ -32,12 +32,12 @@ class Row(NamedTuple):
         """A cell that is a finite number."""
         text = self.cells[column]
         try:
-            found = math.nan if "_" in text else float(text)
+            value = math.nan if "_" in text else float(text)
         except ValueError:
-            found = math.nan
-        if not math.isfinite(found):
+            value = math.nan
+        if not math.isfinite(value):
             raise self.wrong(column, "a number")
-        return found
+        return value
 
     def wrong(self, column: str, what: str) -> BadInput:
         """The error for a cell that is not what it should be."""
@@ -46,7 +46,7 @@ class Row(NamedTuple):
         )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     """The lines below the first one that are not blank. BadInput for what is no such table, with its line."""
     at = 1
 
@@ -65,7 +65,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 raise BadInput(
                     f"{place}: more fields than the first line has. Put names with commas into quotes."
                 )
-            yield Row(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
+            yield TableRow(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
     except csv.Error as error:
         raise BadInput(
             f"{path}, line {at}: not readable as CSV ({error}). Write it again."

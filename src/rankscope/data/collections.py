@@ -131,8 +131,8 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
         }
     )
     if split not in splits:
-        found = ", ".join(splits) or "none: is this a folder in BEIR layout?"
-        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {found}.")
+        known = ", ".join(splits) or "none: is this a folder in BEIR layout?"
+        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {known}.")
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
 
 

@@ -208,14 +208,14 @@ def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> 
 # -- rankings -------------------------------------------------------------------------------------
 
 
-def rank_biased_overlap(
+def extrapolated_rank_biased_overlap(
     ranking: Sequence[str], other: Sequence[str], *, persistence: float = PERSISTENCE
 ) -> float:
     """Rank-biased overlap, extrapolated: how far two rankings agree, the top counting most, in [0, 1].
 
     Webber et al. (2010), equation 32: behind what is seen, agreement goes on as it was at the end; the
     rankings may be of unequal length. Counted from 1 downwards, so that a ranking with itself has exactly 1.
-    (`evaluate.reproduction` has repro_eval's form instead, cut at a depth and divided by its highest value there.)
+    (`evaluate.reproduction.rank_biased_overlap_to_depth` is cut at a depth and divided by its highest value there.)
     """
     short, long = sorted((ranking, other), key=len)
     if not short:
@@ -248,7 +248,7 @@ def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float
     return seen + persistence**n_docs
 
 
-def order_agreement(before: Sequence[float], after: Sequence[float]) -> float:
+def kendall_tau_b(before: Sequence[float], after: Sequence[float]) -> float:
     """Kendall's tau-b of the orders that two rankers' scores give the same docs of one query.
 
     1 for the same scores; 0 where one of them scores all docs alike, since no order agrees with none.

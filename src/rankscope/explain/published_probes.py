@@ -37,10 +37,6 @@ class PublishedFit(NamedTuple):
     """(seeds, N, (N + 1) x width)."""
     biases: Tensor
     """(seeds, N)."""
-    losses: Tensor
-    """(seeds, epochs): the mean training loss of each epoch."""
-    validation_accuracies: Tensor
-    """(seeds, epochs)."""
 
 
 class InColumns(NamedTuple):
@@ -87,10 +83,8 @@ def published(
     unseen = _in_blocks(states, validation.examples)
     best = torch.full((len(seeds),), -1.0, dtype=torch.float64)
     kept = (weights.detach().clone(), biases.detach().clone())
-    losses, accuracies = [], []
     for _ in range(recipe.epochs):
         orders = torch.stack([torch.randperm(n_examples, generator=rng) for rng in rngs])
-        total = torch.zeros(len(seeds), dtype=torch.float64)
         for places in torch.split(orders, recipe.batch_size, 1):
             if inputs is None:
                 outputs = torch.stack(
@@ -107,16 +101,14 @@ def published(
             adam.zero_grad(set_to_none=True)
             mean_losses.sum().backward()  # type: ignore[no-untyped-call]
             adam.step()
-            total += mean_losses.detach().double() * places.shape[1]
-        losses.append(total / n_examples)
         with torch.no_grad():
             found = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
-        accuracies.append((found == validation.correct).double().mean(1))
-        is_better = accuracies[-1] > best
-        best = torch.where(is_better, accuracies[-1], best)
+        accuracies = (found == validation.correct).double().mean(1)
+        is_better = accuracies > best
+        best = torch.where(is_better, accuracies, best)
         for now, then in zip((weights, biases), kept, strict=True):
             then[is_better] = now.detach()[is_better]
-    return PublishedFit(*kept, torch.stack(losses, 1), torch.stack(accuracies, 1))
+    return PublishedFit(*kept)
 
 
 def published_credits(fit: PublishedFit, states: States, test: InColumns) -> Tensor:

@@ -122,7 +122,7 @@ def store(
     n_layers: int,
     width: int,
     dtype: str = "float32",
-    processes: rows.Group = ALONE,
+    processes: rows.ProcessGroup = ALONE,
     progress: Progress = SILENT,
 ) -> list[Path]:
     """Make what is missing of every layer's (texts, width) file, in blocks that resume; where they are.

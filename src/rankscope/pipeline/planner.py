@@ -137,6 +137,10 @@ class Planner:
         spec: FirstStage = self.study.first_stages[first_stage]
         return spec.plan(self, first_stage, collection)
 
+    def drops_own_docs(self, collection: str) -> bool:
+        """Whether docs that have their query's id are left out of what is searched, as ArguAna and Quora ask."""
+        return self.study.collections[collection].convention().drop_own_docs
+
     # -- rankers --
 
     @_once

@@ -170,7 +170,20 @@ class _Expansion:
                 }
             else:
                 found[analysis.field] = self._question(place, part, analysis.swept)
+            for field in analysis.systems:
+                if isinstance(name := part.get(field), str):
+                    found[analysis.field][field] = self._one_system(f"{place}.{field}", name)
         return found
+
+    def _one_system(self, place: str, name: str) -> str:
+        """The system that a name stands for; BadStudy where it stands for several."""
+        systems = list(dict.fromkeys(system_of(of.name, of.seed) for of in self.named(name)))
+        if len(systems) > 1:
+            raise BadStudy(
+                f"{place}: {name} stands for {len(systems)} systems, and one is the baseline. "
+                f"Name one of them: {listed(systems)}."
+            )
+        return systems[0]
 
     def _question(self, place: str, asked: Any, fields: Sequence[str]) -> Any:
         """What is asked of one analysis, with all members in these fields."""
@@ -188,19 +201,33 @@ class _Expansion:
         return {name: value for name, value in found.items() if name in asked}
 
     def _pairs(self, place: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """A table of rankers: every member against the one it starts from, or the one there is."""
+        """A table of rankers: every member against its counterpart among those that the other name stands for."""
         pairs = {}
         for after, before in asked.items():
-            against = [each.name for each in self.named(before)] if isinstance(before, str) else []
-            for member in (each.name for each in self.named(after)):
-                start = self._start_of(member)
-                if len(against) > 1 and start not in against:
+            others = self.named(before) if isinstance(before, str) else ()
+            for member in self.named(after):
+                counterpart = self._counterpart(member, others) if others else before
+                if counterpart is None:
+                    names = [other.name for other in others]
                     raise BadStudy(
-                        f"{place}.{after}: {before} stands for {len(against)} rankers, and one is "
-                        f"held against. Name one of them: {listed(against)}."
+                        f"{place}.{after}: {before} stands for {len(names)} rankers, and {member.name} is compared with "
+                        f"one. Name one of them: {listed(names)}."
                     )
-                pairs[member] = start if start in against else against[0] if against else before
+                pairs[member.name] = counterpart
         return pairs
+
+    def _counterpart(self, member: Member, others: Sequence[Member]) -> str | None:
+        """The one there is, the nearest that the member was tuned from, or the one of its seed; else None."""
+        names = [other.name for other in others]
+        if len(names) == 1:
+            return names[0]
+        ancestor = self._start_of(member.name)
+        while isinstance(ancestor, str) and ancestor not in names:
+            ancestor = self._start_of(ancestor)
+        if ancestor is not None:
+            return str(ancestor)
+        of_its_seed = [other.name for other in others if other.seed == member.seed]
+        return of_its_seed[0] if len(of_its_seed) == 1 else None
 
     def _start_of(self, member: str) -> Any:
         """What a member starts from; None for what leads nowhere."""

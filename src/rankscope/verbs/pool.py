@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.tables import Row, read_rows
+from rankscope.core.tables import TableRow, read_rows
 from rankscope.evaluate import pooled
 from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.published_cells import PublishedCell, pooled_published
@@ -71,7 +71,7 @@ def read_cells(path: Path) -> list[PublishedCell]:
     return cells
 
 
-def _cell(row: Row) -> PublishedCell:
+def _cell(row: TableRow) -> PublishedCell:
     empty = [column for column in ("test", "system", "measure") if not row.cells[column]]
     if empty:
         raise BadInput(f"{row.place}: {empty[0]} is empty. Name it.")

@@ -11,7 +11,7 @@ from rankscope.core.records import Qrel, Run
 from rankscope.core.trec import write_run
 from rankscope.data.answers import Malformed
 from rankscope.data.collections import Source, StoredDocs, write_docs
-from rankscope.data.names import AsGiven, InCollection, Names
+from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
 from rankscope.store.files import writable, written_whole
@@ -64,7 +64,7 @@ def to_run(
     return run, quality(teacher, shown, qrels)
 
 
-def _opened(path: Path, kind: str, asked: Asked, names: Names) -> Opened:
+def _opened(path: Path, kind: str, asked: Asked, names: IdLookup) -> Opened:
     if kind == "permutations":
         assert asked.candidates is not None
         return open_permutations(
@@ -78,7 +78,7 @@ def _opened(path: Path, kind: str, asked: Asked, names: Names) -> Opened:
     return open_other(path, kind, asked.candidates, names)
 
 
-def _with_names(source: Source | None, call: Callable[[Names], Opened]) -> Opened:
+def _with_names(source: Source | None, call: Callable[[IdLookup], Opened]) -> Opened:
     """The call with the names of a collection, whose docs lie in a folder only as long as it lasts."""
     if source is None:
         return call(AsGiven())

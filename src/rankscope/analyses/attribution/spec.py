@@ -45,15 +45,23 @@ class AttributionSpec(Spec):
     path: Literal["activations", "weights"] = Field(
         "activations", description="What is scaled from 0, of the sound method."
     )
-    nodes: Count = Field(8, le=1000, description="Gauss-Legendre nodes of the sound method.")
+    nodes: Count = Field(
+        8,
+        le=1000,
+        description="Gauss-Legendre nodes of the sound method; study A's sum has 20 steps.",
+    )
     examples: Annotated[Count, Field(ge=2, le=1_000_000)] = Field(
         50, description="Queries, each with one relevant doc and one hard negative."
     )
     depth: Count = Field(100, description="Ranks that negatives are drawn from.")
     skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
+        0,
+        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
     )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(
+        1,
+        description="The lowest grade that makes a positive; TREC's passage tracks have 2 (Craswell et al. 2020).",
+    )
     threshold: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         None,
         description="A neuron is active above this share of the example's largest value; 0.1, if left out (as "
@@ -64,7 +72,10 @@ class AttributionSpec(Spec):
         gt=0,
         description="The difference in Gini coefficients below which matrices are equivalent.",
     )
-    ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
+    ablate: bool = Field(
+        True,
+        description="Whether neurons are switched off, as a check (Vast et al. 2024).",
+    )
     memory: Annotated[Number, Field(gt=0)] = Field(
         2.0, description="Gigabytes for gradients.", json_schema_extra=FREE
     )

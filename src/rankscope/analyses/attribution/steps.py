@@ -49,7 +49,7 @@ def _of_file(work: Work) -> tuple[Examples, list[str]]:
     listed = read_listed(work.step.paths["file"], asked.file.kind)
     made = listed.choices(n_docs=2, seed=work.seed)
     choices = attribution.drawn(made.choices, asked.examples, seed=work.seed)
-    return attribution.examples(choices, listed.queries, listed.docs), []
+    return attribution.examples(choices, listed.queries, listed.docs), [*listed.notes]
 
 
 def neurons(work: Work) -> Summary:

@@ -53,13 +53,23 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class FirstStage:
+    """The BM25 whose top both rankers re-rank."""
+
+    language: str = ENGLISH
+    """Of its analyzer."""
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out of the top."""
+
+
+@dataclass(frozen=True)
 class Heads:
     """Heads that are to be fitted anew, and the queries they learn from."""
 
     train: Source
     settings: HeadSettings
     convention: Convention
-    """How the judgements they learn from are read."""
+    """That of the collection they learn from."""
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
@@ -80,22 +90,24 @@ def diff(
     queries: int,
     name: str,
     heads: Heads | None = None,
-    language: str = ENGLISH,
+    first_stage: FirstStage | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
     `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too. `language` is that of BM25's analyzer. Raises BadInput where the architectures differ, or heads cannot be fitted.
+    control for cross-encoders too. Raises BadInput where the architectures differ, or heads cannot be fitted.
     """
+    how = first_stage or FirstStage()
     weights = weights_changed(pair.rankers)
     topics = judged_topics(source, limit=queries, seed=settings.seed)
     train = heads and judged_topics(heads.train)
     if train:
         check_heads(pair.rankers)
         examples.without(train, topics)
-    with examples.indexed(source, language, progress) as (docs, index):
+    with examples.indexed(source, how.language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+        run = without_own_docs(run) if how.drop_own_docs else run
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
         compared = sides(pair.rankers[0], topics.queries, run, texts, settings)

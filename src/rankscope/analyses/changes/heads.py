@@ -19,7 +19,7 @@ from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.comparison import Margin, Pair, compared
-from rankscope.evaluate.evaluation import plain, without_own_docs
+from rankscope.evaluate.evaluation import plain
 from rankscope.evaluate.measures import Measuring, span
 from rankscope.evaluate.verdicts import Verdict, judged
 from rankscope.explain import heads, representations
@@ -60,8 +60,6 @@ class HeadSettings:
     margin: Margin = MARGIN
     significance_level: float = 0.05
     correction: str = "holm"
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out of all four runs, once they are re-ranked."""
     seed: int = 42
 
 
@@ -149,8 +147,6 @@ def controlled(
         anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
         runs[name] = [run for run, _ in anew]
         fitted += [fit for _, fit in anew]
-    if settings.drop_own_docs:
-        runs = {name: [without_own_docs(run) for run in of] for name, of in runs.items()}
     return concluded(runs, qrels, settings) | {
         "n_examples": len(examples[0]),
         "n_fits": settings.fits,

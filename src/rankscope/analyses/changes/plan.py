@@ -1,7 +1,5 @@
 """The steps between two rankers: what moved, and heads fitted anew."""
 
-from dataclasses import asdict
-
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.changes.pairs import MARGIN, changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec
@@ -30,7 +28,6 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
         }
         params = {"names": [before, after], "over": asked.over, "depth": depth}
         params |= {"seed": planner.study.seed, "texts": asked.texts, "k": asked.neighbours}
-        params["drop_own_docs"] = planner.study.collections[asked.over].convention().drop_own_docs
         change = Step(CHANGE, f"{after}.{key}", params, inputs, spec=asked)
         found[change_role("change", key, after)] = planner.add(change)
         if after in with_heads(planner.study, question):
@@ -59,8 +56,8 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
         "margin": asked.heads.margin or evaluate.margin.get(measure, MARGIN),
         "significance_level": evaluate.significance_level,
         "correction": evaluate.correction,
-        "convention": asdict(planner.study.collections[over].convention()),
-        "train_convention": asdict(planner.study.collections[train].convention()),
+        "relevance_level": planner.study.collections[over].convention().relevance_level,
+        "train_relevance_level": planner.study.collections[train].convention().relevance_level,
         "seed": planner.study.seed,
     }
     return planner.add(Step(HEADS, f"{after}.{question.key}", params, inputs, spec=asked))

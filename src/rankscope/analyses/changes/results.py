@@ -15,7 +15,6 @@ from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
 from rankscope.core.words import words
-from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.resampling import Floats, Resampling
 from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import PERSISTENCE
@@ -40,8 +39,6 @@ class Settings:
     """States compared at most, of queries and of docs (or of pairs)."""
     neighbours: int = 10
     persistence: float = PERSISTENCE
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out, as the collection's convention has it."""
     seed: int = 42
     """Of the drawn texts, and of the resamples."""
 
@@ -268,13 +265,12 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
 
 
 def compared_top(run: Run, settings: Settings) -> Run:
-    """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
+    """What of a run is compared: its top with its ties, whether it was written and read or not.
 
-    It is cut first: what lies below was not re-ranked.
+    What lies below was not re-ranked.
     """
     rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
-    top = Run(run.tag, rankings)
-    return without_own_docs(top) if settings.drop_own_docs else top
+    return Run(run.tag, rankings)
 
 
 def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
@@ -293,11 +289,13 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         if len(old) < 2:
             continue
         overlaps.append(
-            changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
+            changes.extrapolated_rank_biased_overlap(
+                [*old], [*new], persistence=settings.persistence
+            )
         )
         by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
         scores = [*old.values()], [new[doc_id] for doc_id in old]
-        taus.append(changes.order_agreement(*scores))
+        taus.append(changes.kendall_tau_b(*scores))
         correlations.append(changes.score_agreement(*scores))
         n_docs += len(old)
         for side, mine in enumerate(scores):

@@ -53,7 +53,10 @@ class ChangesSpec(Spec):
     texts: Annotated[Count, Field(ge=20, le=1_000_000)] = Field(
         500, description="States compared at most: of queries and docs, or of pairs."
     )
-    neighbours: Count = Field(10, description="Nearest texts that may be shared.")
+    neighbours: Count = Field(
+        10,
+        description="Nearest texts that may be shared (Gonen et al. 2020, of words).",
+    )
     heads: HeadsSpec | None = Field(None, description="The control of heads fitted anew.")
 
     model_config = ConfigDict(populate_by_name=True)

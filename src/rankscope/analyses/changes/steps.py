@@ -5,7 +5,7 @@ from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.evaluation import as_margin, without_own_docs
+from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.measures import with_relevance_level
 from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
@@ -21,7 +21,6 @@ def change(work: Work) -> Summary:
         depth=params["depth"],
         texts=params["texts"],
         neighbours=params["k"],
-        drop_own_docs=params["drop_own_docs"],
         seed=params["seed"],
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
@@ -64,31 +63,26 @@ def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
 def heads(work: Work) -> Summary:
     """Heads fitted anew on both encoders, and where a loss lies."""
     params = work.step.params
-    convention = params["convention"]
     settings = HeadSettings(
         candidates=params["candidates"],
         examples=params["examples"],
         fits=params["fits"],
         depth=params["depth"],
-        measure=with_relevance_level(params["measure"], convention["relevance_level"]),
+        measure=with_relevance_level(params["measure"], params["relevance_level"]),
         margin=as_margin(params["margin"]),
         significance_level=params["significance_level"],
         correction=params["correction"],
-        drop_own_docs=convention["drop_own_docs"],
         seed=params["seed"],
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
-    train_run = read_run(work.folder("train run") / "run.trec")
-    if params["train_convention"]["drop_own_docs"]:
-        train_run = without_own_docs(train_run)
     made, notes = lesson(
         read_topics(work.folder("train collection")),
-        train_run,
+        read_run(work.folder("train run") / "run.trec"),
         topics,
         run,
         StoredDocs(work.folder("docs")),
         settings,
-        min_relevance=params["train_convention"]["relevance_level"],
+        min_relevance=params["train_relevance_level"],
     )
     found = controlled(_rankers(work), made, _runs(work), topics.qrels, settings, work.progress)
     write_json(work.out / HEADS, found | {"notes": notes})

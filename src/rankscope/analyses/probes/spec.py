@@ -30,9 +30,13 @@ class RunExamplesSpec(Spec):
     )
     depth: Count = Field(100, description="Ranks drawn from.")
     skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
+        0,
+        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
     )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(
+        1,
+        description="The lowest grade that makes a positive; TREC's passage tracks have 2 (Craswell et al. 2020).",
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -101,7 +105,8 @@ class ProbesSpec(Spec):
         None, description="What of a text's tokens is its state; as the ranker pools, if left out."
     )
     dtype: Literal["float32", "float16"] = Field(
-        "float32", description="Of the stored states; float16 takes half the room."
+        "float32",
+        description="Of the stored states; float16 takes half the room, for models as wide as study A's decoders.",
     )
     at_random: bool = Field(
         True,

@@ -21,7 +21,7 @@ from rankscope.explain.probes import States
 from rankscope.explain.probing import Outcome, Pairs, Probing, pairs_of, with_other_queries
 from rankscope.models.processes import ALONE
 from rankscope.models.ranker import PAIR, SIDES, Side, TrainableRanker
-from rankscope.store.rows import Group
+from rankscope.store.rows import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def represented(
     *,
     seed: int,
     how: How = HOW,
-    processes: Group = ALONE,
+    processes: ProcessGroup = ALONE,
     progress: Progress,
 ) -> None:
     """The states of every layer for the examples, in folders of `folder`; what is missing is made.

@@ -108,7 +108,10 @@ def _of_files(work: Work) -> probe_examples.Examples:
         queries=queries,
         docs={},
         scores=probe_examples.bm25_scores(StoredDocs(work.out), queries, made["test"].choices),
-        notes=tuple(examples.notes_on(len(shared), made["train"], made["test"])),
+        notes=(
+            *examples.notes_on(len(shared), made["train"], made["test"]),
+            *dict.fromkeys(note for rows in listed.values() for note in rows.notes),
+        ),
     )
 
 

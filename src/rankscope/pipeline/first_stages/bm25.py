@@ -6,7 +6,13 @@ from pydantic import AfterValidator, Field
 
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
+from rankscope.pipeline.first_stages.first_stage import (
+    SEARCH,
+    Needed,
+    Planning,
+    StepWork,
+    search_params,
+)
 from rankscope.pipeline.spec.fields import Count, Positive, Share, Spec, known_language
 from rankscope.pipeline.step import Kind, Step
 from rankscope.retrieve.analyzer import ENGLISH
@@ -15,7 +21,7 @@ INDEX = Kind("index", 2, "rankscope.pipeline.first_stages.bm25:index")
 
 
 class BM25Spec(Spec):
-    """Lexical first stage."""
+    """Lexical first stage (Robertson & Zaragoza 2009), with the default values of Anserini."""
 
     kind: Literal["bm25"]
     k1: Positive = Field(0.9, description="Saturation of term frequency.")
@@ -23,8 +29,8 @@ class BM25Spec(Spec):
     language: Annotated[str, AfterValidator(known_language)] = Field(
         ENGLISH,
         description="Of docs and queries. english: stop words, possessives and Porter's stemmer; one that "
-        "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words; none: words in lower "
-        "case.",
+        "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words (Mr. TyDi's BM25 has an "
+        "analyzer for each language, too: Zhang et al. 2021); none: words in lower case.",
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
 
@@ -38,7 +44,8 @@ class BM25Spec(Spec):
         topics, docs = planning.collection(collection), planning.docs(collection)
         built = Step(INDEX, name, self.identity("depth"), {"docs": docs}, spec=self)
         inputs = {"collection": topics, "index": planning.add(built)}
-        label, params = f"{name}.{collection}", {"depth": self.depth}
+        label = f"{name}.{collection}"
+        params = search_params(planning, collection, depth=self.depth)
         return planning.add(Step(SEARCH, label, params, inputs, spec=self))
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:

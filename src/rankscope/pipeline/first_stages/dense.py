@@ -7,7 +7,13 @@ from pydantic import Field
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.models.location import Location
-from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
+from rankscope.pipeline.first_stages.first_stage import (
+    SEARCH,
+    Needed,
+    Planning,
+    StepWork,
+    search_params,
+)
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Kind, Step
 from rankscope.store.artifacts import linked
@@ -27,8 +33,9 @@ class DenseSpec(Spec):
     ranker: str = Field(description="The bi-encoder; one of `rankers`, tuned or not.")
     index: Literal["exact", "flat", "ivf", "hnsw"] = Field(
         "exact",
-        description="exact compares with every doc; the others are faiss's (`rankscope[ann]`): ivf and "
-        "hnsw are faster on millions of docs and miss some, and the step says how many.",
+        description="exact compares with every doc; the others are faiss's (`rankscope[ann]`; Johnson et al. 2021): "
+        "ivf and hnsw (Malkov & Yashunin 2020) are faster on millions of docs and miss some, and the step says how "
+        "many.",
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
 
@@ -45,7 +52,9 @@ class DenseSpec(Spec):
             "ranker": planning.ranker(self.ranker),
             "embeddings": embeddings(planning, self.ranker, collection),
         }
-        params = {"depth": self.depth, "tag": self.ranker, "index": self.index}
+        params = search_params(
+            planning, collection, depth=self.depth, tag=self.ranker, index=self.index
+        )
         label = f"{self.ranker}.{collection}" + ("" if self.index == "exact" else f".{self.index}")
         return planning.add(Step(SEARCH, label, params, inputs, spec=self))
 

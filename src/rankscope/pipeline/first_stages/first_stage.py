@@ -13,7 +13,7 @@ from rankscope.core.records import Run
 from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.pipeline.step import Kind, Step
-from rankscope.store.rows import Group
+from rankscope.store.rows import ProcessGroup
 
 SEARCH = Kind("search", 3, "rankscope.pipeline.first_stages.first_stage:search")
 """Every first stage whose run is not made of others' runs; inputs and params tell them apart."""
@@ -65,6 +65,10 @@ class Planning(Protocol):
         """A first stage's run over a collection."""
         ...
 
+    def drops_own_docs(self, collection: str) -> bool:
+        """Whether docs that have their query's id are left out of what is searched."""
+        ...
+
 
 class StepWork(Protocol):
     """What carrying out a first stage's step has at hand; `Work` has it, and loads torch."""
@@ -90,7 +94,7 @@ class StepWork(Protocol):
         ...
 
     @property
-    def processes(self) -> Group:
+    def processes(self) -> ProcessGroup:
         """Who carries out the step together; only the first writes."""
         ...
 
@@ -125,10 +129,24 @@ class FirstStage(Protocol):
         ...
 
 
+def search_params(planning: Planning, collection: str, **params: Any) -> dict[str, Any]:
+    """What names a search: its own params, and whether it drops docs that have their query's id."""
+    drops = planning.drops_own_docs(collection)
+    return params | ({"drop_own_docs": True} if drops else {})
+
+
 def search(work: StepWork) -> dict[str, Any]:
-    """The step of any first stage's run."""
+    """The step of any first stage's run.
+
+    Docs that have their query's id are dropped here, where the collection asks for it (ArguAna, Quora), and nowhere
+    after: all that is re-ranked, fused, learnt from or measured rests on a search.
+    """
+    from rankscope.evaluate.evaluation import without_own_docs
+
     topics = read_topics(work.folder("collection"))
     run, more = cast("FirstStage", work.step.spec).search(work, topics)
+    if work.step.params.get("drop_own_docs"):
+        run = without_own_docs(run)
     write_run(work.out / RUN_FILE, run)
     return run_summary(run, topics) | more
 

@@ -29,7 +29,7 @@ class FuseSpec(Spec):
     method: Literal["reciprocal_rank", "scores"] = Field(
         "reciprocal_rank",
         description="reciprocal_rank: the sum of 1 / (k + rank); scores: the mean of each run's scores, "
-        "brought to 0..1 for each query.",
+        "brought to 0..1 for each query (CombSUM: Fox & Shaw 1994).",
     )
     k: Count = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
     depth: Count = Field(1000, description="Docs kept for each query.")

@@ -8,7 +8,13 @@ from pydantic import Field
 from rankscope.core.errors import BadStudy, listed
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.pipeline.first_stages.first_stage import SEARCH, Needed, Planning, StepWork
+from rankscope.pipeline.first_stages.first_stage import (
+    SEARCH,
+    Needed,
+    Planning,
+    StepWork,
+    search_params,
+)
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Step
 
@@ -29,7 +35,7 @@ class RunFilesSpec(Spec):
         """The file's run, cut. Raises BadStudy for a collection that no file is over."""
         inputs = {"collection": planning.collection(collection), "docs": planning.docs(collection)}
         path = self._file(planning, name, collection)
-        params = {"digest": planning.digest(path), "depth": self.depth}
+        params = search_params(planning, collection, digest=planning.digest(path), depth=self.depth)
         label = f"{name}.{collection}"
         return planning.add(Step(SEARCH, label, params, inputs, spec=self, paths={"run": path}))
 

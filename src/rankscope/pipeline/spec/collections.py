@@ -31,7 +31,7 @@ class TopicsSpec(Spec):
     drop_own_docs: bool | None = Field(
         None,
         description="Leave docs that have their query's id out of rankings; true for ArguAna and Quora by "
-        "their ids, else false.",
+        "their ids (BEIR: Thakur et al. 2021), else false.",
     )
 
     @model_validator(mode="after")

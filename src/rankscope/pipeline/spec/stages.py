@@ -37,25 +37,29 @@ class NegativesSpec(Spec):
 
     first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
     skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
+        0,
+        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
     )
     depth: Count = Field(100, description="Ranks drawn from.")
     rescored_by: str | None = Field(
         None,
-        description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
+        description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own "
+        "(Qu et al. 2021, RocketQA).",
     )
     absolute_margin: NonNegative | None = Field(
         None,
-        description="A negative scores at least so much below the query's best retrieved positive.",
+        description="A negative scores at least so much below the query's best retrieved positive (Moreira et al. "
+        "2024, NV-Retriever: MarginPos).",
     )
     relative_margin: Share | None = Field(
         None,
-        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it.",
+        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it (PercPos, "
+        "there).",
     )
     refresh_every: Count | None = Field(
         None,
         description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
-        "finds by then.",
+        "finds by then (Xiong et al. 2021, ANCE).",
     )
 
     model_config = ConfigDict(populate_by_name=True)
@@ -69,7 +73,8 @@ class SamplesSpec(Spec):
     labels: str = Field(description="`qrels`, or the name of a teacher.")
     teacher_labels: Literal["ranks", "scores"] = Field(
         "ranks",
-        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
+        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores "
+        "(Hofstätter et al. 2020, MarginMSE).",
     )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
     group_size: Count = Field(8, ge=2, le=10_000, description="Docs for each query.")
@@ -78,7 +83,10 @@ class SamplesSpec(Spec):
         description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
         "released code (a defect, with a warning), take a random negative for its positive.",
     )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(
+        1,
+        description="The lowest grade that makes a positive; TREC's passage tracks have 2 (Craswell et al. 2020).",
+    )
 
     @model_validator(mode="after")
     def _negatives_where_labels_are_qrels(self) -> Self:
@@ -165,7 +173,7 @@ class NoisyQueriesSpec(Spec):
     crops: Share = Field(
         0.0,
         description="With `docs`: how many of the queries are three to seven words running out of one of "
-        "them instead, which brings the docs' own words.",
+        "them instead, which brings the docs' own words (after the inverse cloze task, Lee et al. 2019).",
     )
     clean: Share = Field(0.0, description="How many of the queries are left without noise.")
     noise: tuple[NoiseKind, ...] = Field(
@@ -174,7 +182,7 @@ class NoisyQueriesSpec(Spec):
     alignment: NonNegative = Field(
         1.0,
         description="What the distance of a clean query's embedding from where it was counts beside the "
-        "contrast.",
+        "contrast (CAPOT: Campos et al. 2023).",
     )
 
 
@@ -198,7 +206,7 @@ Samples = Annotated[
 
 
 class MomentumQueueSpec(Spec):
-    """Negatives out of a queue that a slowly following copy of the ranker fills (MoCo)."""
+    """Negatives out of a queue that a slowly following copy of the ranker fills (He et al. 2020, MoCo; Contriever)."""
 
     size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
     momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
@@ -218,7 +226,9 @@ class ValidateSpec(Spec):
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: Count = Field(100, description="Updates between two validations.")
     patience: Count | None = Field(
-        None, description="Stop after so many validations in a row that were not the best so far."
+        None,
+        description="Stop after so many validations in a row that were not the best so far (early stopping: "
+        "Prechelt 1998).",
     )
 
     model_config = ConfigDict(populate_by_name=True)
@@ -291,7 +301,11 @@ class TrainedSpec(Spec):
     weight_decay: NonNegative = Field(0.01, description="For matrices only.")
     clip_norm: Positive = Field(1.0, description="Largest gradient norm.")
     dropout: Number | None = Field(
-        None, ge=0, lt=1, description="The model's own in training; as it says itself, if left out."
+        None,
+        ge=0,
+        lt=1,
+        description="The model's own in training; as it says itself, if left out. Self-teaching has none (Zhuang & "
+        "Zuccon 2022).",
     )
     in_batch: bool = Field(
         False,
@@ -312,20 +326,24 @@ class TrainedSpec(Spec):
         "scoring head alone to train; a tower of a bi-encoder.",
     )
     freeze_layers: Whole = Field(
-        0, description="So many of the lowest layers stay as they are, and the embeddings."
+        0,
+        description="So many of the lowest layers stay as they are, and the embeddings (Lee et al. 2019).",
     )
     lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
-        "Weights, losses and scores of runs are float32.",
+        "Weights, losses and scores of runs are float32 (mixed precision: Micikevicius et al. 2018).",
     )
     memory: Literal["plain", "gradient_checkpointing", "grad_cache"] = Field(
         "plain",
         description="What is computed twice to hold less: nothing, inside layers, or parts of a batch "
         "(GradCache: large groups on small memory).",
     )
-    compile: bool = Field(False, description="Run the forward pass through torch.compile.")
+    compile: bool = Field(
+        False,
+        description="Run the forward pass through torch.compile, which study B's code calls.",
+    )
     validate_on: ValidateSpec | None = Field(
         None, description="Held-out queries.", alias="validate"
     )

@@ -9,7 +9,7 @@ from rankscope.pipeline.spec.fields import Count, Spec
 
 
 class PermutationsTeacherSpec(Spec):
-    """A teacher that is an LLM: its answers, `[5] > [18] > ...`, about docs it was shown."""
+    """A teacher that is an LLM: its answers, `[5] > [18] > ...`, about docs it was shown, in windows (Sun et al. 2023, RankGPT)."""
 
     kind: Literal["permutations"]
     path: str = Field(

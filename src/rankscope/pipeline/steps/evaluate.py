@@ -22,7 +22,6 @@ from rankscope.evaluate.evaluation import (
     one_run_each,
     plain,
     two_seeds_each,
-    without_own_docs,
 )
 from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
@@ -63,7 +62,7 @@ def evaluate(work: Work) -> Summary:
         computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
         notes += _convention_notes(name, computed, convention)
         notes += _relevant_notes(work, name, computed)
-        groups += _measured(work, name, computed, convention)
+        groups += _measured(work, name, computed)
     family = [of for group in groups for of in _compared(study, group)]
     notes += seed_notes(study) if family else []
     correction = asked.correction if is_sound else "none"
@@ -127,9 +126,7 @@ def evaluate(work: Work) -> Summary:
     }
 
 
-def _measured(
-    work: Work, name: str, computed: Mapping[str, str], convention: Convention
-) -> Iterator[Group]:
+def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Group]:
     """Every system's runs over a collection, from each first stage."""
     study = work.plan.study.study
     measuring = Measuring(
@@ -138,8 +135,7 @@ def _measured(
 
     def measured(system: str, ranker: str, first_stage: str) -> EvaluatedRun:
         role = run_role(name, first_stage, ranker)
-        run = read_run(work.folder(role) / "run.trec")
-        found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
+        found = measuring.of(read_run(work.folder(role) / "run.trec"))
         path = _run_path(work, role)
         return EvaluatedRun(system, ranker, path, found.called(computed), ties=None, notes=())
 

@@ -91,7 +91,7 @@ def _with_negatives_of(
         depth=mining.depth,
         missing_positive=asked.missing_positive,
         min_relevance=asked.min_relevance,
-        margin=negatives.Margin(mining.absolute_margin, mining.relative_margin),
+        margin=negatives.ScoreMargin(mining.absolute_margin, mining.relative_margin),
         by_words=by_words,
     )
 
