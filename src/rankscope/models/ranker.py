@@ -76,7 +76,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def adapt(self, lora: "LoRA", *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
-        """Put fresh LoRA adapters into it, `but` into frozen parts that are apart; the rest need no gradient.
+        """Put fresh LoRA adapters into it, except into the towers named in `but`; nothing else but a head needs a gradient.
 
         `base` is the folder it was loaded from.
         """
