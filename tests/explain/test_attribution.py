@@ -445,7 +445,7 @@ def test_towers_apart_are_attributed_each_by_its_own(tmp_path: Path) -> None:
 
 def test_a_prompt_that_is_left_out_of_the_mean_is_left_out_here(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path, prefixes={"query": "what "})
-    ranker.pooler("query").include_prompt = False
+    ranker.model.pooler("query").include_prompt = False
     examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]
     found = attributing.attributions(attributing.of_queries(ranker, examples), Integration())
     margins = [one - two for one, two in _scores(ranker, examples)]

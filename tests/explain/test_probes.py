@@ -258,7 +258,7 @@ def test_sets_of_examples_are_fitted_together_as_each_alone(
     made = probe_fits.standardised(states, sets)
     asked = {"seeds": [1, 2], "how": probe_fits.Fitting(rank=4)}
     together = probe_fits.fitted(probes.BILINEAR, made, sets, unseen, **asked)
-    monkeypatch.setattr(probes, "SCORES_AT_ONCE", 1)
+    monkeypatch.setattr(probe_fits, "SCORES_AT_ONCE", 1)
     apart = probe_fits.fitted(probes.BILINEAR, made, sets, unseen, **asked)
     assert together.penalties == apart.penalties
     torch.testing.assert_close(

@@ -102,7 +102,7 @@ def test_the_layers_are_the_models_own_hidden_states(tmp_path: Path) -> None:
 def test_a_prompt_that_the_model_leaves_out_does_not_count(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path, prefixes=PREFIXES)
     whole = representations.of_texts(ranker, TEXTS[:3], "query")[:, -1]
-    ranker.pooler("query").include_prompt = False
+    ranker.model.pooler("query").include_prompt = False
     found = representations.of_texts(ranker, TEXTS[:3], "query")[:, -1]
     torch.testing.assert_close(found, ranker.embed_queries(TEXTS[:3]), rtol=0, atol=1e-5)
     assert not torch.allclose(found, whole, atol=1e-3)
@@ -131,7 +131,7 @@ def test_an_unknown_pooling_is_answered_with_those_there_are(tmp_path: Path) -> 
     ranker = tiny.bi_encoder(tmp_path)
     with pytest.raises(UnknownChoice, match="There are: cls, last, mean"):
         representations.of_texts(ranker, TEXTS, "query", pooling="max")
-    ranker.pooler("query").pooling_mode = "max"
+    ranker.model.pooler("query").pooling_mode = "max"
     with pytest.raises(BadInput, match="pools by 'max'"):
         representations.of_texts(ranker, TEXTS, "query")
 

@@ -62,6 +62,7 @@ def test_whatever_is_opened_stands_on_the_device(
     assert {weight.device.type for weight in ranker.model.parameters()} == {"meta"}
 
 
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
 @pytest.mark.parametrize("kind", ["cross", "bi"])
 def test_a_ranker_of_random_weights_stands_where_its_model_does(
     kind: str, folders: dict[str, Path]

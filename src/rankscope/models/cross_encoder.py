@@ -55,7 +55,7 @@ def _with_adapter(folder: Path) -> backbone.Backbone:
 class CrossEncoder:
     """A ranker on any `AutoModelForSequenceClassification` with one label.
 
-    It has one side, the pair, whichever is asked for as every `TrainableRanker` is asked.
+    It has one side, the pair of query and doc, so what takes a side as a `TrainableRanker` does has no use for it.
     """
 
     sides: tuple[Side, ...] = (PAIR,)

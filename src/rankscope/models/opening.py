@@ -25,12 +25,12 @@ LONGEST: dict[Side, int] = {"query": 64, "document": 256}
 """Tokens that are read of a text by a bare encoder."""
 
 
-class _Module(Protocol):
+class _WithWeights(Protocol):
     @property
     def model(self) -> nn.Module: ...
 
 
-R = TypeVar("R", bound=_Module)
+R = TypeVar("R", bound=_WithWeights)
 
 
 def device() -> torch.device:

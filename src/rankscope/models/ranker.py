@@ -50,8 +50,8 @@ class Ranker(Protocol):
 class TrainableRanker(Ranker, Protocol):
     """A ranker that a stage trains, and that analyses look into.
 
-    It reads what a side's texts are: texts for `query` and `document`, (query, doc) for `pair`. What it makes of them
-    (`inputs`) has `ids`, (tokens,), and is the same whatever else is read.
+    A side's texts are queries or docs, or (query, doc) of the side `pair`. What is made of each (`inputs`) has `ids`,
+    (tokens,), and is the same whatever else is read with it.
     """
 
     @property
@@ -76,7 +76,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def adapt(self, lora: "LoRA", *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
-        """Put fresh LoRA adapters into it, `but` into frozen parts that are apart; the rest need no gradient.
+        """Put fresh LoRA adapters into it, except into the towers named in `but`; nothing else but a head needs a gradient.
 
         `base` is the folder it was loaded from.
         """
