@@ -14,7 +14,7 @@ from rankscope.core.errors import BadInput
 from rankscope.models import adapters, lengths
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
-from rankscope.train.batches import Outcome
+from rankscope.train.batches import BatchOutcome
 from rankscope.train.loop import Trained, fit, part_of
 from support import tiny
 from support.training import objective, recipe
@@ -87,7 +87,7 @@ class Weighed:
         self.prepared, self.looked_at = self._inner.prepared, self._inner.looked_at
         self.n_bytes: list[int] = []
 
-    def outcome(self, model: Any, batch: Any) -> Outcome:
+    def outcome(self, model: Any, batch: Any) -> BatchOutcome:
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
 from rankscope.models.backbone import device
 from rankscope.train import checkpoint, guards, movement, shards
-from rankscope.train.batches import Outcome
+from rankscope.train.batches import BatchOutcome
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.facts import Mean, Seen
+from rankscope.train.facts import BatchFacts, Mean
 from rankscope.train.memory import Memory, gradient_checkpointing
 
 Keep = Literal["best_validation", "last"]
@@ -62,7 +62,7 @@ class Objective(Protocol):
         """A batch as the model reads it; pure, for it is made ahead of time in a thread."""
         ...
 
-    def outcome(self, model: Any, batch: Any) -> Outcome:
+    def outcome(self, model: Any, batch: Any) -> BatchOutcome:
         """The mean loss of one prepared batch; 0 where only others of its update have one."""
         ...
 
@@ -288,7 +288,7 @@ class _Training:
         self.learner = (
             shards.InShards(self._accelerator, model, self._adamw)
             if is_sharded
-            else shards.Whole(self._accelerator, model, self._adamw, memory=recipe.memory)
+            else shards.Replicated(self._accelerator, model, self._adamw, memory=recipe.memory)
         )
         self._latest = checkpoint.latest(checkpoints, needs_best=recipe.keep == "best_validation")
         self.reached = self._latest.reached
@@ -419,7 +419,7 @@ class _Training:
             group["lr"] = rate
         self.learner.wrapped.train()
         losses: list[Tensor] = []
-        seen: list[Seen] = []
+        seen: list[BatchFacts] = []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
