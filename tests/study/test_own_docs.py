@@ -20,7 +20,7 @@ from support import tiny
 ASKED = [
     "first_stages.dense={kind: dense, ranker: bi, depth: 20}",
     "first_stages.both={kind: fuse, of: [bm25, dense], depth: 20}",
-    "evaluate={over: [test], rankers: [bi, plain], measures: [nDCG@10, R@20], baseline: [bm25], "
+    "evaluate={over: [test], rankers: [bi, plain], measures: [nDCG@10, R@20], baseline: [bm25, both], "
     "search: {depth: 20, beside: [bm25, mine]}, rerank: {from: [both], depth: 10}}",
 ]
 DROPPED = "collections.test.drop_own_docs=true"

@@ -29,7 +29,7 @@ from rankscope.core.rng import seed_for
 from rankscope.models.opening import device
 from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.facts import Mean, Seen
+from rankscope.train.facts import BatchFacts, Mean
 from rankscope.train.memory import gradient_checkpointing
 from rankscope.train.objectives.objective import Objective, Refreshing, Remembering
 from rankscope.train.recipe import (
@@ -162,7 +162,7 @@ class _Training:
         self.learner = (
             shards.InShards(self._accelerator, model, self._adamw)
             if is_sharded
-            else shards.Whole(self._accelerator, model, self._adamw, memory=recipe.memory)
+            else shards.Replicated(self._accelerator, model, self._adamw, memory=recipe.memory)
         )
         self._latest = checkpoint.latest(checkpoints, needs_best=recipe.keep == "best_validation")
         self.reached = self._latest.reached
@@ -293,7 +293,7 @@ class _Training:
             group["lr"] = rate
         self.learner.wrapped.train()
         losses: list[Tensor] = []
-        seen: list[Seen] = []
+        seen: list[BatchFacts] = []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))

@@ -43,7 +43,8 @@ class AttributionSpec(Spec):
         "sound", description="sound, or study A's target and sums, with warnings."
     )
     path: Literal["activations", "weights"] = Field(
-        "activations", description="What is scaled from 0, of the sound method."
+        "activations",
+        description="What is scaled from 0, of the sound method; weights, as in Dai et al. 2022.",
     )
     nodes: Count = Field(
         8,

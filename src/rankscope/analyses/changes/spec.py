@@ -14,7 +14,7 @@ Pairs = Annotated[
 
 
 class HeadsSpec(Spec):
-    """Heads fitted anew on the encoders of cross-encoders: whether a loss lies in the encoder or in the head."""
+    """Heads fitted anew on the encoders of cross-encoders: whether a loss lies in the encoder or in the head (Tao et al. 2023)."""
 
     train: str = Field(
         description="The collection whose queries' candidates heads learn from, over the same docs."

@@ -21,7 +21,8 @@ class TopicsSpec(Spec):
     )
     queries: Count | None = Field(None, description="At most so many queries of the part.")
     noise: tuple[NoiseKind, ...] = Field(
-        (), description="One of them is put into every query, to measure what it costs a ranker."
+        (),
+        description="One of them is put into every query, to measure what it costs a ranker (Zhuang & Zuccon 2021).",
     )
     relevance_level: Count | None = Field(
         None,

@@ -53,8 +53,8 @@ class NegativesSpec(Spec):
     )
     relative_margin: Share | None = Field(
         None,
-        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it (PercPos, "
-        "there).",
+        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it "
+        "(Moreira et al. 2024: PercPos).",
     )
     refresh_every: Count | None = Field(
         None,

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from rankscope.train.facts import Seen
+from rankscope.train.facts import BatchFacts
 
 
-class Outcome(NamedTuple):
+class BatchOutcome(NamedTuple):
     """What one batch gives: its mean loss, and what is logged and looked at by the guards."""
 
     loss: Tensor
-    seen: Seen | None = None
+    seen: BatchFacts | None = None
     """None where no doc is scored."""
 
 
@@ -40,7 +40,7 @@ class Objective(Protocol):
         """A batch as the model reads it; pure, for it is made ahead of time in a thread."""
         ...
 
-    def outcome(self, model: Any, batch: Any) -> Outcome:
+    def outcome(self, model: Any, batch: Any) -> BatchOutcome:
         """The mean loss of one prepared batch; 0 where only others of its update have one."""
         ...
 
