@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
+from sentence_transformers.sentence_transformer.modules import Dropout, Pooling
 
 from rankscope.core.errors import BadInput
+from rankscope.models import backbone
 from rankscope.models.files.declared import modules
 from rankscope.models.files.module_settings import check_module_settings
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, located
+from rankscope.models.opening import open_ranker
 from support import tiny
 
 TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
@@ -173,3 +179,24 @@ def test_a_colbert_with_a_pooling_is_refused(late: Path, tmp_path: Path) -> None
     (folder / "4_Pooling" / "config.json").write_text(json.dumps(POOLED[1]))
     with pytest.raises(BadInput, match="a late-interaction model of the modules Transformer, "):
         LateInteraction.load(Location("c", folder))
+
+
+QUERY, DOCS = "who sits", ["red cat", "the blue dog sits under the tree on a mat", "bird a a a"]
+
+
+def test_modules_that_are_carried_out_give_sentence_transformers_scores(
+    late: Path, tmp_path: Path
+) -> None:
+    """Modules that the zoo has not: before the pooling, and behind the tokens' own vectors."""
+    bare = str(tiny.save_encoder(tmp_path / "bare"))
+    chain = [Transformer(bare), Dense(32, 16, module_input_name="token_embeddings"), Pooling(16), Dropout(0.5)]  # fmt: skip
+    with backbone.quiet():
+        theirs = SentenceTransformer(modules=chain, device="cpu")
+        theirs.save(str(tmp_path / "bi"), create_model_card=False)
+        pooled = MultiVectorEncoder(str(late), device="cpu")
+        pooled.append(HierarchicalTokenPooling(2.0))
+        pooled.save(str(tmp_path / "late"), create_model_card=False)
+    for folder, model in ((tmp_path / "bi", theirs), (tmp_path / "late", pooled)):
+        ours: Any = open_ranker(folder)
+        expected = model.similarity(model.encode_query([QUERY]), model.encode_document(DOCS))[0]
+        assert ours.score_all([(QUERY, DOCS)])[0] == pytest.approx(expected.tolist(), abs=1e-5)
