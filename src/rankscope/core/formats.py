@@ -21,6 +21,7 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
 from rankscope.core.packed import PARQUET_MAGIC, head_of
+from rankscope.core.plain_json import json_value
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (
     RunFile,
@@ -88,18 +89,6 @@ def _non_empty(path: Path, run_file: RunFile) -> RunFile:
 # -- JSON ----------------------------------------------------------------------------------------
 
 
-def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, if no key stands in it twice."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"{key!r} stands twice in one table; keep one")
-            seen.add(key)
-    return table
-
-
 def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     """(line number, value): the one value of a JSON file, or one for each line of a JSONL file."""
     data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
@@ -108,7 +97,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     try:
-        yield 1, json.loads(text, object_pairs_hook=no_repeats)
+        yield 1, json_value(text, str(path))
     except json.JSONDecodeError as whole:
         if not whole.msg.startswith("Extra data"):
             raise BadInput(
@@ -121,7 +110,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line, object_pairs_hook=no_repeats)
+                yield number, json_value(line, f"{path}, line {number}")
             except (ValueError, RecursionError) as error:
                 raise BadInput(
                     f"{path}, line {number}: not JSON ({error}). Mend that line."

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
-from rankscope.core.formats import no_repeats, read_qrels
+from rankscope.core.formats import read_qrels
 from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of
+from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels
@@ -216,7 +217,7 @@ def _json_entries(path: Path, what: str) -> Iterator[Entry]:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         try:
-            yield Entry(place, json.loads(line, object_pairs_hook=no_repeats))
+            yield Entry(place, json_value(line, place))
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{_no_entry(place, what)} ({error})") from error
 

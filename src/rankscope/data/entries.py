@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_id, as_text, is_none, is_score, shown
-from rankscope.core.formats import no_repeats, parquet_frame
+from rankscope.core.formats import parquet_frame
 from rankscope.core.packed import PARQUET_MAGIC, head_of
+from rankscope.core.plain_json import json_list, json_value
 from rankscope.core.trec import read_bytes, read_lines
 
 
@@ -77,7 +78,7 @@ def entries(path: Path) -> Iterator[Entry]:
     else:
         for number, line in read_lines(path):
             try:
-                value = json.loads(line, object_pairs_hook=no_repeats)
+                value = json_value(line, f"{path}, line {number}")
             except (ValueError, RecursionError) as error:
                 raise BadInput(
                     f"{path}, line {number}: not JSON ({error}). Give one JSON object a line, or one list "
@@ -89,15 +90,13 @@ def entries(path: Path) -> Iterator[Entry]:
 def _whole_list(path: Path) -> list[Any]:
     try:
         text = read_bytes(path).removeprefix(b"\xef\xbb\xbf").decode()
-        values = json.loads(text, object_pairs_hook=no_repeats)
+        return json_list(text, str(path))
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}, line {error.lineno}: not JSON ({error.msg}). Mend it.") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not readable as JSON ({error}). Mend it.") from error
-    assert isinstance(values, list), "JSON that begins with a bracket is a list"
-    return values
 
 
 def tables(path: Path) -> Iterator[Entry]:

@@ -19,6 +19,10 @@ from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32
+MODULES = frozenset(
+    {"Transformer", "Dense", "Normalize", "MultiVectorMask", "HierarchicalTokenPooling"}
+)
+"""sentence-transformers' modules that a late-interaction model may have; a transformer is the first."""
 PROBE = ("who asks what", ["one, two; three.", "a"])
 
 
@@ -42,8 +46,9 @@ class LateInteraction:
                 f"{folder}: no late-interaction model, so its projection would be left at "
                 "random. Give a ColBERT folder of sentence-transformers, PyLate or Stanford."
             )
-        encoder = next(iter(folders.modules(folder)), folders.Module("Transformer", folder)).folder
-        backbone.check_encoder(Location(location.name, encoder))
+        listed = folders.modules(folder) or (folders.Module("Transformer", folder),)
+        _check_modules(folder, [module.type for module in listed])
+        backbone.check_encoder(Location(location.name, listed[0].folder))
         refused = "sentence-transformers cannot load the model"
         with backbone.quiet(), folders.library_answers(folder, refused):
             inner = MultiVectorEncoder(
@@ -103,3 +108,12 @@ class LateInteraction:
             self.similarity([query], [embedded[doc] for doc in docs])[0].tolist() if docs else []
             for query, (_, docs) in zip(queries, asked, strict=True)
         ]
+
+
+def _check_modules(folder: Path, kinds: Sequence[str]) -> None:
+    """Refuse modules that would be passed over, as a pooling is where every token has its vector."""
+    if kinds[0] != "Transformer" or not MODULES.issuperset(kinds):
+        raise BadInput(
+            f"{folder}: a late-interaction model of the modules {', '.join(kinds)}; supported are a Transformer first, and "
+            f"perhaps {', '.join(sorted(MODULES - {'Transformer'}))}. Give such a model."
+        )
