@@ -14,10 +14,10 @@ from rankscope.models.processes import joined
 from rankscope.pipeline.planner import Plan
 from rankscope.report import pooled
 from rankscope.report.sections import VERDICTS
-from rankscope.store.artifacts import Store, check_place, read_json
+from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
-
-from rankscope.study import load, origin, overlaps, standing
+from rankscope.store.refusals import check_place
+from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _notes_on(plan: Plan, store: Store, *, is_reported: bool) -> list[str]:
             f"{store.root / 'report.html'}, its tables and summary are those of {published}, of another form of "
             f"this study; `rankscope report` puts those of {mine} there"
         )
-    return [*filter(None, [whose]), *standing.notes_on(plan.steps, store)]
+    return [*filter(None, [whose]), *origin.notes_on(plan.steps, store)]
 
 
 # -- doctor ---------------------------------------------------------------------------------------
