@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rankscope.analyses.probes.published import published_points
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.data.listed import read_listed
-from rankscope.data.published_curves import published_points
 
 DPR = [
     {
