@@ -63,8 +63,8 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
 
 def groups_of(body: Callable[..., None]) -> dict[str, type[Any]]:
     """The parameters of a command that are groups of options, and their dataclasses."""
-    hints: dict[str, Any] = get_type_hints(body)
-    return {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    hints = get_type_hints(body).items()
+    return {name: hint for name, hint in hints if isinstance(hint, type) and is_dataclass(hint)}
 
 
 def _with_groups(body: Callable[..., None]) -> Callable[..., None]:
