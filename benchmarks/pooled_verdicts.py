@@ -24,7 +24,7 @@ from rankscope.evaluate.kinship import Kinship
 from rankscope.evaluate.pooled import OverTests, over_all_tests, over_tests
 from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
 from rankscope.report.pooled import row_of, table
-from rankscope.verbs.pool import Asked, pool
+from rankscope.verbs.pool import PoolSettings, pool
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
 N_FIRST_STAGES, ALIKE = 3, 0.8
@@ -292,7 +292,7 @@ def published(folder: Path) -> str:
             path = Path(made, "cells.csv")
             with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *cells])
-            found = pool(path, Asked(baseline, table_of_margins([margin])))
+            found = pool(path, PoolSettings(baseline, table_of_margins([margin])))
         columns, rows = table([row_of(row) for row in found["pooled"]])
         lines = lines or [line(["study", *columns]), "|---" * (len(columns) + 1) + "|"]
         lines += [line([name, *row]) for row in rows]

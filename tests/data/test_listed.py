@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rankscope.analyses.probes.published import published_points
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.data.listed import read_listed
 from rankscope.data.lists import given_lists
-from rankscope.data.published_curves import published_points
 
 DPR = [
     {

@@ -10,6 +10,7 @@ import pytest
 import torch
 import vl_convert
 
+from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import charts as attribution_charts
 from rankscope.analyses.attribution import examples as attribution_examples
 from rankscope.analyses.attribution import words as attribution
@@ -69,7 +70,7 @@ def drawn(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_cells_say_which_neurons_they_hold() -> None:
     """25 neurons in ten parts: five of 3 and five of 2, as torch.tensor_split cuts them."""
-    cells = attribution.heat_cells(a_ranker([0.1 * n for n in range(10)]))
+    cells = chart_data.heat_cells(a_ranker([0.1 * n for n in range(10)]))
     assert [cell["neurons"].replace("\u2013", " to ") for cell in cells] == [
         "0 to 2", "3 to 5", "6 to 8", "9 to 11", "12 to 14",
         "15 to 16", "17 to 18", "19 to 20", "21 to 22", "23 to 24",
@@ -81,13 +82,13 @@ def test_cells_say_which_neurons_they_hold() -> None:
 
 def test_matrices_stand_one_below_the_other(published: dict[str, Any]) -> None:
     each = published["rankers"]["C"]["query"]
-    rows = dict.fromkeys(cell["row"] for cell in attribution.heat_cells(each))
+    rows = dict.fromkeys(cell["row"] for cell in chart_data.heat_cells(each))
     assert list(rows) == ["intermediate 1", "intermediate 2", "output 1", "output 2"]
 
 
 def test_a_difference_is_cell_by_cell() -> None:
     mine, theirs = a_ranker([0.5, 0.25], [0.0, 1.0]), a_ranker([0.25, 0.5], [0.0, 0.5])
-    cells = attribution.difference_cells(mine, theirs)
+    cells = chart_data.difference_cells(mine, theirs)
     assert [cell["active"] for cell in cells] == [0.25, -0.25, 0.0, 0.5]
     assert [(cell["ranker"], cell["baseline"]) for cell in cells][:2] == [(0.5, 0.25), (0.25, 0.5)]
     spec = attribution_charts.difference_map(cells, ("C", "plain"), largest=0.5)
@@ -107,7 +108,7 @@ def test_only_rankers_of_one_shape_are_subtracted() -> None:
 
 
 def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
-    points = attribution.gini_points(found)
+    points = chart_data.gini_points(found)
     assert len(points) == 2 * 2 * 3
     site = found["rankers"]["C-D"]["document"]["sites"][2]
     (point,) = (
@@ -124,7 +125,7 @@ def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
     curves = found["rankers"]["plain"]["query"]["ablation"]
     of_random = [
         each["target"]
-        for each in attribution.ablation_points(curves)
+        for each in chart_data.ablation_points(curves)
         if (each["what"], each["neurons"]) == ("inserted", "random")
     ]
     assert of_random == curves["inserted_random"]
@@ -189,7 +190,7 @@ def test_what_stands_side_by_side_has_one_scale(found: dict[str, Any]) -> None:
         spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
         for _, spec in attribution_charts.concentrations(found)
     ]
-    points = attribution.gini_points(found)
+    points = chart_data.gini_points(found)
     assert ys[0] == ys[1]
     assert ys[0][0] <= min(point["low"] for point in points)
     assert ys[0][1] >= max(point["high"] for point in points)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rankscope.analyses.changes import chart_data
 from rankscope.analyses.changes import charts as change_charts
 from rankscope.analyses.changes import words as changes
 from rankscope.analyses.forgetting import charts as forgetting_charts
@@ -148,7 +149,7 @@ def test_a_map_has_every_module_and_curves_what_varies() -> None:
     assert {(cell["layer"], cell["displacement"]) for cell in cells} == {
         ("embeddings", 0.0), ("layer 1", 0.1), ("layer 2", 0.2),
     }  # fmt: skip
-    assert changes.drawn_curves(found()) == ["CKA", "shared neighbours"]
+    assert chart_data.drawn_curves(found()) == ["CKA", "shared neighbours"]
     curve = change_charts.likeness(found(), "shared neighbours")
     (points,) = curve["datasets"].values()
     assert [(point["layer"], point["chance"]) for point in points] == [(1, 0.05), (2, 0.05)]

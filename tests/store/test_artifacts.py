@@ -16,18 +16,10 @@ from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, No
 from rankscope.core.sums import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
-from rankscope.store.artifacts import (
-    BEGUN,
-    MANIFEST,
-    Status,
-    Store,
-    explained,
-    explained_full,
-    read_json,
-    write_json,
-)
+from rankscope.store.artifacts import BEGUN, MANIFEST, Status, Store, read_json, write_json
 from rankscope.store.files import write_text, written_whole
 from rankscope.store.fingerprint import Digests, fingerprint
+from rankscope.store.refusals import explained, explained_full
 
 NAME = "train-C-0123456789ab"
 
@@ -420,7 +412,7 @@ def test_what_is_no_manifest_is_damage(tmp_path: Path, text: str) -> None:
 
 
 def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    """It has no sum and knows no bytes of its inputs; `standing` tells."""
+    """It has no sum and knows no bytes of its inputs; `origin` tells."""
     store = stored(tmp_path)
     path = store.folder(NAME) / MANIFEST
     old = {k: v for k, v in json.loads(path.read_text()).items() if k not in {"sha256", "rests_on"}}

@@ -14,7 +14,7 @@ from rankscope.core.errors import BadStudy
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load, validated
 from rankscope.study.plan import plan
-from rankscope.study.sweeps import expand
+from rankscope.study.sweeps.members import expand
 from support import tiny
 
 

@@ -1,18 +1,27 @@
 """The one reader of CSV tables that people write, so that all are read and refused alike.
 
 Files are in UTF-8, packed or not. The first line names the columns; columns that are not wanted are ignored.
+
+A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, wherever the file is from: a run
+tagged `=HYPERLINK(...)` would act on whoever opens a table of ours. Such text is written with an apostrophe in
+front (`safe_cell`), which reading takes off again (`plain_cell`); numbers stay numbers.
 """
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rankscope.core.cells import plain_cell
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import shown
 from rankscope.core.trec import read_lines
+
+FORMULA = re.compile(r"'*[\t\r\n ]*[=+\-@]|'*[\t\r]")
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?"
+NUMBER = re.compile(rf"{_NUMBER}(?: (?:to|±) {_NUMBER})?|[+-]?(?:inf|nan)|-+|\+", re.IGNORECASE)
+"""Numbers, their intervals, and what stands for none."""
 
 
 class TableRow(NamedTuple):
@@ -81,3 +90,20 @@ def _check_columns(path: Path, columns: Sequence[str], named: Sequence[str]) -> 
     twice = [column for column in columns if named.count(column) > 1]
     if twice:
         raise BadInput(f"{path}: it has several columns {twice[0]}. Keep one.")
+
+
+# -- cells ---------------------------------------------------------------------------------------
+
+
+def safe_cell(value: Any) -> Any:
+    """A cell as it is written: text that would be a formula with an apostrophe in front, all else as it is."""
+    if isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def plain_cell(text: str) -> str:
+    """What `safe_cell` was given, of text as it is read."""
+    if text.startswith("'") and FORMULA.match(text):
+        return text[1:]
+    return text

@@ -3,6 +3,8 @@
 A *source* says where a collection comes from and reads it, docs one at a time. A study writes the
 docs once into a folder of its own (`write_docs`) and reads single docs from there by position in
 the file (`StoredDocs`): nothing holds all texts in memory.
+
+One file: what a source gives is what a study stores and reads again, by the same reader of records.
 """
 
 import hashlib

@@ -23,7 +23,8 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.sums import sha256_of
 from rankscope.data.collections import StoredDocs
-from rankscope.store.artifacts import explained, read_json
+from rankscope.store.artifacts import read_json
+from rankscope.store.refusals import explained
 
 Tokenize = Callable[[Sequence[str]], list[NDArray[Any]]]
 

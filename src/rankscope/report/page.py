@@ -17,7 +17,7 @@ from urllib.parse import quote
 import vl_convert
 from markupsafe import Markup
 
-from rankscope.core.cells import safe_cell
+from rankscope.core.tables import safe_cell
 from rankscope.report import cautions, charts, claims, pooled, queries, sections, steps
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing

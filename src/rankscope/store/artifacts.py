@@ -10,11 +10,9 @@ A manifest has a sum of its own (`sha256`: of all its other fields) and the sums
 they were when it was made (`rests_on`). One of an earlier version has neither: it is read, and told.
 """
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,12 +24,11 @@ from platform import python_version
 from types import MappingProxyType
 from typing import Any, final
 
-from safetensors import SafetensorError
-
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.core.sums import sha256_of
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
 from rankscope.store.fingerprint import sum_of
+from rankscope.store.refusals import explained, explained_full
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 PACKAGES = (
@@ -61,68 +58,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             by_package[package] = "not installed"
     return by_package
-
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
-REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
-)
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Inside the block, a folder that refuses or a full disk becomes one sentence with a remedy."""
-    try:
-        with explained_full(path):
-            yield
-    except OSError as error:
-        if error.errno not in REFUSED:
-            raise
-        raise NotWritable(
-            f"{path}: cannot be written ({error.strerror}). "
-            "Give a folder that can be written, with --results or --out."
-        ) from error
-
-
-@contextmanager
-def explained_full(path: Path) -> Iterator[None]:
-    """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
-    try:
-        yield
-    except Exception as error:
-        reason = _full(error)
-        if reason is None:
-            raise
-        raise NotWritable(
-            f"{path}: cannot be written ({reason}). "
-            "Free some space and run again: what was stored before is whole."
-        ) from error
-
-
-def _full(error: Exception) -> str | None:
-    """The message of an error about a full disk, from whatever library; None for any other error."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return error.strerror or "no space left"
-    said = str(error)
-    if isinstance(error, SafetensorError) and "I/O error" in said:
-        return said
-    if isinstance(error, OSError) and error.errno is None and NUMPY_WROTE_LESS.fullmatch(said):
-        return f"of the numbers of an array {said}"
-    # tokenizers raises no kind of its own
-    if type(error) is Exception and any(f"(os error {code})" in said for code in FULL):
-        return said
-    return None
-
-
-def check_place(results: Path) -> None:
-    """Refuse, before any work, a folder where nothing can be written; makes nothing."""
-    there = next(path for path in (results, *results.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        reason = "is a file" if there.is_file() else "cannot be written"
-        raise NotWritable(
-            f"{results}: {there} {reason}. Give a folder that can be written, with --results."
-        )
 
 
 @final

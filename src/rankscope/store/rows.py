@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
-from rankscope.store.artifacts import explained
+from rankscope.store.refusals import explained
 
 RowArray = NDArray[Any]
 """(rows, width); mapped, not read."""

@@ -13,10 +13,11 @@ from rankscope.models.processes import ALONE, Processes
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Step
 from rankscope.pipeline.work import Work
-from rankscope.store.artifacts import Status, Store, explained
+from rankscope.store.artifacts import Status, Store
 from rankscope.store.durable import put
+from rankscope.store.refusals import explained
 from rankscope.study import origin
-from rankscope.study.standing import notes_on
+from rankscope.study.origin import notes_on
 
 
 @dataclass(frozen=True)

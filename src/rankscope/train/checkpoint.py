@@ -29,8 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankscope.core.errors import DamagedArtifact
-from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
+from rankscope.store.refusals import explained
 from rankscope.train.shards import placed, whole
 
 

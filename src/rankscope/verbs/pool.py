@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.result import Result, Table, json_of
 from rankscope.core.tables import TableRow, read_rows
 from rankscope.evaluate import pooled
 from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.published_cells import PublishedCell, pooled_published
-from rankscope.report.pooled import TWO_TESTS
+from rankscope.report.pooled import TWO_TESTS, row_of, table
+from rankscope.report.sections import interval_name
 
 COLUMNS = PublishedCell._fields
 
@@ -23,7 +25,7 @@ MEANING = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class PoolSettings:
     """How published means are compared."""
 
     baseline: str
@@ -33,23 +35,36 @@ class Asked:
     family_size: int | None = None
 
 
-def pool(path: Path, asked: Asked) -> dict[str, Any]:
+def pool(path: Path, settings: PoolSettings) -> dict[str, Any]:
     """Every system of the file against the baseline over its tests, as plain values."""
     found = pooled_published(
         read_cells(path),
-        baseline=asked.baseline,
-        margins={measure: as_margin(written) for measure, written in asked.margins.items()},
-        significance_level=asked.significance_level,
+        baseline=settings.baseline,
+        margins={measure: as_margin(written) for measure, written in settings.margins.items()},
+        significance_level=settings.significance_level,
     )
     judged = pooled.judged(
         found,
-        significance_level=asked.significance_level,
-        correction=asked.correction,
-        family_size=asked.family_size,
+        significance_level=settings.significance_level,
+        correction=settings.correction,
+        family_size=settings.family_size,
     )
     rows = [pooled.plain(each) for each in judged]
     few = [TWO_TESTS] if any(row["n_tests"] == 2 for row in rows) else []
     return {"pooled": rows, "notes": [MEANING, *few, *_unequal(rows)]}
+
+
+def answer(path: Path, settings: PoolSettings) -> Result:
+    """The same, as tables and as JSON."""
+    found = pool(path, settings)
+    name = interval_name(settings.significance_level, settings.correction).replace("\u00a0", " ")
+    rows = table([row_of(row) for row in found["pooled"]], interval=name)
+    return Result(
+        tables=(Table("Over all tests", *rows, n_names=3),),
+        forms={"json": lambda: json_of(found)},
+        notes=tuple(found["notes"]),
+        are_notes_in_json=True,
+    )
 
 
 def _unequal(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rankscope.analyses import examples
+from rankscope.analyses.changes import words
 from rankscope.analyses.changes.heads import (
     DEPTH_OF_NEGATIVES,
     HeadSettings,
@@ -22,11 +23,17 @@ from rankscope.analyses.changes.results import (
     states_changed,
     weights_changed,
 )
+from rankscope.analyses.forms import forms_of
+from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
+from rankscope.core.result import Result, Table
+from rankscope.data import collections
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
-from rankscope.data.conventions import Convention
+from rankscope.data.conventions import Convention, convention
+from rankscope.evaluate.comparison import Margin
 from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.measures import computable, with_relevance_level
 from rankscope.models import opening
 from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
@@ -70,6 +77,96 @@ class Heads:
     settings: HeadSettings
     convention: Convention
     """That of the collection they learn from."""
+
+
+@dataclass(frozen=True)
+class DiffSettings:
+    """What `rankscope diff` is told: over which texts two rankers are compared, and whether heads are refitted."""
+
+    collection: str
+    split: str = "test"
+    train_collection: str | None = None
+    """Whose queries heads are fitted on, if others'; over the same docs."""
+    train_split: str = "train"
+    queries: int = 100
+    depth: int = 20
+    texts: int = 500
+    neighbours: int = 10
+    heads: bool = False
+    measure: str = "nDCG@10"
+    """Of the heads' runs."""
+    margin: float = 0.02
+    language: str | None = None
+    """Of BM25's analyzer; English, if None."""
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Raises BadInput before any work for a measure there is none of, and for too few texts."""
+        computable(self.measure)
+        if self.neighbours >= self.texts:
+            raise BadInput(
+                f"--neighbours {self.neighbours}: among --texts {self.texts} a text has {self.texts - 1} others. Give fewer neighbours, "
+                "or more texts."
+            )
+
+    def settings(self) -> Settings:
+        """What of states and rankings is compared."""
+        return Settings(
+            depth=self.depth,
+            texts=self.texts,
+            neighbours=self.neighbours,
+            seed=self.seed,
+        )
+
+    def fitted(self) -> Heads | None:
+        """The heads that are to be fitted anew; None where none are."""
+        if not self.heads:
+            return None
+        learnt_from, usual = self.train_collection or self.collection, convention(self.collection)
+        terms = HeadSettings(
+            depth=self.depth,
+            measure=with_relevance_level(self.measure, usual.relevance_level),
+            margin=Margin(self.margin),
+            seed=self.seed,
+        )
+        train = collections.source(learnt_from, self.train_split)
+        return Heads(train, terms, convention(learnt_from))
+
+
+def answer(
+    models: Sequence[str],
+    settings: DiffSettings,
+    *,
+    revision: str | None,
+    pooling: str | None,
+    progress: Progress,
+) -> Result:
+    """What moved from the first model to the second, in every form."""
+    source, heads = collections.source(settings.collection, settings.split), settings.fitted()
+    found = diff(
+        opened(models, revision=revision, pooling=pooling),
+        source,
+        settings.settings(),
+        queries=settings.queries,
+        name=settings.collection,
+        heads=heads,
+        first_stage=FirstStage(
+            settings.language or ENGLISH, convention(settings.collection).drop_own_docs
+        ),
+        progress=progress,
+    )
+    sentences, table = [*words.in_words(found), words.CAVEAT], words.layer_table(found)
+    title = f"{found['after']} against {found['before']}, {settings.collection}"
+    control = found["heads"]
+    return Result(
+        tables=(
+            Table(title, *table),
+            *([Table(control["measure"], *words.head_table(found))] if control else []),
+        ),
+        lines=tuple(sentences),
+        forms=forms_of(found, sentences, lambda: words.full_rows([found]), table),
+        notes=(*found["notes"], *(control["notes"] if control else [])),
+    )
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 
 from rankscope.analyses.forgetting.results import Lines, forgotten
-from rankscope.core.cells import plain_cell
+from rankscope.core.tables import plain_cell
 from rankscope.evaluate.comparison import Values
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json

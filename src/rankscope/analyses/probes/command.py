@@ -1,15 +1,21 @@
 """`rankscope probe`: the layers of rankers over a collection, without a study file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
+from rankscope.analyses.forms import forms_of
+from rankscope.analyses.probes import words
 from rankscope.analyses.probes.examples import Examples, Settings
-from rankscope.analyses.probes.results import Found, concluded
+from rankscope.analyses.probes.plan import AT_RANDOM
+from rankscope.analyses.probes.results import Found, as_json, concluded
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
+from rankscope.core.result import Result, Table
+from rankscope.core.rng import seed_for
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import (
@@ -20,6 +26,48 @@ from rankscope.explain.probing import texts_of
 from rankscope.models.ranker import TrainableRanker
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """What `rankscope probe` is told: over which examples, which rankers beside those named, and how they are probed."""
+
+    train: Source
+    test: Source
+    probes: Settings
+    at_random: bool = False
+    """Whether the first ranker's architecture with random weights is probed too."""
+    baselines: Sequence[str] = ()
+    """The first ranker, if none."""
+    language: str | None = None
+    """Of BM25's analyzer; English, if None."""
+
+
+def answer(
+    rankers: Mapping[str, TrainableRanker], settings: ProbeSettings, progress: Progress
+) -> Result:
+    """What each layer of the rankers knows, in every form."""
+    first = next(iter(rankers))
+    if settings.at_random:
+        untrained = rankers[first].at_random(seed=seed_for(1, "random weights"))
+        rankers = {**rankers, AT_RANDOM: untrained}
+    given = examples(
+        settings.train,
+        settings.test,
+        settings.probes,
+        progress,
+        language=settings.language or ENGLISH,
+    )
+    baselines = settings.baselines or [first]
+    probed = probe(rankers, given, settings.probes, baselines=baselines, progress=progress)
+    found, n = as_json(probed), max(settings.probes.ns)
+    sentences, table = words.in_words(found), words.layer_table(found, n)
+    return Result(
+        tables=(Table(f"{len(given.test)} examples, {n} docs each", *table),),
+        lines=tuple(sentences),
+        forms=forms_of(found, sentences, lambda: words.full_rows(found), table),
+        notes=tuple(found["notes"]),
+    )
 
 
 def probe(

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rankscope.analyses.analysis import Question
+from rankscope.analyses.probes.published import published_points
 from rankscope.analyses.probes.rules import probed
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec
 from rankscope.core.errors import BadStudy, choose
-from rankscope.data.published_curves import published_points
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 

@@ -10,6 +10,7 @@ from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes import states
 from rankscope.analyses.probes.plan import AT_RANDOM, probe_role
+from rankscope.analyses.probes.published import PublishedPoint, published_points
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
@@ -20,7 +21,6 @@ from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, read_topics, write_docs
 from rankscope.data.listed import read_listed
-from rankscope.data.published_curves import PublishedPoint, published_points
 from rankscope.explain.probing import Outcome, texts_of
 from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work

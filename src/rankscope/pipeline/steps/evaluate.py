@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-from rankscope.core.cells import safe_cell
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
+from rankscope.core.tables import safe_cell
 from rankscope.data import leaks
 from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention

@@ -23,7 +23,8 @@ from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, samples_role
 from rankscope.pipeline.work import Work
 from rankscope.train import guards, movement

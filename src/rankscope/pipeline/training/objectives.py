@@ -20,14 +20,15 @@ from rankscope.data.noise import noisy, short_crop
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
-from rankscope.pipeline.spec.stages import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
 from rankscope.pipeline.steps.data import teacher_rankings
 from rankscope.pipeline.training.guards import Objective
 from rankscope.pipeline.work import Work
 from rankscope.retrieve import dense, embeddings
-from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
+from rankscope.store.refusals import explained
 from rankscope.train.checkpoint import found_folder
 from rankscope.train.losses import LOSSES
 from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
