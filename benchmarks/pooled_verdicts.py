@@ -19,11 +19,12 @@ import numpy as np
 from scipy import stats
 
 from rankscope.cli.arguments import table_of_margins
-from rankscope.evaluate.evidence import Floats
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.pooled import OverTests, over_all_tests, over_tests
-from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
-from rankscope.report.pooled import row_of, table
+from rankscope.evaluate.over_tests.mean import OverTests, over_tests
+from rankscope.evaluate.over_tests.pooled import over_all_tests
+from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
+from rankscope.report.pooled import table
 from rankscope.verbs.pool import PoolSettings, pool
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
@@ -293,7 +294,7 @@ def published(folder: Path) -> str:
             with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *cells])
             found = pool(path, PoolSettings(baseline, table_of_margins([margin])))
-        columns, rows = table([row_of(row) for row in found["pooled"]])
+        columns, rows = table(found.pooled)
         lines = lines or [line(["study", *columns]), "|---" * (len(columns) + 1) + "|"]
         lines += [line([name, *row]) for row in rows]
     return "\n".join(lines)

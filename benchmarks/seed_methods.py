@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from rankscope.evaluate.evidence import Floats
+from rankscope.evaluate.pairs.evidence import Floats
 
 Places = npt.NDArray[np.intp]
 Way = Callable[[Floats, int, Places, Places], tuple[Floats, Floats]]

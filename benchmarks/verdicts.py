@@ -21,23 +21,18 @@ from scipy import special
 from seed_methods import WAYS, p_values
 
 from rankscope.core.formats import read_qrels, read_run
-from rankscope.evaluate.comparison import (
-    Comparison,
-    Contrasts,
-    Margin,
-    Pair,
-    Tested,
-    compared,
-    shown,
-)
-from rankscope.evaluate.correction import PValues, corrected_together
-from rankscope.evaluate.evidence import Floats
-from rankscope.evaluate.kinship import Kinship
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.measures import Measuring
-from rankscope.evaluate.power import SeedsPart, detectable, smallest_detectable
-from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.seed_error import Runs, SeedError
-from rankscope.evaluate.verdicts import Verdict, judged
+from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
+from rankscope.evaluate.pairs.correction import PValues, corrected_together
+from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.pairs.power import SeedsPart, detectable, smallest_detectable
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.pairs.tested import Contrasts, Tested, shown
+from rankscope.evaluate.pairs.verdicts import judged
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
 LEVEL = 0.05

@@ -10,15 +10,16 @@ from rankscope.core.trec import write_qrels, write_run
 __version__ = "0.1.0"
 
 if typing.TYPE_CHECKING:
-    from rankscope.evaluate.evaluation import compare, measure
+    from rankscope.evaluate.comparing import compare
+    from rankscope.evaluate.evaluation import measure
 
 
 def __getattr__(name: str) -> typing.Any:
     """`compare` and `measure` on first use: `import rankscope` alone loads no statistics."""
     if name in {"compare", "measure"}:
-        from rankscope.evaluate import evaluation
+        from rankscope.evaluate import comparing, evaluation
 
-        return getattr(evaluation, name)
+        return getattr(comparing if name == "compare" else evaluation, name)
     raise AttributeError(f"module 'rankscope' has no attribute {name!r}")
 
 

@@ -19,7 +19,8 @@ from rankscope.core.trec import write_qrels, write_run
 from rankscope.data.collections import LocalFiles
 from rankscope.data.listed import read_listed
 from rankscope.data.lists import given_lists
-from rankscope.evaluate.evaluation import judgements, measure
+from rankscope.evaluate.evaluation import measure
+from rankscope.evaluate.runs import judgements
 
 SPACED, HALF = "annex d1", "d\ud83d"
 

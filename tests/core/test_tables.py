@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankscope.core.tables import plain_cell, safe_cell
-from rankscope.report.page import plain_csv
+from rankscope.report.tables.as_csv import plain_csv
 
 
 @pytest.mark.parametrize(

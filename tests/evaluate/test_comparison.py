@@ -9,12 +9,14 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from rankscope.core.errors import BadInput, UnknownChoice
-from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
-from rankscope.evaluate.correction import corrected
-from rankscope.evaluate.evaluation import compare
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.verdicts import Verdict, judged, pairs
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.comparing import compare
+from rankscope.evaluate.pairs.comparison import Comparison, Pair, Values, compared
+from rankscope.evaluate.pairs.correction import corrected
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.pairs.verdicts import judged, pairs
+from rankscope.evaluate.seeds.kinship import Kinship
 
 SYSTEM = {"q1": 0.5, "q2": 0.7, "q3": 1.0, "q4": 0.4}
 BASELINE = {"q1": 0.4, "q2": 0.4, "q3": 0.8, "q4": 0.4}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.correction import (
+from rankscope.evaluate.pairs.correction import (
     CORRECTIONS,
     PValues,
     corrected,

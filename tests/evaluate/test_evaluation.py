@@ -12,10 +12,10 @@ from scipy import stats
 
 import rankscope
 from rankscope.core.errors import BadInput, UnknownChoice
+from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.evaluate.as_published import STUDY_B_WARNING
-from rankscope.evaluate.comparison import Margin
-from rankscope.evaluate.evaluation import as_margin, letter
+from rankscope.evaluate.comparing import letter
 
 QRELS = {"q1": {"a": 2, "b": 1}, "q2": {"a": 1}, "q3": {"c": 2}, "q4": {"b": 1}}
 GOOD = {"q1": {"a": 3, "b": 2}, "q2": {"a": 1}, "q3": {"c": 1, "d": 0}, "q4": {"x": 2, "b": 1}}

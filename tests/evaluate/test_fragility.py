@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from rankscope.evaluate.comparison import Margin, Pair, Values, compared
-from rankscope.evaluate.verdicts import Judged, Verdict, judged
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
 def run(values: np.ndarray) -> Values:

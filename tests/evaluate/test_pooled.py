@@ -8,20 +8,14 @@ from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.errors import BadInput, UnknownChoice
-from rankscope.evaluate.comparison import Margin, Pair
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.pooled import (
-    Cell,
-    Pooled,
-    heterogeneity,
-    judged,
-    over_all_tests,
-    over_tests,
-    plain,
-    pooled,
-)
-from rankscope.evaluate.published_cells import PublishedCell, pooled_published
-from rankscope.evaluate.seed_error import SeedError
+from rankscope.core.judged.margins import Margin
+from rankscope.core.judged.plain import as_plain
+from rankscope.evaluate.over_tests.mean import Pooled, heterogeneity, over_tests
+from rankscope.evaluate.over_tests.pooled import Cell, judged, over_all_tests, pooled, recorded
+from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
+from rankscope.evaluate.pairs.comparison import Pair
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import SeedError
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 
@@ -115,8 +109,8 @@ def test_three_first_stages_of_a_test_are_no_three_tests() -> None:
     alone, together = one(four), one(twelve)
     for name in ("difference", "standard_error", "p_value", "interval", "tau"):
         assert getattr(together, name) == pytest.approx(getattr(alone, name)), name
-    assert plain(judged([together])[0])["n_first_stages"] == 3
-    assert len(plain(judged([together])[0])["cells"]) == 12
+    assert recorded(judged([together])[0]).n_first_stages == 3
+    assert len(recorded(judged([together])[0]).cells) == 12
 
 
 def test_first_stages_are_clustered_by_query() -> None:
@@ -244,7 +238,7 @@ def test_without_bounds_equal_queries_show_nothing() -> None:
     cells = [cell(f"t{at}", *differing([0.1] * 50), margin=Margin(0.2), span=None) for at in "ab"]
     (found,) = judged(pooled(cells))
     assert (found.verdict, found.pooled.p_value) == ("cannot tell", 1.0)
-    told = plain(found)
+    told = as_plain(recorded(found))
     assert told["interval"] == [None, None]
     assert told["standard_error"] is told["tests"][0]["standard_error"] is None
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import rankscope
 from rankscope.core.records import Run
-from rankscope.evaluate.evaluation import Compared, Evaluation
+from rankscope.evaluate.comparing import Compared
+from rankscope.evaluate.evaluation import Evaluation
 
 MEASURES = ["nDCG@3", "RR@10", "AP(rel=2)", "P@2", "R@3", "Judged@3"]
 DOCS = [f"d{number}" for number in range(6)]

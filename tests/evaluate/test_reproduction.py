@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.evaluate.comparison import Margin
 from rankscope.evaluate.reproduction import (
     effect_agreement,
     kendall_tau,

@@ -6,8 +6,8 @@ import pytest
 import statsmodels.formula.api as smf
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.seeds import variance_split
+from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.seeds.variance import variance_split
 
 
 def as_runs(table: np.ndarray) -> list[Values]:

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from rankscope.evaluate.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.explain import probe_fits, probes, published_probes
 from rankscope.explain.probes import Candidates, States
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rankscope.report.sections import StoredResults
+from rankscope.report.stored import StoredResults
 from support.made_up_study import made_up
 
 

@@ -20,7 +20,7 @@ from rankscope.analyses.attribution.section import shown
 from rankscope.core.records import Choice
 from rankscope.explain.attributing import Attributions
 from rankscope.report import page, queries
-from rankscope.report.sections import StoredResults
+from rankscope.report.stored import StoredResults
 from support import made_up_neurons
 from support.made_up_study import run_of
 
@@ -282,7 +282,7 @@ def test_a_case_links_to_the_rows_of_its_query(
         run_of("C-D"): {"nDCG@10": {"q01": 0.2, "q30": 0.1}},
         run_of("plain"): {"nDCG@10": {"q01": 0.5, "q30": 0.5}},
     }
-    pair = next(each for each in queries.pairs(explained) if each.system == "C-D")
+    pair = next(each for each in queries.pairs(explained.evaluation) if each.system == "C-D")
     pair = replace(pair, baseline="plain", baseline_run=run_of("plain"))
     lost = replace(explained, per_query=runs)
     cases = queries.cases(queries.differences(pair, lost), lost).losses

@@ -4,14 +4,20 @@ from typing import Any
 
 import pytest
 
-from rankscope.report.cautions import FRAGILITY, carried, detectable, figure, unseen
+from rankscope.core.judged.comparisons import JudgedDifference
+from rankscope.core.judged.plain import from_plain
+from rankscope.report.wording.cautions import FRAGILITY, carried, detectable, figure, unseen
+from support.made_up_study import NOTHING
 
 
-def row(**changes: Any) -> dict[str, Any]:
-    return {
+def row(**changes: Any) -> JudgedDifference:
+    stored = NOTHING | {
+        "system_mean": 0.5, "baseline_mean": 0.5, "p_value": 1.0, "corrected_p": 1.0, "equivalence_p": None,
+        "corrected_equivalence_p": None, "smallest_detectable": None, "span": 1.0,
         "n_queries": 200, "n_groups": 200, "n_differing": 0, "difference": 0.0, "effect_size": None,
         "interval": [-0.02, 0.02], "margin": None, "verdict": "cannot tell", "unseen_share": 0.014867,
     } | changes  # fmt: skip
+    return from_plain(JudgedDifference, stored, where="made up")
 
 
 @pytest.mark.parametrize(
@@ -55,11 +61,11 @@ def test_what_is_ruled_out_is_rounded_up() -> None:
 
 
 def test_how_few_queries_carry_a_verdict() -> None:
-    assert (carried({}), carried({"fragility": None})) == ("", "")
+    assert carried(row(fragility=None)) == ""
     told = "with the worst difference there can be would take the verdict away"
-    assert carried({"fragility": 1}) == f"a single query {told}"
-    assert carried({"fragility": 2}) == f"two queries {told}"
-    assert carried({"fragility": 1234}) == f"1,234 queries {told}"
+    assert carried(row(fragility=1)) == f"a single query {told}"
+    assert carried(row(fragility=2)) == f"two queries {told}"
+    assert carried(row(fragility=1234)) == f"1,234 queries {told}"
     assert "the worst difference there can be, would take the verdict away" in FRAGILITY
     assert (figure(None), figure(1), figure(12_345)) == ("\u2013", "1", "12,345")
     assert FRAGILITY.count(".") == 1, "one sentence"

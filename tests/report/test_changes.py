@@ -10,7 +10,10 @@ from rankscope.analyses.changes import charts as change_charts
 from rankscope.analyses.changes import words as changes
 from rankscope.analyses.forgetting import charts as forgetting_charts
 from rankscope.analyses.forgetting import words as forgetting
+from rankscope.analyses.forgetting.matrix import Matrix
+from rankscope.core.judged.plain import from_plain
 from rankscope.explain.changes import kendall_tau_b
+from support.made_up_study import NOTHING
 
 
 def estimate(name: str, value: float | None, half: float = 0.02) -> dict[str, float | None]:
@@ -156,7 +159,9 @@ def test_a_map_has_every_module_and_curves_what_varies() -> None:
 
 
 def head(verdict: str, difference: float) -> dict[str, Any]:
-    return {
+    return NOTHING | {
+        "n_groups": 40, "n_differing": 40, "effect_size": None, "p_value": 0.005, "equivalence_p": None,
+        "corrected_equivalence_p": None, "margin": None, "smallest_detectable": 0.03, "span": 1.0,
         "system_mean": 0.5 + difference, "baseline_mean": 0.5, "difference": difference, "n_queries": 40,
         "interval": [difference - 0.01, difference + 0.01], "corrected_p": 0.01, "verdict": verdict,
     }  # fmt: skip
@@ -216,7 +221,7 @@ def cell(system: str, baseline: str, collection: str, verdict: str, **more: Any)
     difference = {"better": 0.1, "worse": -0.1, "equivalent": 0.0, "cannot tell": -0.01}[verdict]
     return {
         "system": system, "baseline": baseline, "collection": collection, "first_stage": "bm25",
-        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), "smallest_detectable": 0.03, "span": 1.0, **head(verdict, difference), **more,
+        "is_tuned_from": True, "is_taught": False, "is_taught_last": more.get("is_taught", False), **head(verdict, difference), **more,
     }  # fmt: skip
 
 
@@ -238,8 +243,12 @@ MATRIX: dict[str, Any] = {
 }
 
 
+def matrix_of(**changes: Any) -> Matrix:
+    return from_plain(Matrix, MATRIX | changes, where="made up")
+
+
 def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
-    said = forgetting.in_words(MATRIX)
+    said = forgetting.in_words(matrix_of())
     assert said[0].startswith(
         "C-D lost on dev against C: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090)"
     )
@@ -252,7 +261,7 @@ def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
     assert "C gained on dev against plain" in said[2]
     assert said[3] == "Shown to have kept what was there, within \u00b10.02: C-D on cranfield."
     assert "no proof that nothing was lost: C on scifact. A loss of 0.030" in said[4]
-    kept = {**MATRIX, "cells": [cell("C", "plain", "dev", "better")]}
+    kept = matrix_of(cells=[cell("C", "plain", "dev", "better")])
     assert (
         forgetting.in_words(kept)[0] == "No stage was shown to have lost nDCG@10 on any collection."
     )
@@ -273,13 +282,13 @@ def test_without_a_gain_shown_before_a_loss_may_have_been_forgotten(
     own: list[dict[str, Any]], said: str
 ) -> None:
     lost = cell("C-D", "C", "dev", "worse", is_taught=True)
-    told = forgetting.in_words({**MATRIX, "cells": [*own, lost]})[0]
+    told = forgetting.in_words(matrix_of(cells=[*own, lost]))[0]
     assert f"{said}, so this may have been forgotten." in told
 
 
 def test_what_an_earlier_stage_learnt_may_have_been_forgotten() -> None:
     lost = cell("C-D", "C", "dev", "worse", is_taught=True, is_taught_last=False)
-    told = forgetting.in_words({**MATRIX, "cells": [cell("C", "plain", "dev", "better"), lost]})[0]
+    told = forgetting.in_words(matrix_of(cells=[cell("C", "plain", "dev", "better"), lost]))[0]
     assert "but not since plain, so this may have been forgotten." in told
 
 
@@ -288,33 +297,33 @@ def test_what_was_not_tuned_from_the_baseline_neither_loses_nor_gains() -> None:
     cells = [
         cell("plain", "C", name, name, is_tuned_from=False, is_taught=True) for name in verdicts
     ]
-    said = forgetting.in_words({**MATRIX, "cells": cells})
+    said = forgetting.in_words(matrix_of(cells=cells))
     assert said == [
         "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090).",
         "plain is better than C, from which it was not tuned, on better: +0.100 (uncorrected 95\u00a0% interval +0.090 to +0.110).",
         "Shown to be equivalent, within \u00b10.02: plain and C on equivalent.",
         "Cannot be told apart, nor shown to be equivalent: plain and C on cannot tell.",
     ]
-    assert {
-        each["taught"] for each in forgetting.cells({**MATRIX, "cells": cells, "references": []})
-    } == {"of another line"}
+    assert {each["taught"] for each in forgetting.cells(matrix_of(cells=cells, references=[]))} == {
+        "of another line"
+    }
 
 
 def test_a_matrix_has_the_number_and_the_mark_in_every_cell() -> None:
-    columns, rows = forgetting.table(MATRIX)
+    columns, rows = forgetting.table(matrix_of())
     assert columns == ["ranker", "dev", "scifact", "cranfield"]
     assert rows == [
         ["plain", "0.432", "\u2013", "\u2013"],
         ["C \u2212 plain", "+0.100 \u25b2", "\u22120.010 ?", "\u2013"],
         ["C-D \u2212 C", "\u22120.100 \u25bc", "\u22120.100 \u25bc", "0.000 \u2248"],
     ]
-    columns, rows = forgetting.full_rows(MATRIX)
+    columns, rows = forgetting.full_rows(matrix_of())
     assert {row[columns.index("intervals")] for row in rows} == {"uncorrected 95 % interval"}
-    shown = json.dumps(forgetting_charts.matrix(MATRIX), ensure_ascii=False)
+    shown = json.dumps(forgetting_charts.matrix(matrix_of()), ensure_ascii=False)
     assert '"title": "uncorrected 95\u00a0% interval"' in shown
     for text in ("\u22120.100 \u25bc", "0.432", "mean itself"):
         assert text in shown
-    full_columns, full = forgetting.full_rows(MATRIX)
+    full_columns, full = forgetting.full_rows(matrix_of())
     assert [row[full_columns.index("verdict")] for row in full] == [
         "better", "worse", "cannot tell", "worse", "equivalent",
     ]  # fmt: skip
@@ -326,7 +335,7 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     kept = cell("C", "plain", "dev", "equivalent", fragility=12)
     other = cell("D", "C", "dev", "equivalent", is_tuned_from=False, fragility=1234)
     endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
-    matrix = {**MATRIX, "cells": [lost, kept, other, endless]}
+    matrix = matrix_of(cells=[lost, kept, other, endless])
     said = " ".join(forgetting.in_words(matrix))
     assert (
         "a single query with the worst difference there can be would take the verdict away)" in said

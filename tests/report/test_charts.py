@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 import vl_convert
 
-from rankscope.report import charts, queries, sections, steps
+from rankscope.report import charts, queries, steps
+from rankscope.report.forests import forests
+from rankscope.report.wording.verdicts import VERDICTS
 
 
 def drawn(spec):
@@ -13,10 +15,10 @@ def drawn(spec):
 
 
 def specs(results):
-    found = [charts.forest(forest) for forest in sections.forests(results)]
+    found = [charts.forest(forest) for forest in forests(results.evaluation)]
     for training in steps.trainings(results):
         found += [charts.loss_curve(training), charts.validation_curve(training)]
-    differences = queries.differences(queries.pairs(results)[0], results)
+    differences = queries.differences(queries.pairs(results.evaluation)[0], results)
     return [*found, charts.query_differences(differences)]
 
 
@@ -30,20 +32,20 @@ def test_contract_of_every_chart(results):
 
 
 def test_a_forest_has_a_shape_for_each_verdict_and_a_band_where_there_is_a_margin(results):
-    first, second = (charts.forest(forest) for forest in sections.forests(results))
+    first, second = (charts.forest(forest) for forest in forests(results.evaluation))
     assert {"from": -0.05, "to": 0.05} in drawn(first)
     assert not any("from" in row for row in drawn(second))
     assert [row["difference"] for row in drawn(second) if "low" in row] == [
-        row.difference for row in sections.forests(results)[1].rows
+        row.judged.difference for row in forests(results.evaluation)[1].rows
     ]
     assert charts.VERDICT_GLYPHS.keys() == charts.VERDICT_SHAPES.keys()
-    assert charts.VERDICT_SHAPES.keys() == charts.VERDICT_COLOURS.keys() == sections.VERDICTS.keys()
+    assert charts.VERDICT_SHAPES.keys() == charts.VERDICT_COLOURS.keys() == VERDICTS.keys()
     assert first["title"]["text"] == "▲ better\u2003▼ worse\u2003■ equivalent"
-    assert len(set(charts.VERDICT_SHAPES.values())) == len(sections.VERDICTS)
+    assert len(set(charts.VERDICT_SHAPES.values())) == len(VERDICTS)
 
 
 def test_dots_are_one_a_query(results):
-    found = queries.differences(queries.pairs(results)[0], results)
+    found = queries.differences(queries.pairs(results.evaluation)[0], results)
     dots = [row for row in drawn(charts.query_differences(found)) if "difference" in row]
     assert [dot["place"] for dot in dots] == list(range(1, 41))
     assert [(dot["difference"], dot["system"], dot["baseline"]) for dot in dots] == [
@@ -54,7 +56,7 @@ def test_dots_are_one_a_query(results):
 
 def test_the_brush_has_the_signals_that_the_page_listens_to_and_clears(results):
     """report.js reads `picked` and sets `picked_x`, which Vega-Lite names after the brush."""
-    found = queries.differences(queries.pairs(results)[0], results)
+    found = queries.differences(queries.pairs(results.evaluation)[0], results)
     spec = charts.query_differences(found)
     signals = {
         signal["name"]: json.dumps(signal)
@@ -70,7 +72,7 @@ def test_the_brush_has_the_signals_that_the_page_listens_to_and_clears(results):
     ("difference", "outcome"), [(0.1, "above"), (-0.1, "below"), (0.0, "same")]
 )
 def test_outcomes(results, difference, outcome):
-    found = queries.differences(queries.pairs(results)[0], results)
+    found = queries.differences(queries.pairs(results.evaluation)[0], results)
     one = replace(found, rows=(replace(found.rows[0], difference=difference, text=""),))
     rows = drawn(charts.query_differences(one))
     assert {"outcome": outcome, "query": found.rows[0].query_id}.items() <= next(
@@ -79,7 +81,7 @@ def test_outcomes(results, difference, outcome):
 
 
 def test_of_many_queries_evenly_spaced_ones_cover_the_axis(results):
-    found = queries.differences(queries.pairs(results)[0], results)
+    found = queries.differences(queries.pairs(results.evaluation)[0], results)
     many = replace(found, rows=tuple(found.rows[0] for _ in range(1000)))
     spec = charts.query_differences(many)
     dots = [row for row in drawn(spec) if "difference" in row]

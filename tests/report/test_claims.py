@@ -68,7 +68,7 @@ def judged(results, asked, **shown: dict[str, object]):
         comparison(system, "bm25", "nDCG@10", results.per_query) | of
         for system, of in shown.items()
     ]
-    (found,) = claims.claims(with_evaluation(results, comparisons=rows, claims=[asked]))
+    (found,) = claims.claims(with_evaluation(results, comparisons=rows, claims=[asked]).evaluation)
     return found
 
 
@@ -100,7 +100,9 @@ def test_the_other_way_round_says_the_same(results):
             row = comparison("bm25", "C", "nDCG@10", results.per_query) | shown
             row["difference"] = -row["difference"]
             asked = claim("C", are=are)
-            (found,) = claims.claims(with_evaluation(results, comparisons=[row], claims=[asked]))
+            (found,) = claims.claims(
+                with_evaluation(results, comparisons=[row], claims=[asked]).evaluation
+            )
             assert found == judged(results, asked, C=shown), (shown, are)
 
 
@@ -123,7 +125,7 @@ def test_the_level_is_that_of_the_study(results):
     row = comparison("C", "bm25", "nDCG@10", results.per_query) | BETTER | {"corrected_p": 0.03}
     for level, expected in ((0.05, "supported"), (0.01, "cannot be judged")):
         changes = {"comparisons": [row], "claims": [claim("C")], "significance_level": level}
-        (found,) = claims.claims(with_evaluation(results, **changes))
+        (found,) = claims.claims(with_evaluation(results, **changes).evaluation)
         assert found.outcome == expected
 
 
@@ -186,22 +188,24 @@ def test_the_verdict_over_all_tests_stands_beside_the_single_ones(results):
     """Each alone leaves it open; over four tests it is shown, and said with how far the tests lie apart."""
     rows = [comparison("C", "bm25", "nDCG@10", results.per_query) | NEITHER | UNSIZED]
     asked = {"comparisons": rows, "claims": [claim("C")]}
-    (found,) = claims.claims(with_evaluation(results, **asked, pooled=[over_tests("C", "bm25")]))
+    (found,) = claims.claims(
+        with_evaluation(results, **asked, pooled=[over_tests("C", "bm25")]).evaluation
+    )
     assert (found.outcome, found.pooled_outcome) == ("cannot be judged", "supported")
     assert found.pooled == (
         "4 tests and 3 first stages, C against bm25: better, by more than the margin (nDCG@10 +0.050, uncorrected "
         "95\u00a0% interval +0.0300 to +0.0700; between tests τ 0.0040, I² 30\u00a0%), supported",
     )
     turned = over_tests("bm25", "C", difference=-0.05, interval=[-0.07, -0.03])
-    (other,) = claims.claims(with_evaluation(results, **asked, pooled=[turned]))
+    (other,) = claims.claims(with_evaluation(results, **asked, pooled=[turned]).evaluation)
     assert other.pooled == found.pooled
-    (alone,) = claims.claims(with_evaluation(results, **asked))
+    (alone,) = claims.claims(with_evaluation(results, **asked).evaluation)
     assert (alone.pooled_outcome, alone.pooled) == ("", ())
 
 
 def test_what_two_tests_are_worth_is_said(results):
     row = over_tests("C", "bm25", n_tests=2, n_first_stages=1, corrected_p=OPEN)
-    (found,) = claims.claims(with_evaluation(results, claims=[claim("C")], pooled=[row]))
+    (found,) = claims.claims(with_evaluation(results, claims=[claim("C")], pooled=[row]).evaluation)
     assert found.pooled_outcome == "cannot be judged"
     assert found.pooled[0].startswith("2 tests, C against bm25: cannot tell (")
     assert "; two tests leave one degree of freedom, by which hardly anything can be shown" in found.pooled[0]  # fmt: skip

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.report import page, queries, sections
-from support.made_up_study import ranking, run_of, with_evaluation
+from rankscope.report import page, queries, summary
+from rankscope.report.stored import StoredDoc
+from rankscope.report.tables import as_csv, as_latex
+from rankscope.report.wording.numbers import letters as all_letters
+from rankscope.report.wording.numbers import signed
+from support.made_up_study import ranking, recorded, run_of, stored, with_evaluation
 
 EVIL = "</script><script>alert('x')</script> & <b>\u2028 \\ {{ 7 * 7 }}"
 
@@ -64,9 +68,9 @@ def test_everything_is_written(results, tmp_path):
         "study": results.study,
         "seed": 42,
         "notes": [],
-        "measures": results.evaluation["measures"],
-        "results": results.evaluation["results"],
-        "comparisons": results.evaluation["comparisons"],
+        "measures": stored(results)["measures"],
+        "results": stored(results)["results"],
+        "comparisons": stored(results)["comparisons"],
         "pooled": [],
         "intervals": "uncorrected 95 % interval",
         "claims": [],
@@ -119,7 +123,7 @@ def test_every_chart_of_queries_has_a_place_for_the_picked_ones_and_a_table_of_a
     panels = [
         attrs for tag, attrs in Tags(text).tags if tag == "div" and attrs.get("class") == "picked"
     ]
-    pairs = queries.pairs(results)
+    pairs = queries.pairs(results.evaluation)
     assert [(each["data-system"], each["data-baseline"]) for each in panels] == [
         (pair.system, pair.baseline) for pair in pairs
     ]
@@ -132,7 +136,7 @@ def test_every_chart_of_queries_has_a_place_for_the_picked_ones_and_a_table_of_a
         rows = re.findall(r"<tr>(<th scope=\"row\">.*)</tr>", table.partition("</table>")[0])
         assert rows == [
             f'<th scope="row">{row.text}</th>'
-            f'<td class="number">{sections.signed(row.difference)}</td>'
+            f'<td class="number">{signed(row.difference)}</td>'
             f'<td class="number">{row.system_value:.3f}</td>'
             f'<td class="number">{row.baseline_value:.3f}</td>'
             for row in queries.differences(pair, results).rows
@@ -143,7 +147,7 @@ def test_a_case_says_which_docs_moved_and_what_the_first_stage_had(results):
     def rankings(run, query_id, depth):
         docs = "d<b" if run == run_of("C") else "bc"
         return [
-            {"rank": rank, "doc_id": doc, "text": "", "relevance": {"c": 2, "<": 1}.get(doc, 0)}
+            StoredDoc(rank, doc, "", {"c": 2, "<": 1}.get(doc, 0))
             for rank, doc in enumerate(docs, start=1)
         ]
 
@@ -177,7 +181,7 @@ def test_every_chart_has_its_place(text):
 def test_text_of_others_stays_text(results):
     def rankings(run, query_id, depth):
         docs = ranking(run, query_id, depth)
-        return [doc | {"text": EVIL, "doc_id": doc["doc_id"] + EVIL} for doc in docs]
+        return [replace(doc, text=EVIL, doc_id=doc.doc_id + EVIL) for doc in docs]
 
     evil = replace(
         results,
@@ -212,10 +216,10 @@ def test_nothing_in_a_name_turns_the_page_around(results):
 
 
 def test_each_mean_leads_to_its_run(results):
-    run = results.evaluation["results"][2]["run"]
+    run = stored(results)["results"][2]["run"]
     assert f'href="{run}"' in page.html(results)
     assert f'href="../../{run}"' in page.html(results, runs_at="../../")
-    odd = [results.evaluation["results"][0] | {"run": "java:\"'<é"}]
+    odd = [stored(results)["results"][0] | {"run": "java:\"'<é"}]
     html = page.html(
         with_evaluation(
             replace(results, per_query={"java:\"'<é": {"nDCG@10": {"q00": 1.0}}}),
@@ -233,14 +237,14 @@ def test_a_bare_study_still_makes_a_page(results):
     assert "Nothing was compared." in html
     assert "A rankscope comparison" in html
     assert '<section id="training">' not in html
-    assert "Best in bold. Nothing was compared." in page.means_tex(bare)
+    assert "Best in bold. Nothing was compared." in as_latex.means_tex(bare.evaluation)
 
 
 def test_the_first_of_several_groups_is_open(results):
     evaluation = {
         key: [
-            *results.evaluation[key],
-            *(row | {"collection": "test"} for row in results.evaluation[key]),
+            *stored(results)[key],
+            *(row | {"collection": "test"} for row in stored(results)[key]),
         ]
         for key in ("results", "comparisons")
     }
@@ -275,23 +279,23 @@ def test_the_page_stays_small(text):
 
 
 def test_csv_means_are_the_means_to_the_last_digit(results):
-    rows = list(csv.DictReader(io.StringIO(page.means_csv(results))))
+    rows = list(csv.DictReader(io.StringIO(as_csv.means_csv(results.evaluation))))
     found = {(row["system"], row["measure"]): float(row["mean"]) for row in rows}
     assert found == {
         (row["system"], measure): mean
-        for row in results.evaluation["results"]
+        for row in stored(results)["results"]
         for measure, mean in row["means"].items()
     }
     assert [row["n_missing"] for row in rows if row["system"] == "plain"] == ["1", "1"]
 
 
 def test_csv_comparisons_are_the_comparisons(results):
-    rows = csv.DictReader(io.StringIO(page.comparisons_csv(results)))
-    for row, stored in zip(rows, results.evaluation["comparisons"], strict=True):
-        assert [float(row["interval_low"]), float(row["interval_high"])] == stored["interval"]
-        for column in page.COMPARISON_COLUMNS:
-            if column in stored:
-                assert row[column] == ("" if stored[column] is None else str(stored[column]))
+    rows = csv.DictReader(io.StringIO(as_csv.comparisons_csv(results.evaluation)))
+    for row, given in zip(rows, stored(results)["comparisons"], strict=True):
+        assert [float(row["interval_low"]), float(row["interval_high"])] == given["interval"]
+        for column in as_csv.comparison_columns():
+            if column in given:
+                assert row[column] == ("" if given[column] is None else str(given[column]))
 
 
 def told_of_intervals(results):
@@ -306,9 +310,9 @@ def told_of_intervals(results):
         .partition("</thead>")[0]
         .lower(),
         "Table 2": text.partition("<b>Table 2.</b>")[2].partition("</p>")[0],
-        "CSV": page.comparisons_csv(results),
-        "LaTeX": page.comparisons_tex(results),
-        "summary": page.summary(results),
+        "CSV": as_csv.comparisons_csv(results.evaluation),
+        "LaTeX": as_latex.comparisons_tex(results.evaluation),
+        "summary": summary.as_json(results),
     }
 
 
@@ -322,14 +326,14 @@ def test_an_interval_beside_a_corrected_verdict_is_said_to_be_uncorrected(result
 
 
 def test_latex_escapes_what_latex_reads():
-    assert page.tex("a_b 5\u00a0% {x} \\ ~^ <0.001 \u22120.1 ≈") == (
+    assert as_latex.tex("a_b 5\u00a0% {x} \\ ~^ <0.001 \u22120.1 ≈") == (
         r"a\_b 5~\% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{} $<$0.001 $-$0.1 $\approx$"
     )
 
 
 def test_latex_means_have_best_in_bold_and_a_letter_a_baseline(results):
-    renamed = json.loads(json.dumps(results.evaluation).replace('"C-D"', '"C_D 5%"'))
-    table = page.means_tex(replace(results, evaluation=renamed))
+    renamed = json.loads(json.dumps(stored(results)).replace('"C-D"', '"C_D 5%"'))
+    table = as_latex.means_tex(recorded(renamed))
     (line,) = (line for line in table.splitlines() if line.startswith(r"C\_D 5\% & "))
     means = renamed["results"][3]["means"]
     assert line == (
@@ -344,10 +348,10 @@ def test_latex_means_have_best_in_bold_and_a_letter_a_baseline(results):
 
 def test_latex_shows_a_gap_where_a_system_was_not_measured(results):
     rows = [
-        *results.evaluation["results"],
-        results.evaluation["results"][2] | {"collection": "other"},
+        *stored(results)["results"],
+        stored(results)["results"][2] | {"collection": "other"},
     ]
-    table = page.means_tex(with_evaluation(results, results=rows))
+    table = as_latex.means_tex(with_evaluation(results, results=rows).evaluation)
     assert "bm25 & 0.430 & 0.456 & -- & -- " in table
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-5}" in table
 
@@ -355,9 +359,9 @@ def test_latex_shows_a_gap_where_a_system_was_not_measured(results):
 def test_latex_comparisons_have_a_line_each(results):
     without = [
         row | {"effect_size": None, "smallest_detectable": None}
-        for row in results.evaluation["comparisons"]
+        for row in stored(results)["comparisons"]
     ]
-    table = page.comparisons_tex(with_evaluation(results, comparisons=without))
+    table = as_latex.comparisons_tex(with_evaluation(results, comparisons=without).evaluation)
     body = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
     assert body.count(r"\\") == 12
     assert all(line.count("&") == 12 for line in body.strip().splitlines())
@@ -365,5 +369,5 @@ def test_latex_comparisons_have_a_line_each(results):
 
 
 def test_letters_do_not_run_out():
-    letters = list(sections.letters())
+    letters = list(all_letters())
     assert (letters[0], letters[25], letters[26], len(set(letters))) == ("a", "z", "aa", 702)

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+from typing import Any
 
-from rankscope.report import page, pooled
+from rankscope.core.judged.over_tests import JudgedOverTests
+from rankscope.core.judged.plain import from_plain
+from rankscope.report import page, pooled, summary
 from support.made_up_study import over_tests, with_evaluation
 
 ROWS = [
@@ -36,11 +39,15 @@ def test_tables_and_summary_have_the_same(results, tmp_path):
     tex = (tmp_path / "tables/pooled.tex").read_text("utf-8")
     assert r"$\tau$" in tex
     assert json.loads((tmp_path / "summary.json").read_text("utf-8"))["pooled"] == ROWS
-    assert json.loads(page.summary(results))["pooled"] == []
+    assert json.loads(summary.as_json(results))["pooled"] == []
+
+
+def row(*names: str, **changes: Any) -> JudgedOverTests:
+    return from_plain(JudgedOverTests, over_tests(*names, **changes), where="made up")
 
 
 def test_where_only_means_are_known_the_tests_spread_stands_for_tau():
-    columns, (row,) = pooled.table([pooled.row_of(over_tests("D", "C", tau=None, i_squared=None))])
-    assert dict(zip(columns, row, strict=True))["sd of tests"] == "0.0120"
+    columns, (cells,) = pooled.table([row("D", "C", tau=None, i_squared=None)])
+    assert dict(zip(columns, cells, strict=True))["sd of tests"] == "0.0120"
     assert pooled.TAU not in columns
-    assert "standard deviation of 0.0120" in pooled.row_of(over_tests("D", "C", tau=None)).between
+    assert "standard deviation of 0.0120" in pooled.between(row("D", "C", tau=None))

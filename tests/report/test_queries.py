@@ -1,11 +1,12 @@
 from dataclasses import replace
 from itertools import pairwise
 
+from rankscope.core.judged.comparisons import Place
 from rankscope.report import queries
-from rankscope.report.sections import Group
-from support.made_up_study import ranking, run_of, with_evaluation
+from rankscope.report.stored import StoredDoc
+from support.made_up_study import ranking, run_of, stored, with_evaluation
 
-DEV = Group("dev", "bm25")
+DEV = Place("dev", "bm25")
 
 
 def differing(results, **values):
@@ -21,7 +22,7 @@ PAIR = queries.Pair(DEV, "C", "bm25", run_of("C"), run_of("bm25"), run_of("bm25"
 
 
 def test_pairs_are_those_compared_with_first_stage_and_last_baseline(results):
-    pairs = queries.pairs(results)
+    pairs = queries.pairs(results.evaluation)
     assert [(pair.system, pair.baseline) for pair in pairs] == [
         ("plain", "bm25"),
         ("C", "bm25"),
@@ -35,13 +36,13 @@ def test_a_first_stage_that_was_not_measured_is_not_read(results):
     kept = {
         key: [
             row
-            for row in results.evaluation[key]
+            for row in stored(results)[key]
             if "bm25" not in (row["system"], row.get("baseline"))
         ]
         for key in ("results", "comparisons")
     }
     without = with_evaluation(results, **kept)
-    pairs = queries.pairs(without)
+    pairs = queries.pairs(without.evaluation)
     assert [(pair.system, pair.baseline, pair.first_stage_run) for pair in pairs] == [
         ("C-D", "C", None)
     ]
@@ -106,7 +107,7 @@ def test_a_case_shows_both_tops_and_where_the_other_had_each_doc(results):
     made_up = differing(results, q03=0.1)
     (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
     assert [doc.rank for doc in case.system] == [1, 2, 3, 4, 5]
-    theirs = {doc["doc_id"]: doc["rank"] for doc in ranking(run_of("bm25"), "q03", 1000)}
+    theirs = {doc.doc_id: doc.rank for doc in ranking(run_of("bm25"), "q03", 1000)}
     assert [doc.other_rank for doc in case.system] == [theirs[doc.doc_id] for doc in case.system]
     assert all(len(doc.text) <= 242 for doc in case.system)
     assert not case.out_of_reach
@@ -114,7 +115,7 @@ def test_a_case_shows_both_tops_and_where_the_other_had_each_doc(results):
 
 def test_a_doc_the_other_did_not_rank_has_no_other_rank(results):
     def apart(run, query_id, depth):
-        return [doc | {"doc_id": f"{run}{doc['doc_id']}"} for doc in ranking(run, query_id, depth)]
+        return [replace(doc, doc_id=f"{run}{doc.doc_id}") for doc in ranking(run, query_id, depth)]
 
     made_up = replace(differing(results, q03=0.1), rankings=apart)
     (case,) = queries.cases(queries.differences(PAIR, made_up), made_up).wins
@@ -127,7 +128,7 @@ def case_of(results, system, baseline, grades):
 
     def rankings(run, query_id, depth):
         return [
-            {"rank": rank, "doc_id": doc, "text": doc, "relevance": grades.get(doc)}
+            StoredDoc(rank, doc, doc, grades.get(doc))
             for rank, doc in enumerate(tops[run][:depth], start=1)
         ]
 
@@ -178,7 +179,7 @@ def test_a_case_says_where_the_first_stage_had_its_first_relevant_doc(results):
 def test_a_query_without_a_relevant_candidate_is_out_of_reach(results):
     """In the made-up study only q00 has no relevant doc."""
     (reach,) = queries.reaches(results)
-    assert (reach.group, reach.n_queries, reach.out_of_reach, reach.depth) == (
+    assert (reach.place, reach.n_queries, reach.out_of_reach, reach.depth) == (
         DEV,
         40,
         ("q00",),

@@ -2,6 +2,7 @@ import math
 from dataclasses import replace
 
 from rankscope.report import steps
+from rankscope.report.stored import StoredStep
 
 
 def test_training_keeps_facts_notes_and_the_kept_update(results):
@@ -55,7 +56,7 @@ def test_facts_of_every_shape_are_words(results):
         "left_out": {},
         "by": {"a_b": 1},
     }
-    step = {"name": "a", "kind": "b", "seconds": 1.0, "summary": summary}
+    step = StoredStep("a", "b", 1.0, summary)
     (row,) = steps.step_rows(replace(results, steps=[step]))
     assert row.facts == (
         ("docs", "3"),
@@ -71,7 +72,7 @@ def test_facts_of_every_shape_are_words(results):
 
 def test_notes_stand_beside_the_training_but_with_any_other_step(results):
     noted = [
-        step | {"kind": kind, "summary": {"notes": ["x"]}}
+        replace(step, kind=kind, summary={"notes": ["x"]})
         for kind, step in zip(("train", "bm25"), results.steps, strict=False)
     ]
     rows = steps.step_rows(replace(results, steps=noted))

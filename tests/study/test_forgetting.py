@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from rankscope.analyses.forgetting.results import Lines, forgotten
-from rankscope.evaluate.comparison import Values
+from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
+from rankscope.core.judged.plain import as_plain
+from rankscope.evaluate.pairs.comparison import Values
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 
@@ -24,7 +27,7 @@ def hash_of(text: str) -> int:
     return sum((place + 1) * ord(letter) * 7919 for place, letter in enumerate(text))
 
 
-def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
+def evaluation() -> tuple[EvaluationRecord, dict[tuple[str, str], Values]]:
     results, per_query = [], {}
     for collection in ("dev", "scifact"):
         for system, runs in {"plain": ["plain"], "C": ["C.seed=1", "C.seed=2"], "D": ["D"]}.items():
@@ -34,22 +37,27 @@ def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
             for run, path in zip(runs, paths, strict=True):
                 per_query[path, "AP"] = values(run, collection)
             mean = sum(sum(per_query[p, "AP"].values()) for p in paths) / len(QUERIES) / len(paths)
-            seeds = {"runs": [{"run": path} for path in paths]} if len(paths) > 1 else {}
+            seeds = tuple(SeedResult(path, path, (), 0.0, {"AP": mean}) for path in paths)
             results.append(
-                {"collection": collection, "first_stage": "bm25", "system": system, "run": paths[0],
-                 "means": {"AP": mean}, **seeds}
+                SystemResult(
+                    Place(collection, "bm25"), system, paths[0], len(QUERIES), (), 0.0, {"AP": mean},
+                    seeds if len(paths) > 1 else (),
+                )
             )  # fmt: skip
-    found = {
-        "results": results, "margin": {"AP": 0.05}, "significance_level": 0.05, "correction": "holm",
-    }  # fmt: skip
+    found = EvaluationRecord(
+        (), (), "sound", {}, ("AP",), 0.05, "holm", {"AP": 0.05}, ("plain",), False, (), tuple(results), (), ()
+    )  # fmt: skip
     return found, per_query
+
+
+def matrix(lines: Lines) -> dict[str, Any]:
+    """The matrix, as its file has it."""
+    return as_plain(forgotten(*evaluation(), lines, measure="AP"))
 
 
 def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
     against = {"C": "plain", "D": "plain"}
-    found = forgotten(
-        *evaluation(), Lines(against, ["C"], {"plain": ["dev"]}, {}, {}, {}), measure="AP"
-    )
+    found = matrix(Lines(against, ["C"], {"plain": ["dev"]}, {}, {}, {}))
     cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
     assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
     verdicts = {at: cell["verdict"] for at, cell in cells.items()}
@@ -67,10 +75,10 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
 
 
 def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
-    found = forgotten(*evaluation(), Lines({"D": "C"}, ["D"], {}, {}, {}, {}), measure="AP")
+    found = matrix(Lines({"D": "C"}, ["D"], {}, {}, {}, {}))
     (cell,) = found["cells"]
     assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
     assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]
-    means = {(r["system"], r["collection"]): r["means"]["AP"] for r in evaluation()[0]["results"]}
+    means = {(r.system, r.place.collection): r.means["AP"] for r in evaluation()[0].results}
     assert found["references"][0]["mean"] == means["C", "dev"]
     assert cell["difference"] == pytest.approx(means["D", "dev"] - means["C", "dev"])

@@ -20,12 +20,12 @@ from rankscope.analyses.changes.command import Heads
 from rankscope.analyses.changes.heads import HeadSettings, conclusion, controlled, lesson
 from rankscope.analyses.changes.results import Settings
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
 from rankscope.data.conventions import Convention
-from rankscope.evaluate.comparison import Margin
-from rankscope.evaluate.evaluation import without_own_docs
-from rankscope.evaluate.verdicts import Verdict
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.explain import representations
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve import bm25

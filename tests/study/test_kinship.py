@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.study.load import load
 

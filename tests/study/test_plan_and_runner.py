@@ -233,7 +233,7 @@ def test_every_kind_of_step_can_be_carried_out() -> None:
 
 
 def test_the_specs_list_of_corrections_is_the_table() -> None:
-    from rankscope.evaluate.correction import CORRECTIONS
+    from rankscope.evaluate.pairs.correction import CORRECTIONS
     from rankscope.pipeline.spec.fields import CORRECTION_NAMES
 
     assert set(CORRECTION_NAMES) == CORRECTIONS.keys()

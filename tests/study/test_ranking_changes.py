@@ -9,7 +9,7 @@ from rankscope.analyses.changes.results import Settings, ranking_change
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc, ranked
 from rankscope.core.trec import write_run
-from rankscope.evaluate.evaluation import without_own_docs
+from rankscope.evaluate.runs import without_own_docs
 
 DOCS = "abcd"
 SETTINGS = Settings(depth=4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rankscope.pipeline.steps.evaluate import seed_notes
-from rankscope.report import page
+from rankscope.report import page, summary
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
 from rankscope.study.demo import write_demo
@@ -29,7 +29,7 @@ def test_the_demo_says_that_its_rankers_have_one_run_each(tmp_path: Path) -> Non
     notes = seed_notes(load(write_demo(tmp_path)).study)
     assert notes == [f"plain, C, D, C-D, D-C: {END}"]
     stored = with_evaluation(made_up(), notes=notes)
-    assert json.loads(page.summary(stored))["notes"] == notes
+    assert json.loads(summary.as_json(stored))["notes"] == notes
     text = page.html(stored)
     findings = text.partition('<section id="findings">')[2].partition("</section>")[0]
     assert f'<p class="warning"><b>Note.</b> {notes[0]}</p>' in findings
@@ -106,9 +106,9 @@ def test_a_study_over_two_tests_has_one_verdict_over_both(tiny_study: Path, tmp_
     assert found["difference"] == pytest.approx(np.mean(effects))
     assert [cell["difference"] for cell in found["cells"]] == pytest.approx(effects)
 
-    summary = read_json(store.root / "summary.json")
-    assert summary["pooled"] == [found]
-    (claim,) = summary["claims"]
+    found_of_study = read_json(store.root / "summary.json")
+    assert found_of_study["pooled"] == [found]
+    (claim,) = found_of_study["claims"]
     assert claim["pooled_outcome"] == "cannot be judged"
     assert claim["pooled"][0].startswith("2 tests, bi against bm25: ")
     assert 'id="over-all-tests"' in (store.root / "report.html").read_text("utf-8")

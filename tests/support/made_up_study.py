@@ -1,19 +1,31 @@
 """A made-up study: four systems over forty queries, every number drawn from a fixed seed."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from rankscope.report.sections import StoredResults
+from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.core.judged.plain import as_plain, from_plain
+from rankscope.report.stored import StoredDoc, StoredResults, StoredStep
 
 MEASURES = ["nDCG@10", "RR@10"]
 SYSTEMS = ["bm25", "plain", "C", "C-D"]
 N_QUERIES = 40
 LIFT = {"bm25": 0.0, "plain": -0.15, "C": 0.12, "C-D": 0.125}
+NOTHING = {
+    **dict.fromkeys([
+        "bootstrap_interval", "effect_interval", "wilcoxon_p", "randomisation_p", "mcnemar_p", "non_inferiority_p",
+        "corrected_non_inferiority_p", "beyond_margin_p", "corrected_beyond_margin_p", "queries_needed", "fragility",
+        "unseen_share",
+    ]),
+    "n_seeds": [1, 1],
+    "margin_is_relative": False,
+}  # fmt: skip
+"""What else is stored of a comparison: none of it was tested, counted or asked for."""
 PLACES = ["harbour", "mill", "orchard", "quarry", "library", "bridge"]
 
 
@@ -46,13 +58,17 @@ def comparison(system: str, baseline: str, measure: str, values: Any) -> dict[st
     margin = {"nDCG@10": 0.05}.get(measure)
     inside = margin is not None and abs(difference) + half < margin
     shown = "better" if difference > 0 else "worse"
-    return {
+    return NOTHING | {
         "collection": "dev",
         "first_stage": "bm25",
         "measure": measure,
         "system": system,
         "baseline": baseline,
         "n_queries": N_QUERIES,
+        "n_groups": N_QUERIES,
+        "n_differing": N_QUERIES,
+        "system_mean": float(a.mean()),
+        "baseline_mean": float(b.mean()),
         "difference": difference,
         "interval": [difference - half, difference + half],
         "effect_size": difference / sd,
@@ -73,7 +89,10 @@ def over_tests(system: str, baseline: str, **of: Any) -> dict[str, Any]:
         "system": system, "baseline": baseline, "measure": "nDCG@10", "n_tests": 4, "n_first_stages": 3,
         "difference": 0.05, "interval": [0.03, 0.07], "corrected_p": 0.004, "margin": 0.02,
         "corrected_equivalence_p": 0.9, "corrected_beyond_margin_p": 0.03, "sd": 0.012, "tau": 0.004,
-        "i_squared": 0.3, "verdict": "better", "p_value": 0.002,
+        "i_squared": 0.3, "verdict": "better", "p_value": 0.002, "standard_error": 0.008, "degrees_of_freedom": 3.0,
+        "margin_is_relative": False, "equivalence_p": 0.45, "beyond_margin_p": 0.015,
+        "tests": [{"test": "dev", "n_queries": 40, "difference": 0.05, "standard_error": 0.01}],
+        "cells": [{"test": "dev", "first_stage": "bm25", "difference": 0.05}],
     } | of  # fmt: skip
 
 
@@ -85,6 +104,11 @@ def evaluation(values: Any) -> dict[str, Any]:
         "significance_level": 0.05,
         "notes": [],
         "remarks": [],
+        "tests": "sound",
+        "relevance_levels": {"dev": 1},
+        "all_pairs": False,
+        "claims": [],
+        "pooled": [],
         "correction": "holm",
         "margin": {"nDCG@10": 0.05},
         "baselines": baselines,
@@ -125,18 +149,17 @@ def training_log(name: str) -> list[dict[str, float]]:
     return rows
 
 
-def ranking(run: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+def ranking(run: str, query_id: str, depth: int) -> list[StoredDoc]:
     """Twenty docs in an order of the run's own; q00 has no relevant one, every third is unjudged."""
     order = list(range(20))
     random.Random(f"{run} {query_id}").shuffle(order)
     return [
-        {
-            "rank": rank,
-            "doc_id": f"{query_id}-d{doc}",
-            "score": -float(rank),
-            "text": f"The {PLACES[doc % 6]} of town {doc} was built by mason {doc * 7 % 11}. " * 6,
-            "relevance": None if doc % 3 == 0 else int(doc in {1, 2, 4} and query_id != "q00") * 2,
-        }
+        StoredDoc(
+            rank,
+            f"{query_id}-d{doc}",
+            f"The {PLACES[doc % 6]} of town {doc} was built by mason {doc * 7 % 11}. " * 6,
+            None if doc % 3 == 0 else int(doc in {1, 2, 4} and query_id != "q00") * 2,
+        )
         for rank, doc in enumerate(order[:depth], start=1)
     ]
 
@@ -149,17 +172,12 @@ def made_up() -> StoredResults:
         study_file="study: what-the-second-stage-changes\nseed: 42\nrankers:\n  C: {start: plain}\n",
         seed=42,
         steps=[
-            {
-                "name": "collection-dev-00aa",
-                "kind": "collection",
-                "seconds": 1.5,
-                "summary": {"n_docs": 800},
-            },
-            {
-                "name": "train-C-11bb",
-                "kind": "train",
-                "seconds": 61.25,
-                "summary": {
+            StoredStep("collection-dev-00aa", "collection", 1.5, {"n_docs": 800}),
+            StoredStep(
+                "train-C-11bb",
+                "train",
+                61.25,
+                {
                     "ranker": "C",
                     "start": "plain",
                     "loss": "localized_contrastive",
@@ -170,21 +188,21 @@ def made_up() -> StoredResults:
                     "displacement": {"all": 0.0123456, "head": 0.5},
                     "notes": ["3 queries had no relevant doc in their group."],
                 },
-            },
-            {
-                "name": "train-C-D-22cc",
-                "kind": "train",
-                "seconds": 30.0,
-                "summary": {
+            ),
+            StoredStep(
+                "train-C-D-22cc",
+                "train",
+                30.0,
+                {
                     "ranker": "C-D",
                     "loss": "ranknet",
                     "kept_update": 200,
                     "resumed": False,
                 },
-            },
+            ),
         ],
         versions={"python": "3.12.1", "rankscope": "0.1.0"},
-        evaluation=evaluation(values),
+        evaluation=recorded(evaluation(values)),
         per_query=values,
         training={"C": training_log("C"), "C-D": training_log("C-D")},
         queries={
@@ -196,6 +214,16 @@ def made_up() -> StoredResults:
     )
 
 
+def recorded(stored: Mapping[str, Any]) -> EvaluationRecord:
+    """The record of what is stored."""
+    return from_plain(EvaluationRecord, stored, where="made up")
+
+
+def stored(study: StoredResults) -> dict[str, Any]:
+    """The study's evaluation, as its file has it."""
+    return as_plain(study.evaluation)
+
+
 def with_evaluation(study: StoredResults, /, **changes: Any) -> StoredResults:
-    """The same study with parts of its evaluation replaced."""
-    return replace(study, evaluation={**study.evaluation, **changes})
+    """The same study with parts of its evaluation replaced, as its file has them."""
+    return replace(study, evaluation=recorded(stored(study) | changes))

@@ -13,12 +13,12 @@ def forms_of(
     """Everything with its conclusions as JSON, every number as CSV (`full`), the table for readers as LaTeX."""
 
     def csv() -> str:
-        from rankscope.report.page import plain_csv
+        from rankscope.report.tables.as_csv import plain_csv
 
         return plain_csv(*full())
 
     def latex() -> str:
-        from rankscope.report.page import plain_tex
+        from rankscope.report.tables.as_latex import plain_tex
 
         return plain_tex(*table)
 

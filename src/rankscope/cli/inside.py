@@ -20,6 +20,7 @@ from rankscope.cli.options import (
     source,
 )
 from rankscope.cli.program import command
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 
 
 @command()
@@ -64,7 +65,7 @@ def probe(
             help="The difference in accuracy below which layers are equivalent.",
             rich_help_panel=STATISTICS,
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
 ) -> None:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
     from rankscope.analyses.probes import command as probes
@@ -153,7 +154,7 @@ def diff(
             help="The difference in it below which two are equivalent.",
             rich_help_panel=STATISTICS,
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
     seed: Seed = 42,
 ) -> None:
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
@@ -229,7 +230,7 @@ def attribute(
             help="The difference in Gini coefficients below which two are equivalent.",
             rich_help_panel=STATISTICS,
         ),
-    ] = 0.02,
+    ] = DEFAULT_MARGIN,
     memory: Annotated[
         float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
     ] = 2.0,

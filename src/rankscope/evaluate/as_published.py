@@ -13,8 +13,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.comparison import Comparison
-from rankscope.evaluate.evidence import SAME
+from rankscope.core.judged.plain import Interval
+from rankscope.evaluate.pairs.comparison import Comparison
+from rankscope.evaluate.pairs.evidence import SAME
 
 STUDY_A_WARNING = (
     "As published (study A): an unpaired test on paired examples is too timid, examples that share a "
@@ -69,7 +70,7 @@ def paired_t(found: Comparison, *, significance_level: float = 0.05) -> Comparis
     return replace(
         found,
         p_value=p,
-        interval=(found.difference - half, found.difference + half),
+        interval=Interval(found.difference - half, found.difference + half),
         is_few=False,
         sample=replace(found.sample, span=None),  # so that no fragility is told
     )

@@ -1,6 +1,6 @@
 """What two systems' runs of one seed have in common, by the rankers they start from."""
 
-from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.pipeline.spec.pipeline import Pipeline
 
 

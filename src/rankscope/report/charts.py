@@ -11,10 +11,12 @@ from typing import Any
 
 import altair as alt
 
-from rankscope.report import cautions
+from rankscope.report.forests import Forest
 from rankscope.report.queries import Differences
-from rankscope.report.sections import VERDICTS, Forest, clipped
 from rankscope.report.steps import Training
+from rankscope.report.wording import cautions
+from rankscope.report.wording.numbers import clipped
+from rankscope.report.wording.verdicts import VERDICTS
 
 Spec = dict[str, Any]
 
@@ -53,17 +55,21 @@ def forest(data: Forest) -> Spec:
         {
             "comparison": f"{row.system} \u2212 {row.baseline}",
             "label": "\n".join(comparison_lines(row.system, row.baseline)),
-            "difference": row.difference,
-            "low": row.interval[0],
-            "high": row.interval[1],
-            "verdict": row.verdict,
-            "corrected p": row.corrected_p,
-            "fragility": cautions.figure(row.fragility),
+            "difference": row.judged.difference,
+            "low": row.judged.interval.low,
+            "high": row.judged.interval.high,
+            "verdict": row.judged.verdict.value,
+            "corrected p": row.judged.corrected_p,
+            "fragility": cautions.figure(row.judged.fragility),
         }
         for row in data.rows
     ]
     n_lines = max(len(comparison_lines(row.system, row.baseline)) for row in data.rows)
-    verdicts = [word for word in VERDICTS if any(row.verdict == word for row in data.rows)]
+    verdicts = [
+        mark.word
+        for verdict, mark in VERDICTS.items()
+        if any(row.judged.verdict == verdict for row in data.rows)
+    ]
     y = alt.Y(
         "label:N",
         sort=[str(row["label"]) for row in rows],

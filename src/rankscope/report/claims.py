@@ -1,22 +1,17 @@
 """Others' conclusions, held against what the comparisons of a study show."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Verdict
+from rankscope.core.judged.evaluation import Claimed, EvaluationRecord
+from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.report import pooled
-from rankscope.report.pooled import PooledRow
-from rankscope.report.sections import (
-    Compared,
-    StoredResults,
-    comparisons,
-    interval,
-    place,
-    signed,
-)
+from rankscope.report.stored import in_words
+from rankscope.report.wording.numbers import signed
+from rankscope.report.wording.verdicts import interval
 
-TURNED = {"better": "worse", "worse": "better"}
+TURNED = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be judged"
 WITHOUT_MARGIN = f"{OPEN}, for want of a margin"
 
@@ -29,9 +24,9 @@ class Claim:
     source: str
     outcome: str
     evidence: tuple[str, ...]
-    pooled_outcome: str = ""
+    pooled_outcome: str
     """Whether the verdicts over all tests bear it out; empty where it speaks of one test."""
-    pooled: tuple[str, ...] = ()
+    pooled: tuple[str, ...]
     """Each of them in words."""
 
 
@@ -39,8 +34,8 @@ class Claim:
 class Shown:
     """What one comparison shows, each by a corrected test of its own; several may hold at once."""
 
-    direction: str | None
-    """better or worse; None where no difference is shown."""
+    direction: Verdict | None
+    """Better or worse; None where no difference is shown."""
     has_margin: bool
     is_within: bool
     """Whether the difference is shown to be smaller than the margin."""
@@ -63,17 +58,17 @@ class Shown:
         return f"{self.direction}, but whether by more than the margin was not {lacking}"
 
 
-def claims(results: StoredResults) -> list[Claim]:
+def claims(evaluation: EvaluationRecord) -> list[Claim]:
     """Every claim of the study file, in its order.
 
     A comparison supports a claim where it shows what is claimed, contradicts it where it shows that to be
     false, and else leaves it open (`judged`). One contradiction contradicts the whole; with none, what
     could be judged decides.
     """
-    return [_judged(claim, results) for claim in results.evaluation.get("claims", ())]
+    return [_judged(claim, evaluation) for claim in evaluation.claims]
 
 
-def judged(claimed: str, shown: Shown) -> str:
+def judged(claimed: Verdict, shown: Shown) -> str:
     """Whether what is shown supports a verdict that somebody claimed, contradicts it, or leaves it open.
 
     "Worse" and "better" say nothing of size: a difference in that direction supports them, also one within
@@ -81,74 +76,106 @@ def judged(claimed: str, shown: Shown) -> str:
     "Equivalent" speaks of the margin: a difference that is not zero contradicts it only where it is shown
     to be larger than the margin. Without a margin it says nothing that could be shown.
     """
-    if claimed == "equivalent":
+    if claimed is Verdict.EQUIVALENT:
         if shown.is_within:
             return SUPPORTED
         return CONTRADICTED if shown.is_beyond else OPEN if shown.has_margin else WITHOUT_MARGIN
     if shown.direction is None:
         return OPEN
-    return SUPPORTED if shown.direction == claimed else CONTRADICTED
+    return SUPPORTED if shown.direction is claimed else CONTRADICTED
 
 
-def _judged(claim: Mapping[str, Any], results: StoredResults) -> Claim:
-    level = results.evaluation["significance_level"]
-    outcomes, evidence = Counter[str](), []
-    over_tests, in_words = Counter[str](), []
-    rows: list[Compared | PooledRow] = [*comparisons(results), *pooled.rows(results)]
-    for row in rows:
-        if row.measure != claim["measure"]:
-            continue
-        for system in claim["systems"]:
-            found = _found(row, system, claim["baseline"], level)
-            if found is None:
-                continue
-            shown, difference = found
-            outcome = judged(claim["verdict"], shown)
-            said = f"{system} against {claim['baseline']}: {shown.in_words} ({row.measure} {signed(difference)}"
-            if isinstance(row, PooledRow):
-                over_tests[outcome] += 1
-                in_words.append(_over_tests(row, said, difference, results) + f", {outcome}")
-            else:
-                outcomes[outcome] += 1
-                evidence.append(f"{place(row.group, results)}, {said}), {outcome}")
+def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
+    on_one_test = [
+        (f"{_where(row, evaluation)}, {said})", outcome)
+        for row in evaluation.comparisons
+        for said, outcome in _on_one_test(claimed, row, evaluation.significance_level)
+    ]
+    over_tests = [
+        heard for row in evaluation.pooled for heard in _over_tests(claimed, row, evaluation)
+    ]
     return Claim(
-        claim["claim"],
-        claim["source"] or "",
-        _whole(outcomes),
-        tuple(evidence),
-        _whole(over_tests) if over_tests else "",
-        tuple(in_words),
+        claimed.claim,
+        claimed.source or "",
+        _whole(Counter(outcome for _, outcome in on_one_test)),
+        tuple(f"{said}, {outcome}" for said, outcome in on_one_test),
+        _whole(Counter(outcome for _, outcome in over_tests)) if over_tests else "",
+        tuple(f"{said}, {outcome}" for said, outcome in over_tests),
     )
 
 
-def _over_tests(row: PooledRow, said: str, difference: float, results: StoredResults) -> str:
-    """A pooled verdict with its interval, the way round that the claim has it."""
-    ends = row.ends if difference == row.difference else row.turned_ends
+def _where(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
+    return "" if row.place is None else in_words(row.place, evaluation)
+
+
+Heard = tuple[str, str]
+"""What a comparison says of a claim, and whether it supports it."""
+
+
+def _on_one_test(claimed: Claimed, row: JudgedComparison, level: float) -> list[Heard]:
+    return [
+        (_said(claimed, system, row.measure, shown, difference), judged(claimed.verdict, shown))
+        for system, is_turned in _ways_round(claimed, row)
+        for shown, difference in [
+            _either_way(_shown(row.judged, level), row.judged.difference, is_turned)
+        ]
+    ]
+
+
+def _over_tests(
+    claimed: Claimed, row: JudgedOverTests, evaluation: EvaluationRecord
+) -> list[Heard]:
+    """With the interval, the way round that the claim has it."""
     few = f"; {pooled.TWO_TESTS[0].lower()}{pooled.TWO_TESTS[1:-1]}" if row.n_tests == 2 else ""
-    return f"{row.places}, {said}, {interval(results)} {ends}; {row.between}{few})"
+    heard = []
+    for system, is_turned in _ways_round(claimed, row):
+        shown, difference = _either_way(
+            _shown(row, evaluation.significance_level), row.difference, is_turned
+        )
+        ends = pooled.ends(row.interval.turned if is_turned else row.interval)
+        said = _said(claimed, system, row.measure, shown, difference)
+        words = f"{pooled.places(row)}, {said}, {interval(evaluation)} {ends}; {pooled.between(row)}{few})"
+        heard.append((words, judged(claimed.verdict, shown)))
+    return heard
 
 
-def _found(
-    row: Compared | PooledRow, system: str, baseline: str, level: float
-) -> tuple[Shown, float] | None:
-    """What is shown of the system against the baseline, and by how much, whichever way round was compared."""
-    shown = _shown(row, level)
-    if (row.system, row.baseline) == (system, baseline):
-        return shown, row.difference
-    if (row.system, row.baseline) == (baseline, system):
-        turned = TURNED.get(shown.direction or "")
-        return Shown(turned, shown.has_margin, shown.is_within, shown.is_beyond), -row.difference
-    return None
+def _ways_round(
+    claimed: Claimed, row: JudgedComparison | JudgedOverTests
+) -> list[tuple[str, bool]]:
+    """The claim's systems that are compared here, each with whether it is the baseline of the comparison."""
+    if row.measure != claimed.measure:
+        return []
+    pair = (row.system, row.baseline)
+    return [
+        (system, pair != (system, claimed.baseline))
+        for system in claimed.systems
+        if pair in {(system, claimed.baseline), (claimed.baseline, system)}
+    ]
 
 
-def _shown(row: Compared | PooledRow, level: float) -> Shown:
+def _said(claimed: Claimed, system: str, measure: str, shown: Shown, difference: float) -> str:
+    numbers = f"{measure} {signed(difference)}"
+    return f"{system} against {claimed.baseline}: {shown.in_words} ({numbers}"
+
+
+def _either_way(shown: Shown, difference: float, is_turned: bool) -> tuple[Shown, float]:
+    """What is shown of the system that a claim speaks of, and by how much, whichever way round was compared."""
+    if not is_turned:
+        return shown, difference
+    return replace(
+        shown, direction=None if shown.direction is None else TURNED[shown.direction]
+    ), -difference
+
+
+def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> Shown:
     def is_shown(p_value: float | None) -> bool:
         return p_value is not None and p_value < level
 
     different = is_shown(row.corrected_p)
     beyond = row.corrected_beyond_margin_p
+    direction = Verdict.BETTER if row.difference > 0 else Verdict.WORSE
     return Shown(
-        direction=("better" if row.difference > 0 else "worse") if different else None,
+        direction=direction if different else None,
         has_margin=row.margin is not None,
         is_within=is_shown(row.corrected_equivalence_p),
         is_beyond=None if beyond is None else different and is_shown(beyond),

@@ -1,19 +1,12 @@
-"""Verdicts over all tests to plain section data: rows, sentences, a table; no HTML."""
+"""Verdicts over all tests as rows, sentences and a table."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from rankscope.core.errors import choose
-from rankscope.report.sections import (
-    CORRECTIONS,
-    VERDICTS,
-    Mark,
-    StoredResults,
-    interval,
-    p_text,
-    signed,
-)
+from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.core.judged.over_tests import JudgedOverTests
+from rankscope.core.judged.plain import Interval, as_plain
+from rankscope.report.wording.numbers import p_text, signed
+from rankscope.report.wording.verdicts import CORRECTIONS, interval, marked
 
 FULL_COLUMNS = (
     "measure", "system", "baseline", "n_tests", "n_first_stages", "difference", "standard_error",
@@ -32,83 +25,40 @@ TWO_TESTS = (
 )
 
 
-@dataclass(frozen=True)
-class PooledRow:
-    """A stored pooled difference, system minus baseline, with its verdict."""
-
-    measure: str
-    system: str
-    baseline: str
-    n_tests: int
-    n_first_stages: int
-    difference: float
-    interval: tuple[float | None, float | None]
-    corrected_p: float
-    margin: float | None
-    corrected_equivalence_p: float | None
-    corrected_beyond_margin_p: float | None
-    tau: float | None
-    i_squared: float | None
-    sd: float
-    verdict: str
-
-    @property
-    def mark(self) -> Mark:
-        """The verdict's symbol and word."""
-        return choose(VERDICTS, self.verdict, what="verdict")
-
-    @property
-    def between(self) -> str:
-        """How far the tests lie apart, in words."""
-        if self.tau is None:
-            return f"the tests' differences have a standard deviation of {self.sd:.4f}"
-        return f"between tests {TAU} {self.tau_text}, I² {self.i_squared_text}"
-
-    @property
-    def tau_text(self) -> str:
-        """Tau, or a dash where it is not known."""
-        return NONE if self.tau is None else f"{self.tau:.4f}"
-
-    @property
-    def i_squared_text(self) -> str:
-        """I squared, or a dash where it is not known."""
-        return NONE if self.i_squared is None else f"{100 * self.i_squared:.0f}\u00a0%"
-
-    @property
-    def places(self) -> str:
-        """Over how many tests and first stages, in words."""
-        stages = "" if self.n_first_stages == 1 else f" and {self.n_first_stages} first stages"
-        return f"{self.n_tests} tests{stages}"
-
-    @property
-    def ends(self) -> str:
-        """The interval, from where to where."""
-        low, high = self.interval
-        return NONE if low is None or high is None else f"{signed(low, 4)} to {signed(high, 4)}"
-
-    @property
-    def turned_ends(self) -> str:
-        """The interval of baseline minus system."""
-        low, high = self.interval
-        return NONE if low is None or high is None else f"{signed(-high, 4)} to {signed(-low, 4)}"
+def between(row: JudgedOverTests) -> str:
+    """How far the tests lie apart, in words."""
+    if row.tau is None:
+        return f"the tests' differences have a standard deviation of {row.sd:.4f}"
+    return f"between tests {TAU} {tau(row)}, I² {i_squared(row)}"
 
 
-def row_of(stored: Mapping[str, Any]) -> PooledRow:
-    """A row of what was stored."""
-    found = {key: stored[key] for key in PooledRow.__dataclass_fields__}
-    return PooledRow(**found | {"interval": tuple(stored["interval"])})
+def tau(row: JudgedOverTests) -> str:
+    """Tau, or a dash where it is not known."""
+    return NONE if row.tau is None else f"{row.tau:.4f}"
 
 
-def rows(results: StoredResults) -> list[PooledRow]:
-    """Every pooled difference, in the stored order; none of one test."""
-    return [row_of(stored) for stored in results.evaluation.get("pooled", ())]
+def i_squared(row: JudgedOverTests) -> str:
+    """I squared, or a dash where it is not known."""
+    return NONE if row.i_squared is None else f"{100 * row.i_squared:.0f}\u00a0%"
+
+
+def places(row: JudgedOverTests) -> str:
+    """Over how many tests and first stages, in words."""
+    stages = "" if row.n_first_stages == 1 else f" and {row.n_first_stages} first stages"
+    return f"{row.n_tests} tests{stages}"
+
+
+def ends(interval: Interval) -> str:
+    """From where to where an interval goes."""
+    low, high = interval
+    return f"{signed(low, 4)} to {signed(high, 4)}" if interval.is_known else NONE
 
 
 def table(
-    found: Sequence[PooledRow], *, interval: str = "interval"
+    rows: Sequence[JudgedOverTests], *, interval: str = "interval"
 ) -> tuple[list[str], list[list[str]]]:
     """Columns and rows, as they are shown; how far the tests lie apart where it is known."""
-    has_tau = any(row.tau is not None for row in found)
+    has_tau = any(row.tau is not None for row in rows)
     columns = [
         "measure", "system", "baseline", "tests", "first stages", "difference", interval,
         *([TAU, "I²"] if has_tau else ["sd of tests"]), "corrected p", "corrected p equivalent", "verdict",
@@ -121,35 +71,36 @@ def table(
             str(row.n_tests),
             str(row.n_first_stages),
             signed(row.difference, 4),
-            row.ends,
-            *([row.tau_text, row.i_squared_text] if has_tau else [f"{row.sd:.4f}"]),
+            ends(row.interval),
+            *([tau(row), i_squared(row)] if has_tau else [f"{row.sd:.4f}"]),
             p_text(row.corrected_p),
             p_text(row.corrected_equivalence_p),
-            f"{row.mark.symbol} {row.verdict}",
+            marked(row.verdict),
         ]
-        for row in found
+        for row in rows
     ]
 
 
-def full_rows(stored: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def full_rows(rows: Sequence[JudgedOverTests]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows in full precision; an empty field where nothing was tested."""
 
-    def shown(row: Mapping[str, Any], name: str) -> str:
-        low, high = row["interval"]
-        value = {"interval_low": low, "interval_high": high}.get(name, row.get(name))
-        return "" if value is None else str(value)
+    def cells(row: JudgedOverTests) -> list[str]:
+        stored = as_plain(row)
+        low, high = stored["interval"]
+        stored |= {"interval_low": low, "interval_high": high}
+        return ["" if stored[name] is None else str(stored[name]) for name in FULL_COLUMNS]
 
-    return list(FULL_COLUMNS), [[shown(row, name) for name in FULL_COLUMNS] for row in stored]
+    return list(FULL_COLUMNS), [cells(row) for row in rows]
 
 
-def caption(results: StoredResults) -> str:
+def caption(evaluation: EvaluationRecord) -> str:
     """What the numbers are, in words."""
-    found, correction = rows(results), results.evaluation["correction"]
-    few = f" {TWO_TESTS}" if any(row.n_tests == 2 for row in found) else ""
-    over = "" if correction == "none" else f" over these {len(found)}, a family of their own"
+    rows, correction = evaluation.pooled, evaluation.correction
+    few = f" {TWO_TESTS}" if any(row.n_tests == 2 for row in rows) else ""
+    over = "" if correction == "none" else f" over these {len(rows)}, a family of their own"
     return (
         "Every test (a collection) counts alike, however many queries it has, its first stages together. The "
-        f"{interval(results)} is that of t over tests, never narrower than the queries alone allow, with the part of "
+        f"{interval(evaluation)} is that of t over tests, never narrower than the queries alone allow, with the part of "
         f"training seeds, which all tests share, added once; p-values are {CORRECTIONS[correction]}{over}. {TAU}: how far "
         f"the tests' true differences lie apart; I²: the share of their spread that queries do not explain.{few}"
     )

@@ -3,19 +3,14 @@
 Pairs by query_id. Ties are broken by query_id, so that the same results choose the same queries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.section import Link
-from rankscope.report.sections import (
-    Group,
-    StoredResults,
-    clipped,
-    comparisons,
-    groups,
-    main_baselines,
-)
+from rankscope.report.stored import StoredDoc, StoredResults, main_baselines
+from rankscope.report.wording.numbers import clipped
 
 MAX_PAIRS = 12
 """So many pairs of systems are shown query by query; each costs the page up to some 100 kB."""
@@ -41,9 +36,9 @@ MAX_READ = 500
 
 @dataclass(frozen=True)
 class Pair:
-    """A system and a baseline over one group, with the runs they were measured on."""
+    """A system and a baseline in one place, with the runs they were measured on."""
 
-    group: Group
+    place: Place
     system: str
     baseline: str
     system_run: str
@@ -157,45 +152,44 @@ class Cases:
 class Reach:
     """For how many queries the first stage offered something relevant to re-rank."""
 
-    group: Group
+    place: Place
     n_queries: int
     out_of_reach: tuple[str, ...]
     depth: int
     """The most docs any of these queries had."""
 
 
-def pairs(results: StoredResults) -> list[Pair]:
+def pairs(evaluation: EvaluationRecord) -> list[Pair]:
     """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
-    compared = {(row.group, row.system, row.baseline) for row in comparisons(results)}
-    rows = {
-        (Group(row["collection"], row["first_stage"]), row["system"]): row
-        for row in results.evaluation["results"]
-    }
-    runs = {key: row["run"] for key, row in rows.items()}
-    seeds = {key: tuple(of["name"] for of in row.get("runs", ())) for key, row in rows.items()}
-    return [
-        Pair(
-            group,
-            system,
-            baseline,
-            run,
-            runs[group, baseline],
-            runs.get((group, group.first_stage)),
-            seeds[group, system],
-            seeds[group, baseline],
-        )
-        for (group, system), run in runs.items()
-        for baseline in main_baselines(system, group, results)
-        if (group, system, baseline) in compared
-    ]
+    compared = {(row.place, row.system, row.baseline) for row in evaluation.comparisons}
+    result_of = {(result.place, result.system): result for result in evaluation.results}
+    found = []
+    for (place, system), result in result_of.items():
+        offered = result_of.get((place, place.first_stage))
+        for baseline in main_baselines(system, place, evaluation):
+            if (place, system, baseline) in compared:
+                other = result_of[place, baseline]
+                found.append(
+                    Pair(
+                        place,
+                        system,
+                        baseline,
+                        result.run,
+                        other.run,
+                        None if offered is None else offered.run,
+                        tuple(seed.name for seed in result.runs),
+                        tuple(seed.name for seed in other.runs),
+                    )
+                )
+    return found
 
 
 def differences(pair: Pair, results: StoredResults) -> Differences:
     """The differences on the first measure, sorted from the biggest win to the biggest loss."""
-    measure = results.evaluation["measures"][0]
+    measure = results.evaluation.headline
     system = results.per_query[pair.system_run][measure]
     baseline = results.per_query[pair.baseline_run][measure]
-    texts = results.queries.get(pair.group.collection, {})
+    texts = results.queries.get(pair.place.collection, {})
     rows = [
         QueryDifference(
             query_id,
@@ -232,7 +226,7 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
         if pair.first_stage_run is None
         else results.rankings(pair.first_stage_run, query.query_id, DEPTH)
     )
-    first = _first_relevant_rank(offered or (), _relevance_level(pair.group, results))
+    first = _first_relevant_rank(offered or (), _relevance_level(pair.place, results))
     return Case(
         query,
         system=_top(system, baseline),
@@ -248,22 +242,20 @@ def _links(
     query: QueryDifference, pair: Pair, results: StoredResults
 ) -> tuple[tuple[str, tuple[Link, ...]], ...]:
     found = (
-        (section.more, section.links(pair.group.collection, pair.rankings, query.query_id))
+        (section.more, section.links(pair.place.collection, pair.rankings, query.query_id))
         for section in results.sections
     )
     return tuple((more, tuple(links)) for more, links in found if links)
 
 
-def _moves(
-    system: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
-) -> tuple[Move, ...]:
+def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[Move, ...]:
     """A doc that one side did not rank is taken as ranked just below that side's last."""
-    system_ranks = {doc["doc_id"]: doc["rank"] for doc in system}
-    baseline_ranks = {doc["doc_id"]: doc["rank"] for doc in baseline}
+    system_ranks = {doc.doc_id: doc.rank for doc in system}
+    baseline_ranks = {doc.doc_id: doc.rank for doc in baseline}
     judged = {
-        doc["doc_id"]: doc["relevance"]
+        doc.doc_id: doc.relevance
         for doc in [*system[:N_DOCS], *baseline[:N_DOCS]]
-        if doc["relevance"] is not None
+        if doc.relevance is not None
     }
 
     def distance(move: Move) -> int:
@@ -279,54 +271,51 @@ def _moves(
     return tuple(found[:N_MOVES])
 
 
-def _top(
-    ranking: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
-) -> tuple[RankedDoc, ...]:
-    ranks = {doc["doc_id"]: doc["rank"] for doc in other}
+def _top(ranking: Sequence[StoredDoc], other: Sequence[StoredDoc]) -> tuple[RankedDoc, ...]:
+    ranks = {doc.doc_id: doc.rank for doc in other}
     return tuple(
         RankedDoc(
-            rank=doc["rank"],
-            doc_id=doc["doc_id"],
-            text=clipped(doc["text"], 240),
-            relevance=doc["relevance"],
-            other_rank=ranks.get(doc["doc_id"]),
+            rank=doc.rank,
+            doc_id=doc.doc_id,
+            text=clipped(doc.text, 240),
+            relevance=doc.relevance,
+            other_rank=ranks.get(doc.doc_id),
         )
         for doc in ranking[:N_DOCS]
     )
 
 
-def _relevance_level(group: Group, results: StoredResults) -> int:
-    """The lowest grade that the group's collection counts as relevant."""
-    return int(results.evaluation.get("relevance_levels", {}).get(group.collection, 1))
+def _relevance_level(place: Place, results: StoredResults) -> int:
+    """The lowest grade that the place's collection counts as relevant."""
+    return results.evaluation.relevance_levels.get(place.collection, 1)
 
 
-def _first_relevant_rank(ranking: Sequence[Mapping[str, Any]], level: int) -> int | None:
-    return next((doc["rank"] for doc in ranking if (doc["relevance"] or 0) >= level), None)
+def _first_relevant_rank(ranking: Sequence[StoredDoc], level: int) -> int | None:
+    return next((doc.rank for doc in ranking if (doc.relevance or 0) >= level), None)
 
 
 def reaches(results: StoredResults) -> list[Reach]:
-    """For each group, the queries that no re-ranking of its first stage can help."""
-    runs = {
-        Group(row["collection"], row["first_stage"]): row["run"]
-        for row in results.evaluation["results"]
-        if row["system"] == row["first_stage"]
-    }
-    found = (_reach(group, runs[group], results) for group in groups(results) if group in runs)
+    """For each place, the queries that no re-ranking of its first stage can help."""
+    found = (
+        _reach(result.place, result.run, results)
+        for result in results.evaluation.results
+        if result.system == result.place.first_stage
+    )
     return [reach for reach in found if reach is not None]
 
 
-def _reach(group: Group, run: str, results: StoredResults) -> Reach | None:
-    query_ids = sorted(results.per_query[run][results.evaluation["measures"][0]])
+def _reach(place: Place, run: str, results: StoredResults) -> Reach | None:
+    query_ids = sorted(results.per_query[run][results.evaluation.headline])
     if len(query_ids) > MAX_READ:
         return None
     offered = {query_id: results.rankings(run, query_id, DEPTH) for query_id in query_ids}
     return Reach(
-        group,
+        place,
         n_queries=len(query_ids),
         out_of_reach=tuple(
             query_id
             for query_id, docs in offered.items()
-            if _first_relevant_rank(docs, _relevance_level(group, results)) is None
+            if _first_relevant_rank(docs, _relevance_level(place, results)) is None
         ),
         depth=max((len(docs) for docs in offered.values()), default=0),
     )

@@ -7,7 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankscope.core.visible import visible
-from rankscope.report import cautions, sections
+from rankscope.report import pooled
+from rankscope.report.wording import cautions, numbers
+from rankscope.report.wording.verdicts import VERDICTS
 
 
 def rendered(template: str, **values: Any) -> Markup:
@@ -33,9 +35,14 @@ def environment() -> Environment:
         finalize=harmless,
     )
     made.filters |= {
-        "signed": sections.signed,
-        "p": sections.p_text,
-        "has_numbers": sections.has_numbers,
+        "signed": numbers.signed,
+        "p": numbers.p_text,
+        "has_numbers": numbers.has_numbers,
         "fragility": cautions.figure,
+        "mark": lambda verdict: VERDICTS[verdict],
+        "ends_over_tests": pooled.ends,
+        "tau": pooled.tau,
+        "i_squared": pooled.i_squared,
+        "places": pooled.places,
     }
     return made

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rankscope.report.sections import StoredResults, clipped
+from rankscope.report.stored import StoredResults, StoredStep
+from rankscope.report.wording.numbers import clipped
 
 Point = TypeVar("Point")
 
@@ -51,9 +52,9 @@ class StepRow:
 def trainings(results: StoredResults) -> list[Training]:
     """Every trained ranker, in the order of the steps; without a log, its facts alone."""
     summaries = {
-        step["summary"].get("ranker", step["name"]): step["summary"]
+        step.summary.get("ranker", step.name): step.summary
         for step in results.steps
-        if step["kind"] == "train"
+        if step.kind == "train"
     }
     rankers = dict.fromkeys([*summaries, *results.training])
     return [
@@ -98,14 +99,13 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
 def step_rows(results: StoredResults) -> list[StepRow]:
     """Every step with its seconds and its summary."""
     return [
-        StepRow(step["name"], step["kind"], step["seconds"], _step_facts(step))
-        for step in results.steps
+        StepRow(step.name, step.kind, step.seconds, _step_facts(step)) for step in results.steps
     ]
 
 
-def _step_facts(step: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _step_facts(step: StoredStep) -> tuple[tuple[str, str], ...]:
     """The notes of a training stand beside its curves, not among the facts."""
-    return _facts(step["summary"], leave_out=("notes",) if step["kind"] == "train" else ())
+    return _facts(step.summary, leave_out=("notes",) if step.kind == "train" else ())
 
 
 def _facts(

@@ -2,10 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.progress import SILENT, Progress
@@ -13,7 +13,8 @@ from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.models.processes import joined
 from rankscope.pipeline.planner import Plan
 from rankscope.report import pooled
-from rankscope.report.sections import VERDICTS
+from rankscope.report.summary import Summary, read
+from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
 from rankscope.store.refusals import check_place
@@ -203,28 +204,29 @@ def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -
     )
     if not processes.is_first:
         return None
-    summary = read_json(store.root / "summary.json")
+    path = store.root / "summary.json"
+    stored = read_json(path)
+    summary = read(stored, where=str(path))
     steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}
     return Result(
         tables=tuple(_verdict_tables(plan.study.study.study, summary)),
         lines=(*_verdict_lines(summary), *_ends(outcome, store)),
-        forms={"json": lambda: json_of(steps | {"summary": summary})},
+        forms={"json": lambda: json_of(steps | {"summary": stored})},
     )
 
 
-def _verdict_tables(study: str, summary: Mapping[str, Any]) -> Iterator[Table]:
-    yield Table(f"{study}, verdicts on {summary['measures'][0]}", *results_rows(summary))
-    if summary["pooled"]:
-        rows = [pooled.row_of(row) for row in summary["pooled"]]
-        table = pooled.table(rows, interval=summary["intervals"])
+def _verdict_tables(study: str, summary: Summary) -> Iterator[Table]:
+    yield Table(f"{study}, verdicts on {summary.measures[0]}", *results_rows(summary))
+    if summary.pooled:
+        table = pooled.table(summary.pooled, interval=summary.intervals)
         yield Table("Over all tests", *table, n_names=3)
 
 
-def _verdict_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    for claim in summary["claims"]:
-        over_tests = claim["pooled_outcome"] and f" (over all tests: {claim['pooled_outcome']})"
-        yield f"Claim {claim['outcome']}{over_tests}: {claim['claim']}"
-    for note in summary["notes"]:
+def _verdict_lines(summary: Summary) -> Iterator[str]:
+    for claim in summary.claims:
+        over_tests = claim.pooled_outcome and f" (over all tests: {claim.pooled_outcome})"
+        yield f"Claim {claim.outcome}{over_tests}: {claim.claim}"
+    for note in summary.notes:
         yield f"Note: {note}"
 
 
@@ -233,32 +235,28 @@ def _ends(outcome: "CarriedOut", store: Store) -> Iterator[str]:
     yield f"Report: {store.root / 'report.html'}"
 
 
-def results_rows(summary: Mapping[str, Any]) -> Rows:
+def results_rows(summary: Summary) -> Rows:
     """Columns and rows of a study's outcome: a row per system, means (± over seeds) and verdicts."""
-    has_seeds = any("runs" in result for result in summary["results"])
-    measures = summary["measures"]
-    baselines = list(dict.fromkeys(row["baseline"] for row in summary["comparisons"]))
+    has_seeds = any(result.runs for result in summary.results)
+    measures = summary.measures
+    baselines = list(dict.fromkeys(row.baseline for row in summary.comparisons))
     verdicts = {
-        (row["collection"], row["first_stage"], row["system"], row["baseline"]): row["verdict"]
-        for row in summary["comparisons"]
-        if row["measure"] == measures[0]
+        (row.place, row.system, row.baseline): row.judged.verdict
+        for row in summary.comparisons
+        if row.measure == measures[0]
     }
     rows = []
-    for result in summary["results"]:
-        place = (result["collection"], result["first_stage"], result["system"])
-        marks = [
-            f"{VERDICTS[verdict].symbol} {verdict}"
-            if (verdict := verdicts.get((*place, base)))
-            else "-"
-            for base in baselines
-        ]
-        spread = result.get("seed_sd", {})
+    for result in summary.results:
+        of_baselines = [verdicts.get((result.place, result.system, base)) for base in baselines]
+        marks = [marked(verdict) if verdict else "-" for verdict in of_baselines]
+        spread = result.seed_sd
         means = [
-            f"{mean:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
-            for measure, mean in ((measure, result["means"][measure]) for measure in measures)
+            f"{result.means[measure]:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
+            for measure in measures
         ]
-        seeds = [str(len(result.get("runs", [result])))] if has_seeds else []
-        rows.append([result["system"], f"{place[0]} / {place[1]}", *seeds, *means, *marks])
+        seeds = [str(len(result.seeds))] if has_seeds else []
+        where = f"{result.place.collection} / {result.place.first_stage}"
+        rows.append([result.system, where, *seeds, *means, *marks])
     heads = [f"against {base}" for base in baselines]
     seeds = ["seeds"] if has_seeds else []
     return ["system", "collection / first stage", *seeds, *measures, *heads], rows

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any
 
@@ -10,10 +10,12 @@ import yaml
 
 from rankscope.analyses.analysis import Analysis, Question
 from rankscope.core.formats import read_run
+from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SystemResult
+from rankscope.core.judged.plain import from_plain
 from rankscope.core.records import Run
 from rankscope.core.tables import plain_cell
 from rankscope.data.collections import StoredDocs, Topics, read_topics
-from rankscope.evaluate.seeds import mean_values
+from rankscope.evaluate.seeds.variance import mean_values
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import (
     Step,
@@ -23,7 +25,7 @@ from rankscope.pipeline.step import (
 from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
 from rankscope.report.section import Section
-from rankscope.report.sections import StoredResults
+from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
 from rankscope.store.artifacts import read_json
 from rankscope.study.origin import made_under
 from rankscope.study.study import Study
@@ -39,7 +41,8 @@ def report(work: Work) -> Summary:
 def stored_results(work: Work) -> StoredResults:
     """Everything the report reads, as plain data."""
     study = work.plan.study.study
-    evaluation = read_json(work.folder("evaluate") / "evaluation.json")
+    stored = work.folder("evaluate") / EVALUATION
+    evaluation = from_plain(EvaluationRecord, read_json(stored), where=str(stored))
     evaluated = work.step.inputs["evaluate"]
     topics = {
         name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))
@@ -59,11 +62,10 @@ def stored_results(work: Work) -> StoredResults:
     for step in work.plan.steps:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
-            facts = {key: manifest[key] for key in ("kind", "seconds", "summary")}
-            facts["summary"] = _with_notes(step, facts["summary"])
+            summary = _with_notes(step, manifest["summary"])
             if found := made_under(step, work.store):
-                facts["summary"]["made under"] = found
-            steps.append({"name": step.name, **facts})
+                summary["made under"] = found
+            steps.append(StoredStep(step.name, manifest["kind"], manifest["seconds"], summary))
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
     return StoredResults(
@@ -76,7 +78,7 @@ def stored_results(work: Work) -> StoredResults:
         per_query=_per_query(work, evaluation),
         training=training,
         queries=queries,
-        rankings=_rankings(work, evaluation["results"], topics),
+        rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
     )
 
@@ -94,7 +96,7 @@ def _sections(work: Work, queries: Mapping[str, Mapping[str, str]]) -> tuple[Sec
     )
 
 
-def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+def _per_query(work: Work, evaluation: EvaluationRecord) -> dict[str, dict[str, dict[str, float]]]:
     """Every system's values; those of several seeds are means, under the first one's run."""
     stored: dict[str, dict[str, dict[str, float]]] = {}
     with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
@@ -102,11 +104,11 @@ def _per_query(work: Work, evaluation: Mapping[str, Any]) -> dict[str, dict[str,
             run, measure, query_id, value = map(plain_cell, row)
             stored.setdefault(run, {}).setdefault(measure, {})[query_id] = float(value)
     return {
-        row["run"]: {
-            measure: mean_values([stored[of["run"]][measure] for of in row.get("runs", [row])])
-            for measure in evaluation["measures"]
+        result.run: {
+            measure: mean_values([stored[seed.run][measure] for seed in result.seeds])
+            for measure in evaluation.measures
         }
-        for row in evaluation["results"]
+        for result in evaluation.results
     }
 
 
@@ -122,10 +124,10 @@ def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rankings(
-    work: Work, results: Sequence[Mapping[str, Any]], topics: Mapping[str, Topics]
-) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
+    work: Work, results: Sequence[SystemResult], topics: Mapping[str, Topics]
+) -> Rankings:
     """The top of one query's ranking, with texts and judgements, by the path of its run."""
-    collection_of = {row["run"]: row["collection"] for row in results}
+    collection_of = {result.run: result.place.collection for result in results}
     relevance = {
         (name, qrel.query_id, qrel.doc_id): qrel.relevance
         for name, topic in topics.items()
@@ -134,18 +136,17 @@ def _rankings(
     stored = {name: StoredDocs(work.folder(docs_role(name))) for name in topics}
     runs: dict[str, Run] = {}
 
-    def rankings(run: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+    def rankings(run: str, query_id: str, depth: int) -> Sequence[StoredDoc]:
         if run not in runs:
             runs[run] = read_run(work.store.root / run)
         name = collection_of[run]
         return [
-            {
-                "rank": rank,
-                "doc_id": doc.doc_id,
-                "score": doc.score,
-                "text": stored[name].text(doc.doc_id),
-                "relevance": relevance.get((name, query_id, doc.doc_id)),
-            }
+            StoredDoc(
+                rank,
+                doc.doc_id,
+                stored[name].text(doc.doc_id),
+                relevance.get((name, query_id, doc.doc_id)),
+            )
             for rank, doc in enumerate(runs[run].rankings.get(query_id, [])[:depth], start=1)
         ]
 

@@ -3,26 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from rankscope.core.errors import choose
 from rankscope.core.result import Result, Table
-from rankscope.evaluate import evaluation
-from rankscope.evaluate.evaluation import (
-    Compared,
-    EvaluatedRun,
-    Evaluation,
-    Runs,
-    letter,
-)
-from rankscope.report import cautions
-from rankscope.report.sections import (
+from rankscope.evaluate import comparing
+from rankscope.evaluate.comparing import Compared, letter
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
+from rankscope.evaluate.runs import Runs
+from rankscope.report.tables.columns import Terms, on_terminal
+from rankscope.report.wording import cautions
+from rankscope.report.wording.verdicts import (
     AS_PUBLISHED_TESTS,
     CORRECTIONS,
-    NO_INTERVAL,
     SOUND_TESTS,
-    VERDICTS,
     WITHOUT_MARGIN,
     interval_name,
 )
@@ -42,7 +36,7 @@ class CompareSettings:
     baselines: Sequence[str] = ()
     """All pairs are compared where there is none."""
     margins: Mapping[str, str] = field(default_factory=dict)
-    terms: evaluation.Terms = field(default_factory=evaluation.Terms)
+    terms: comparing.Terms = field(default_factory=comparing.Terms)
     first_stage: str | None = None
     """The system whose docs the others re-rank, for the page."""
     processes: int = 1
@@ -52,7 +46,7 @@ class CompareSettings:
 
 def answer(judged: Judgements, settings: CompareSettings) -> Result:
     """Differences, intervals and verdicts, of every pair and measure. UnknownChoice for names of no system."""
-    found = evaluation.compare(
+    found = comparing.compare(
         settings.runs,
         judged.qrels,
         settings.measures,
@@ -108,48 +102,9 @@ def systems_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
 
 def comparison_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
     """A row for each comparison."""
-    rows = []
-    for row in found.rows:
-        of = row.judged.comparison
-        needed = row.judged.queries_needed
-        unsure = row.judged.verdict == "cannot tell"
-        detectable = row.judged.smallest_detectable
-        rows.append(
-            [
-                row.measure,
-                f"{row.system} - {row.baseline}",
-                f"{of.difference:+.4f}",
-                _ends(of.interval),
-                "-" if of.effect_size is None else f"{of.effect_size:+.2f}",
-                p_shown(row.judged.corrected_p),
-                p_shown(row.judged.corrected_equivalence_p),
-                f"{VERDICTS[row.judged.verdict].symbol} {row.judged.verdict}",
-                cautions.figure(row.judged.fragility).replace("\u2013", "-"),
-                cautions.detectable(detectable, of.sample.span, 4).replace("\u2013", "-"),
-                f"{needed:,}" if unsure and needed is not None else "-",
-            ]
-        )
-    p = "p" if found.correction == "none" else "corrected p"
-    return [
-        "measure", "systems", "difference", _interval(found), "effect", p, f"{p} equivalent", "verdict",
-        "fragility", "detectable", "queries needed",
-    ], rows  # fmt: skip
-
-
-def _interval(found: Compared) -> str:
-    return interval_name(found.significance_level, found.correction).replace("\u00a0", " ")
-
-
-def _ends(interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{low:+.4f} to {high:+.4f}" if isfinite(high - low) else NO_INTERVAL
-
-
-def p_shown(value: float | None) -> str:
-    """A p-value to four digits; a dash where nothing was tested."""
-    if value is None:
-        return "-"
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+    return on_terminal(
+        [row.record() for row in found.rows], Terms(found.significance_level, found.correction)
+    )
 
 
 def caption(found: Compared) -> str:
@@ -179,7 +134,7 @@ def unseen(found: Compared) -> list[str]:
     told = [
         f"{row.measure}, {row.system} - {row.baseline}: {sentence}".replace("\u00a0", " ")
         for row in found.rows
-        if (sentence := cautions.unseen(row.plain()))
+        if (sentence := cautions.unseen(row.record().judged))
     ]
     if len(told) <= LINES_OF_UNSEEN:
         return told

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rankscope.core.result import Result, Table
-from rankscope.evaluate.evaluation import Evaluation, Runs, measure
+from rankscope.evaluate.evaluation import Evaluation, measure
+from rankscope.evaluate.runs import Runs
 from rankscope.verbs import page
 from rankscope.verbs.compare import as_json
 from rankscope.verbs.judgements import Judgements
@@ -51,13 +52,13 @@ def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
 
 
 def _csv(found: Evaluation, *, per_query: bool) -> str:
-    from rankscope.report.page import plain_csv
+    from rankscope.report.tables.as_csv import plain_csv
 
     return plain_csv(*means_rows(found, per_query=per_query, digits=None))
 
 
 def _latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    from rankscope.report.page import plain_tex
+    from rankscope.report.tables.as_latex import plain_tex
 
     return plain_tex(columns, rows)
 

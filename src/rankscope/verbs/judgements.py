@@ -10,9 +10,7 @@ from rankscope.data.collections import (
     beir_folder,
 )
 from rankscope.data.conventions import Convention, convention
-from rankscope.evaluate.evaluation import (
-    judgements,
-)
+from rankscope.evaluate.runs import judgements
 
 
 @dataclass(frozen=True)

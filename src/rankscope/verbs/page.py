@@ -1,31 +1,81 @@
 """What run files showed, as a page, CSV or LaTeX."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rankscope.core.formats import read_run_file
+from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.records import Run
 from rankscope.data.collections import (
     LocalFiles,
     StoredDocs,
     write_docs,
 )
-from rankscope.evaluate import seeds
-from rankscope.evaluate.evaluation import (
-    Compared,
-    EvaluatedRun,
-    Evaluation,
-    without_own_docs,
-)
-from rankscope.report.sections import StoredResults
+from rankscope.evaluate.comparing import Compared
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
+from rankscope.evaluate.runs import without_own_docs
+from rankscope.evaluate.seeds import variance
+from rankscope.report.stored import Rankings, StoredDoc, StoredResults
 from rankscope.store.artifacts import versions
 from rankscope.verbs.judgements import Judgements
 
 SHOWN_DOCS = 1000
 """So deep rankings are kept for the page."""
+
+
+def record(
+    compared: Compared, of: Judgements, *, first_stage: str | None = None
+) -> EvaluationRecord:
+    """A comparison of run files as the evaluation of a study is stored: one place, and no claims."""
+    found = compared.evaluation
+    systems, run_of = found.systems(), _run_of(found)
+    place = Place(of.name, first_stage or "")
+    means, sds = found.means(), found.seed_sds()
+    is_all_pairs = set(compared.baselines) == set(systems)
+    return EvaluationRecord(
+        notes=tuple(f"{note.rstrip('.')}." for note in compared.notes),
+        remarks=(*found.notes, *seed_notes(compared), *_remarks(found)),
+        tests=compared.tests,
+        relevance_levels={of.name: of.convention.relevance_level},
+        measures=found.measures,
+        significance_level=compared.significance_level,
+        correction=compared.correction,
+        margin={
+            row.measure: str(margin) if margin.is_relative else margin.value
+            for row in compared.rows
+            if (margin := row.judged.comparison.margin)
+        },
+        baselines=tuple([*systems][:1]) if is_all_pairs else compared.baselines,
+        all_pairs=is_all_pairs,
+        claims=(),
+        results=tuple(
+            SystemResult(
+                place=place,
+                system=name,
+                run=run_of[name],
+                n_queries=found.n_queries,
+                missing_queries=(),
+                tied_share=0.0,
+                means=means[name],
+                runs=_seeds(runs),
+                seed_sd=sds.get(name, {}),
+            )
+            for name, runs in systems.items()
+        ),
+        comparisons=tuple(row.record(place) for row in compared.rows),
+        pooled=(),
+        family_size=compared.family_size,
+    )
+
+
+def _run_of(found: Evaluation) -> dict[str, str]:
+    """System to its (first) run's file; where two systems share a file, each goes by its name."""
+    paths = {name: runs[0].path for name, runs in found.systems().items()}
+    files = list(paths.values())
+    return {name: path if path and files.count(path) == 1 else name for name, path in paths.items()}
 
 
 def stored_results(
@@ -36,57 +86,17 @@ def stored_results(
     Of a system with several seeds the first run's rankings are shown.
     """
     found = compared.evaluation
-    systems = found.systems()
-    stage = first_stage or ""
-    place = {"collection": of.name, "first_stage": stage}
-    means, values = found.means(), found.values()
-    files = [runs[0].path for runs in systems.values()]
-    run_of = {
-        name: runs[0].path if runs[0].path and files.count(runs[0].path) == 1 else name
-        for name, runs in systems.items()
-    }  # two systems may share a file: then each goes by its name
-    names = list(systems)
-    is_all_pairs = set(compared.baselines) == set(names)
+    systems, run_of, values = found.systems(), _run_of(found), found.values()
     return StoredResults(
         study=f"{len(systems)} systems on {of.name}",
         study_file=command,
         seed=None,
         steps=[],
         versions=versions(),
-        evaluation={
-            "notes": [f"{note.rstrip('.')}." for note in compared.notes],
-            "measures": list(found.measures),
-            "significance_level": compared.significance_level,
-            "correction": compared.correction,
-            "tests": compared.tests,
-            "family_size": compared.family_size,
-            "margin": {
-                row.measure: str(margin) if margin.is_relative else margin.value
-                for row in compared.rows
-                if (margin := row.judged.comparison.margin)
-            },
-            "baselines": names[:1] if is_all_pairs else list(compared.baselines),
-            "all_pairs": is_all_pairs,
-            "remarks": [*found.notes, *seed_notes(compared), *_remarks(found)],
-            "relevance_levels": {of.name: of.convention.relevance_level},
-            "results": [
-                place
-                | {
-                    "system": name,
-                    "run": run_of[name],
-                    "n_queries": found.n_queries,
-                    "missing_queries": [],
-                    "tied_share": 0.0,
-                    "means": means[name],
-                    **_seeds(found, name),
-                }
-                for name in systems
-            ],
-            "comparisons": [place | row.plain() for row in compared.rows],
-        },
+        evaluation=record(compared, of, first_stage=first_stage),
         per_query={
             run_of[name]: {
-                measure: seeds.mean_values(values[name, measure]) for measure in found.measures
+                measure: variance.mean_values(values[name, measure]) for measure in found.measures
             }
             for name in systems
         },
@@ -99,7 +109,7 @@ def stored_results(
 def seed_notes(compared: Compared) -> list[str]:
     """What the training seeds are worth, a line for each system that has several."""
     return [
-        seeds.in_words(system, measure, split)
+        variance.in_words(system, measure, split)
         for system, of_system in compared.seeds.items()
         for measure, split in of_system.items()
     ]
@@ -109,24 +119,16 @@ def _remarks(found: Evaluation) -> Iterable[str]:
     return (f"{run.tag}: {note}." for run in found.runs for note in run.notes)
 
 
-def _seeds(found: Evaluation, system: str) -> dict[str, Any]:
-    """What a result says of several seeds: each one's run, and their spread."""
-    runs = found.systems()[system]
+def _seeds(runs: Sequence[EvaluatedRun]) -> tuple[SeedResult, ...]:
+    """Each seed's result, where there are several."""
     if len(runs) == 1:
-        return {}
-    return {
-        "seed_sd": found.seed_sds()[system],
-        "runs": [
-            {"name": run.tag, "run": run.path or run.tag, "means": run.measured.means()}
-            | {"missing_queries": [], "tied_share": 0.0}
-            for run in runs
-        ],
-    }
+        return ()
+    return tuple(
+        SeedResult(run.tag, run.path or run.tag, (), 0.0, run.measured.means()) for run in runs
+    )
 
 
-def _rankings(
-    runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path
-) -> Callable[[str, str, int], Sequence[Mapping[str, Any]]]:
+def _rankings(runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path) -> Rankings:
     relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in of.qrels}
 
     @cache
@@ -152,15 +154,9 @@ def _rankings(
         docs = stored()
         return docs.text(doc_id) if docs is not None and doc_id in docs else doc_id
 
-    def rankings(name: str, query_id: str, depth: int) -> Sequence[Mapping[str, Any]]:
+    def rankings(name: str, query_id: str, depth: int) -> Sequence[StoredDoc]:
         return [
-            {
-                "rank": rank,
-                "doc_id": doc.doc_id,
-                "score": doc.score,
-                "text": text(doc.doc_id),
-                "relevance": relevance.get((query_id, doc.doc_id)),
-            }
+            StoredDoc(rank, doc.doc_id, text(doc.doc_id), relevance.get((query_id, doc.doc_id)))
             for rank, doc in enumerate(ranked(name).rankings.get(query_id, [])[:depth], start=1)
         ]
 
@@ -175,20 +171,17 @@ def page_of_means(found: Evaluation, of: Judgements, *, command: str) -> str:
 
 def comparisons_csv(compared: Compared, of: Judgements) -> str:
     """The comparisons as the report's CSV table."""
-    from rankscope.report import page as pages
+    from rankscope.report.tables import as_csv
 
-    with TemporaryDirectory() as folder:
-        stored = stored_results(compared, of, command="", first_stage=None, folder=Path(folder))
-        return pages.comparisons_csv(stored)
+    return as_csv.comparisons_csv(record(compared, of))
 
 
 def latex(compared: Compared, of: Judgements) -> str:
     """The report's two LaTeX tables, means and comparisons."""
-    from rankscope.report import page as pages
+    from rankscope.report.tables import as_latex
 
-    with TemporaryDirectory() as folder:
-        stored = stored_results(compared, of, command="", first_stage=None, folder=Path(folder))
-        return pages.means_tex(stored) + "\n" + pages.comparisons_tex(stored)
+    found = record(compared, of)
+    return as_latex.means_tex(found) + "\n" + as_latex.comparisons_tex(found)
 
 
 def page(compared: Compared, of: Judgements, *, command: str, first_stage: str | None) -> str:

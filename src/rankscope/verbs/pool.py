@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import as_margin
+from rankscope.core.judged.over_tests import JudgedOverTests
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.result import Result, Table, json_of
 from rankscope.core.tables import TableRow, read_rows
-from rankscope.evaluate import pooled
-from rankscope.evaluate.evaluation import as_margin
-from rankscope.evaluate.published_cells import PublishedCell, pooled_published
-from rankscope.report.pooled import TWO_TESTS, row_of, table
-from rankscope.report.sections import interval_name
+from rankscope.evaluate.over_tests import pooled
+from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
+from rankscope.report.pooled import TWO_TESTS, table
+from rankscope.report.wording.verdicts import interval_name
 
 COLUMNS = PublishedCell._fields
 
@@ -35,8 +36,16 @@ class PoolSettings:
     family_size: int | None = None
 
 
-def pool(path: Path, settings: PoolSettings) -> dict[str, Any]:
-    """Every system of the file against the baseline over its tests, as plain values."""
+@dataclass(frozen=True)
+class PooledMeans:
+    """What published means show over their tests, and what to know of it."""
+
+    pooled: tuple[JudgedOverTests, ...]
+    notes: tuple[str, ...]
+
+
+def pool(path: Path, settings: PoolSettings) -> PooledMeans:
+    """Every system of the file against the baseline over its tests."""
     found = pooled_published(
         read_cells(path),
         baseline=settings.baseline,
@@ -49,28 +58,28 @@ def pool(path: Path, settings: PoolSettings) -> dict[str, Any]:
         correction=settings.correction,
         family_size=settings.family_size,
     )
-    rows = [pooled.plain(each) for each in judged]
-    few = [TWO_TESTS] if any(row["n_tests"] == 2 for row in rows) else []
-    return {"pooled": rows, "notes": [MEANING, *few, *_unequal(rows)]}
+    rows = tuple(pooled.recorded(each) for each in judged)
+    few = [TWO_TESTS] if any(row.n_tests == 2 for row in rows) else []
+    return PooledMeans(rows, (MEANING, *few, *_unequal(rows)))
 
 
 def answer(path: Path, settings: PoolSettings) -> Result:
     """The same, as tables and as JSON."""
-    found = pool(path, settings)
+    pooled_means = pool(path, settings)
     name = interval_name(settings.significance_level, settings.correction).replace("\u00a0", " ")
-    rows = table([row_of(row) for row in found["pooled"]], interval=name)
+    rows = table(pooled_means.pooled, interval=name)
     return Result(
         tables=(Table("Over all tests", *rows, n_names=3),),
-        forms={"json": lambda: json_of(found)},
-        notes=tuple(found["notes"]),
+        forms={"json": lambda: json_of(as_plain(pooled_means))},
+        notes=pooled_means.notes,
         are_notes_in_json=True,
     )
 
 
-def _unequal(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _unequal(rows: Sequence[JudgedOverTests]) -> list[str]:
     """Who was compared on fewer tests or from fewer first stages than others."""
     of_row = {
-        f"{row['system']} ({row['measure']})": {(c["test"], c["first_stage"]) for c in row["cells"]}
+        f"{row.system} ({row.measure})": {(cell.test, cell.first_stage) for cell in row.cells}
         for row in rows
     }
     most = max(map(len, of_row.values()), default=0)

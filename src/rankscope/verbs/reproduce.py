@@ -8,17 +8,15 @@ from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
+from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table, json_of
 from rankscope.evaluate import reproduction
-from rankscope.evaluate.comparison import Values
-from rankscope.evaluate.evaluation import (
-    as_margin,
-    evaluated,
-    without_own_docs,
-)
+from rankscope.evaluate.evaluation import evaluated
 from rankscope.evaluate.measures import Measuring, with_relevance_level
-from rankscope.verbs.compare import p_shown
+from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.runs import without_own_docs
+from rankscope.report.tables.columns import ascii_p
 from rankscope.verbs.judgements import Judgements
 
 
@@ -200,7 +198,7 @@ def reproduction_rows(found: Reproduced) -> tuple[list[str], list[list[str]]]:
             ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
         ]
     for name, of in found.values.items():
-        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {p_shown(of.p_value)}"
+        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {ascii_p(of.p_value)}"
         rows.append([f"{name}: root mean square error", f"{of.root_mean_square_error:.4f}", means])
     for name, effect in found.effects.items():
         relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rankscope.analyses.examples import notes_on, with_texts
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Run
 from rankscope.core.rng import seed_for, stream
@@ -51,7 +52,7 @@ class Settings:
     """Ranks that the negatives are drawn from."""
     threshold: float | None = None
     """Above this share of an example's largest value a neuron is active; 0.1 (LLaMA as published: 0.01), if None."""
-    margin: float = 0.02
+    margin: float = DEFAULT_MARGIN
     """The difference in a Gini coefficient below which two are equivalent."""
     ablate: bool = True
     """Whether neurons are switched off to check the sound attributions."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Choice
-from rankscope.evaluate.comparison import Margin, Pair, compared
-from rankscope.evaluate.verdicts import Judged, judged
+from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import ablation, neurons
 from rankscope.explain.attributing import Attributions
 from rankscope.explain.intervals import mean_interval

@@ -10,9 +10,10 @@ from rankscope.analyses.attribution import charts, examples, words
 from rankscope.analyses.attribution.plan import neurons_role
 from rankscope.analyses.attribution.steps import NEURONS
 from rankscope.pipeline.work import Work
-from rankscope.report.page import plain_csv, plain_tex
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Link, Section
+from rankscope.report.tables.as_csv import plain_csv
+from rankscope.report.tables.as_latex import plain_tex
 from rankscope.store.artifacts import read_json
 
 Queries = Mapping[str, Mapping[str, str]]

@@ -10,6 +10,7 @@ from pydantic import (
 )
 
 from rankscope.analyses.fields import FileKind, Names
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import FREE, Count, Number, Spec, Whole
 
 PUBLISHED_HAS_ITS_OWN = ("path", "nodes", "ablate")
@@ -69,7 +70,7 @@ class AttributionSpec(Spec):
         "published 0.01 for LLaMA, Mistral and Qwen).",
     )
     margin: Number = Field(
-        0.02,
+        DEFAULT_MARGIN,
         gt=0,
         description="The difference in Gini coefficients below which matrices are equivalent.",
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rankscope.report.sections import UNCORRECTED, p_text, signed
+from rankscope.report.wording.numbers import p_text, signed
+from rankscope.report.wording.verdicts import UNCORRECTED
 
 Found = Mapping[str, Any]
 SIDES = {"query": "queries", "document": "docs", "pairs": "pairs"}

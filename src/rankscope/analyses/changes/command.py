@@ -25,15 +25,15 @@ from rankscope.analyses.changes.results import (
 )
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import DEFAULT_MARGIN, Margin
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table
 from rankscope.data import collections
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.data.conventions import Convention, convention
-from rankscope.evaluate.comparison import Margin
-from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.evaluate.measures import computable, with_relevance_level
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.models import opening
 from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
@@ -95,7 +95,7 @@ class DiffSettings:
     heads: bool = False
     measure: str = "nDCG@10"
     """Of the heads' runs."""
-    margin: float = 0.02
+    margin: float = DEFAULT_MARGIN
     language: str | None = None
     """Of BM25's analyzer; English, if None."""
     seed: int = 42

@@ -12,23 +12,25 @@ from typing import Any
 from rankscope.analyses import examples
 from rankscope.analyses.examples import FEWEST_QUERIES
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import DEFAULT_MARGIN, Margin
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
 from rankscope.core.rng import stream
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.evaluate.comparison import Margin, Pair, compared
-from rankscope.evaluate.evaluation import plain
 from rankscope.evaluate.measures import Measuring, span
-from rankscope.evaluate.verdicts import Verdict, judged
+from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.verdicts import judged, recorded
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
 from rankscope.explain.probing import pairs_of
 from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.retrieve.rerank import reordered
 
-MARGIN = Margin(0.02)
+MARGIN = Margin(DEFAULT_MARGIN)
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
 BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
@@ -226,7 +228,7 @@ def concluded(
         "margin": str(settings.margin),
         "n_queries": len(measuring.query_ids),
         "means": {name: fmean(fmean(each.values()) for each in of) for name, of in values.items()},
-        "comparisons": {name: plain(row) for name, row in by_name.items()},
+        "comparisons": {name: as_plain(recorded(row)) for name, row in by_name.items()},
         "conclusion": conclusion({name: row.verdict for name, row in by_name.items()}),
     }
 

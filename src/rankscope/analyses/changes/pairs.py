@@ -7,8 +7,6 @@ from rankscope.pipeline.spec.stages import TrainedSpec
 
 DEPTH = 20
 """Docs that two rankers re-rank where the evaluation re-ranks none."""
-MARGIN = 0.02
-"""Below which runs of two heads are equivalent, where the evaluation has none for their measure."""
 
 
 def changed_pairs(study: Pipeline, question: Question) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """The steps between two rankers: what moved, and heads fitted anew."""
 
 from rankscope.analyses.analysis import Question
-from rankscope.analyses.changes.pairs import MARGIN, changed_depth, changed_pairs, with_heads
+from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec
 from rankscope.core.errors import BadStudy
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 
@@ -53,7 +54,7 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
     params = asked.heads.identity("train", "rankers", "measure", "margin") | {
         "depth": changed_depth(planner.study, asked),
         "measure": measure,
-        "margin": asked.heads.margin or evaluate.margin.get(measure, MARGIN),
+        "margin": asked.heads.margin or evaluate.margin.get(measure, DEFAULT_MARGIN),
         "significance_level": evaluate.significance_level,
         "correction": evaluate.correction,
         "relevance_level": planner.study.collections[over].convention().relevance_level,

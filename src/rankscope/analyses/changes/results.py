@@ -15,7 +15,7 @@ from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
 from rankscope.core.words import words
-from rankscope.evaluate.resampling import Floats, Resampling
+from rankscope.evaluate.pairs.resampling import Floats, Resampling
 from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import PERSISTENCE
 from rankscope.explain.intervals import Estimate

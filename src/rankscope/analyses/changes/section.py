@@ -11,10 +11,11 @@ from rankscope.analyses.changes.pairs import changed_pairs
 from rankscope.analyses.changes.plan import change_role
 from rankscope.analyses.changes.steps import CHANGE, HEADS
 from rankscope.pipeline.work import Work
-from rankscope.report import cautions
-from rankscope.report.page import plain_csv, plain_tex
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
+from rankscope.report.tables.as_csv import plain_csv
+from rankscope.report.tables.as_latex import plain_tex
+from rankscope.report.wording import cautions
 from rankscope.store.artifacts import read_json
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import Count, Margin, Measure, Spec
 
 Pairs = Annotated[
@@ -32,8 +33,8 @@ class HeadsSpec(Spec):
     measure: Measure | None = Field(None, description="The headline measure, if left out.")
     margin: Margin | None = Field(
         None,
-        description="The difference in it below which two runs are equivalent; that of `evaluate.margin`, or 0.02, if "
-        "left out.",
+        description="The difference in it below which two runs are equivalent; that of `evaluate.margin`, or "
+        f"{DEFAULT_MARGIN:g}, if left out.",
     )
 
 

@@ -3,9 +3,9 @@
 from rankscope.analyses.changes import results as changes
 from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
 from rankscope.core.formats import read_run
+from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.evaluation import as_margin
 from rankscope.evaluate.measures import with_relevance_level
 from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work

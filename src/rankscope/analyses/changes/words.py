@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from rankscope.report import cautions
-from rankscope.report.sections import UNCORRECTED, between, p_text, signed
+from rankscope.core.judged.comparisons import JudgedDifference
+from rankscope.core.judged.plain import from_plain
+from rankscope.report.wording import cautions
+from rankscope.report.wording.numbers import between, p_text, signed
+from rankscope.report.wording.verdicts import UNCORRECTED
 
 Found = Mapping[str, Any]
 """Of one pair of rankers, as the study stores it."""
@@ -157,19 +160,24 @@ def _of_control(found: Found, control: Mapping[str, Any]) -> Iterator[dict[str, 
     for name, mean in control["means"].items():
         yield of_one | {"what": f"{control['measure']}, {name}", "value": mean}
     for name, what in HEAD_COMPARISONS.items():
-        row = control["comparisons"][name]
-        low, high = row["interval"]
+        judged = _judged(control, name)
+        low, high = (end if math.isfinite(end) else None for end in judged.interval)
         yield {
             "what": f"{control['measure']}: {what.format(**found)}",
-            "verdict": row["verdict"],
-            "fragility": row.get("fragility"),
-            "corrected_p": row["corrected_p"],
-            "n": row["n_queries"],
-            "value": row["difference"],
+            "verdict": judged.verdict.value,
+            "fragility": judged.fragility,
+            "corrected_p": judged.corrected_p,
+            "n": judged.n_queries,
+            "value": judged.difference,
             "low": low,
             "high": high,
             "intervals": UNCORRECTED,
         }
+
+
+def _judged(control: Mapping[str, Any], name: str) -> JudgedDifference:
+    """One of the comparisons of heads."""
+    return from_plain(JudgedDifference, control["comparisons"][name], where=f"heads: {name}")
 
 
 def interval_of(row: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -357,17 +365,17 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
     ]
     rows = []
     for name, what in HEAD_COMPARISONS.items():
-        row = found["heads"]["comparisons"][name]
-        numbers = (row["system_mean"], row["baseline_mean"])
+        judged = _judged(found["heads"], name)
+        numbers = (judged.system_mean, judged.baseline_mean)
         rows.append(
             [
                 what.format(**found),
                 *(f"{number:.3f}" for number in numbers),
-                signed(row["difference"]),
-                between(row["interval"]),
-                p_text(row["corrected_p"]),
-                row["verdict"],
-                cautions.figure(row.get("fragility")),
+                signed(judged.difference),
+                between(judged.interval),
+                p_text(judged.corrected_p),
+                judged.verdict.value,
+                cautions.figure(judged.fragility),
             ]
         )
     return columns, rows
@@ -375,13 +383,13 @@ def head_table(found: Found) -> tuple[list[str], list[list[str]]]:
 
 def _of_heads(found: Found, control: Mapping[str, Any]) -> Iterator[str]:
     """What of a loss lies in the encoder, and what in the head."""
-    rows = control["comparisons"]
+    rows = {name: _judged(control, name) for name in HEAD_COMPARISONS}
     told = "; ".join(
-        f"{HEAD_COMPARISONS[name].format(**found)}: {signed(rows[name]['difference'])} ({rows[name]['verdict']})"
+        f"{HEAD_COMPARISONS[name].format(**found)}: {signed(rows[name].difference)} ({rows[name].verdict})"
         for name in ("loss", "encoder", "head")
     )
     yield f"{control['measure']} over {control['n_queries']} queries. {told}."
-    numbers = {name: signed(row["difference"]) for name, row in rows.items()}
+    numbers = {name: signed(judged.difference) for name, judged in rows.items()}
     yield CONCLUSIONS[control["conclusion"]].format_map({**found, **control, **numbers})
     if control["n_unconverged"]:
         yield (

@@ -3,11 +3,12 @@
 import altair as alt
 
 from rankscope.analyses.forgetting import words as forgetting
+from rankscope.analyses.forgetting.matrix import Matrix
 from rankscope.report.charts import GREY, NO_INK, ROW, VERDICT_COLOURS, Spec, _order, finished
-from rankscope.report.sections import VERDICTS
+from rankscope.report.wording.verdicts import VERDICTS
 
 
-def matrix(found: forgetting.Found) -> Spec:
+def matrix(found: Matrix) -> Spec:
     """Rankers down, collections across: the difference in numbers, the verdict as colour and mark."""
     rows = forgetting.cells(found)
     verdicts = [
@@ -43,4 +44,4 @@ def matrix(found: forgetting.Found) -> Spec:
     )
     numbers = base.mark_text(fontSize=12).encode(text="shown:N")
     chart = alt.layer(squares, numbers).properties(width="container", height=alt.Step(ROW))
-    return finished(chart, f"Differences in {found['measure']} by ranker and collection")
+    return finished(chart, f"Differences in {found.measure} by ranker and collection")

@@ -3,17 +3,16 @@
 Made of what an evaluation measured; nothing is scored again. The family is all cells.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from rankscope.evaluate.comparison import Pair, Values, compared
-from rankscope.evaluate.evaluation import as_margin, plain
-from rankscope.evaluate.kinship import Kinship
+from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
+from rankscope.core.judged.margins import as_margin
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.verdicts import judged
-
-Evaluated = Mapping[str, Any]
-"""As the step of evaluation stores it."""
+from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
+from rankscope.evaluate.seeds.kinship import Kinship
 
 
 class Lines(NamedTuple):
@@ -34,72 +33,76 @@ class Lines(NamedTuple):
 
 
 def forgotten(
-    evaluation: Evaluated,
+    evaluation: EvaluationRecord,
     per_query: Mapping[tuple[str, str], Values],
     lines: Lines,
     *,
     measure: str,
-) -> dict[str, Any]:
+) -> Matrix:
     """A cell for every system that is held against another, on every collection both are measured on.
 
     per_query: a run's path and a measure to its values. The references are the means of those that are held against nothing themselves.
     """
-    rows = {
-        (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
-    }
-    margin = evaluation["margin"].get(measure)
-    places, pairs = [], []
-    for (collection, first_stage, system), row in rows.items():
-        baseline = lines.against.get(system)
-        other = rows.get((collection, first_stage, baseline or ""))
-        if baseline is None or other is None:
-            continue
-        mine, theirs = (
-            [per_query[run["run"], measure] for run in of.get("runs", [of])] for of in (row, other)
+    margin = evaluation.margin.get(measure)
+    held = list(_held(evaluation, lines))
+    pairs = [
+        Pair(
+            [per_query[seed.run, measure] for seed in result.seeds],
+            [per_query[seed.run, measure] for seed in baseline.seeds],
+            None if margin is None else as_margin(margin),
+            pool=f"{result.place.collection} from {result.place.first_stage}",
+            kinship=Kinship(lines.kinship.get(result.system, Kinship.NONE)),
+            lineages=(
+                lines.seed_lineage.get(result.system, ""),
+                lines.seed_lineage.get(baseline.system, ""),
+            ),
+            span=span(measure),
         )
-        pairs.append(
-            Pair(
-                mine,
-                theirs,
-                None if margin is None else as_margin(margin),
-                pool=f"{collection} from {first_stage}",
-                kinship=Kinship(lines.kinship.get(system, Kinship.NONE)),
-                lineages=(lines.seed_lineage.get(system, ""), lines.seed_lineage.get(baseline, "")),
-                span=span(measure),
-            )
-        )
-        places.append(
-            {
-                "system": system,
-                "baseline": baseline,
-                "collection": collection,
-                "first_stage": first_stage,
-                "is_tuned_from": system in lines.tuned,
-                "is_taught": collection in lines.taught.get(baseline, ()),
-                "is_taught_last": collection in lines.taught_last.get(baseline, ()),
-            }
-        )
-    held = {(place["baseline"], place["collection"], place["first_stage"]) for place in places}
-    level = evaluation["significance_level"]
-    found = judged(
+        for result, baseline in held
+    ]
+    level = evaluation.significance_level
+    verdicts = judged(
         compared(pairs, significance_level=level),
         significance_level=level,
-        correction=evaluation["correction"],
+        correction=evaluation.correction,
     )
-    return {
-        "measure": measure,
-        "margin": margin,
-        "significance_level": level,
-        "correction": evaluation["correction"],
-        "references": [
-            {
-                "system": system,
-                "collection": collection,
-                "first_stage": first_stage,
-                "mean": row["means"][measure],
-            }
-            for (collection, first_stage, system), row in rows.items()
-            if (system, collection, first_stage) in held and system not in lines.against
-        ],
-        "cells": [place | plain(cell) for place, cell in zip(places, found, strict=True)],
-    }
+    needed = {(baseline.system, baseline.place) for _, baseline in held}
+    return Matrix(
+        measure=measure,
+        margin=margin,
+        significance_level=level,
+        correction=evaluation.correction,
+        references=tuple(
+            Reference(result.system, result.place, result.means[measure])
+            for result in evaluation.results
+            if (result.system, result.place) in needed and result.system not in lines.against
+        ),
+        cells=tuple(
+            _cell(result, baseline, lines, verdict)
+            for (result, baseline), verdict in zip(held, verdicts, strict=True)
+        ),
+    )
+
+
+def _held(
+    evaluation: EvaluationRecord, lines: Lines
+) -> Iterator[tuple[SystemResult, SystemResult]]:
+    """Every system's result with that of what it is held against, where both are measured."""
+    result_of = {(result.place, result.system): result for result in evaluation.results}
+    for result in evaluation.results:
+        baseline = result_of.get((result.place, lines.against.get(result.system, "")))
+        if baseline is not None:
+            yield result, baseline
+
+
+def _cell(result: SystemResult, baseline: SystemResult, lines: Lines, verdict: Judged) -> Cell:
+    collection = result.place.collection
+    return Cell(
+        result.system,
+        baseline.system,
+        result.place,
+        is_tuned_from=result.system in lines.tuned,
+        is_taught=collection in lines.taught.get(baseline.system, ()),
+        is_taught_last=collection in lines.taught_last.get(baseline.system, ()),
+        judged=recorded(verdict),
+    )

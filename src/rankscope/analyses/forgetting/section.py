@@ -7,22 +7,26 @@ from markupsafe import Markup
 
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.forgetting import charts, words
+from rankscope.analyses.forgetting.matrix import Matrix
 from rankscope.analyses.forgetting.plan import ROLE
 from rankscope.analyses.forgetting.steps import FORGETTING
+from rankscope.core.judged.plain import as_stored, from_plain
 from rankscope.pipeline.work import Work
-from rankscope.report import cautions
-from rankscope.report.page import plain_csv, plain_tex
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
+from rankscope.report.tables.as_csv import plain_csv
+from rankscope.report.tables.as_latex import plain_tex
+from rankscope.report.wording import cautions
 from rankscope.store.artifacts import read_json
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
     """Of what is stored."""
-    return shown(read_json(work.folder(ROLE) / FORGETTING))
+    path = work.folder(ROLE) / FORGETTING
+    return shown(from_plain(Matrix, read_json(path), where=str(path)))
 
 
-def shown(found: words.Found) -> Section:
+def shown(found: Matrix) -> Section:
     """Of one matrix."""
     tables = {
         "forgetting.csv": plain_csv(*words.full_rows(found)),
@@ -40,4 +44,6 @@ def shown(found: words.Found) -> Section:
             figure=drawing.figure(),
         )
 
-    return Section("forgetting", "Gained and forgotten", "Forgetting", body, tables, found)
+    return Section(
+        "forgetting", "Gained and forgotten", "Forgetting", body, tables, as_stored(found)
+    )

@@ -4,8 +4,11 @@ import csv
 from collections.abc import Mapping
 
 from rankscope.analyses.forgetting.results import Lines, forgotten
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord
+from rankscope.core.judged.plain import as_plain, from_plain
 from rankscope.core.tables import plain_cell
-from rankscope.evaluate.comparison import Values
+from rankscope.evaluate.pairs.comparison import Values
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json
 
@@ -14,16 +17,16 @@ FORGETTING = "forgetting.json"
 
 def forgetting(work: Work) -> Summary:
     """Rankers x collections, from what the evaluation stored."""
-    params, folder = work.step.params, work.folder("evaluate")
+    params, stored = work.step.params, work.folder("evaluate") / EVALUATION
     found = forgotten(
-        read_json(folder / "evaluation.json"),
+        from_plain(EvaluationRecord, read_json(stored), where=str(stored)),
         _per_query(work),
         Lines(*(params[name] for name in Lines._fields)),
         measure=params["measure"],
     )
-    write_json(work.out / FORGETTING, found)
-    verdicts = [cell["verdict"] for cell in found["cells"]]
-    return {"n_cells": len(verdicts), "n_worse": verdicts.count("worse")}
+    write_json(work.out / FORGETTING, as_plain(found))
+    verdicts = [cell.judged.verdict for cell in found.cells]
+    return {"n_cells": len(verdicts), "n_worse": verdicts.count(Verdict.WORSE)}
 
 
 def _per_query(work: Work) -> Mapping[tuple[str, str], Values]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.analyses.probes.spec import ProbesSpec
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.records import Choice
 from rankscope.data.collections import (
     StoredDocs,
@@ -27,7 +28,7 @@ class Settings:
     """Study A's probe in place of the sound ones."""
     depth: int = 100
     """Ranks of BM25 that negatives are drawn from."""
-    margin: float = 0.02
+    margin: float = DEFAULT_MARGIN
     """The difference in accuracy below which two layers are equivalent."""
     seed: int = 42
     """Of the choices."""

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from rankscope.analyses.probes.examples import Examples, Settings
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
-from rankscope.evaluate.comparison import Comparison, Margin, Pair, Values, compared
-from rankscope.evaluate.verdicts import Judged, Verdict, judged
+from rankscope.evaluate.pairs.comparison import Comparison, Pair, Values, compared
+from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import probes
 from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
 

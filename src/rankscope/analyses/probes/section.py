@@ -11,9 +11,10 @@ from rankscope.analyses.probes.plan import probes_role
 from rankscope.analyses.probes.steps import FOUND
 from rankscope.pipeline.work import Work
 from rankscope.report.charts import Spec
-from rankscope.report.page import plain_csv, plain_tex
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
+from rankscope.report.tables.as_csv import plain_csv
+from rankscope.report.tables.as_latex import plain_tex
 from rankscope.store.artifacts import read_json
 
 

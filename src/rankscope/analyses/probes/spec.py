@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from rankscope.analyses.fields import FileKind, Names
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import Count, Number, Spec, Whole
 
 PROBE_DEFAULTS = (2, 3, 4, 5)
@@ -95,7 +96,9 @@ class ProbesSpec(Spec):
     rank: Count = Field(32, le=65_536, description="Of the bilinear probe.")
     mlp: bool = Field(False, description="Also a small MLP, as an upper bound.")
     margin: Number = Field(
-        0.02, gt=0, description="The difference in accuracy below which layers are equivalent."
+        DEFAULT_MARGIN,
+        gt=0,
+        description="The difference in accuracy below which layers are equivalent.",
     )
     baseline: Names = Field(
         (),

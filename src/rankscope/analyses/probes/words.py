@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rankscope.report.sections import UNCORRECTED, VERDICTS
+from rankscope.report.wording.verdicts import UNCORRECTED, VERDICTS
 
 COLUMNS = (
     "ranker", "probe", "layer", "n", "accuracy", "low", "high", "chance", "baseline", "difference",

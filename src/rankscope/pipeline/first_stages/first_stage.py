@@ -141,7 +141,7 @@ def search(work: StepWork) -> dict[str, Any]:
     Docs that have their query's id are dropped here, where the collection asks for it (ArguAna, Quora), and nowhere
     after: all that is re-ranked, fused, learnt from or measured rests on a search.
     """
-    from rankscope.evaluate.evaluation import without_own_docs
+    from rankscope.evaluate.runs import without_own_docs
 
     topics = read_topics(work.folder("collection"))
     run, more = cast("FirstStage", work.step.spec).search(work, topics)

@@ -4,28 +4,32 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from rankscope.core.formats import read_run
+from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
+from rankscope.core.judged.evaluation import (
+    EVALUATION,
+    Claimed,
+    EvaluationRecord,
+    SeedResult,
+    SystemResult,
+)
+from rankscope.core.judged.margins import as_margin
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.rng import seed_for
 from rankscope.core.tables import safe_cell
 from rankscope.data import leaks
 from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
-from rankscope.evaluate import comparison, pooled, verdicts
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
-from rankscope.evaluate.evaluation import (
-    OF_THESE_RUNS,
-    EvaluatedRun,
-    Evaluation,
-    as_margin,
-    one_run_each,
-    plain,
-    two_seeds_each,
-)
+from rankscope.evaluate.comparing import OF_THESE_RUNS, one_run_each, two_seeds_each
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.evaluate.measures import Measuring, span, with_relevance_level
-from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.seeds import in_words, variance_split
+from rankscope.evaluate.over_tests import pooled
+from rankscope.evaluate.pairs import comparison, verdicts
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.seeds.variance import in_words, variance_split
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -39,14 +43,35 @@ from rankscope.store.artifacts import write_json
 class Group:
     """What was measured over one collection and first stage."""
 
-    collection: str
-    first_stage: str
+    place: Place
     evaluation: Evaluation
 
-    @property
-    def place(self) -> Summary:
-        """What results and comparisons say of where they hold."""
-        return {"collection": self.collection, "first_stage": self.first_stage}
+
+class Declared(NamedTuple):
+    """A comparison before it is made: what with what, on what, and where."""
+
+    place: Place
+    measure: str
+    system: str
+    baseline: str
+    pair: comparison.Pair
+
+    def record(self, judged: verdicts.Judged) -> JudgedComparison:
+        """What is stored of it, once it is judged."""
+        return JudgedComparison(
+            self.place, self.measure, self.system, self.baseline, verdicts.recorded(judged)
+        )
+
+    def cell(self) -> pooled.Cell:
+        """What is pooled of it: a test is a collection."""
+        return pooled.Cell(
+            test=self.place.collection,
+            first_stage=self.place.first_stage,
+            system=self.system,
+            baseline=self.baseline,
+            measure=self.measure,
+            pair=self.pair,
+        )
 
 
 def evaluate(work: Work) -> Summary:
@@ -63,11 +88,11 @@ def evaluate(work: Work) -> Summary:
         notes += _convention_notes(name, computed, convention)
         notes += _relevant_notes(work, name, computed)
         groups += _measured(work, name, computed)
-    family = [of for group in groups for of in _compared(study, group)]
+    family = [declared for group in groups for declared in _declared(study, group)]
     notes += seed_notes(study) if family else []
     correction = asked.correction if is_sound else "none"
     compared = comparison.compared(
-        [pair for _, pair in family],
+        [declared.pair for declared in family],
         significance_level=asked.significance_level,
         resampling=Resampling(seed=seed_for(work.seed, "resampling")),
     )
@@ -80,39 +105,33 @@ def evaluate(work: Work) -> Summary:
     )
     over_tests = pooled.judged(
         pooled.pooled(
-            [_cell(*each) for each in family], significance_level=asked.significance_level
+            [declared.cell() for declared in family], significance_level=asked.significance_level
         ),
         significance_level=asked.significance_level,
         correction=correction,
     )
     notes += _shared_queries(work, asked.over) if over_tests else []
-    results = [row for group in groups for row in _results(work, group)]
-    write_json(
-        work.out / "evaluation.json",
-        {
-            "notes": notes,
-            "remarks": [remark for group in groups for remark in _seed_remarks(group)],
-            "tests": asked.tests,
-            "relevance_levels": {
-                name: study.collections[name].convention().relevance_level for name in asked.over
-            },
-            "measures": list(asked.measures),
-            "significance_level": asked.significance_level,
-            "correction": correction,
-            "margin": dict(asked.margin) if is_sound else {},
-            "baselines": list(asked.baseline or _systems(work)[:1]),
-            "all_pairs": not asked.baseline,
-            "claims": [
-                claim.model_dump(mode="json") | {"measure": claim.measure or asked.measures[0]}
-                for claim in asked.claims
-            ],
-            "results": results,
-            "comparisons": [
-                place | plain(verdict) for (place, _), verdict in zip(family, judged, strict=True)
-            ],
-            "pooled": [pooled.plain(verdict) for verdict in over_tests],
+    record = EvaluationRecord(
+        notes=tuple(notes),
+        remarks=tuple(remark for group in groups for remark in _seed_remarks(group)),
+        tests=asked.tests,
+        relevance_levels={
+            name: study.collections[name].convention().relevance_level for name in asked.over
         },
+        measures=asked.measures,
+        significance_level=asked.significance_level,
+        correction=correction,
+        margin=dict(asked.margin) if is_sound else {},
+        baselines=tuple(asked.baseline or _systems(work)[:1]),
+        all_pairs=not asked.baseline,
+        claims=_claims(asked),
+        results=tuple(result for group in groups for result in _results(work, group)),
+        comparisons=tuple(
+            declared.record(verdict) for declared, verdict in zip(family, judged, strict=True)
+        ),
+        pooled=tuple(pooled.recorded(verdict) for verdict in over_tests),
     )
+    write_json(work.out / EVALUATION, as_plain(record))
     rows = [row for group in groups for run in group.evaluation.runs for row in _per_query(run)]
     with (work.out / "per_query.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(["run", "measure", "query_id", "value"])
@@ -146,7 +165,7 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
             for ranker in rankers
         ]
         n_queries = len(measuring.query_ids)
-        yield Group(name, where, Evaluation(tuple(computed), n_queries, tuple(runs), ()))
+        yield Group(Place(name, where), Evaluation(tuple(computed), n_queries, tuple(runs), ()))
 
 
 def _systems(work: Work) -> list[str]:
@@ -199,31 +218,49 @@ def _run_path(work: Work, role: str) -> str:
     return f"steps/{work.step.inputs[role].name}/run.trec"
 
 
-def _results(work: Work, group: Group) -> Iterator[Summary]:
-    """A row for each system; of several seeds it holds every one's run, and their spread."""
+def _claims(asked: EvaluateSpec) -> tuple[Claimed, ...]:
+    return tuple(
+        Claimed(
+            claim.claim,
+            claim.source,
+            claim.systems,
+            Verdict(claim.verdict),
+            claim.baseline,
+            claim.measure or asked.measures[0],
+        )
+        for claim in asked.claims
+    )
+
+
+def _results(work: Work, group: Group) -> Iterator[SystemResult]:
+    """What each system measured; of several seeds it holds every one's run, and their spread."""
     means, sds = group.evaluation.means(), group.evaluation.seed_sds()
     for system, runs in group.evaluation.systems().items():
-        seeds = [_seed(work, group, run) for run in runs]
-        yield group.place | {
-            "system": system,
-            "run": runs[0].path,
-            "n_queries": group.evaluation.n_queries,
-            "missing_queries": sorted({query for of in seeds for query in of["missing_queries"]}),
-            "tied_share": max(of["tied_share"] for of in seeds),
-            "means": means[system],
-            **({"runs": seeds, "seed_sd": sds[system]} if system in sds else {}),
-        }
+        seeds = tuple(_seed(work, group, run) for run in runs)
+        yield SystemResult(
+            place=group.place,
+            system=system,
+            run=seeds[0].run,
+            n_queries=group.evaluation.n_queries,
+            missing_queries=tuple(
+                sorted({query for seed in seeds for query in seed.missing_queries})
+            ),
+            tied_share=max(seed.tied_share for seed in seeds),
+            means=means[system],
+            runs=seeds if system in sds else (),
+            seed_sd=sds.get(system, {}),
+        )
 
 
-def _seed(work: Work, group: Group, run: EvaluatedRun) -> Summary:
-    step = work.step.inputs[run_role(group.collection, group.first_stage, run.tag)]
-    return {
-        "name": run.tag,
-        "run": run.path,
-        "missing_queries": list(run.measured.missing_queries),
-        "tied_share": work.store.manifest(step.name)["summary"]["tied_share"],
-        "means": run.measured.means(),
-    }
+def _seed(work: Work, group: Group, run: EvaluatedRun) -> SeedResult:
+    role = run_role(group.place.collection, group.place.first_stage, run.tag)
+    return SeedResult(
+        name=run.tag,
+        run=_run_path(work, role),
+        missing_queries=tuple(run.measured.missing_queries),
+        tied_share=work.store.manifest(work.step.inputs[role].name)["summary"]["tied_share"],
+        means=run.measured.means(),
+    )
 
 
 def _seed_remarks(group: Group) -> Iterator[str]:
@@ -231,7 +268,7 @@ def _seed_remarks(group: Group) -> Iterator[str]:
     measure = group.evaluation.measures[0]
     for system in group.evaluation.seed_sds():
         split = variance_split(group.evaluation.values()[system, measure])
-        where = f"{system} on {group.collection} from {group.first_stage}"
+        where = f"{system} on {group.place.collection} from {group.place.first_stage}"
         yield f"{in_words(where, measure, split)}."
 
 
@@ -263,18 +300,22 @@ def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
             yield [run.path, measure, query_id, value]
 
 
-def _compared(study: Pipeline, group: Group) -> list[tuple[Summary, comparison.Pair]]:
+def _declared(study: Pipeline, group: Group) -> list[Declared]:
+    """Every comparison of a group."""
     asked = study.evaluate
     margins = {measure: as_margin(written) for measure, written in asked.margin.items()}
     values, systems = group.evaluation.values(), list(group.evaluation.systems())
     return [
-        (
-            group.place | {"system": system, "baseline": baseline, "measure": measure},
+        Declared(
+            group.place,
+            measure,
+            system,
+            baseline,
             comparison.Pair(
                 values[system, measure],
                 values[baseline, measure],
                 margins.get(measure) if asked.tests == "sound" else None,
-                pool=f"{measure} of {group.collection} from {group.first_stage}",
+                pool=f"{measure} of {group.place.collection} from {group.place.first_stage}",
                 kinship=kinship(study, system, baseline),
                 lineages=(seed_lineage(study, system), seed_lineage(study, baseline)),
                 span=span(measure),
@@ -283,12 +324,6 @@ def _compared(study: Pipeline, group: Group) -> list[tuple[Summary, comparison.P
         for measure in asked.measures
         for system, baseline in _pairs(asked, systems)
     ]
-
-
-def _cell(place: Summary, pair: comparison.Pair) -> pooled.Cell:
-    """A comparison as what is pooled: a test is a collection."""
-    names = {name: place[name] for name in ("first_stage", "system", "baseline", "measure")}
-    return pooled.Cell(test=place["collection"], **names, pair=pair)
 
 
 def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from rankscope.evaluate.comparison import Sample
-from rankscope.evaluate.evidence import Floats
+from rankscope.evaluate.pairs.comparison import Sample
+from rankscope.evaluate.pairs.evidence import Floats
 
 LARGE, AT_ONCE = 2_000, 250
 """Queries beyond which no single one is tried by itself; how many are tried at once."""

@@ -20,26 +20,18 @@ from scipy import special, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.evidence import SAME, Bools, Evidence, Floats, are_few
-from rankscope.evaluate.kinship import Kinship
-from rankscope.evaluate.resampling import Resampling
-from rankscope.evaluate.seed_error import Places, Runs, SeedError, seed_error, summed
+from rankscope.core.judged.margins import Margin
+from rankscope.core.judged.plain import Interval
+from rankscope.evaluate.pairs.evidence import SAME, Bools, Floats
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.pairs.tested import Contrasts, Tested, shown, tested
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.seed_error import Places, Runs, SeedError
 
 Values = Mapping[str, float]
 
 EXACT_WILCOXON = 50
 """Up to so many differences without ties, Wilcoxon's distribution is the exact one."""
-
-
-class Margin(NamedTuple):
-    """The difference below which two rankers count as equivalent."""
-
-    value: float
-    is_relative: bool = False
-    """Whether it is a share of the baseline's mean."""
-
-    def __str__(self) -> str:
-        return f"{100 * self.value:g} %" if self.is_relative else f"{self.value:g}"
 
 
 class Pair(NamedTuple):
@@ -83,7 +75,7 @@ class Sample:
         seeds = [SeedError(*(np.repeat(part, n) for part in each)) for each in self.seeds]
         baseline = np.repeat(self.baseline[None], n, axis=0)
         spans = np.full(n, np.nan if self.span is None else self.span)
-        return _tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
+        return tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
 
 
 @dataclass(frozen=True)
@@ -104,14 +96,14 @@ class Comparison:
     degrees_of_freedom: float
     seed_sd: tuple[float | None, float | None]
     """Of the seeds' means: system's, baseline's; None with one seed."""
-    interval: tuple[float, float]
+    interval: Interval
     """Of the mean difference: the wider of t's and Hall's at each end; infinite where a measure without
     bounds shows no spread."""
-    bootstrap_interval: tuple[float, float] | None
+    bootstrap_interval: Interval | None
     """BCa over queries (or groups); None with several seeds, whose spread it would leave out."""
     effect_size: float | None
     """Mean difference over the standard deviation of the differences; None without spread."""
-    effect_interval: tuple[float, float] | None
+    effect_interval: Interval | None
     p_value: float
     """Two-sided, that the means differ (`evidence`)."""
     wilcoxon_p: float | None
@@ -138,6 +130,16 @@ class Comparison:
         if self.margin is None:
             return None
         return self.margin.value * (self.baseline_mean if self.margin.is_relative else 1.0)
+
+    @property
+    def margin_is_relative(self) -> bool:
+        """Whether the margin was stated as a share of the baseline's mean."""
+        return self.margin is not None and self.margin.is_relative
+
+    @property
+    def span(self) -> float | None:
+        """The largest difference the measure allows; None where it has no bounds."""
+        return self.sample.span
 
 
 def compared(
@@ -177,130 +179,6 @@ def _queries(pair: Pair) -> tuple[str, ...]:
     if len(first) < 2:
         raise BadInput(f"A comparison needs at least 2 judged queries, found {len(first)}.")
     return tuple(sorted(first))
-
-
-class Tested(NamedTuple):
-    """What many samples show: of the difference, and against their margins."""
-
-    difference: Evidence
-    equivalence: Floats
-    """p-values; 1 without a margin, as below."""
-    non_inferiority: Floats
-    beyond_margin: Floats
-
-
-def _tested(
-    differences: Floats,
-    baseline: Floats,
-    margins: Sequence[Margin | None],
-    seeds: Sequence[SeedError],
-    group_of: Places | None,
-    spans: Floats,
-) -> Tested:
-    """Evidence of the differences and against the margins: (samples, queries), a sample a row.
-
-    A relative margin is a share of the baseline's true mean. That the system is above (1 - r) x baseline is
-    a paired test of system - (1 - r) x baseline, so the baseline's own error counts.
-    """
-    few = are_few(_group_means(differences, group_of), spans)
-    plain = _evidence(differences, seeds[0], group_of, spans, few)
-    stated = np.array([margin is not None for margin in margins])
-    if not stated.any():
-        ones = np.ones(len(differences))
-        return Tested(plain, ones, ones, ones)
-    share, shift = _shares_and_shifts(margins)
-    moved = share[:, None] * baseline
-    lower, upper = plain, plain.turned
-    if share.any():
-        # nearly all queries may be alike in the differences, or in what a share of the baseline makes of them
-        fews = [few | are_few(_group_means(moved + sign * differences, group_of), spans) for sign in (1, -1)]  # fmt: skip
-        lower = _evidence(differences + moved, seeds[1], group_of, spans, fews[0])
-        upper = _evidence(moved - differences, seeds[2], group_of, spans * (1 + share), fews[1])
-    not_worse, not_better = lower.above(-shift), upper.above(-shift)
-    larger, smaller = upper.turned.above(shift), lower.turned.above(shift)
-    # the direction is chosen by the data, so it counts twice
-    beyond = np.minimum(1.0, 2 * np.where(plain.mean >= 0, larger, smaller))
-    found = (np.maximum(not_worse, not_better), not_worse, beyond)
-    return Tested(plain, *(np.where(stated, p, 1.0) for p in found))
-
-
-def _shares_and_shifts(margins: Sequence[Margin | None]) -> tuple[Floats, Floats]:
-    """Relative and absolute margins, 0 where it is the other or none."""
-    value = np.array([0.0 if margin is None else margin.value for margin in margins])
-    relative = np.array([margin is not None and margin.is_relative for margin in margins])
-    return np.where(relative, value, 0.0), np.where(relative, 0.0, value)
-
-
-def _evidence(
-    differences: Floats, seeds: SeedError, group_of: Places | None, spans: Floats, few: Bools
-) -> Evidence:
-    """Of the means of these differences, a row each; seeds: what they add to the error."""
-    n = differences.shape[1]
-    mean = differences.mean(axis=1)
-    by_group = summed(differences - mean[:, None], group_of)
-    n_groups = by_group.shape[1]
-    of_queries = n_groups / (n_groups - 1) * (by_group**2).sum(axis=1) / n**2
-    # where both systems have the queries' noise in common, less of it is in the difference than was taken off
-    variance = np.maximum(of_queries + seeds.variance, seeds.spread)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        satterthwaite = variance**2 / (
-            of_queries**2 / (n_groups - 1) + seeds.spread**2 / seeds.degrees_of_freedom
-        )
-        skewness = (by_group**3).sum(axis=1) / n**3 / variance**1.5
-    error = np.sqrt(variance)
-    return Evidence(
-        mean=mean,
-        standard_error=error,
-        degrees_of_freedom=np.where(variance > of_queries, satterthwaite, n_groups - 1.0),
-        skewness=np.where(error > SAME, skewness, 0.0),
-        n=n_groups,
-        is_few=few,
-        worst=spans,
-    )
-
-
-def _group_means(differences: Floats, group_of: Places | None) -> Floats:
-    if group_of is None:
-        return differences
-    return summed(differences, group_of) / summed(np.ones_like(differences[:1]), group_of)
-
-
-class Contrasts(NamedTuple):
-    """Which of some rankers are held against which, and how: entries of a pair stand at one place."""
-
-    systems: Places
-    baselines: Places
-    margins: Sequence[Margin | None]
-    kinships: Sequence[Kinship]
-    spans: Floats
-    """The measures' ranges; not-a-number without bounds."""
-
-
-def shown(
-    rankers: Sequence[Runs], contrasts: Contrasts, group_of: Places | None
-) -> tuple[Tested, tuple[SeedError, SeedError, SeedError]]:
-    """What all pairs show, and the seeds' part of each one's errors.
-
-    rankers: values over the same queries, in the same order. The seeds' parts are those of the differences,
-    and of what is tested against a margin from below and from above.
-    """
-    values = np.array([ranker.table.mean(axis=0) for ranker in rankers])
-    share, _ = _shares_and_shifts(contrasts.margins)
-
-    def of_seeds(weights: Floats) -> SeedError:
-        if max(ranker.n for ranker in rankers) == 1:
-            return SeedError.none(len(weights))
-        return seed_error(
-            rankers, contrasts.systems, contrasts.baselines, contrasts.kinships, weights, group_of
-        )
-
-    plain = of_seeds(np.ones(len(share)))
-    seeds = (plain, of_seeds(1 - share), of_seeds(1 + share)) if share.any() else (plain,) * 3
-    baseline = values[contrasts.baselines]
-    differences = values[contrasts.systems] - baseline
-    return _tested(
-        differences, baseline, contrasts.margins, seeds, group_of, contrasts.spans
-    ), seeds
 
 
 class _Block:
@@ -371,7 +249,7 @@ class _Block:
                 standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
                 degrees_of_freedom=float(found.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
-                interval=(float(low[at]), float(high[at])),
+                interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
                 effect_size=float(found.mean[at] / sd[at]) if sd[at] > SAME else None,
                 effect_interval=self._effect_interval(at, float(sd[at]), level),
@@ -410,7 +288,7 @@ class _Block:
 
     def _resampled(
         self, level: float, resampling: Resampling | None
-    ) -> tuple[list[tuple[float, float] | None], list[float | None]]:
+    ) -> tuple[list[Interval | None], list[float | None]]:
         if resampling is None:
             return [None] * len(self.pairs), [None] * len(self.pairs)
         intervals, p_values = resampling.of_differences(
@@ -419,7 +297,7 @@ class _Block:
         seeded = self._has_seeds
         return (
             [
-                None if s else (float(low), float(high))
+                None if s else Interval(float(low), float(high))
                 for s, (low, high) in zip(seeded, intervals, strict=True)
             ],
             [None if s else float(p) for s, p in zip(seeded, p_values, strict=True)],
@@ -447,7 +325,7 @@ class _Block:
         won, lost = int((a > b).sum()), int((a < b).sum())
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
 
-    def _effect_interval(self, at: int, sd: float, level: float) -> tuple[float, float] | None:
+    def _effect_interval(self, at: int, sd: float, level: float) -> Interval | None:
         """By the noncentral t; where groups or seeds count, a t interval of the mean over the deviation."""
         if sd <= SAME:
             return None
@@ -455,13 +333,13 @@ class _Block:
         mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
             half = stats.t.ppf(1 - level / 2, found.degrees_of_freedom[at]) * standard_error
-            return ((mean - half) / sd, (mean + half) / sd)
+            return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error
         low, high = (
             float(special.nctdtrinc(n - 1, p, t)) / n**0.5 for p in (1 - level / 2, level / 2)
         )
-        return (low, high) if mean >= 0 else (-high, -low)
+        return Interval(low, high) if mean >= 0 else Interval(-high, -low)
 
 
 def _ids(runs: Sequence[Values]) -> tuple[int, ...]:

@@ -24,8 +24,8 @@ import numpy.typing as npt
 from scipy import sparse, stats
 from scipy.sparse.csgraph import connected_components
 
-from rankscope.evaluate.evidence import Floats
-from rankscope.evaluate.kinship import Kinship
+from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.seeds.kinship import Kinship
 
 OUTLIER = 0.01
 """The chance of F at which a system's spread is taken for unlike the others'."""

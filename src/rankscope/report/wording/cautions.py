@@ -1,11 +1,8 @@
 """What goes with a verdict, in words: how few queries carry it, and what its sample may not have seen."""
 
-from collections.abc import Mapping
 from math import ceil
-from typing import Any
 
-Row = Mapping[str, Any]
-"""A judged comparison as plain values, as an evaluation stores it."""
+from rankscope.core.judged.comparisons import JudgedDifference, Verdict
 
 FRAGILITY = (
     "Fragility: how many of these queries, had they the worst difference there can be, would take the verdict away."
@@ -29,54 +26,54 @@ def is_beyond(difference: float, span: float | None) -> bool:
     return span is not None and difference > span
 
 
-def carried(row: Row) -> str:
+def carried(judged: JudgedDifference) -> str:
     """How few queries carry a verdict; empty where none were counted."""
-    n = row.get("fragility")
+    n = judged.fragility
     if n is None:
         return ""
     few = {1: "a single query", 2: "two queries"}.get(n, f"{n:,} queries")
     return f"{few} with the worst difference there can be would take the verdict away"
 
 
-def unseen(row: Row) -> str:
+def unseen(judged: JudgedDifference) -> str:
     """Where nearly all queries have one and the same difference: a sentence on those outside the sample; else empty."""
-    share = row.get("unseen_share")
+    share = judged.unseen_share
     if share is None:
         return ""
-    if row["verdict"] == "cannot tell":
-        return f"{_differing(row)}: {_left_open(row)}."
+    if judged.verdict is Verdict.CANNOT_TELL:
+        return f"{_differing(judged)}: {_left_open(judged)}."
     ruled_out = f"rule out that more than {_percent(share)} of all"
-    if not row["n_differing"]:
-        n = f"{row['n_groups']:,} {'groups' if _has_groups(row) else 'queries'}"
+    if not judged.n_differing:
+        n = f"{judged.n_groups:,} {'groups' if _has_groups(judged) else 'queries'}"
         return f"No query differs; {n} {ruled_out} differ."
-    return f"{_differing(row)}; they {ruled_out} are of a kind not seen here."
+    return f"{_differing(judged)}; they {ruled_out} are of a kind not seen here."
 
 
-def _differing(row: Row) -> str:
-    n, n_differing = row["n_queries"], row["n_differing"]
-    if _has_groups(row) and n_differing:
-        return f"The mean difference is the same in nearly all of {row['n_groups']:,} groups"
+def _differing(judged: JudgedDifference) -> str:
+    n, n_differing = judged.n_queries, judged.n_differing
+    if _has_groups(judged) and n_differing:
+        return f"The mean difference is the same in nearly all of {judged.n_groups:,} groups"
     if 2 * n_differing < n:
         return f"The two differ in {n_differing} of {n:,} queries"
-    if row["effect_size"] is not None:
+    if judged.effect_size is not None:
         almost = "both" if n == 2 else f"nearly all of {n:,}"
         return f"The difference is the same in {almost} queries, or nearly so"
     return f"The difference is the same in {'both' if n == 2 else f'all {n:,}'} queries"
 
 
-def _left_open(row: Row) -> str:
+def _left_open(judged: JudgedDifference) -> str:
     """What the queries outside the sample could do."""
-    if None in row["interval"]:
+    if not judged.interval.is_known:
         return "in a measure without bounds, what the sample has not seen could be of any size"
-    if row["margin"] is None and not row["n_differing"]:
+    if judged.margin is None and not judged.n_differing:
         return "only against a margin could they be shown to be equivalent"
-    if row["margin"] is not None and abs(row["difference"]) < row["margin"]:
+    if judged.margin is not None and abs(judged.difference) < judged.margin:
         return "what the sample has not seen could be larger than the margin"
     return "what the sample has not seen could undo it"
 
 
-def _has_groups(row: Row) -> bool:
-    return bool(row["n_groups"] != row["n_queries"])
+def _has_groups(judged: JudgedDifference) -> bool:
+    return judged.n_groups != judged.n_queries
 
 
 def _percent(share: float) -> str:

@@ -29,20 +29,34 @@ a wider interval where tests do not differ at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
-from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.comparison import Margin, Pair, Values
-from rankscope.evaluate.correction import PValues, corrected_together, times
-from rankscope.evaluate.evidence import Floats, are_few
-from rankscope.evaluate.seed_error import Runs, SeedError, seed_error
-from rankscope.evaluate.verdicts import Verdict, verdict_of
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.core.judged.over_tests import (
+    DifferenceOnCell,
+    DifferenceOnTest,
+    JudgedOverTests,
+)
+from rankscope.evaluate.over_tests.mean import (
+    Effect,
+    Names,
+    OverTests,
+    Pooled,
+    heterogeneity,
+    of_queries,
+    over_tests,
+    told,
+)
+from rankscope.evaluate.pairs.comparison import Pair, Values
+from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
+from rankscope.evaluate.pairs.evidence import Floats
+from rankscope.evaluate.pairs.verdicts import verdict_of
+from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
 
 
 class Cell(NamedTuple):
@@ -57,49 +71,6 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one test shows, its first stages together."""
-
-    test: str
-    n_queries: int | None
-    """None where only means are known, as below."""
-    difference: float
-    standard_error: float | None
-    """Of its queries; that of seeds is in no test alone."""
-    cells: Mapping[str, float]
-    """First stage to the mean difference from it."""
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """System minus baseline over several tests, each of which counts alike."""
-
-    system: str
-    baseline: str
-    measure: str
-    effects: tuple[Effect, ...]
-    difference: float
-    standard_error: float
-    """Infinite where a measure without bounds shows no spread in a test."""
-    degrees_of_freedom: float
-    interval: tuple[float, float]
-    p_value: float
-    margin: Margin | None
-    absolute_margin: float | None
-    """In units of the measure: of a share, that of the baseline's mean over tests."""
-    equivalence_p: float | None
-    """TOST on the same t; None without a margin."""
-    beyond_margin_p: float | None
-    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
-    sd: float
-    """Of the tests' effects."""
-    tau: float | None
-    """How far the tests' true effects lie apart (a standard deviation); None where a test's error is not known."""
-    i_squared: float | None
-    """The share of the spread between tests that their queries do not explain."""
-
-
-@dataclass(frozen=True)
 class JudgedPooled:
     """A pooled difference with its corrected p-values and its verdict."""
 
@@ -111,76 +82,6 @@ class JudgedPooled:
 
 
 # -- the mean over tests -------------------------------------------------------------------------
-
-
-class OverTests(NamedTuple):
-    """Means over tests, an entry each, and how sure they are."""
-
-    mean: Floats
-    variance: Floats
-    degrees_of_freedom: Floats
-
-    def above(self, bound: Floats | float) -> Floats:
-        """One-sided p-values that the true mean is above the bound."""
-        with np.errstate(invalid="ignore"):
-            t = (self.mean - bound) / np.sqrt(self.variance)
-        return np.asarray(special.stdtr(self.degrees_of_freedom, -t))
-
-    def two_sided(self) -> Floats:
-        """p-values that the true mean is not 0."""
-        return np.asarray(2 * self._replace(mean=np.abs(self.mean)).above(0.0))
-
-    @property
-    def turned(self) -> "OverTests":
-        """Of the differences with their signs turned."""
-        return self._replace(mean=-self.mean)
-
-    def equivalence(self, margin: Floats | float) -> Floats:
-        """TOST: p-values that the true mean is within the margin."""
-        return np.asarray(np.maximum(self.above(-margin), self.turned.above(-margin)))
-
-
-def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = None) -> OverTests:
-    """The mean of tests' effects: (rows, tests), a comparison a row.
-
-    variances: of the queries' part of each effect. seeds: what they add to the mean's variance.
-    """
-    n = effects.shape[1]
-    of_tests = effects.var(axis=1, ddof=1) / n
-    of_queries = variances.sum(axis=1) / n**2
-    variance = np.maximum(of_tests, of_queries)
-    freedom = np.full(len(effects), n - 1.0)
-    if seeds is not None:
-        total = np.maximum(variance + seeds.variance, seeds.spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            both = total**2 / (variance**2 / freedom + seeds.spread**2 / seeds.degrees_of_freedom)
-        counted = (total > variance) & np.isfinite(variance)
-        variance, freedom = total, np.where(counted, both, freedom)
-    return OverTests(effects.mean(axis=1), variance, freedom)
-
-
-def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, float | None]:
-    """Tau and I squared of one comparison's tests; None where a test's error is not known."""
-    if not np.isfinite(variances).all():
-        return None, None
-    # statsmodels goes on with a tau squared below 0, and divides by what is left of an error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = combine_effects(effects, variances, method_re="dl")
-    return float(np.sqrt(max(0.0, found.tau2))), float(max(0.0, found.i2))
-
-
-def of_queries(differences: Floats, span: float | None) -> float:
-    """The queries' part of the variance of a test's effect.
-
-    Where nearly all queries have the same difference, their spread says nothing of the others (`evidence`). n
-    queries miss a share u of queries with probability about exp(-nu): as a variance, (span / n) squared. It is
-    infinite where the measure has no bounds.
-    """
-    n = len(differences)
-    seen = float(differences.var(ddof=1)) / n
-    if not are_few(differences[None], np.nan if span is None else span)[0]:
-        return seen
-    return max(seen, np.inf if span is None else (span / n) ** 2)
 
 
 # -- from values per query -----------------------------------------------------------------------
@@ -296,57 +197,6 @@ def _by_first_stage(cells: Sequence[Cell], matrices: _Matrices) -> dict[str, flo
     }  # fmt: skip
 
 
-class Names(NamedTuple):
-    """What is compared with what."""
-
-    system: str
-    baseline: str
-    measure: str
-
-
-def told(
-    names: Names,
-    effects: tuple[Effect, ...],
-    tested: tuple[OverTests, OverTests, OverTests],
-    stated: tuple[Margin | None, float],
-    level: float,
-) -> Pooled:
-    """What is shown over tests.
-
-    tested: the difference, and what is held against the margin from below and from above; of a share, system
-    - (1 - share) x baseline and system - (1 + share) x baseline. stated: the margin and the baseline's mean.
-    """
-    plain, lower, upper = tested
-    margin, baseline_mean = stated
-    shift = 0.0 if margin is None or margin.is_relative else margin.value
-    mean, freedom = float(plain.mean[0]), float(plain.degrees_of_freedom[0])
-    error = float(np.sqrt(plain.variance[0]))
-    half = -float(special.stdtrit(freedom, level / 2)) * error
-    inside = max(lower.above(-shift)[0], upper.turned.above(-shift)[0])
-    # the direction is chosen by the data, so it counts twice
-    beyond = 2 * (upper.above(shift) if mean >= 0 else lower.turned.above(shift))[0]
-    return Pooled(
-        system=names.system,
-        baseline=names.baseline,
-        measure=names.measure,
-        effects=effects,
-        difference=mean,
-        standard_error=error,
-        degrees_of_freedom=freedom,
-        interval=(mean - half, mean + half),
-        p_value=float(plain.two_sided()[0]),
-        margin=margin,
-        absolute_margin=None
-        if margin is None
-        else margin.value * (baseline_mean if margin.is_relative else 1.0),
-        equivalence_p=None if margin is None else float(inside),
-        beyond_margin_p=None if margin is None else min(1.0, float(beyond)),
-        sd=float(np.std([effect.difference for effect in effects], ddof=1)),
-        tau=None,
-        i_squared=None,
-    )
-
-
 # -- training seeds ------------------------------------------------------------------------------
 
 
@@ -432,47 +282,41 @@ def judged(
     ]
 
 
-def plain(found: JudgedPooled) -> dict[str, Any]:
-    """A judged pooled difference as plain values."""
-    of = found.pooled
-    first_stages = {name for effect in of.effects for name in effect.cells}
-    error = of.standard_error
-    return {
-        "system": of.system,
-        "baseline": of.baseline,
-        "measure": of.measure,
-        "n_tests": len(of.effects),
+def recorded(judged_pooled: JudgedPooled) -> JudgedOverTests:
+    """What is stored and shown of it: every field of the record is the attribute of that name, here or of the difference.
+
+    But for the margin, which is stored in units of the measure, and errors, which are stored where they are finite.
+    """
+    difference = judged_pooled.pooled
+    effects = difference.effects
+    first_stages = {name for effect in effects for name in effect.cells}
+    values: dict[str, Any] = {
+        "n_tests": len(effects),
         "n_first_stages": len(first_stages),
-        "difference": of.difference,
-        "standard_error": error if isfinite(error) else None,
-        "degrees_of_freedom": of.degrees_of_freedom,
-        "interval": [end if isfinite(end) else None for end in of.interval],
-        "p_value": of.p_value,
-        "corrected_p": found.corrected_p,
-        "margin": of.absolute_margin,
-        "margin_is_relative": of.margin is not None and of.margin.is_relative,
-        "equivalence_p": of.equivalence_p,
-        "corrected_equivalence_p": found.corrected_equivalence_p,
-        "beyond_margin_p": of.beyond_margin_p,
-        "corrected_beyond_margin_p": found.corrected_beyond_margin_p,
-        "sd": of.sd,
-        "tau": of.tau,
-        "i_squared": of.i_squared,
-        "verdict": found.verdict.value,
-        "tests": [
-            {
-                "test": effect.test,
-                "n_queries": effect.n_queries,
-                "difference": effect.difference,
-                "standard_error": effect.standard_error
-                if effect.standard_error is None or isfinite(effect.standard_error)
-                else None,
-            }
-            for effect in of.effects
-        ],
-        "cells": [
-            {"test": effect.test, "first_stage": first_stage, "difference": difference}
-            for effect in of.effects
-            for first_stage, difference in effect.cells.items()
-        ],
+        "standard_error": _finite(difference.standard_error),
+        "margin": difference.absolute_margin,
+        "margin_is_relative": difference.margin is not None and difference.margin.is_relative,
+        "tests": tuple(
+            DifferenceOnTest(
+                effect.test, effect.n_queries, effect.difference, _finite(effect.standard_error)
+            )
+            for effect in effects
+        ),
+        "cells": tuple(
+            DifferenceOnCell(effect.test, first_stage, of_cell)
+            for effect in effects
+            for first_stage, of_cell in effect.cells.items()
+        ),
     }
+    by_name = {
+        field.name: getattr(
+            judged_pooled if hasattr(judged_pooled, field.name) else difference, field.name
+        )
+        for field in fields(JudgedOverTests)
+        if field.name not in values
+    }
+    return JudgedOverTests(**by_name, **values)
+
+
+def _finite(error: float | None) -> float | None:
+    return error if error is not None and isfinite(error) else None

@@ -12,25 +12,22 @@ difference, which says nothing that the p-value has not said.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rankscope.evaluate.comparison import Comparison, Sample
-from rankscope.evaluate.correction import PValues, corrected, corrected_together, levels_left, times
-from rankscope.evaluate.evidence import Bools, Floats, unseen_share
-from rankscope.evaluate.fragility import replaced_until
-from rankscope.evaluate.power import queries_needed, smallest_detectable
-
-
-class Verdict(StrEnum):
-    """What a comparison may be said to show."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUIVALENT = "equivalent"
-    CANNOT_TELL = "cannot tell"
+from rankscope.core.judged.comparisons import JudgedDifference, Verdict
+from rankscope.evaluate.pairs.comparison import Comparison, Sample
+from rankscope.evaluate.pairs.correction import (
+    PValues,
+    corrected,
+    corrected_together,
+    levels_left,
+    times,
+)
+from rankscope.evaluate.pairs.evidence import Bools, Floats, unseen_share
+from rankscope.evaluate.pairs.fragility import replaced_until
+from rankscope.evaluate.pairs.power import queries_needed, smallest_detectable
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,19 @@ class Judged:
     queries_needed: int | None
     """So many queries would show, in 80 % of cases, a true difference as large as the margin; None without
     one, and where the answer is not one of queries."""
+
+
+def recorded(judged: Judged) -> JudgedDifference:
+    """What is stored and shown of it: every field of the record is the attribute of that name, here or of the comparison.
+
+    But for the margin, which is stored in units of the measure.
+    """
+    comparison = judged.comparison
+    values = {
+        field.name: getattr(judged if hasattr(judged, field.name) else comparison, field.name)
+        for field in fields(JudgedDifference)
+    }
+    return JudgedDifference(**values | {"margin": comparison.absolute_margin})
 
 
 def pairs(systems: Sequence[str], baselines: Sequence[str]) -> list[tuple[str, str]]:

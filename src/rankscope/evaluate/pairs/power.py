@@ -9,8 +9,8 @@ import numpy as np
 from scipy import optimize, special, stats
 from scipy.stats import qmc
 
-from rankscope.evaluate.comparison import Comparison
-from rankscope.evaluate.evidence import SAME, Floats
+from rankscope.evaluate.pairs.comparison import Comparison
+from rankscope.evaluate.pairs.evidence import SAME, Floats
 
 POWER = 0.8
 BEYOND_ANY_COLLECTION = 1e9

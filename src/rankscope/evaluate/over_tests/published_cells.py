@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.evaluate.comparison import Margin
-from rankscope.evaluate.pooled import Effect, Names, Pooled, over_tests, told
+from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.over_tests.mean import Effect, Names, Pooled, over_tests, told
 
 
 class PublishedCell(NamedTuple):

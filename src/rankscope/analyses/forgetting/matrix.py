@@ -1,0 +1,44 @@
+"""The forgetting matrix as it is stored: rankers x collections, each against what it is held against."""
+
+from dataclasses import dataclass, field
+
+from rankscope.core.judged.comparisons import JudgedDifference, Place
+from rankscope.core.judged.plain import FLAT
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The mean of a system that is held against nothing itself."""
+
+    system: str
+    place: Place = field(metadata=FLAT)
+    mean: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A system against its baseline in one place."""
+
+    system: str
+    baseline: str
+    place: Place = field(metadata=FLAT)
+    is_tuned_from: bool
+    """Whether the system was tuned from the baseline: only then can it forget."""
+    is_taught: bool
+    """Whether the baseline's line has learnt queries over the collection's docs."""
+    is_taught_last: bool
+    """The same, since what the baseline is held against itself."""
+    judged: JudgedDifference = field(metadata=FLAT)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All cells, which are one family, and the terms on which they were judged."""
+
+    measure: str
+    margin: float | str | None
+    """As it was stated: a difference, or a share of the baseline's mean; None where nothing was."""
+    significance_level: float
+    correction: str
+    references: tuple[Reference, ...]
+    cells: tuple[Cell, ...]

@@ -1,0 +1,210 @@
+"""Records to plain values, as JSON has them, and back: strict, so that a damaged file is told and not guessed at.
+
+A record is a frozen dataclass, and its field's name is the key. Three things are written otherwise:
+
+- **A field with a default** is left out where it has that value, and may be missing when it is read.
+- **A `flat` field** is a record whose own keys stand beside the others; `None` where none of them does.
+- **An infinite end of an `Interval`** is null.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import StrEnum
+from functools import cache
+from math import inf, isfinite
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rankscope.core.errors import DamagedArtifact, choose
+
+FLAT: Mapping[str, bool] = {"flat": True}
+"""Metadata of a field whose keys stand beside those of the record that holds it."""
+
+Record = TypeVar("Record")
+
+
+class Interval(NamedTuple):
+    """Where a value lies with the confidence that is said beside it; infinite where the sample gives no end."""
+
+    low: float
+    high: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has both ends."""
+        return isfinite(self.high - self.low)
+
+    @property
+    def turned(self) -> "Interval":
+        """Of the value with its sign turned."""
+        return Interval(-self.high, -self.low)
+
+
+def as_plain(record: Any) -> dict[str, Any]:
+    """The record as JSON has it: dicts, lists, texts, numbers and None, in the order of its fields."""
+    written: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if field.metadata.get("flat"):
+            written |= {} if value is None else as_plain(value)
+        elif not (_is_optional(field) and value == _default(field)):
+            written[field.name] = _written(value)
+    return written
+
+
+def as_stored(record: Any) -> Any:
+    """The same, its keys sorted, as they are in stored files."""
+    return json.loads(json.dumps(as_plain(record), sort_keys=True))
+
+
+def _written(value: Any) -> Any:
+    if is_dataclass(value):
+        return as_plain(value)
+    if isinstance(value, Interval):
+        return [end if isfinite(end) else None for end in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: _written(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(each) for each in value]
+    return value
+
+
+def from_plain(kind: type[Record], stored: Any, *, where: str) -> Record:
+    """The record that `as_plain` wrote; `where` names it, such as a file.
+
+    Raises DamagedArtifact, with the place, for a key that is missing or unknown and for a value that is not of the
+    field's kind; UnknownChoice for a name that is in no enumeration, such as that of verdicts.
+    """
+    if not isinstance(stored, Mapping):
+        raise _damaged(where, f"is {_kind_of(stored)} and not an object")
+    shape: Any = kind
+    unknown = sorted(stored.keys() - _keys(shape))
+    if unknown:
+        raise _damaged(where, f"has the unknown key {unknown[0]!r}")
+    hints, own = _hints(shape), fields(shape)
+    read = {
+        field.name: _field(field, hints[field.name], stored, where)
+        for field in own
+        if field.metadata.get("flat") or field.name in stored or not _is_optional(field)
+    }
+    return kind(**read)
+
+
+def _field(field: Field[Any], hint: Any, stored: Mapping[str, Any], where: str) -> Any:
+    if field.metadata.get("flat"):
+        part = _record_in(hint)
+        own = {key: stored[key] for key in _keys(part) if key in stored}
+        return None if not own and part is not hint else from_plain(part, own, where=where)
+    if field.name not in stored:
+        raise _damaged(where, f"lacks the key {field.name!r}")
+    return _read(hint, stored[field.name], f"{where}: {field.name}")
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    """The value as the hint has it, or DamagedArtifact."""
+    if hint is Interval:
+        return _interval(value, where)
+    if is_dataclass(hint):
+        return from_plain(hint, value, where=where)  # type: ignore[arg-type]
+    if get_origin(hint) is not None:
+        return _compound(hint, value, where)
+    if issubclass(hint, StrEnum):
+        members = {member.value: member for member in hint}
+        return choose(members, _leaf(str, value, where), what=hint.__name__.lower())
+    return _leaf(hint, value, where)
+
+
+def _leaf(hint: Any, value: Any, where: str) -> Any:
+    if not _fits(hint, value):
+        raise _damaged(where, f"is {_kind_of(value)} and not {_NAMES[hint]}")
+    return value
+
+
+def _compound(hint: Any, value: Any, where: str) -> Any:
+    """One of several kinds, the items of a tuple, or, as nothing else stands in a record, a mapping of texts."""
+    if get_origin(hint) in (Union, UnionType):
+        return _one_of(get_args(hint), value, where)
+    if get_origin(hint) is tuple:
+        return _items(get_args(hint), value, where)
+    if not isinstance(value, Mapping):
+        raise _damaged(where, f"is {_kind_of(value)} and not an object")
+    of = get_args(hint)[1]
+    return {key: _read(of, each, f"{where}: {key}") for key, each in value.items()}
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a text, a number or a truth value is of its field's kind; a whole number is a number, too."""
+    kinds = (int, float) if hint is float else hint
+    return isinstance(value, kinds) and (hint is bool or not isinstance(value, bool))
+
+
+def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and NoneType in hints:
+        return None
+    *others, last = (hint for hint in hints if hint is not NoneType)
+    return value if any(_fits(hint, value) for hint in others) else _read(last, value, where)
+
+
+def _items(hints: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _damaged(where, f"is {_kind_of(value)} and not a list")
+    of_each = [hints[0]] * len(value) if hints[-1] is Ellipsis else list(hints)
+    if len(of_each) != len(value):
+        raise _damaged(where, f"has {len(value)} entries and not {len(of_each)}")
+    return tuple(
+        _read(hint, each, f"{where}: entry {number}")
+        for number, (hint, each) in enumerate(zip(of_each, value, strict=True), start=1)
+    )
+
+
+def _interval(value: Any, where: str) -> Interval:
+    low, high = _items((float | None, float | None), value, where)
+    return Interval(-inf if low is None else low, inf if high is None else high)
+
+
+def _is_optional(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@cache
+def _keys(kind: Any) -> frozenset[str]:
+    """Every key that may stand in the record as it is written."""
+    hints = _hints(kind)
+    return frozenset().union(
+        *(
+            _keys(_record_in(hints[field.name])) if field.metadata.get("flat") else {field.name}
+            for field in fields(kind)
+        )
+    )
+
+
+def _record_in(hint: Any) -> Any:
+    """The record of `Place` and of `Place | None`."""
+    return next((each for each in get_args(hint) if is_dataclass(each)), hint)
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _kind_of(value: Any) -> str:
+    names = {NoneType: "null", list: "a list", dict: "an object", **_NAMES}
+    return names.get(type(value), type(value).__name__)
+
+
+def _damaged(where: str, what: str) -> DamagedArtifact:
+    return DamagedArtifact(
+        f"{where} {what}: it is damaged, or another version of rankscope wrote it. Delete the step's folder and run "
+        "the study again."
+    )

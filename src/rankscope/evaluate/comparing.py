@@ -1,0 +1,324 @@
+"""Anybody's runs compared: a family of comparisons with verdicts, and what to know of it. What studies use, too."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, TypedDict, Unpack
+
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.judged.comparisons import JudgedComparison, Place
+from rankscope.core.judged.margins import Margin, as_margin
+from rankscope.core.judged.plain import as_plain
+from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
+from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
+from rankscope.evaluate.measures import span
+from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.resampling import Resampling
+from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
+from rankscope.evaluate.runs import Runs
+from rankscope.evaluate.seeds.kinship import Kinship
+from rankscope.evaluate.seeds.variance import VarianceSplit, variance_split
+
+HEADLINE = ("nDCG@10",)
+"""What is compared where nothing is asked for: every further measure makes the family larger."""
+
+
+NAMED_SYSTEMS = 6
+"""So many are named in a note."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison of a family, with its verdict."""
+
+    measure: str
+    system: str
+    baseline: str
+    judged: Judged
+
+    def record(self, place: Place | None = None) -> JudgedComparison:
+        """What is stored and shown of it."""
+        return JudgedComparison(
+            place, self.measure, self.system, self.baseline, recorded(self.judged)
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """All numbers as plain values, for JSON and tables."""
+        return as_plain(self.record())
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An evaluation and its family of comparisons."""
+
+    evaluation: Evaluation
+    rows: tuple[Row, ...]
+    significance_level: float
+    correction: str
+    family_size: int
+    baselines: tuple[str, ...]
+    """What systems were compared with; all systems where all pairs were."""
+    seeds: Mapping[str, Mapping[str, VarianceSplit]]
+    """Of systems with several training seeds, by measure."""
+    notes: tuple[str, ...]
+    tests: str = "sound"
+    """Or as_published."""
+
+    def frame(self) -> Any:
+        """The comparisons as a pandas DataFrame, one a row."""
+        import pandas as pd
+
+        return pd.DataFrame([row.plain() for row in self.rows])
+
+    def letters(self, measure: str) -> dict[str, str]:
+        """System to the letters of the systems it is better than; letters go by the order of systems."""
+        names = list(self.evaluation.systems())
+        beaten: dict[str, list[int]] = {name: [] for name in names}
+        for row in self.rows:
+            if row.measure == measure and row.judged.verdict in ("better", "worse"):
+                won = row.judged.verdict == "better"
+                winner, loser = (row.system, row.baseline)[:: 1 if won else -1]
+                beaten[winner].append(names.index(loser))
+        return {
+            name: "".join(letter(at) for at in sorted(places)) for name, places in beaten.items()
+        }
+
+
+def letter(place: int) -> str:
+    """A to z, then aa, ab and on."""
+    text = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text
+
+
+class Terms(TypedDict, total=False):
+    """How runs are compared; all may be left out."""
+
+    correction: str
+    """holm (default), benjamini_hochberg, bonferroni or none."""
+    significance_level: float
+    """Of the whole family; 0.05."""
+    family_size: int
+    """How many comparisons were declared before the runs, if more than are made here."""
+    groups: Mapping[str, str]
+    """query_id to a group of queries that may depend on each other."""
+    lineages: Sequence[Sequence[str]]
+    """Lists of an ancestor and the systems whose k-th runs were tuned from its k-th run, in one stage: they are
+    paired by seed."""
+    tests: str
+    """sound (default), or as_published: study B's uncorrected tests, with a warning."""
+    resamples: int
+    """Of bootstrap and randomisation test; 9,999. 0 leaves both out."""
+    seed: int
+    """Of the resamples; 0."""
+
+
+def compare(
+    runs: Runs,
+    qrels: Any,
+    measures: Sequence[str] = HEADLINE,
+    *,
+    baseline: str | Sequence[str] | None = None,
+    margin: Mapping[str, str | float | Margin] | None = None,
+    relevance_level: int | None = None,
+    drop_own_docs: bool = False,
+    processes: int = 1,
+    **terms: Unpack[Terms],
+) -> Compared:
+    """Every run against the baseline (or several; without one, all pairs), with verdicts.
+
+    runs, qrels, relevance_level, drop_own_docs, processes: as for `measure`. margin: measure to the difference below
+    which two systems are equivalent, absolute (0.02) or a share of the baseline's mean ("5%"). The family
+    is every pair and measure.
+    """
+    found = measure(
+        runs,
+        qrels,
+        measures,
+        relevance_level=relevance_level,
+        drop_own_docs=drop_own_docs,
+        processes=processes,
+    )
+    asked = computed_names(measures, relevance_level)
+    return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
+
+
+def compare_evaluated(
+    found: Evaluation,
+    *,
+    baseline: str | Sequence[str] | None = None,
+    margin: Mapping[str, str | float | Margin] | None = None,
+    asked: Mapping[str, str] | None = None,
+    **terms: Unpack[Terms],
+) -> Compared:
+    """`compare`, of what `measure` gave. `asked` leads from names without a relevance level to those with it."""
+    _check(terms)
+    systems = found.systems()
+    baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
+    for name in baselines:
+        choose(systems, name, what="baseline")
+    if len(systems) < 2:
+        raise BadInput("One system alone cannot be compared. Give at least two runs.")
+    margins = _margins(margin or {}, found.measures, asked or {})
+    as_published = choose(
+        {"sound": False, "as_published": True}, terms.get("tests", "sound"), what="kind of tests"
+    )
+    level = terms.get("significance_level", 0.05)
+    values = found.values()
+    kin = _kinships(terms.get("lineages", ()), systems)
+    of_lineage = _joined(terms.get("lineages", ()))
+    family = [
+        (measure, system, base)
+        for measure in found.measures
+        for system, base in pairs(list(systems), baselines)
+    ]
+    compared_ = compared(
+        [
+            Pair(
+                values[a, m],
+                values[b, m],
+                None if as_published else margins.get(m),
+                pool=m,
+                kinship=kin.get(frozenset((a, b)), Kinship.NONE),
+                lineages=(of_lineage.get(a, ""), of_lineage.get(b, "")),
+                span=span(m),
+            )
+            for m, a, b in family
+        ],
+        significance_level=level,
+        groups=terms.get("groups"),
+        resampling=_resampling(terms),
+    )
+    if as_published:
+        compared_ = [paired_t(each, significance_level=level) for each in compared_]
+    correction = "none" if as_published else terms.get("correction", "holm")
+    family_size = terms.get("family_size")
+    verdicts = judged(
+        compared_, significance_level=level, correction=correction, family_size=family_size
+    )
+    return Compared(
+        evaluation=found,
+        rows=tuple(Row(*names, each) for names, each in zip(family, verdicts, strict=True)),
+        significance_level=level,
+        correction=correction,
+        family_size=family_size or len(family),
+        baselines=tuple(baselines),
+        seeds={
+            name: {measure: variance_split(values[name, measure]) for measure in found.measures}
+            for name, runs in systems.items()
+            if len(runs) > 1
+        },
+        notes=(
+            *_comparison_notes(systems, margins if as_published else {}, as_published),
+            *(
+                f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
+                "with the others', and counted as one beside others"
+                for lineage in terms.get("lineages", ())
+            ),
+        ),
+        tests=terms.get("tests", "sound"),
+    )
+
+
+def _kinships(
+    lineages: Sequence[Sequence[str]], systems: Mapping[str, Sequence[EvaluatedRun]]
+) -> dict[frozenset[str], Kinship]:
+    """Which two systems are paired by seed; BadInput where their runs cannot be."""
+    found: dict[frozenset[str], Kinship] = {}
+    for lineage in lineages:
+        numbers = {len(choose(systems, name, what="system of a lineage")) for name in lineage}
+        if len(set(lineage)) < 2 or len(numbers) > 1 or numbers == {1}:
+            raise BadInput(
+                f"The lineage {', '.join(lineage)} cannot be paired by seed. Name at least two systems, each with "
+                "as many runs as the others, more than one, the k-th of all from the same seed."
+            )
+        ancestor, *tuned = lineage
+        found |= {frozenset(pair): Kinship.TWO_STAGES for pair in combinations(tuned, 2)}
+        found |= {frozenset((ancestor, name)): Kinship.ONE_STAGE for name in tuned}
+    return found
+
+
+def _joined(lineages: Sequence[Sequence[str]]) -> dict[str, str]:
+    """System to the name of its lineage; lineages with a system in common are one."""
+    found: dict[str, str] = {}
+    for lineage in lineages:
+        met = {found.get(name, name) for name in lineage}
+        found |= {name: lineage[0] for name in [*found, *lineage] if found.get(name, name) in met}
+    return found
+
+
+def _check(terms: Terms) -> None:
+    """Refuse what is no term of a comparison, which Python would let pass."""
+    known = dict.fromkeys(Terms.__annotations__)
+    for name in terms:
+        choose(known, name, what="term of a comparison")
+    level, resamples = terms.get("significance_level", 0.05), terms.get("resamples", 0)
+    if not 0 < level < 1 or resamples < 0:
+        raise BadInput(
+            f"A significance level lies between 0 and 1 and resamples are 0 or more; found {level:g} and "
+            f"{resamples}."
+        )
+
+
+def _resampling(terms: Terms) -> Resampling | None:
+    n = terms.get("resamples", Resampling.n)
+    return Resampling(n, terms.get("seed", 0)) if n else None
+
+
+def _margins(
+    margins: Mapping[str, str | float | Margin], measures: Sequence[str], asked: Mapping[str, str]
+) -> dict[str, Margin]:
+    computed = dict(asked) | {name: name for name in measures}
+    return {
+        choose(computed, name, what="measure in `margin`"): as_margin(written)
+        for name, written in margins.items()
+    }
+
+
+def _comparison_notes(
+    systems: Mapping[str, Sequence[EvaluatedRun]],
+    left_out: Mapping[str, Margin],
+    as_published: bool,
+) -> Iterable[str]:
+    if as_published:
+        yield STUDY_B_WARNING
+    if left_out:
+        yield f"study B has no margin: those of {', '.join(left_out)} were left out"
+    alone = [name for name, runs in systems.items() if len(runs) == 1]
+    if alone:
+        yield (
+            f"{one_run_each(alone)}; if these are trained rankers, {OF_THESE_RUNS}. Runs of several seeds go under "
+            "one name"
+        )
+    two = [name for name, runs in systems.items() if len(runs) == 2]
+    if two:
+        yield two_seeds_each(two)
+
+
+OF_THESE_RUNS = (
+    "verdicts are of these runs, not of the methods: with another training seed the order may be another "
+    "(docs/verdicts.md says how often)"
+)
+"""What verdicts are worth where a method was trained once."""
+
+
+def one_run_each(systems: Sequence[str]) -> str:
+    """Which systems have one run."""
+    return f"{_listed(systems)}: one run each"
+
+
+def two_seeds_each(systems: Sequence[str]) -> str:
+    """Which systems have two seeds, and what cannot be known of them."""
+    return (
+        f"{_listed(systems)}: two seeds a system, so nothing tells whether one system's seeds spread more than the "
+        "others'; docs/verdicts.md says what that costs"
+    )
+
+
+def _listed(systems: Sequence[str]) -> str:
+    """Names; of many, the first."""
+    more = len(systems) - NAMED_SYSTEMS
+    return ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""One verdict over several tests: from values per query, and from published means."""

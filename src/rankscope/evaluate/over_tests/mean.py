@@ -1,0 +1,178 @@
+"""The mean of tests' effects, how sure it is, and how far the tests lie apart (`pooled` says why it is made so)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+from statsmodels.stats.meta_analysis import combine_effects
+
+from rankscope.core.judged.margins import Margin
+from rankscope.core.judged.plain import Interval
+from rankscope.evaluate.pairs.evidence import Floats, are_few
+from rankscope.evaluate.seeds.seed_error import SeedError
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one test shows, its first stages together."""
+
+    test: str
+    n_queries: int | None
+    """None where only means are known, as below."""
+    difference: float
+    standard_error: float | None
+    """Of its queries; that of seeds is in no test alone."""
+    cells: Mapping[str, float]
+    """First stage to the mean difference from it."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """System minus baseline over several tests, each of which counts alike."""
+
+    system: str
+    baseline: str
+    measure: str
+    effects: tuple[Effect, ...]
+    difference: float
+    standard_error: float
+    """Infinite where a measure without bounds shows no spread in a test."""
+    degrees_of_freedom: float
+    interval: Interval
+    p_value: float
+    margin: Margin | None
+    absolute_margin: float | None
+    """In units of the measure: of a share, that of the baseline's mean over tests."""
+    equivalence_p: float | None
+    """TOST on the same t; None without a margin."""
+    beyond_margin_p: float | None
+    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    sd: float
+    """Of the tests' effects."""
+    tau: float | None
+    """How far the tests' true effects lie apart (a standard deviation); None where a test's error is not known."""
+    i_squared: float | None
+    """The share of the spread between tests that their queries do not explain."""
+
+
+class OverTests(NamedTuple):
+    """Means over tests, an entry each, and how sure they are."""
+
+    mean: Floats
+    variance: Floats
+    degrees_of_freedom: Floats
+
+    def above(self, bound: Floats | float) -> Floats:
+        """One-sided p-values that the true mean is above the bound."""
+        with np.errstate(invalid="ignore"):
+            t = (self.mean - bound) / np.sqrt(self.variance)
+        return np.asarray(special.stdtr(self.degrees_of_freedom, -t))
+
+    def two_sided(self) -> Floats:
+        """p-values that the true mean is not 0."""
+        return np.asarray(2 * self._replace(mean=np.abs(self.mean)).above(0.0))
+
+    @property
+    def turned(self) -> "OverTests":
+        """Of the differences with their signs turned."""
+        return self._replace(mean=-self.mean)
+
+    def equivalence(self, margin: Floats | float) -> Floats:
+        """TOST: p-values that the true mean is within the margin."""
+        return np.asarray(np.maximum(self.above(-margin), self.turned.above(-margin)))
+
+
+def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = None) -> OverTests:
+    """The mean of tests' effects: (rows, tests), a comparison a row.
+
+    variances: of the queries' part of each effect. seeds: what they add to the mean's variance.
+    """
+    n = effects.shape[1]
+    of_tests = effects.var(axis=1, ddof=1) / n
+    of_queries = variances.sum(axis=1) / n**2
+    variance = np.maximum(of_tests, of_queries)
+    freedom = np.full(len(effects), n - 1.0)
+    if seeds is not None:
+        total = np.maximum(variance + seeds.variance, seeds.spread)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            both = total**2 / (variance**2 / freedom + seeds.spread**2 / seeds.degrees_of_freedom)
+        counted = (total > variance) & np.isfinite(variance)
+        variance, freedom = total, np.where(counted, both, freedom)
+    return OverTests(effects.mean(axis=1), variance, freedom)
+
+
+def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, float | None]:
+    """Tau and I squared of one comparison's tests; None where a test's error is not known."""
+    if not np.isfinite(variances).all():
+        return None, None
+    # statsmodels goes on with a tau squared below 0, and divides by what is left of an error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = combine_effects(effects, variances, method_re="dl")
+    return float(np.sqrt(max(0.0, found.tau2))), float(max(0.0, found.i2))
+
+
+def of_queries(differences: Floats, span: float | None) -> float:
+    """The queries' part of the variance of a test's effect.
+
+    Where nearly all queries have the same difference, their spread says nothing of the others (`evidence`). n
+    queries miss a share u of queries with probability about exp(-nu): as a variance, (span / n) squared. It is
+    infinite where the measure has no bounds.
+    """
+    n = len(differences)
+    seen = float(differences.var(ddof=1)) / n
+    if not are_few(differences[None], np.nan if span is None else span)[0]:
+        return seen
+    return max(seen, np.inf if span is None else (span / n) ** 2)
+
+
+class Names(NamedTuple):
+    """What is compared with what."""
+
+    system: str
+    baseline: str
+    measure: str
+
+
+def told(
+    names: Names,
+    effects: tuple[Effect, ...],
+    tested: tuple[OverTests, OverTests, OverTests],
+    stated: tuple[Margin | None, float],
+    level: float,
+) -> Pooled:
+    """What is shown over tests.
+
+    tested: the difference, and what is held against the margin from below and from above; of a share, system
+    - (1 - share) x baseline and system - (1 + share) x baseline. stated: the margin and the baseline's mean.
+    """
+    plain, lower, upper = tested
+    margin, baseline_mean = stated
+    shift = 0.0 if margin is None or margin.is_relative else margin.value
+    mean, freedom = float(plain.mean[0]), float(plain.degrees_of_freedom[0])
+    error = float(np.sqrt(plain.variance[0]))
+    half = -float(special.stdtrit(freedom, level / 2)) * error
+    inside = max(lower.above(-shift)[0], upper.turned.above(-shift)[0])
+    # the direction is chosen by the data, so it counts twice
+    beyond = 2 * (upper.above(shift) if mean >= 0 else lower.turned.above(shift))[0]
+    return Pooled(
+        system=names.system,
+        baseline=names.baseline,
+        measure=names.measure,
+        effects=effects,
+        difference=mean,
+        standard_error=error,
+        degrees_of_freedom=freedom,
+        interval=Interval(mean - half, mean + half),
+        p_value=float(plain.two_sided()[0]),
+        margin=margin,
+        absolute_margin=None
+        if margin is None
+        else margin.value * (baseline_mean if margin.is_relative else 1.0),
+        equivalence_p=None if margin is None else float(inside),
+        beyond_margin_p=None if margin is None else min(1.0, float(beyond)),
+        sd=float(np.std([effect.difference for effect in effects], ddof=1)),
+        tau=None,
+        i_squared=None,
+    )

@@ -1,0 +1,115 @@
+"""Verdicts as sentences: what the page says first."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Place, Verdict
+from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.report.stored import in_words, main_baselines
+from rankscope.report.wording import cautions
+from rankscope.report.wording.numbers import n_seeds, signed, with_ends
+from rankscope.report.wording.verdicts import VERDICTS, Mark, interval
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict as one sentence."""
+
+    mark: Mark
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The findings of one place, and how many came out how."""
+
+    place: Place
+    tally: str
+    findings: tuple[Finding, ...]
+
+
+def headlines(evaluation: EvaluationRecord) -> list[Headline]:
+    """For each place a sentence per main comparison on the first measure, in the stored order."""
+    found = []
+    for place in evaluation.places:
+        rows = [row for row in evaluation.comparisons if _is_main(row, place, evaluation)]
+        if rows:
+            findings = tuple(
+                Finding(VERDICTS[row.judged.verdict], _sentence(row, evaluation)) for row in rows
+            )
+            found.append(Headline(place, _tally(rows), findings))
+    return found
+
+
+def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) -> bool:
+    is_here = (row.place, row.measure) == (place, evaluation.headline)
+    return is_here and row.baseline in main_baselines(row.system, place, evaluation)
+
+
+def tally(evaluation: EvaluationRecord) -> str:
+    """How many comparisons came out how, all measures together."""
+    rows = evaluation.comparisons
+    return f"All {len(rows)} comparisons, every measure and baseline: {_tally(rows)}."
+
+
+def _tally(rows: Iterable[JudgedComparison]) -> str:
+    counts = Counter(row.judged.verdict for row in rows)
+    return ", ".join(f"{counts[Verdict(word)]} {word}" for word in VERDICTS)
+
+
+def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
+    judged, pair = row.judged, (row.system, row.baseline)
+    where = _where(row, evaluation)
+    numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}"
+    if judged.n_seeds != (1, 1):
+        numbers += f", {seeds_against(judged)}"
+    unseen = f" {told}" if (told := cautions.unseen(judged)) else ""
+    if judged.verdict is Verdict.CANNOT_TELL:
+        return (
+            f"We cannot tell {' from '.join(pair)} on {where} ({numbers}).{unseen}"
+            f"{_could_have_shown(row, evaluation.n_corrected_for)}"
+        )
+    carried = f"; {told}" if (told := cautions.carried(judged)) else ""
+    if judged.verdict is Verdict.EQUIVALENT:
+        margin = "" if judged.margin is None else f", margin ±{judged.margin:g}"
+        return f"{' is equivalent to '.join(pair)} on {where} ({numbers}{margin}){carried}.{unseen}"
+    return f"{f' is {judged.verdict} than '.join(pair)} on {where} ({numbers}){carried}.{unseen}"
+
+
+def _where(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
+    return "" if row.place is None else in_words(row.place, evaluation)
+
+
+def seeds_against(judged: JudgedDifference) -> str:
+    """How many seeds stand against how many: 3 seeds against 1."""
+    system, baseline = judged.n_seeds
+    return f"{n_seeds(system)} against {baseline}"
+
+
+def _could_have_shown(row: JudgedComparison, n_tests: int) -> str:
+    judged = row.judged
+    if judged.smallest_detectable is None:
+        return ""
+    among = "" if n_tests == 1 else f", as one of {n_tests} comparisons,"
+    if cautions.is_beyond(judged.smallest_detectable, judged.span):
+        return (
+            f" No difference that {row.measure} allows is shown by these {judged.n_queries} queries{among} in "
+            "80\u00a0% of cases."
+        )
+    shown = (
+        f" The smallest difference these {judged.n_queries} queries show{among} in 80\u00a0% of cases is "
+        f"{judged.smallest_detectable:.3f}"
+    )
+    if judged.queries_needed is None:
+        return f"{shown}."
+    return f"{shown}; one as large as the margin would need {judged.queries_needed:,} queries."
+
+
+def unseen(evaluation: EvaluationRecord) -> list[str]:
+    """A sentence for each comparison in which nearly all queries have one difference."""
+    return [
+        f"{row.measure} on {_where(row, evaluation)}, {row.system} \u2212 {row.baseline}: {told}"
+        for row in evaluation.comparisons
+        if (told := cautions.unseen(row.judged))
+    ]

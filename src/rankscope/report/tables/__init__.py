@@ -1,0 +1,1 @@
+"""Comparisons and means as tables: columns, CSV, LaTeX."""

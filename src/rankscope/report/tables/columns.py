@@ -1,0 +1,242 @@
+"""The columns of comparisons: what each is called and how it is written, in CSV, in LaTeX, on the page, on the terminal.
+
+One table for all four. They have the same columns in the same groups; where a reader looks first differs, so a medium
+has the groups in an order of its own. What is compared with what stands before these columns, as each medium puts it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from typing import Any, NamedTuple
+
+from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Verdict
+from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.core.judged.plain import Interval
+from rankscope.report.wording import cautions
+from rankscope.report.wording.numbers import NO_INTERVAL, between, p_text, signed
+from rankscope.report.wording.verdicts import interval_name, marked
+
+
+class Part(Enum):
+    """What a column speaks of."""
+
+    COUNTS = "how much was compared"
+    DIFFERENCE = "how large the difference is"
+    TESTS = "what the tests say"
+    POWER = "what could have been shown"
+    VERDICT = "what is concluded"
+
+
+class Shown(NamedTuple):
+    """How a medium has a column."""
+
+    heading: str
+    """`{interval}` stands for what the intervals are, `{p}` for whether p-values are corrected."""
+    text: Callable[[JudgedDifference], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A statistic of a comparison."""
+
+    part: Part
+    name: str
+    """In CSV."""
+    value: Callable[[JudgedDifference], Any] | None = None
+    """In CSV, in full precision; None where it is not in CSV, as its parts are."""
+    latex: Shown | None = None
+    page: Shown | None = None
+    terminal: Shown | None = None
+    only_with_seeds: bool = False
+    """Whether the page has it only where a system has several seeds."""
+
+
+class Terms(NamedTuple):
+    """What all comparisons of a family have in common."""
+
+    significance_level: float
+    correction: str
+    has_seeds: bool = False
+
+    @property
+    def interval(self) -> str:
+        """What the intervals are."""
+        return interval_name(self.significance_level, self.correction)
+
+    def heading(self, shown: Shown) -> str:
+        """The heading of a column."""
+        p = "p" if self.correction == "none" else "corrected p"
+        return shown.heading.format(
+            interval=self.interval, Interval=self.interval.capitalize(), p=p
+        )
+
+
+def terms_of(evaluation: EvaluationRecord) -> Terms:
+    """What all comparisons of an evaluation have in common."""
+    return Terms(evaluation.significance_level, evaluation.correction, evaluation.has_seeds)
+
+
+def _end(interval: Interval | None, at: int) -> float | None:
+    return interval[at] if interval is not None and isfinite(interval[at]) else None
+
+
+def _dash(text: str) -> str:
+    """As a terminal has it, where a dash is one letter that every font has."""
+    return text.replace("\u2013", "-")
+
+
+def _ascii_ends(judged: JudgedDifference) -> str:
+    low, high = judged.interval
+    return f"{low:+.4f} to {high:+.4f}" if judged.interval.is_known else NO_INTERVAL
+
+
+def ascii_p(p_value: float | None) -> str:
+    """A p-value as a terminal has it: to four digits, a dash where nothing was tested."""
+    if p_value is None:
+        return "-"
+    return "<0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
+
+
+def _effect(judged: JudgedDifference) -> str:
+    return "\u2013" if judged.effect_size is None else signed(judged.effect_size, 2)
+
+
+def _detectable(judged: JudgedDifference, digits: int = 3) -> str:
+    return cautions.detectable(judged.smallest_detectable, judged.span, digits)
+
+
+def _detectable_number(judged: JudgedDifference) -> str:
+    difference = judged.smallest_detectable
+    return "\u2013" if difference is None else f"{difference:.3f}"
+
+
+def _needed(judged: JudgedDifference) -> str:
+    is_open = judged.verdict is Verdict.CANNOT_TELL and judged.queries_needed is not None
+    return f"{judged.queries_needed:,}" if is_open else "-"
+
+
+COLUMNS: Sequence[Column] = (
+    Column(
+        Part.COUNTS, "n_queries", lambda j: j.n_queries,
+        page=Shown("Queries", lambda j: str(j.n_queries)),
+    ),
+    Column(Part.COUNTS, "n_differing", lambda j: j.n_differing),
+    Column(
+        Part.COUNTS, "system_seeds", lambda j: j.n_seeds[0],
+        page=Shown("Seeds", lambda j: f"{j.n_seeds[0]} \u2212 {j.n_seeds[1]}"), only_with_seeds=True,
+    ),
+    Column(Part.COUNTS, "baseline_seeds", lambda j: j.n_seeds[1]),
+    Column(
+        Part.DIFFERENCE, "difference", lambda j: j.difference,
+        latex=Shown("Difference", lambda j: signed(j.difference)),
+        page=Shown("Difference", lambda j: signed(j.difference)),
+        terminal=Shown("difference", lambda j: f"{j.difference:+.4f}"),
+    ),
+    Column(
+        Part.DIFFERENCE, "interval",
+        latex=Shown("Interval", lambda j: between(j.interval)),
+        page=Shown("{Interval}", lambda j: between(j.interval)),
+        terminal=Shown("{interval}", _ascii_ends),
+    ),
+    Column(Part.DIFFERENCE, "interval_low", lambda j: _end(j.interval, 0)),
+    Column(Part.DIFFERENCE, "interval_high", lambda j: _end(j.interval, 1)),
+    Column(Part.DIFFERENCE, "bootstrap_low", lambda j: _end(j.bootstrap_interval, 0)),
+    Column(Part.DIFFERENCE, "bootstrap_high", lambda j: _end(j.bootstrap_interval, 1)),
+    Column(
+        Part.DIFFERENCE, "effect_size", lambda j: j.effect_size,
+        latex=Shown("$d$", _effect),
+        page=Shown("Effect<br>size", _effect),
+        terminal=Shown("effect", lambda j: "-" if j.effect_size is None else f"{j.effect_size:+.2f}"),
+    ),
+    Column(Part.DIFFERENCE, "effect_low", lambda j: _end(j.effect_interval, 0)),
+    Column(Part.DIFFERENCE, "effect_high", lambda j: _end(j.effect_interval, 1)),
+    Column(
+        Part.TESTS, "p_value", lambda j: j.p_value,
+        latex=Shown("$p$", lambda j: p_text(j.p_value)),
+        page=Shown("<i>p</i>", lambda j: p_text(j.p_value)),
+    ),
+    Column(
+        Part.TESTS, "corrected_p", lambda j: j.corrected_p,
+        latex=Shown(r"$p_{{\mathrm{{corr}}}}$", lambda j: p_text(j.corrected_p)),
+        page=Shown("<i>p</i>,<br>corrected", lambda j: p_text(j.corrected_p)),
+        terminal=Shown("{p}", lambda j: ascii_p(j.corrected_p)),
+    ),
+    Column(Part.TESTS, "wilcoxon_p", lambda j: j.wilcoxon_p),
+    Column(Part.TESTS, "randomisation_p", lambda j: j.randomisation_p),
+    Column(Part.TESTS, "mcnemar_p", lambda j: j.mcnemar_p),
+    Column(Part.TESTS, "margin", lambda j: j.margin),
+    Column(Part.TESTS, "equivalence_p", lambda j: j.equivalence_p),
+    Column(
+        Part.TESTS, "corrected_equivalence_p", lambda j: j.corrected_equivalence_p,
+        latex=Shown(r"$p_{{\mathrm{{equiv}}}}$", lambda j: p_text(j.corrected_equivalence_p)),
+        page=Shown("Equivalence<br><i>p</i>, corrected", lambda j: p_text(j.corrected_equivalence_p)),
+        terminal=Shown("{p} equivalent", lambda j: ascii_p(j.corrected_equivalence_p)),
+    ),
+    Column(Part.TESTS, "non_inferiority_p", lambda j: j.non_inferiority_p),
+    Column(Part.TESTS, "corrected_non_inferiority_p", lambda j: j.corrected_non_inferiority_p),
+    Column(Part.TESTS, "beyond_margin_p", lambda j: j.beyond_margin_p),
+    Column(Part.TESTS, "corrected_beyond_margin_p", lambda j: j.corrected_beyond_margin_p),
+    Column(
+        Part.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
+        latex=Shown("Detectable", _detectable),
+        page=Shown("Smallest<br>detectable", _detectable_number),
+        terminal=Shown("detectable", lambda j: _dash(_detectable(j, 4))),
+    ),
+    Column(
+        Part.POWER, "queries_needed", lambda j: j.queries_needed,
+        terminal=Shown("queries needed", _needed),
+    ),
+    Column(
+        Part.VERDICT, "verdict", lambda j: j.verdict.value,
+        latex=Shown("Verdict", lambda j: j.verdict.value),
+        page=Shown("Verdict", lambda j: j.verdict.value),
+        terminal=Shown("verdict", lambda j: marked(j.verdict)),
+    ),
+    Column(
+        Part.VERDICT, "fragility", lambda j: j.fragility,
+        latex=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
+        page=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
+        terminal=Shown("fragility", lambda j: _dash(cautions.figure(j.fragility))),
+    ),
+    Column(Part.VERDICT, "unseen_share", lambda j: j.unseen_share),
+)  # fmt: skip
+
+IN_FILES = (Part.COUNTS, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.VERDICT)
+ON_PAGE = (Part.VERDICT, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.COUNTS)
+ON_TERMINAL = (Part.DIFFERENCE, Part.TESTS, Part.VERDICT, Part.POWER, Part.COUNTS)
+
+
+def _in_order(parts: Iterable[Part]) -> Iterable[Column]:
+    return (column for part in parts for column in COLUMNS if column.part is part)
+
+
+def in_csv() -> list[Column]:
+    """The columns of a CSV file, in order."""
+    return [column for column in _in_order(IN_FILES) if column.value is not None]
+
+
+def in_latex() -> list[Shown]:
+    """The columns of a LaTeX table, in order."""
+    return [column.latex for column in _in_order(IN_FILES) if column.latex is not None]
+
+
+def on_page(terms: Terms) -> list[tuple[str, Shown]]:
+    """The columns of the page's table, in order, each with its name."""
+    return [
+        (column.name, column.page)
+        for column in _in_order(ON_PAGE)
+        if column.page is not None and (terms.has_seeds or not column.only_with_seeds)
+    ]
+
+
+def on_terminal(
+    comparisons: Iterable[JudgedComparison], terms: Terms
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of a table on a terminal, a row for each comparison."""
+    shown = [column.terminal for column in _in_order(ON_TERMINAL) if column.terminal is not None]
+    heads = [terms.heading(each).replace("\u00a0", " ") for each in shown]
+    return ["measure", "systems", *heads], [
+        [row.measure, f"{row.system} - {row.baseline}", *(each.text(row.judged) for each in shown)]
+        for row in comparisons
+    ]

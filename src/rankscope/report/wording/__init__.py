@@ -1,0 +1,1 @@
+"""How numbers, verdicts and cautions are worded, on the page and on the terminal."""
