@@ -141,29 +141,28 @@ class Planner:
         spec = self.study.first_stages[first_stage]
         topics, docs = self.collection(collection), self.docs(collection)
         label = f"{first_stage}.{collection}"
+        params: dict[str, Any] = {"depth": spec.depth} | self._own_docs(collection)
         if isinstance(spec, BM25Spec):
             index = self.add(
                 Step(INDEX, first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
             )
             inputs = {"collection": topics, "index": index}
-            params = {"depth": spec.depth} | self._own_docs(collection)
             return self.add(Step(SEARCH, label, params, inputs, spec=spec))
         if isinstance(spec, DenseSpec):
             return self.search(spec.ranker, collection, spec.depth, index=spec.index)
         if isinstance(spec, LateSpec):
             inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
-            params = {"depth": spec.depth} | self._own_docs(collection)
             return self.add(Step(SEARCH, label, params, inputs, spec=spec))
         if isinstance(spec, FuseSpec):
             runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
             inputs = {"collection": topics, **runs}
             return self.add(Step(FUSE, label, spec.identity(), inputs, spec=spec))
         path = self._run_file(spec, first_stage, collection)
-        params = {"digest": self.digest(path), "depth": spec.depth} | self._own_docs(collection)
+        params |= {"digest": self.digest(path)}
         inputs = {"collection": topics, "docs": docs}
         return self.add(Step(SEARCH, label, params, inputs, spec=spec, paths={"run": path}))
 
-    def _own_docs(self, collection: str) -> dict[str, bool]:
+    def _own_docs(self, collection: str) -> dict[str, Any]:
         """What a search drops: docs that have their query's id, where the collection's convention says so."""
         drops = self.study.collections[collection].convention().drop_own_docs
         return {"drop_own_docs": True} if drops else {}
