@@ -31,24 +31,24 @@ START, END = "<!-- tree: start -->", "<!-- tree: end -->"
 
 
 def tree() -> str:
-    """The package's files, each with the first line of its docstring; of a folder in a folder that of the folder."""
-    package = ROOT / "src/rankscope"
-    lines = ["```", "src/rankscope/", *_rows(package, depth=1)]
-    for folder in _folders(package):
-        lines += [_row(f"  {folder.name}/", folder / "__init__.py"), *_rows(folder, depth=2)]
-        lines += [_row(f"    {each.name}/", each / "__init__.py") for each in _folders(folder)]
+    """The package's files, each with the first line of its docstring."""
+    lines = ["```", "src/rankscope/"]
+    folders = [ROOT / "src/rankscope", *sorted(_folders())]
+    for folder in folders:
+        inside = folder.relative_to(ROOT / "src/rankscope")
+        depth = len(inside.parts)
+        if depth:
+            lines.append(_row(f"{'  ' * depth}{folder.name}/", folder / "__init__.py"))
+        lines += [
+            _row(f"{'  ' * (depth + 1)}{path.name}", path)
+            for path in sorted(folder.glob("*.py"))
+            if path.name != "__init__.py" or not depth
+        ]
     return "\n".join([*lines, "```"])
 
 
-def _rows(folder: Path, *, depth: int) -> Iterator[str]:
-    """A folder's own files; `__init__` of the package alone."""
-    for path in sorted(folder.glob("*.py")):
-        if path.name != "__init__.py" or depth == 1:
-            yield _row(f"{'  ' * depth}{path.name}", path)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("*/__init__.py"))
+def _folders() -> Iterator[Path]:
+    return (path.parent for path in (ROOT / "src/rankscope").glob("*/**/__init__.py"))
 
 
 def _row(name: str, path: Path) -> str:
