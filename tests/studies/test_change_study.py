@@ -137,7 +137,7 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
 
 def matrix_of(study: Path, *overrides: str) -> Mapping[str, Any]:
     steps = plan(load(study, overrides), str).steps
-    return next(step for step in steps if step.kind == "forgetting").params
+    return next(step for step in steps if step.kind == "forgetting").identity
 
 
 def test_only_what_was_tuned_from_what_it_is_held_against_can_forget(study: Path) -> None:
@@ -184,13 +184,13 @@ def test_what_a_line_learnt_is_told_from_what_the_last_stage_did(study: Path) ->
 def test_own_docs_are_dropped_as_the_collections_do(study: Path) -> None:
     def params(kind: str, *overrides: str) -> Mapping[str, Any]:
         steps = plan(load(study, overrides), str).steps
-        return next(step for step in steps if step.kind == kind).params
+        return next(step for step in steps if step.kind == kind).identity
 
     assert params("change")["drop_own_docs"] is False
     assert params("change", "collections.test.drop_own_docs=true")["drop_own_docs"] is True
     found = params("heads", "collections.train.drop_own_docs=true")
-    assert found["train_convention"]["drop_own_docs"] is True
-    assert found["convention"]["drop_own_docs"] is False
+    assert found["train_convention"] == {"drop_own_docs": True}
+    assert found["convention"] == {}, "at their defaults"
 
 
 def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_start(

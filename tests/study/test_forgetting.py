@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rankscope.analyses.forgetting.results import Lines, forgotten
+from rankscope.analyses.forgetting.plan import ForgettingParams
+from rankscope.analyses.forgetting.results import forgotten
 from rankscope.evaluate.comparison import Values
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
@@ -48,7 +49,7 @@ def evaluation() -> tuple[dict[str, Any], dict[tuple[str, str], Values]]:
 def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
     against = {"C": "plain", "D": "plain"}
     found = forgotten(
-        *evaluation(), Lines(against, ["C"], {"plain": ["dev"]}, {}, {}, {}), measure="AP"
+        *evaluation(), ForgettingParams(against, ["C"], {"plain": ["dev"]}, {}, {}, {}, "AP")
     )
     cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
     assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
@@ -67,7 +68,7 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
 
 
 def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
-    found = forgotten(*evaluation(), Lines({"D": "C"}, ["D"], {}, {}, {}, {}), measure="AP")
+    found = forgotten(*evaluation(), ForgettingParams({"D": "C"}, ["D"], {}, {}, {}, {}, "AP"))
     (cell,) = found["cells"]
     assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
     assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]

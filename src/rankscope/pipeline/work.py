@@ -19,6 +19,7 @@ from rankscope.store.artifacts import Store
 
 Summary = dict[str, Any]
 S = TypeVar("S", bound=Spec)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,13 @@ class Work:
         """The verified folder of an input."""
         return self.store.open(self.step.inputs[role].name)
 
+    def params(self, kind: type[P]) -> P:
+        """What the step is carried out with, of the kind this function is for."""
+        assert isinstance(self.step.params, kind)
+        return self.step.params
+
     def spec(self, kind: type[S]) -> S:
-        """The step's spec, of the kind this function is for."""
+        """The part of the study file among the step's params, of the kind this function is for."""
         assert isinstance(self.step.spec, kind)
         return self.step.spec
 

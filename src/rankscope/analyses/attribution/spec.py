@@ -10,7 +10,7 @@ from pydantic import (
 )
 
 from rankscope.analyses.fields import FileKind, Names
-from rankscope.pipeline.spec.fields import FREE, Count, Number, Spec, Whole
+from rankscope.pipeline.spec.fields import BY_PLAN, FREE, Count, Number, Spec, Whole, read_by
 
 PUBLISHED_HAS_ITS_OWN = ("path", "nodes", "ablate")
 """Of attribution: choices that study A made otherwise, or does not have."""
@@ -22,22 +22,33 @@ class AttributedFileSpec(Spec):
     kind: FileKind = Field(
         description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
     )
-    path: str = Field(description="JSON lines, one JSON list or Parquet.")
+    path: str = Field(
+        description="JSON lines, one JSON list or Parquet.", json_schema_extra=BY_PLAN
+    )
 
 
 class AttributionSpec(Spec):
     """Through which feed-forward neurons rankers prefer a relevant doc over a hard negative."""
 
-    over: str | None = Field(None, description="The collection whose queries and docs are read.")
+    over: str | None = Field(
+        None,
+        description="The collection whose queries and docs are read.",
+        json_schema_extra=BY_PLAN,
+    )
     first_stage: str | None = Field(
-        None, alias="from", description="The first stage that negatives come from."
+        None,
+        alias="from",
+        description="The first stage that negatives come from.",
+        json_schema_extra=BY_PLAN,
     )
     file: AttributedFileSpec | None = Field(None, description="In place of `over` and `from`.")
     rankers: tuple[str, ...] | None = Field(
-        None, description="All of `explain.rankers`, if left out."
+        None, description="All of `explain.rankers`, if left out.", json_schema_extra=BY_PLAN
     )
     baseline: Names = Field(
-        (), description="The rankers that all are compared with; the first, if left out."
+        (),
+        description="The rankers that all are compared with; the first, if left out.",
+        json_schema_extra=BY_PLAN,
     )
     method: Literal["sound", "as_published"] = Field(
         "sound", description="sound, or study A's target and sums, with warnings."
@@ -58,11 +69,13 @@ class AttributionSpec(Spec):
         None,
         description="A neuron is active above this share of the example's largest value; 0.1, if left out (as "
         "published 0.01 for LLaMA, Mistral and Qwen).",
+        json_schema_extra=read_by("neurons"),
     )
     margin: Number = Field(
         0.02,
         gt=0,
         description="The difference in Gini coefficients below which matrices are equivalent.",
+        json_schema_extra=read_by("neurons"),
     )
     ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
     memory: Annotated[Number, Field(gt=0)] = Field(

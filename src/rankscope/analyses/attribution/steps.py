@@ -1,11 +1,13 @@
 """Steps inside rankers: the attributions of each ranker's neurons, and what follows from all of them."""
 
+from pathlib import Path
+
 from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import results as conclusions
 from rankscope.analyses.attribution.attributed import Examples, Settings
-from rankscope.analyses.attribution.plan import attribute_role
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams, attribute_role
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
@@ -22,7 +24,8 @@ CHOSEN, SIDES, NEURONS = "choices.json", "attributions.safetensors", "neurons.js
 def attribute(work: Work) -> Summary:
     """Both sides of a ranker's reading, or its pairs, over examples that are the same for every ranker."""
     settings = settings_of(work.spec(AttributionSpec), seed=work.seed)
-    given, notes = _of_file(work) if "file" in work.step.paths else _of_run(work)
+    file = work.params(AttributeParams).file
+    given, notes = _of_run(work) if file is None else _of_file(work, file)
     ranker = open_tunable(work.folder("ranker") / "model")
     ranker.model.to(backbone.device())
     found = attribution.attributed(ranker, given, settings, work.progress)
@@ -44,11 +47,11 @@ def _of_run(work: Work) -> tuple[Examples, list[str]]:
     )
 
 
-def _of_file(work: Work) -> tuple[Examples, list[str]]:
+def _of_file(work: Work, file: Path) -> tuple[Examples, list[str]]:
     """Of a file whose queries bring their own docs."""
     asked = work.spec(AttributionSpec)
     assert asked.file is not None
-    listed = read_listed(work.step.paths["file"], asked.file.kind)
+    listed = read_listed(file, asked.file.kind)
     made = listed.choices(n_docs=2, seed=work.seed)
     choices = attribution.drawn(made.choices, asked.examples, seed=work.seed)
     return attribution.examples(choices, listed.queries, listed.docs), []
@@ -67,7 +70,7 @@ def neurons(work: Work) -> Summary:
         },
         [Choice(query_id, tuple(doc_ids)) for query_id, doc_ids in read_json(first / CHOSEN)],
         settings_of(asked, seed=work.seed),
-        baselines=work.step.params["baseline"],
+        baselines=work.params(NeuronsParams).baselines,
         notes=manifest["summary"]["notes"],
     )
     write_json(work.out / NEURONS, found)

@@ -2,6 +2,7 @@
 
 from rankscope.analyses.changes import results as changes
 from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
+from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
@@ -19,13 +20,13 @@ CHANGE, HEADS = "change.json", "heads.json"
 
 def change(work: Work) -> Summary:
     """What moved between two rankers: weights, states, rankings."""
-    params = work.step.params
+    params = work.params(ChangeParams)
     settings = changes.Settings(
-        depth=params["depth"],
-        texts=params["texts"],
-        neighbours=params["k"],
-        drop_own_docs=params["drop_own_docs"],
-        seed=params["seed"],
+        depth=params.depth,
+        texts=params.spec.texts,
+        neighbours=params.spec.neighbours,
+        drop_own_docs=params.drop_own_docs,
+        seed=params.seed,
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     rankers = _rankers(work)
@@ -36,9 +37,9 @@ def change(work: Work) -> Summary:
     states = changes.states_changed(rankers, compared, settings, work.progress)
     before, after = _runs(work)
     found = changes.Changes(
-        before=params["names"][0],
-        after=params["names"][1],
-        collection=params["over"],
+        before=params.before,
+        after=params.after,
+        collection=params.spec.over,
         modules=tuple(modules),
         states=tuple(states),
         rankings=changes.ranking_change(before, after, settings),
@@ -68,23 +69,22 @@ def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
 
 def heads(work: Work) -> Summary:
     """Heads fitted anew on both encoders, and where a loss lies."""
-    params = work.step.params
-    convention = params["convention"]
+    params = work.params(HeadsParams)
     settings = HeadSettings(
-        candidates=params["candidates"],
-        examples=params["examples"],
-        fits=params["fits"],
-        depth=params["depth"],
-        measure=with_relevance_level(params["measure"], convention["relevance_level"]),
-        margin=as_margin(params["margin"]),
-        significance_level=params["significance_level"],
-        correction=params["correction"],
-        drop_own_docs=convention["drop_own_docs"],
-        seed=params["seed"],
+        candidates=params.spec.candidates,
+        examples=params.spec.examples,
+        fits=params.spec.fits,
+        depth=params.depth,
+        measure=with_relevance_level(params.measure, params.convention.relevance_level),
+        margin=as_margin(params.margin),
+        significance_level=params.significance_level,
+        correction=params.correction,
+        drop_own_docs=params.convention.drop_own_docs,
+        seed=params.seed,
     )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     train_run = read_run(work.folder("train run") / "run.trec")
-    if params["train_convention"]["drop_own_docs"]:
+    if params.train_convention.drop_own_docs:
         train_run = without_own_docs(train_run)
     made, notes = lesson(
         read_topics(work.folder("train collection")),
@@ -93,7 +93,7 @@ def heads(work: Work) -> Summary:
         run,
         StoredDocs(work.folder("docs")),
         settings,
-        min_relevance=params["train_convention"]["relevance_level"],
+        min_relevance=params.train_convention.relevance_level,
     )
     found = controlled(_rankers(work), made, _runs(work), topics.qrels, settings, work.progress)
     write_json(work.out / HEADS, found | {"notes": notes})

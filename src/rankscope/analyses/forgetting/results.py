@@ -3,9 +3,10 @@
 Made of what an evaluation measured; nothing is scored again. The family is all cells.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
+from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.evaluate.comparison import Pair, Values, compared
 from rankscope.evaluate.evaluation import as_margin, plain
 from rankscope.evaluate.kinship import Kinship
@@ -16,29 +17,10 @@ Evaluated = Mapping[str, Any]
 """As the step of evaluation stores it."""
 
 
-class Lines(NamedTuple):
-    """Who is held against whom, and what their lines had learnt; all of systems."""
-
-    against: Mapping[str, str]
-    """System to what it is held against, its baseline."""
-    tuned: Sequence[str]
-    """Those that were tuned from what they are held against; only they can forget."""
-    taught: Mapping[str, Sequence[str]]
-    """Baseline to the collections over whose docs its line has learnt queries."""
-    taught_last: Mapping[str, Sequence[str]]
-    """The same, since what the baseline is held against itself."""
-    kinship: Mapping[str, str]
-    """System to what its runs have in common with those of what it is held against (`Kinship`)."""
-    seed_lineage: Mapping[str, str]
-    """System to the one whose seeds its runs follow; "" of one run."""
-
-
 def forgotten(
     evaluation: Evaluated,
     per_query: Mapping[tuple[str, str], Values],
-    lines: Lines,
-    *,
-    measure: str,
+    lines: ForgettingParams,
 ) -> dict[str, Any]:
     """A cell for every system that is held against another, on every collection both are measured on.
 
@@ -47,6 +29,7 @@ def forgotten(
     rows = {
         (row["collection"], row["first_stage"], row["system"]): row for row in evaluation["results"]
     }
+    measure = lines.measure
     margin = evaluation["margin"].get(measure)
     places, pairs = [], []
     for (collection, first_stage, system), row in rows.items():

@@ -3,7 +3,8 @@
 import csv
 from collections.abc import Mapping
 
-from rankscope.analyses.forgetting.results import Lines, forgotten
+from rankscope.analyses.forgetting.plan import ForgettingParams
+from rankscope.analyses.forgetting.results import forgotten
 from rankscope.core.cells import plain_cell
 from rankscope.evaluate.comparison import Values
 from rankscope.pipeline.work import Summary, Work
@@ -14,12 +15,11 @@ FORGETTING = "forgetting.json"
 
 def forgetting(work: Work) -> Summary:
     """Rankers x collections, from what the evaluation stored."""
-    params, folder = work.step.params, work.folder("evaluate")
+    folder = work.folder("evaluate")
     found = forgotten(
         read_json(folder / "evaluation.json"),
         _per_query(work),
-        Lines(*(params[name] for name in Lines._fields)),
-        measure=params["measure"],
+        work.params(ForgettingParams),
     )
     write_json(work.out / FORGETTING, found)
     verdicts = [cell["verdict"] for cell in found["cells"]]

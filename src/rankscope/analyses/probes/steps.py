@@ -9,7 +9,13 @@ from rankscope.analyses import examples
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes import states
-from rankscope.analyses.probes.plan import AT_RANDOM, probe_role
+from rankscope.analyses.probes.plan import (
+    AT_RANDOM,
+    ChoicesParams,
+    ConcludeParams,
+    RepresentParams,
+    probe_role,
+)
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
@@ -33,8 +39,12 @@ CHOICES, OUTCOMES, CREDITS, FOUND = (
 
 def choices(work: Work) -> Summary:
     """The examples of all probes: choices for training and test, and their queries' texts."""
-    drawn = work.spec(ProbesSpec).examples
-    made = _of_files(work) if isinstance(drawn, FileExamplesSpec) else _of_runs(work)
+    params = work.params(ChoicesParams)
+    drawn = params.spec
+    if isinstance(drawn, FileExamplesSpec):
+        made = _of_files(work, params, drawn)
+    else:
+        made = _of_runs(work, params, drawn)
     examples.check_enough(made.train, made.test)
     write_json(
         work.out / CHOICES,
@@ -49,8 +59,7 @@ def choices(work: Work) -> Summary:
     return {"n_train": len(made.train), "n_test": len(made.test), "notes": made.notes}
 
 
-def _of_runs(work: Work) -> probe_examples.Examples:
-    params = work.step.params
+def _of_runs(work: Work, params: ChoicesParams, drawn: RunExamplesSpec) -> probe_examples.Examples:
     topics = {part: read_topics(work.folder(f"{part} collection")) for part in ("train", "test")}
     topics["train"], n_shared = examples.without(topics["train"], topics["test"])
     docs, n_lost = StoredDocs(work.folder("docs")), 0
@@ -62,11 +71,11 @@ def _of_runs(work: Work) -> probe_examples.Examples:
         part: choices_from_qrels(
             topics[part].qrels,
             runs[part],
-            n_docs=params["n_docs"],
-            depth=params["depth"],
-            skip_top=params["skip_top"],
-            min_relevance=params["min_relevance"],
-            seed=params["seed"],
+            n_docs=params.n_docs,
+            depth=drawn.depth,
+            skip_top=drawn.skip_top,
+            min_relevance=drawn.min_relevance,
+            seed=params.seed,
             by_words=ByWords(topics[part], docs.key),
         )
         for part in topics
@@ -81,14 +90,15 @@ def _of_runs(work: Work) -> probe_examples.Examples:
     )
 
 
-def _of_files(work: Work) -> probe_examples.Examples:
+def _of_files(
+    work: Work, params: ChoicesParams, drawn: FileExamplesSpec
+) -> probe_examples.Examples:
     """The examples, whose docs are written beside them."""
-    params, paths = work.step.params, work.step.paths
-    listed = {part: read_listed(paths[part], params["kind"]) for part in ("train", "test")}
+    listed = {part: read_listed(params.files[part], drawn.kind) for part in ("train", "test")}
     made = {
-        part: found.published_choices(n_docs=params["n_docs"])
-        if params["method"] == "as_published"
-        else found.choices(n_docs=params["n_docs"], seed=params["seed"])
+        part: found.published_choices(n_docs=params.n_docs)
+        if params.as_published
+        else found.choices(n_docs=params.n_docs, seed=params.seed)
         for part, found in listed.items()
     }
     asked = listed["test"].queries
@@ -137,16 +147,16 @@ def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
 def represent(work: Work) -> Summary:
     """The states of every layer of a ranker, for the texts or pairs of the choices."""
     ranker = open_tunable(work.folder("ranker") / "model")
-    seed = work.step.params["at_random"]
-    if seed is not None:
-        ranker = ranker.at_random(seed=seed_for(seed, "random weights"))
+    params = work.params(RepresentParams)
+    if params.at_random is not None:
+        ranker = ranker.at_random(seed=seed_for(params.at_random, "random weights"))
     given = _examples(work, with_docs=True)
     states.represented(
         ranker,
         given,
         work.checkpoints,
         seed=work.seed,
-        how=states.How(work.step.params["pooling"], work.step.params["dtype"]),
+        how=states.How(params.pooling, params.dtype),
         processes=work.processes,
         progress=work.progress,
     )
@@ -205,7 +215,7 @@ def conclude(work: Work) -> Summary:
         by_ranker,
         _examples(work, with_docs=False),
         probe_examples.settings_of(asked, seed=work.seed),
-        baselines=work.step.params["baseline"],
+        baselines=work.params(ConcludeParams).baselines,
         notes=notes,
     )
     write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(work, asked)})
@@ -227,9 +237,10 @@ def _seen_before(work: Work, ranker: str, asked: ProbesSpec) -> list[str]:
 
 def _published(work: Work, asked: ProbesSpec) -> list[dict[str, Any]]:
     """The reported points of the rankers that have a curve, among as many docs as were asked for."""
-    if asked.published is None:
+    path = work.params(ConcludeParams).published
+    if asked.published is None or path is None:
         return []
-    points = published_points(work.step.paths["published"], asked.published.dataset)
+    points = published_points(path, asked.published.dataset)
     by_curve: dict[str, list[PublishedPoint]] = {}
     for point in points:
         by_curve.setdefault(point.curve, []).append(point)

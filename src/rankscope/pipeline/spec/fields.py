@@ -52,6 +52,16 @@ RankerName = Annotated[
 ]
 """A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
 FREE: dict[str, Any] = {"changes_results": False}
+"""Marks a field that changes no result."""
+
+
+def read_by(*kinds: str) -> dict[str, Any]:
+    """Marks a field that only steps of these kinds read: it names no others."""
+    return {"read_by": kinds}
+
+
+BY_PLAN = read_by()
+"""Marks a field that only the plan reads: what it names is an input or a file, or is given to steps in full."""
 
 
 def _above_nothing(share: str) -> str:
@@ -130,11 +140,6 @@ class Spec(BaseModel):
     """A part of a study file: frozen, and closed to names it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def identity(self, *leave_out: str) -> dict[str, Any]:
-        """The fields that can change a result, as plain values: what a fingerprint is made of."""
-        free = {name for name, field in type(self).model_fields.items() if is_free(field)}
-        return self.model_dump(mode="json", exclude=free | set(leave_out))
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]

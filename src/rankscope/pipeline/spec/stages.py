@@ -14,6 +14,7 @@ from pydantic import (
 
 from rankscope.data.noise import NoiseKind
 from rankscope.pipeline.spec.fields import (
+    BY_PLAN,
     FREE,
     LOSS_NAMES,
     Count,
@@ -35,7 +36,9 @@ from rankscope.pipeline.spec.recipes import RECIPES, filled
 class NegativesSpec(Spec):
     """Hard negatives out of a first stage's run."""
 
-    first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
+    first_stage: str = Field(
+        description="Whose run they are drawn from.", alias="from", json_schema_extra=BY_PLAN
+    )
     skip_top: Whole = Field(
         0, description="Ranks left out at the top, where unjudged positives are."
     )
@@ -43,6 +46,7 @@ class NegativesSpec(Spec):
     rescored_by: str | None = Field(
         None,
         description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
+        json_schema_extra=BY_PLAN,
     )
     absolute_margin: NonNegative | None = Field(
         None,
@@ -65,8 +69,10 @@ class SamplesSpec(Spec):
     """What a stage learns from."""
 
     kind: Literal["labelled"] = "labelled"
-    collection: str = Field("train", description="The training collection.")
-    labels: str = Field(description="`qrels`, or the name of a teacher.")
+    collection: str = Field(
+        "train", description="The training collection.", json_schema_extra=BY_PLAN
+    )
+    labels: str = Field(description="`qrels`, or the name of a teacher.", json_schema_extra=BY_PLAN)
     teacher_labels: Literal["ranks", "scores"] = Field(
         "ranks",
         description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
@@ -136,7 +142,9 @@ class CropsSpec(Spec):
     """Two random crops of every doc belong together: learning without queries (Contriever)."""
 
     kind: Literal["crops"]
-    collection: str = Field("train", description="Whose docs are cropped.")
+    collection: str = Field(
+        "train", description="Whose docs are cropped.", json_schema_extra=BY_PLAN
+    )
     shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
     longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
     deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
@@ -152,11 +160,14 @@ class NoisyQueriesSpec(Spec):
     """Every query with a typo or swapped words belongs to its clean form: no labels."""
 
     kind: Literal["noisy_queries"]
-    collection: str = Field("train", description="Whose queries are learnt from.")
+    collection: str = Field(
+        "train", description="Whose queries are learnt from.", json_schema_extra=BY_PLAN
+    )
     docs: str | None = Field(
         None,
         description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
         "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(
         100,
@@ -213,7 +224,9 @@ class ValidateSpec(Spec):
         alias="collection",
         description="The held-out queries; of several collections the mean decides.",
     )
-    first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
+    first_stage: str = Field(
+        description="Whose run is re-ranked.", alias="from", json_schema_extra=BY_PLAN
+    )
     depth: Count = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: Count = Field(100, description="Updates between two validations.")
@@ -264,10 +277,11 @@ class TrainedSpec(Spec):
     """A ranker made from another by one stage of fine-tuning."""
 
     kind: Literal["trained"] = "trained"
-    start: str = Field(description="The ranker it starts from.")
+    start: str = Field(description="The ranker it starts from.", json_schema_extra=BY_PLAN)
     recipe: Literal["dpr", "contriever", "repllama", "aligned_queries"] | None = Field(
         None,
         description="Published hyper-parameters ([below](#recipes)) for all that is not written here.",
+        json_schema_extra=BY_PLAN,
     )
     samples: Samples
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
@@ -330,11 +344,14 @@ class TrainedSpec(Spec):
         None, description="Held-out queries.", alias="validate"
     )
     keep: Literal["best_validation", "last"] | None = Field(
-        None, description="Which weights are the result; best_validation where there is one."
+        None,
+        description="Which weights are the result; best_validation where there is one.",
+        json_schema_extra=BY_PLAN,
     )
     seed: Seed | None = Field(
         None,
         description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        json_schema_extra=BY_PLAN,
     )
     checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE

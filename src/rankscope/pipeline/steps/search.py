@@ -10,7 +10,7 @@ from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
 from rankscope.pipeline.first_stages.bm25 import BM25Spec
 from rankscope.pipeline.first_stages.late import LateSpec
-from rankscope.pipeline.first_stages.run_files import RunFilesSpec
+from rankscope.pipeline.kinds import NearestParams, RunFileParams
 from rankscope.pipeline.steps.data import run_summary
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve import approximate, bm25, dense, embeddings, late
@@ -36,14 +36,14 @@ def _bi_encoder(work: Work) -> BiEncoder:
 
 def search(work: Work) -> Summary:
     """A first stage's run: searched, or read from a file of the user's."""
-    topics, chosen = read_topics(work.folder("collection")), work.step.spec
+    topics, chosen = read_topics(work.folder("collection")), work.step.params
     more: Summary = {}
     if isinstance(chosen, BM25Spec):
         index = bm25.Index.load(work.folder("index"))
         run = bm25.search(index, topics.queries, depth=chosen.depth, progress=work.progress)
-    elif isinstance(chosen, RunFilesSpec):
+    elif isinstance(chosen, RunFileParams):
         names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-        run = from_run(work.step.paths["run"], names).run.top(chosen.depth)
+        run = from_run(chosen.run, names).run.top(chosen.depth)
     elif isinstance(chosen, LateSpec):
         run = _best_tokens(work, topics, chosen)
     else:
@@ -70,7 +70,8 @@ def _nearest(work: Work, topics: Topics) -> tuple[Run, Summary]:
     ranker, doc_ids = _bi_encoder(work), StoredDocs(work.folder("docs")).doc_ids
     asked = ranker.searchable(ranker.embed_queries([query.text for query in topics.queries]))
     stored = embeddings.opened(work.folder("embeddings") / embeddings.EMBEDDINGS)
-    depth, tag, index = (work.step.params[name] for name in ("depth", "tag", "index"))
+    params = work.params(NearestParams)
+    depth, tag, index = params.depth, params.tag, params.index
     if index == "exact":
         found = dense.nearest(asked, stored, depth=depth, progress=work.progress)
         return dense.run_of(tag, topics.queries, doc_ids, *found), {}

@@ -7,6 +7,7 @@ sentence is about what the stage would be trained with: its data, tokens and wei
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -23,6 +24,7 @@ from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.pipeline.kinds import RankerParams
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.stages import NoisyQueriesSpec, SamplesSpec, TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, samples_role
@@ -252,7 +254,7 @@ def _prompts(work: Work, stage: Stage) -> str | None:
     """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
     first = _first(stage.planned.inputs["start"])
     names = _left_out(work, first)
-    folder = first.location.folder if first.location is not None else None
+    folder = _given_folder(first)
     if folder is not None and isinstance(stage.tuned, CrossEncoder) and not stage.tuned.prompt:
         names = sorted(inputs.prompts_in(folder))
     found = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
@@ -276,12 +278,19 @@ def _first(ranker: Step) -> Step:
     return ranker
 
 
+def _given_folder(ranker: Step) -> Path | None:
+    """Where the model of a ranker before any stage lies, if it is no hub's."""
+    assert isinstance(ranker.params, RankerParams)
+    weights = ranker.params.weights
+    return None if weights is None else weights.location.folder
+
+
 def _left_out(work: Work, first: Step) -> list[str]:
     """The names of the prompts of a ready bi-encoder that neither its queries nor its docs get."""
     chosen = first.spec
     if not isinstance(chosen, BiEncoderSpec) or chosen.backbone is not None:
         return []
-    folder = (first.location and first.location.folder) or work.store.folder(first.name) / "model"
+    folder = _given_folder(first) or work.store.folder(first.name) / "model"
     given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
     own = {side: text for side, text in given.items() if text}
     return list(inputs.left_out(inputs.prompts_in(folder) | own))
