@@ -12,7 +12,8 @@ from rankscope.models.bi_encoder import POOLINGS, TOWERS
 from rankscope.pipeline.first_stages.dense import DenseSpec
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.recipes import RECIPES
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.retrieve.approximate import INDEXES
 from rankscope.study import rules
 from rankscope.study.load import load

@@ -19,7 +19,8 @@ from rankscope.pipeline.kinds import INDEX
 from rankscope.pipeline.paths import LoadedStudy
 from rankscope.pipeline.spec.fields import FREE, Spec, read_by
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, PrefixesSpec
-from rankscope.pipeline.spec.stages import CropsSpec, MomentumQueueSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec
+from rankscope.pipeline.spec.stages import MomentumQueueSpec, TrainedSpec
 from rankscope.store.fingerprint import Digests
 from rankscope.study.demo import write_demo
 from rankscope.study.load import load

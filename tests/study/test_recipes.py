@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from rankscope.pipeline.identity import identity
 from rankscope.pipeline.spec.recipes import RECIPES
-from rankscope.pipeline.spec.stages import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 
 NEGATIVES = {"negatives": {"from": "bm25"}}
 

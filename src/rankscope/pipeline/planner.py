@@ -46,7 +46,8 @@ from rankscope.pipeline.paths import LoadedStudy, expanded
 from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS, Pipeline
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
-from rankscope.pipeline.spec.stages import CropsSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.pipeline.step import (
     NOISY_DOCS,

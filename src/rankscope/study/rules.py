@@ -21,7 +21,8 @@ from rankscope.pipeline.spec.references import (
     to_first_stage,
     to_ranker,
 )
-from rankscope.pipeline.spec.stages import SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.study import chains
 from rankscope.study.mistakes import MOST, all_hold

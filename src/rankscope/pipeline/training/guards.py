@@ -26,7 +26,8 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.pipeline.kinds import RankerParams
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, samples_role
 from rankscope.pipeline.work import Work
 from rankscope.train import guards, movement
