@@ -24,6 +24,9 @@ from rankscope.cli.printing import form_of, print_in_form, print_notes, print_te
 from rankscope.cli.program import app
 from rankscope.core.errors import BadInput
 
+SEED = 42
+"""Of the examples of probes, and of what they are held against."""
+
 
 @app.command()
 def probe(
@@ -77,27 +80,31 @@ def probe(
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
     from rankscope import terminal
     from rankscope.analyses.probes import command as probes_command
-    from rankscope.analyses.probes import examples as probe_examples
     from rankscope.analyses.probes import results as probing
     from rankscope.analyses.probes import words
-    from rankscope.analyses.probes.plan import AT_RANDOM
+    from rankscope.analyses.probes.plan import AT_RANDOM, ChoicesParams, ProbeParams
+    from rankscope.analyses.probes.spec import ProbesSpec
     from rankscope.core.rng import seed_for
     from rankscope.data import collections
     from rankscope.models import opening
+    from rankscope.pipeline.spec.fields import spec_of
     from rankscope.report.page import plain_csv, plain_tex
     from rankscope.retrieve.analyzer import ENGLISH
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
-    settings = probe_examples.Settings(
-        ns=probes_command.numbers(candidates),
-        seeds=probe_examples.seeds_of(seeds, as_published=as_published),
+    learnt = train_collection or collection
+    spec = spec_of(
+        ProbesSpec,
+        examples={"over": collection, "train": learnt, "from": "bm25", "depth": depth},
+        candidates=probes_command.numbers(candidates),
+        fits=seeds,
         rank=rank,
-        with_mlp=mlp,
-        as_published=as_published,
-        depth=depth,
+        mlp=mlp and not as_published,
+        method="as_published" if as_published else "sound",
         margin=margin,
     )
-    train = collections.source(train_collection or collection, train_split)
+    choices = ChoicesParams(spec.examples, max(spec.ns), SEED)
+    train = collections.source(learnt, train_split)
     rankers = opening.opened(models, revision=revision, pooling=pooling)
     if at_random:
         rankers[AT_RANDOM] = next(iter(rankers.values())).at_random(
@@ -105,14 +112,18 @@ def probe(
         )
     bars = terminal.progress()
     given = probes_command.examples(
-        train, collections.source(collection, split), settings, bars, language=language or ENGLISH
+        train, collections.source(collection, split), choices, bars, language=language or ENGLISH
     )
     found = probing.as_json(
         probes_command.probe(
-            rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
+            rankers,
+            given,
+            ProbeParams(spec, SEED),
+            baselines=baseline or [next(iter(rankers))],
+            progress=bars,
         )
     )
-    n = max(settings.ns)
+    n = max(spec.ns)
     if form == "json":
         print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
     elif form == "csv":
@@ -198,12 +209,12 @@ def diff(
     from rankscope import terminal
     from rankscope.analyses.changes import command as verbs
     from rankscope.analyses.changes import words
-    from rankscope.analyses.changes.heads import HeadSettings
-    from rankscope.analyses.changes.results import Settings
+    from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
+    from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
     from rankscope.data import collections
     from rankscope.data.conventions import convention
-    from rankscope.evaluate.comparison import Margin
     from rankscope.evaluate.measures import computable, with_relevance_level
+    from rankscope.pipeline.spec.fields import spec_of
     from rankscope.retrieve.analyzer import ENGLISH
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
@@ -214,29 +225,29 @@ def diff(
             "or more texts."
         )
     usual = convention(collection)
-    drop = usual.drop_own_docs
-    settings = Settings(
-        depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
+    spec = spec_of(
+        ChangesSpec, over=collection, first_stage="bm25", texts=texts, neighbours=neighbours
     )
     source = collections.source(collection, split)
     anew = None
     if heads:
-        train = collections.source(train_collection or collection, train_split)
-        terms = HeadSettings(
+        learnt = train_collection or collection
+        params = HeadsParams(
+            spec_of(HeadsSpec, train=learnt),
             depth=depth,
             measure=with_relevance_level(measure, usual.relevance_level),
-            margin=Margin(margin),
-            drop_own_docs=drop,
+            margin=margin,
+            convention=usual,
+            train_convention=convention(learnt),
             seed=seed,
         )
-        anew = verbs.Heads(train, terms, convention(train_collection or collection))
+        anew = verbs.Heads(collections.source(learnt, train_split), params)
     pair = verbs.opened([before, after], revision=revision, pooling=pooling)
     found = verbs.diff(
         pair,
         source,
-        settings,
+        ChangeParams(spec, depth, usual.drop_own_docs, seed),
         queries=queries,
-        name=collection,
         heads=anew,
         language=language or ENGLISH,
         progress=terminal.progress(),
@@ -310,12 +321,13 @@ def attribute(
 ) -> None:
     """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
     from rankscope import terminal
-    from rankscope.analyses.attribution import attributed as attribution
     from rankscope.analyses.attribution import command as verbs
     from rankscope.analyses.attribution import words
-    from rankscope.core.errors import choose
+    from rankscope.analyses.attribution.plan import AttributeParams
+    from rankscope.analyses.attribution.spec import AttributionSpec
     from rankscope.data import collections
     from rankscope.models import opening
+    from rankscope.pipeline.spec.fields import spec_of
     from rankscope.retrieve.analyzer import ENGLISH
 
     form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
@@ -326,25 +338,24 @@ def attribute(
             f"{', '.join(asked)}: --as-published takes 20 steps over the weights and switches nothing off. Leave the "
             "one or the other out."
         )
-    usual = attribution.Settings()
-    settings = attribution.Settings(
-        as_published=as_published,
-        path=choose(attribution.PATHS, path, what="path") if path else usual.path,
-        nodes=nodes or usual.nodes,
+    chosen = {"path": path, "nodes": nodes, "ablate": ablate, "threshold": threshold}
+    spec = spec_of(
+        AttributionSpec,
+        over=collection,
+        first_stage="bm25",
+        method="as_published" if as_published else "sound",
         examples=examples,
         depth=depth,
-        threshold=threshold,
         margin=margin,
-        ablate=usual.ablate if ablate is None else ablate,
-        memory=int(memory * 1e9),
-        seed=seed,
+        memory=memory,
+        **{name: value for name, value in chosen.items() if value is not None},
     )
     source = collections.source(collection, split)
     rankers = opening.opened(models, revision=revision, pooling=pooling)
     found = verbs.attribute(
         rankers,
         source,
-        settings,
+        AttributeParams(spec, None, seed),
         baselines=baseline or [next(iter(rankers))],
         language=language or ENGLISH,
         progress=terminal.progress(),

@@ -27,7 +27,7 @@ class Setting(NamedTuple):
     name: str
     type: Any
     default: Any
-    """`REQUIRED` where the field always stands."""
+    """As plain data; `REQUIRED` where the field always stands."""
 
 
 def identity(value: Any, kind: str, digest: Digest) -> Any:
@@ -48,9 +48,9 @@ def identity(value: Any, kind: str, digest: Digest) -> Any:
 
 def _set(value: Any, kind: str, digest: Digest) -> Iterator[tuple[str, Any]]:
     """The settings of a spec or dataclass that are not at their defaults."""
-    for setting in settings(type(value), kind):
+    for setting in settings(value.__class__, kind):
         plain = identity(getattr(value, setting.name), kind, digest)
-        if plain != identity(setting.default, kind, digest):
+        if plain != setting.default:
             yield setting.name, plain
 
 
@@ -58,7 +58,7 @@ def _set(value: Any, kind: str, digest: Digest) -> Iterator[tuple[str, Any]]:
 def settings(params: type, kind: str) -> tuple[Setting, ...]:
     """The fields of a spec or dataclass that steps of a kind read and that can change their results."""
     return tuple(
-        Setting(name, of, REQUIRED if name == DISCRIMINATOR else default)
+        Setting(name, of, REQUIRED if name == DISCRIMINATOR else identity(default, kind, str))
         for name, of, default, marks in _fields(params)
         if marks.get("changes_results", True) and kind in marks.get("read_by", (kind,))
     )
@@ -67,7 +67,7 @@ def settings(params: type, kind: str) -> tuple[Setting, ...]:
 def defaults(params: Any, kind: str) -> dict[str, Any]:
     """What is left out of the names of a kind's steps: `Class.field` to its default, of params of a type."""
     return {
-        f"{each.__name__}.{setting.name}": identity(setting.default, kind, str)
+        f"{each.__name__}.{setting.name}": setting.default
         for each in dict.fromkeys(_types(params, kind))
         for setting in settings(each, kind)
         if setting.default is not REQUIRED
@@ -88,7 +88,7 @@ def _has_settings(of: Any) -> bool:
     return isinstance(of, type) and (issubclass(of, Spec) or is_dataclass(of))
 
 
-def _fields(params: type) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
+def _fields(params: Any) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
     """Name, type, default and marks of every field."""
     if issubclass(params, Spec):
         for name, field in params.model_fields.items():

@@ -272,7 +272,7 @@ class Planner:
             keep=spec.kept,
             seed=self.study.seed_of(name),
             stage=len(self.study.lineage(name)) - 1,
-            teacher_depths=tuple(teacher and teacher.depth for teacher in teachers),
+            teacher_depths=tuple(None if each is None else each.depth for each in teachers),
         )
         return self.step(TRAIN, name, params, inputs)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.attribution import results as neurons
-from rankscope.analyses.attribution.attributed import Settings, attributed, examples_of
+from rankscope.analyses.attribution.attributed import attributed, examples_of
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.core.errors import choose
 from rankscope.core.progress import Progress
 from rankscope.data.collections import Source, judged_topics
@@ -19,7 +20,7 @@ from rankscope.retrieve.analyzer import ENGLISH
 def attribute(
     rankers: Mapping[str, BiEncoder | CrossEncoder],
     source: Source,
-    settings: Settings,
+    params: AttributeParams,
     *,
     baselines: Sequence[str],
     language: str = ENGLISH,
@@ -33,10 +34,11 @@ def attribute(
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
-        given, notes = examples_of(topics, run, docs, settings)
+        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
+        given, notes = examples_of(topics, run, docs, params)
     by_ranker = {}
     for name, ranker in rankers.items():
         ranker.model.to(backbone.device())
-        by_ranker[name] = attributed(ranker, given, settings, progress)
-    return neurons.concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)
+        by_ranker[name] = attributed(ranker, given, params, progress)
+    compared = NeuronsParams(params.spec, tuple(baselines), params.seed)
+    return neurons.concluded(by_ranker, given.choices, compared, notes=notes)

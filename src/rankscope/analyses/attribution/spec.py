@@ -84,6 +84,11 @@ class AttributionSpec(Spec):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    @property
+    def is_published(self) -> bool:
+        """Whether study A's method is taken."""
+        return self.method == "as_published"
+
     @model_validator(mode="after")
     def _texts_come_from_one_place(self) -> Self:
         asked = (self.over, self.first_stage)

@@ -7,14 +7,13 @@ from typing import Any
 from rankscope.analyses import examples
 from rankscope.analyses.changes.heads import (
     DEPTH_OF_NEGATIVES,
-    HeadSettings,
     controlled,
     lesson,
     scorers,
 )
+from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.analyses.changes.results import (
     Changes,
-    Settings,
     as_json,
     ranking_change,
     sides,
@@ -24,7 +23,6 @@ from rankscope.analyses.changes.results import (
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
-from rankscope.data.conventions import Convention
 from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models import backbone, opening
 from rankscope.models.bi_encoder import SIDES, BiEncoder
@@ -54,9 +52,7 @@ class Heads:
     """Heads that are to be fitted anew, and the queries they learn from."""
 
     train: Source
-    settings: HeadSettings
-    convention: Convention
-    """How the judgements they learn from are read."""
+    params: HeadsParams
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
@@ -74,38 +70,37 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
 def diff(
     pair: Opened,
     source: Source,
-    settings: Settings,
+    params: ChangeParams,
     *,
     queries: int,
-    name: str,
     heads: Heads | None = None,
     language: str = ENGLISH,
     progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
-    `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
+    `queries` are drawn from the judged ones. With `heads`, the
     control for cross-encoders too. `language` is that of BM25's analyzer. Raises BadInput where the architectures differ, or heads cannot be fitted.
     """
     weights = weights_changed(pair.rankers)
-    topics = judged_topics(source, limit=queries, seed=settings.seed)
+    topics = judged_topics(source, limit=queries, seed=params.seed)
     train = heads and judged_topics(heads.train)
     if train:
         scorers(pair.rankers)
         examples.without(train, topics)
     with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+        run = bm25.search(index, topics.queries, depth=params.depth, progress=progress)
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
-        compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
-        states = states_changed(pair.rankers, compared, settings, progress)
+        compared = sides(pair.rankers[0], topics.queries, run, texts, params)
+        states = states_changed(pair.rankers, compared, params, progress)
         runs = [
             rerank(
                 ranker,
                 topics.queries,
                 run,
                 texts=docs.texts,
-                depth=settings.depth,
+                depth=params.depth,
                 tag=tag,
                 progress=progress,
             )
@@ -119,10 +114,10 @@ def diff(
         Changes(
             before=pair.before,
             after=pair.after,
-            collection=name,
+            collection=params.spec.over,
             modules=tuple(weights),
             states=tuple(states),
-            rankings=ranking_change(runs[0], runs[1], settings),
+            rankings=ranking_change(runs[0], runs[1], params),
         )
     )
     return found | {"heads": control, "notes": [*_read_otherwise(pair), *_rounded(pair)]}
@@ -203,9 +198,8 @@ def _control(
     """Heads fitted anew on both encoders, with queries that are not among those ranked."""
     (topics, run, runs), (docs, index) = asked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
-    if heads.convention.drop_own_docs:
+    if heads.params.train_convention.drop_own_docs:
         train_run = without_own_docs(train_run)
-    level = heads.convention.relevance_level
-    made, notes = lesson(train, train_run, topics, run, docs, heads.settings, min_relevance=level)
-    found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
+    made, notes = lesson(train, train_run, topics, run, docs, heads.params)
+    found = controlled(pair.rankers, made, runs, topics.qrels, heads.params, progress)
     return found | {"notes": notes}

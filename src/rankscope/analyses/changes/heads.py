@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from rankscope.analyses import examples
+from rankscope.analyses.changes.plan import HeadsParams
 from rankscope.analyses.examples import FEWEST_QUERIES
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
@@ -18,8 +19,8 @@ from rankscope.core.rng import stream
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.evaluate.comparison import Margin, Pair, compared
-from rankscope.evaluate.evaluation import plain, without_own_docs
+from rankscope.evaluate.comparison import Pair, compared
+from rankscope.evaluate.evaluation import as_margin, plain, without_own_docs
 from rankscope.evaluate.measures import Measuring, span
 from rankscope.evaluate.verdicts import Verdict, judged
 from rankscope.explain import heads, representations
@@ -29,7 +30,6 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve.rerank import reordered
 
-MARGIN = Margin(0.02)
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
 BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
@@ -43,27 +43,6 @@ COMPARED = {
 NO_LOSS, IN_ENCODER, IN_HEAD, UNKNOWN = "no loss", "encoder", "head", "cannot tell"
 TOO_WEAK = "heads too weak"
 """Where a loss lies."""
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """How heads are fitted anew, and how their runs are compared."""
-
-    candidates: int = 8
-    """Docs of an example, the relevant one among them."""
-    examples: int = 400
-    """Learnt from at most."""
-    fits: int = 3
-    """Heads on each encoder, which count as seeds; each draws its examples, and holds other queries out."""
-    depth: int = 20
-    """Docs of each query that are re-ranked."""
-    measure: str = "nDCG@10"
-    margin: Margin = MARGIN
-    significance_level: float = 0.05
-    correction: str = "holm"
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out of all four runs, once they are re-ranked."""
-    seed: int = 42
 
 
 @dataclass(frozen=True)
@@ -91,9 +70,7 @@ def lesson(
     asked: Topics,
     run: Run,
     docs: StoredDocs,
-    settings: HeadSettings,
-    *,
-    min_relevance: int = 1,
+    params: HeadsParams,
 ) -> tuple[Lesson, list[str]]:
     """What heads learn from and then rank, and what was left out; no query that is ranked is learnt from.
 
@@ -104,14 +81,14 @@ def lesson(
     made = choices_from_qrels(
         learnt.qrels,
         train_run,
-        n_docs=settings.candidates,
+        n_docs=params.spec.candidates,
         depth=DEPTH_OF_NEGATIVES,
-        min_relevance=min_relevance,
-        seed=settings.seed,
+        min_relevance=params.train_convention.relevance_level,
+        seed=params.seed,
         by_words=ByWords(learnt, docs.key),
     )
     wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
-    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: settings.depth]}
+    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: params.depth]}
     return Lesson(
         made.choices,
         {query.query_id: query.text for query in (*learnt.queries, *asked.queries)},
@@ -126,7 +103,7 @@ def controlled(
     lesson: Lesson,
     own: Sequence[Run],
     qrels: Sequence[Qrel],
-    settings: HeadSettings,
+    params: HeadsParams,
     progress: Progress,
 ) -> dict[str, Any]:
     """Heads fitted anew on the encoders before and after, beside their `own` runs: means, verdicts, conclusion.
@@ -135,7 +112,7 @@ def controlled(
     """
     with_heads = scorers(rankers)
     examples = [
-        lesson.some(settings.examples, seed=settings.seed + n) for n in range(settings.fits)
+        lesson.some(params.spec.examples, seed=params.seed + n) for n in range(params.spec.fits)
     ]
     n_learnt = min(len({choice.query_id for choice in some}) for some in examples)
     if n_learnt < FEWEST_QUERIES:
@@ -147,14 +124,14 @@ def controlled(
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
     fitted: list[Refitted] = []
     for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), with_heads, strict=True):
-        anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
+        anew = refitted_runs(scorer, lesson, examples, params, tag=name, progress=progress)
         runs[name] = [run for run, _ in anew]
         fitted += [fit for _, fit in anew]
-    if settings.drop_own_docs:
+    if params.convention.drop_own_docs:
         runs = {name: [without_own_docs(run) for run in of] for name, of in runs.items()}
-    return concluded(runs, qrels, settings) | {
+    return concluded(runs, qrels, params) | {
         "n_examples": len(examples[0]),
-        "n_fits": settings.fits,
+        "n_fits": params.spec.fits,
         "n_unconverged": sum(not fit.has_converged for fit in fitted),
         "penalties": [fit.penalty for fit in fitted],
     }
@@ -174,7 +151,7 @@ def refitted_runs(
     ranker: CrossEncoder,
     lesson: Lesson,
     examples: Sequence[Sequence[Choice]],
-    settings: HeadSettings,
+    params: HeadsParams,
     *,
     tag: str,
     progress: Progress,
@@ -182,9 +159,7 @@ def refitted_runs(
     """The run's top re-ranked by heads fitted anew on the ranker's encoder, one to each set of examples."""
     learnt = pairs_of([choice for some in examples for choice in some])
     tops = {
-        query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][
-            : settings.depth
-        ]
+        query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][: params.depth]
         for query in lesson.asked
         if lesson.run.rankings.get(query.query_id)
     }
@@ -198,7 +173,7 @@ def refitted_runs(
     )
     made = []
     for n, some in enumerate(examples):
-        fit = heads.refitted(states, learnt.candidates(some), seed=settings.seed + n)
+        fit = heads.refitted(states, learnt.candidates(some), seed=params.seed + n)
         scores = iter(fit.scores[len(learnt.pairs) :].tolist())
         rankings = {
             query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
@@ -209,28 +184,27 @@ def refitted_runs(
 
 
 def concluded(
-    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], settings: HeadSettings
+    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], params: HeadsParams
 ) -> dict[str, Any]:
     """Means and verdicts, and where the loss lies; `runs` by `BEFORE`, `AFTER` and anew, a run a head."""
-    measuring = Measuring(qrels, (settings.measure,))
+    measuring, margin = Measuring(qrels, (params.measure,)), as_margin(params.margin)
     values = {
-        name: [measuring.of(run).values[settings.measure] for run in of]
-        for name, of in runs.items()
+        name: [measuring.of(run).values[params.measure] for run in of] for name, of in runs.items()
     }
     pairs = [
-        Pair(values[system], values[baseline], settings.margin, span=span(settings.measure))
+        Pair(values[system], values[baseline], margin, span=span(params.measure))
         for system, baseline in COMPARED.values()
     ]
-    level = settings.significance_level
+    level = params.significance_level
     rows = judged(
         compared(pairs, significance_level=level),
         significance_level=level,
-        correction=settings.correction,
+        correction=params.correction,
     )
     by_name = dict(zip(COMPARED, rows, strict=True))
     return {
-        "measure": settings.measure,
-        "margin": str(settings.margin),
+        "measure": params.measure,
+        "margin": str(margin),
         "n_queries": len(measuring.query_ids),
         "means": {name: fmean(fmean(each.values()) for each in of) for name, of in values.items()},
         "comparisons": {name: plain(row) for name, row in by_name.items()},

@@ -7,6 +7,7 @@ from rankscope.analyses.changes.pairs import MARGIN, changed_depth, changed_pair
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.core.errors import BadStudy
 from rankscope.data.conventions import Convention
+from rankscope.evaluate.measures import with_relevance_level
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 
@@ -16,8 +17,6 @@ class ChangeParams:
     """What of two rankers is compared."""
 
     spec: ChangesSpec
-    before: str
-    after: str
     depth: int
     """Docs of each query that both re-rank."""
     drop_own_docs: bool
@@ -33,14 +32,15 @@ class HeadsParams:
     depth: int
     """Docs of each query that are re-ranked."""
     measure: str
+    """At the relevance level of the convention."""
     margin: float | str
-    significance_level: float
-    correction: str
     convention: Convention
     """How the runs are measured."""
     train_convention: Convention
     """How the judgements that heads learn from are read."""
     seed: int
+    significance_level: float = 0.05
+    correction: str = "holm"
 
 
 CHANGE = Kind("change", 3, "rankscope.analyses.changes.steps:change", ChangeParams)
@@ -64,8 +64,6 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
         }
         params = ChangeParams(
             asked,
-            before,
-            after,
             depth,
             planner.study.collections[asked.over].convention().drop_own_docs,
             planner.study.seed,
@@ -92,14 +90,15 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
     }
     evaluate = planner.study.evaluate
     measure = asked.heads.measure or evaluate.measures[0]
+    convention = planner.study.collections[over].convention()
     params = HeadsParams(
         asked.heads,
         depth=changed_depth(planner.study, asked),
-        measure=measure,
+        measure=with_relevance_level(measure, convention.relevance_level),
         margin=asked.heads.margin or evaluate.margin.get(measure, MARGIN),
         significance_level=evaluate.significance_level,
         correction=evaluate.correction,
-        convention=planner.study.collections[over].convention(),
+        convention=convention,
         train_convention=planner.study.collections[train].convention(),
         seed=planner.study.seed,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rankscope.analyses.changes.plan import ChangeParams
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
@@ -29,22 +30,6 @@ FEWEST_QUERIES = 5
 """Of which one in turn is left out, and 4 are still compared."""
 PAIR = "pair"
 """What a cross-encoder has states of; a bi-encoder's sides are query and document."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of the states and rankings is compared."""
-
-    depth: int = 20
-    """Docs of each query that both re-rank."""
-    texts: int = 500
-    """States compared at most, of queries and of docs (or of pairs)."""
-    neighbours: int = 10
-    persistence: float = PERSISTENCE
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out, as the collection's convention has it."""
-    seed: int = 42
-    """Of the drawn texts, and of the resamples."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +102,14 @@ def sides(
     queries: Sequence[Query],
     run: Run,
     texts: Mapping[str, str],
-    settings: Settings,
+    params: ChangeParams,
 ) -> list[Side]:
     """The texts whose states are compared, drawn from the queries and the top of their rankings.
 
     `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
     always be the other's nearest. Raises BadInput where too few are left.
     """
-    run = compared_top(run, settings)
+    run = compared_top(run, params)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
     ranked = [*{words(query.text): query for query in ranked}.values()]
     if len(ranked) < FEWEST_QUERIES:
@@ -138,7 +123,7 @@ def sides(
             for place, top in enumerate(tops)
             for text in _distinct([texts[doc_id] for doc_id in top])
         ]
-        drawn = _drawn(every, PAIR, settings)
+        drawn = _drawn(every, PAIR, params)
         pairs = [(ranked[place].text, text) for place, text in drawn]
         found = [Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))]
     else:
@@ -147,15 +132,15 @@ def sides(
             SIDES[0]: [query.text for query in ranked],
             SIDES[1]: _distinct([texts[doc_id] for doc_id in doc_ids]),
         }
-        found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
+        found = [Side(name, _drawn(mine, name, params), None) for name, mine in of_side.items()]
     for side in found:
-        _check_enough(side, settings)
+        _check_enough(side, params)
     return found
 
 
-def _check_enough(side: Side, settings: Settings) -> None:
+def _check_enough(side: Side, params: ChangeParams) -> None:
     """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
-    n_texts, k, groups = len(side.texts), settings.neighbours, side.groups
+    n_texts, k, groups = len(side.texts), params.spec.neighbours, side.groups
     n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
     told = f"{n_texts} texts ({side.name})" + (
         f" of {n_queries} queries" if groups is not None else ""
@@ -175,10 +160,10 @@ def _distinct(texts: Sequence[str]) -> list[str]:
     return [*{words(text): text for text in texts}.values()]
 
 
-def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
+def _drawn(every: list[Any], name: str, params: ChangeParams) -> list[Any]:
     """As many as are asked for, in a drawn order."""
-    stream(settings.seed, "texts whose states are compared", name).shuffle(every)
-    return every[: settings.texts]
+    stream(params.seed, "texts whose states are compared", name).shuffle(every)
+    return every[: params.spec.texts]
 
 
 # -- comparisons ----------------------------------------------------------------------------------
@@ -195,7 +180,7 @@ def weights_changed(rankers: Both) -> list[ModuleChange]:
 
 
 def states_changed(
-    rankers: Both, compared: Sequence[Side], settings: Settings, progress: Progress
+    rankers: Both, compared: Sequence[Side], params: ChangeParams, progress: Progress
 ) -> list[StateChange]:
     """What moved in the states of texts. Raises BadInput where states are not finite."""
     found = []
@@ -206,7 +191,7 @@ def states_changed(
                 states.append(_states(ranker, side, progress))
             except BadInput as error:
                 raise BadInput(f"The ranker {which} ({side.name}): {error}") from error
-        found += state_changes(side, states[0], states[1], settings)
+        found += state_changes(side, states[0], states[1], params)
     return found
 
 
@@ -225,10 +210,10 @@ def _states(ranker: BiEncoder | CrossEncoder, side: Side, progress: Progress) ->
 
 
 def state_changes(
-    side: Side, before: Tensor, after: Tensor, settings: Settings
+    side: Side, before: Tensor, after: Tensor, params: ChangeParams
 ) -> list[StateChange]:
     """Every layer's change; states: (texts, layers + 1, width)."""
-    k, groups = settings.neighbours, side.groups
+    k, groups = params.spec.neighbours, side.groups
     layers = [*zip(before.unbind(1), after.unbind(1), strict=True)]
     shifts = torch.stack([changes.shifts(old, new) for old, new in layers])
     return [
@@ -243,7 +228,7 @@ def state_changes(
             chance=changes.chance_of_neighbours(k, len(side.texts), groups),
         )
         for layer, ((old, new), shift) in enumerate(
-            zip(layers, mean_estimates(shifts.numpy(), settings.seed, groups=groups), strict=True)
+            zip(layers, mean_estimates(shifts.numpy(), params.seed, groups=groups), strict=True)
         )
     ]
 
@@ -262,19 +247,19 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
     ]
 
 
-def compared_top(run: Run, settings: Settings) -> Run:
+def compared_top(run: Run, params: ChangeParams) -> Run:
     """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
 
     It is cut first: what lies below was not re-ranked.
     """
-    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
+    rankings = {q: with_ties(ranking[: params.depth]) for q, ranking in run.rankings.items()}
     top = Run(run.tag, rankings)
-    return without_own_docs(top) if settings.drop_own_docs else top
+    return without_own_docs(top) if params.drop_own_docs else top
 
 
-def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
+def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChange:
     """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
-    runs = compared_top(before, settings), compared_top(after, settings)
+    runs = compared_top(before, params), compared_top(after, params)
     overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
     n_docs, n_tied = 0, [0, 0]
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
@@ -287,10 +272,8 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
             )
         if len(old) < 2:
             continue
-        overlaps.append(
-            changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
-        )
-        by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
+        overlaps.append(changes.rank_biased_overlap([*old], [*new], persistence=PERSISTENCE))
+        by_chance.append(changes.chance_of_overlap(len(old), persistence=PERSISTENCE))
         scores = [*old.values()], [new[doc_id] for doc_id in old]
         taus.append(changes.order_agreement(*scores))
         correlations.append(changes.score_agreement(*scores))
@@ -304,11 +287,11 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         )
     chance = sum(by_chance) / len(by_chance)
     rows = np.array([overlaps, taus, correlations, firsts])
-    overlap, tau, correlation, first = mean_estimates(rows, settings.seed)
+    overlap, tau, correlation, first = mean_estimates(rows, params.seed)
     return RankingChange(
         n_queries=len(overlaps),
-        depth=settings.depth,
-        persistence=settings.persistence,
+        depth=params.depth,
+        persistence=PERSISTENCE,
         overlap=overlap,
         chance=chance,
         tau=tau,

@@ -1,13 +1,12 @@
 """Steps between two rankers: what moved, and heads fitted anew."""
 
 from rankscope.analyses.changes import results as changes
-from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
+from rankscope.analyses.changes.heads import controlled, lesson
 from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.evaluation import as_margin, without_own_docs
-from rankscope.evaluate.measures import with_relevance_level
+from rankscope.evaluate.evaluation import without_own_docs
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -21,28 +20,21 @@ CHANGE, HEADS = "change.json", "heads.json"
 def change(work: Work) -> Summary:
     """What moved between two rankers: weights, states, rankings."""
     params = work.params(ChangeParams)
-    settings = changes.Settings(
-        depth=params.depth,
-        texts=params.spec.texts,
-        neighbours=params.spec.neighbours,
-        drop_own_docs=params.drop_own_docs,
-        seed=params.seed,
-    )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     rankers = _rankers(work)
     compared = changes.sides(
-        rankers[0], topics.queries, run, _texts(work, run, settings.depth), settings
+        rankers[0], topics.queries, run, _texts(work, run, params.depth), params
     )
     modules = changes.weights_changed(rankers)
-    states = changes.states_changed(rankers, compared, settings, work.progress)
+    states = changes.states_changed(rankers, compared, params, work.progress)
     before, after = _runs(work)
     found = changes.Changes(
-        before=params.before,
-        after=params.after,
+        before=before.tag,
+        after=after.tag,
         collection=params.spec.over,
         modules=tuple(modules),
         states=tuple(states),
-        rankings=changes.ranking_change(before, after, settings),
+        rankings=changes.ranking_change(before, after, params),
     )
     stored = changes.as_json(found)
     write_json(work.out / CHANGE, stored)
@@ -70,18 +62,6 @@ def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
 def heads(work: Work) -> Summary:
     """Heads fitted anew on both encoders, and where a loss lies."""
     params = work.params(HeadsParams)
-    settings = HeadSettings(
-        candidates=params.spec.candidates,
-        examples=params.spec.examples,
-        fits=params.spec.fits,
-        depth=params.depth,
-        measure=with_relevance_level(params.measure, params.convention.relevance_level),
-        margin=as_margin(params.margin),
-        significance_level=params.significance_level,
-        correction=params.correction,
-        drop_own_docs=params.convention.drop_own_docs,
-        seed=params.seed,
-    )
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     train_run = read_run(work.folder("train run") / "run.trec")
     if params.train_convention.drop_own_docs:
@@ -92,9 +72,8 @@ def heads(work: Work) -> Summary:
         topics,
         run,
         StoredDocs(work.folder("docs")),
-        settings,
-        min_relevance=params.train_convention.relevance_level,
+        params,
     )
-    found = controlled(_rankers(work), made, _runs(work), topics.qrels, settings, work.progress)
+    found = controlled(_rankers(work), made, _runs(work), topics.qrels, params, work.progress)
     write_json(work.out / HEADS, found | {"notes": notes})
     return {"conclusion": found["conclusion"], "notes": notes}

@@ -5,8 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
-from rankscope.analyses.probes.examples import Examples, Settings
+from rankscope.analyses.probes.examples import Examples
+from rankscope.analyses.probes.plan import ChoicesParams, ConcludeParams, ProbeParams
 from rankscope.analyses.probes.results import Found, concluded
+from rankscope.analyses.probes.spec import RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
@@ -26,7 +28,7 @@ from rankscope.retrieve.analyzer import ENGLISH
 def probe(
     rankers: Mapping[str, BiEncoder | CrossEncoder],
     given: Examples,
-    settings: Settings,
+    params: ProbeParams,
     *,
     baselines: Sequence[str],
     progress: Progress,
@@ -40,18 +42,19 @@ def probe(
     by_ranker, notes = {}, []
     for name, ranker in rankers.items():
         with TemporaryDirectory() as folder:
-            represented(ranker, given, Path(folder), seed=settings.seed, progress=progress)
+            represented(ranker, given, Path(folder), seed=params.seed, progress=progress)
             by_ranker[name] = [
                 *outcomes(
                     Path(folder),
                     given,
-                    settings,
+                    params,
                     similarity=similarity_of(ranker),
                     progress=progress,
                 )
             ]
         notes += notes_of(name, ranker)
-    return concluded(by_ranker, given, settings, baselines=baselines, notes=notes)
+    compared = ConcludeParams(params.spec, tuple(baselines), None)
+    return concluded(by_ranker, given, compared, notes=notes)
 
 
 def numbers(written: str) -> tuple[int, ...]:
@@ -70,7 +73,7 @@ def numbers(written: str) -> tuple[int, ...]:
 def examples(
     train: Source,
     test: Source,
-    settings: Settings,
+    params: ChoicesParams,
     progress: Progress,
     *,
     language: str = ENGLISH,
@@ -79,6 +82,8 @@ def examples(
 
     Both are over the docs of `test`; `language` is that of BM25's analyzer.
     """
+    drawn = params.spec
+    assert isinstance(drawn, RunExamplesSpec)
     unseen = judged_topics(test)
     learnt, n_shared = without(judged_topics(train), unseen)
     with indexed(test, language, progress) as (stored, index):
@@ -87,10 +92,12 @@ def examples(
         made = [
             choices_from_qrels(
                 topics.qrels,
-                bm25.search(index, topics.queries, depth=settings.depth, progress=progress),
-                n_docs=max(settings.ns),
-                depth=settings.depth,
-                seed=settings.seed,
+                bm25.search(index, topics.queries, depth=drawn.depth, progress=progress),
+                n_docs=params.n_docs,
+                depth=drawn.depth,
+                skip_top=drawn.skip_top,
+                min_relevance=drawn.min_relevance,
+                seed=params.seed,
                 by_words=ByWords(topics, stored.key),
             )
             for topics in (learnt, unseen)

@@ -41,7 +41,7 @@ class RepresentParams:
     at_random: int | None
     """The seed of random weights; None where the ranker's own are kept."""
     seed: int | None
-    """Of the other queries that a cross-encoder reads."""
+    """Of the other queries that a cross-encoder reads; None of a bi-encoder, which reads each text alone."""
 
 
 @dataclass(frozen=True)

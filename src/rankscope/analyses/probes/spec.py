@@ -128,6 +128,16 @@ class ProbesSpec(Spec):
         json_schema_extra=read_by("conclude"),
     )
 
+    @property
+    def is_published(self) -> bool:
+        """Whether study A's method is taken."""
+        return self.method == "as_published"
+
+    @property
+    def ns(self) -> tuple[int, ...]:
+        """The numbers of candidates, each once, rising."""
+        return tuple(sorted(set(self.candidates)))
+
     @model_validator(mode="after")
     def _enough_to_choose_from(self) -> Self:
         drawn = self.examples

@@ -13,6 +13,7 @@ from rankscope.analyses.probes.plan import (
     AT_RANDOM,
     ChoicesParams,
     ConcludeParams,
+    ProbeParams,
     RepresentParams,
     probe_role,
 )
@@ -155,7 +156,7 @@ def represent(work: Work) -> Summary:
         ranker,
         given,
         work.checkpoints,
-        seed=work.seed,
+        seed=params.seed or 0,
         how=states.How(params.pooling, params.dtype),
         processes=work.processes,
         progress=work.progress,
@@ -172,13 +173,12 @@ def represent(work: Work) -> Summary:
 
 def probe(work: Work) -> Summary:
     """Every probe and control on every stored layer of one ranker."""
-    asked = work.spec(ProbesSpec)
     represented = work.step.inputs["states"]
     found = list(
         states.outcomes(
             work.folder("states"),
             _examples(work, with_docs=False),
-            probe_examples.settings_of(asked, seed=work.seed),
+            work.params(ProbeParams),
             similarity=work.store.manifest(represented.name)["summary"]["similarity"],
             progress=work.progress,
         )
@@ -202,23 +202,22 @@ def probe(work: Work) -> Summary:
 
 def conclude(work: Work) -> Summary:
     """All rankers' probes compared with the baselines', layer by layer."""
-    asked = work.spec(ProbesSpec)
+    params = work.params(ConcludeParams)
     rankers = [role.removeprefix(probe_role("")) for role in work.step.inputs if role != "choices"]
     by_ranker, notes = {}, []
     for name in rankers:
         step = work.step.inputs[probe_role(name)]
         by_ranker[name] = _outcomes(work, probe_role(name))
         if name != AT_RANDOM:
-            notes += _seen_before(work, name, asked)
+            notes += _seen_before(work, name, params.spec)
             notes += work.store.manifest(step.inputs["states"].name)["summary"]["notes"]
     found = probing.concluded(
         by_ranker,
         _examples(work, with_docs=False),
-        probe_examples.settings_of(asked, seed=work.seed),
-        baselines=work.params(ConcludeParams).baselines,
+        params,
         notes=notes,
     )
-    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(work, asked)})
+    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(params)})
     return {"n_comparisons": len(found.against), "notes": list(found.notes)}
 
 
@@ -235,9 +234,9 @@ def _seen_before(work: Work, ranker: str, asked: ProbesSpec) -> list[str]:
     ]
 
 
-def _published(work: Work, asked: ProbesSpec) -> list[dict[str, Any]]:
+def _published(params: ConcludeParams) -> list[dict[str, Any]]:
     """The reported points of the rankers that have a curve, among as many docs as were asked for."""
-    path = work.params(ConcludeParams).published
+    asked, path = params.spec, params.published
     if asked.published is None or path is None:
         return []
     points = published_points(path, asked.published.dataset)

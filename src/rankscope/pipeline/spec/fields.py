@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,10 +14,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from rankscope.core.errors import UnknownChoice, choose
+from rankscope.core.errors import BadInput, UnknownChoice, choose
 from rankscope.core.visible import brief
 from rankscope.evaluate.measures import computable
 from rankscope.retrieve.analyzer import LANGUAGES
@@ -140,6 +142,23 @@ class Spec(BaseModel):
     """A part of a study file: frozen, and closed to names it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def spec_of(kind: type[S], /, **values: Any) -> S:
+    """A spec out of what a command was given; BadInput where something in it does not hold."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise BadInput(" ".join(map(_in_words, error.errors()))) from error
+
+
+def _in_words(mistake: ErrorDetails) -> str:
+    place = ".".join(map(str, mistake["loc"]))
+    said = mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {said}, and {mistake['input']!r} was asked for." if place else f"{said}."
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]

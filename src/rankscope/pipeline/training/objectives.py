@@ -67,6 +67,7 @@ def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     if asked.negatives is None:
         teacher = teacher_rankings(work.folder(samples_role(place, "run")))
         depth = work.params(TrainParams).teacher_depths[place]
+        assert depth is not None
         query_ids = [query.query_id for query in topics.queries]
         return samples.pools_from_teacher(
             query_ids, teacher, depth=depth, labels=asked.teacher_labels, by_words=by_words
