@@ -49,11 +49,6 @@ class Work:
         return self.step.spec
 
     @property
-    def seed(self) -> int:
-        """The study's seed."""
-        return self.plan.study.study.seed
-
-    @property
     def checkpoints(self) -> Path:
         """Where a training may keep its state."""
         return self.store.work(self.step.name)

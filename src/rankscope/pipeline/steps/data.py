@@ -29,13 +29,13 @@ def docs(work: Work) -> Summary:
 def collection(work: Work) -> Summary:
     """The chosen queries and their judgements."""
     params = work.params(CollectionParams)
-    chosen = params.spec
+    chosen, seed = params.spec, params.seed or 0
     topics = collections.judged_topics(
-        params.source, part=chosen.part, limit=chosen.queries, seed=work.seed
+        params.source, part=chosen.part, limit=chosen.queries, seed=seed
     )
     if chosen.noise:
         topics = Topics(
-            [_with_noise(query, chosen, work.seed) for query in topics.queries], topics.qrels
+            [_with_noise(query, chosen, seed) for query in topics.queries], topics.qrels
         )
     stored = StoredDocs(work.folder("docs"))
     collections.write_topics(topics, work.out)

@@ -27,6 +27,7 @@ from rankscope.evaluate.evaluation import (
 from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.resampling import Resampling
 from rankscope.evaluate.seeds import in_words, variance_split
+from rankscope.pipeline.kinds import EvaluateParams
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -70,7 +71,7 @@ def evaluate(work: Work) -> Summary:
     compared = comparison.compared(
         [pair for _, pair in family],
         significance_level=asked.significance_level,
-        resampling=Resampling(seed=seed_for(work.seed, "resampling")),
+        resampling=Resampling(seed=seed_for(work.params(EvaluateParams).seed, "resampling")),
     )
     if not is_sound:
         compared = [
