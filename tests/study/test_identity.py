@@ -131,6 +131,11 @@ def test_a_field_with_a_default_renames_no_step_until_it_is_given(demo: Path) ->
     assert same == {"docs"}, "no spec says what the docs of a collection are"
 
 
+def test_steps_are_given_what_their_kind_says(demo: Path) -> None:
+    steps = plan(load(demo, [ASKED]), Digests().of).steps
+    assert [s.name for s in steps if not isinstance(s.params, s.of.params or type(None))] == []
+
+
 # -- the table ------------------------------------------------------------------------------------
 
 

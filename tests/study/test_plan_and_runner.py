@@ -210,6 +210,16 @@ def test_a_validation_on_training_queries_is_noted(carried_out: tuple[Plan, Stor
     )
 
 
+def test_a_manifest_says_what_names_a_step_and_what_it_leaves_at_its_default(
+    carried_out: tuple[Plan, Store],
+) -> None:
+    made, store = carried_out
+    step = next(step for step in made.steps if step.kind == "index")
+    manifest = store.manifest(step.name)
+    assert manifest["params"] == step.identity
+    assert (manifest["defaults"]["BM25Spec.k1"], step.spec.k1) == (0.9, 0.9)
+
+
 def test_a_second_stage_draws_anew(tiny_study: Path) -> None:
     made = planned(tiny_study)
     stages = {s.label: s.params.stage for s in made.steps if s.kind == "train"}
