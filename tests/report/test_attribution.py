@@ -14,15 +14,20 @@ from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import charts as attribution_charts
 from rankscope.analyses.attribution import examples as attribution_examples
 from rankscope.analyses.attribution import words as attribution
-from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.attributed import Side
+from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.section import shown
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.records import Choice
 from rankscope.explain.attributing import Attributions
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.report import page, queries
 from rankscope.report.stored import StoredResults
 from support import made_up_neurons
 from support.made_up_study import run_of
+
+OF_ONE = NeuronsParams(spec_of(AttributionSpec, over="test", first_stage="bm25"), ("one",), seed=42)
 
 
 def with_neurons(results: StoredResults, found: dict[str, Any]) -> StoredResults:
@@ -351,7 +356,7 @@ def test_noise_is_said_in_words() -> None:
             torch.full((4, 10), 1e-3),
         )
         both = {name: {"query": Side(of, None)} for name in ("one", "two")}
-        found = concluded(both, choices, Settings(), baselines=["one"])
+        found = concluded(both, choices, OF_ONE)
         words = attribution.in_words(found)
         assert [each for each in words if said in each]
         n_heard = 2 if changed else 0
@@ -370,7 +375,7 @@ def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
         torch.full((3, 3), 1e-3),
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
-    found = concluded({"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"])
+    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
     (told,) = (each for each in attribution.in_words(found) if "largest share" in each)
     assert "layer 2 of 3 has the largest share (48%)" in told
 
@@ -391,7 +396,7 @@ def test_a_gap_of_noise_is_not_said() -> None:
         torch.tensor([[0.01, 2e-9], [0.02, 2e-9], [0.03, 2e-9]]),
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
-    found = concluded({"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"])
+    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
     gaps = [site["gap"] for site in found["rankers"]["one"]["query"]["sites"]]
     assert gaps == [{"median": pytest.approx(0.01), "largest": pytest.approx(0.015)}, None]
     assert [each for each in attribution.in_words(found) if "1.5% of the sum" in each]

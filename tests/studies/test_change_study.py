@@ -137,7 +137,7 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
 
 def matrix_of(study: Path, *overrides: str) -> Mapping[str, Any]:
     steps = plan(load(study, overrides), str).steps
-    return next(step for step in steps if step.kind == "forgetting").params
+    return next(step for step in steps if step.kind == "forgetting").identity
 
 
 def test_only_what_was_tuned_from_what_it_is_held_against_can_forget(study: Path) -> None:
@@ -188,9 +188,9 @@ def test_own_docs_are_dropped_where_a_collection_is_searched_and_nowhere_else(st
         found: dict[str, set[str]] = {"yes": set(), "no": set()}
         for step in plan(load(study, overrides), str).steps:
             if step.kind == "search":
-                found["yes" if step.params.get("drop_own_docs") else "no"].add(step.label)
+                found["yes" if step.params.drop_own_docs else "no"].add(step.label)
             elif step.kind in {"change", "heads", "rerank", "train"}:
-                assert "own_docs" not in json.dumps(step.params)
+                assert "own_docs" not in json.dumps(step.identity)
         return found
 
     assert dropping() == {"yes": set(), "no": {"bm25.test", "bm25.train", "bm25.places"}}

@@ -188,8 +188,8 @@ def test_a_hub_id_needs_a_commit(tiny_study: Path) -> None:
     ):
         planned(tiny_study, hub, "rankers.plain.revision=main")
     made = planned(tiny_study, hub, "rankers.plain.revision=abcdef1234567")
-    params = next(s.params for s in made.steps if s.label == "plain")
-    assert params["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]
+    identity = next(s.identity for s in made.steps if s.label == "plain")
+    assert identity["weights"]["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]
 
 
 def test_a_study_is_carried_out_by_one_process_at_a_time(tiny_study: Path, tmp_path: Path) -> None:
@@ -210,9 +210,19 @@ def test_a_validation_on_training_queries_is_noted(carried_out: tuple[Plan, Stor
     )
 
 
+def test_a_manifest_says_what_names_a_step_and_what_it_leaves_at_its_default(
+    carried_out: tuple[Plan, Store],
+) -> None:
+    made, store = carried_out
+    step = next(step for step in made.steps if step.kind == "index")
+    manifest = store.manifest(step.name)
+    assert manifest["params"] == step.identity
+    assert (manifest["defaults"]["BM25Spec.k1"], step.spec.k1) == (0.9, 0.9)
+
+
 def test_a_second_stage_draws_anew(tiny_study: Path) -> None:
     made = planned(tiny_study)
-    stages = {s.label: s.params["stage"] for s in made.steps if s.kind == "train"}
+    stages = {s.label: s.params.stage for s in made.steps if s.kind == "train"}
     assert stages == {"C": 1, "C-D": 2}
 
 

@@ -22,6 +22,9 @@ from rankscope.cli.options import (
 from rankscope.cli.program import command
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 
+SEED = 42
+"""Of the examples of probes, and of what they are held against."""
+
 
 @command()
 def probe(
@@ -69,21 +72,25 @@ def probe(
 ) -> None:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
     from rankscope.analyses.probes import command as probes
-    from rankscope.analyses.probes import examples
     from rankscope.terminal import progress
 
+    learnt_from = train_collection or collection.collection
+    choices, params = probes.params_of(
+        learnt_from,
+        collection.collection,
+        first_stage.depth,
+        candidates=candidates,
+        mlp=mlp,
+        as_published=as_published,
+        fits=seeds,
+        rank=rank,
+        margin=margin,
+    )
     settings = probes.ProbeSettings(
-        train=source(train_collection or collection.collection, train_split),
+        train=source(learnt_from, train_split),
         test=collection.source,
-        probes=examples.Settings(
-            ns=probes.numbers(candidates),
-            seeds=examples.seeds_of(seeds, as_published=as_published),
-            rank=rank,
-            with_mlp=mlp,
-            as_published=as_published,
-            depth=first_stage.depth,
-            margin=margin,
-        ),
+        choices=choices,
+        probes=params,
         at_random=at_random,
         baselines=baseline or (),
         language=first_stage.language,
@@ -242,17 +249,16 @@ def attribute(
 
     settings = attribution.AttributeSettings(
         collection.source,
-        attribution.settings_of(
+        attribution.params_of(
+            collection.collection,
+            seed,
             as_published=as_published,
-            path=path,
-            nodes=nodes,
+            stated={"path": path, "nodes": nodes, "ablate": ablate},
             examples=examples,
-            ablate=ablate,
             threshold=threshold,
             margin=margin,
             depth=first_stage.depth,
-            memory=int(memory * 1e9),
-            seed=seed,
+            memory=memory,
         ),
         baselines=baseline or (),
         language=first_stage.language,

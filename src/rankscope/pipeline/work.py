@@ -22,6 +22,7 @@ Summary = dict[str, Any]
 TextsOf = Callable[[Sequence[str]], Sequence[Any]]
 """The docs of some ids."""
 S = TypeVar("S", bound=Spec)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,15 @@ class Work:
         """The verified folder of an input."""
         return self.store.open(self.step.inputs[role].name)
 
+    def params(self, kind: type[P]) -> P:
+        """What the step is carried out with, of the kind this function is for."""
+        assert isinstance(self.step.params, kind)
+        return self.step.params
+
     def spec(self, kind: type[S]) -> S:
-        """The step's spec, of the kind this function is for."""
+        """The part of the study file among the step's params, of the kind this function is for."""
         assert isinstance(self.step.spec, kind)
         return self.step.spec
-
-    @property
-    def seed(self) -> int:
-        """The study's seed."""
-        return self.plan.study.study.seed
 
     @property
     def checkpoints(self) -> Path:

@@ -7,35 +7,36 @@ from typing import Any
 from rankscope.analyses import examples
 from rankscope.analyses.attribution import results as neurons
 from rankscope.analyses.attribution import words
-from rankscope.analyses.attribution.attributed import PATHS, Settings, attributed, examples_of
+from rankscope.analyses.attribution.attributed import attributed, examples_of
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
 from rankscope.core.result import Result, Table
 from rankscope.data.collections import Source, judged_topics
 from rankscope.models.ranker import TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
-def settings_of(
-    *, as_published: bool, path: str | None, nodes: int | None, ablate: bool | None, **others: Any
-) -> Settings:
-    """What is asked of every ranker; the method's own path, nodes and ablation where they are None.
+def params_of(
+    collection: str, seed: int, *, as_published: bool, stated: Mapping[str, Any], **others: Any
+) -> AttributeParams:
+    """How every ranker's neurons are attributed; `stated` holds path, nodes and ablate, None for the method's own.
 
-    Raises BadInput where one of them is stated for the published method, and UnknownChoice for a path there is
-    none of.
+    Raises BadInput where one of them is stated for the published method, and for a value that does not hold.
     """
-    given = {"path": path, "nodes": nodes, "ablate": ablate}
-    stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if as_published and stated:
+    chosen = {name: value for name, value in stated.items() if value is not None}
+    if as_published and chosen:
         raise BadInput(
-            f"{', '.join(f'--{name}' for name in stated)}: --as-published takes 20 steps over the weights and switches "
+            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and switches "
             "nothing off. Leave the one or the other out."
         )
-    if path is not None:
-        choose(PATHS, path, what="path")
-    return Settings(as_published=as_published, **stated, **others)
+    method = "as_published" if as_published else "sound"
+    asked = {"over": collection, "first_stage": "bm25", "method": method}
+    return AttributeParams(spec_of(AttributionSpec, **asked, **chosen, **others), None, seed)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AttributeSettings:
     """What `rankscope attribute` is told: over whose queries and docs, and how neurons are attributed."""
 
     source: Source
-    neurons: Settings
+    neurons: AttributeParams
     baselines: Sequence[str] = ()
     """The first ranker, if none."""
     language: str | None = None
@@ -80,7 +81,7 @@ def answer(
 def attribute(
     rankers: Mapping[str, TrainableRanker],
     source: Source,
-    settings: Settings,
+    params: AttributeParams,
     *,
     baselines: Sequence[str],
     language: str = ENGLISH,
@@ -94,9 +95,10 @@ def attribute(
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
-        given, notes = examples_of(topics, run, docs, settings)
+        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
+        given, notes = examples_of(topics, run, docs, params)
     by_ranker = {
-        name: attributed(ranker, given, settings, progress) for name, ranker in rankers.items()
+        name: attributed(ranker, given, params, progress) for name, ranker in rankers.items()
     }
-    return neurons.concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)
+    compared = NeuronsParams(params.spec, tuple(baselines), params.seed)
+    return neurons.concluded(by_ranker, given.choices, compared, notes=notes)

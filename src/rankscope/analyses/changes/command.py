@@ -8,36 +8,37 @@ from rankscope.analyses import examples
 from rankscope.analyses.changes import words
 from rankscope.analyses.changes.heads import (
     DEPTH_OF_NEGATIVES,
-    HeadSettings,
     check_heads,
     controlled,
     lesson,
 )
+from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.analyses.changes.results import (
     Both,
     Changes,
-    Settings,
     as_json,
     ranking_change,
     sides,
     states_changed,
     weights_changed,
 )
+from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput
-from rankscope.core.judged.margins import DEFAULT_MARGIN, Margin
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table
 from rankscope.data import collections
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
-from rankscope.data.conventions import Convention, convention
+from rankscope.data.conventions import convention
 from rankscope.evaluate.measures import computable, with_relevance_level
 from rankscope.evaluate.runs import without_own_docs
 from rankscope.models import opening
 from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
 from rankscope.models.ranker import PAIR, Side, TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
@@ -74,9 +75,9 @@ class Heads:
     """Heads that are to be fitted anew, and the queries they learn from."""
 
     train: Source
-    settings: HeadSettings
-    convention: Convention
-    """That of the collection they learn from."""
+    params: HeadsParams
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out of what they learn from."""
 
 
 @dataclass(frozen=True)
@@ -109,28 +110,33 @@ class DiffSettings:
                 "or more texts."
             )
 
-    def settings(self) -> Settings:
+    def params(self) -> ChangeParams:
         """What of states and rankings is compared."""
-        return Settings(
-            depth=self.depth,
+        spec = spec_of(
+            ChangesSpec,
+            over=self.collection,
+            first_stage="bm25",
             texts=self.texts,
             neighbours=self.neighbours,
-            seed=self.seed,
         )
+        return ChangeParams(spec, self.depth, self.seed)
 
     def fitted(self) -> Heads | None:
         """The heads that are to be fitted anew; None where none are."""
         if not self.heads:
             return None
-        learnt_from, usual = self.train_collection or self.collection, convention(self.collection)
-        terms = HeadSettings(
+        learnt_from = self.train_collection or self.collection
+        usual, of_train = convention(self.collection), convention(learnt_from)
+        params = HeadsParams(
+            spec_of(HeadsSpec, train=learnt_from),
             depth=self.depth,
             measure=with_relevance_level(self.measure, usual.relevance_level),
-            margin=Margin(self.margin),
+            margin=self.margin,
+            train_relevance_level=of_train.relevance_level,
             seed=self.seed,
         )
         train = collections.source(learnt_from, self.train_split)
-        return Heads(train, terms, convention(learnt_from))
+        return Heads(train, params, of_train.drop_own_docs)
 
 
 def answer(
@@ -142,13 +148,13 @@ def answer(
     progress: Progress,
 ) -> Result:
     """What moved from the first model to the second, in every form."""
-    source, heads = collections.source(settings.collection, settings.split), settings.fitted()
+    params, heads = settings.params(), settings.fitted()
+    source = collections.source(settings.collection, settings.split)
     found = diff(
         opened(models, revision=revision, pooling=pooling),
         source,
-        settings.settings(),
+        params,
         queries=settings.queries,
-        name=settings.collection,
         heads=heads,
         first_stage=FirstStage(
             settings.language or ENGLISH, convention(settings.collection).drop_own_docs
@@ -182,40 +188,39 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
 def diff(
     pair: Opened,
     source: Source,
-    settings: Settings,
+    params: ChangeParams,
     *,
     queries: int,
-    name: str,
     heads: Heads | None = None,
     first_stage: FirstStage | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
-    `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too. Raises BadInput where the architectures differ, or heads cannot be fitted.
+    `queries` are drawn from the judged ones. With `heads`, the control for cross-encoders too. Raises BadInput
+    where the architectures differ, or heads cannot be fitted.
     """
     how = first_stage or FirstStage()
     weights = weights_changed(pair.rankers)
-    topics = judged_topics(source, limit=queries, seed=settings.seed)
+    topics = judged_topics(source, limit=queries, seed=params.seed)
     train = heads and judged_topics(heads.train)
     if train:
         check_heads(pair.rankers)
         examples.without(train, topics)
     with examples.indexed(source, how.language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+        run = bm25.search(index, topics.queries, depth=params.depth, progress=progress)
         run = without_own_docs(run) if how.drop_own_docs else run
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
-        compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
-        states = states_changed(pair.rankers, compared, settings, progress)
+        compared = sides(pair.rankers[0], topics.queries, run, texts, params)
+        states = states_changed(pair.rankers, compared, params, progress)
         runs = [
             rerank(
                 ranker,
                 topics.queries,
                 run,
                 texts=docs.texts,
-                depth=settings.depth,
+                depth=params.depth,
                 tag=tag,
                 progress=progress,
             )
@@ -229,10 +234,10 @@ def diff(
         Changes(
             before=pair.before,
             after=pair.after,
-            collection=name,
+            collection=params.spec.over,
             modules=tuple(weights),
             states=tuple(states),
-            rankings=ranking_change(runs[0], runs[1], settings),
+            rankings=ranking_change(runs[0], runs[1], params),
         )
     )
     return found | {"heads": control, "notes": [*_read_otherwise(pair), *_rounded(pair)]}
@@ -308,9 +313,8 @@ def _control(
     """Heads fitted anew on both encoders, with queries that are not among those ranked."""
     (topics, run, runs), (docs, index) = asked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
-    if heads.convention.drop_own_docs:
+    if heads.drop_own_docs:
         train_run = without_own_docs(train_run)
-    level = heads.convention.relevance_level
-    made, notes = lesson(train, train_run, topics, run, docs, heads.settings, min_relevance=level)
-    found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
+    made, notes = lesson(train, train_run, topics, run, docs, heads.params)
+    found = controlled(pair.rankers, made, runs, topics.qrels, heads.params, progress)
     return found | {"notes": notes}

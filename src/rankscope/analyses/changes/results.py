@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rankscope.analyses.changes.plan import ChangeParams
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
@@ -27,20 +28,6 @@ FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
 FEWEST_QUERIES = 5
 """Of which one in turn is left out, and 4 are still compared."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of the states and rankings is compared."""
-
-    depth: int = 20
-    """Docs of each query that both re-rank."""
-    texts: int = 500
-    """States compared at most, of queries and of docs (or of pairs)."""
-    neighbours: int = 10
-    persistence: float = PERSISTENCE
-    seed: int = 42
-    """Of the drawn texts, and of the resamples."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +100,14 @@ def sides(
     queries: Sequence[Query],
     run: Run,
     texts: Mapping[str, str],
-    settings: Settings,
+    params: ChangeParams,
 ) -> list[Side]:
     """The texts whose states are compared, drawn from the queries and the top of their rankings.
 
     `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
     always be the other's nearest. Raises BadInput where too few are left.
     """
-    run = compared_top(run, settings)
+    run = compared_top(run, params)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
     ranked = [*{words(query.text): query for query in ranked}.values()]
     if len(ranked) < FEWEST_QUERIES:
@@ -128,9 +115,9 @@ def sides(
             f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
     tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
-    found = [_side(name, ranked, tops, texts, settings) for name in ranker.sides]
+    found = [_side(name, ranked, tops, texts, params) for name in ranker.sides]
     for side in found:
-        _check_enough(side, settings)
+        _check_enough(side, params)
     return found
 
 
@@ -139,7 +126,7 @@ def _side(
     queries: Sequence[Query],
     tops: Sequence[Sequence[str]],
     texts: Mapping[str, str],
-    settings: Settings,
+    params: ChangeParams,
 ) -> Side:
     """The texts drawn for a side; `tops` has each query's docs."""
     if name == PAIR:
@@ -148,20 +135,18 @@ def _side(
             for place, top in enumerate(tops)
             for text in _distinct([texts[doc_id] for doc_id in top])
         ]
-        drawn = _drawn(every, PAIR, settings)
+        drawn = _drawn(every, PAIR, params)
         pairs = [(queries[place].text, text) for place, text in drawn]
         return Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))
     if name == "query":
-        return Side(name, _drawn([query.text for query in queries], name, settings), None)
+        return Side(name, _drawn([query.text for query in queries], name, params), None)
     doc_ids = sorted({doc_id for top in tops for doc_id in top})
-    return Side(
-        name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, settings), None
-    )
+    return Side(name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, params), None)
 
 
-def _check_enough(side: Side, settings: Settings) -> None:
+def _check_enough(side: Side, params: ChangeParams) -> None:
     """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
-    n_texts, k, groups = len(side.texts), settings.neighbours, side.groups
+    n_texts, k, groups = len(side.texts), params.spec.neighbours, side.groups
     n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
     told = f"{n_texts} texts ({side.name})" + (
         f" of {n_queries} queries" if groups is not None else ""
@@ -181,10 +166,10 @@ def _distinct(texts: Sequence[str]) -> list[str]:
     return [*{words(text): text for text in texts}.values()]
 
 
-def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
+def _drawn(every: list[Any], name: str, params: ChangeParams) -> list[Any]:
     """As many as are asked for, in a drawn order."""
-    stream(settings.seed, "texts whose states are compared", name).shuffle(every)
-    return every[: settings.texts]
+    stream(params.seed, "texts whose states are compared", name).shuffle(every)
+    return every[: params.spec.texts]
 
 
 # -- comparisons ----------------------------------------------------------------------------------
@@ -201,7 +186,7 @@ def weights_changed(rankers: Both) -> list[ModuleChange]:
 
 
 def states_changed(
-    rankers: Both, compared: Sequence[Side], settings: Settings, progress: Progress
+    rankers: Both, compared: Sequence[Side], params: ChangeParams, progress: Progress
 ) -> list[StateChange]:
     """What moved in the states of texts. Raises BadInput where states are not finite."""
     found = []
@@ -212,7 +197,7 @@ def states_changed(
                 states.append(_states(ranker, side, progress))
             except BadInput as error:
                 raise BadInput(f"The ranker {which} ({side.name}): {error}") from error
-        found += state_changes(side, states[0], states[1], settings)
+        found += state_changes(side, states[0], states[1], params)
     return found
 
 
@@ -227,10 +212,10 @@ def _states(ranker: TrainableRanker, side: Side, progress: Progress) -> Tensor:
 
 
 def state_changes(
-    side: Side, before: Tensor, after: Tensor, settings: Settings
+    side: Side, before: Tensor, after: Tensor, params: ChangeParams
 ) -> list[StateChange]:
     """Every layer's change; states: (texts, layers + 1, width)."""
-    k, groups = settings.neighbours, side.groups
+    k, groups = params.spec.neighbours, side.groups
     layers = [*zip(before.unbind(1), after.unbind(1), strict=True)]
     shifts = torch.stack([changes.shifts(old, new) for old, new in layers])
     return [
@@ -245,7 +230,7 @@ def state_changes(
             chance=changes.chance_of_neighbours(k, len(side.texts), groups),
         )
         for layer, ((old, new), shift) in enumerate(
-            zip(layers, mean_estimates(shifts.numpy(), settings.seed, groups=groups), strict=True)
+            zip(layers, mean_estimates(shifts.numpy(), params.seed, groups=groups), strict=True)
         )
     ]
 
@@ -264,18 +249,18 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
     ]
 
 
-def compared_top(run: Run, settings: Settings) -> Run:
+def compared_top(run: Run, params: ChangeParams) -> Run:
     """What of a run is compared: its top with its ties, whether it was written and read or not.
 
     What lies below was not re-ranked.
     """
-    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
+    rankings = {q: with_ties(ranking[: params.depth]) for q, ranking in run.rankings.items()}
     return Run(run.tag, rankings)
 
 
-def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
+def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChange:
     """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
-    runs = compared_top(before, settings), compared_top(after, settings)
+    runs = compared_top(before, params), compared_top(after, params)
     overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
     n_docs, n_tied = 0, [0, 0]
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
@@ -289,11 +274,9 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         if len(old) < 2:
             continue
         overlaps.append(
-            changes.extrapolated_rank_biased_overlap(
-                [*old], [*new], persistence=settings.persistence
-            )
+            changes.extrapolated_rank_biased_overlap([*old], [*new], persistence=PERSISTENCE)
         )
-        by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
+        by_chance.append(changes.chance_of_overlap(len(old), persistence=PERSISTENCE))
         scores = [*old.values()], [new[doc_id] for doc_id in old]
         taus.append(changes.kendall_tau_b(*scores))
         correlations.append(changes.score_agreement(*scores))
@@ -307,11 +290,11 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         )
     chance = sum(by_chance) / len(by_chance)
     rows = np.array([overlaps, taus, correlations, firsts])
-    overlap, tau, correlation, first = mean_estimates(rows, settings.seed)
+    overlap, tau, correlation, first = mean_estimates(rows, params.seed)
     return RankingChange(
         n_queries=len(overlaps),
-        depth=settings.depth,
-        persistence=settings.persistence,
+        depth=params.depth,
+        persistence=PERSISTENCE,
         overlap=overlap,
         chance=chance,
         tau=tau,

@@ -4,13 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
 from rankscope.analyses.forms import forms_of
 from rankscope.analyses.probes import words
-from rankscope.analyses.probes.examples import Examples, Settings
-from rankscope.analyses.probes.plan import AT_RANDOM
+from rankscope.analyses.probes.examples import Examples
+from rankscope.analyses.probes.plan import (
+    AT_RANDOM,
+    ChoicesParams,
+    ConcludeParams,
+    ProbeParams,
+)
 from rankscope.analyses.probes.results import Found, as_json, concluded
+from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
@@ -24,8 +31,12 @@ from rankscope.data.collections import (
 )
 from rankscope.explain.probing import texts_of
 from rankscope.models.ranker import TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
+
+SEED = 42
+"""Of the examples, and of what probes are compared with."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +45,37 @@ class ProbeSettings:
 
     train: Source
     test: Source
-    probes: Settings
+    choices: ChoicesParams
+    probes: ProbeParams
     at_random: bool = False
     """Whether the first ranker's architecture with random weights is probed too."""
     baselines: Sequence[str] = ()
     """The first ranker, if none."""
     language: str | None = None
     """Of BM25's analyzer; English, if None."""
+
+
+def params_of(
+    train: str,
+    test: str,
+    depth: int,
+    *,
+    candidates: str,
+    mlp: bool,
+    as_published: bool,
+    **others: Any,
+) -> tuple[ChoicesParams, ProbeParams]:
+    """How examples are drawn and layers probed, over collections by name; BadInput for a value that does not hold."""
+    spec = spec_of(
+        ProbesSpec,
+        examples={"over": test, "train": train, "from": "bm25", "depth": depth},
+        candidates=numbers(candidates),
+        mlp=mlp and not as_published,
+        method="as_published" if as_published else "sound",
+        **others,
+    )
+    assert isinstance(spec.examples, RunExamplesSpec)
+    return ChoicesParams(spec.examples, max(spec.ns), SEED), ProbeParams(spec, SEED)
 
 
 def answer(
@@ -54,13 +89,13 @@ def answer(
     given = examples(
         settings.train,
         settings.test,
-        settings.probes,
+        settings.choices,
         progress,
         language=settings.language or ENGLISH,
     )
     baselines = settings.baselines or [first]
     probed = probe(rankers, given, settings.probes, baselines=baselines, progress=progress)
-    found, n = as_json(probed), max(settings.probes.ns)
+    found, n = as_json(probed), max(settings.probes.spec.ns)
     sentences, table = words.in_words(found), words.layer_table(found, n)
     return Result(
         tables=(Table(f"{len(given.test)} examples, {n} docs each", *table),),
@@ -73,7 +108,7 @@ def answer(
 def probe(
     rankers: Mapping[str, TrainableRanker],
     given: Examples,
-    settings: Settings,
+    params: ProbeParams,
     *,
     baselines: Sequence[str],
     progress: Progress,
@@ -87,18 +122,19 @@ def probe(
     by_ranker, notes = {}, []
     for name, ranker in rankers.items():
         with TemporaryDirectory() as folder:
-            represented(ranker, given, Path(folder), seed=settings.seed, progress=progress)
+            represented(ranker, given, Path(folder), seed=params.seed, progress=progress)
             by_ranker[name] = [
                 *outcomes(
                     Path(folder),
                     given,
-                    settings,
+                    params,
                     similarity=similarity_of(ranker),
                     progress=progress,
                 )
             ]
         notes += notes_of(name, ranker)
-    return concluded(by_ranker, given, settings, baselines=baselines, notes=notes)
+    compared = ConcludeParams(params.spec, tuple(baselines), None)
+    return concluded(by_ranker, given, compared, notes=notes)
 
 
 def numbers(written: str) -> tuple[int, ...]:
@@ -117,7 +153,7 @@ def numbers(written: str) -> tuple[int, ...]:
 def examples(
     train: Source,
     test: Source,
-    settings: Settings,
+    params: ChoicesParams,
     progress: Progress,
     *,
     language: str = ENGLISH,
@@ -126,6 +162,8 @@ def examples(
 
     Both are over the docs of `test`; `language` is that of BM25's analyzer.
     """
+    drawn = params.spec
+    assert isinstance(drawn, RunExamplesSpec)
     unseen = judged_topics(test)
     learnt, n_shared = without(judged_topics(train), unseen)
     with indexed(test, language, progress) as (stored, index):
@@ -134,10 +172,12 @@ def examples(
         made = [
             choices_from_qrels(
                 topics.qrels,
-                bm25.search(index, topics.queries, depth=settings.depth, progress=progress),
-                n_docs=max(settings.ns),
-                depth=settings.depth,
-                seed=settings.seed,
+                bm25.search(index, topics.queries, depth=drawn.depth, progress=progress),
+                n_docs=params.n_docs,
+                depth=drawn.depth,
+                skip_top=drawn.skip_top,
+                min_relevance=drawn.min_relevance,
+                seed=params.seed,
                 by_words=ByWords(topics, stored.key),
             )
             for topics in (learnt, unseen)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankscope.analyses.probes.examples import Examples, Settings
+from rankscope.analyses.probes.examples import Examples, seeds_of
+from rankscope.analyses.probes.plan import ProbeParams
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice
 from rankscope.core.rng import stream
@@ -104,45 +105,44 @@ def notes_of(name: str, ranker: TrainableRanker) -> list[str]:
 def outcomes(
     folder: Path,
     given: Examples,
-    settings: Settings,
+    params: ProbeParams,
     *,
     similarity: str | None,
     progress: Progress,
 ) -> Iterator[tuple[int, Outcome]]:
     """(layer, outcome) of every probe and control on every stored layer, lowest first."""
-    asked = Probing(
-        similarity or "dot", settings.ns, settings.seeds, settings.rank, with_mlp=settings.with_mlp
-    )
+    spec = params.spec
+    asked = Probing(similarity or "dot", spec.ns, seeds_of(spec), spec.rank, with_mlp=spec.mlp)
     of_layer = _of_pairs if similarity is None else _of_texts
     n_layers = representations.n_layers(folder / (PAIR if similarity is None else "query"))
     with progress.task("probe layers", n_layers, "layers") as task:
         for layer in range(n_layers):
-            for outcome in of_layer(folder, layer, asked, given, settings):
+            for outcome in of_layer(folder, layer, asked, given, params):
                 yield layer, outcome
             task.advance()
 
 
 def _of_texts(
-    folder: Path, layer: int, asked: Probing, given: Examples, settings: Settings
+    folder: Path, layer: int, asked: Probing, given: Examples, params: ProbeParams
 ) -> list[Outcome]:
     texts = given.texts
     read = States(*(representations.layer(folder / side, layer) for side in SIDES))
     train, test = (texts.candidates(choices) for choices in (given.train, given.test))
-    if settings.as_published:
+    if params.spec.is_published:
         return asked.layer_as_published(read, train, test)
-    drawn = _drawn_labels(texts.doc_ids, settings.seed)
+    drawn = _drawn_labels(texts.doc_ids, params.seed)
     return asked.layer(read, train, test, drawn_labels=drawn)
 
 
 def _of_pairs(
-    folder: Path, layer: int, asked: Probing, given: Examples, settings: Settings
+    folder: Path, layer: int, asked: Probing, given: Examples, params: ProbeParams
 ) -> list[Outcome]:
-    pairs = _all_pairs(given, settings.seed)
+    pairs = _all_pairs(given, params.seed)
     true, shuffled = (
         tuple(pairs.candidates(part) for part in parts)
-        for parts in ((given.train, given.test), _shuffled(given, settings.seed))
+        for parts in ((given.train, given.test), _shuffled(given, params.seed))
     )
-    drawn = _drawn_labels([doc_id for _, doc_id in pairs.pairs], settings.seed)
+    drawn = _drawn_labels([doc_id for _, doc_id in pairs.pairs], params.seed)
     read = representations.layer(folder / PAIR, layer)
     return asked.layer_of_pairs(
         read, (true[0], true[1]), (shuffled[0], shuffled[1]), drawn_labels=drawn

@@ -7,32 +7,35 @@ from pydantic import AfterValidator, Field
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.pipeline.first_stages.first_stage import (
-    SEARCH,
     Needed,
     Planning,
     StepWork,
-    search_params,
 )
-from rankscope.pipeline.spec.fields import Count, Positive, Share, Spec, known_language
+from rankscope.pipeline.spec.fields import Count, Positive, Share, Spec, known_language, read_by
 from rankscope.pipeline.step import Kind, Step
 from rankscope.retrieve.analyzer import ENGLISH
-
-INDEX = Kind("index", 2, "rankscope.pipeline.first_stages.bm25:index")
 
 
 class BM25Spec(Spec):
     """Lexical first stage (Robertson & Zaragoza 2009), with the default values of Anserini."""
 
     kind: Literal["bm25"]
-    k1: Positive = Field(0.9, description="Saturation of term frequency.")
-    b: Share = Field(0.4, description="Normalisation by doc length.")
+    k1: Positive = Field(
+        0.9, description="Saturation of term frequency.", json_schema_extra=read_by("index")
+    )
+    b: Share = Field(
+        0.4, description="Normalisation by doc length.", json_schema_extra=read_by("index")
+    )
     language: Annotated[str, AfterValidator(known_language)] = Field(
         ENGLISH,
         description="Of docs and queries. english: stop words, possessives and Porter's stemmer; one that "
         "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words (Mr. TyDi's BM25 has an "
         "analyzer for each language, too: Zhang et al. 2021); none: words in lower case.",
+        json_schema_extra=read_by("index"),
     )
-    depth: Count = Field(1000, description="Docs kept for each query.")
+    depth: Count = Field(
+        1000, description="Docs kept for each query.", json_schema_extra=read_by("search")
+    )
 
     @property
     def needs(self) -> tuple[Needed, ...]:
@@ -42,11 +45,8 @@ class BM25Spec(Spec):
     def plan(self, planning: Planning, name: str, collection: str) -> Step:
         """An index, which depths and collections over the same docs share, and a search in it."""
         topics, docs = planning.collection(collection), planning.docs(collection)
-        built = Step(INDEX, name, self.identity("depth"), {"docs": docs}, spec=self)
-        inputs = {"collection": topics, "index": planning.add(built)}
-        label = f"{name}.{collection}"
-        params = search_params(planning, collection, depth=self.depth)
-        return planning.add(Step(SEARCH, label, params, inputs, spec=self))
+        inputs = {"collection": topics, "index": planning.step(INDEX, name, self, {"docs": docs})}
+        return planning.search(self, f"{name}.{collection}", collection, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
         """The docs that the index ranks first."""
@@ -54,6 +54,9 @@ class BM25Spec(Spec):
 
         stored = bm25.Index.load(work.folder("index"))
         return bm25.search(stored, topics.queries, depth=self.depth, progress=work.progress), {}
+
+
+INDEX = Kind("index", 2, "rankscope.pipeline.first_stages.bm25:index", BM25Spec)
 
 
 def index(work: StepWork) -> dict[str, Any]:

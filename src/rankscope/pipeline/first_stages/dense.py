@@ -8,18 +8,21 @@ from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.models.location import Location
 from rankscope.pipeline.first_stages.first_stage import (
-    SEARCH,
     Needed,
     Planning,
     StepWork,
-    search_params,
 )
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Kind, Step
 from rankscope.store.artifacts import linked
 
 ENCODE = Kind(
-    "encode", 1, "rankscope.pipeline.first_stages.dense:encode", is_shared=True, is_resumed=True
+    "encode",
+    1,
+    "rankscope.pipeline.first_stages.dense:encode",
+    None,
+    is_shared=True,
+    is_resumed=True,
 )
 
 QUERIES_CHECKED = 50
@@ -52,11 +55,8 @@ class DenseSpec(Spec):
             "ranker": planning.ranker(self.ranker),
             "embeddings": embeddings(planning, self.ranker, collection),
         }
-        params = search_params(
-            planning, collection, depth=self.depth, tag=self.ranker, index=self.index
-        )
         label = f"{self.ranker}.{collection}" + ("" if self.index == "exact" else f".{self.index}")
-        return planning.add(Step(SEARCH, label, params, inputs, spec=self))
+        return planning.search(self, label, collection, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
         """The nearest docs, and of an index that misses some how many it finds."""
@@ -81,7 +81,7 @@ def embeddings(planning: Planning, ranker: str, collection: str) -> Step:
     """The step of a collection's docs as a ranker embeds them; rankers of one doc tower share it."""
     docs, embedder = planning.docs(collection), planning.embedder(ranker)
     inputs = {"ranker": planning.ranker(embedder), "docs": docs}
-    return planning.add(Step(ENCODE, f"{embedder}.{docs.label}", {}, inputs))
+    return planning.step(ENCODE, f"{embedder}.{docs.label}", None, inputs)
 
 
 def encode(work: StepWork) -> dict[str, Any]:

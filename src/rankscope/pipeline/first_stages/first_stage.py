@@ -4,7 +4,7 @@ A first stage is a file of this folder and a row of `table`. Whatever it imports
 `search`: its spec and its plan are read where nothing may load torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
@@ -15,9 +15,8 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.pipeline.step import Kind, Step
 from rankscope.store.rows import ProcessGroup
 
-SEARCH = Kind("search", 3, "rankscope.pipeline.first_stages.first_stage:search")
-"""Every first stage whose run is not made of others' runs; inputs and params tell them apart."""
-
+RUN = "rankscope.pipeline.first_stages.first_stage:search"
+"""What carries out the step of any first stage's run."""
 RUN_FILE = "run.trec"
 
 
@@ -32,13 +31,19 @@ class Needed(NamedTuple):
 class Planning(Protocol):
     """The steps that a first stage's plan can rest on, each made once; `Planner` has them."""
 
-    @property
-    def digest(self) -> Callable[[Path], str]:
-        """The hash of a file's bytes."""
+    def step(self, kind: Kind, label: str, params: Any, inputs: Mapping[str, Step]) -> Step:
+        """A step, or the same one that is there already."""
         ...
 
-    def add(self, step: Step) -> Step:
-        """The step, or the same one that is there already."""
+    def search(
+        self,
+        spec: Any,
+        label: str,
+        collection: str,
+        inputs: Mapping[str, Step],
+        run: Path | None = None,
+    ) -> Step:
+        """The step of a first stage's own search, or reading of a run file, over a collection."""
         ...
 
     def path(self, written: str) -> Path:
@@ -63,10 +68,6 @@ class Planning(Protocol):
 
     def first_stage_run(self, first_stage: str, collection: str) -> Step:
         """A first stage's run over a collection."""
-        ...
-
-    def drops_own_docs(self, collection: str) -> bool:
-        """Whether docs that have their query's id are left out of what is searched."""
         ...
 
 
@@ -129,12 +130,6 @@ class FirstStage(Protocol):
         ...
 
 
-def search_params(planning: Planning, collection: str, **params: Any) -> dict[str, Any]:
-    """What names a search: its own params, and whether it drops docs that have their query's id."""
-    drops = planning.drops_own_docs(collection)
-    return params | ({"drop_own_docs": True} if drops else {})
-
-
 def search(work: StepWork) -> dict[str, Any]:
     """The step of any first stage's run.
 
@@ -145,7 +140,7 @@ def search(work: StepWork) -> dict[str, Any]:
 
     topics = read_topics(work.folder("collection"))
     run, more = cast("FirstStage", work.step.spec).search(work, topics)
-    if work.step.params.get("drop_own_docs"):
+    if getattr(work.step.params, "drop_own_docs", False):  # a fusion's runs have dropped theirs
         run = without_own_docs(run)
     write_run(work.out / RUN_FILE, run)
     return run_summary(run, topics) | more

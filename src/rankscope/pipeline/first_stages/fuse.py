@@ -8,8 +8,8 @@ from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.data.collections import Topics
 from rankscope.pipeline.first_stages.first_stage import (
+    RUN,
     RUN_FILE,
-    SEARCH,
     Needed,
     Planning,
     StepWork,
@@ -17,8 +17,6 @@ from rankscope.pipeline.first_stages.first_stage import (
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Kind, Step
 from rankscope.retrieve import fusion
-
-FUSE = Kind("fuse", 1, SEARCH.run)
 
 
 class FuseSpec(Spec):
@@ -51,7 +49,7 @@ class FuseSpec(Spec):
         """A fusion of the runs, each a step of its own."""
         runs = {_run_role(part): planning.first_stage_run(part, collection) for part in self.of}
         inputs = {"collection": planning.collection(collection), **runs}
-        return planning.add(Step(FUSE, f"{name}.{collection}", self.identity(), inputs, spec=self))
+        return planning.step(FUSE, f"{name}.{collection}", self, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:  # noqa: ARG002
         """The docs that the runs together rank first."""
@@ -61,6 +59,9 @@ class FuseSpec(Spec):
         else:
             fused = fusion.by_score(runs, tag=work.step.label)
         return fused.top(self.depth), {}
+
+
+FUSE = Kind("fuse", 1, RUN, FuseSpec)
 
 
 def _run_role(first_stage: str) -> str:

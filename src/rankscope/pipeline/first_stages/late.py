@@ -8,11 +8,9 @@ from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.models.location import Location
 from rankscope.pipeline.first_stages.first_stage import (
-    SEARCH,
     Needed,
     Planning,
     StepWork,
-    search_params,
 )
 from rankscope.pipeline.spec.fields import Count, Spec
 from rankscope.pipeline.step import Step
@@ -34,9 +32,7 @@ class LateSpec(Spec):
         """A search among the docs' texts: no embeddings are kept."""
         topics, docs = planning.collection(collection), planning.docs(collection)
         inputs = {"collection": topics, "docs": docs, "ranker": planning.ranker(self.ranker)}
-        label = f"{name}.{collection}"
-        params = search_params(planning, collection, depth=self.depth)
-        return planning.add(Step(SEARCH, label, params, inputs, spec=self))
+        return planning.search(self, f"{name}.{collection}", collection, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
         """The docs whose tokens match best."""

@@ -9,13 +9,11 @@ from rankscope.core.errors import BadStudy, listed
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.pipeline.first_stages.first_stage import (
-    SEARCH,
     Needed,
     Planning,
     StepWork,
-    search_params,
 )
-from rankscope.pipeline.spec.fields import Count, Spec
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Spec
 from rankscope.pipeline.step import Step
 
 
@@ -23,7 +21,9 @@ class RunFilesSpec(Spec):
     """A first stage of one's own: one run file for each collection."""
 
     kind: Literal["run_files"]
-    paths: dict[str, str] = Field(description="Collection name -> run file in TREC format.")
+    paths: dict[str, str] = Field(
+        description="Collection name -> run file in TREC format.", json_schema_extra=BY_PLAN
+    )
     depth: Count = Field(1000, description="Docs kept for each query.")
 
     @property
@@ -35,9 +35,7 @@ class RunFilesSpec(Spec):
         """The file's run, cut. Raises BadStudy for a collection that no file is over."""
         inputs = {"collection": planning.collection(collection), "docs": planning.docs(collection)}
         path = self._file(planning, name, collection)
-        params = search_params(planning, collection, digest=planning.digest(path), depth=self.depth)
-        label = f"{name}.{collection}"
-        return planning.add(Step(SEARCH, label, params, inputs, spec=self, paths={"run": path}))
+        return planning.search(self, f"{name}.{collection}", collection, inputs, run=path)
 
     def _file(self, planning: Planning, name: str, collection: str) -> Path:
         if collection not in self.paths:
@@ -53,4 +51,4 @@ class RunFilesSpec(Spec):
         from rankscope.data.teachers import from_run
 
         names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-        return from_run(work.step.paths["run"], names).run.top(self.depth), {}
+        return from_run(work.step.params.run, names).run.top(self.depth), {}

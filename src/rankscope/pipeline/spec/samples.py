@@ -13,6 +13,7 @@ from pydantic import (
 
 from rankscope.data.noise import NoiseKind
 from rankscope.pipeline.spec.fields import (
+    BY_PLAN,
     Count,
     NonNegative,
     Number,
@@ -25,7 +26,9 @@ from rankscope.pipeline.spec.fields import (
 class NegativesSpec(Spec):
     """Hard negatives out of a first stage's run."""
 
-    first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
+    first_stage: str = Field(
+        description="Whose run they are drawn from.", alias="from", json_schema_extra=BY_PLAN
+    )
     skip_top: Whole = Field(
         0,
         description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
@@ -35,6 +38,7 @@ class NegativesSpec(Spec):
         None,
         description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own "
         "(Qu et al. 2021, RocketQA).",
+        json_schema_extra=BY_PLAN,
     )
     absolute_margin: NonNegative | None = Field(
         None,
@@ -59,8 +63,10 @@ class SamplesSpec(Spec):
     """What a stage learns from."""
 
     kind: Literal["labelled"] = "labelled"
-    collection: str = Field("train", description="The training collection.")
-    labels: str = Field(description="`qrels`, or the name of a teacher.")
+    collection: str = Field(
+        "train", description="The training collection.", json_schema_extra=BY_PLAN
+    )
+    labels: str = Field(description="`qrels`, or the name of a teacher.", json_schema_extra=BY_PLAN)
     teacher_labels: Literal["ranks", "scores"] = Field(
         "ranks",
         description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores "
@@ -134,7 +140,9 @@ class CropsSpec(Spec):
     """Two random crops of every doc belong together: learning without queries (Contriever)."""
 
     kind: Literal["crops"]
-    collection: str = Field("train", description="Whose docs are cropped.")
+    collection: str = Field(
+        "train", description="Whose docs are cropped.", json_schema_extra=BY_PLAN
+    )
     shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
     longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
     deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
@@ -150,11 +158,14 @@ class NoisyQueriesSpec(Spec):
     """Every query with a typo or swapped words belongs to its clean form: no labels."""
 
     kind: Literal["noisy_queries"]
-    collection: str = Field("train", description="Whose queries are learnt from.")
+    collection: str = Field(
+        "train", description="Whose queries are learnt from.", json_schema_extra=BY_PLAN
+    )
     docs: str | None = Field(
         None,
         description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
         "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(
         100,

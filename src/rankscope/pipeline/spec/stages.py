@@ -10,6 +10,7 @@ from pydantic import (
 )
 
 from rankscope.pipeline.spec.fields import (
+    BY_PLAN,
     FREE,
     LOSS_NAMES,
     Count,
@@ -45,7 +46,9 @@ class ValidateSpec(Spec):
         alias="collection",
         description="The held-out queries; of several collections the mean decides.",
     )
-    first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
+    first_stage: str = Field(
+        description="Whose run is re-ranked.", alias="from", json_schema_extra=BY_PLAN
+    )
     depth: Count = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: Count = Field(100, description="Updates between two validations.")
@@ -98,10 +101,11 @@ class TrainedSpec(Spec):
     """A ranker made from another by one stage of fine-tuning."""
 
     kind: Literal["trained"] = "trained"
-    start: str = Field(description="The ranker it starts from.")
+    start: str = Field(description="The ranker it starts from.", json_schema_extra=BY_PLAN)
     recipe: Literal["dpr", "contriever", "repllama", "aligned_queries"] | None = Field(
         None,
         description="Published hyper-parameters ([below](#recipes)) for all that is not written here.",
+        json_schema_extra=BY_PLAN,
     )
     samples: Samples
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
@@ -172,11 +176,14 @@ class TrainedSpec(Spec):
         None, description="Held-out queries.", alias="validate"
     )
     keep: Literal["best_validation", "last"] | None = Field(
-        None, description="Which weights are the result; best_validation where there is one."
+        None,
+        description="Which weights are the result; best_validation where there is one.",
+        json_schema_extra=BY_PLAN,
     )
     seed: Seed | None = Field(
         None,
         description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        json_schema_extra=BY_PLAN,
     )
     checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE

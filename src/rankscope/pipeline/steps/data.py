@@ -11,31 +11,27 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.noise import noisy
 from rankscope.pipeline import teachers
+from rankscope.pipeline.kinds import CollectionParams, DocsParams, TeacherParams
 from rankscope.pipeline.spec.collections import TopicsSpec
-from rankscope.pipeline.spec.teachers import (
-    ListsTeacherSpec,
-    PermutationsTeacherSpec,
-    RunTeacherSpec,
-)
+from rankscope.pipeline.spec.teachers import PermutationsTeacherSpec
 from rankscope.pipeline.work import Summary, Work
 
 
 def docs(work: Work) -> Summary:
     """Copy the docs once, where single ones can be read."""
-    assert work.step.source is not None
-    return {"n_docs": collections.write_docs(work.step.source.docs(), work.out)}
+    return {"n_docs": collections.write_docs(work.params(DocsParams).source.docs(), work.out)}
 
 
 def collection(work: Work) -> Summary:
     """The chosen queries and their judgements."""
-    assert work.step.source is not None
-    chosen = work.spec(TopicsSpec)
+    params = work.params(CollectionParams)
+    chosen, seed = params.spec, params.seed or 0
     topics = collections.judged_topics(
-        work.step.source, part=chosen.part, limit=chosen.queries, seed=work.seed
+        params.source, part=chosen.part, limit=chosen.queries, seed=seed
     )
     if chosen.noise:
         topics = Topics(
-            [_with_noise(query, chosen, work.seed) for query in topics.queries], topics.qrels
+            [_with_noise(query, chosen, seed) for query in topics.queries], topics.qrels
         )
     stored = StoredDocs(work.folder("docs"))
     collections.write_topics(topics, work.out)
@@ -55,22 +51,22 @@ def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
 
 def teacher(work: Work) -> Summary:
     """A teacher's rankings out of a file of the user's, and what is worth knowing before they are learnt."""
-    topics, chosen = read_topics(work.folder("collection")), work.step.spec
+    topics, params = read_topics(work.folder("collection")), work.params(TeacherParams)
     names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-    paths = work.step.paths
+    chosen = params.spec
     opened: teachers.Opened
     if isinstance(chosen, PermutationsTeacherSpec):
+        assert params.candidates is not None
         opened = teachers.open_permutations(
-            paths["path"],
-            paths["candidates"],
+            params.rankings,
+            params.candidates,
             names,
             malformed=chosen.malformed,
             window=chosen.window,
             step=chosen.step,
         )
     else:
-        assert isinstance(chosen, RunTeacherSpec | ListsTeacherSpec)
-        opened = teachers.open_other(paths["path"], chosen.kind, paths.get("candidates"), names)
+        opened = teachers.open_other(params.rankings, chosen.kind, params.candidates, names)
     found, shown = opened
     run = found.run.top(chosen.depth)
     _write_scores(work.out / "run.json", run)

@@ -30,6 +30,7 @@ from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.pairs import comparison, verdicts
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.seeds.variance import in_words, variance_split
+from rankscope.pipeline.kinds import EvaluateParams
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -94,7 +95,7 @@ def evaluate(work: Work) -> Summary:
     compared = comparison.compared(
         [declared.pair for declared in family],
         significance_level=asked.significance_level,
-        resampling=Resampling(seed=seed_for(work.seed, "resampling")),
+        resampling=Resampling(seed=seed_for(work.params(EvaluateParams).seed, "resampling")),
     )
     if not is_sound:
         compared = [

@@ -19,12 +19,8 @@ from rankscope.models.opening import (
 )
 from rankscope.models.ranker import Ranker
 from rankscope.pipeline.first_stages.first_stage import run_summary
-from rankscope.pipeline.spec.rankers import (
-    BiEncoderSpec,
-    CrossEncoderSpec,
-    LateInteractionSpec,
-    ScratchSpec,
-)
+from rankscope.pipeline.kinds import RankerParams, RerankParams, ScratchParams, Weights
+from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
@@ -35,7 +31,8 @@ from rankscope.train.recipe import Recipe
 
 def scratch_backbone(work: Work) -> Summary:
     """A small BERT, pre-trained on the docs."""
-    chosen = work.spec(ScratchSpec)
+    params = work.params(ScratchParams)
+    chosen = params.spec
     stored = StoredDocs(work.folder("docs"))
     pieces = scratch.vocabulary((doc.text for doc in stored), chosen.vocabulary)
     tokenizer = scratch.tokenizer(pieces, chosen.max_length)
@@ -45,7 +42,7 @@ def scratch_backbone(work: Work) -> Summary:
         width=chosen.width,
         heads=chosen.heads,
         max_length=chosen.max_length,
-        seed=seed_for(work.seed, "scratch"),
+        seed=seed_for(params.seed, "scratch"),
     )
     summary: Summary = {"n_pieces": len(pieces)}
     if chosen.updates:
@@ -56,12 +53,12 @@ def scratch_backbone(work: Work) -> Summary:
             text=lambda place: stored.text(doc_ids[place]),
             docs_per_update=chosen.docs_per_update,
             max_length=chosen.max_length,
-            seed=work.seed,
+            seed=params.seed,
         )
         recipe = Recipe(
             max_updates=chosen.updates,
             learning_rate=chosen.learning_rate,
-            seed=seed_for(work.seed, "scratch"),
+            seed=seed_for(params.seed, "scratch"),
             checkpoint_every=chosen.checkpoint_every,
         )
         trained = fit(
@@ -84,18 +81,19 @@ def scratch_backbone(work: Work) -> Summary:
 
 def ranker(work: Work) -> Summary:
     """A ranker's weights as they are before any stage; a fresh scoring head is drawn here."""
-    chosen, location = work.step.spec, work.step.location
+    params = work.params(RankerParams)
+    chosen, location = params.spec, _location(params.weights)
     if isinstance(chosen, BiEncoderSpec):
-        return _bi_encoder(work, chosen, location)
+        return _bi_encoder(work, params, chosen)
     if isinstance(chosen, LateInteractionSpec):
         assert location is not None
         opened = open_late_interaction(location)
         opened.save(work.out / "model")
         return _notes(opened) | {"kind": "late_interaction"}
-    assert isinstance(chosen, CrossEncoderSpec)
+    assert params.seed is not None
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
-    seed = seed_for(work.step.params["seed"], "head")
+    seed = seed_for(params.seed, "head")
     made, loaded = start_cross_encoder(location, seed=seed, max_length=chosen.max_length)
     made.save(work.out / "model")
     return _notes(made) | {
@@ -107,7 +105,12 @@ def ranker(work: Work) -> Summary:
     }
 
 
-def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
+def _location(weights: Weights | None) -> Location | None:
+    return None if weights is None else weights.location
+
+
+def _bi_encoder(work: Work, params: RankerParams, chosen: BiEncoderSpec) -> Summary:
+    location = _location(params.weights)
     if chosen.backbone is None:
         assert location is not None
         loaded = open_bi_encoder(location)
@@ -124,14 +127,14 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
     query = backbone.load_encoder(location)
-    if work.step.adapter is not None:
-        query = replace(query, model=adapters.merged_from(query.model, work.step.adapter))
+    if params.adapter is not None:
+        query = replace(query, model=adapters.merged_from(query.model, params.adapter.location))
     doc = None
     if chosen.towers == "separate":
         doc = (
             replace(query, model=deepcopy(query.model))
-            if work.step.doc_location is None
-            else backbone.load_encoder(work.step.doc_location)
+            if params.doc is None
+            else backbone.load_encoder(params.doc.location)
         )
     made = BiEncoder.on(
         query,
@@ -162,7 +165,8 @@ def rerank(work: Work) -> Summary:
     """A ranker's re-ranking of a run."""
     topics = read_topics(work.folder("collection"))
     opened = open_ranker(work.folder("ranker") / "model")
-    run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
+    params = work.params(RerankParams)
+    run, depth = read_run(work.folder("run") / "run.trec"), params.depth
     rankings = (run.rankings.get(query.query_id, []) for query in topics.queries)
     doc_ids = (doc.doc_id for ranking in rankings for doc in ranking[:depth])
     again = reranked(
@@ -171,7 +175,7 @@ def rerank(work: Work) -> Summary:
         run,
         texts=work.texts("docs", opened, doc_ids),
         depth=depth,
-        tag=work.step.params["tag"],
+        tag=params.tag,
         processes=work.processes,
         progress=work.progress,
     )

@@ -7,6 +7,7 @@ sentence is about what the stage would be trained with: its data, tokens and wei
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -22,6 +23,7 @@ from rankscope.data.samples import Pool, Pools
 from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.pipeline.kinds import RankerParams
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.samples import NoisyQueriesSpec, SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -230,7 +232,7 @@ def _prompts(work: Work, stage: Stage) -> str | None:
     """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
     first = _first(stage.planned.inputs["start"])
     names = _left_out(work, first)
-    folder = first.location.folder if first.location is not None else None
+    folder = _given_folder(first)
     if folder is not None and PAIR in stage.tuned.sides and not stage.tuned.prompt_of(PAIR):
         names = sorted(inputs.prompts_in(folder))
     found = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
@@ -254,12 +256,19 @@ def _first(ranker: Step) -> Step:
     return ranker
 
 
+def _given_folder(ranker: Step) -> Path | None:
+    """Where the model of a ranker before any stage lies, if it is no hub's."""
+    assert isinstance(ranker.params, RankerParams)
+    weights = ranker.params.weights
+    return None if weights is None else weights.location.folder
+
+
 def _left_out(work: Work, first: Step) -> list[str]:
     """The names of the prompts of a ready bi-encoder that neither its queries nor its docs get."""
     chosen = first.spec
     if not isinstance(chosen, BiEncoderSpec) or chosen.backbone is not None:
         return []
-    folder = (first.location and first.location.folder) or work.store.folder(first.name) / "model"
+    folder = _given_folder(first) or work.store.folder(first.name) / "model"
     given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
     own = {side: text for side, text in given.items() if text}
     return list(inputs.left_out(inputs.prompts_in(folder) | own))

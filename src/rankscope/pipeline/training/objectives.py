@@ -20,6 +20,7 @@ from rankscope.data.noise import noisy, short_crop
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
+from rankscope.pipeline.kinds import TrainParams
 from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
@@ -38,7 +39,8 @@ from rankscope.train.objectives.in_batch import InBatchObjective
 
 def stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
-    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
+    params = work.params(TrainParams)
+    return seed_for(params.seed, "stage", params.stage)
 
 
 def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
@@ -64,7 +66,8 @@ def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     topics, by_words = _compared(work, place)
     if asked.negatives is None:
         teacher = teacher_rankings(work.folder(samples_role(place, "run")))
-        depth = work.step.params["samples"][place]["teacher_depth"]
+        depth = work.params(TrainParams).teacher_depths[place]
+        assert depth is not None
         query_ids = [query.query_id for query in topics.queries]
         return samples.pools_from_teacher(
             query_ids, teacher, depth=depth, labels=asked.teacher_labels, by_words=by_words
