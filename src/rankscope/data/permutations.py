@@ -170,7 +170,7 @@ def _order(answer: str, n_docs: int) -> _Written:
         text = re.sub(r"```[a-z]*", "", text)
     bare = INLINE.sub("\n", text.strip().rstrip("."))
     if (ids := _only_ids(bare)) is not None:
-        return _Written(ids, has_words)
+        return _Written(ids, has_words or _is_mixed(bare))
     for read in (_chain, _lines, _listed):
         if ids := read(bare, n_docs):
             return _Written(ids, has_words or not _is_bare(bare))
@@ -205,6 +205,11 @@ def _only_ids(text: str) -> list[str] | None:
     ids = NUMBER.findall(text)
     has_lines = any("\n" in part.strip() for part in several)
     return None if has_lines and len(set(ids)) < len(ids) else ids
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether another mark stands in a chain of `>` (a tie, a slip, an id left out): counted as WORDS."""
+    return ">" in text and ("," in text or ";" in text)
 
 
 def _is_broken_line(part: str) -> bool:
