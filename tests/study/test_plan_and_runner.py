@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.packed import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.sums import sha256_of
 from rankscope.core.trec import write_run
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Kind

@@ -1,4 +1,4 @@
-"""Files, packed or not, recognised by their first bytes and never by their names.
+"""Files, packed or not, recognised by their first bytes and never by their names; and the hash of their bytes.
 
 gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). Other files that are no
 text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) are refused by name, with a remedy.
@@ -10,6 +10,7 @@ own size. No text packs so well; a file that does must be given unpacked.
 import bz2
 import codecs
 import gzip
+import hashlib
 import importlib
 import io
 import lzma
@@ -232,3 +233,9 @@ class _Bounded(io.RawIOBase):
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes as they are, read in pieces; BadInput if it cannot be read."""
+    with explained_reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

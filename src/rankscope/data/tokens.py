@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
+from rankscope.core.packed import sha256_of
 from rankscope.core.progress import SILENT, Progress
-from rankscope.core.sums import sha256_of
 from rankscope.data.collections import StoredDocs
 from rankscope.store.artifacts import read_json
 from rankscope.store.refusals import explained

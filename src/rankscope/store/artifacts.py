@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
 from rankscope.store.fingerprint import sum_of
 from rankscope.store.refusals import explained, explained_full
