@@ -31,6 +31,7 @@ from transformers import BertConfig, BertModel
 from rankscope.data.collections import beir_folder
 from rankscope.explain import attributing, attribution, neurons
 from rankscope.explain.attribution import Integration, Rule, Site, gauss_legendre
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
 
@@ -69,7 +70,7 @@ def one_at_a_time(sites: list[Site], norm: Callable[[], Tensor]) -> list[Tensor]
 def of_doc(ranker: BiEncoder, text: str) -> list[Tensor]:
     """The published attributions of a doc by a ranker that pools by the mean."""
     encoder: Any = ranker.tower("document").model
-    inputs = ranker.padded(ranker.tokens([text], "document"), "document")
+    inputs = ranker.padded(ranker.inputs([text], "document"), "document")
     mask = inputs["attention_mask"][:, :, None]
 
     def norm() -> Tensor:
@@ -92,9 +93,9 @@ def timed(work: Callable[[], Found]) -> tuple[Found, float]:
 
 def speed(docs: list[str], n_tokens: int, n_texts: int) -> None:
     """Texts of one length by both, text by text in turn against batches of all."""
-    ranker = BiEncoder.load(located(MODEL))
+    ranker = opening.open_bi_encoder(located(MODEL))
     ranker.tower("document").max_seq_length = n_tokens
-    texts = [d for d in docs if len(ranker.tokens([d], "document")[0].ids) == n_tokens][:n_texts]
+    texts = [d for d in docs if len(ranker.inputs([d], "document")[0].ids) == n_tokens][:n_texts]
     reading = attributing.of_norms(ranker, texts, "document")
     attributing.attributions(reading, Integration(rule=gauss_legendre(1), is_published=True))
     seconds = dict.fromkeys(("equal", "sound", "theirs"), 0.0)
@@ -122,7 +123,7 @@ def speed(docs: list[str], n_tokens: int, n_texts: int) -> None:
 
 def quadrature(questions: list[str]) -> None:
     """Every rule against the converged integral."""
-    reading = attributing.of_norms(BiEncoder.load(located(MODEL)), questions, "query")
+    reading = attributing.of_norms(opening.open_bi_encoder(located(MODEL)), questions, "query")
 
     def by(rule: Rule) -> tuple[list[Tensor], Tensor]:
         values = attributing.attributions(reading, Integration(rule=rule, is_published=True)).values

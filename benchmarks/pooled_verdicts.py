@@ -25,7 +25,7 @@ from rankscope.evaluate.pairs.tail import Tail
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
 from rankscope.report.pooled import table
-from rankscope.verbs.pool import Asked, pool
+from rankscope.verbs.pool import PoolSettings, pool
 
 LEVEL, MARGIN, SD, ERROR = 0.05, 0.02, 0.12, 0.012
 N_FIRST_STAGES, ALIKE = 3, 0.8
@@ -208,12 +208,16 @@ def pooled_tables(n: int) -> str:
     rng = np.random.default_rng(2026)
     designs = list(by_design(rng, n))
     lines = [
-        f"{n:,} simulations a row; per cent. False findings: “better” or “worse” where the true mean over tests is 0 / "
-        f"“equivalent” where it is the margin, {MARGIN}. Twice the Monte-Carlo error of 5.0 is {200 * (0.0475 / n) ** 0.5:.1f}. "
-        "Weights by queries: DerSimonian & Laird's, with the normal distribution, by Hartung & Knapp, and modified, "
-        "never below the error of the queries; of 12 cells, each is a test to them. Equal weights, never below it either, "
-        "is what a study uses, with the first stages of a test clustered by query; means only is `rankscope pool`, where "
-        "no error of queries is known.",
+        "A cell has the share, in %, of false findings: “better” or “worse” while the true mean over tests is 0 / "
+        f"“equivalent” while it is the margin, {MARGIN}. With {n:,} simulations a row, twice the Monte-Carlo error of 5.0 "
+        f"is {200 * (0.0475 / n) ** 0.5:.1f}.",
+        "",
+        "- *DL, normal*, *Hartung-Knapp* and *modified* weight tests by their queries: DerSimonian & Laird's weights with the "
+        "normal distribution, by Hartung & Knapp, and in the modified form, never below the error of the queries. Each of "
+        "12 cells is a test to them.",
+        "- *Equal weights* is what a study uses, with the first stages of a test clustered by query. It is never below the "
+        "error of the queries either.",
+        "- *Means only* is `rankscope pool`, where no error of queries is known.",
         "",
         HEAD,
         "|---|---|" + "---|" * len(WAYS),
@@ -223,7 +227,7 @@ def pooled_tables(n: int) -> str:
         lines.append(f"| {word} | {name} | {' | '.join(cells)} |")
     lines += [
         "",
-        "Half the width of the 95 % interval, its median:",
+        "The median of half the width of the 95 % interval:",
         "",
         HEAD,
         "|---|---|" + "---|" * len(WAYS),
@@ -236,9 +240,9 @@ def pooled_tables(n: int) -> str:
     few = max(n // 5, 1)
     lines += [
         "",
-        f"Three seeds a system, four tests (126, 100, 43, 1,000 queries), {few:,} simulations a row; false differences / "
-        "equivalences as above. Seeds move all tests alike and, beside that, each of its own; the numbers are the "
-        "standard error that they add to a mean difference.",
+        f"Systems have three seeds each, on four tests (126, 100, 43, 1,000 queries), with {few:,} simulations a row. A cell "
+        "has false differences / equivalences as above. Seeds move all tests alike, and each test also on its own; the "
+        "first two columns have the standard error that they add to a mean difference.",
         "",
         SEED_HEAD,
         "|---|---|" + "---|" * len(SEED_WAYS),
@@ -288,7 +292,7 @@ def published(folder: Path) -> str:
             path = Path(made, "cells.csv")
             with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *cells])
-            found = pool(path, Asked(baseline, table_of_margins([margin])))
+            found = pool(path, PoolSettings(baseline, table_of_margins([margin])))
         columns, rows = table(found.pooled)
         lines = lines or [line(["study", *columns]), "|---" * (len(columns) + 1) + "|"]
         lines += [line([name, *row]) for row in rows]

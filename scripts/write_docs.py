@@ -23,7 +23,7 @@ from rankscope.pipeline.spec import fields
 from rankscope.pipeline.spec.recipes import RECIPES
 from rankscope.study import study
 from rankscope.study.chains import LONGEST
-from rankscope.study.sweeps import MOST
+from rankscope.study.sweeps.lists import MOST
 from rankscope.train.guards import GUARDS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,9 +22,9 @@ from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample, Qrel
 from rankscope.models import backbone
 from rankscope.retrieve.analyzer import analyzed
-from rankscope.train.batches import Order
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 from support import tiny
 from support.command import Answer, Command
 

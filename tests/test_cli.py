@@ -296,7 +296,7 @@ def test_a_bug_says_that_it_is_one(
     assert answer.err.startswith(
         "rankscope: this is a bug of rankscope, not a mistake of yours: TypeError ('int' object is not iterable)"
     )
-    assert " at rankscope/cli/studies.py, line " in answer.err
+    assert " at rankscope/study/command.py, line " in answer.err
     assert answer.err.count("\n") == 1
     (kept,) = tmp_path.glob("rankscope-*.txt")
     assert f"The traceback is in {kept}. Report it with that {where_to_report()}." in answer.err

@@ -174,7 +174,9 @@ def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, f
     assert [row["n_differing"] for row in of_file] == ["20", "2"]
     assert rf"& worse & {n} \\" in rankscope(*words, "--latex").out
     page = rankscope(*words, "--html").out
-    assert f"; {n} queries with the worst value would take that away." in page
+    assert (
+        f"; {n} queries with the worst difference there can be would take the verdict away." in page
+    )
     assert f'"fragility": "{n}"' in page, "in the figure's tooltip"
     table = page.partition('aria-label="Table 2"')[2].partition("</section>")[0]
     assert f'<td class="number">{n}</td>' in table
@@ -216,6 +218,18 @@ def test_without_a_margin_the_caption_asks_for_one(rankscope: Command, files: Pa
     margin = rankscope(*words, "--margin", "RR@10=0.01").out
     assert "state one" not in margin
     assert "Queries needed: to show one as large as the margin." in margin
+
+
+def test_the_queries_needed_stand_beside_cannot_tell_alone(rankscope: Command, files: Path) -> None:
+    """A verdict that is there needs no more queries, though the number is known (--json has it)."""
+    most = dict.fromkeys("abcdef", 0.9)
+    words = (*answered(files, 60, all=1.0, half=0.5, **most), "--margin", "RR@10=0.05")
+    shown = comparisons_of(rankscope(*words).out)
+    rows = json.loads(rankscope(*words, "--json").out)["comparisons"]
+    assert [row["verdict"] for row in rows] == ["worse", *["cannot tell"] * 6]
+    assert all(row["queries_needed"] for row in rows)
+    needed = [f"{row['queries_needed']:,}" for row in rows]
+    assert [row["queries needed"] for row in shown] == ["-", *needed[1:]]
 
 
 def test_two_seeds_are_noted(rankscope: Command, files: Path) -> None:

@@ -435,6 +435,12 @@ def with_head(answer: Answer, data: bytes, again: Again) -> None:
 
 
 def listed(answer: Answer, data: bytes, again: Again) -> None:
+    """The first of a query's lists and of a doc's scores count; each other one is told."""
+    told, given = json.loads(answer.out), plainly.given_lists(data)
+    first = {query: [doc for doc, _ in docs] for query, docs in reversed(given)}
+    n_again = sum(len(docs) - len({*docs}) for docs in first.values())
+    assert told["dropped_lists"].get("query listed before", 0) == len(given) - len(first)
+    assert told.get("dropped_docs", {}).get("doc listed before", 0) == n_again
     assert ranked() == {query: in_order(docs) for query, docs in plainly.as_lists(data).items()}
 
 

@@ -9,11 +9,11 @@ from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import Query
 from rankscope.data.answers import Orders, ordered, positions, read_answers
-from rankscope.data.candidates import Candidates, read_candidates
-from rankscope.data.names import AsGiven, InCollection, Names
+from rankscope.data.candidates import TeacherCandidates, read_candidates
+from rankscope.data.names import AsGiven, IdLookup, InCollection
 from support.collection import Docs
 
-SHOWN = Candidates({"q1": list("abcde"), "q2": list("vwxyz")})
+SHOWN = TeacherCandidates({"q1": list("abcde"), "q2": list("vwxyz")})
 IDS = AsGiven()
 
 
@@ -27,7 +27,7 @@ def whole(path: Path, *entries: Any) -> Path:
     return path
 
 
-def orders(path: Path, shown: Candidates = SHOWN, **options: Any) -> Orders:
+def orders(path: Path, shown: TeacherCandidates = SHOWN, **options: Any) -> Orders:
     return ordered(read_answers(path, shown, IDS).by_query, shown, **options)
 
 
@@ -110,7 +110,7 @@ def test_rankgpts_two_files_belong_together_line_by_line(tmp_path: Path) -> None
         {"query": "who", "positive_passages": [], "retrieved_passages": passages},
         {"query_id": "9", "query": "elsewhere", "retrieved_passages": passages},
     )
-    names: Names = InCollection([Query("7", "What "), Query("8", " who")], Docs(a="x", b="y"))
+    names: IdLookup = InCollection([Query("7", "What "), Query("8", " who")], Docs(a="x", b="y"))
     shown = read_candidates(path, names)
     assert shown.rankings == {"7": ["a", "b"], "8": ["a", "b"]}
     answers = read_answers(whole(tmp_path / "gpt.json", "[2] > [1]", "[1]", "[2]"), shown, names)

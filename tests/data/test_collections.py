@@ -94,6 +94,21 @@ def test_parts_share_no_query_and_lose_none(beir: Path) -> None:
     assert len(judged_topics(source, limit=3).queries) == 3
 
 
+def test_a_share_of_the_queries_is_the_nearest_whole_number(tmp_path: Path) -> None:
+    """0.29 x 100 is 28.999999999999996 in binary, and 0.29 of 100 queries are 29; 0.5 of 3 are 2, as round has it."""
+    (tmp_path / "docs.tsv").write_text("d1\tone\n")
+
+    def n_queries(n: int, part: tuple[float, float]) -> int:
+        (tmp_path / "queries.tsv").write_text("".join(f"q{q}\ttext {q}\n" for q in range(n)))
+        (tmp_path / "qrels.txt").write_text("".join(f"q{q} 0 d1 1\n" for q in range(n)))
+        names = ("docs.tsv", "queries.tsv", "qrels.txt")
+        source = LocalFiles(*(tmp_path / name for name in names))
+        return len(judged_topics(source, part=part).queries)
+
+    assert [n_queries(100, part) for part in ((0, 0.29), (0.29, 1), (0, 0.58))] == [29, 71, 58]
+    assert [n_queries(3, part) for part in ((0, 0.5), (0.5, 1))] == [2, 1]
+
+
 def test_an_empty_part_and_a_query_without_text_are_refused(beir: Path) -> None:
     with pytest.raises(BadInput, match="is empty"):
         judged_topics(beir_folder(beir, "test"), part=(0.5, 0.5))

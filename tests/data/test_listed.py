@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rankscope.analyses.probes.published import published_points
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.data.listed import read_listed
-from rankscope.data.published_curves import published_points
+from rankscope.data.lists import given_lists
 
 DPR = [
     {
@@ -46,6 +48,59 @@ def test_dprs_passages_have_their_titles_in_front_and_every_positive_is_a_row(
     ]
     assert [len(row.others) for row in found.rows] == [6, 6, 2]
     assert found.n_without_both == 1
+
+
+HARD = {"title": "N", "text": "hard"}
+EASY = {"title": None, "text": "easy", "passage_id": 7}
+
+
+def test_easy_negatives_are_taken_where_no_entry_has_hard_ones(tmp_path: Path) -> None:
+    """As the reader of a teacher's lists does; beside hard ones they are left, as study A leaves them."""
+    easy = {"question": "who sits", "positive_ctxs": [{"text": "cats"}], "negative_ctxs": [EASY]}
+    listed = read_listed(whole(tmp_path / "easy.json", [easy]), "dpr")
+    assert [listed.docs[other] for row in listed.rows for other in row.others] == ["easy"]
+    assert listed.notes == (
+        "No entry of the file has hard negatives, so its easy ones (`negative_ctxs`) were taken.",
+    )
+    hard = easy | {"hard_negative_ctxs": [HARD]}
+    listed = read_listed(whole(tmp_path / "both.json", [easy, hard]), "dpr")
+    assert [listed.docs[other] for row in listed.rows for other in row.others] == ["N hard"]
+    assert set(listed.docs.values()) == {"cats", "N hard"}
+    assert (listed.n_without_both, listed.notes) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({}, None),
+        ({"positive_ctxs": [{"title": None, "text": "a", "psg_id": 3}]}, None),
+        ({"hard_negative_ctxs": [], "negative_ctxs": [EASY]}, None),
+        ({"question": " "}, "it has no `question`"),
+        ({"positive_ctxs": ["a"]}, "a passage is 'a', with no `text`"),
+        ({"positive_ctxs": [{"title": "A", "text": " "}]}, "a passage has neither id nor text"),
+        ({"positive_ctxs": [{"text": "a", "passage_id": "b c"}]}, "the doc id 'b c' is empty or"),
+        ({"hard_negative_ctxs": "a"}, "`hard_negative_ctxs` is 'a'"),
+    ],
+)
+def test_an_entry_of_dpr_is_read_or_refused_alike_for_teachers_and_for_examples(
+    tmp_path: Path, changes: dict[str, Any], refusal: str | None
+) -> None:
+    entry = {"question": "q", "positive_ctxs": [{"text": "a"}], "hard_negative_ctxs": [HARD]}
+    path = whole(tmp_path / "nq.json", [entry | changes])
+    for read in (lambda: read_listed(path, "dpr"), lambda: list(given_lists(path, "dpr"))):
+        with pytest.raises(BadInput, match=refusal) if refusal else nullcontext():
+            read()
+
+
+def test_a_passage_of_an_id_alone_names_a_doc_of_a_collection_and_is_no_example(
+    tmp_path: Path,
+) -> None:
+    entry = {"question": "q", "positive_ctxs": [{"psg_id": 5}], "hard_negative_ctxs": [HARD]}
+    path = whole(tmp_path / "nq.json", [entry])
+    (given,) = given_lists(path, "dpr")
+    assert given.docs[0].doc.name == "5"
+    with pytest.raises(BadInput, match="entry 1: the passage 5 has no `text`"):
+        read_listed(path, "dpr")
 
 
 def test_the_sound_choices_never_repeat_a_doc_and_count_what_they_leave_out(tmp_path: Path) -> None:

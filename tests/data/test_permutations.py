@@ -97,6 +97,14 @@ def test_an_order_is_read_out_of_what_stands_around_it(answer: str) -> None:
     assert repairs == (("words beside the ids",) if has_words else ())
 
 
+@pytest.mark.parametrize(
+    "answer", ["[2] >,[1] > [3]", "[2] > [1], [3]", "[2], [1] > [3]", "2; 1 > 3"]
+)
+def test_a_chain_with_another_mark_in_it_is_mended_and_counted(answer: str) -> None:
+    """Before: read without a word, though a comma may part two docs that are alike, or an id may be lost."""
+    assert mended(answer, 3) == ((1, 0, 2), ("words beside the ids",))
+
+
 @pytest.mark.parametrize("answer", NO_ORDERS)
 def test_numbers_that_are_no_order_are_counted_and_never_read_as_one(answer: str) -> None:
     assert mended(answer, 5) == ((0, 1, 2, 3, 4), ("numbers in no order",))

@@ -3,7 +3,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.rng import stream
-from rankscope.data.negatives import Margin, between, drawn, without
+from rankscope.data.negatives import ScoreMargin, between, drawn, without
 from rankscope.data.samples import TeacherLabels, pools_from_qrels, pools_from_teacher
 
 RANKING = [ScoredDoc("q1", f"d{i}", 10.0 - i) for i in range(10)]
@@ -135,14 +135,14 @@ def test_study_bs_defect_a_random_negative_takes_the_place_of_a_positive_not_ret
 @pytest.mark.parametrize(
     ("margin", "negatives"),
     [
-        (Margin(), ("d0", "d1", "d3", "d4", "d5")),
-        (Margin(absolute=1.5), ("d4", "d5")),
-        (Margin(relative=0.25), ("d4", "d5")),
-        (Margin(absolute=1.0, relative=0.375), ("d5",)),
+        (ScoreMargin(), ("d0", "d1", "d3", "d4", "d5")),
+        (ScoreMargin(absolute=1.5), ("d4", "d5")),
+        (ScoreMargin(relative=0.25), ("d4", "d5")),
+        (ScoreMargin(absolute=1.0, relative=0.375), ("d5",)),
     ],
 )
 def test_a_negative_scores_below_the_best_positive_by_a_margin(
-    margin: Margin, negatives: tuple[str, ...]
+    margin: ScoreMargin, negatives: tuple[str, ...]
 ) -> None:
     """d2 scores 8: with 1.5 below it, d4 (6) and less are left; with 25 % of 8, the same."""
     qrels = [Qrel("q1", "d2", 1), Qrel("q1", "d9", 1)]
@@ -154,14 +154,16 @@ def test_a_negative_scores_below_the_best_positive_by_a_margin(
 
 def test_a_margin_below_a_negative_score_is_below_it() -> None:
     docs = [ScoredDoc("q", "a", -2.0), ScoredDoc("q", "b", -2.15), ScoredDoc("q", "c", -2.3)]
-    assert Margin(relative=0.1).kept(docs, -2.0) == docs[2:]
-    assert Margin(relative=0.1).kept(docs, None) == docs, "a positive without a score has no margin"
+    assert ScoreMargin(relative=0.1).kept(docs, -2.0) == docs[2:]
+    assert ScoreMargin(relative=0.1).kept(docs, None) == docs, (
+        "a positive without a score has no margin"
+    )
 
 
 def test_a_query_all_of_whose_docs_are_within_the_margin_is_dropped() -> None:
     qrels = [Qrel("q1", "d0", 1), Qrel("q2", "d1", 1)]
     pools = pools_from_qrels(
-        qrels, RUN, skip_top=0, depth=4, missing_positive="add", margin=Margin(absolute=3.0)
+        qrels, RUN, skip_top=0, depth=4, missing_positive="add", margin=ScoreMargin(absolute=3.0)
     )
     assert [pool.query_id for pool in pools.pools] == ["q1"]
     assert pools.dropped == {"no hard negative": 1}

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from rankscope.core.errors import BadInput, RankscopeError
 from rankscope.core.records import Qrel, Query, Run, ScoredDoc
 from rankscope.core.trec import write_run
-from rankscope.data.candidates import Candidates, read_candidates
+from rankscope.data.candidates import TeacherCandidates, read_candidates
 from rankscope.data.names import AsGiven, InCollection
 from rankscope.data.teacher_report import position_bias, summary
 from rankscope.data.teachers import KINDS, from_lists, from_permutations, from_run, recognised
@@ -40,7 +40,7 @@ def test_a_teachers_run_file_must_fit(tmp_path: Path) -> None:
 def test_an_llms_docs_must_be_in_the_collection(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"query_id": "q1", "response": "[2] > [1]"}\n')
-    shown = Candidates({"q1": ["d0", "x"]})
+    shown = TeacherCandidates({"q1": ["d0", "x"]})
     with pytest.raises(BadInput, match="1 ranked docs are not in the collection .first: x"):
         from_permutations(path, shown, asking("q1"))
     assert list(from_permutations(path, shown, AsGiven()).run.rankings) == ["q1"]
@@ -92,7 +92,9 @@ def test_counts_of_a_teacher(tmp_path: Path) -> None:
     path.write_text(
         "".join(json.dumps({"query_id": q, "response": text}) + "\n" for q, text in answers)
     )
-    shown = Candidates({"q1": ["a", "b"], "q2": ["a", "b", "c"], "q3": ["a"]}, notes=("careful",))
+    shown = TeacherCandidates(
+        {"q1": ["a", "b"], "q2": ["a", "b", "c"], "q3": ["a"]}, notes=("careful",)
+    )
     found = summary(from_permutations(path, shown, AsGiven()))
     assert found == {
         "teacher": "permutations",
@@ -178,7 +180,7 @@ FIELDS = [
 def test_spoilt_teachers_are_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
     """2,000 files of fields with anything in them, read as every kind there is."""
     path, names = tmp_path / "file.jsonl", asking("q1", "q2")
-    shown = Candidates({"q1": ["d0", "d1"]}, in_file=("q1", None))
+    shown = TeacherCandidates({"q1": ["d0", "d1"]}, in_file=("q1", None))
     outcomes: set[str] = set()
     for seed in range(2_000):
         rng = Random(seed)

@@ -14,7 +14,7 @@ from rankscope.evaluate.reproduction import (
     kendall_tau_union,
     order_agreement,
     published_number,
-    rank_biased_overlap,
+    rank_biased_overlap_to_depth,
     value_agreement,
 )
 
@@ -51,10 +51,10 @@ def test_one_doc_agrees_or_does_not() -> None:
 
 def test_rank_biased_overlap_to_a_depth() -> None:
     """ab and ba: overlaps 0 and 2/2, weights 1 and p; p / (1 + p) = .8 / 1.8 at depth 2."""
-    assert rank_biased_overlap("ab", "ba", 2) == pytest.approx(0.8 / 1.8)
-    assert rank_biased_overlap("ab", "ba", 2, persistence=0.5) == pytest.approx(1 / 3)
-    assert rank_biased_overlap("abc", "abc", 3) == pytest.approx(1.0)
-    assert rank_biased_overlap("abc", "xyz", 3) == 0.0
+    assert rank_biased_overlap_to_depth("ab", "ba", 2) == pytest.approx(0.8 / 1.8)
+    assert rank_biased_overlap_to_depth("ab", "ba", 2, persistence=0.5) == pytest.approx(1 / 3)
+    assert rank_biased_overlap_to_depth("abc", "abc", 3) == pytest.approx(1.0)
+    assert rank_biased_overlap_to_depth("abc", "xyz", 3) == 0.0
 
 
 def test_two_runs_agree_as_the_mean_over_shared_queries_says() -> None:

@@ -68,7 +68,7 @@ def one_step_at_a_time(
 def published_norm(ranker: BiEncoder, text: str) -> Callable[[], Tensor]:
     encoder: Any = ranker.tower("query").model
     pooling = ranker.pooling("query")
-    inputs = ranker.padded(ranker.tokens([text], "query"), "query")
+    inputs = ranker.padded(ranker.inputs([text], "query"), "query")
 
     def norm() -> Tensor:
         read = encoder(**inputs)
@@ -239,6 +239,26 @@ def test_the_norm_of_what_a_unit_norm_gives_is_noise_and_it_is_said(tmp_path: Pa
     assert not attributing.attributions(margin, Integration()).is_degenerate
 
 
+def test_a_change_of_64_units_in_the_last_place_of_the_largest_target_is_noise() -> None:
+    """Float32 has steps of 2^-23 at 1, so 64 of them are 2^-17, and 2^-16 where the largest target is 2."""
+    changes = torch.tensor([[2.0**-17, -(2.0**-17) * 1.01], [2.0**-16, 0.0]])
+    for largest, expected in (
+        (1.0, [[True, False], [False, True]]),
+        (-2.0, [[True, True], [True, True]]),
+    ):
+        found = attributing.Attributions(
+            sites=((0, "neurons"), (1, "neurons")),
+            values=(torch.ones(2, 3),) * 2,
+            targets=torch.tensor([0.5, largest]),
+            changes=changes,
+            gaps=torch.full((2, 2), 0.03),
+        )
+        assert found.is_noise.tolist() == expected
+        assert found.share_of_noise == sum(map(sum, expected)) / 4
+        assert found.gap_shares is not None
+        assert found.gap_shares.isnan().tolist() == expected
+
+
 def test_weights_are_whole_after_an_exception(tmp_path: Path) -> None:
     ranker = bi_encoder(tmp_path, "bert", "mean")
     before = {name: weight.clone() for name, weight in ranker.model.state_dict().items()}
@@ -353,7 +373,7 @@ def test_a_cross_encoder_is_attributed_on_pairs(tmp_path: Path) -> None:
     assert found.targets.tolist() == pytest.approx(margins, rel=1e-3, abs=1e-8)
     assert found.gaps is not None
     assert float(found.gaps.abs().max()) < 1e-6
-    norms = attributing.of_norms_of_pairs(ranker, [(q, doc) for q, doc, _ in examples])
+    norms = attributing.of_norms(ranker, [(q, doc) for q, doc, _ in examples], "pair")
     assert torch.isfinite(attributing.attributions(norms, PUBLISHED).values[0]).all()
 
 
@@ -425,7 +445,7 @@ def test_towers_apart_are_attributed_each_by_its_own(tmp_path: Path) -> None:
 
 def test_a_prompt_that_is_left_out_of_the_mean_is_left_out_here(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path, prefixes={"query": "what "})
-    ranker.pooler("query").include_prompt = False
+    ranker.model.pooler("query").include_prompt = False
     examples = [attributing.Preference(*TEXTS), attributing.Preference(*TEXTS[::-1])]
     found = attributing.attributions(attributing.of_queries(ranker, examples), Integration())
     margins = [one - two for one, two in _scores(ranker, examples)]

@@ -13,11 +13,14 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.core.rng import stream
-from rankscope.explain import changes, representations
-from rankscope.explain.changes import Module, Place, rank_biased_overlap
+from rankscope.evaluate import reproduction
+from rankscope.explain import changes, representations, weights
+from rankscope.explain.changes import extrapolated_rank_biased_overlap
+from rankscope.explain.weights import Module, Place
 from rankscope.models import anatomy
-from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = [
@@ -40,39 +43,39 @@ def dense(weight: Tensor, bias: Tensor | None = None) -> Mapping[str, Module]:
 def test_displacement_and_effective_rank_by_hand() -> None:
     """||before|| is 5. diag(3, 1): shares 3/4 and 1/4, entropy 0.5623, e to it 1.7548."""
     before = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
-    (one,) = changes.weight_changes(dense(before), dense(before + torch.tensor([[1.0, 0], [0, 0]])))
+    (one,) = weights.weight_changes(dense(before), dense(before + torch.tensor([[1.0, 0], [0, 0]])))
     assert (one.displacement, one.effective_rank) == (pytest.approx(0.2), 1.0)
-    (two,) = changes.weight_changes(
+    (two,) = weights.weight_changes(
         dense(before), dense(before + torch.diag(torch.tensor([3.0, 1])))
     )
     assert two.displacement == pytest.approx(math.sqrt(10) / 5)
     assert two.effective_rank == pytest.approx(1.7548, abs=1e-4)
     assert two.highest_rank == 2
-    assert changes.effective_rank(torch.eye(7)[:3]) == pytest.approx(3)
+    assert weights.effective_rank(torch.eye(7)[:3]) == pytest.approx(3)
 
 
 def test_a_bias_counts_and_a_module_that_was_all_zero_has_no_share() -> None:
     zero, moved = torch.zeros(2), torch.tensor([3.0, 4.0])
-    (change,) = changes.weight_changes(dense(torch.eye(2), zero), dense(torch.eye(2), moved))
+    (change,) = weights.weight_changes(dense(torch.eye(2), zero), dense(torch.eye(2), moved))
     assert change.displacement == pytest.approx(5 / math.sqrt(2))
     assert change.effective_rank == 0.0
-    (new,) = changes.weight_changes(dense(torch.zeros(2, 2)), dense(torch.eye(2)))
+    (new,) = weights.weight_changes(dense(torch.zeros(2, 2)), dense(torch.eye(2)))
     assert new.displacement is None
-    assert changes.displacement([change, new]) == pytest.approx(math.sqrt(27 / 2))
+    assert weights.displacement([change, new]) == pytest.approx(math.sqrt(27 / 2))
 
 
 def test_an_update_of_one_direction_has_rank_one_whatever_its_shape() -> None:
     for shape in ((300, 4), (4, 300), (20, 20)):
         update = drawn(shape[0], 1) @ drawn(1, shape[1], seed=1)
-        assert changes.effective_rank(update) == pytest.approx(1, abs=1e-6)
-        assert changes.effective_rank(drawn(*shape)) > 0.7 * min(shape)
+        assert weights.effective_rank(update) == pytest.approx(1, abs=1e-6)
+        assert weights.effective_rank(drawn(*shape)) > 0.7 * min(shape)
 
 
 @pytest.mark.parametrize("architecture", [*tiny.ARCHITECTURES, *tiny.DECODERS])
 def test_contract_of_every_architecture(tmp_path: Path, architecture: str) -> None:
     """Every weight has a place, the blocks' those of the blocks, tables of words those before them."""
     ranker = tiny.bi_encoder(tmp_path, architecture)
-    found = changes.modules(ranker)
+    found = weights.modules(ranker)
     (encoder,) = anatomy.encoders(ranker.model)
     for number, block in enumerate(anatomy.layers(encoder), start=1):
         mine = {id(weight) for module in found.values() for weight in module.weights.values()
@@ -87,13 +90,13 @@ def test_contract_of_every_architecture(tmp_path: Path, architecture: str) -> No
 
 
 def test_a_scoring_head_and_two_towers_are_told_apart(tmp_path: Path) -> None:
-    scorer = changes.modules(tiny.cross_encoder(tmp_path))
+    scorer = weights.modules(tiny.cross_encoder(tmp_path))
     assert scorer["classifier"].place == Place("", 3, "classifier")
     assert scorer["bert.pooler.dense"].place == Place("", 3, "pooler.dense")
     parts = {module.place.part for module in scorer.values() if module.place.layer == 2}
     assert "attention.self.query" in parts
     towers = {
-        m.place.tower for m in changes.modules(tiny.bi_encoder(tmp_path).separated()).values()
+        m.place.tower for m in weights.modules(tiny.bi_encoder(tmp_path).separated()).values()
     }
     assert towers == {"query", "document"}
 
@@ -112,12 +115,12 @@ def with_dense(ranker: BiEncoder) -> BiEncoder:
 
 def test_a_dense_layer_of_one_tower_is_that_towers(tmp_path: Path) -> None:
     before, after = (with_dense(tiny.bi_encoder(tmp_path)) for _ in range(2))
-    found = [changes.modules(ranker) for ranker in (before, after)]
+    found = [weights.modules(ranker) for ranker in (before, after)]
     behind = {m.place: m for m in found[1].values() if m.place.layer == 3}
     assert set(behind) == {Place("query", 3, "2.linear"), Place("document", 3, "2.linear")}
     with torch.no_grad():
         behind[Place("document", 3, "2.linear")].weights["weight"].mul_(2)
-    moved = {change.place.tower for change in changes.weight_changes(*found) if change.moved}
+    moved = {change.place.tower for change in weights.weight_changes(*found) if change.moved}
     assert moved == {"document"}
 
 
@@ -126,7 +129,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(which: str) -> None:
     broken = torch.tensor([[1.0, math.nan]])
     sides = {"before": torch.ones(1, 2), "after": torch.ones(1, 2)} | {which: broken}
     with pytest.raises(BadInput, match=f"layer.0.dense.weight of the ranker {which} has values"):
-        changes.weight_changes(dense(sides["before"]), dense(sides["after"]))
+        weights.weight_changes(dense(sides["before"]), dense(sides["after"]))
 
 
 def test_of_several_matrices_in_a_module_the_largest_ones_rank_counts() -> None:
@@ -135,21 +138,21 @@ def test_of_several_matrices_in_a_module_the_largest_ones_rank_counts() -> None:
         {"one": Module(Place("", 1, "one"), {"large": large + add, "small": small})}
         for add in (0, torch.eye(3, 4))
     ]
-    (change,) = changes.weight_changes(*made)
+    (change,) = weights.weight_changes(*made)
     assert (change.effective_rank, change.highest_rank) == (pytest.approx(3), 3)
 
 
 def test_other_architectures_are_refused_in_one_sentence(tmp_path: Path) -> None:
     bert, roberta = (
-        changes.modules(tiny.bi_encoder(tmp_path, name)) for name in ("bert", "roberta")
+        weights.modules(tiny.bi_encoder(tmp_path, name)) for name in ("bert", "roberta")
     )
-    scorer = changes.modules(tiny.cross_encoder(tmp_path))
+    scorer = weights.modules(tiny.cross_encoder(tmp_path))
     with pytest.raises(BadInput, match="weights stand in one of them only"):
-        changes.weight_changes(bert, scorer)
+        weights.weight_changes(bert, scorer)
     with pytest.raises(
         BadInput, match=r"position_embeddings.weight is 512 x 32 in one and 66 x 32"
     ):
-        changes.weight_changes(bert, roberta)
+        weights.weight_changes(bert, roberta)
 
 
 # -- states ---------------------------------------------------------------------------------------
@@ -299,14 +302,31 @@ def test_shifts_see_a_rotation_and_states_that_do_not_vary_have_no_likeness() ->
     ],
 )
 def test_rank_biased_overlap_by_hand(ranking: str, other: str, expected: float) -> None:
-    assert rank_biased_overlap(ranking, other, persistence=0.5) == pytest.approx(expected)
-    assert rank_biased_overlap(other, ranking, persistence=0.5) == pytest.approx(expected)
+    assert extrapolated_rank_biased_overlap(ranking, other, persistence=0.5) == pytest.approx(
+        expected
+    )
+    assert extrapolated_rank_biased_overlap(other, ranking, persistence=0.5) == pytest.approx(
+        expected
+    )
+
+
+def test_the_two_definitions_of_rank_biased_overlap_have_a_name_each() -> None:
+    """ab and ba: p / (1 + p) to depth 2 of an overlap cut there, p of one that goes on as it was at the end."""
+    cut = reproduction.rank_biased_overlap_to_depth("ab", "ba", 2, persistence=0.8)
+    assert cut == pytest.approx(0.8 / 1.8)
+    assert extrapolated_rank_biased_overlap("ab", "ba", persistence=0.8) == pytest.approx(0.8)
+    assert not hasattr(reproduction, "rank_biased_overlap")
+    assert not hasattr(changes, "rank_biased_overlap")
 
 
 def test_the_top_counts_most() -> None:
     docs = [f"d{n}" for n in range(20)]
     top, bottom = [docs[1], docs[0], *docs[2:]], [*docs[:18], docs[19], docs[18]]
-    assert rank_biased_overlap(docs, top) < rank_biased_overlap(docs, bottom) < 1
+    assert (
+        extrapolated_rank_biased_overlap(docs, top)
+        < extrapolated_rank_biased_overlap(docs, bottom)
+        < 1
+    )
 
 
 def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> None:
@@ -314,20 +334,20 @@ def test_two_drawn_orders_of_the_same_docs_overlap_by_hand_and_by_drawing() -> N
     assert changes.chance_of_overlap(2, persistence=0.5) == pytest.approx(0.75)
     rng = stream(1, "orders")
     docs = [f"d{n}" for n in range(12)]
-    drawn_ones = [rank_biased_overlap(docs, rng.sample(docs, 12)) for _ in range(2000)]
+    drawn_ones = [extrapolated_rank_biased_overlap(docs, rng.sample(docs, 12)) for _ in range(2000)]
     mean = sum(drawn_ones) / len(drawn_ones)
     assert mean == pytest.approx(changes.chance_of_overlap(12), abs=0.01)
 
 
 def test_order_and_score_agreement_by_hand() -> None:
     """One pair of three turned round: tau 1/3. Deviations (-3, 0, 3) and (-1, -3, 4): 15 / sqrt(18 x 26)."""
-    assert changes.order_agreement([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert changes.kendall_tau_b([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
     before, after = [1.0, 4.0, 7.0], [2.0, 0.0, 7.0]
     assert changes.score_agreement(before, after) == pytest.approx(15 / math.sqrt(18 * 26))
     assert changes.score_agreement(before, [3 * x - 5 for x in before]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("agreement", [changes.order_agreement, changes.score_agreement])
+@pytest.mark.parametrize("agreement", [changes.kendall_tau_b, changes.score_agreement])
 def test_a_ranker_that_scores_all_docs_alike_agrees_with_itself_only(
     agreement: Callable[[Sequence[float], Sequence[float]], float],
 ) -> None:
@@ -342,7 +362,7 @@ def test_a_ranker_that_scores_all_docs_alike_agrees_with_itself_only(
 
 def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path)
-    same = changes.weight_changes(changes.modules(ranker), changes.modules(ranker))
+    same = weights.weight_changes(weights.modules(ranker), weights.modules(ranker))
     assert {(change.displacement, change.effective_rank) for change in same} == {
         (0.0, 0.0),
         (0.0, None),
@@ -352,7 +372,7 @@ def test_what_is_the_same_has_not_changed_anywhere(tmp_path: Path) -> None:
         assert changes.cka(layer, layer) == (1.0, 1.0, 1.0)
         shared = changes.shared_neighbours(layer, layer, k=3)
         assert shared == (1.0, 1.0, 1.0)
-    assert rank_biased_overlap(TEXTS, TEXTS) == 1
+    assert extrapolated_rank_biased_overlap(TEXTS, TEXTS) == 1
 
 
 @pytest.mark.parametrize("kind", ["bi_encoder", "cross_encoder"])
@@ -366,13 +386,13 @@ def test_a_replaced_layer_shows_in_its_weights_alone_and_in_the_states_from_it_o
     with torch.no_grad():
         for weight in anatomy.layers(encoder)[1].parameters():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)))
-    found = changes.weight_changes(changes.modules(before), changes.modules(after))
+    found = weights.weight_changes(weights.modules(before), weights.modules(after))
     assert {change.place.layer for change in found if change.moved} == {2}
     assert all(change.moved for change in found if change.place.layer == 2)
     states = [
         representations.of_texts(ranker, TEXTS, "query")
         if isinstance(ranker, BiEncoder)
-        else representations.of_pairs(ranker, [(text, text) for text in TEXTS])
+        else representations.of_texts(ranker, [(text, text) for text in TEXTS], "pair")
         for ranker in made
     ]
     moved = [

@@ -1,6 +1,7 @@
 """Probes find what was planted and nothing else; the published one is what it is."""
 
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from rankscope.evaluate.pairs.comparison import Pair, compared
-from rankscope.explain import probes
+from rankscope.explain import probe_fits, probes, published_probes
 from rankscope.explain.probes import Candidates, States
 
 WIDTH, N = 16, 5
@@ -40,12 +41,12 @@ def parts(examples: Candidates) -> list[Candidates]:
 
 def accuracy(name: str, states: States, examples: Candidates, *, n: int = N) -> float:
     train, validation, test = parts(examples)
-    made = probes.standardised(states, [train])
+    made = probe_fits.standardised(states, [train])
     probe = probes.PROBES[name]
-    how = probes.Fitting(rank=WIDTH)
-    fit = probes.fitted(probe, made, [train], [validation], seeds=[1], how=how)
+    how = probe_fits.Fitting(rank=WIDTH)
+    fit = probe_fits.fitted(probe, made, [train], [validation], seeds=[1], how=how)
     assert fit.has_converged.all()
-    return float(probes.credits_of(probe, fit, made, [test], ns=[n]).mean())
+    return float(probe_fits.credits_of(probe, fit, made, [test], ns=[n]).mean())
 
 
 def shuffled(examples: Candidates) -> Candidates:
@@ -53,19 +54,21 @@ def shuffled(examples: Candidates) -> Candidates:
     return Candidates(examples.queries.roll(1), examples.docs)
 
 
-def in_columns(examples: Candidates, seed: int) -> probes.InColumns:
-    return probes.in_columns(examples, torch.Generator().manual_seed(seed))
+def in_columns(examples: Candidates, seed: int) -> published_probes.InColumns:
+    return published_probes.in_columns(examples, torch.Generator().manual_seed(seed))
 
 
-def published_accuracy(states: States, examples: Candidates, recipe: probes.Published) -> float:
+def published_accuracy(
+    states: States, examples: Candidates, recipe: published_probes.Published
+) -> float:
     train, validation, test = (in_columns(part, n) for n, part in enumerate(parts(examples)))
-    fit = probes.published(states, train, validation, seeds=[1], recipe=recipe)
-    return float(probes.published_credits(fit, states, test).mean())
+    fit = published_probes.published(states, train, validation, seeds=[1], recipe=recipe)
+    return float(published_probes.published_credits(fit, states, test).mean())
 
 
 ERROR = 4 * math.sqrt(1 / N * (1 - 1 / N) / len(TEST))
 """Four standard errors of an accuracy that is chance."""
-LONG = probes.Published(learning_rate=1e-2, batch_size=256, epochs=30)
+LONG = published_probes.Published(learning_rate=1e-2, batch_size=256, epochs=30)
 """The published probe, given time to learn what it can."""
 
 
@@ -119,11 +122,11 @@ def test_states_that_tell_nothing_share_the_credit() -> None:
     states = States(torch.ones(300, 4), torch.ones(1500, 4))
     examples = Candidates(torch.arange(300), torch.arange(1500).view(300, 5))
     assert probes.credit(probes.cosine(states, examples)).tolist() == [1 / N] * 300
-    made = probes.standardised(states, [examples])
+    made = probe_fits.standardised(states, [examples])
     for probe in probes.PROBES.values():
-        how = probes.Fitting(rank=2)
-        fit = probes.fitted(probe, made, [examples], [examples], seeds=[1], how=how)
-        found = probes.credits_of(probe, fit, made, [examples], ns=[2, 5])
+        how = probe_fits.Fitting(rank=2)
+        fit = probe_fits.fitted(probe, made, [examples], [examples], seeds=[1], how=how)
+        found = probe_fits.credits_of(probe, fit, made, [examples], ns=[2, 5])
         assert found[0, 0].tolist() == pytest.approx([1 / 2] * 300)
         assert found[0, 1].tolist() == pytest.approx([1 / 5] * 300)
 
@@ -164,8 +167,8 @@ def test_two_candidates_and_full_rank_are_scikit_learns_logistic_regression(pena
     states, examples = planted("match", n=700)
     wide = States(states.queries[:, :5].double(), states.docs[:, :5].double() + 0.5)
     train, test = (examples.among(2).at(torch.arange(*part)) for part in ((0, 500), (500, 700)))
-    how = probes.Fitting(rank=5, penalties=(penalty,), tolerance=1e-13, max_iterations=5000)
-    fit = probes.fitted(probes.BILINEAR, wide, [train], [test], seeds=[1], how=how)
+    how = probe_fits.Fitting(rank=5, penalties=(penalty,), tolerance=1e-13, max_iterations=5000)
+    fit = probe_fits.fitted(probes.BILINEAR, wide, [train], [test], seeds=[1], how=how)
 
     def features(part: Candidates) -> torch.Tensor:
         docs = wide.docs[part.docs]
@@ -190,23 +193,25 @@ def test_the_published_probe_is_a_plain_training_of_one_linear_layer(batch_size:
     examples = planted("artefact", n=330)[1].among(3)
     train = in_columns(examples.at(torch.arange(250)), 1)
     validation = in_columns(examples.at(torch.arange(250, 330)), 2)
-    recipe = probes.Published(learning_rate=1e-3, batch_size=batch_size, epochs=12)
-    fit = probes.published(states, train, validation, seeds=[7, 8], recipe=recipe)
-    found = probes.published_credits(fit, states, validation)
+    recipe = published_probes.Published(learning_rate=1e-3, batch_size=batch_size, epochs=12)
+    fit = published_probes.published(states, train, validation, seeds=[7, 8], recipe=recipe)
+    found = published_probes.published_credits(fit, states, validation)
     for place, seed in enumerate((7, 8)):
-        losses, accuracies, right = plain(states, train, validation, seed, recipe)
-        assert fit.losses[place].tolist() == pytest.approx(losses, abs=1e-6)
-        assert fit.validation_accuracies[place].tolist() == accuracies
+        layer, right = plain(states, train, validation, seed, recipe)
+        torch.testing.assert_close(fit.weights[place], layer["weight"], rtol=0, atol=1e-5)
+        torch.testing.assert_close(fit.biases[place], layer["bias"], rtol=0, atol=1e-5)
         assert found[place].tolist() == right
 
 
 def plain(
     states: States,
-    train: probes.InColumns,
-    validation: probes.InColumns,
+    train: published_probes.InColumns,
+    validation: published_probes.InColumns,
     seed: int,
-    recipe: probes.Published,
-) -> tuple[list[float], list[float], list[float]]:
+    recipe: published_probes.Published,
+) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The layer at its best epoch, and the validation examples it is right on."""
+
     def inputs(examples: Candidates) -> list[torch.Tensor]:
         return [
             torch.cat([states.queries[query], *(states.docs[doc] for doc in docs)])
@@ -219,9 +224,8 @@ def plain(
         layer = nn.Linear((n + 1) * WIDTH, n)
         adam = torch.optim.Adam(layer.parameters(), lr=recipe.learning_rate)
         given, unseen = inputs(train.examples), torch.stack(inputs(validation.examples))
-        losses, accuracies, best, right = [], [], -1.0, [0.0]
+        best, right, kept = -1.0, [0.0], deepcopy(layer.state_dict())
         for _ in range(recipe.epochs):
-            total = 0.0
             for batch in torch.randperm(len(given)).split(recipe.batch_size):
                 adam.zero_grad()
                 loss = nn.functional.cross_entropy(
@@ -229,14 +233,12 @@ def plain(
                 )
                 loss.backward()
                 adam.step()
-                total += loss.item() * len(batch)
-            losses.append(total / len(given))
             with torch.no_grad():
                 correct = (layer(unseen).argmax(1) == validation.correct).double()
-            accuracies.append(float(correct.mean()))
-            if accuracies[-1] > best:
-                best, right = accuracies[-1], correct.tolist()
-    return losses, accuracies, right
+            if float(correct.mean()) > best:
+                best, right = float(correct.mean()), correct.tolist()
+                kept = deepcopy(layer.state_dict())
+    return kept, right
 
 
 # -- small properties -----------------------------------------------------------------------------
@@ -253,11 +255,11 @@ def test_sets_of_examples_are_fitted_together_as_each_alone(
     states, examples = planted("match", n=600)
     sets = [examples.at(torch.arange(a, a + 200)) for a in (0, 200)]
     unseen = [examples.at(torch.arange(400, 500))] * 2
-    made = probes.standardised(states, sets)
-    asked = {"seeds": [1, 2], "how": probes.Fitting(rank=4)}
-    together = probes.fitted(probes.BILINEAR, made, sets, unseen, **asked)
-    monkeypatch.setattr(probes, "SCORES_AT_ONCE", 1)
-    apart = probes.fitted(probes.BILINEAR, made, sets, unseen, **asked)
+    made = probe_fits.standardised(states, sets)
+    asked = {"seeds": [1, 2], "how": probe_fits.Fitting(rank=4)}
+    together = probe_fits.fitted(probes.BILINEAR, made, sets, unseen, **asked)
+    monkeypatch.setattr(probe_fits, "SCORES_AT_ONCE", 1)
+    apart = probe_fits.fitted(probes.BILINEAR, made, sets, unseen, **asked)
     assert together.penalties == apart.penalties
     torch.testing.assert_close(
         together.validation_loss, apart.validation_loss, rtol=1e-3, atol=1e-3
@@ -267,7 +269,7 @@ def test_sets_of_examples_are_fitted_together_as_each_alone(
 def test_features_are_standardised_by_the_training_texts() -> None:
     states, examples = planted("artefact", n=100)
     train = examples.at(torch.arange(80))
-    made = probes.standardised(States(states.queries * 5 + 3, states.docs), [train])
+    made = probe_fits.standardised(States(states.queries * 5 + 3, states.docs), [train])
     seen = made.queries[:80]
     torch.testing.assert_close(seen.mean(0), torch.zeros(WIDTH), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen.std(0, unbiased=False), torch.ones(WIDTH), atol=1e-5, rtol=0)
@@ -275,6 +277,6 @@ def test_features_are_standardised_by_the_training_texts() -> None:
 
 def test_a_rank_above_the_width_is_the_width() -> None:
     states, examples = planted("match", n=200)
-    made, how = probes.standardised(states, [examples]), probes.Fitting(rank=1000)
-    fit = probes.fitted(probes.BILINEAR, made, [examples], [examples], seeds=[1], how=how)
+    made, how = probe_fits.standardised(states, [examples]), probe_fits.Fitting(rank=1000)
+    fit = probe_fits.fitted(probes.BILINEAR, made, [examples], [examples], seeds=[1], how=how)
     assert fit.shape.rank == WIDTH

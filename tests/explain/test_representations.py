@@ -13,7 +13,8 @@ import torch
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.rng import stream
 from rankscope.explain import representations
-from rankscope.models.bi_encoder import SIDES, BiEncoder
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = ["cat", "the red cat sits", "a green dog", " ".join(tiny.WORDS), "blue bird " * 5, "dog"]
@@ -59,7 +60,7 @@ def test_states_that_are_no_numbers_are_refused(tmp_path: Path, value: float) ->
             if isinstance(ranker, BiEncoder):
                 representations.of_texts(ranker, TEXTS[:2], "document")
             else:
-                representations.of_pairs(ranker, [("cat", text) for text in TEXTS[:2]])
+                representations.of_texts(ranker, [("cat", text) for text in TEXTS[:2]], "pair")
 
 
 def test_states_beyond_half_precision_are_not_stored_as_infinity(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_mean_ignores_padding_and_last_takes_the_last_real_token() -> None:
 
 def test_the_layers_are_the_models_own_hidden_states(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path)
-    (one,) = ranker.tokens(["the red cat"], "document")
+    (one,) = ranker.inputs(["the red cat"], "document")
     ids = torch.from_numpy(one.ids)[None]
     with torch.inference_mode():
         inside = ranker.tower("document").model(ids, output_hidden_states=True).hidden_states
@@ -101,7 +102,7 @@ def test_the_layers_are_the_models_own_hidden_states(tmp_path: Path) -> None:
 def test_a_prompt_that_the_model_leaves_out_does_not_count(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path, prefixes=PREFIXES)
     whole = representations.of_texts(ranker, TEXTS[:3], "query")[:, -1]
-    ranker.pooler("query").include_prompt = False
+    ranker.model.pooler("query").include_prompt = False
     found = representations.of_texts(ranker, TEXTS[:3], "query")[:, -1]
     torch.testing.assert_close(found, ranker.embed_queries(TEXTS[:3]), rtol=0, atol=1e-5)
     assert not torch.allclose(found, whole, atol=1e-3)
@@ -119,9 +120,9 @@ def test_two_towers_give_each_side_its_own_states(tmp_path: Path) -> None:
 def test_pairs_give_the_first_tokens_state_of_every_layer(tmp_path: Path) -> None:
     ranker = tiny.cross_encoder(tmp_path)
     pairs = [("who sits", "the red cat"), ("who", "a green dog " * 3)]
-    found = representations.of_pairs(ranker, pairs)
+    found = representations.of_texts(ranker, pairs, "pair")
     for pair, layers in zip(pairs, found, strict=True):
-        alone = representations.of_pairs(ranker, [pair])[0]
+        alone = representations.of_texts(ranker, [pair], "pair")[0]
         torch.testing.assert_close(layers, alone, rtol=0, atol=1e-5)
     assert found.shape == (2, 3, 32)
 
@@ -130,7 +131,7 @@ def test_an_unknown_pooling_is_answered_with_those_there_are(tmp_path: Path) -> 
     ranker = tiny.bi_encoder(tmp_path)
     with pytest.raises(UnknownChoice, match="There are: cls, last, mean"):
         representations.of_texts(ranker, TEXTS, "query", pooling="max")
-    ranker.pooler("query").pooling_mode = "max"
+    ranker.model.pooler("query").pooling_mode = "max"
     with pytest.raises(BadInput, match="pools by 'max'"):
         representations.of_texts(ranker, TEXTS, "query")
 

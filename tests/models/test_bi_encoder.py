@@ -13,10 +13,12 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, lengths
-from rankscope.models.bi_encoder import SIDES, BiEncoder, Side
+from rankscope.models import adapters, backbone
+from rankscope.models.bi_encoder import BiEncoder, Side
+from rankscope.models.fast import lengths
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, located
+from rankscope.models.ranker import SIDES
 from support import tiny
 
 TEXTS = [
@@ -90,14 +92,14 @@ def test_the_last_token_is_the_end_token_also_of_a_text_that_is_cut(
 ) -> None:
     made = tiny.bi_encoder(tmp_path, architecture, pooling="last")
     for side, length in (("query", 16), ("document", 32)):
-        ids = [each.ids.tolist() for each in made.tokens(TEXTS, side)]  # type: ignore[arg-type]
+        ids = [each.ids.tolist() for each in made.inputs(TEXTS, side)]  # type: ignore[arg-type]
         assert all(each[-1] == 3 for each in ids), "[SEP] stands for </s> here"
         assert all(each[0] == 2 for each in ids)
         assert len(ids[3]) == length
     made.save(tmp_path / "saved")
     again = BiEncoder.load(Location("saved", tmp_path / "saved"))
-    assert [each.ids.tolist() for each in again.tokens(TEXTS, "query")] == [
-        each.ids.tolist() for each in made.tokens(TEXTS, "query")
+    assert [each.ids.tolist() for each in again.inputs(TEXTS, "query")] == [
+        each.ids.tolist() for each in made.inputs(TEXTS, "query")
     ]
 
 
@@ -242,10 +244,10 @@ def test_a_tokenizer_with_an_end_token_of_its_own_keeps_it(tmp_path: Path) -> No
 def test_two_threads_may_ask_for_tokens_of_two_lengths(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path)
     texts = ["the red cat sits in the blue house " * 20] * 50
-    expected = {side: len(ranker.tokens(texts[:1], side)[0].ids) for side in SIDES}
+    expected = {side: len(ranker.inputs(texts[:1], side)[0].ids) for side in SIDES}
     assert len(set(expected.values())) == 2
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda n: (n, ranker.tokens(texts, SIDES[n % 2])), range(40)))
+        found = list(threads.map(lambda n: (n, ranker.inputs(texts, SIDES[n % 2])), range(40)))
     for n, given in found:
         assert {len(each.ids) for each in given} == {expected[SIDES[n % 2]]}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.first_token import FAMILY, first_token_only
+from rankscope.models.fast.first_token import FAMILY, first_token_only
 from support import tiny
 
 ASKED = [("who sits", ["red cat", "the blue dog sits under the tree on a mat", "bird"])]

@@ -17,7 +17,7 @@ DOC = "the red cat sits"
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_encoders_read_the_first_token_and_lack_nothing(architecture: str, tmp_path: Path) -> None:
     ranker = tiny.cross_encoder(tmp_path, architecture)
-    assert ranker.pooling == "cls"
+    assert ranker.pooling() == "cls"
     assert inputs.missing_tokens(ranker, "who sits", DOC) == []
 
 
@@ -44,15 +44,15 @@ def test_states_of_pairs_are_those_that_the_head_reads(tmp_path: Path) -> None:
     modern.model.config.classifier_pooling = "mean"
     causal = decoder("$A [SEP] $B [MASK]", end="[MASK]")
     for ranker, pooling in ((modern, "mean"), (causal, "last")):
-        assert ranker.pooling == pooling
-        states = representations.of_pairs(ranker, pairs)
-        assert torch.equal(states, representations.of_pairs(ranker, pairs, pooling=pooling))
+        assert ranker.pooling() == pooling
+        states = representations.of_texts(ranker, pairs, "pair")
+        assert torch.equal(states, representations.of_texts(ranker, pairs, "pair", pooling=pooling))
         assert not torch.allclose(states[0, -1], states[1, -1])
 
 
 def test_a_decoder_needs_an_end_token_that_is_no_padding() -> None:
     whole = decoder("$A [SEP] $B [MASK]", end="[MASK]")
-    assert whole.pooling == "last"
+    assert whole.pooling() == "last"
     assert inputs.missing_tokens(whole, "who sits", DOC) == []
     (unset,) = inputs.missing_tokens(decoder("$A [SEP] $B", end=None), "who sits", DOC)
     assert unset == "the text does not end in an end token (it has no `eos_token`)"
@@ -78,10 +78,10 @@ def test_docs_that_are_cut_are_counted_as_texts_and_as_tokens(tmp_path: Path) ->
     """[CLS] q [SEP] d [SEP]: 3 + 1 + n tokens; 9 fit in 12 less 3."""
     ranker = tiny.cross_encoder(tmp_path, max_length=12)
     pairs = [("who", "cat " * n) for n in (1, 8, 9, 30)]
-    assert inputs.n_cut(ranker, pairs) == 2
+    assert ranker.n_cut(pairs) == 2
     tokens = [tuple(ranker.tokens(list(pair))) for pair in pairs]
-    assert inputs.n_cut(ranker, tokens) == 2  # type: ignore[arg-type]
-    assert inputs.n_cut(ranker, []) == 0
+    assert ranker.n_cut(tokens) == 2  # type: ignore[arg-type]
+    assert ranker.n_cut([]) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone, lengths
+from rankscope.models import backbone, freezing
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
 from rankscope.models.location import Location, kind_of, located
 from support import tiny
 
@@ -142,10 +143,10 @@ def test_an_encoder_without_a_trained_head_cannot_rank(tmp_path: Path) -> None:
 
 def test_position_embeddings_are_found_or_missed_aloud(tmp_path: Path) -> None:
     bert = tiny.cross_encoder(tmp_path / "a").model
-    (found,) = backbone.position_embeddings(bert)
+    (found,) = freezing.position_embeddings(bert)
     assert found is bert.bert.embeddings.position_embeddings.weight
     with pytest.raises(BadInput, match="no absolute position embeddings"):
-        backbone.position_embeddings(tiny.cross_encoder(tmp_path / "b", "modernbert").model)
+        freezing.position_embeddings(tiny.cross_encoder(tmp_path / "b", "modernbert").model)
 
 
 def test_loading_gives_back_the_verbosity_it_found() -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rankscope.models import passes
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast import passes
 from rankscope.models.location import Location
 from support import tiny
 
@@ -68,7 +68,7 @@ def test_embeddings_are_those_of_one_core(
 ) -> None:
     folder = tiny.save_bi_encoder(tmp_path_factory.mktemp("model"))
     ranker = BiEncoder.load(Location("tiny", folder))
-    monkeypatch.setattr("rankscope.models.lengths.TOKENS_PER_BATCH", {"cpu": 16})
+    monkeypatch.setattr("rankscope.models.fast.lengths.TOKENS_PER_BATCH", {"cpu": 16})
     texts = [" ".join(tiny.WORDS[n % 5 :]) for n in range(12)]
     together = ranker.embed_docs(texts)
     torch.set_num_threads(1)

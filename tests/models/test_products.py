@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rankscope.models import products
+from rankscope.models.fast import products
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (2, 7, 5), (2, 3, 4, 5)])

@@ -10,18 +10,24 @@ import pytest
 import torch
 import vl_convert
 
+from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import charts as attribution_charts
 from rankscope.analyses.attribution import examples as attribution_examples
 from rankscope.analyses.attribution import words as attribution
-from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.attributed import Side
+from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.section import shown
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.records import Choice
 from rankscope.explain.attributing import Attributions
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.report import page, queries
 from rankscope.report.stored import StoredResults
 from support import made_up_neurons
 from support.made_up_study import run_of
+
+OF_ONE = NeuronsParams(spec_of(AttributionSpec, over="test", first_stage="bm25"), ("one",), seed=42)
 
 
 def with_neurons(results: StoredResults, found: dict[str, Any]) -> StoredResults:
@@ -69,7 +75,7 @@ def drawn(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_cells_say_which_neurons_they_hold() -> None:
     """25 neurons in ten parts: five of 3 and five of 2, as torch.tensor_split cuts them."""
-    cells = attribution.heat_cells(a_ranker([0.1 * n for n in range(10)]))
+    cells = chart_data.heat_cells(a_ranker([0.1 * n for n in range(10)]))
     assert [cell["neurons"].replace("\u2013", " to ") for cell in cells] == [
         "0 to 2", "3 to 5", "6 to 8", "9 to 11", "12 to 14",
         "15 to 16", "17 to 18", "19 to 20", "21 to 22", "23 to 24",
@@ -81,13 +87,13 @@ def test_cells_say_which_neurons_they_hold() -> None:
 
 def test_matrices_stand_one_below_the_other(published: dict[str, Any]) -> None:
     each = published["rankers"]["C"]["query"]
-    rows = dict.fromkeys(cell["row"] for cell in attribution.heat_cells(each))
+    rows = dict.fromkeys(cell["row"] for cell in chart_data.heat_cells(each))
     assert list(rows) == ["intermediate 1", "intermediate 2", "output 1", "output 2"]
 
 
 def test_a_difference_is_cell_by_cell() -> None:
     mine, theirs = a_ranker([0.5, 0.25], [0.0, 1.0]), a_ranker([0.25, 0.5], [0.0, 0.5])
-    cells = attribution.difference_cells(mine, theirs)
+    cells = chart_data.difference_cells(mine, theirs)
     assert [cell["active"] for cell in cells] == [0.25, -0.25, 0.0, 0.5]
     assert [(cell["ranker"], cell["baseline"]) for cell in cells][:2] == [(0.5, 0.25), (0.25, 0.5)]
     spec = attribution_charts.difference_map(cells, ("C", "plain"), largest=0.5)
@@ -107,7 +113,7 @@ def test_only_rankers_of_one_shape_are_subtracted() -> None:
 
 
 def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
-    points = attribution.gini_points(found)
+    points = chart_data.gini_points(found)
     assert len(points) == 2 * 2 * 3
     site = found["rankers"]["C-D"]["document"]["sites"][2]
     (point,) = (
@@ -124,7 +130,7 @@ def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
     curves = found["rankers"]["plain"]["query"]["ablation"]
     of_random = [
         each["target"]
-        for each in attribution.ablation_points(curves)
+        for each in chart_data.ablation_points(curves)
         if (each["what"], each["neurons"]) == ("inserted", "random")
     ]
     assert of_random == curves["inserted_random"]
@@ -189,7 +195,7 @@ def test_what_stands_side_by_side_has_one_scale(found: dict[str, Any]) -> None:
         spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
         for _, spec in attribution_charts.concentrations(found)
     ]
-    points = attribution.gini_points(found)
+    points = chart_data.gini_points(found)
     assert ys[0] == ys[1]
     assert ys[0][0] <= min(point["low"] for point in points)
     assert ys[0][1] >= max(point["high"] for point in points)
@@ -350,7 +356,7 @@ def test_noise_is_said_in_words() -> None:
             torch.full((4, 10), 1e-3),
         )
         both = {name: {"query": Side(of, None)} for name in ("one", "two")}
-        found = concluded(both, choices, Settings(), baselines=["one"])
+        found = concluded(both, choices, OF_ONE)
         words = attribution.in_words(found)
         assert [each for each in words if said in each]
         n_heard = 2 if changed else 0
@@ -358,6 +364,20 @@ def test_noise_is_said_in_words() -> None:
         assert len([each for each in words if "two against one" in each]) == n_heard / 2
         assert bool(found["comparisons"]) == bool(found["overlaps"]) == bool(changed)
         assert any("rounding noise" in note for note in found["notes"]) != bool(changed)
+
+
+def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
+    of = Attributions(
+        tuple((layer, "neurons") for layer in range(3)),
+        (torch.full((3, 2), 0.1), torch.ones(3, 2), torch.ones(3, 2)),
+        torch.ones(3),
+        torch.full((3, 3), 2.0),
+        torch.full((3, 3), 1e-3),
+    )
+    choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
+    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
+    (told,) = (each for each in attribution.in_words(found) if "largest share" in each)
+    assert "layer 2 of 3 has the largest share (48%)" in told
 
 
 def test_two_thresholds_are_both_told(found: dict[str, Any]) -> None:
@@ -376,7 +396,7 @@ def test_a_gap_of_noise_is_not_said() -> None:
         torch.tensor([[0.01, 2e-9], [0.02, 2e-9], [0.03, 2e-9]]),
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
-    found = concluded({"one": {"query": Side(of, None)}}, choices, Settings(), baselines=["one"])
+    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
     gaps = [site["gap"] for site in found["rankers"]["one"]["query"]["sites"]]
     assert gaps == [{"median": pytest.approx(0.01), "largest": pytest.approx(0.015)}, None]
     assert [each for each in attribution.in_words(found) if "1.5% of the sum" in each]

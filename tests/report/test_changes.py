@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from rankscope.analyses.changes import chart_data
 from rankscope.analyses.changes import charts as change_charts
 from rankscope.analyses.changes import words as changes
 from rankscope.analyses.forgetting import charts as forgetting_charts
 from rankscope.analyses.forgetting import words as forgetting
 from rankscope.analyses.forgetting.matrix import Matrix
 from rankscope.core.judged.plain import from_plain
-from rankscope.explain.changes import order_agreement
+from rankscope.explain.changes import kendall_tau_b
 from support.made_up_study import NOTHING
 
 
@@ -68,7 +69,7 @@ def test_the_words_say_where_and_how_far() -> None:
 
 def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
     """Kendall's tau of ten docs with themselves, by other scores, is 0.9999999999999999."""
-    tau = order_agreement(range(10), range(1, 11))
+    tau = kendall_tau_b(range(10), range(1, 11))
     assert 1 - 1e-12 < tau < 1
     rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
     said = changes.in_words(found(rankings=rankings))
@@ -151,7 +152,7 @@ def test_a_map_has_every_module_and_curves_what_varies() -> None:
     assert {(cell["layer"], cell["displacement"]) for cell in cells} == {
         ("embeddings", 0.0), ("layer 1", 0.1), ("layer 2", 0.2),
     }  # fmt: skip
-    assert changes.drawn_curves(found()) == ["CKA", "shared neighbours"]
+    assert chart_data.drawn_curves(found()) == ["CKA", "shared neighbours"]
     curve = change_charts.likeness(found(), "shared neighbours")
     (points,) = curve["datasets"].values()
     assert [(point["layer"], point["chance"]) for point in points] == [(1, 0.05), (2, 0.05)]
@@ -336,7 +337,9 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
     matrix = matrix_of(cells=[lost, kept, other, endless])
     said = " ".join(forgetting.in_words(matrix))
-    assert "a single query of the worst kind would take this verdict away)" in said
+    assert (
+        "a single query with the worst difference there can be would take the verdict away)" in said
+    )
     assert "within \u00b10.02: C on dev (fragility 12)." in said
     assert "D and C on dev (fragility 1,234)." in said
     assert "C gained on scifact against plain: +0.100 (no interval)." in said

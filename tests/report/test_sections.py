@@ -61,9 +61,9 @@ def test_cannot_tell_says_what_could_have_been_shown(results):
 @pytest.mark.parametrize(
     ("fragility", "said"),
     [
-        (1, "a single query of the worst kind would take this verdict away"),
-        (2, "two queries of the worst kind would take this verdict away"),
-        (1234, "1,234 queries with the worst value would take that away"),
+        (1, "a single query with the worst difference there can be would take the verdict away"),
+        (2, "two queries with the worst difference there can be would take the verdict away"),
+        (1234, "1,234 queries with the worst difference there can be would take the verdict away"),
     ],
 )
 def test_a_finding_says_how_few_queries_carry_it(results, fragility, said):
@@ -84,8 +84,8 @@ def test_what_was_not_seen_follows_a_finding(results):
     ]
     shown = sentence(results, verdict="equivalent", fragility=3, **same)
     assert shown.endswith(
-        "; 3 queries with the worst value would take that away. No query differs; 40 queries rule out that more "
-        "than 7.3 % of all differ."
+        "; 3 queries with the worst difference there can be would take the verdict away. No query differs; "
+        "40 queries rule out that more than 7.3 % of all differ."
     )
     assert findings.unseen(results.evaluation) == []
 

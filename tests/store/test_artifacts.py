@@ -13,21 +13,13 @@ import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
-from rankscope.store.artifacts import (
-    BEGUN,
-    MANIFEST,
-    Status,
-    Store,
-    explained,
-    explained_full,
-    read_json,
-    write_json,
-)
+from rankscope.store.artifacts import BEGUN, MANIFEST, Status, Store, read_json, write_json
 from rankscope.store.files import write_text, written_whole
 from rankscope.store.fingerprint import Digests, fingerprint
+from rankscope.store.refusals import explained, explained_full
 
 NAME = "train-C-0123456789ab"
 
@@ -290,6 +282,25 @@ def test_other_bytes_of_the_same_size_and_time_are_seen(
     assert digests.of(source) == Digests(memory).of(source) == sha256_of(source) != first
 
 
+@pytest.mark.parametrize("mark", ["st_size", "st_ino", "st_mtime_ns", "st_ctime_ns"])
+def test_each_mark_of_a_file_alone_shows_that_it_was_changed(
+    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    """Such as the time of its bytes alone: in place, to the same size, where the inode's time is not kept."""
+    source = tmp_path / "docs.jsonl"
+    source.write_text("one")
+    marks = {"st_size": 3, "st_ino": 1, "st_mtime_ns": 0, "st_ctime_ns": 0}
+    monkeypatch.setattr(Path, "stat", lambda _, **__: SimpleNamespace(**marks))
+    digests = Digests()
+    digests.of(source)
+    assert digests.of(source) == sha256_of(source)
+    assert len(reads) == 1, "nothing was changed, so it is not read again"
+    source.write_text("two")
+    marks[mark] += 1
+    assert digests.of(source) == sha256_of(source)
+    assert len(reads) == 2
+
+
 def test_a_file_of_a_moment_ago_is_read_each_time(tmp_path: Path) -> None:
     """Within a tick of the clock it may change again without a mark."""
     source, memory = tmp_path / "docs.jsonl", tmp_path / "sources.json"
@@ -401,7 +412,7 @@ def test_what_is_no_manifest_is_damage(tmp_path: Path, text: str) -> None:
 
 
 def test_a_manifest_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    """It has no sum and knows no bytes of its inputs; `standing` tells."""
+    """It has no sum and knows no bytes of its inputs; `origin` tells."""
     store = stored(tmp_path)
     path = store.folder(NAME) / MANIFEST
     old = {k: v for k, v in json.loads(path.read_text()).items() if k not in {"sha256", "rests_on"}}

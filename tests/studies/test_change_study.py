@@ -137,7 +137,7 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
 
 def matrix_of(study: Path, *overrides: str) -> Mapping[str, Any]:
     steps = plan(load(study, overrides), str).steps
-    return next(step for step in steps if step.kind == "forgetting").params
+    return next(step for step in steps if step.kind == "forgetting").identity
 
 
 def test_only_what_was_tuned_from_what_it_is_held_against_can_forget(study: Path) -> None:
@@ -181,16 +181,21 @@ def test_what_a_line_learnt_is_told_from_what_the_last_stage_did(study: Path) ->
     assert found["taught_last"] == {"plain": [], "C": ["test"], "P": ["places"]}
 
 
-def test_own_docs_are_dropped_as_the_collections_do(study: Path) -> None:
-    def params(kind: str, *overrides: str) -> Mapping[str, Any]:
-        steps = plan(load(study, overrides), str).steps
-        return next(step for step in steps if step.kind == kind).params
+def test_own_docs_are_dropped_where_a_collection_is_searched_and_nowhere_else(study: Path) -> None:
+    """What re-ranks, learns from or measures a search rests on it, and has no setting of its own."""
 
-    assert params("change")["drop_own_docs"] is False
-    assert params("change", "collections.test.drop_own_docs=true")["drop_own_docs"] is True
-    found = params("heads", "collections.train.drop_own_docs=true")
-    assert found["train_convention"]["drop_own_docs"] is True
-    assert found["convention"]["drop_own_docs"] is False
+    def dropping(*overrides: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {"yes": set(), "no": set()}
+        for step in plan(load(study, overrides), str).steps:
+            if step.kind == "search":
+                found["yes" if step.params.drop_own_docs else "no"].add(step.label)
+            elif step.kind in {"change", "heads", "rerank", "train"}:
+                assert "own_docs" not in json.dumps(step.identity)
+        return found
+
+    assert dropping() == {"yes": set(), "no": {"bm25.test", "bm25.train", "bm25.places"}}
+    found = dropping("collections.train.drop_own_docs=true")
+    assert found == {"yes": {"bm25.train"}, "no": {"bm25.test", "bm25.places"}}
 
 
 def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_start(

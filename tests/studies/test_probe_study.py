@@ -156,6 +156,21 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
         ),
         (["explain.rankers=[one, three]"], "There are: "),
         (["explain.probes.world.examples.from=dense"], "is probed itself"),
+        (
+            [
+                "first_stages.mixed={kind: fuse, of: [bm25, dense], depth: 30}",
+                "explain.probes.world.examples.from=mixed",
+            ],
+            "mixed searches with two, which is probed itself",
+        ),
+        (
+            [
+                "first_stages.mixed={kind: fuse, of: [bm25, dense], depth: 30}",
+                "first_stages.again={kind: fuse, of: [bm25, mixed], depth: 30}",
+                "explain.probes.world.examples.from=again",
+            ],
+            "again searches with two, which is probed itself",
+        ),
         (["explain.probes.world.examples.depth=40"], "40 docs are asked for"),
         (["explain.probes.world.examples.depth=2"], "too few ranks"),
         (["explain.probes.world.candidates=[1, 2]"], "1 is below 2, the least"),

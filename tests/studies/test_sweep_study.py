@@ -16,11 +16,11 @@ from rankscope.pipeline.work import Work
 from rankscope.report.steps import trainings
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
+from rankscope.study.command import results_rows
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from rankscope.study.report import stored_results
 from rankscope.study.runner import carry_out
-from rankscope.terminal import results_rows
 from support.stored import folder
 
 SWEEP = ["rankers.plain.seeds=[1,2]", "rankers.C-D.learning_rate=[1e-3,1e-4]"]

@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import words
-from rankscope.analyses.attribution.attributed import Settings
 from rankscope.analyses.attribution.command import attribute
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
-from rankscope.analyses.attribution.steps import settings_of
 from rankscope.cli import inside
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -25,9 +25,21 @@ from rankscope.data import world
 from rankscope.data.collections import beir_folder
 from rankscope.explain.attribution import MEMORY
 from rankscope.models import opening
+from rankscope.pipeline.spec.fields import spec_of
 from support import tiny
 
-SMALL = Settings(examples=6, nodes=3, depth=20)
+
+def asked(**fields: Any) -> AttributeParams:
+    """Of a ranker's neurons, where nothing else is said."""
+    spec = spec_of(AttributionSpec, over="test", first_stage="bm25", **fields)
+    return AttributeParams(spec, None, seed=42)
+
+
+def published(**fields: Any) -> AttributeParams:
+    return asked(method="as_published", examples=3, depth=20, **fields)
+
+
+SMALL = asked(examples=6, nodes=3, depth=20)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +96,12 @@ def test_sides_come_back_from_disk_as_they_were(
     queries = {str(n): text for n, text in enumerate(["a red cat", "who sings", "the bird"])}
     docs = {f"{n}{x}": f"{x} dog runs {n}" for n in range(3) for x in "ab"}
     given = attribution.examples(choices, queries, docs)
-    for settings in (SMALL, Settings(as_published=True)):
-        made = attribution.attributed(rankers["one"], given, settings, SILENT)
+    for params in (SMALL, asked(method="as_published")):
+        made = attribution.attributed(rankers["one"], given, params, SILENT)
         save_file(attribution.as_tensors(made), tmp_path / "sides.safetensors")
         back = attribution.from_tensors(load_file(tmp_path / "sides.safetensors"))
         before, after = (
-            concluded({"one": sides}, choices, settings, baselines=["one"])
+            concluded({"one": sides}, choices, NeuronsParams(params.spec, ("one",), params.seed))
             for sides in (made, back)
         )
         assert before == after
@@ -105,7 +117,7 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
     found = attribute(
         rankers,
         beir_folder(data, "test"),
-        Settings(as_published=True, examples=3, depth=20),
+        published(),
         baselines=["one"],
         progress=SILENT,
     )
@@ -153,9 +165,9 @@ def test_llama_as_published_has_its_threshold_and_no_up(data: Path, tmp_path: Pa
     tiny.bi_encoder(tmp_path, "llama", pooling="last").save(tmp_path / "llama")
     rankers = opening.opened([str(tmp_path / "llama")], revision=None, pooling=None)
     for given, threshold in ((None, 0.01), (0.3, 0.3)):
-        settings = Settings(as_published=True, examples=3, depth=20, threshold=given)
+        params = published(threshold=given)
         found = attribute(
-            rankers, beir_folder(data, "test"), settings, baselines=["llama"], progress=SILENT
+            rankers, beir_folder(data, "test"), params, baselines=["llama"], progress=SILENT
         )
         for _, _, each in words.sides(found):
             assert each["threshold"] == threshold
@@ -175,17 +187,16 @@ def test_the_command_refuses_what_as_published_decides(
 def test_settings_that_mean_nothing_are_refused() -> None:
     for settings in ({"threshold": 0.0}, {"threshold": 1.0}, {"margin": 0.0}):
         with pytest.raises(BadInput, match="was asked for"):
-            Settings(**settings)  # type: ignore[arg-type]
+            asked(**settings)
 
 
 def test_a_study_and_the_command_have_the_same_defaults() -> None:
-    asked = AttributionSpec.model_validate({"over": "test", "from": "bm25"})
-    assert settings_of(asked, seed=42) == Settings()
+    spec = asked().spec
     options = inspect.signature(inside.attribute).parameters
     assert {
         name: options[name].default for name in ("examples", "depth", "margin", "seed", "memory")
     } == {"examples": 50, "depth": 100, "margin": 0.02, "seed": 42, "memory": MEMORY / 1e9} | {
-        name: getattr(Settings(), name) for name in ("examples", "depth", "margin", "seed")
+        name: getattr(spec, name) for name in ("examples", "depth", "margin", "memory")
     }
 
 
@@ -234,4 +245,4 @@ def test_what_cannot_be_attributed_is_one_sentence(data: Path, models: dict[str,
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
         attribute(rankers, source, SMALL, baselines=["none"], progress=SILENT)
     with pytest.raises(BadInput, match="Allow more memory"):
-        attribute(rankers, source, Settings(memory=1_000), baselines=["one"], progress=SILENT)
+        attribute(rankers, source, asked(memory=1e-6), baselines=["one"], progress=SILENT)

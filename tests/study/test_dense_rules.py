@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 from rankscope.core.errors import BadStudy
 from rankscope.data.noise import NOISES
-from rankscope.models.bi_encoder import POOLINGS, TOWERS
+from rankscope.models.towers import POOLINGS, TOWERS
 from rankscope.pipeline.first_stages.dense import DenseSpec
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.recipes import RECIPES
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.retrieve.approximate import INDEXES
 from rankscope.study import rules
 from rankscope.study.load import load

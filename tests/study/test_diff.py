@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.changes import command as diff
 from rankscope.analyses.changes import words
-from rankscope.analyses.changes.heads import HeadSettings
-from rankscope.analyses.changes.results import Settings
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
-from rankscope.data.conventions import Convention
 from rankscope.models import adapters, anatomy
 from rankscope.models.cross_encoder import CrossEncoder
-from support import scenes, tiny
+from support import changed, scenes, tiny
 from support.command import Command
 
-SMALL = Settings(depth=8, texts=60, neighbours=5)
+SMALL = changed.compared("scenes", depth=8, texts=60, neighbours=5)
 KINDS = {"bi_encoder": ["query", "document"], "cross_encoder": ["pair"]}
 
 
@@ -56,7 +52,7 @@ def found_between(models: dict[str, Path], data: Path, kind: str, other: str) ->
     paths = [str(models[f"{kind} {name}"]) for name in ("one", other)]
     pair = diff.opened(paths, revision=None, pooling=None)
     source = beir_folder(data, "test")
-    return diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    return diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +120,7 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
     with torch.no_grad():
         model.classifier.weight.neg_()
     source = beir_folder(data, "test")
-    found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     assert found["rankings"]["tau"] == pytest.approx(-1)
     said = " ".join(words.in_words(found))
     assert "Weights moved in the head only." in said
@@ -137,7 +133,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
         anatomy.layers(after.tower("document").model)[0].output.dense.weight.mul_(1.5)
     source = beir_folder(data, "test")
     pair = diff.Opened("before", "after", (before, after))
-    found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+    found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
     assert moved == {("document", 1)}
     differ = {(row["side"], row["layer"]) for row in found["states"] if row["shift"] > words.SAME}
@@ -223,7 +219,7 @@ def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> N
     with pytest.raises(
         BadInput, match=r"The ranker after \(query\): .* texts have states that are not finite"
     ):
-        diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+        diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
 
 
 def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> None:
@@ -236,7 +232,7 @@ def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> 
 
     def told(*rankers: Any) -> set[str]:
         pair = diff.Opened("a", "b", rankers)
-        found = diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+        found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
         return set(found["notes"])
 
     assert told(one, one) == set()
@@ -287,7 +283,7 @@ def test_what_can_be_refused_is_refused_before_the_docs_are_read(
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "corpus.jsonl").write_text("docs that are never read\n", "utf-8")
     source = beir_folder(tmp_path / "data", "test")
-    heads = diff.Heads(source, HeadSettings(), Convention())
+    heads = diff.Heads(source, changed.refitted())
     scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
     for paths, asked, said in (
         ([one, tmp_path / "other"], None, "of different architectures"),
@@ -296,7 +292,7 @@ def test_what_can_be_refused_is_refused_before_the_docs_are_read(
     ):
         pair = diff.opened([str(path) for path in paths], revision=None, pooling=None)
         with pytest.raises(BadInput, match=said):
-            diff.diff(pair, source, SMALL, queries=50, name="scenes", heads=asked, progress=SILENT)
+            diff.diff(pair, source, SMALL, queries=50, heads=asked, progress=SILENT)
 
 
 @pytest.mark.parametrize(
@@ -326,19 +322,19 @@ def test_what_cannot_be_compared_is_one_sentence(
     pair = diff.opened([both[0], str(tmp_path / "other")], revision=None, pooling=None)
     source = beir_folder(data, "test")
     with pytest.raises(BadInput, match="of different architectures"):
-        diff.diff(pair, source, SMALL, queries=50, name="scenes", progress=SILENT)
+        diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     pair = diff.opened([both[0], str(models["bi_encoder same"])], revision=None, pooling=None)
     with pytest.raises(BadInput, match=r"10 texts \(query\) to compare states of; 20 are needed"):
-        diff.diff(pair, source, SMALL, queries=10, name="scenes", progress=SILENT)
+        diff.diff(pair, source, SMALL, queries=10, progress=SILENT)
     both = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
     scorers = diff.opened(both, revision=None, pooling=None)
-    for settings, queries, said in (
+    for params, queries, said in (
         (SMALL, 4, "4 queries of different words have a ranking; 5 are needed"),
         (
-            replace(SMALL, neighbours=30),
+            changed.compared("scenes", depth=8, texts=60, neighbours=30),
             5,
             r"30 neighbours, and 40 texts \(pair\) of 5 queries allow 24",
         ),
     ):
         with pytest.raises(BadInput, match=said):
-            diff.diff(scorers, source, settings, queries=queries, name="scenes", progress=SILENT)
+            diff.diff(scorers, source, params, queries=queries, progress=SILENT)

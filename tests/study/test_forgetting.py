@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rankscope.analyses.forgetting.results import Lines, forgotten
+from rankscope.analyses.forgetting.plan import ForgettingParams
+from rankscope.analyses.forgetting.results import forgotten
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.judged.plain import as_plain
@@ -50,14 +51,14 @@ def evaluation() -> tuple[EvaluationRecord, dict[tuple[str, str], Values]]:
     return found, per_query
 
 
-def matrix(lines: Lines) -> dict[str, Any]:
+def matrix(lines: ForgettingParams) -> dict[str, Any]:
     """The matrix, as its file has it."""
-    return as_plain(forgotten(*evaluation(), lines, measure="AP"))
+    return as_plain(forgotten(*evaluation(), lines))
 
 
 def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_family() -> None:
     against = {"C": "plain", "D": "plain"}
-    found = matrix(Lines(against, ["C"], {"plain": ["dev"]}, {}, {}, {}))
+    found = matrix(ForgettingParams(against, ["C"], {"plain": ["dev"]}, {}, {}, {}, "AP"))
     cells = {(cell["system"], cell["collection"]): cell for cell in found["cells"]}
     assert set(cells) == {("C", "dev"), ("D", "dev"), ("C", "scifact")}
     verdicts = {at: cell["verdict"] for at, cell in cells.items()}
@@ -75,7 +76,7 @@ def test_every_cell_is_a_system_against_its_own_start_and_all_cells_are_one_fami
 
 
 def test_what_is_held_against_nothing_is_the_reference_where_it_is_needed() -> None:
-    found = matrix(Lines({"D": "C"}, ["D"], {}, {}, {}, {}))
+    found = matrix(ForgettingParams({"D": "C"}, ["D"], {}, {}, {}, {}, "AP"))
     (cell,) = found["cells"]
     assert (cell["system"], cell["baseline"], cell["collection"]) == ("D", "C", "dev")
     assert [(row["system"], row["collection"]) for row in found["references"]] == [("C", "dev")]

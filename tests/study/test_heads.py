@@ -17,26 +17,24 @@ from torch import Tensor
 from rankscope.analyses.changes import command as diff
 from rankscope.analyses.changes import words
 from rankscope.analyses.changes.command import Heads
-from rankscope.analyses.changes.heads import HeadSettings, conclusion, controlled, lesson
-from rankscope.analyses.changes.results import Settings
+from rankscope.analyses.changes.heads import conclusion, controlled, lesson
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict
-from rankscope.core.judged.margins import Margin
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
-from rankscope.data.conventions import Convention
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.explain import representations
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.retrieve import bm25
 from rankscope.retrieve.rerank import rerank
-from support import scenes, tiny
+from support import changed, scenes, tiny
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 
 PLACE = scenes.PLACES[0]
-SMALL = Settings(depth=12, texts=40, neighbours=5)
+SMALL = changed.compared("places", depth=12, texts=40, neighbours=5)
 # identical runs over so few queries are shown to be equivalent by no smaller margin
-HEADS = HeadSettings(candidates=4, examples=200, depth=12, measure="nDCG@5", margin=Margin(0.3))
+HEADS = changed.refitted(candidates=4, examples=200, depth=12, measure="nDCG@5", margin=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def with_a_good_head(folder: Path) -> CrossEncoder:
         for verb in scenes.VERBS
         for place in scenes.PLACES
     ]
-    states = representations.of_pairs(ranker, pairs)[:, -1]
+    states = representations.of_texts(ranker, pairs, "pair")[:, -1]
     wanted = torch.tensor([1.0 if doc.endswith(PLACE) else 0.0 for _, doc in pairs])
     set_head(ranker, torch.linalg.lstsq(states, wanted[:, None]).solution[:, 0])
     return ranker
@@ -83,8 +81,7 @@ def control(
         beir_folder(data, "test"),
         SMALL,
         queries=50,
-        name="places",
-        heads=Heads(beir_folder(train or data, "train"), HEADS, Convention()),
+        heads=Heads(beir_folder(train or data, "train"), HEADS),
         progress=SILENT,
     )
 
@@ -177,7 +174,10 @@ def test_without_a_loss_nothing_is_laid_to_anyone(
 def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
     tmp_path: Path, data: Path
 ) -> None:
-    """Every query is called like one of its docs: 10 of the 11 docs re-ranked are left. The 12th is relevant."""
+    """Every query is called like one of its docs, which is dropped from the run: all 10 docs re-ranked are others.
+
+    P@10 is that of the set, whatever its order. Of 11 one is left out, the relevant one or another.
+    """
     folder = shutil.copytree(data, tmp_path / "own")
     for path in (folder / "queries.jsonl", folder / "qrels" / "test.tsv"):
         text = path.read_text("utf-8")
@@ -190,22 +190,22 @@ def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
     docs = StoredDocs(tmp_path)
     bm25.build(docs, tmp_path)
     run, train_run = (
-        bm25.search(bm25.Index.load(tmp_path), topics.queries, depth=40)
+        without_own_docs(bm25.search(bm25.Index.load(tmp_path), topics.queries, depth=40))
         for topics in (asked, train)
     )
-    own = [
-        rerank(ranker, asked.queries, run, texts=docs.texts, depth=11, tag=tag)
-        for tag, ranker in zip(("before", "after"), rankers, strict=True)
-    ]
 
-    def means(*, drop_own_docs: bool) -> set[float]:
-        settings = replace(HEADS, depth=11, measure="P@10", drop_own_docs=drop_own_docs)
-        made, _ = lesson(train, train_run, asked, run, docs, settings)
-        found = controlled(rankers, made, own, asked.qrels, settings, SILENT)
+    def means(depth: int) -> set[float]:
+        own = [
+            rerank(ranker, asked.queries, run, texts=docs.texts, depth=depth, tag=tag)
+            for tag, ranker in zip(("before", "after"), rankers, strict=True)
+        ]
+        params = replace(HEADS, depth=depth, measure="P@10")
+        made, _ = lesson(train, train_run, asked, run, docs, params)
+        found = controlled(rankers, made, own, asked.qrels, params, SILENT)
         return {round(mean, 9) for mean in found["means"].values()}
 
-    assert len(means(drop_own_docs=True)) == 1
-    assert len(means(drop_own_docs=False)) > 1
+    assert len(means(10)) == 1
+    assert len(means(11)) > 1
 
 
 def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: Path) -> None:
@@ -216,22 +216,21 @@ def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: P
             beir_folder(data, "test"),
             SMALL,
             queries=50,
-            name="places",
-            heads=Heads(beir_folder(data, "train"), HEADS, Convention()),
+            heads=Heads(beir_folder(data, "train"), HEADS),
             progress=SILENT,
         )
     lines = (data / "qrels" / "train.tsv").read_text("utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith("train") or line < "train05"]
     (data / "qrels" / "few.tsv").write_text("".join(kept), "utf-8")
     scorer = tiny.cross_encoder(tmp_path)
-    few = Heads(beir_folder(data, "few"), replace(HEADS, candidates=3), Convention())
+    fewer = changed.refitted(candidates=3, examples=200, depth=12, measure="nDCG@5", margin=0.3)
+    few = Heads(beir_folder(data, "few"), fewer)
     with pytest.raises(BadInput, match="5 training queries have a relevant doc"):
         diff.diff(
             diff.Opened("a", "b", (scorer, scorer)),
             beir_folder(data, "test"),
             SMALL,
             queries=50,
-            name="places",
             heads=few,
             progress=SILENT,
         )

@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.packed import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.sums import sha256_of
 from rankscope.core.trec import write_run
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Kind
@@ -25,7 +25,7 @@ from rankscope.study import origin, runner
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from rankscope.train import loop
-from support import tiny
+from support import dense_study, tiny
 from support.command import Command
 from support.kinds import kinds
 
@@ -188,8 +188,8 @@ def test_a_hub_id_needs_a_commit(tiny_study: Path) -> None:
     ):
         planned(tiny_study, hub, "rankers.plain.revision=main")
     made = planned(tiny_study, hub, "rankers.plain.revision=abcdef1234567")
-    params = next(s.params for s in made.steps if s.label == "plain")
-    assert params["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]
+    identity = next(s.identity for s in made.steps if s.label == "plain")
+    assert identity["weights"]["hub"] == ["google/electra-base-discriminator", "abcdef1234567"]
 
 
 def test_a_study_is_carried_out_by_one_process_at_a_time(tiny_study: Path, tmp_path: Path) -> None:
@@ -210,9 +210,19 @@ def test_a_validation_on_training_queries_is_noted(carried_out: tuple[Plan, Stor
     )
 
 
+def test_a_manifest_says_what_names_a_step_and_what_it_leaves_at_its_default(
+    carried_out: tuple[Plan, Store],
+) -> None:
+    made, store = carried_out
+    step = next(step for step in made.steps if step.kind == "index")
+    manifest = store.manifest(step.name)
+    assert manifest["params"] == step.identity
+    assert (manifest["defaults"]["BM25Spec.k1"], step.spec.k1) == (0.9, 0.9)
+
+
 def test_a_second_stage_draws_anew(tiny_study: Path) -> None:
     made = planned(tiny_study)
-    stages = {s.label: s.params["stage"] for s in made.steps if s.kind == "train"}
+    stages = {s.label: s.params.stage for s in made.steps if s.kind == "train"}
     assert stages == {"C": 1, "C-D": 2}
 
 
@@ -245,6 +255,20 @@ def test_planning_loads_no_torch(tiny_study: Path) -> None:
         "from rankscope.study.plan import plan; from rankscope.store.fingerprint import Digests;"
         f"plan(load(Path({str(tiny_study)!r})), Digests().of);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_first_stage_is_read_and_planned_without_torch(tmp_path: Path) -> None:
+    """Every file of the folder is imported, and all but run files planned; what searches is imported in `search`."""
+    study = dense_study.write(tmp_path)
+    script = (
+        "import sys; from importlib import import_module; from pathlib import Path; from pkgutil import iter_modules;"
+        "from rankscope.pipeline import first_stages; from rankscope.study.load import load;"
+        "from rankscope.study.plan import plan; from rankscope.store.fingerprint import Digests;"
+        "[import_module(f'rankscope.pipeline.first_stages.{m.name}') for m in iter_modules(first_stages.__path__)];"
+        f"plan(load(Path({str(study)!r})), Digests().of);"
+        "sys.exit(bool({'torch', 'transformers', 'faiss'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 

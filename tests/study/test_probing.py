@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ import torch
 from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
-from rankscope.analyses.probes.examples import Settings
-from rankscope.analyses.probes.plan import AT_RANDOM
+from rankscope.analyses.probes.plan import AT_RANDOM, ChoicesParams, ProbeParams
 from rankscope.analyses.probes.results import Point
+from rankscope.analyses.probes.spec import ProbesSpec
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.data import world
@@ -23,9 +24,18 @@ from rankscope.explain import representations
 from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
+from rankscope.pipeline.spec.fields import spec_of
 from support import tiny
 
-SMALL = Settings(ns=(2, 4), seeds=(1, 2), rank=4, depth=20)
+
+def asked(**fields: Any) -> ProbeParams:
+    """Of a ranker's layers, where nothing else is said."""
+    drawn = {"over": "test", "train": "train", "from": "bm25", "depth": 20}
+    return ProbeParams(spec_of(ProbesSpec, examples=drawn, **fields), seed=42)
+
+
+SMALL = asked(candidates=(2, 4), fits=2, rank=4)
+CHOICES = ChoicesParams(SMALL.spec.examples, n_docs=4, seed=42)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +58,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def given(data: Path) -> probe_examples.Examples:
     return probes_command.examples(
-        beir_folder(data, "train"), beir_folder(data, "test"), SMALL, SILENT
+        beir_folder(data, "train"), beir_folder(data, "test"), CHOICES, SILENT
     )
 
 
@@ -86,7 +96,7 @@ def test_every_point_has_an_accuracy_and_every_other_ranker_a_verdict(
     for ranker in rankers:
         for name in [*names, "shuffled_queries", "random_labels"]:
             for layer in range(3):
-                for n in SMALL.ns:
+                for n in SMALL.spec.ns:
                     point = Point(ranker, name, layer, n)
                     assert found.above_chance[point].baseline_mean == pytest.approx(1 / n)
                     assert ((point, "one") in found.against) == (ranker != "one")
@@ -136,9 +146,9 @@ def test_the_first_layer_that_reads_a_match_is_told(found: probing.Found) -> Non
 def test_as_published_has_its_control_its_test_and_its_warnings(
     given: probe_examples.Examples, models: dict[str, str]
 ) -> None:
-    settings = Settings(ns=(2, 3), seeds=(1,), as_published=True)
+    params = asked(candidates=(2, 3), fits=1, method="as_published")
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
-    found = probes_command.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    found = probes_command.probe(rankers, given, params, baselines=["one"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"as_published", "as_published_shuffled_queries"}
     assert set(found.published_p) == {
@@ -155,8 +165,8 @@ def test_rankers_of_other_depths_are_not_compared_and_it_is_said(
     layers = rankers["two"].tower("query").model
     layers.config.num_hidden_layers = 1
     layers.encoder.layer = layers.encoder.layer[:1]
-    settings = Settings(ns=(2,), seeds=(1,), rank=4)
-    found = probes_command.probe(rankers, given, settings, baselines=["one"], progress=SILENT)
+    params = asked(candidates=(2,), fits=1, rank=4)
+    found = probes_command.probe(rankers, given, params, baselines=["one"], progress=SILENT)
     assert not found.against
     assert "two has 1 layers and one 2" in " ".join(found.notes)
 
@@ -208,8 +218,8 @@ def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_cont
         tiny.cross_encoder(tmp_path).save(Path(path))
     rankers = opening.opened(paths, revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["a"].at_random(seed=1)
-    settings = Settings(ns=(2, 4), seeds=(1,), depth=20)
-    found = probes_command.probe(rankers, given, settings, baselines=["a"], progress=SILENT)
+    params = asked(candidates=(2, 4), fits=1)
+    found = probes_command.probe(rankers, given, params, baselines=["a"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"linear", "shuffled_queries", "random_labels"}
     same = [row for (point, _), row in found.against.items() if point.ranker == "b"]
@@ -224,7 +234,7 @@ def test_what_cannot_be_probed_is_one_sentence(
 ) -> None:
     test = beir_folder(data, "test")
     with pytest.raises(BadInput, match="All training queries are test queries"):
-        probes_command.examples(test, test, SMALL, SILENT)
+        probes_command.examples(test, test, CHOICES, SILENT)
     with pytest.raises(BadInput, match="whole numbers from 2 on"):
         probes_command.numbers("1 2")
     rankers = opening.opened([models["one"]], revision=None, pooling=None)

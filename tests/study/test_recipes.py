@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from rankscope.pipeline.identity import identity
 from rankscope.pipeline.spec.recipes import RECIPES
-from rankscope.pipeline.spec.stages import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 
 NEGATIVES = {"negatives": {"from": "bm25"}}
 
@@ -68,7 +70,7 @@ def test_a_recipe_is_as_good_as_its_values_written_out() -> None:
     short = stage(recipe="dpr", samples=NEGATIVES)
     values = RECIPES["dpr"].values
     written = {**values, "samples": {**values["samples"], **NEGATIVES}}
-    assert short.identity("recipe") == stage(**written).identity("recipe")
+    assert identity(short, "train", str) == identity(stage(**written), "train", str)
 
 
 @pytest.mark.parametrize(

@@ -482,6 +482,7 @@ def test_variables_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 READY_MADE = sorted((ROOT / "studies").rglob("*.yaml"))
+DEMO = ROOT / "src" / "rankscope" / "study" / "templates" / "demo.yaml"
 
 
 @pytest.mark.parametrize("path", READY_MADE, ids=lambda path: path.name)
@@ -507,3 +508,35 @@ def test_every_field_is_documented(field: str) -> None:
     shown = next(m for m in specs() if m.__name__ == model).model_fields[name].alias or name
     page = (ROOT / "docs/study-file.md").read_text("utf-8")
     assert f"`{shown}`" in page, f"{field} is not in docs/study-file.md: run `make docs`"
+
+
+SOURCE = re.compile(r"\b(19|20)\d\d\b|study [AB]\b|Contriever|BEIR")
+OF_PRACTICE = {
+    "TrainedSpec.trackers": "where a log goes is no matter of papers",
+}
+
+
+def written_in(part: Any) -> set[str]:
+    """The names of the fields that a study gives, in all parts of it."""
+    if isinstance(part, dict | tuple):
+        values = part.values() if isinstance(part, dict) else part
+        return {field for value in values for field in written_in(value)}
+    if not isinstance(part, Spec):
+        return set()
+    given = part.model_fields_set
+    return {*given, *(field for name in given for field in written_in(getattr(part, name)))}
+
+
+def test_every_option_that_no_ready_made_study_uses_names_its_source() -> None:
+    """A paper that needs it, in its description or in that of its part; else nobody knows what to do with it."""
+    made = [load(path).study for path in [*READY_MADE, DEMO]]
+    used = {field for study in made for field in written_in(study)}
+    unused = {
+        f"{spec.__name__}.{name}": f"{spec.__doc__} {field.description}"
+        for spec in specs()
+        for name, field in spec.model_fields.items()
+        if name not in used | {"kind"} and not field.is_required()
+    }
+    assert len(unused) > 30
+    nameless = {option for option, text in unused.items() if not SOURCE.search(text)}
+    assert nameless - OF_PRACTICE.keys() == set()

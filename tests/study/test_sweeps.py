@@ -14,7 +14,7 @@ from rankscope.core.errors import BadStudy
 from rankscope.store.fingerprint import Digests
 from rankscope.study.load import load, validated
 from rankscope.study.plan import plan
-from rankscope.study.sweeps import expand
+from rankscope.study.sweeps.members import expand
 from support import tiny
 
 
@@ -184,6 +184,51 @@ def test_every_member_is_probed_by_itself() -> None:
     assert expanded["probes"]["all"]["baseline"] == ["C.seed=1", "C.seed=2"]
     ((_, question),) = validated(values, "study").questions()
     assert question.spec.baseline == ("C.seed=1", "C.seed=2")
+
+
+def pairs(values: dict[str, Any], asked: Mapping[str, str]) -> dict[str, str]:
+    """Ranker to the one it is compared with, sweeps written out."""
+    question = {"over": "test", "from": "bm25", "pairs": dict(asked)}
+    found = expand(values | {"explain": {"changes": {"a": question}}})
+    return dict(found["explain"]["changes"]["a"]["pairs"])
+
+
+def test_a_swept_rankers_name_in_a_pair_is_the_member_that_the_other_was_tuned_from() -> None:
+    """plain -> C -> C-D, with two seeds: each member of C-D is compared with the ancestor of its line."""
+    values = study(plain={"seeds": [1, 2]}, C={"learning_rate": [0.1, 0.2]}, C_D={"start": "C"})
+    members = [f"learning_rate={rate}.seed={seed}" for rate in (0.1, 0.2) for seed in (1, 2)]
+    assert pairs(values, {"C-D": "C"}) == {f"C-D.{of}": f"C.{of}" for of in members}
+    assert pairs(values, {"C-D": "plain"}) == {f"C-D.{of}": f"plain.{of[-6:]}" for of in members}
+
+
+def test_a_swept_rankers_name_in_a_pair_is_else_the_member_of_the_same_seed() -> None:
+    values = study(C={"seeds": [1, 2]}, C_D={"start": "plain", "seeds": [2, 1]})
+    assert pairs(values, {"C-D": "C"}) == {f"C-D.seed={n}": f"C.seed={n}" for n in (2, 1)}
+
+
+def test_a_pair_with_several_that_could_be_meant_is_refused() -> None:
+    values = study(C={"learning_rate": [0.1, 0.2]}, C_D={"start": "plain"})
+    with pytest.raises(
+        BadStudy,
+        match="explain.changes.a.pairs.C-D: C stands for 2 rankers, and C-D is compared with one. Name one of "
+        "them: C.learning_rate=0.1, C.learning_rate=0.2",
+    ):
+        pairs(values, {"C-D": "C"})
+
+
+def test_a_swept_baseline_of_the_forgetting_matrix_is_its_one_system() -> None:
+    def baseline(**rankers: Mapping[str, Any]) -> str:
+        values = study(**rankers) | {"explain": {"forgetting": {"baseline": "C"}}}
+        return str(expand(values)["explain"]["forgetting"]["baseline"])
+
+    assert baseline(C={"seeds": [1, 2]}) == "C"
+    assert baseline(C={"learning_rate": [0.1], "seeds": [1, 2]}) == "C.learning_rate=0.1"
+    with pytest.raises(
+        BadStudy,
+        match="explain.forgetting.baseline: C stands for 2 systems, and one is the baseline. Name one of them: "
+        "C.learning_rate=0.1, C.learning_rate=0.2",
+    ):
+        baseline(C={"learning_rate": [0.1, 0.2]})
 
 
 def test_a_teacher_of_one_member_is_that_member() -> None:

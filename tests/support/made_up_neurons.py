@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.attributed import Side
+from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.records import Choice
 from rankscope.explain.ablation import Curves
 from rankscope.explain.attributing import Attributions
+from rankscope.pipeline.spec.fields import spec_of
 
 N_NEURONS = 24
 COUNTS = (1, 5, 20)
@@ -79,6 +82,7 @@ def found(
         for place, ranker in enumerate(rankers)
     }
     choices = [Choice(f"q{n:02d}", (f"q{n:02d}-d1", f"q{n:02d}-d3")) for n in range(n_examples)]
-    settings = Settings(as_published=not is_sound)
-    of = concluded(by_ranker, choices, settings, baselines=[rankers[0]])
+    method = "sound" if is_sound else "as_published"
+    spec = spec_of(AttributionSpec, over=collection, first_stage="bm25", method=method)
+    of = concluded(by_ranker, choices, NeuronsParams(spec, (rankers[0],), seed=42))
     return of | {"collection": collection}

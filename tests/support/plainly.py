@@ -262,16 +262,23 @@ def plain_groups(data: bytes) -> bytes:
 # -- teachers -------------------------------------------------------------------------------------
 
 
+def given_lists(data: bytes) -> list[tuple[str, list[tuple[str, float]]]]:
+    """Each entry's query and docs with their scores, as often as they stand there."""
+    return [
+        (
+            an_id(entry["query_id"]),
+            [*zip(map(an_id, entry["document_ids"]), map(a_score, entry["scores"]), strict=True)],
+        )
+        for entry in entries(data)
+    ]
+
+
 def as_lists(data: bytes) -> Table:
-    return once(
-        [
-            (
-                an_id(entry["query_id"]),
-                once([*zip(map(an_id, entry["document_ids"]), map(a_score, entry["scores"]), strict=True)]),
-            )
-            for entry in entries(data)
-        ]
-    )  # fmt: skip
+    """The first list of each query, the first score of each of its docs: what more there is must be told."""
+    found: Table = {}
+    for query, docs in given_lists(data):
+        found.setdefault(query, dict(reversed(docs)))
+    return found
 
 
 def _ids(value: Any) -> list[str]:

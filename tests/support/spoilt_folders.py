@@ -131,7 +131,7 @@ def field_of_another_type(folder: Path, rng: random.Random) -> Spoilt:
 def deep_field_of_another_type(folder: Path, rng: random.Random) -> Spoilt:
     def new(was: Any) -> Any:
         return rng.choice(
-            [e for e in ["x", 3.5, [1], {"a": 1}, [], None, True] if type(e) is not type(was)]
+            [e for e in ["x", 3.5, [1], {"a": 1}, [], True] if type(e) is not type(was)]
         )
 
     return changed(folder, rng, lambda was: was is not None and not is_number(was), new)
@@ -233,6 +233,12 @@ def token_id(folder: Path, rng: random.Random) -> Spoilt:
 @spoiling(VALUES)
 def switch(folder: Path, rng: random.Random) -> Spoilt:
     return changed(folder, rng, lambda was: isinstance(was, bool), lambda was: not was)
+
+
+@spoiling(VALUES)
+def nothing(folder: Path, rng: random.Random) -> Spoilt:
+    """Null says that a field is not given: it has the meaning of its absence, which is no damage to be seen."""
+    return changed(folder, rng, lambda was: was is not None and not is_number(was), lambda _: None)
 
 
 @spoiling(VALUES)

@@ -2,9 +2,9 @@
 
 from rankscope.core.records import ListwiseSample
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.train.batches import ListwiseObjective, Order
-from rankscope.train.loop import Recipe
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import ListwiseObjective, Order
+from rankscope.train.recipe import Recipe
 from support import tiny
 
 DOCS = {

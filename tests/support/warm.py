@@ -119,7 +119,7 @@ def _serve() -> None:
 def _become(job: dict[str, Any], rank: int, port: int) -> None:
     """Be process `rank` of the job; never returns."""
     from rankscope import cli
-    from rankscope.models import lengths
+    from rankscope.models.fast import lengths
     from rankscope.retrieve import embeddings
 
     log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)

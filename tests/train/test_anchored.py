@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 from rankscope.core.records import ListwiseSample
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import Order
 from rankscope.train.loop import fit
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import Order
 from support import tiny
 from support.training import DOCS, recipe
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.train.batches import ListwiseObjective, MixedObjective
 from rankscope.train.loop import fit
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective
 from support import tiny
 from support.training import objective, recipe
 

@@ -24,11 +24,11 @@ from rankscope.core.records import ListwiseSample
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.processes import ALONE, Processes, joined
-from rankscope.train.batches import ListwiseObjective, MixedObjective, Order, labelled
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES, pairs
 from rankscope.train.needs import NEEDS
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective, Order, labelled
+from rankscope.train.objectives.in_batch import InBatchObjective
 from support import tiny
 from support.training import DOCS, recipe
 

@@ -109,6 +109,16 @@ def test_loss_at_chance_is_seen_behind_the_warm_up_and_the_patience() -> None:
     assert "over the 50 updates to" in seen(log(guards.FEWEST + 29))["loss_above_chance"]
 
 
+def test_a_loss_that_is_below_chance_by_next_to_nothing_is_at_chance() -> None:
+    """Without noise any difference is sure; under a ten-thousandth of chance none is a finding."""
+
+    def told(below: float) -> dict[str, str]:
+        return seen(rows(2 * PATIENCE, loss=0.7 * (1 - below), right_pairs=0.5))
+
+    assert set(told(0.9e-4)) == {"loss_above_chance"}
+    assert told(1.1e-4) == {}
+
+
 @pytest.mark.parametrize("max_updates", [3, 4, 8, 24, 29, 30, 1000])
 def test_every_training_of_three_updates_has_looks_enough(max_updates: int) -> None:
     n = len(range(guards.look_every(max_updates), max_updates + 1, guards.look_every(max_updates)))

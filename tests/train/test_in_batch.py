@@ -10,14 +10,15 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, EmptyBatch
 from rankscope.core.records import ListwiseSample
-from rankscope.models import adapters, backbone, lengths
+from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast import lengths
 from rankscope.models.location import Location
-from rankscope.train.batches import Order
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
 from rankscope.train.memory import Recomputed
+from rankscope.train.objectives.batches import Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 from support import tiny
 from support.training import DOCS, recipe, samples
 

@@ -18,8 +18,11 @@ from rankscope.core.errors import BadInput, TrainingStopped
 from rankscope.core.progress import SILENT
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.train import checkpoint
-from rankscope.train.batches import QUERIES_LOOKED_AT, Outcome, length_aware_order
-from rankscope.train.loop import SCHEDULES, fit, frozen, learning_rate_at
+from rankscope.train.loop import fit
+from rankscope.train.movement import frozen
+from rankscope.train.objectives.batches import QUERIES_LOOKED_AT, length_aware_order
+from rankscope.train.objectives.objective import BatchOutcome
+from rankscope.train.recipe import SCHEDULES, learning_rate_at
 from support import tiny
 from support.training import objective, recipe, samples
 
@@ -163,9 +166,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(ranker: CrossEncoder, tmp_
         def looked_at(self, batch: int) -> None:
             pass
 
-        def outcome(self, model: nn.Module, batch: int) -> Outcome:
+        def outcome(self, model: nn.Module, batch: int) -> BatchOutcome:
             weight = next(model.parameters())
-            return Outcome(weight.sum() * math.nan)
+            return BatchOutcome(weight.sum() * math.nan)
 
     with pytest.raises(TrainingStopped, match="loss is nan at update 1"):
         fit(ranker.model, Broken(), recipe(), checkpoints=tmp_path / "w")
@@ -189,8 +192,8 @@ def test_a_training_that_changes_nothing_is_stopped_at_its_end(
         def looked_at(self, batch: int) -> None:
             pass
 
-        def outcome(self, model: nn.Module, batch: int) -> Outcome:
-            return Outcome(sum(w.sum() for w in model.parameters()) * 0.0)
+        def outcome(self, model: nn.Module, batch: int) -> BatchOutcome:
+            return BatchOutcome(sum(w.sum() for w in model.parameters()) * 0.0)
 
     with pytest.raises(TrainingStopped, match="changed nothing"):
         fit(ranker.model, Flat(), recipe(weight_decay=0.0), checkpoints=tmp_path / "w")

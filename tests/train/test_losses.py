@@ -19,7 +19,6 @@ from rankscope.train.losses import (
     LOSSES,
     Loss,
     adr_mse,
-    grid,
     info_nce,
     kl,
     lambdarank,
@@ -32,6 +31,7 @@ from rankscope.train.losses import (
     student_weighted_ranknet,
     weighted_ranknet,
 )
+from rankscope.train.masked import grid
 from rankscope.train.needs import NEEDS
 
 REAL = torch.ones(1, 3, dtype=torch.bool)

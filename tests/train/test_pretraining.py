@@ -5,8 +5,9 @@ from transformers import AutoTokenizer
 
 from rankscope.models import backbone, scratch
 from rankscope.models.location import Location
-from rankscope.train.loop import Recipe, fit
-from rankscope.train.pretraining import MaskedLanguageObjective
+from rankscope.train.loop import fit
+from rankscope.train.objectives.pretraining import MaskedLanguageObjective
+from rankscope.train.recipe import Recipe
 
 TEXTS = [
     f"The {colour} cat sits on the {place}."

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, lengths
+from rankscope.models import adapters
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
 from rankscope.train import checkpoint
-from rankscope.train.batches import Outcome
 from rankscope.train.loop import Trained, fit, part_of
+from rankscope.train.objectives.objective import BatchOutcome
 from support import tiny
 from support.training import objective, recipe
 
@@ -87,7 +88,7 @@ class Weighed:
         self.prepared, self.looked_at = self._inner.prepared, self._inner.looked_at
         self.n_bytes: list[int] = []
 
-    def outcome(self, model: Any, batch: Any) -> Outcome:
+    def outcome(self, model: Any, batch: Any) -> BatchOutcome:
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:

@@ -54,5 +54,7 @@ class Analysis(NamedTuple):
     """module:function of its section of the page, imported when a page is made."""
     swept: tuple[str, ...] = ()
     """Fields, dotted, in which the name of a swept ranker stands for all its members."""
+    systems: tuple[str, ...] = ()
+    """Fields that name one system, as a baseline."""
     has_names: bool = True
     """Whether a study may ask it several times, each under a name."""

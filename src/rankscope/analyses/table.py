@@ -57,6 +57,7 @@ ANALYSES = (
         forgetting_rules.check,
         forgetting_plan.plan,
         "rankscope.analyses.forgetting.section:section",
+        systems=("baseline",),
         has_names=False,
     ),
 )

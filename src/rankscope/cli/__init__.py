@@ -11,15 +11,12 @@ from rankscope.cli import studies, runs, inside  # in this order `--help` lists 
 # isort: on
 from rankscope.cli import bugs
 from rankscope.cli.printing import say
-from rankscope.cli.program import EachOnce, app
+from rankscope.cli.program import app
 from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
 __all__ = ["app", "inside", "main", "runs", "studies"]
-
-for command in app.registered_commands:
-    command.cls = EachOnce
 
 
 def main() -> None:

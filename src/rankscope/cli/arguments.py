@@ -1,9 +1,10 @@
 """What people type: NAME=RUN,RUN, MEASURE=MARGIN, groups of queries."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import TypedDict
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import check_id, has_name
@@ -72,6 +73,17 @@ def table_of_numbers(arguments: Iterable[str]) -> dict[str, Decimal]:
         ):  # 0.50 has been rounded otherwise than 0.5
             raise _twice("published means", measure, found[measure], mean)
     return found
+
+
+class Groups(TypedDict, total=False):
+    """Groups of queries, where there are any."""
+
+    groups: Mapping[str, str]
+
+
+def groups_in(path: Path | None) -> Groups:
+    """The groups in a file; none where there is no file."""
+    return {} if path is None else {"groups": read_groups(path)}
 
 
 def read_groups(path: Path) -> dict[str, str]:

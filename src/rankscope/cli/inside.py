@@ -1,35 +1,39 @@
 """Commands that look inside models."""
 
-import json
 from typing import Annotated
 
 import typer
 
+from rankscope.cli import printing
 from rankscope.cli.options import (
-    AsCsv,
-    AsJson,
-    AsLatex,
+    FIRST_STAGE,
+    STATISTICS,
     BaselineModels,
     Collection,
-    Depth,
+    FirstStage,
     Language,
+    ModelReading,
     Models,
-    PoolingOfBare,
-    Revision,
-    Split,
-    Written,
+    Output,
+    Seed,
     above_zero,
+    source,
 )
-from rankscope.cli.printing import form_of, print_in_form, print_notes, print_text, say
-from rankscope.cli.program import app
-from rankscope.core.errors import BadInput
+from rankscope.cli.program import command
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 
+SEED = 42
+"""Of the examples of probes, and of what they are held against."""
 
-@app.command()
+
+@command()
 def probe(
     models: Models,
     collection: Collection,
+    first_stage: FirstStage,
+    reading: ModelReading,
+    output: Output,
+    baseline: BaselineModels = None,
     train_collection: Annotated[
         str | None,
         typer.Option(
@@ -40,9 +44,6 @@ def probe(
     train_split: Annotated[
         str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
     ] = "train",
-    split: Split = "test",
-    pooling: PoolingOfBare = None,
-    baseline: BaselineModels = None,
     at_random: Annotated[
         bool,
         typer.Option("--random", help="Also the first model's architecture with random weights."),
@@ -59,78 +60,46 @@ def probe(
     ] = "2 3 4 5",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
     rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
-    depth: Depth = 100,
-    language: Language = None,
     margin: Annotated[
         float,
         typer.Option(
             "--margin",
             callback=above_zero,
             help="The difference in accuracy below which layers are equivalent.",
+            rich_help_panel=STATISTICS,
         ),
     ] = DEFAULT_MARGIN,
-    revision: Revision = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    as_latex: AsLatex = False,
-    out: Written = None,
 ) -> None:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
-    from rankscope import terminal
-    from rankscope.analyses.probes import command as probes_command
-    from rankscope.analyses.probes import examples as probe_examples
-    from rankscope.analyses.probes import results as probing
-    from rankscope.analyses.probes import words
-    from rankscope.analyses.probes.plan import AT_RANDOM
-    from rankscope.core.rng import seed_for
-    from rankscope.data import collections
-    from rankscope.models import opening
-    from rankscope.report.tables.as_csv import plain_csv
-    from rankscope.report.tables.as_latex import plain_tex
-    from rankscope.retrieve.analyzer import ENGLISH
+    from rankscope.analyses.probes import command as probes
+    from rankscope.terminal import progress
 
-    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
-    settings = probe_examples.Settings(
-        ns=probes_command.numbers(candidates),
-        seeds=probe_examples.seeds_of(seeds, as_published=as_published),
-        rank=rank,
-        with_mlp=mlp,
+    learnt_from = train_collection or collection.collection
+    choices, params = probes.params_of(
+        learnt_from,
+        collection.collection,
+        first_stage.depth,
+        candidates=candidates,
+        mlp=mlp,
         as_published=as_published,
-        depth=depth,
+        fits=seeds,
+        rank=rank,
         margin=margin,
     )
-    train = collections.source(train_collection or collection, train_split)
-    rankers = opening.opened(models, revision=revision, pooling=pooling)
-    if at_random:
-        rankers[AT_RANDOM] = next(iter(rankers.values())).at_random(
-            seed=seed_for(1, "random weights")
-        )
-    bars = terminal.progress()
-    given = probes_command.examples(
-        train, collections.source(collection, split), settings, bars, language=language or ENGLISH
+    settings = probes.ProbeSettings(
+        train=source(learnt_from, train_split),
+        test=collection.source,
+        choices=choices,
+        probes=params,
+        at_random=at_random,
+        baselines=baseline or (),
+        language=first_stage.language,
     )
-    found = probing.as_json(
-        probes_command.probe(
-            rankers, given, settings, baselines=baseline or [next(iter(rankers))], progress=bars
-        )
-    )
-    n = max(settings.ns)
-    if form == "json":
-        print_text(json.dumps({**found, "in_words": words.in_words(found)}, allow_nan=False), out)
-    elif form == "csv":
-        print_text(plain_csv(*words.full_rows(found)), out)
-    elif form == "latex":
-        print_text(plain_tex(*words.layer_table(found, n)), out)
-    else:
-        terminal.show_table(
-            f"{len(given.test)} examples, {n} docs each", *words.layer_table(found, n)
-        )
-        for sentence in words.in_words(found):
-            say(sentence)
-    print_notes(list(found["notes"]))
+    result = probes.answer(reading.opened(models), settings, progress())
+    printing.show(output.form, output.out, result)
 
 
-@app.command()
+@command()
 def diff(
     before: Annotated[
         str,
@@ -147,13 +116,16 @@ def diff(
         ),
     ],
     collection: Collection,
-    split: Split = "test",
-    pooling: PoolingOfBare = None,
+    reading: ModelReading,
+    output: Output,
     queries: Annotated[
         int, typer.Option("--queries", min=2, help="Judged queries drawn at most.")
     ] = 100,
     depth: Annotated[
-        int, typer.Option("--depth", min=2, help="Docs of BM25 that both re-rank.")
+        int,
+        typer.Option(
+            "--depth", min=2, help="Docs of BM25 that both re-rank.", rich_help_panel=FIRST_STAGE
+        ),
     ] = 20,
     language: Language = None,
     texts: Annotated[
@@ -187,80 +159,47 @@ def diff(
             "--margin",
             callback=above_zero,
             help="The difference in it below which two are equivalent.",
+            rich_help_panel=STATISTICS,
         ),
     ] = DEFAULT_MARGIN,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
-    revision: Revision = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    as_latex: AsLatex = False,
-    out: Written = None,
+    seed: Seed = 42,
 ) -> None:
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
-    from rankscope import terminal
-    from rankscope.analyses.changes import command as verbs
-    from rankscope.analyses.changes import words
-    from rankscope.analyses.changes.heads import HeadSettings
-    from rankscope.analyses.changes.results import Settings
-    from rankscope.core.judged.margins import Margin
-    from rankscope.data import collections
-    from rankscope.data.conventions import convention
-    from rankscope.evaluate.measures import computable, with_relevance_level
-    from rankscope.retrieve.analyzer import ENGLISH
+    from rankscope.analyses.changes import command as changes
+    from rankscope.terminal import progress
 
-    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
-    computable(measure)
-    if neighbours >= texts:
-        raise BadInput(
-            f"--neighbours {neighbours}: among --texts {texts} a text has {texts - 1} others. Give fewer neighbours, "
-            "or more texts."
-        )
-    usual = convention(collection)
-    drop = usual.drop_own_docs
-    settings = Settings(
-        depth=depth, texts=texts, neighbours=neighbours, drop_own_docs=drop, seed=seed
-    )
-    source = collections.source(collection, split)
-    anew = None
-    if heads:
-        train = collections.source(train_collection or collection, train_split)
-        terms = HeadSettings(
-            depth=depth,
-            measure=with_relevance_level(measure, usual.relevance_level),
-            margin=Margin(margin),
-            drop_own_docs=drop,
-            seed=seed,
-        )
-        anew = verbs.Heads(train, terms, convention(train_collection or collection))
-    pair = verbs.opened([before, after], revision=revision, pooling=pooling)
-    found = verbs.diff(
-        pair,
-        source,
-        settings,
+    settings = changes.DiffSettings(
+        collection.collection,
+        collection.split,
+        train_collection=train_collection,
+        train_split=train_split,
         queries=queries,
-        name=collection,
-        heads=anew,
-        language=language or ENGLISH,
-        progress=terminal.progress(),
+        depth=depth,
+        texts=texts,
+        neighbours=neighbours,
+        heads=heads,
+        measure=measure,
+        margin=margin,
+        language=language,
+        seed=seed,
     )
-    told = [*words.in_words(found), words.CAVEAT]
-    table = words.layer_table(found)
-    if not print_in_form(form, out, found, told, words.full_rows([found]), table):
-        title = f"{found['after']} against {found['before']}, {collection}"
-        terminal.show_table(title, *table)
-        if found["heads"]:
-            terminal.show_table(found["heads"]["measure"], *words.head_table(found))
-        for sentence in told:
-            say(sentence)
-    print_notes([*found["notes"], *(found["heads"]["notes"] if found["heads"] else [])])
+    result = changes.answer(
+        [before, after],
+        settings,
+        revision=reading.revision,
+        pooling=reading.pooling,
+        progress=progress(),
+    )
+    printing.show(output.form, output.out, result)
 
 
-@app.command()
+@command()
 def attribute(
     models: Models,
     collection: Collection,
-    split: Split = "test",
-    pooling: PoolingOfBare = None,
+    first_stage: FirstStage,
+    reading: ModelReading,
+    output: Output,
     baseline: BaselineModels = None,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Study A's target and sums, with warnings.")
@@ -296,67 +235,33 @@ def attribute(
             "--margin",
             callback=above_zero,
             help="The difference in Gini coefficients below which two are equivalent.",
+            rich_help_panel=STATISTICS,
         ),
     ] = DEFAULT_MARGIN,
-    depth: Depth = 100,
-    language: Language = None,
     memory: Annotated[
         float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 42,
-    revision: Revision = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    as_latex: AsLatex = False,
-    out: Written = None,
+    seed: Seed = 42,
 ) -> None:
     """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
-    from rankscope import terminal
-    from rankscope.analyses.attribution import attributed as attribution
-    from rankscope.analyses.attribution import command as verbs
-    from rankscope.analyses.attribution import words
-    from rankscope.core.errors import choose
-    from rankscope.data import collections
-    from rankscope.models import opening
-    from rankscope.retrieve.analyzer import ENGLISH
+    from rankscope.analyses.attribution import command as attribution
+    from rankscope.terminal import progress
 
-    form = form_of(out, json=as_json, csv=as_csv, latex=as_latex)
-    given = {"--path": path, "--nodes": nodes, "--ablate": ablate}
-    asked = [name for name, value in given.items() if value is not None]
-    if as_published and asked:
-        raise BadInput(
-            f"{', '.join(asked)}: --as-published takes 20 steps over the weights and switches nothing off. Leave the "
-            "one or the other out."
-        )
-    usual = attribution.Settings()
-    settings = attribution.Settings(
-        as_published=as_published,
-        path=choose(attribution.PATHS, path, what="path") if path else usual.path,
-        nodes=nodes or usual.nodes,
-        examples=examples,
-        depth=depth,
-        threshold=threshold,
-        margin=margin,
-        ablate=usual.ablate if ablate is None else ablate,
-        memory=int(memory * 1e9),
-        seed=seed,
+    settings = attribution.AttributeSettings(
+        collection.source,
+        attribution.params_of(
+            collection.collection,
+            seed,
+            as_published=as_published,
+            stated={"path": path, "nodes": nodes, "ablate": ablate},
+            examples=examples,
+            threshold=threshold,
+            margin=margin,
+            depth=first_stage.depth,
+            memory=memory,
+        ),
+        baselines=baseline or (),
+        language=first_stage.language,
     )
-    source = collections.source(collection, split)
-    rankers = opening.opened(models, revision=revision, pooling=pooling)
-    found = verbs.attribute(
-        rankers,
-        source,
-        settings,
-        baselines=baseline or [next(iter(rankers))],
-        language=language or ENGLISH,
-        progress=terminal.progress(),
-    )
-    told, table = words.in_words(found), words.layer_table(found)
-    if not print_in_form(form, out, found, told, words.full_rows(found), table):
-        terminal.show_table(f"{found['n_examples']} examples", *table)
-        if found["comparisons"]:
-            terminal.show_table("How concentrated", *words.comparison_table(found))
-            terminal.show_table("The same neurons", *words.overlap_table(found))
-        for sentence in told:
-            say(sentence)
-    print_notes(list(found["notes"]))
+    result = attribution.answer(reading.opened(models), settings, progress())
+    printing.show(output.form, output.out, result)

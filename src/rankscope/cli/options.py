@@ -1,27 +1,48 @@
-"""Options that several commands have."""
+"""Options that several commands have, and the groups in which they are given.
 
+A group is a frozen dataclass whose fields are options; a command takes it as one parameter
+(`program.command`), and `--help` lists it under its heading.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 
 import typer
 
+from rankscope.cli.arguments import table_of_margins
+from rankscope.cli.printing import form_of
 from rankscope.core.errors import choose
 
-StudyFile = Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(help="Changes to the study file, such as seed=7 or rankers.C.max_updates=100."),
-]
+if TYPE_CHECKING:
+    from rankscope.data.collections import Source
+    from rankscope.models.bi_encoder import BiEncoder
+    from rankscope.models.cross_encoder import CrossEncoder
+    from rankscope.study.command import StudySettings
+    from rankscope.verbs.judgements import Judgements
+
+OUTPUT, COLLECTION, FIRST_STAGE, MODEL = "Output", "Collection", "First stage", "Model"
+JUDGEMENTS, STATISTICS = "Judgements", "Statistics"
+"""Headings of `--help`."""
+
 Results = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Compute damaged results anew.")]
-Collection = Annotated[
-    str, typer.Option("--collection", help="A folder in BEIR layout, or an ir_datasets id.")
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="The run file to write (.gz packs it).", rich_help_panel=OUTPUT),
 ]
-Split = Annotated[str, typer.Option("--split", help="Which qrels of a folder.")]
-Depth = Annotated[int, typer.Option("--depth", min=1, help="Docs for each query.")]
-Revision = Annotated[str | None, typer.Option("--revision", help="Of a hub's model.")]
-Out = Annotated[Path, typer.Option("--out", help="The run file to write (.gz packs it).")]
+Depth = Annotated[
+    int,
+    typer.Option("--depth", min=1, help="Docs for each query.", rich_help_panel=FIRST_STAGE),
+]
+Split = Annotated[
+    str, typer.Option("--split", help="Which qrels of a folder.", rich_help_panel=COLLECTION)
+]
+Measures = Annotated[
+    list[str],
+    typer.Option("--measures", help="Names of ir_measures, separated by spaces; may be repeated."),
+]
 RunFiles = Annotated[
     list[str],
     typer.Argument(
@@ -31,36 +52,6 @@ RunFiles = Annotated[
         show_default=False,
     ),
 ]
-QrelsOption = Annotated[
-    str,
-    typer.Option("--qrels", help="A qrels file, a folder in BEIR layout, or an ir_datasets id."),
-]
-Measures = Annotated[
-    list[str],
-    typer.Option("--measures", help="Names of ir_measures, separated by spaces; may be repeated."),
-]
-Level = Annotated[
-    int | None,
-    typer.Option(
-        "--relevance-level",
-        min=1,
-        help="Lowest grade that counts as relevant in binary measures whose names do not say; 2 for TREC's "
-        "passage tracks by their ids, else 1.",
-    ),
-]
-DropOwn = Annotated[
-    bool | None,
-    typer.Option(
-        "--drop-own-docs/--keep-own-docs",
-        help="Whether docs with their query's id are left out; ArguAna and Quora by their ids: yes.",
-    ),
-]
-Written = Annotated[
-    Path | None, typer.Option("--out", help="Write to this file, not to the terminal.")
-]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-AsLatex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
-AsHtml = Annotated[bool, typer.Option("--html", help="Print a self-contained page; use --out.")]
 Models = Annotated[
     list[str],
     typer.Argument(
@@ -68,6 +59,30 @@ Models = Annotated[
         help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
     ),
 ]
+BaselineModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        help="A model all are compared with; may be repeated. Else the first.",
+        rich_help_panel=MODEL,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")]
+
+MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
+"""What is measured, and what is compared, where nothing is asked for."""
+
+
+def names_in(given: Sequence[str]) -> list[str]:
+    """The names of all `--measures`."""
+    return " ".join(given).split()
+
+
+def above_zero(value: float) -> float:
+    """A margin: two systems can be equivalent within a width only."""
+    if not value > 0:
+        raise typer.BadParameter("give a number above 0.")
+    return value
 
 
 def _known_language(name: str | None) -> str | None:
@@ -86,32 +101,265 @@ Language = Annotated[
         callback=_known_language,
         help="Of BM25's words: english (if nothing is said), another that PyStemmer has a stemmer for, such as "
         "hindi, or none.",
-    ),
-]
-PoolingOfBare = Annotated[
-    str | None, typer.Option("--pooling", help="Of bare encoders: cls, mean or last.")
-]
-
-
-def above_zero(value: float) -> float:
-    """A margin: two systems can be equivalent within a width only."""
-    if not value > 0:
-        raise typer.BadParameter("give a number above 0.")
-    return value
-
-
-BaselineModels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--baseline", help="A model all are compared with; may be repeated. Else the first."
+        rich_help_panel=FIRST_STAGE,
     ),
 ]
 
+# -- studies ---------------------------------------------------------------------------------------
 
-MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
-"""What is measured, and what is compared, where nothing is asked for."""
+RESULTS = Path("results")
 
 
-def names_in(given: list[str]) -> list[str]:
-    """The names of all `--measures`."""
-    return " ".join(given).split()
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file with changes to it, and the folder of its results."""
+
+    study: Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Changes to the study file, such as seed=7 or rankers.C.max_updates=100."
+        ),
+    ] = None
+    results: Results = RESULTS
+
+    def settings(self, *, retry: bool = False) -> "StudySettings":
+        """The same, as the commands of studies take them."""
+        from rankscope.study.command import StudySettings
+
+        return StudySettings(self.study, self.overrides or (), self.results, retry=retry)
+
+
+# -- forms ----------------------------------------------------------------------------------------
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON for a script.", rich_help_panel=OUTPUT)
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.", rich_help_panel=OUTPUT)]
+AsLatex = Annotated[
+    bool,
+    typer.Option("--latex", help="Print a LaTeX table (booktabs).", rich_help_panel=OUTPUT),
+]
+AsHtml = Annotated[
+    bool,
+    typer.Option("--html", help="Print a self-contained page; use --out.", rich_help_panel=OUTPUT),
+]
+Written = Annotated[
+    Path | None,
+    typer.Option("--out", help="Write to this file, not to the terminal.", rich_help_panel=OUTPUT),
+]
+
+
+@dataclass(frozen=True)
+class TableOrJson:
+    """A result on the terminal: as tables, or as JSON."""
+
+    json: AsJson = False
+
+    @property
+    def form(self) -> str:
+        """Which of them."""
+        return form_of(None, json=self.json)
+
+
+@dataclass(frozen=True)
+class Output:
+    """In which form a result is written, and where; refused before any work where that is not one form."""
+
+    json: AsJson = False
+    csv: AsCsv = False
+    latex: AsLatex = False
+    out: Written = None
+
+    def __post_init__(self) -> None:
+        _ = self.form  # refused here, before any work
+
+    @property
+    def form(self) -> str:
+        """The one that is asked for."""
+        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex)
+
+
+@dataclass(frozen=True)
+class OutputOrPage:
+    """As `Output`, or as a page."""
+
+    json: AsJson = False
+    csv: AsCsv = False
+    latex: AsLatex = False
+    html: AsHtml = False
+    out: Written = None
+
+    def __post_init__(self) -> None:
+        _ = self.form  # refused here, before any work
+
+    @property
+    def form(self) -> str:
+        """The one that is asked for."""
+        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex, html=self.html)
+
+
+# -- what is read -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection by its name, and which of its judgements."""
+
+    collection: Annotated[
+        str,
+        typer.Option(
+            "--collection",
+            help="A folder in BEIR layout, or an ir_datasets id.",
+            rich_help_panel=COLLECTION,
+        ),
+    ]
+    split: Split = "test"
+
+    @property
+    def source(self) -> "Source":
+        """Where its docs, queries and judgements are read from."""
+        return source(self.collection, self.split)
+
+
+def source(collection: str, split: str) -> "Source":
+    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
+    from rankscope.data import collections
+
+    return collections.source(collection, split)
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """How BM25 ranks what is ranked anew or taken for negatives."""
+
+    depth: Depth = 100
+    language: Language = None
+
+
+Revision = Annotated[
+    str | None, typer.Option("--revision", help="Of a hub's model.", rich_help_panel=MODEL)
+]
+
+
+@dataclass(frozen=True)
+class ModelReading:
+    """How models are read that their files do not say all of."""
+
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            "--pooling", help="Of bare encoders: cls, mean or last.", rich_help_panel=MODEL
+        ),
+    ] = None
+    revision: Revision = None
+
+    def opened(self, models: Sequence[str]) -> "dict[str, BiEncoder | CrossEncoder]":
+        """The rankers by name, all of one kind."""
+        from rankscope.models import opening
+
+        return opening.opened(models, revision=self.revision, pooling=self.pooling)
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Judgements, and how they are read."""
+
+    qrels: Annotated[
+        str,
+        typer.Option(
+            "--qrels",
+            help="A qrels file, a folder in BEIR layout, or an ir_datasets id.",
+            rich_help_panel=JUDGEMENTS,
+        ),
+    ]
+    split: Annotated[
+        str, typer.Option("--split", help="Which qrels of a folder.", rich_help_panel=JUDGEMENTS)
+    ] = "test"
+    relevance_level: Annotated[
+        int | None,
+        typer.Option(
+            "--relevance-level",
+            min=1,
+            help="Lowest grade that counts as relevant in binary measures whose names do not say; 2 for TREC's "
+            "passage tracks by their ids, else 1.",
+            rich_help_panel=JUDGEMENTS,
+        ),
+    ] = None
+    drop_own_docs: Annotated[
+        bool | None,
+        typer.Option(
+            "--drop-own-docs/--keep-own-docs",
+            help="Whether docs with their query's id are left out; ArguAna and Quora by their ids: yes.",
+            rich_help_panel=JUDGEMENTS,
+        ),
+    ] = None
+
+    def judgements(self) -> "Judgements":
+        """Read as the user says, else as the field does on this collection."""
+        from rankscope.verbs import judgements
+
+        return judgements.judged(self.qrels, self.split).read_as(
+            relevance_level=self.relevance_level, drop_own_docs=self.drop_own_docs
+        )
+
+
+class FamilyTerms(TypedDict):
+    """What decides over a family of comparisons."""
+
+    correction: str
+    significance_level: float
+    family_size: NotRequired[int]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family of comparisons is judged."""
+
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--margin",
+            help="The difference below which two systems are equivalent: nDCG@10=0.02, or nDCG@10=5% of the "
+            "baseline's mean; may be repeated.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = None
+    correction: Annotated[
+        str,
+        typer.Option(
+            "--correction",
+            help="holm, benjamini_hochberg, bonferroni or none.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = "holm"
+    level: Annotated[
+        float,
+        typer.Option(
+            "--level",
+            min=1e-6,
+            max=0.5,
+            help="Significance level of the whole family.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = 0.05
+    family_size: Annotated[
+        int | None,
+        typer.Option(
+            "--family-size",
+            min=1,
+            help="Comparisons declared beforehand, if more than are made.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = None
+
+    @property
+    def margins(self) -> dict[str, str]:
+        """Measure to margin."""
+        return table_of_margins(self.margin or ())
+
+    @property
+    def terms(self) -> "FamilyTerms":
+        """The rest, as it is called where it is judged."""
+        found: FamilyTerms = {"correction": self.correction, "significance_level": self.level}
+        return found if self.family_size is None else {**found, "family_size": self.family_size}

@@ -1,31 +1,48 @@
-"""What commands print: JSON, a text or a file, notes."""
+"""What commands print: a result in one of its forms, on the terminal or into a file, and notes beside it."""
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from rankscope.core.errors import BadInput
+from rankscope.core.result import Result
 from rankscope.core.visible import visible_lines
 
-Rows = tuple[list[str], list[list[str]]]
-"""Columns, and what stands in them."""
+TABLE = "table"
+"""The form for a terminal, which every result has."""
 
 
-def say(words: str, *, err: bool = False) -> None:
-    """Words for a person, names of users among them; nothing in them steers the terminal."""
-    typer.echo(visible_lines(words), err=err)
+def show(form: str, out: Path | None, result: Result | None) -> None:
+    """The result in that form, on the terminal or in a file, and its notes; ends the program where it says so.
+
+    None is shown by another process.
+    """
+    if result is None:
+        return
+    if form == TABLE:
+        _show_tables(result)
+    else:
+        _print_text(result.forms[form](), out)
+    for note in () if form == "json" and result.are_notes_in_json else result.notes:
+        print_note(note)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
-def print_json(value: Any) -> None:
-    """On the terminal, indented."""
-    typer.echo(json.dumps(value, indent=1, allow_nan=False))
+def _show_tables(result: Result) -> None:
+    if result.tables:
+        from rankscope.terminal import show_table
+
+        for table in result.tables:
+            show_table(
+                table.title, table.columns, table.rows, text=table.is_text, n_names=table.n_names
+            )
+    for line in result.lines:
+        say(line)
 
 
-def print_text(text: str, out: Path | None) -> None:
+def _print_text(text: str, out: Path | None) -> None:
     """On the terminal, or into a file, which is told."""
     if out is None:
         shown = visible_lines(text) if sys.stdout.isatty() else text
@@ -37,27 +54,6 @@ def print_text(text: str, out: Path | None) -> None:
     say(f"{out}: written.")
 
 
-def print_in_form(
-    form: str,
-    out: Path | None,
-    found: Mapping[str, Any],
-    told: Sequence[str],
-    full: Rows,
-    table: Rows,
-) -> bool:
-    """As JSON with what is told in words, CSV in full, or LaTeX; whether it was one of them."""
-    from rankscope.report.tables.as_csv import plain_csv
-    from rankscope.report.tables.as_latex import plain_tex
-
-    if form == "json":
-        print_text(json.dumps({**found, "in_words": told}, allow_nan=False), out)
-    elif form == "csv":
-        print_text(plain_csv(*full), out)
-    elif form == "latex":
-        print_text(plain_tex(*table), out)
-    return form != "table"
-
-
 def form_of(out: Path | None, **asked: bool) -> str:
     """The one form that is asked for; a table, which is for the terminal only, where none is."""
     forms = [name for name, wanted in asked.items() if wanted]
@@ -65,15 +61,14 @@ def form_of(out: Path | None, **asked: bool) -> str:
         raise BadInput(f"One form at a time: --{' or --'.join(forms)}, not both.")
     if out is not None and not forms:
         raise BadInput(f"{out}: in which form? Give --{', --'.join(asked)} beside --out.")
-    return forms[0] if forms else "table"
+    return forms[0] if forms else TABLE
 
 
-def print_notes(notes: list[str]) -> None:
-    """Beside what is printed: on standard error."""
-    for note in notes:
-        print_note(note)
+def say(words: str, *, err: bool = False) -> None:
+    """Words for a person, names of users among them; nothing in them steers the terminal."""
+    typer.echo(visible_lines(words), err=err)
 
 
 def print_note(note: str) -> None:
-    """One of them, as soon as it is known."""
+    """On standard error, as soon as it is known."""
     say(f"Note: {note}", err=True)

@@ -1,7 +1,11 @@
-"""The program that all commands belong to."""
+"""The program that all commands belong to, and how a function becomes one of its commands."""
 
 from collections import Counter
-from typing import Annotated, Any, final
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, final, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -35,18 +39,102 @@ def _all_commands(
     pass
 
 
+# -- commands --------------------------------------------------------------------------------------
+
+BODIES: dict[str, Callable[..., None]] = {}
+"""Every command's function as it is written, by the command's name."""
+
+
+def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command, called by its own name where none is given.
+
+    A parameter annotated with a dataclass is a group of options: each of its fields is an option of the
+    command, and the function gets them as one value.
+    """
+
+    def registered(body: Callable[..., None]) -> Callable[..., None]:
+        called = name or body.__name__
+        BODIES[called] = body
+        app.command(called, cls=Command)(_with_groups(body))
+        return body
+
+    return registered
+
+
+def groups_of(body: Callable[..., None]) -> dict[str, type[Any]]:
+    """The parameters of a command that are groups of options, and their dataclasses."""
+    hints = get_type_hints(body).items()
+    return {name: hint for name, hint in hints if isinstance(hint, type) and is_dataclass(hint)}
+
+
+def _with_groups(body: Callable[..., None]) -> Callable[..., None]:
+    """The function as typer reads it: the fields of its groups are parameters like all others."""
+    groups = groups_of(body)
+    parameters = list(_parameters(body, groups))
+
+    @wraps(body)
+    def flat(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        body(**given)
+
+    flat.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {each.name: each.annotation for each in parameters}
+    return flat
+
+
+def _parameters(body: Callable[..., None], groups: dict[str, type[Any]]) -> Iterator[Parameter]:
+    """The parameters of a function, each group's fields in its place."""
+    hints = get_type_hints(body, include_extras=True)
+    for name, parameter in signature(body).parameters.items():
+        if name not in groups:
+            yield Parameter(
+                name, Parameter.KEYWORD_ONLY, default=parameter.default, annotation=hints[name]
+            )
+            continue
+        of_group = get_type_hints(groups[name], include_extras=True)
+        for field in fields(groups[name]):
+            yield Parameter(
+                field.name,
+                Parameter.KEYWORD_ONLY,
+                default=_default(field),
+                annotation=of_group[field.name],
+            )
+
+
+def _default(field: Field[Any]) -> Any:
+    return Parameter.empty if field.default is MISSING else field.default
+
+
 @final
-class EachOnce(TyperCommand):
-    """A command whose options are given once, but for those that add up: else the last one would count, unsaid."""
+class Command(TyperCommand):
+    """A command that lists its options under headings, and takes once what the last one would decide unsaid."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any command's. Raises BadInput for an option that stands twice."""
+        """As any command's. Raises BadInput for an option that stands twice and does not add up."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option, n in Counter(given).items():
             if n > 1 and option.param_type_name == "option" and _has_one_value(option):
                 name = "/".join([*option.opts, *option.secondary_opts])
                 raise BadInput(f"{name} is given {n} times, and one is meant. Give it once.")
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then the options under the heading of their group, those of the command itself first."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(_heading(param), []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _heading(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    return getattr(param, "rich_help_panel", None) or "Options"
 
 
 def _has_one_value(option: Any) -> bool:

@@ -62,14 +62,14 @@ class TrainingStopped(RankscopeError):
 
 
 LISTED = 30
-"""So many names stand in one message."""
+"""Names in one message, at most."""
 
 
 def listed(names: Iterable[str]) -> str:
     """The names, the first of very many; "none" where there is none."""
-    found = list(names)
-    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    return ", ".join(found[:LISTED]) + more if found else "none"
+    all_names = list(names)
+    more = f" and {len(all_names) - LISTED:,} more" if len(all_names) > LISTED else ""
+    return ", ".join(all_names[:LISTED]) + more if all_names else "none"
 
 
 def choose(table: Mapping[str, T], name: str, *, what: str) -> T:

@@ -98,13 +98,13 @@ def as_grade(value: Any, source: object) -> int:
 def written_grade(column: bytes, source: object) -> int:
     """The relevance in a column: digits, of which a fraction of zeros may follow."""
     text = column.decode(errors="replace")
-    found = WHOLE.fullmatch(column)
-    if found is None:
+    match = WHOLE.fullmatch(column)
+    if match is None:
         raise BadInput(
             f"{source}: the relevance {shown(text)} is not a whole number. Give a grade such as 0, 1 or 2."
         )
     beyond = f"{source}: the relevance {text[:20]} is beyond {HIGHEST_RELEVANCE}. Give a grade."
-    digits = found[1].lstrip(b"0") or b"0"
+    digits = match[1].lstrip(b"0") or b"0"
     grade = HIGHEST_RELEVANCE + 1 if len(digits) > 9 else int(digits)
     return _in_reach(-grade if column[:1] == b"-" else grade, beyond)
 

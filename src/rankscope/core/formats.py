@@ -7,8 +7,8 @@
 | RankLLM | `{"query": {"qid"}, "candidates": [{"docid", "score"}]}`, one a line, or in one list |
 | Parquet | columns of queries, docs and scores: ranx, PyTerrier, ir_measures |
 
-What is packed is unpacked (`core.packed`); what a field may hold is the same in every form (`core.fields`).
-Whatever the form: a query ranks a doc once.
+Packed files are unpacked (`core.packed`), and fields have the same rules in every form (`core.fields`). In every form
+a query may rank a doc once.
 """
 
 import json
@@ -21,6 +21,7 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
 from rankscope.core.packed import PARQUET_MAGIC, head_of
+from rankscope.core.plain_json import json_value
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (
     RunFile,
@@ -56,7 +57,7 @@ def read_run_file(path: Path) -> RunFile:
 
 
 def tag_of(path: Path) -> str:
-    """What a file's run is called, without reading all of it."""
+    """The tag of a file's run, without reading all of it."""
     head = head_of(path)
     if head == PARQUET_MAGIC or head[:1] in (b"{", b"["):
         return stem(path)
@@ -79,25 +80,13 @@ def read_qrels(path: Path | str) -> list[Qrel]:
     return read_trec_qrels(path)
 
 
-def _non_empty(path: Path, found: RunFile) -> RunFile:
-    if not any(found.run.rankings.values()):
+def _non_empty(path: Path, run_file: RunFile) -> RunFile:
+    if not any(run_file.run.rankings.values()):
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
-    return found
+    return run_file
 
 
 # -- JSON ----------------------------------------------------------------------------------------
-
-
-def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, if no key stands in it twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"{key!r} stands twice in one table; keep one")
-            seen.add(key)
-    return found
 
 
 def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
@@ -108,7 +97,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     try:
-        yield 1, json.loads(text, object_pairs_hook=no_repeats)
+        yield 1, json_value(text, str(path))
     except json.JSONDecodeError as whole:
         if not whole.msg.startswith("Extra data"):
             raise BadInput(
@@ -121,7 +110,7 @@ def _json_parts(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, json.loads(line, object_pairs_hook=no_repeats)
+                yield number, json_value(line, f"{path}, line {number}")
             except (ValueError, RecursionError) as error:
                 raise BadInput(
                     f"{path}, line {number}: not JSON ({error}). Mend that line."
@@ -179,7 +168,7 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     return RunFile(run, "RankLLM", tuple(notes))
 
 
-# -- what a program has at hand --------------------------------------------------------------------
+# -- tables and data frames in memory --------------------------------------------------------------
 
 
 def from_mapping(table: Any, tag: str, source: object) -> Run:

@@ -1,15 +1,16 @@
-"""Files as people keep them, packed or not, told by their first bytes and never by their names.
+"""Files, packed or not, recognised by their first bytes and never by their names; and the hash of their bytes.
 
-gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). What else
-is no text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) is named with what to do.
+gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). Other files that are no
+text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) are refused by name, with a remedy.
 
-A few megabytes can unpack to more than a machine holds: reading stops where a file has unpacked to
-`MOST_TIMES` its own size. No text packs so well; what does is given unpacked.
+A few megabytes can unpack to more than a machine holds, so reading stops where a file has unpacked to `MOST_TIMES` its
+own size. No text packs so well; a file that does must be given unpacked.
 """
 
 import bz2
 import codecs
 import gzip
+import hashlib
 import importlib
 import io
 import lzma
@@ -23,18 +24,18 @@ from typing import IO, Any, BinaryIO, NamedTuple, cast, final
 from rankscope.core.errors import BadInput
 
 MOST_TIMES = 100
-"""So many times its own size may a packed file unpack to (text: 3 to 20 times) ..."""
+"""A packed file may unpack to so many times its own size (text: 3 to 20 times) ..."""
 ALWAYS_READ = 64 * 1024 * 1024
 """... and so many bytes in any case: a short file of one line over and over packs better."""
 HEAD = 1024
 """Bytes that tell what a file is."""
 
 ENDINGS = (".gz", ".bz2", ".xz", ".zst")
-"""What names of packed files end in; `stem` and folders in BEIR layout ask for them, readers never do."""
+"""Endings of packed files' names; `stem` and folders in BEIR layout use them, readers never do."""
 
 
 class _Way(NamedTuple):
-    """How a file is packed, and what opens it."""
+    """A way of packing files, and the function that opens them."""
 
     name: str
     command: str
@@ -48,12 +49,12 @@ def _gzip(file: BinaryIO) -> IO[bytes]:
 
 def _zstd(file: BinaryIO) -> IO[bytes]:
     try:
-        found: Any = importlib.import_module("compression.zstd")
+        zstd: Any = importlib.import_module("compression.zstd")
     except ImportError as error:
         raise _Unreadable(
             "packed by zstd, which Python before 3.14 cannot unpack", "Unpack it: zstd -d."
         ) from error
-    return cast("IO[bytes]", found.open(file, "rb"))
+    return cast("IO[bytes]", zstd.open(file, "rb"))
 
 
 PACKED: Mapping[re.Pattern[bytes], _Way] = {
@@ -100,7 +101,7 @@ NAMED: Mapping[re.Pattern[bytes], tuple[str, str]] = {
     re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"): ("UTF-32", "Convert it to UTF-8."),
     re.compile(rb"\xff\xfe|\xfe\xff"): ("UTF-16", "Convert it to UTF-8."),
 }
-"""What is no text, whatever it is called: what it is, and what to do."""
+"""Files that are no text, whatever their names: first bytes to what it is, and what to do."""
 
 PARQUET_MAGIC = b"PAR1"
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -109,11 +110,11 @@ UNPACKING = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
 
 
 class _Unreadable(Exception):
-    """What a file is instead of text, and what to do; becomes BadInput where the path is known."""
+    """A file that is no text: what it is, and what to do. It becomes BadInput where the path is known."""
 
-    def __init__(self, found: str, remedy: str) -> None:
-        super().__init__(found)
-        self.found, self.remedy = found, remedy
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
 
 
 @contextmanager
@@ -126,7 +127,7 @@ def explained_reading(path: Path) -> Iterator[None]:
             f"{path}: there is no such file. Give the path of one that exists."
         ) from error
     except _Unreadable as error:
-        raise BadInput(f"{path}: it is {error.found}. {error.remedy}") from error
+        raise BadInput(f"{path}: it is {error.what}. {error.remedy}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not readable as UTF-8 text ({error}). Convert it.") from error
     except UNPACKING as error:
@@ -193,9 +194,9 @@ def _way(head: bytes) -> _Way | None:
 
 
 def _refuse_foreign(head: bytes, *, packed_by: str = "") -> None:
-    for magic, (found, remedy) in NAMED.items():
+    for magic, (what, remedy) in NAMED.items():
         if magic.match(head):
-            raise _Unreadable(f"{found}{packed_by and f', packed by {packed_by}'}", remedy)
+            raise _Unreadable(f"{what}{packed_by and f', packed by {packed_by}'}", remedy)
     again = _way(head) if packed_by else None
     if again is None and _is_binary(head):
         raise _Unreadable(
@@ -210,7 +211,7 @@ def _refuse_foreign(head: bytes, *, packed_by: str = "") -> None:
 
 @final
 class _Bounded(io.RawIOBase):
-    """Unpacked bytes, as far as they may belong to a text of the packed file's size."""
+    """Unpacked bytes, up to the most that a text of the packed file's size can have."""
 
     def __init__(self, file: IO[bytes], path: Path, n_packed: int, command: str) -> None:
         self._file, self._path, self._command = file, path, command
@@ -232,3 +233,9 @@ class _Bounded(io.RawIOBase):
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes as they are, read in pieces; BadInput if it cannot be read."""
+    with explained_reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
 """YAML to plain values: bounded before anything is expanded, and strict where readers of YAML guess.
 
-Read are tables whose names are text, lists, text, numbers, true and false, nothing; anchors, aliases and `<<`. What
-an alias stands for is a copy each time, and counts as often as it stands there.
+It reads tables whose names are text, lists, text, numbers, true and false, nothing; anchors, aliases and `<<`. An alias
+gives a copy each time it is used, and the copy counts.
 
-Not read, and told with its line: a name that stands twice, tags, several documents, controls in a text, a number
-with a leading 0, all that is larger or deeper than the bounds below. Dates and times of day are text: no file
-of ours means a date, and 2026-02-31 is none.
+It refuses, with the line: a name that stands twice, tags, several documents, control characters, a number with a
+leading 0, and whatever is larger or deeper than the bounds below. Dates and times of day are text: no file of ours
+means a date, and 2026-02-31 is none.
 """
 
 import re
@@ -22,7 +22,7 @@ from rankscope.core.visible import brief, visible
 
 N_BYTES = 1_000_000
 N_VALUES = 20_000
-"""Values of a file, those that aliases stand for counted as often as they stand there."""
+"""Values in a file; the copies that aliases give count too."""
 DEPTH = 40
 N_CHARACTERS = 10_000
 N_DIGITS = 25
@@ -55,12 +55,12 @@ PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_file(path: Path) -> Any:
-    """What stands in a file; BadInput says what is wrong with it, and where."""
+    """The values in a file; BadInput with the place of a mistake."""
     return read(_text_of(path), str(path))
 
 
 def read(text: str, called: str, *, has_lines: bool = True) -> Any:
-    """What stands in a text; messages begin with what it is called, and say the line where it has lines."""
+    """The values in a text. Messages begin with `called`, and name the line if `has_lines`."""
     return _Reading(text, called, has_lines=has_lines).whole()
 
 
@@ -112,7 +112,7 @@ class _Built(NamedTuple):
 
 @final
 class _Reading:
-    """One text, event by event; nothing is built before it is counted."""
+    """Reads one text event by event; values are counted before they are built."""
 
     def __init__(self, text: str, called: str, *, has_lines: bool) -> None:
         self.text, self.called, self.has_lines = text, called, has_lines
@@ -123,8 +123,8 @@ class _Reading:
     def whole(self) -> Any:
         """The one document of the text."""
         for pattern, wrong in ((CONTROL, self._control), (DIRECTIVE, self._directive)):
-            if found := pattern.search(self.text):
-                raise wrong(found)
+            if match := pattern.search(self.text):
+                raise wrong(match)
         self.events = self._events()
         value: Any = None
         n_documents = 0
@@ -162,16 +162,16 @@ class _Reading:
     def _line(self, position: int) -> int:
         return self.text.count("\n", 0, position) + 1
 
-    def _control(self, found: re.Match[str]) -> BadInput:
-        code = f"U+{ord(found[0]):04X}"
+    def _control(self, match: re.Match[str]) -> BadInput:
+        code = f"U+{ord(match[0]):04X}"
         return self._at(
-            self._line(found.start()),
+            self._line(match.start()),
             f"the character {code} stands here, which no text has. Take it out, or save the file as text in UTF-8",
         )
 
-    def _directive(self, found: re.Match[str]) -> BadInput:
+    def _directive(self, match: re.Match[str]) -> BadInput:
         return self._at(
-            self._line(found.start()), "`%` begins a directive, which is not read. Drop it"
+            self._line(match.start()), "`%` begins a directive, which is not read. Drop it"
         )
 
     def _no_yaml(self, error: yaml.YAMLError) -> BadInput:
@@ -189,7 +189,7 @@ class _Reading:
     # -- values --
 
     def built(self, event: Any, level: int) -> _Built:
-        """The value that begins with an event; its anchor, if it has one, is known from then on."""
+        """The value that begins with an event; an anchor it has can be used from then on."""
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, level)
         self._count(event, 1)
@@ -201,16 +201,16 @@ class _Reading:
         if anchor is not None:
             self.anchors[anchor] = None
         if isinstance(event, yaml.ScalarEvent):
-            found = _Built(self._scalar(event))
+            value = _Built(self._scalar(event))
         elif event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
             raise self._tagged(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            found = self._list(level)
+            value = self._list(level)
         else:
-            found = self._table(level)
+            value = self._table(level)
         if anchor is not None:
-            self.anchors[anchor] = found
-        return found
+            self.anchors[anchor] = value
+        return value
 
     def _count(self, event: Any, n: int) -> None:
         self.n_values += n
@@ -224,24 +224,24 @@ class _Reading:
         name = visible(event.anchor)
         if event.anchor not in self.anchors:
             raise self.wrong(event, f"no anchor `&{name}` stands before `*{name}`. Mend the name")
-        found = self.anchors[event.anchor]
-        if found is None:
+        anchored = self.anchors[event.anchor]
+        if anchored is None:
             raise self.wrong(event, f"`*{name}` stands inside what it stands for. Take it out")
-        self._count(event, found.n_values)
-        if level + found.depth - 1 > DEPTH:
+        self._count(event, anchored.n_values)
+        if level + anchored.depth - 1 > DEPTH:
             raise self.wrong(
                 event,
                 f"with `*{name}` more than {DEPTH} tables and lists lie in one another. Flatten them",
             )
-        return found._replace(value=deepcopy(found.value))
+        return anchored._replace(value=deepcopy(anchored.value))
 
     def _list(self, level: int) -> _Built:
-        found = []
+        items = []
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            found.append(self.built(event, level + 1))
-        return _around([each.value for each in found], found)
+            items.append(self.built(event, level + 1))
+        return _around([item.value for item in items], items)
 
     def _table(self, level: int) -> _Built:
         merged: dict[str, Any] = {}
@@ -273,10 +273,10 @@ class _Reading:
             raise self.wrong(
                 event, "`<<` takes over a table, and something else stands here. Give a table"
             )
-        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for table in reversed(tables):  # the first goes before the others
-            found |= table
-        return found
+            merged |= table
+        return merged
 
     def _name(self, event: Any) -> str:
         if isinstance(event, yaml.AliasEvent):
@@ -302,10 +302,10 @@ class _Reading:
                 f"a text of {len(text):,} characters, where {N_CHARACTERS:,} are the most. Shorten it",
             )
         if event.style or event.tag is not None:
-            if found := CONTROL.search(text):
+            if match := CONTROL.search(text):
                 raise self.wrong(
                     event,
-                    f"the text holds the character U+{ord(found[0]):04X}, which no text has. Take it out",
+                    f"the text holds the character U+{ord(match[0]):04X}, which no text has. Take it out",
                 )
             return text
         return self._plain(event, text)

@@ -1,4 +1,4 @@
-"""How long work tells whoever watches how far it is; the default watcher is silent."""
+"""The progress of long work, told to a watcher; the default watcher is silent."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +14,7 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
-    """Whoever watches: a terminal, a log, or nobody."""
+    """A watcher of long work: a terminal, a log, or none."""
 
     def task(
         self, label: str, total: int, unit: str, *, done: int = 0

@@ -1,4 +1,4 @@
-"""Doc, Query, Qrel, ScoredDoc, Run, ListwiseSample: what everything else speaks in.
+"""The records that all other modules exchange: Doc, Query, Qrel, ScoredDoc, Run, ListwiseSample.
 
 Field names are those of ir_datasets and ir_measures, so that a record passes into those tools
 unconverted.
@@ -53,7 +53,7 @@ class ListwiseSample(NamedTuple):
     doc_ids: tuple[str, ...]
     labels: tuple[float, ...]
     seed: int = 0
-    """Of what is random in its texts: crops, typos."""
+    """Seeds what is random in its texts: crops, typos."""
 
 
 class Choice(NamedTuple):
@@ -66,8 +66,8 @@ class Choice(NamedTuple):
 def as_float32(scores: Iterable[float]) -> list[float]:
     """The scores as trec_eval keeps them: what float32 does not tell apart is tied, what is beyond it infinite."""
     with np.errstate(over="ignore", under="ignore"):
-        found: list[float] = np.array(list(scores), dtype=np.float64).astype(np.float32).tolist()
-    return found
+        rounded: list[float] = np.array(list(scores), dtype=np.float64).astype(np.float32).tolist()
+    return rounded
 
 
 def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:

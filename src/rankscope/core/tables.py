@@ -1,22 +1,31 @@
-"""Tables of CSV that people write: one reader, so that every such file is read and refused alike.
+"""The one reader of CSV tables that people write, so that all are read and refused alike.
 
-Packed or not, in UTF-8; the first line names the columns, those that nobody asks for are left out.
+Files are in UTF-8, packed or not. The first line names the columns; columns that are not wanted are ignored.
+
+A spreadsheet takes text that begins with `=`, `+`, `-` or `@` for a formula, wherever the file is from: a run
+tagged `=HYPERLINK(...)` would act on whoever opens a table of ours. Such text is written with an apostrophe in
+front (`safe_cell`), which reading takes off again (`plain_cell`); numbers stay numbers.
 """
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rankscope.core.cells import plain_cell
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import shown
 from rankscope.core.trec import read_lines
 
+FORMULA = re.compile(r"'*[\t\r\n ]*[=+\-@]|'*[\t\r]")
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?"
+NUMBER = re.compile(rf"{_NUMBER}(?: (?:to|±) {_NUMBER})?|[+-]?(?:inf|nan)|-+|\+", re.IGNORECASE)
+"""Numbers, their intervals, and what stands for none."""
 
-class Row(NamedTuple):
-    """The cells of a line by column, without white space around them, and what an error calls the line."""
+
+class TableRow(NamedTuple):
+    """The cells of a line by column, stripped of white space, and the line's place for errors."""
 
     place: str
     cells: dict[str, str]
@@ -32,12 +41,12 @@ class Row(NamedTuple):
         """A cell that is a finite number."""
         text = self.cells[column]
         try:
-            found = math.nan if "_" in text else float(text)
+            value = math.nan if "_" in text else float(text)
         except ValueError:
-            found = math.nan
-        if not math.isfinite(found):
+            value = math.nan
+        if not math.isfinite(value):
             raise self.wrong(column, "a number")
-        return found
+        return value
 
     def wrong(self, column: str, what: str) -> BadInput:
         """The error for a cell that is not what it should be."""
@@ -46,7 +55,7 @@ class Row(NamedTuple):
         )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     """The lines below the first one that are not blank. BadInput for what is no such table, with its line."""
     at = 1
 
@@ -65,7 +74,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 raise BadInput(
                     f"{place}: more fields than the first line has. Put names with commas into quotes."
                 )
-            yield Row(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
+            yield TableRow(place, {name: plain_cell((row[name] or "").strip()) for name in columns})
     except csv.Error as error:
         raise BadInput(
             f"{path}, line {at}: not readable as CSV ({error}). Write it again."
@@ -81,3 +90,20 @@ def _check_columns(path: Path, columns: Sequence[str], named: Sequence[str]) -> 
     twice = [column for column in columns if named.count(column) > 1]
     if twice:
         raise BadInput(f"{path}: it has several columns {twice[0]}. Keep one.")
+
+
+# -- cells ---------------------------------------------------------------------------------------
+
+
+def safe_cell(value: Any) -> Any:
+    """A cell as it is written: text that would be a formula with an apostrophe in front, all else as it is."""
+    if isinstance(value, str) and FORMULA.match(value) and not NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def plain_cell(text: str) -> str:
+    """What `safe_cell` was given, of text as it is read."""
+    if text.startswith("'") and FORMULA.match(text):
+        return text[1:]
+    return text

@@ -7,6 +7,8 @@ a head of `ir_metadata`). A line that does not fit is named by file and number.
 A run is written with *strictly decreasing* float32 scores: a tied score is lowered to the next
 float32. Tools break ties in opposite directions (pytrec_eval by doc_id descending, the MS MARCO
 script by line), so only a file without ties has one value per measure.
+
+One file: reading fast, reading line by line and writing must agree on what a line, a score and a tie are.
 """
 
 import codecs

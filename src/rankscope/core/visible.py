@@ -1,4 +1,4 @@
-"""Words of users as they may be shown: what would steer a terminal or a page is written out instead.
+"""Users' texts made safe to show: characters that would steer a terminal or a page are written out.
 
 A tag, a path or a message may hold an escape code, a newline, a character that turns the order of the rest
 around, or one that nobody sees. Joiners, soft hyphens and the marks that Arabic and Hebrew need stay.
@@ -28,21 +28,21 @@ def visible(text: str, *, keep: str = "") -> str:
     r"""The text on one line, controls as their pictures (␛ for the escape), all else as in `\u202e`."""
     if PLAIN.fullmatch(text):
         return text
-    return "".join(each if each in keep else _shown(each) for each in text)
+    return "".join(character if character in keep else _shown(character) for character in text)
 
 
 def visible_lines(text: str) -> str:
-    """The same of a text that may have several lines, and tabs in them."""
+    """The same for a text that may have newlines and tabs."""
     return visible(text, keep="\n\t")
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, or so much of its beginning, with how long it is."""
+    """The text; of a longer one the beginning, and its length."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
 
 
 def brief(value: Any) -> str:
-    """A value of a user inside a sentence: in quotes if it is text, and not longer than is read."""
+    """A user's value inside a sentence: shortened, and in quotes if it is text."""
     text = value if isinstance(value, str) else _as_written(value)
     if len(text) > LONGEST:
         text = shortened(text, LONGEST - 20)

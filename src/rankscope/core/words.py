@@ -1,6 +1,6 @@
-"""When two texts are the same: by their words."""
+"""Texts compared by their words."""
 
 
 def words(text: str) -> str:
-    """A text without what makes no difference: its case, and how much white space stands where."""
+    """The text in one case and with single spaces; two texts are the same where this is equal."""
     return " ".join(text.casefold().split())

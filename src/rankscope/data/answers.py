@@ -5,9 +5,9 @@
 | RankGPT's `marco-train-...-gpt3.5.json` | a text in one list, the n-th for the n-th line of `marco-train-....jsonl` |
 | JSON lines | `{"query_id", "response"}`; with `"window": [80, 100]` where the docs were ordered in windows |
 
-A response is text, a list of numbers, or null where none came back. It may be called `output` or `permutation`.
-Windows are applied in the order of the file. In the place of `query_id` may stand `query_number`, the number of
-a line of RankGPT's candidates.
+A response is text, a list of numbers, or null where the LLM gave none. The field may be called `output` or
+`permutation`. Windows are applied in the order of the file. `query_number`, the number of a line of RankGPT's
+candidates, may replace `query_id`.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rankscope.core.errors import BadInput
-from rankscope.data.candidates import Candidates
+from rankscope.data.candidates import TeacherCandidates
 from rankscope.data.entries import Entry, entries
-from rankscope.data.names import Named, Names
+from rankscope.data.names import IdLookup, Named
 from rankscope.data.permutations import (
     NO_IDS,
     NO_ORDER,
@@ -37,7 +37,7 @@ NO_CANDIDATES, UNKNOWN_ORDER = "not among the candidates", "order of tied candid
 
 
 class Answer(NamedTuple):
-    """What was answered for one query, of its whole list or of one window of it."""
+    """An LLM's answer for one query, about the whole list or one window of it."""
 
     place: str
     response: str
@@ -50,27 +50,27 @@ class Answers:
 
     by_query: Mapping[str, list[Answer]]
     n_other: int
-    """Answers for queries that are not ours."""
+    """Answers for queries that are not in the collection."""
 
     @property
     def n_answers(self) -> int:
-        """Answers for queries of ours."""
+        """Answers for queries of the collection."""
         return sum(map(len, self.by_query.values()))
 
 
 @dataclass(frozen=True)
 class Orders:
-    """The docs of each query as the LLM orders them, and what happened to its answers."""
+    """The docs of each query in the LLM's order, with counts of repaired and dropped answers."""
 
     rankings: Mapping[str, list[str]]
     n_repaired: int
     repairs: Mapping[str, int]
-    """Answers by what was mended in them; one may need several repairs."""
+    """Answers by kind of repair; one answer may need several."""
     dropped: Mapping[str, int]
-    """Queries by why they are left out."""
+    """Queries left out, by reason."""
 
 
-def read_answers(path: Path, candidates: Candidates, names: Names) -> Answers:
+def read_answers(path: Path, candidates: TeacherCandidates, names: IdLookup) -> Answers:
     """The answers in a file. Those that name no query belong to the lines of RankGPT's candidates."""
     by_query: dict[str, list[Answer]] = {}
     in_file = candidates.in_file
@@ -118,36 +118,36 @@ def _number(entry: Entry, in_file: Sequence[str | None] | None) -> int | None:
 
 
 def _response(entry: Entry) -> str:
-    found: Any = entry.value
-    if isinstance(found, dict):
-        if not set(RESPONSES) & found.keys():
+    response: Any = entry.value
+    if isinstance(response, dict):
+        if not set(RESPONSES) & response.keys():
             raise entry.wrong(
                 f"an answer without {' or '.join(RESPONSES)}", "Give the text that was answered."
             )
-        found = entry.get(*RESPONSES)
-    found = found.tolist() if hasattr(found, "tolist") else found
-    if found is None or isinstance(found, str):
-        return found or ""
-    if isinstance(found, list) and all(type(number) is int for number in found):
-        return " > ".join(map(str, found))
-    raise entry.wrong(f"the answer is {str(found)[:60]}", "Give the text that was answered.")
+        response = entry.get(*RESPONSES)
+    response = response.tolist() if hasattr(response, "tolist") else response
+    if response is None or isinstance(response, str):
+        return response or ""
+    if isinstance(response, list) and all(type(number) is int for number in response):
+        return " > ".join(map(str, response))
+    raise entry.wrong(f"the answer is {str(response)[:60]}", "Give the text that was answered.")
 
 
 def _window(entry: Entry) -> tuple[int, int] | None:
-    found: Any = entry.get("window") if isinstance(entry.value, dict) else None
-    found = found.tolist() if hasattr(found, "tolist") else found
-    match found:
+    bounds: Any = entry.get("window") if isinstance(entry.value, dict) else None
+    bounds = bounds.tolist() if hasattr(bounds, "tolist") else bounds
+    match bounds:
         case None:
             return None
         case [int(start), int(end)] if 0 <= start < end:
             return start, end
     raise entry.wrong(
-        f"the window is {str(found)[:60]}", "Give where it begins and ends, as in [80, 100]."
+        f"the window is {str(bounds)[:60]}", "Give where it begins and ends, as in [80, 100]."
     )
 
 
 class _Ordered(NamedTuple):
-    """The docs of one query in their new order, and what was mended in each answer."""
+    """The docs of one query in their new order, and the repairs of each answer."""
 
     doc_ids: list[str]
     repairs: list[tuple[str, ...]]
@@ -155,7 +155,7 @@ class _Ordered(NamedTuple):
 
 def ordered(
     answers: Mapping[str, list[Answer]],
-    candidates: Candidates,
+    candidates: TeacherCandidates,
     *,
     malformed: Malformed = "repair",
     size: int = 20,
@@ -167,7 +167,7 @@ def ordered(
     by `step`; a single one, for the top `size` docs. A query's list ends with the last doc that was shown.
     Either way a query is dropped if no answer holds an order, and with `drop` if one of them is malformed.
     """
-    found: dict[str, list[str]] = {}
+    rankings: dict[str, list[str]] = {}
     repairs: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     n_repaired = 0
@@ -185,11 +185,11 @@ def ordered(
         if isinstance(outcome, str):
             dropped[outcome] += 1
             continue
-        found[query_id] = outcome.doc_ids[:lowest]
+        rankings[query_id] = outcome.doc_ids[:lowest]
         for kinds in outcome.repairs:
             repairs.update(kinds)
             n_repaired += bool(kinds)
-    return Orders(found, n_repaired, dict(repairs), dict(dropped))
+    return Orders(rankings, n_repaired, dict(repairs), dict(dropped))
 
 
 def _of_query(
@@ -216,7 +216,7 @@ def _of_query(
 def _spans(
     query_id: str, given: Sequence[Answer], n_docs: int, size: int, step: int
 ) -> list[tuple[int, int]]:
-    """Which docs each answer is about."""
+    """The places (start, end) of the docs that each answer is about."""
     stated = [answer.window for answer in given if answer.window is not None]
     if len(stated) == len(given):
         for answer, (start, end) in zip(given, stated, strict=True):
@@ -244,7 +244,7 @@ def _spans(
 
 
 def positions(orders: Mapping[str, list[str]]) -> Iterator[tuple[str, str, float]]:
-    """(query_id, doc_id, score) with the score 1/rank: RankGPT's labels, where there is but an order."""
+    """(query_id, doc_id, score) with the score 1/rank: RankGPT's labels, where only an order is known."""
     for query_id, doc_ids in orders.items():
         for rank, doc_id in enumerate(doc_ids, start=1):
             yield query_id, doc_id, 1 / rank

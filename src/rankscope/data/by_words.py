@@ -1,7 +1,7 @@
-"""Which docs are relevant for a query, and which docs are one: by their words, whatever their ids.
+"""Relevance and duplicates by words, whatever the ids.
 
-A collection may ask one thing under two ids, and hold one doc under two. By ids alone a query's twin has
-its positive as a negative, and a doc is its own: no training can lower such a loss.
+A collection may hold one query or one doc under two ids. If only ids are compared, the positive of a query is a
+negative of the query's duplicate, and a doc is a negative of itself: no training can lower such a loss.
 """
 
 from collections import Counter
@@ -25,37 +25,37 @@ class ByWords:
         self._relevant: dict[str, set[Hashable]] = {}
         for qrel in topics.qrels:
             if qrel.relevance > 0:
-                asked = self._words[qrel.query_id]
-                self._relevant.setdefault(asked, set()).add(key(qrel.doc_id))
+                query_words = self._words[qrel.query_id]
+                self._relevant.setdefault(query_words, set()).add(key(qrel.doc_id))
 
     def is_relevant(self, query_id: str, doc_id: str) -> bool:
         """Whether a doc of these words is judged relevant, whatever the grade, for a query of these words."""
         return self.key(doc_id) in self._relevant.get(self._words[query_id], ())
 
     def distinct(self, doc_ids: Iterable[str]) -> list[str]:
-        """The docs, in their order, of each words the first."""
+        """The docs in their order without duplicates: of docs with the same words the first stays."""
         first: dict[Hashable, str] = {}
         for doc_id in doc_ids:
             first.setdefault(self.key(doc_id), doc_id)
         return list(first.values())
 
     def twins(self, query_ids: Iterable[str]) -> list[str]:
-        """The queries whose words another of them has, too."""
-        asked = list(query_ids)
-        n_of = Counter(self._words[query_id] for query_id in asked)
-        return [query_id for query_id in asked if n_of[self._words[query_id]] > 1]
+        """The queries that have a duplicate among them."""
+        queries = list(query_ids)
+        n_of = Counter(self._words[query_id] for query_id in queries)
+        return [query_id for query_id in queries if n_of[self._words[query_id]] > 1]
 
     def doubles(self, doc_ids: Iterable[str]) -> list[str]:
-        """The docs whose words another of them has, too."""
-        there = list(dict.fromkeys(doc_ids))
-        n_of = Counter(map(self.key, there))
-        return [doc_id for doc_id in there if n_of[self.key(doc_id)] > 1]
+        """The docs that have a duplicate among them."""
+        docs = list(dict.fromkeys(doc_ids))
+        n_of = Counter(map(self.key, docs))
+        return [doc_id for doc_id in docs if n_of[self.key(doc_id)] > 1]
 
 
 def parted(
     by_words: ByWords | None, query_id: str, doc_ids: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Hard negatives, each words once, and those left out because their words are relevant.
+    """The hard negatives without duplicates, and the docs left out because a relevant doc has their words.
 
     Without a comparison by words (docs that have no text), all are negatives.
     """

@@ -1,7 +1,7 @@
 """What a teacher was shown: docs in the order of a run, or of RankGPT's training file.
 
-The order is what the numbers in an LLM's answer refer to, so a tie matters here: where scores are equal,
-the rank column says which doc came first, and where that does not either, nobody knows.
+The numbers in an LLM's answer refer to this order, so ties matter here: docs with equal scores are ordered by the
+rank column, and where their ranks are equal too, the order is unknown.
 """
 
 from collections.abc import Mapping
@@ -14,27 +14,27 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.packed import PARQUET_MAGIC, head_of
 from rankscope.core.trec import tied_by_rank
 from rankscope.data.entries import entries, tables
-from rankscope.data.names import Names, named
+from rankscope.data.names import IdLookup, named
 
 
 @dataclass(frozen=True)
-class Candidates:
+class TeacherCandidates:
     """Docs by query, best first."""
 
     rankings: Mapping[str, list[str]]
     in_file: tuple[str | None, ...] | None = None
-    """The queries of RankGPT's file, line by line: its answers name none. None is no query of ours."""
+    """The queries of RankGPT's file by line, as its answers name none; None for a query that is not in the collection."""
     first_ties: Mapping[str, int] = field(default_factory=dict)
-    """Query -> the place from 0 from which on the order is not known."""
+    """Query to the place (from 0) from which on the order is unknown."""
     notes: tuple[str, ...] = ()
 
 
-def read_candidates(path: Path, names: Names) -> Candidates:
+def read_candidates(path: Path, names: IdLookup) -> TeacherCandidates:
     """Candidates from a run in any form, or from RankGPT's `marco-train-....jsonl`."""
     if is_rankgpt(path):
         return _rankgpt(path, names)
-    found = read_run_file(path)
-    run = found.run
+    read = read_run_file(path)
+    run = read.run
     shown = {  # by the whole score: what float32 does not tell apart, the teacher was shown in this order
         query_id: sorted(ranking, key=lambda doc: -doc.score)
         for query_id, ranking in run.rankings.items()
@@ -42,14 +42,14 @@ def read_candidates(path: Path, names: Names) -> Candidates:
     orders = {query_id: [doc.doc_id for doc in ranking] for query_id, ranking in shown.items()}
     first_ties = {}
     if run.tied_share():
-        by_rank = tied_by_rank(path) if found.form == "TREC" else {}
+        by_rank = tied_by_rank(path) if read.form == "TREC" else {}
         orders |= by_rank
         for query_id, ranking in shown.items():
             ties = (n for n, (a, b) in enumerate(pairwise(ranking)) if a.score == b.score)
             if query_id not in by_rank and (first := next(ties, None)) is not None:
                 first_ties[query_id] = first
-    notes = tuple(f"the candidates: {note}" for note in found.notes)
-    return Candidates(orders, None, first_ties, notes)
+    notes = tuple(f"the candidates: {note}" for note in read.notes)
+    return TeacherCandidates(orders, None, first_ties, notes)
 
 
 def is_rankgpt(path: Path) -> bool:
@@ -64,7 +64,7 @@ def is_rankgpt(path: Path) -> bool:
     return isinstance(first, dict) and "retrieved_passages" in first
 
 
-def _rankgpt(path: Path, names: Names) -> Candidates:
+def _rankgpt(path: Path, names: IdLookup) -> TeacherCandidates:
     rankings: dict[str, list[str]] = {}
     in_file: list[str | None] = []
     for entry in tables(path):
@@ -85,4 +85,4 @@ def _rankgpt(path: Path, names: Names) -> Candidates:
         if query_id is not None:
             rankings[query_id] = docs
         in_file.append(query_id)
-    return Candidates(rankings, tuple(in_file))
+    return TeacherCandidates(rankings, tuple(in_file))

@@ -37,9 +37,9 @@ def choices_from_qrels(
 ) -> Choices:
     """A choice of `n_docs` docs for every doc judged at least `min_relevance`, sorted by query and doc.
 
-    Negatives are drawn without replacement from ranks `skip_top` + 1 to `depth` of the run; `by_words`, none
-    of them has the words of a relevant doc, or of another of them. A query with
-    fewer than `n_docs` - 1 of them gives no choice.
+    Negatives are drawn without replacement from ranks `skip_top` + 1 to `depth` of the run. With `by_words`, docs
+    that have the words of a relevant doc, or of another negative, are left out. A query with fewer than
+    `n_docs` - 1 negatives gives no choice.
     """
     relevant: dict[str, set[str]] = {}
     positive: dict[str, set[str]] = {}

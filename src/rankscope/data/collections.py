@@ -3,6 +3,8 @@
 A *source* says where a collection comes from and reads it, docs one at a time. A study writes the
 docs once into a folder of its own (`write_docs`) and reads single docs from there by position in
 the file (`StoredDocs`): nothing holds all texts in memory.
+
+One file: what a source gives is what a study stores and reads again, by the same reader of records.
 """
 
 import hashlib
@@ -19,8 +21,9 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
-from rankscope.core.formats import no_repeats, read_qrels
+from rankscope.core.formats import read_qrels
 from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of
+from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels
@@ -131,8 +134,8 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
         }
     )
     if split not in splits:
-        found = ", ".join(splits) or "none: is this a folder in BEIR layout?"
-        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {found}.")
+        known = ", ".join(splits) or "none: is this a folder in BEIR layout?"
+        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {known}.")
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
 
 
@@ -216,7 +219,7 @@ def _json_entries(path: Path, what: str) -> Iterator[Entry]:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         try:
-            yield Entry(place, json.loads(line, object_pairs_hook=no_repeats))
+            yield Entry(place, json_value(line, place))
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{_no_entry(place, what)} ({error})") from error
 

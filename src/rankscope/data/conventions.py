@@ -1,7 +1,7 @@
-"""What the field asks of an evaluation on a collection, by ir_datasets id.
+"""How the field measures runs over a collection, by its ir_datasets id.
 
-From which grade a doc counts as relevant, and whether a doc that is the query itself counts. Of a
-folder or file nobody knows: there the study or the command line says it.
+A convention has two parts: the lowest grade that counts as relevant, and whether a doc that is the query itself
+is left out. A local folder or file has the plain convention unless the study or the command line gives another.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,6 @@ CONVENTIONS = {
 
 def convention(dataset_id: str | None) -> Convention:
     """The convention of an ir_datasets id; the plain one where there is none."""
-    for pattern, found in CONVENTIONS.items():
-        if dataset_id and fnmatchcase(dataset_id.removeprefix("irds:"), pattern):
-            return found
-    return Convention()
+    name = (dataset_id or "").removeprefix("irds:")
+    patterns = (pattern for pattern in CONVENTIONS if fnmatchcase(name, pattern))
+    return CONVENTIONS.get(next(patterns, ""), Convention())

@@ -1,4 +1,4 @@
-"""What stands where it should not: test queries among training queries, relevant docs among negatives.
+"""Leaks: test queries among the training queries, relevant docs among the negatives.
 
 Queries are the same if their words are, whatever their ids; so are docs.
 """
@@ -22,7 +22,7 @@ def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> st
 
 @dataclass(frozen=True)
 class RelevantNegatives:
-    """Docs ranked among the negatives that are relevant after all; of these, `parted` leaves out all."""
+    """Relevant docs that are ranked among the negatives; `parted` leaves all of them out."""
 
     n_queries: int
     n_queries_with: int
@@ -44,17 +44,17 @@ def relevant_negatives(
     for qrel in topics.qrels:
         if qrel.relevance > 0:
             judged_of.setdefault(words_of[qrel.query_id], set()).add(qrel.doc_id)
-    looked = [pool for pool in pools if isinstance(pool, QrelPool)]
+    examined = [pool for pool in pools if isinstance(pool, QrelPool)]
     n_with = n_judged = n_same = 0
     first = ""
-    for pool in looked:
+    for pool in examined:
         ranked = [*pool.left_out, *pool.hard_negatives]
-        found = [doc_id for doc_id in ranked if by_words.is_relevant(pool.query_id, doc_id)]
-        judged = judged_of.get(words_of[pool.query_id], set()).intersection(found)
-        n_judged, n_same = n_judged + len(judged), n_same + len(found) - len(judged)
-        n_with += bool(found)
-        first = first or next((f"{pool.query_id}, doc {doc}" for doc in found), "")
-    return RelevantNegatives(len(looked), n_with, n_judged, n_same, first)
+        relevant = [doc_id for doc_id in ranked if by_words.is_relevant(pool.query_id, doc_id)]
+        judged = judged_of.get(words_of[pool.query_id], set()).intersection(relevant)
+        n_judged, n_same = n_judged + len(judged), n_same + len(relevant) - len(judged)
+        n_with += bool(relevant)
+        first = first or next((f"{pool.query_id}, doc {doc}" for doc in relevant), "")
+    return RelevantNegatives(len(examined), n_with, n_judged, n_same, first)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 | kind | an entry |
 |---|---|
-| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text`): DPR's files for Natural Questions |
+| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text`): DPR's files for Natural Questions; `negative_ctxs` where no entry has hard ones |
 | `ms_marco_qa` | `query, passages` (`passage_text`, `is_selected`): MS MARCO's first release, v1.1 |
 | `sampled` | `question, positive_context, negative_context_0, negative_context_1, ...`: rows already drawn |
 
@@ -10,22 +10,21 @@ JSON lines, one JSON list or Parquet. A query or doc is known by its words: the 
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.records import Choice, Qrel, Run, ScoredDoc
 from rankscope.data.choices import Choices, choices_from_qrels
-from rankscope.data.entries import Entry, tables
+from rankscope.data.entries import Entry, Passage, dpr_entry, tables
 from rankscope.data.names import digest
 
 PUBLISHED_SEED, PUBLISHED_NEGATIVES = 42, 4
 
 
-class Row(NamedTuple):
+class ListedRow(NamedTuple):
     """One relevant doc of a query, and the hard negatives that stand beside it, as ids."""
 
     query_id: str
@@ -37,13 +36,21 @@ class Row(NamedTuple):
 class Listed:
     """The rows of a file in its order, and their texts."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ListedRow, ...]
     queries: Mapping[str, str]
     docs: Mapping[str, str]
     is_drawn: bool
     """Whether the rows' negatives are already a choice."""
     n_without_both: int
     """Entries without a relevant doc or without a hard negative."""
+    are_hard: bool = True
+    """Whether the negatives are hard ones."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the rows."""
+        easy = "No entry of the file has hard negatives, so its easy ones (`negative_ctxs`) were taken."
+        return () if self.are_hard else (easy,)
 
     def choices(self, *, n_docs: int, seed: int) -> Choices:
         """As a collection's choices: one for every relevant doc, negatives drawn without replacement."""
@@ -110,25 +117,35 @@ class Listed:
 
 
 def read_listed(path: Path, kind: str) -> Listed:
-    """The rows of a file of one of the `READERS`; BadInput for an entry that is none, or a file without rows."""
-    reader = choose(READERS, kind, what="kind of file")
-    rows: list[Row] = []
+    """The rows of a file of one of the `READERS`; BadInput for an entry that is none, or a file without rows.
+
+    Easy negatives are taken where no entry of the file has hard ones.
+    """
+    choose(READERS, kind, what="kind of file")
+    for are_hard in (True, False):
+        listed = _rows(path, kind, are_hard=are_hard)
+        if listed.rows:
+            return listed
+    raise BadInput(
+        f"{path}: no entry has a relevant doc and a hard negative. Check that the file is of `kind: {kind}`."
+    )
+
+
+def _rows(path: Path, kind: str, *, are_hard: bool) -> Listed:
+    """The rows of the entries whose negatives are hard, or easy; of a text that is in no row nothing is kept."""
+    rows: list[ListedRow] = []
     queries: dict[str, str] = {}
     docs: dict[str, str] = {}
     n_without_both = 0
     for entry in tables(path):
-        query, relevant, others = reader(entry)
-        if not relevant or not others:
+        texts = READERS[kind](entry)
+        if not texts.relevant or not texts.others or texts.are_hard != are_hard:
             n_without_both += 1
             continue
-        query_id = _known(queries, query)
-        negatives = tuple(_known(docs, text) for text in others)
-        rows += [Row(query_id, _known(docs, text), negatives) for text in relevant]
-    if not rows:
-        raise BadInput(
-            f"{path}: no entry has a relevant doc and a hard negative. Check that the file is of `kind: {kind}`."
-        )
-    return Listed(tuple(rows), queries, docs, kind == "sampled", n_without_both)
+        query_id = _known(queries, texts.query)
+        negatives = tuple(_known(docs, text) for text in texts.others)
+        rows += [ListedRow(query_id, _known(docs, text), negatives) for text in texts.relevant]
+    return Listed(tuple(rows), queries, docs, kind == "sampled", n_without_both, are_hard)
 
 
 def _known(texts: dict[str, str], text: str) -> str:
@@ -142,17 +159,24 @@ class _Texts(NamedTuple):
     query: str
     relevant: list[str]
     others: list[str]
+    are_hard: bool = True
 
 
 def _dpr(entry: Entry) -> _Texts:
-    relevant = [_passage(entry, passage) for passage in entry.listed("positive_ctxs")]
-    others = [_passage(entry, passage) for passage in entry.listed("hard_negative_ctxs")]
-    return _Texts(_needed(entry, "question"), relevant, others)
+    given = dpr_entry(entry)
+    groups = [
+        [_text(entry, passage) for passage in group] for group in (given.positives, given.negatives)
+    ]
+    return _Texts(given.question, groups[0], groups[1], given.are_hard)
 
 
-def _passage(entry: Entry, passage: Any) -> str:
-    part = Entry(entry.place, passage if isinstance(passage, dict) else {})
-    return f"{part.text('title') or ''} {_needed(part, 'text')}".strip()
+def _text(entry: Entry, passage: Passage) -> str:
+    if not passage.text:
+        raise entry.wrong(
+            f"the passage {passage.doc_id} has no `text`",
+            "Give it: the file's docs are known by theirs.",
+        )
+    return passage.with_title
 
 
 def _ms_marco_qa(entry: Entry) -> _Texts:
@@ -173,22 +197,23 @@ def _ms_marco_qa(entry: Entry) -> _Texts:
 
 
 def _sampled(entry: Entry) -> _Texts:
-    names = (f"negative_context_{place}" for place in count())
-    found = takewhile(lambda text: text is not None, map(entry.text, names))
-    return _Texts(
-        _needed(entry, "question"), [_needed(entry, "positive_context")], [*_texts(found)]
-    )
+    relevant = [_needed(entry, "positive_context")]
+    return _Texts(_needed(entry, "question"), relevant, [*_numbered_negatives(entry)])
 
 
-def _texts(found: Iterable[str | None]) -> Iterator[str]:
-    return (text for text in found if text is not None)
+def _numbered_negatives(entry: Entry) -> Iterator[str]:
+    """The texts of `negative_context_0`, `negative_context_1`, ... up to the first that is missing."""
+    place = 0
+    while (text := entry.text(f"negative_context_{place}")) is not None:
+        yield text
+        place += 1
 
 
 def _needed(entry: Entry, name: str) -> str:
-    found = entry.text(name)
-    if not found or not found.strip():
+    text = entry.text(name)
+    if not text or not text.strip():
         raise entry.wrong(f"there is no `{name}`", "Give the text.")
-    return found
+    return text
 
 
 READERS: dict[str, Callable[[Entry], _Texts]] = {

@@ -5,7 +5,7 @@
 | `kd` | `query_id, document_ids, scores`: PyLate, ColBERT |
 | `flag_embedding` | `query, pos, neg` as texts, with `pos_scores, neg_scores` where there are any |
 | `tevatron` | `query_id, query, positive_passages, negative_passages` (`docid, title, text`, `score` where there is one), or `positive_document_ids, negative_document_ids` |
-| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text, passage_id`) |
+| `dpr` | `question, positive_ctxs, hard_negative_ctxs` (`title, text, passage_id`), or `negative_ctxs` where it has no hard ones |
 
 JSON lines, one JSON list or Parquet. Where a file has no scores, a positive gets 1 and a negative 0. DPR's
 scores are not read: they are those of the search that mined the docs, and a hard negative has a high one.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rankscope.data.entries import Entry, tables
+from rankscope.data.entries import Entry, Passage, dpr_entry, passages, tables
 from rankscope.data.names import Named, named
 
 
@@ -43,15 +43,15 @@ def given_lists(path: Path, kind: str) -> Iterator[GivenList]:
     """
     first: GivenList | None = None
     for entry in tables(path):
-        found = READERS[kind](entry)
-        first = first or found
-        if found.is_scored != first.is_scored:
-            having, lacking = (found, first) if found.is_scored else (first, found)
+        current = READERS[kind](entry)
+        first = first or current
+        if current.is_scored != first.is_scored:
+            having, lacking = (current, first) if current.is_scored else (first, current)
             raise entry.wrong(
                 f"{lacking.place} has no scores, {having.place} has",
                 "Give all lists scores, or none.",
             )
-        yield found
+        yield current
 
 
 def _kd(entry: Entry) -> GivenList:
@@ -83,10 +83,10 @@ def _tevatron(entry: Entry) -> GivenList:
     query = named(_needed_name(entry, "query", "query_id"), entry.text("query", "query_text"))
     groups, scores = [], []
     for prefix in ("positive", "negative"):
-        passages = entry.listed(f"{prefix}_passages")
-        ids = [entry.checked_id(found, "doc") for found in entry.listed(f"{prefix}_document_ids")]
-        groups.append([*(_passage(entry, passage) for passage in passages), *map(named, ids)])
-        scores.append(_passage_scores(entry, passages))
+        given = passages(entry, f"{prefix}_passages")
+        ids = [entry.checked_id(doc_id, "doc") for doc_id in entry.listed(f"{prefix}_document_ids")]
+        groups.append([*map(_named, given), *map(named, ids)])
+        scores.append(_passage_scores(entry, entry.listed(f"{prefix}_passages")))
     high, low = scores
     if (high is None) != (low is None) and all(groups):
         raise entry.wrong(
@@ -96,11 +96,9 @@ def _tevatron(entry: Entry) -> GivenList:
 
 
 def _dpr(entry: Entry) -> GivenList:
-    query = named(None, _needed_text(entry, "question"))
-    positives = [_passage(entry, passage) for passage in entry.listed("positive_ctxs")]
-    others = entry.listed("hard_negative_ctxs") or entry.listed("negative_ctxs")
-    negatives = [_passage(entry, passage) for passage in others]
-    return _list(entry, query, (positives, negatives), (None, None))
+    given = dpr_entry(entry)
+    groups = ([*map(_named, given.positives)], [*map(_named, given.negatives)])
+    return _list(entry, named(None, given.question), groups, (None, None))
 
 
 READERS: dict[str, Callable[[Entry], GivenList]] = {
@@ -132,17 +130,17 @@ def _list(
 
 
 def _needed_name(entry: Entry, what: str, *names: str) -> str:
-    found = entry.name(what, *names)
-    if found is None:
+    stated = entry.name(what, *names)
+    if stated is None:
         raise entry.wrong(f"it has no `{names[0]}`", f"Give the id of its {what}.")
-    return found
+    return stated
 
 
 def _needed_text(entry: Entry, name: str) -> str:
-    found = entry.text(name)
-    if not found or not found.strip():
+    text = entry.text(name)
+    if not text or not text.strip():
         raise entry.wrong(f"it has no `{name}`", "Give the text of its query.")
-    return found
+    return text
 
 
 def _of_text(entry: Entry, text: Any) -> Named:
@@ -151,20 +149,9 @@ def _of_text(entry: Entry, text: Any) -> Named:
     return named(None, text)
 
 
-def _passage(entry: Entry, passage: Any) -> Named:
+def _named(passage: Passage) -> Named:
     """A passage by its id and by its text, with the title in front and without."""
-    if not isinstance(passage, dict):
-        raise entry.wrong(
-            f"a passage is {str(passage)[:60]!r}", "Give a JSON object with its fields."
-        )
-    part = Entry(entry.place, passage)
-    doc_id = part.name("doc", "docid", "passage_id", "psg_id", "doc_id")
-    title, text = part.text("title"), part.text("text")
-    if doc_id is None and not text:
-        raise entry.wrong(
-            "a passage has neither id nor text", "Give `docid`, `passage_id` or `text`."
-        )
-    return named(doc_id, f"{title} {text}" if title and text else None, text)
+    return named(passage.doc_id, passage.with_title if passage.title else None, passage.text)
 
 
 def _passage_scores(entry: Entry, passages: Sequence[Any]) -> list[float] | None:
@@ -181,7 +168,7 @@ def _scores(entry: Entry, n_docs: int, name: str) -> list[float] | None:
     """The scores of a list of docs, one each; None where the field is not there."""
     if entry.get(name) is None:
         return None
-    found = entry.listed(name)
-    if len(found) != n_docs:
-        raise entry.wrong(f"{len(found)} `{name}` for {n_docs} docs", "Give one for each doc.")
-    return [entry.number(score) for score in found]
+    scores = entry.listed(name)
+    if len(scores) != n_docs:
+        raise entry.wrong(f"{len(scores)} `{name}` for {n_docs} docs", "Give one for each doc.")
+    return [entry.number(score) for score in scores]

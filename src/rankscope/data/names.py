@@ -1,7 +1,7 @@
-"""Which query and which doc a file means: by id where it gives one, else by the words of the text.
+"""Queries and docs of a file, looked up in a collection: by id where the file gives one, else by their words.
 
-Some training files (FlagEmbedding, DPR) hold texts and no ids. A text is looked up by its words: case and
-white space make no difference, anything else does. What is not found is left out and counted.
+Some training files (FlagEmbedding, DPR) hold texts and no ids. Two texts are the same if their words are: case and
+white space do not count. What the collection does not have is left out and counted by the reader.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from rankscope.core.records import Doc, Query
 from rankscope.core.words import words
 
 N_COMPARED = 1000
-"""So many docs that a file names by id *and* text are held against the collection's texts."""
+"""Docs named by id *and* text whose texts are compared with those of the collection, at most."""
 
 
 class Named(NamedTuple):
@@ -33,21 +33,21 @@ def digest(text: str) -> bytes:
     return hashlib.blake2b(words(text).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-class Names(Protocol):
-    """What turns names into ids."""
+class IdLookup(Protocol):
+    """Looks up the ids of queries and docs that a file names by id or text."""
 
     def query_id(self, query: Named, place: str) -> str | None:
-        """The id of the query, or None for one that is not to be had."""
+        """The id of the query; None for an unknown one."""
         ...
 
     def doc_ids(self, docs: Iterable[Named]) -> Mapping[Named, str]:
-        """The ids of the docs; one that is not to be had is left out."""
+        """The ids of the docs; unknown ones are left out."""
         ...
 
 
 @final
 class AsGiven:
-    """Ids as they stand in the file: where no collection is at hand, a text names nothing."""
+    """Ids as the file gives them, where no collection is at hand; BadInput for a text without an id."""
 
     def query_id(self, query: Named, place: str) -> str | None:
         """The id in the file."""
@@ -68,7 +68,7 @@ def _given(thing: Named, what: str, place: str) -> str:
 
 
 class Docs(Protocol):
-    """Docs that can be looked up by id, or gone through."""
+    """Docs that can be looked up by id and iterated over."""
 
     def __contains__(self, doc_id: object) -> bool:
         """Whether there is such a doc."""
@@ -96,29 +96,29 @@ class InCollection:
         """The query of that id, else of those words."""
         if query.name in self._queries:
             return query.name
-        found = (self._query_texts.get(text) for text in query.texts)
-        return next((query_id for query_id in found if query_id), None)
+        ids = (self._query_texts.get(text) for text in query.texts)
+        return next((query_id for query_id in ids if query_id), None)
 
     def doc_ids(self, docs: Iterable[Named]) -> Mapping[Named, str]:
         """The docs of those ids, else the first of those words (docs of the same words are alike)."""
-        asked = list(dict.fromkeys(docs))
-        found = {doc: doc.name for doc in asked if doc.name is not None and doc.name in self._docs}
-        self._same_texts(found)
-        wanted = {text for doc in asked if doc not in found for text in doc.texts}
-        if wanted:
+        wanted = list(dict.fromkeys(docs))
+        ids = {doc: doc.name for doc in wanted if doc.name is not None and doc.name in self._docs}
+        self._same_texts(ids)
+        wanted_texts = {text for doc in wanted if doc not in ids for text in doc.texts}
+        if wanted_texts:
             by_text: dict[bytes, str] = {}
             for stored in self._docs:
-                if (key := digest(stored.text)) in wanted:
+                if (key := digest(stored.text)) in wanted_texts:
                     by_text.setdefault(key, stored.doc_id)
-            for doc in asked:
-                if doc not in found and (known := [t for t in doc.texts if t in by_text]):
-                    found[doc] = by_text[known[0]]
-        return found
+            for doc in wanted:
+                if doc not in ids and (known := [t for t in doc.texts if t in by_text]):
+                    ids[doc] = by_text[known[0]]
+        return ids
 
-    def _same_texts(self, found: Mapping[Named, str]) -> None:
+    def _same_texts(self, ids: Mapping[Named, str]) -> None:
         """BadInput where ids agree but most texts do not: ids are numbers in more than one collection."""
-        both = [doc for doc in found if doc.texts][:N_COMPARED]
-        other = [doc for doc in both if digest(self._docs.text(found[doc])) not in doc.texts]
+        both = [doc for doc in ids if doc.texts][:N_COMPARED]
+        other = [doc for doc in both if digest(self._docs.text(ids[doc])) not in doc.texts]
         if 2 * len(other) > len(both):
             raise BadInput(
                 f"The docs' ids are in the collection, but {len(other)} of the {len(both)} compared have "

@@ -17,7 +17,7 @@ def between(ranking: Sequence[ScoredDoc], skip_top: int, depth: int) -> list[Sco
 
 @final
 @dataclass(frozen=True)
-class Margin:
+class ScoreMargin:
     """How far below the query's best positive a doc must score to be a negative; closer ones may be relevant."""
 
     absolute: float | None = None
@@ -37,7 +37,7 @@ class Margin:
         return [doc for doc in docs if doc.score <= min(limits)]
 
 
-NO_MARGIN = Margin()
+NO_MARGIN = ScoreMargin()
 
 
 def without(docs: Sequence[ScoredDoc], relevant: AbstractSet[str]) -> list[str]:

@@ -26,7 +26,7 @@ def noisy(text: str, kinds: Sequence[NoiseKind], rng: Random) -> str:
 
 def short_crop(text: str, rng: Random) -> str:
     """A few words running out of a text, as a query would have them: lower case, no marks around words."""
-    words = [word for word in (each.strip(punctuation).lower() for each in text.split()) if word]
+    words = [word for word in (part.strip(punctuation).lower() for part in text.split()) if word]
     n = min(rng.randint(*CROP_WORDS), len(words))
     start = rng.randint(0, len(words) - n)
     return " ".join(words[start : start + n])

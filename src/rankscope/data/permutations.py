@@ -8,9 +8,9 @@ else. Two studies deal with that in two ways, and both are here:
 * Study B (Pezzuti et al. 2025) drops an answer that is not n numbers with ` > ` between them. It does not
   look for repeats: an answer of n numbers, some of them twice, is kept.
 
-RankGPT's program takes every number for a doc's, wherever it stands (`mended_as_published`). Here only numbers
-of an order are:
-those of a thought, of a numbered list, scores and years are not. What is read, by the first that fits:
+RankGPT's program takes every number for a doc's, wherever it stands (`mended_as_published`). Here only the numbers
+of an order are ids: numbers in thoughts, numbers of list items, scores and years are not. The first form that fits
+is read:
 
 | form | such as |
 |---|---|
@@ -20,8 +20,8 @@ those of a thought, of a numbered list, scores and years are not. What is read, 
 | the last ids parted by commas, if they are all docs | `{"order": [5, 3, 1]}`, `Best first: 5, 3, 1` |
 
 All after the last end of thoughts (`</think>` and its kin), and within the last `<answer>` where there is one.
-What stands beside the ids is counted as WORDS. No order, never guessed at, counted as NO_IDS or NO_ORDER: a
-thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`).
+Words beside the ids are counted as WORDS. These are no order, are counted as NO_IDS or NO_ORDER and never guessed
+at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`).
 
 More docs than an LLM can be shown at once are ordered in windows that slide from the bottom of a
 ranking to its top; each begins with what the one before it carried up.
@@ -71,20 +71,22 @@ def mended_as_published(answer: str, n_docs: int) -> Permutation:
     return _mended(answer, _Written(NUMBER.findall(answer), has_words=False), n_docs)
 
 
-def _mended(answer: str, found: _Written, n_docs: int) -> Permutation:
-    places = [_place(number) for number in found.ids]
+def _mended(answer: str, written: _Written, n_docs: int) -> Permutation:
+    places = [_place(number) for number in written.ids]
     known = [place for place in places if 0 <= place < n_docs]
     named = dict.fromkeys(known)
     left = [place for place in range(n_docs) if place not in named]
     repairs = {
         NO_IDS: not NUMBER.search(answer),
-        NO_ORDER: not found.ids and bool(NUMBER.search(answer)),
+        NO_ORDER: not written.ids and bool(NUMBER.search(answer)),
         REPEATS: len(named) < len(known),
         OUT_OF_RANGE: len(known) < len(places),
         MISSING: bool(left and places),
-        WORDS: bool(places) and found.has_words,
+        WORDS: bool(places) and written.has_words,
     }
-    return Permutation((*named, *left), tuple(kind for kind, found in repairs.items() if found))
+    return Permutation(
+        (*named, *left), tuple(kind for kind, is_needed in repairs.items() if is_needed)
+    )
 
 
 def _place(number: str) -> int:
@@ -137,7 +139,7 @@ _BESIDE = r"(?:[ \t]*(?:\([^()\n<>]*\)|[\[{]\s*-?[0-9]*\.[0-9]+\s*[\]}]|:[ \t]*-
 """What may follow an id: a remark or score in round brackets, or a fraction."""
 _ABOVE = r"\s*(?:>+|≻|≫|→|⟩|›|&gt;|->|=>)\s*"
 _OTHERWISE = r"[ \t]*(?:<|≺|&lt;|=|≈|,|;|[-–—~]|\.\.+|…|\bto\b|\bthrough\b)?[ \t]*"
-"""What parts ids otherwise than from the best down: a chain upwards, a tie, a range, a score."""
+"""What separates ids that do not stand best first: a chain upwards, a tie, a range, a score."""
 
 ITEM = re.compile(rf"({_ID}){_BESIDE}", re.IGNORECASE)
 CHAIN = re.compile(rf"{_ID}{_BESIDE}(?:{_ABOVE}{_ID}{_BESIDE})+", re.IGNORECASE)
@@ -151,7 +153,7 @@ LINE = re.compile(
 )
 ZEROS, TOO_LONG = re.compile("(?<![0-9])0+(?=[0-9])"), re.compile(f"[0-9]{{{LONGEST + 1},}}")
 INLINE = re.compile(r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)")
-"""Where a list that is numbered in one line goes on: `1. [5] > 2. [3]`."""
+"""The place between two items of a list that is numbered within one line: `1. [5] > 2. [3]`."""
 RANGE = re.compile(r"[ \t]*(?:[-–—~]|\bto\b|\.\.+|…)[ \t]*\[?[0-9]+(?![0-9.])", re.IGNORECASE)
 SCORED = re.compile(
     r"[ \t]*[\[({:=|-]*[ \t]*(?:score|rank)?[ \t]*[:=]?[ \t]*(-?[0-9]*\.?[0-9]+)", re.IGNORECASE
@@ -168,7 +170,7 @@ def _order(answer: str, n_docs: int) -> _Written:
         text = re.sub(r"```[a-z]*", "", text)
     bare = INLINE.sub("\n", text.strip().rstrip("."))
     if (ids := _only_ids(bare)) is not None:
-        return _Written(ids, has_words)
+        return _Written(ids, has_words or _is_mixed(bare))
     for read in (_chain, _lines, _listed):
         if ids := read(bare, n_docs):
             return _Written(ids, has_words or not _is_bare(bare))
@@ -176,14 +178,14 @@ def _order(answer: str, n_docs: int) -> _Written:
 
 
 def _is_bare(text: str) -> bool:
-    """Whether nothing but ids, their numbers in a list and what parts them stands in a text."""
+    """Whether a text has nothing but ids, the numbers of a list and separators."""
     lines = (re.sub(r"^\s*(?:[0-9]+[.):]|[-*•+])\s+", "", line) for line in text.splitlines())
     left = re.sub(rf"{_ID}|{_ABOVE}", "", "\n".join(lines), flags=re.IGNORECASE)
     return not left.strip(" \t\n,;.")
 
 
 def _after_thoughts(answer: str) -> str:
-    """What was answered in the end: nothing where a thought has begun and does not end."""
+    """The final answer after all thoughts; empty where the last thought does not end."""
     ends = [match.end() for match in THOUGHT_ENDS.finditer(answer)]
     text = answer[ends[-1] :] if ends else answer
     begun = THOUGHT_BEGINS.search(text)
@@ -193,7 +195,7 @@ def _after_thoughts(answer: str) -> str:
 
 
 def _only_ids(text: str) -> list[str] | None:
-    """The numbers of a text that has nothing but ids and what parts them; None for another."""
+    """The numbers of a text that has nothing but ids and separators; None for any other text."""
     if not ONLY_IDS.fullmatch(text) or _counts_lines(text):
         return None
     parts = [part for part in re.split(r"[>,;]|\band\b", text, flags=re.IGNORECASE) if part.strip()]
@@ -203,6 +205,11 @@ def _only_ids(text: str) -> list[str] | None:
     ids = NUMBER.findall(text)
     has_lines = any("\n" in part.strip() for part in several)
     return None if has_lines and len(set(ids)) < len(ids) else ids
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether another mark stands in a chain of `>` (a tie, a slip, an id left out): counted as WORDS."""
+    return ">" in text and ("," in text or ";" in text)
 
 
 def _is_broken_line(part: str) -> bool:
@@ -236,7 +243,7 @@ def _chain(text: str, n_docs: int) -> list[str] | None:
         chains.append((ids, is_whole, is_order))
     if not chains:
         return None
-    ids, is_whole, is_order = ([each for each in chains if each[1]] or chains)[-1]
+    ids, is_whole, is_order = ([chain for chain in chains if chain[1]] or chains)[-1]
     if not is_whole and any({*others} - {*ids} for others, *_ in chains):
         return []  # several, and the last one leaves out what others name: a rank and an id a line, say
     return ids if is_order else []
@@ -274,8 +281,8 @@ def _lines(text: str, n_docs: int) -> list[str] | None:
         if scores != sorted(scores, reverse=True):
             return None  # ids with their scores or ranks, in another order than these
     whole = [ids for ids in lists if _names_all(ids, n_docs)]
-    found = (whole or lists or [[]])[-1]
-    return found if len(found) >= min(2, n_docs) else None
+    chosen = (whole or lists or [[]])[-1]
+    return chosen if len(chosen) >= min(2, n_docs) else None
 
 
 def _is_sentence(match: re.Match[str]) -> bool:
@@ -286,18 +293,18 @@ def _is_sentence(match: re.Match[str]) -> bool:
 
 def _listed(text: str, n_docs: int) -> list[str] | None:
     """The last ids parted by commas that name every doc once: fewer may be any ids in a sentence."""
-    for found in reversed([match[0] for match in COMMAS.finditer(text)]):
-        ids = NUMBER.findall(found)
+    for listing in reversed([match[0] for match in COMMAS.finditer(text)]):
+        ids = NUMBER.findall(listing)
         if len(ids) == n_docs and _names_all(ids, n_docs):
             return ids
     return None
 
 
 def _number(item: str) -> str:
-    """The number of an id, whatever stands around it."""
-    found = NUMBER.search(item)
-    assert found is not None, "an id has a number"
-    return found[0]
+    """The number of an id, without its brackets and marks."""
+    digits = NUMBER.search(item)
+    assert digits is not None, "an id has a number"
+    return digits[0]
 
 
 # -- windows ---------------------------------------------------------------------------------------

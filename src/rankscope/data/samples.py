@@ -147,16 +147,16 @@ def pools_from_qrels(
     depth: int,
     missing_positive: MissingPositive,
     min_relevance: int = 1,
-    margin: negatives.Margin = negatives.NO_MARGIN,
+    margin: negatives.ScoreMargin = negatives.NO_MARGIN,
     by_words: ByWords | None = None,
 ) -> Pools:
     """Pools for contrastive learning: positives from qrels, hard negatives from a run.
 
-    A doc judged relevant is never a negative, whatever its grade; nor, `by_words`, is one judged so for a
-    query of the same words, or of a relevant doc's words, and each words is a negative once. A query none of whose positives
-    is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the released
-    code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4);
-    counted each way. A query all of whose docs are within the `margin` has no hard negative.
+    A doc judged relevant is never a negative, whatever its grade. With `by_words`, neither is a doc that is relevant
+    for a duplicate of the query or has the words of a relevant doc, and of duplicates one is a negative. A query none
+    of whose positives is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the
+    released code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4); each
+    case is counted. A query all of whose docs are within the `margin` has no hard negative.
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
     positive: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}
@@ -201,7 +201,7 @@ def pools_from_teacher(
 ) -> Pools:
     """Pools for distillation: the teacher's order, or its scores, of its top `depth` docs.
 
-    `by_words`, of docs of the same words the one it has first is kept: a doc cannot be above itself.
+    With `by_words`, of duplicate docs the highest is kept: a doc cannot be above itself.
     """
     pools: list[Pool] = []
     dropped: Counter[str] = Counter()
@@ -226,7 +226,7 @@ def pools_from_teacher(
 def pools_of_texts(
     names: Sequence[str], is_empty: Callable[[str], bool], by_words: ByWords | None = None
 ) -> Pools:
-    """A pool for each text, by its id; empty ones are dropped, and, `by_words`, all but the first of the same words."""
+    """A pool for each text, by its id; empty texts are dropped, and with `by_words` all duplicates but the first."""
     filled = [name for name in sorted(names) if not is_empty(name)]
     kept = filled if by_words is None else by_words.distinct(filled)
     dropped = {"no text": len(names) - len(filled), "words of another": len(filled) - len(kept)}

@@ -1,4 +1,4 @@
-"""What is worth knowing of a teacher before a ranker learns from it: counts, list lengths, position bias.
+"""A report on a teacher before a ranker learns from it: counts, list lengths, position bias.
 
 Position bias is how far a teacher's order follows the order in which the docs were shown to it, which is not
 for the teacher to follow. Two simple measures:
@@ -27,7 +27,7 @@ N_TAUS = 5000
 
 @dataclass(frozen=True)
 class PositionBias:
-    """How a teacher's order hangs together with the order the docs were shown in."""
+    """How far a teacher's order follows the order in which the docs were shown to it."""
 
     n_queries: int
     kendall_tau: float | None
@@ -35,7 +35,7 @@ class PositionBias:
     tops_by_quarter: tuple[float, ...]
     """Share of the teacher's first docs from each quarter of the list shown."""
     expected_by_quarter: tuple[float, ...]
-    """The same, if the place told nothing."""
+    """The share to be expected if the place had no influence."""
     relevant_by_quarter: tuple[float, ...] | None
     """Share of the relevant docs in each quarter."""
 

@@ -1,8 +1,8 @@
-"""Rankings by a teacher, out of the files in which people keep them, with what was mended and left out.
+"""Teachers' rankings read from files, with counts of what was repaired and left out.
 
-Whatever the file, a teacher ends as a `Run` (its scores are the teacher's, or 1/rank where it gives but an
-order) and as counts by reason. Which kind a file is, a study says; the command line may ask `recognised`,
-which looks at what the file holds, never at its name.
+Every reader gives a `Run` (its scores are the teacher's, or 1/rank where the file has only an order) and counts by
+reason. A study names the kind of its file; the command line calls `recognised`, which looks at the file's content,
+never at its name.
 """
 
 from collections import Counter
@@ -17,10 +17,10 @@ from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import stem
 from rankscope.data import answers
 from rankscope.data.answers import Malformed, ordered, read_answers
-from rankscope.data.candidates import Candidates
+from rankscope.data.candidates import TeacherCandidates
 from rankscope.data.entries import entries
 from rankscope.data.lists import READERS, GivenList, given_lists
-from rankscope.data.names import Named, Names
+from rankscope.data.names import IdLookup, Named
 
 KINDS = ("permutations", "run", *READERS)
 
@@ -33,28 +33,28 @@ GIVEN, ONE_OR_ZERO, BY_RANK = "the file's", "1 for a positive, 0 for a negative"
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher's rankings, and what happened on the way to them."""
+    """A teacher's rankings, and what was repaired and left out when they were read."""
 
     run: Run
     kind: str
     scores: str
-    """Where the scores are from."""
+    """Where the scores come from."""
     n_answers: int | None = None
-    """An LLM's answers, of which several may make one list."""
+    """Answers of an LLM; several may make one list."""
     n_repaired: int = 0
     repairs: Mapping[str, int] = field(default_factory=dict)
-    """Answers by what was mended in them."""
+    """Answers by kind of repair."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Lists by why they are left out."""
+    """Lists left out, by reason."""
     dropped_docs: Mapping[str, int] = field(default_factory=dict)
-    """Docs of the other lists by why they are left out."""
+    """Docs left out of the lists that were kept, by reason."""
     notes: tuple[str, ...] = ()
 
 
 def from_permutations(
     path: Path,
-    candidates: Candidates,
-    names: Names,
+    candidates: TeacherCandidates,
+    names: IdLookup,
     *,
     malformed: Malformed = "repair",
     window: int = 20,
@@ -80,8 +80,8 @@ def from_permutations(
     )
 
 
-def from_run(path: Path, names: Names) -> Teacher:
-    """A teacher from a run in any form; its docs must all be there, as a run is of one collection."""
+def from_run(path: Path, names: IdLookup) -> Teacher:
+    """A teacher from a run in any form; BadInput unless the collection has all of its docs."""
     read = read_run_file(path)
     mine = {
         query_id: ranking
@@ -99,10 +99,10 @@ def from_run(path: Path, names: Names) -> Teacher:
     return Teacher(run, "run", GIVEN, dropped=dropped, notes=read.notes)
 
 
-def _require_docs(path: Path, run: Run, names: Names) -> None:
-    """BadInput for docs that are not in the collection: rankings are of one collection, whole."""
-    asked = {Named(doc.doc_id) for ranking in run.rankings.values() for doc in ranking}
-    unknown = sorted(doc.name or "" for doc in asked - names.doc_ids(asked).keys())
+def _require_docs(path: Path, run: Run, names: IdLookup) -> None:
+    """BadInput where the run ranks docs that are not in the collection."""
+    ranked = {Named(doc.doc_id) for ranking in run.rankings.values() for doc in ranking}
+    unknown = sorted(doc.name or "" for doc in ranked - names.doc_ids(ranked).keys())
     if unknown:
         raise BadInput(
             f"{path}: {len(unknown)} ranked docs are not in the collection (first: {unknown[0]}). "
@@ -110,7 +110,7 @@ def _require_docs(path: Path, run: Run, names: Names) -> None:
         )
 
 
-def from_lists(path: Path, kind: str, names: Names) -> Teacher:
+def from_lists(path: Path, kind: str, names: IdLookup) -> Teacher:
     """A teacher from lists of docs with scores, or with positives and negatives."""
     kept: dict[str, GivenList] = {}
     dropped: Counter[str] = Counter()
@@ -149,7 +149,7 @@ def from_lists(path: Path, kind: str, names: Names) -> Teacher:
 
 
 def _some(path: Path, run: Run, dropped: Mapping[str, int]) -> Run:
-    """The run, if anything is left of it."""
+    """The run; BadInput with the counts where it is empty."""
     if run.rankings:
         return run
     reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(dropped.items()))

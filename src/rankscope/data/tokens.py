@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
+from rankscope.core.packed import sha256_of
 from rankscope.core.progress import SILENT, Progress
-from rankscope.core.sums import sha256_of
 from rankscope.data.collections import StoredDocs
-from rankscope.store.artifacts import explained, read_json
+from rankscope.store.artifacts import read_json
+from rankscope.store.refusals import explained
 
 Tokenize = Callable[[Sequence[str]], list[NDArray[Any]]]
 
@@ -64,8 +65,8 @@ class StoredTokens:
         self, doc_ids: Iterable[str], tokenize: Tokenize, *, progress: Progress = SILENT
     ) -> int:
         """Tokenise those of the docs that are not there yet; how many they were."""
-        asked = np.unique(np.fromiter(map(self._docs.place, doc_ids), dtype=np.int64))
-        missing = asked[self._segment[asked] < 0]
+        doc_places = np.unique(np.fromiter(map(self._docs.place, doc_ids), dtype=np.int64))
+        missing = doc_places[self._segment[doc_places] < 0]
         if not len(missing):
             return 0
         with progress.task("tokenise", len(missing), "docs") as task:
@@ -82,10 +83,10 @@ class StoredTokens:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
             parts, lengths = [np.zeros(0, dtype=np.uint16)], [np.zeros(1, dtype=np.int64)]
-            for found in self._tokenised(places, tokenize):
-                parts.append(np.concatenate(found).astype(_type_for(found)))
-                lengths.append(np.array([len(tokens) for tokens in found], dtype=np.int64))
-                advance(len(found))
+            for batch in self._tokenised(places, tokenize):
+                parts.append(np.concatenate(batch).astype(_type_for(batch)))
+                lengths.append(np.array([len(tokens) for tokens in batch], dtype=np.int64))
+                advance(len(batch))
             np.save(aside / "places.npy", places)
             np.save(aside / "offsets.npy", np.cumsum(np.concatenate(lengths)))
             np.save(aside / "tokens.npy", np.concatenate(parts))
@@ -110,16 +111,16 @@ class StoredTokens:
         segment = self._segment[place]
         assert segment >= 0, "the doc was never added"
         start = self._start[place]
-        found: NDArray[Any] = self._segments[segment][start : start + self._n_tokens[place]]
-        return found
+        tokens: NDArray[Any] = self._segments[segment][start : start + self._n_tokens[place]]
+        return tokens
 
     def n_tokens(self, doc_id: str) -> int:
         """How long a doc is that was added."""
         return int(self._n_tokens[self._docs.place(doc_id)])
 
 
-def _type_for(found: Sequence[NDArray[Any]]) -> type[np.uint16] | type[np.uint32]:
-    top = max((int(tokens.max()) for tokens in found if len(tokens)), default=0)
+def _type_for(batch: Sequence[NDArray[Any]]) -> type[np.uint16] | type[np.uint32]:
+    top = max((int(tokens.max()) for tokens in batch if len(tokens)), default=0)
     return np.uint16 if top < 1 << 16 else np.uint32
 
 

@@ -17,7 +17,7 @@ from rankscope.core.progress import SILENT, Progress
 from rankscope.explain.attributing import Attributions, Reading
 from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached
 from rankscope.explain.intervals import Estimate, mean_interval
-from rankscope.models import lengths
+from rankscope.models.fast import lengths
 from rankscope.models.interventions import Forward, replaced
 
 COUNTS = (1, 5, 20, 100, 500)

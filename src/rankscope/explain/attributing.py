@@ -28,9 +28,11 @@ from rankscope.explain.attribution import (
     tokens_at_once,
 )
 from rankscope.explain.representations import POOLINGS
-from rankscope.models import anatomy, lengths
-from rankscope.models.bi_encoder import BiEncoder, Side
+from rankscope.models import anatomy
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths
+from rankscope.models.ranker import PAIR, Side, TrainableRanker
 
 ROUNDING = 64
 """A change of less than so many units in the last place of the largest target is rounding noise."""
@@ -142,7 +144,8 @@ def _batches(reading: Reading, how: Integration) -> list[list[int]]:
             "have weights of their own."
         )
     longest = max(range(len(reading.n_tokens)), key=reading.n_tokens.__getitem__)
-    batch, where = reading.batch([longest]), _where(reading.model)
+    batch = reading.batch([longest])
+    where = next(reading.model.parameters()).device
     at_once = tokens_at_once(reading.model, reading.layers, batch, how, where)
     budget = max(1, at_once // (len(how.rule.nodes) * reading.per_example))
     return list(lengths.by_length(reading.n_tokens, budget))
@@ -156,7 +159,7 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     with torch.no_grad():
         relevant, other = _embedded_docs(ranker, examples)
         directions = relevant - other
-    inputs = ranker.tokens([each.query for each in examples], "query")
+    inputs = ranker.inputs([each.query for each in examples], "query")
 
     def batch(places: list[int]) -> Batch:
         toward = directions[places]
@@ -167,7 +170,11 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
         return _embedding(ranker, [inputs[place] for place in places], "query", margin)
 
     return Reading(
-        ranker.model, _layers(ranker, "query"), [len(each.ids) for each in inputs], 1, batch
+        ranker.model,
+        anatomy.layers(ranker.encoder("query")),
+        [len(each.ids) for each in inputs],
+        1,
+        batch,
     )
 
 
@@ -175,7 +182,7 @@ def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     """Margins, where the ranker reads the docs: the relevant one and the other."""
     with torch.no_grad():
         queries = ranker.searchable(ranker.embed_queries([each.query for each in examples]))
-    inputs = ranker.tokens([doc for each in examples for doc in each[1:]], "document")
+    inputs = ranker.inputs([doc for each in examples for doc in each[1:]], "document")
     longest = [max(len(each.ids) for each in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
 
     def batch(places: list[int]) -> Batch:
@@ -189,7 +196,7 @@ def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
         both = [inputs[2 * place + n] for place in places for n in (0, 1)]
         return _embedding(ranker, both, "document", margin)
 
-    return Reading(ranker.model, _layers(ranker, "document"), longest, 2, batch)
+    return Reading(ranker.model, anatomy.layers(ranker.encoder("document")), longest, 2, batch)
 
 
 def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
@@ -203,7 +210,7 @@ def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
 
     def batch(places: list[int]) -> Batch:
         both = [pairs[2 * place + n] for place in places for n in (0, 1)]
-        inputs = _moved(ranker.joiner.pad(both), _where(ranker.model))
+        inputs = _moved(ranker.padded(both), ranker.where)
         return Batch(
             lambda copies: ranker.model(**_copied(inputs, copies)).logits.squeeze(-1),
             margin,
@@ -211,14 +218,25 @@ def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
             inputs["input_ids"].numel(),
         )
 
-    return Reading(ranker.model, anatomy.layers(ranker.model), longest, 2, batch)
+    return Reading(ranker.model, anatomy.layers(ranker.encoder()), longest, 2, batch)
 
 
-def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
-    """The norms of representations: the published target."""
-    inputs = ranker.tokens(texts, side)
-    encoder: Any = ranker.tower(side).model
-    pooling = ranker.pooling(side)
+MARGINS: dict[Side, Callable[[Any, Sequence[Preference]], Reading]] = {
+    "query": of_queries,
+    "document": of_docs,
+    PAIR: of_pairs,
+}
+"""What explains the margins of a ranker where it reads a side."""
+
+
+def of_norms(ranker: TrainableRanker, texts: Sequence[Any], side: Side) -> Reading:
+    """The norms of representations of texts, or pairs: the published target, of bi-encoders.
+
+    Study A has no cross-encoders. Of theirs it is the states that the head reads; a pooler counts as part of the head,
+    which may be fresh.
+    """
+    inputs = ranker.inputs(texts, side)
+    encoder, pooling = ranker.encoder(side), ranker.pooling(side)
 
     def batch(places: list[int]) -> Batch:
         moved = _moved(ranker.padded([inputs[place] for place in places], side), ranker.where)
@@ -226,35 +244,13 @@ def of_norms(ranker: BiEncoder, texts: Sequence[str], side: Side) -> Reading:
 
         def run(copies: int) -> Tensor:
             read = encoder(**_copied(moved, copies))
-            return _representation(read, pooling, mask.repeat(copies, 1))
+            return _representation(read, side, pooling, mask.repeat(copies, 1))
 
         return Batch(run, _norm, len(places), moved["input_ids"].numel())
 
     return Reading(
-        ranker.model, _layers(ranker, side), [len(each.ids) for each in inputs], 1, batch
+        ranker.model, anatomy.layers(encoder), [len(each.ids) for each in inputs], 1, batch
     )
-
-
-def of_norms_of_pairs(ranker: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> Reading:
-    """The norms of the states that a cross-encoder's head reads.
-
-    Study A has no cross-encoders. A pooler counts as part of the head, which may be fresh.
-    """
-    made = ranker.pairs([(query, [doc]) for query, doc in pairs])
-    (encoder,) = (each.base_model for each in anatomy.encoders(ranker.model))
-    layers = anatomy.layers(ranker.model)
-    pool = POOLINGS[ranker.pooling]
-
-    def batch(places: list[int]) -> Batch:
-        inputs = _moved(ranker.joiner.pad([made[place] for place in places]), _where(ranker.model))
-
-        def run(copies: int) -> Tensor:
-            copied = _copied(inputs, copies)
-            return pool(encoder(**copied).last_hidden_state, copied["attention_mask"])
-
-        return Batch(run, _norm, len(places), inputs["input_ids"].numel())
-
-    return Reading(ranker.model, layers, [len(each.ids) for each in made], 1, batch)
 
 
 def _norm(representations: Tensor) -> Tensor:
@@ -262,20 +258,12 @@ def _norm(representations: Tensor) -> Tensor:
     return found
 
 
-def _representation(read: Any, pooling: str, mask: Tensor) -> Tensor:
+def _representation(read: Any, side: Side, pooling: str, mask: Tensor) -> Tensor:
     """What study A's code takes: the pooler's output of [CLS] where there is one, else the pooled states."""
     pooled = getattr(read, "pooler_output", None)
-    if pooling == "cls" and pooled is not None:
+    if pooling == "cls" and pooled is not None and side != PAIR:
         return pooled  # type: ignore[no-any-return]
     return POOLINGS[pooling](read.last_hidden_state, mask)
-
-
-def _layers(ranker: BiEncoder, side: Side) -> list[nn.Module]:
-    return anatomy.layers(ranker.tower(side).model)
-
-
-def _where(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
 
 
 def _embedded_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> tuple[Tensor, Tensor]:

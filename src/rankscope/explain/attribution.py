@@ -35,8 +35,8 @@ from torch.nn.functional import linear
 
 from rankscope.core.errors import BadInput
 from rankscope.models import anatomy
+from rankscope.models.fast.products import by_convolution, product
 from rankscope.models.interventions import Call, Forward, as_constants, recorded, replaced
-from rankscope.models.products import by_convolution, product
 
 PathKind = Literal["weights", "activations"]
 NODES = 8

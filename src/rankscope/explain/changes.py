@@ -1,10 +1,9 @@
-"""Weights, representations, neighbours and rankings before and after: what moved, layer by layer.
+"""Representations, neighbours and rankings before and after: what moved, layer by layer.
 
 For two rankers of one architecture, of which one was tuned from the other or both from a third. Layers are
-numbered as in `representations`: 0 is what feeds the first block, n the nth block; what lies behind the
-last one (a pooler that is read, a dense layer, the scoring head) counts as one layer more.
+numbered as in `representations`.
 
-Three things that are easily taken for one another are kept apart. *Weights*: how far they moved, and in how
+Three things that are easily taken for one another are kept apart. *Weights* (in `weights`): how far they moved, and in how
 many directions. *States*: how far a text's own state moved; whether the texts lie to one another as before
 (linear CKA, which rotation and scale leave as it is); whether the nearest of a text are the same, against the
 level that chance gives. *Rankings*: whether the same docs come first. None of them says what the change is
@@ -13,9 +12,7 @@ good for.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,9 +21,6 @@ from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.explain.intervals import Estimate
-from rankscope.models import anatomy
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
 
 PERSISTENCE = 0.9
 """Of rank-biased overlap: the top ten ranks then carry 86 % of the weight (Webber et al. 2010)."""
@@ -37,209 +31,6 @@ FEWEST_TEXTS = 4
 LEVEL = 0.05
 FLAT = 1e-12
 """Double-centred products of less than this share of the products' size are rounding."""
-
-# -- weights --------------------------------------------------------------------------------------
-
-
-class Place(NamedTuple):
-    """Where in a ranker a module stands."""
-
-    tower: str
-    """query or document; empty where one encoder reads all."""
-    layer: int
-    """0: what feeds the first block; n: the nth block; one above the last: what lies behind it."""
-    part: str
-    """Its name inside the layer: attention.self.query."""
-
-
-class Module(NamedTuple):
-    """One module's own weights."""
-
-    place: Place
-    weights: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class ModuleChange:
-    """How far a module's weights moved, and in how many directions."""
-
-    module: str
-    place: Place
-    n_weights: int
-    moved: float
-    """||after - before||, the Frobenius norm over matrix and bias."""
-    size: float
-    """||before||."""
-    effective_rank: float | None
-    """Of the update of its matrix, the largest if there are several; None for a module without one."""
-    highest_rank: int | None
-
-    @property
-    def displacement(self) -> float | None:
-        """||after - before|| / ||before||; None for weights that were all 0 and are not."""
-        return displacement([self])
-
-
-def modules(ranker: BiEncoder | CrossEncoder) -> dict[str, Module]:
-    """Every module of a ranker that has weights of its own, by its name in the model.
-
-    Poolers of bi-encoders are left out: no pooling of ours reads them, and where a checkpoint has none
-    they are drawn anew at every loading. Raises BadInput for an encoder whose layers share their weights.
-    """
-    encoders = {id(encoder) for encoder in anatomy.encoders(ranker.model)}
-    sides = _sides(ranker)
-    unread = _unread(ranker)
-    depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
-    found: dict[str, Module] = {}
-    inside: dict[str, Place] = {}
-    for name, module in ranker.model.named_modules():
-        side = sides.get(id(module), "")
-        if id(module) in encoders:
-            inside |= {
-                f"{name}.{of}" if name else of: place for of, place in _places(module, side).items()
-            }
-        weights = dict(module.named_parameters(recurse=False))
-        if weights and id(module) not in unread:
-            part = name.rpartition(f".{side}.")[2] if side else name
-            found[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
-    return found
-
-
-def _sides(ranker: BiEncoder | CrossEncoder) -> Mapping[int, str]:
-    """Modules that the texts of one side alone go through, by id, and that side."""
-    if isinstance(ranker, CrossEncoder):
-        return {}
-    query, document = (
-        {id(part) for module in ranker.modules(side) for part in module.modules()} for side in SIDES
-    )
-    return dict.fromkeys(query - document, SIDES[0]) | dict.fromkeys(document - query, SIDES[1])
-
-
-def _unread(ranker: BiEncoder | CrossEncoder) -> set[int]:
-    if isinstance(ranker, CrossEncoder):
-        return set()
-    poolers = (getattr(encoder, "pooler", None) for encoder in anatomy.encoders(ranker.model))
-    return {id(part) for each in poolers if isinstance(each, nn.Module) for part in each.modules()}
-
-
-def _blocks(encoder: Any) -> list[nn.Module]:
-    blocks = anatomy.layers(encoder)
-    if not blocks:
-        raise BadInput(
-            f"{type(encoder).__name__}: its layers share their weights, so none can be said to have moved by "
-            "itself. Compare rankers whose layers have weights of their own."
-        )
-    return blocks
-
-
-def _places(encoder: Any, tower: str) -> dict[str, Place]:
-    """Where each module of an encoder stands, by its name in it.
-
-    What is made before the blocks feeds the first; so do tables of embeddings, wherever they are made
-    (those of relative positions, which every block reads).
-    """
-    blocks = _blocks(encoder)
-    numbers = {id(block): number for number, block in enumerate(blocks, start=1)}
-    found: dict[str, Place] = {}
-    block, layer = "", 0
-    for name, module in encoder.named_modules():
-        if id(module) in numbers:
-            block, layer = f"{name}.", numbers[id(module)]
-        if block and f"{name}.".startswith(block):
-            found[name] = Place(tower, layer, name.removeprefix(block))
-        else:
-            is_behind = layer > 0 and not isinstance(module, nn.Embedding)
-            part = name.removeprefix(f"{encoder.base_model_prefix}.")
-            found[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
-    return found
-
-
-def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
-    """Every module's change, matched by name. Raises BadInput where the architectures differ."""
-    _check_alike(before, after)
-    return [_change(name, module, after[name]) for name, module in before.items()]
-
-
-def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
-    """BadInput where the architectures differ, by names or shapes."""
-    shapes = [
-        {
-            f"{name}.{weight}": tuple(tensor.shape)
-            for name, module in side.items()
-            for weight, tensor in module.weights.items()
-        }
-        for side in (before, after)
-    ]
-    advice = "Give two rankers of one lineage: one tuned from the other, or both from one."
-    alone = sorted(shapes[0].keys() ^ shapes[1].keys())
-    if alone:
-        raise BadInput(
-            f"The two rankers are of different architectures: {len(alone)} weights stand in one of them only "
-            f"(first: {alone[0]}). {advice}"
-        )
-    for name, shape in shapes[0].items():
-        if shape != shapes[1][name]:
-            raise BadInput(
-                f"The two rankers are of different architectures: {name} is {_by(shape)} in one and "
-                f"{_by(shapes[1][name])} in the other. {advice}"
-            )
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _change(name: str, before: Module, after: Module) -> ModuleChange:
-    moved = size = 0.0
-    matrix: Tensor | None = None
-    for weight, tensor in before.weights.items():
-        old, new = (each.detach().cpu().double() for each in (tensor, after.weights[weight]))
-        for which, each in (("before", old), ("after", new)):
-            if not each.isfinite().all():
-                raise BadInput(
-                    f"{name}.{weight} of the ranker {which} has values that are not finite. Give a checkpoint from "
-                    "before its training broke, or save it in a wider precision."
-                )
-        update = new - old
-        moved += float(update.square().sum())
-        size += float(old.square().sum())
-        if update.dim() == 2 and (matrix is None or update.numel() > matrix.numel()):
-            matrix = update
-    return ModuleChange(
-        module=name,
-        place=before.place,
-        n_weights=sum(weight.numel() for weight in before.weights.values()),
-        moved=math.sqrt(moved),
-        size=math.sqrt(size),
-        effective_rank=None if matrix is None else effective_rank(matrix),
-        highest_rank=None if matrix is None else min(matrix.shape),
-    )
-
-
-def displacement(changes: Iterable[ModuleChange]) -> float | None:
-    """||after - before|| / ||before|| of several modules together; None where all was 0 and is not."""
-    moved, size = zip(*((change.moved, change.size) for change in changes), strict=True)
-    if not any(moved):
-        return 0.0
-    return math.hypot(*moved) / math.hypot(*size) if any(size) else None
-
-
-def effective_rank(update: Tensor) -> float:
-    """In how many directions an update goes: e to the entropy of its singular values over their sum.
-
-    1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007); 0 for an update of 0,
-    which goes nowhere. update: (rows, columns). Values below float64's rounding count as 0; weights that were
-    stored in fewer digits have their own rounding in the update, which goes in nearly all directions.
-    """
-    wide = update.double() if update.shape[0] <= update.shape[1] else update.double().mT
-    squares = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0)
-    floor = float(squares.max()) * len(squares) * torch.finfo(torch.float64).eps
-    values = squares[squares > floor].sqrt()
-    if not len(values):
-        return 0.0
-    shares = values / values.sum()
-    return math.exp(-float((shares * shares.log()).sum()))
-
 
 # -- states ---------------------------------------------------------------------------------------
 
@@ -417,14 +208,14 @@ def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> 
 # -- rankings -------------------------------------------------------------------------------------
 
 
-def rank_biased_overlap(
+def extrapolated_rank_biased_overlap(
     ranking: Sequence[str], other: Sequence[str], *, persistence: float = PERSISTENCE
 ) -> float:
     """Rank-biased overlap, extrapolated: how far two rankings agree, the top counting most, in [0, 1].
 
     Webber et al. (2010), equation 32: behind what is seen, agreement goes on as it was at the end; the
     rankings may be of unequal length. Counted from 1 downwards, so that a ranking with itself has exactly 1.
-    (`evaluate.reproduction` has repro_eval's form instead, cut at a depth and divided by its highest value there.)
+    (`evaluate.reproduction.rank_biased_overlap_to_depth` is cut at a depth and divided by its highest value there.)
     """
     short, long = sorted((ranking, other), key=len)
     if not short:
@@ -457,7 +248,7 @@ def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float
     return seen + persistence**n_docs
 
 
-def order_agreement(before: Sequence[float], after: Sequence[float]) -> float:
+def kendall_tau_b(before: Sequence[float], after: Sequence[float]) -> float:
     """Kendall's tau-b of the orders that two rankers' scores give the same docs of one query.
 
     1 for the same scores; 0 where one of them scores all docs alike, since no order agrees with none.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from rankscope.explain import probes
+from rankscope.explain import probe_fits, probes
 from rankscope.explain.probes import Candidates, States
 from rankscope.explain.probing import split
 
@@ -35,9 +35,9 @@ def refitted(states: Tensor, train: Candidates, *, seed: int) -> Refitted:
     queries choose the penalty.
     """
     no_queries = states.new_zeros(int(train.queries.max()) + 1, states.shape[1])
-    made = probes.standardised(States(no_queries, states), [train])
+    made = probe_fits.standardised(States(no_queries, states), [train])
     learnt, held_out = split(train, seed)
-    fit = probes.fitted(
-        probes.DOCS_ALONE, made, [learnt], [held_out], seeds=[seed], how=probes.Fitting()
+    fit = probe_fits.fitted(
+        probes.DOCS_ALONE, made, [learnt], [held_out], seeds=[seed], how=probe_fits.Fitting()
     )
     return Refitted(made.docs @ fit.parameters[0], fit.penalties[0], bool(fit.has_converged[0]))

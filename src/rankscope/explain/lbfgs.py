@@ -28,11 +28,8 @@ class Minimum:
 
     parameters: Tensor
     """(problems, parameters)."""
-    losses: Tensor
-    """(problems,)."""
     has_converged: Tensor
     """(problems,), bool: its last steps together lowered its loss by no more than the tolerance."""
-    n_iterations: int
 
 
 def minimised(
@@ -52,8 +49,9 @@ def minimised(
     has_converged = ~gradient.any(1)
     is_plain = torch.zeros_like(has_converged)  # the last direction lowered nothing: try -gradient
     is_done = has_converged.clone()
-    iteration = 0
-    while iteration < max_iterations and not is_done.all():
+    for _ in range(max_iterations):
+        if is_done.all():
+            break
         direction = -_times_inverse_hessian(gradient, steps, changes)
         slope = (direction * gradient).sum(1)
         downhill = -gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1.0)
@@ -71,11 +69,10 @@ def minimised(
         at, loss = at + found, new_loss
         gradient = torch.where(moved[:, None], new_gradient, gradient)
         before = [*before, loss][-STEPS_WATCHED - 1 :]
-        iteration += 1
         if len(before) > STEPS_WATCHED:
             has_converged |= ~is_done & (before[0] - loss <= tolerance)
         is_done |= has_converged
-    return Minimum(at, loss, has_converged, iteration)
+    return Minimum(at, has_converged)
 
 
 def _evaluated(losses: Losses, at: Tensor) -> tuple[Tensor, Tensor]:

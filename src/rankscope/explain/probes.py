@@ -5,17 +5,12 @@ highest scores share the credit, so that states which tell nothing give chance, 
 
 **Sound.** `dot` and `cosine` have no parameters: what retrieval itself would do with a layer. `bilinear`
 is q A p with A of low rank; `mlp` is an upper bound. They see a query and a doc at a time, so one probe,
-trained on all candidates, serves every N. Features are standardised; the loss is the cross-entropy of the
-relevant doc among its candidates (a conditional logit: with two candidates and full rank it is logistic
-regression on q x (p1 - p2), and a test holds it to scikit-learn's); it is minimised to convergence, for
-ever smaller penalties, for as long as the loss of validation queries falls.
+trained on all candidates (`probe_fits`), serves every N.
 
 **Controls**, by the same fit: `docs_alone` sees no query; with `shuffled_queries` a query is another's;
 with `random_labels` the doc to be found is one that a hash of its id picks, which only memory of docs can find.
 
-**As published** (Yao et al. 2025, section 4; papers.md A.2): one linear layer over [q; p1; ...; pN] with N
-outputs, Adam. It is additive in query and docs, so it cannot see whether they match (A.8-2), and stops long
-before it has converged (A.8-3).
+**As published**, study A's: `published_probes`.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +19,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear, normalize
-
-from rankscope.explain.lbfgs import minimised
+from torch.nn.functional import normalize
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Times half the variance that a score would have over unrelated standardised texts: of any width alike."""
@@ -34,10 +27,6 @@ START = 0.5
 """The deviation that scores have where a bilinear probe begins."""
 HIDDEN = 32
 POWER_STEPS = 4
-BLOCK = 512
-"""Examples of one product, of the published probe."""
-SCORES_AT_ONCE = 1 << 26
-"""Numbers held for the gathered features of one evaluation."""
 
 
 class States(NamedTuple):
@@ -71,21 +60,6 @@ class Shape(NamedTuple):
 
     width: int
     rank: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A probe as trained: one set of parameters for each set of examples."""
-
-    shape: Shape
-    parameters: Tensor
-    """(sets, parameters), at the chosen penalty."""
-    penalties: tuple[float, ...]
-    """The chosen penalty of each set."""
-    validation_loss: Tensor
-    """(sets,)."""
-    has_converged: Tensor
-    """(sets,), bool, at the chosen penalty."""
 
 
 @dataclass(frozen=True)
@@ -263,301 +237,3 @@ MLP = Probe(
     is_followed=False,
 )
 PROBES = {"bilinear": BILINEAR, "mlp": MLP, "docs_alone": DOCS_ALONE}
-
-
-# -- the sound fit --------------------------------------------------------------------------------
-
-
-def standardised(states: States, candidates: Sequence[Candidates]) -> States:
-    """Each side less its mean and over its deviation.
-
-    Means and deviations are of the texts in the examples given, the training ones; a number that does
-    not vary among them becomes 0.
-    """
-    places = (
-        torch.unique(torch.cat([c.queries for c in candidates])),
-        torch.unique(torch.cat([c.docs.flatten() for c in candidates])),
-    )
-    return States(*(_standardised(side, of) for side, of in zip(states, places, strict=True)))
-
-
-def _standardised(texts: Tensor, of: Tensor) -> Tensor:
-    seen = texts[of].double()
-    mean, deviation = seen.mean(0), seen.std(0, unbiased=False)
-    varies = deviation > 1e-5 * seen.square().mean().sqrt()
-    scale = torch.where(varies, 1 / deviation.where(varies, torch.ones_like(deviation)), 0)
-    return ((texts - mean) * scale).to(texts.dtype)
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How a probe is fitted."""
-
-    rank: int = 32
-    """Of the bilinear form, and of the product that the MLP sees."""
-    penalties: tuple[float, ...] = ()
-    """Those to choose from; none: the probe's own."""
-    tolerance: float = 1e-4
-    """In nats: see `lbfgs.minimised`."""
-    max_iterations: int = 500
-
-
-def fitted(
-    probe: Probe,
-    states: States,
-    train: Sequence[Candidates],
-    validation: Sequence[Candidates],
-    *,
-    seeds: Sequence[int],
-    how: Fitting,
-) -> Fit:
-    """The probe fitted to each set of examples, with the penalty that is best for its validation loss.
-
-    states: standardised. A set starts where its seed says. The sets are fitted together, each as if it were
-    alone: first with the largest penalty, then with smaller ones, each from where the last ended, until the
-    validation loss of the set no longer falls (of a probe whose minima lead to one another). The loss is the
-    mean cross-entropy plus penalty / 2 times the probe's norm. A rank above the width is the width.
-    """
-    most = max(each.docs.numel() for each in train)
-    at_once = max(1, SCORES_AT_ONCE // (most * (how.rank + HIDDEN)))
-    groups = [slice(n, n + at_once) for n in range(0, len(train), at_once)]
-    fits = [
-        _fitted(probe, states, train[some], validation[some], seeds=seeds[some], how=how)
-        for some in groups
-    ]
-    return Fit(
-        fits[0].shape,
-        torch.cat([fit.parameters for fit in fits]),
-        tuple(penalty for fit in fits for penalty in fit.penalties),
-        torch.cat([fit.validation_loss for fit in fits]),
-        torch.cat([fit.has_converged for fit in fits]),
-    )
-
-
-def _fitted(
-    probe: Probe,
-    states: States,
-    train: Sequence[Candidates],
-    validation: Sequence[Candidates],
-    *,
-    seeds: Sequence[int],
-    how: Fitting,
-) -> Fit:
-    width = states.queries.shape[1]
-    shape = Shape(width, min(how.rank, width))
-    start = torch.stack(
-        [
-            probe.start(states, each, shape, torch.Generator().manual_seed(seed))
-            for each, seed in zip(train, seeds, strict=True)
-        ]
-    )
-    best = torch.full((len(train),), torch.inf, dtype=states.docs.dtype)
-    parameters, kept, penalties = start.clone(), start.clone(), [0.0] * len(train)
-    has_converged = torch.zeros(len(train), dtype=torch.bool)
-    left = list(range(len(train)))
-    for penalty in sorted(how.penalties or probe.penalties, reverse=True):
-        learnt = _of_one_size([train[place] for place in left])
-        watched = _of_one_size([validation[place] for place in left])
-
-        def losses(at: Tensor, learnt: _OfOneSize = learnt, penalty: float = penalty) -> Tensor:
-            scores = probe.scores(at, states, learnt.examples, shape)
-            return _cross_entropy(scores, learnt) + penalty / 2 * probe.norm(at, shape)
-
-        begun = parameters if probe.is_followed else start
-        minimum = minimised(
-            losses, begun[left], tolerance=how.tolerance, max_iterations=how.max_iterations
-        )
-        parameters[left] = minimum.parameters
-        with torch.no_grad():
-            scores = probe.scores(minimum.parameters, states, watched.examples, shape)
-            unseen = _cross_entropy(scores, watched)
-        falls = [row for row, place in enumerate(left) if unseen[row] < best[place]]
-        better = [left[row] for row in falls]
-        best[better], kept[better] = unseen[falls], minimum.parameters[falls]
-        has_converged[better] = minimum.has_converged[falls]
-        for place in better:
-            penalties[place] = penalty
-        left = better if probe.is_followed else left
-        if not left:
-            break
-    return Fit(shape, kept, tuple(penalties), best, has_converged)
-
-
-class _OfOneSize(NamedTuple):
-    """Sets of examples, the shorter ones filled up with examples that do not count."""
-
-    examples: list[Candidates]
-    counts: Tensor
-    """(sets, examples), bool."""
-
-
-def _of_one_size(sets: Sequence[Candidates]) -> _OfOneSize:
-    size = max(len(each.queries) for each in sets)
-    filled = [torch.arange(size).clamp(max=len(each.queries) - 1) for each in sets]
-    counts = torch.stack([torch.arange(size) < len(each.queries) for each in sets])
-    return _OfOneSize([each.at(places) for each, places in zip(sets, filled, strict=True)], counts)
-
-
-def _cross_entropy(scores: Tensor, of: _OfOneSize) -> Tensor:
-    """The mean loss of the first candidate, a problem each: (problems, examples, N) to (problems,)."""
-    losses = (scores.logsumexp(-1) - scores[..., 0]) * of.counts
-    return losses.sum(-1) / of.counts.sum(-1)
-
-
-def credits_of(
-    probe: Probe, fit: Fit, states: States, test: Sequence[Candidates], *, ns: Sequence[int]
-) -> Tensor:
-    """Of every set's probe on its own test examples, among the first n docs: (sets, ns, examples).
-
-    The sets' test examples must be as many.
-    """
-    with torch.no_grad():
-        found = [
-            probe.scores(parameters[None], states, [examples], fit.shape)[0]
-            for parameters, examples in zip(fit.parameters, test, strict=True)
-        ]
-    return torch.stack([torch.stack([credit(each[:, :n]) for n in ns]) for each in found])
-
-
-# -- as published ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Published:
-    """Study A's training (its Table 1 and released code)."""
-
-    learning_rate: float = 1e-4
-    batch_size: int = 32_768
-    epochs: int = 30
-
-
-PUBLISHED = Published()
-
-
-class PublishedFit(NamedTuple):
-    """Linear probes of one layer, a seed each, at their best epoch by validation accuracy (the first of several)."""
-
-    weights: Tensor
-    """(seeds, N, (N + 1) x width)."""
-    biases: Tensor
-    """(seeds, N)."""
-    losses: Tensor
-    """(seeds, epochs): the mean training loss of each epoch."""
-    validation_accuracies: Tensor
-    """(seeds, epochs)."""
-
-
-class InColumns(NamedTuple):
-    """Examples whose docs stand in the order that the published probe sees."""
-
-    examples: Candidates
-    correct: Tensor
-    """(examples,): the column of the relevant doc."""
-
-    def at(self, places: Tensor) -> "InColumns":
-        """Some of the examples."""
-        return InColumns(self.examples.at(places), self.correct[places])
-
-
-def in_columns(examples: Candidates, rng: torch.Generator) -> InColumns:
-    """Every example's docs in a drawn order."""
-    order = torch.rand(examples.docs.shape, generator=rng).argsort(1)
-    mixed = Candidates(examples.queries, examples.docs.gather(1, order))
-    return InColumns(mixed, (order == 0).int().argmax(1))
-
-
-def published(
-    states: States,
-    train: InColumns,
-    validation: InColumns,
-    *,
-    seeds: Sequence[int],
-    recipe: Published = PUBLISHED,
-) -> PublishedFit:
-    """One layer's probes for all seeds, trained together.
-
-    A probe's first weights and the order of its batches come from its seed alone, as `torch.nn.Linear` and
-    `torch.randperm` draw them.
-    """
-    n_examples, n = train.examples.docs.shape
-    width = states.docs.shape[1]
-    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    first = [_linear((n + 1) * width, n, rng) for rng in rngs]
-    weights = torch.stack([weight for weight, _ in first]).requires_grad_(True)
-    biases = torch.stack([bias for _, bias in first]).requires_grad_(True)
-    adam = torch.optim.Adam([weights, biases], lr=recipe.learning_rate)
-    is_whole = n_examples <= recipe.batch_size  # then the order of the one batch does not matter
-    inputs = _in_blocks(states, train.examples) if is_whole else None
-    unseen = _in_blocks(states, validation.examples)
-    best = torch.full((len(seeds),), -1.0, dtype=torch.float64)
-    kept = (weights.detach().clone(), biases.detach().clone())
-    losses, accuracies = [], []
-    for _ in range(recipe.epochs):
-        orders = torch.stack([torch.randperm(n_examples, generator=rng) for rng in rngs])
-        total = torch.zeros(len(seeds), dtype=torch.float64)
-        for places in torch.split(orders, recipe.batch_size, 1):
-            if inputs is None:
-                outputs = torch.stack(
-                    [
-                        linear(_joined(states, train.examples.at(mine)), weight, bias)
-                        for mine, weight, bias in zip(places, weights, biases, strict=True)
-                    ]
-                )
-                wanted = train.correct[places]
-            else:
-                outputs = _outputs(inputs, weights, biases)[:, :n_examples]
-                wanted = train.correct.expand(len(seeds), -1)
-            mean_losses = cross_entropy(outputs.mT, wanted, reduction="none").mean(1)
-            adam.zero_grad(set_to_none=True)
-            mean_losses.sum().backward()  # type: ignore[no-untyped-call]
-            adam.step()
-            total += mean_losses.detach().double() * places.shape[1]
-        losses.append(total / n_examples)
-        with torch.no_grad():
-            found = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
-        accuracies.append((found == validation.correct).double().mean(1))
-        is_better = accuracies[-1] > best
-        best = torch.where(is_better, accuracies[-1], best)
-        for now, then in zip((weights, biases), kept, strict=True):
-            then[is_better] = now.detach()[is_better]
-    return PublishedFit(*kept, torch.stack(losses, 1), torch.stack(accuracies, 1))
-
-
-def published_credits(fit: PublishedFit, states: States, test: InColumns) -> Tensor:
-    """1 where a probe's highest output is the relevant doc's column: (seeds, examples), float64."""
-    outputs = _outputs(_in_blocks(states, test.examples), fit.weights, fit.biases)
-    return (outputs[:, : len(test.correct)].argmax(-1) == test.correct).double()
-
-
-def _linear(n_inputs: int, n_outputs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The first weights of `torch.nn.Linear`: uniform within 1 / sqrt(inputs)."""
-    bound = n_inputs**-0.5
-    weight = torch.empty(n_outputs, n_inputs).uniform_(-bound, bound, generator=rng)
-    return weight, torch.empty(n_outputs).uniform_(-bound, bound, generator=rng)
-
-
-def _outputs(inputs: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
-    """Of all seeds' probes on the same inputs: (seeds, examples, N), with those that fill the last block.
-
-    inputs: as `_in_blocks` has them. The gradient of a product with so few columns is summed over blocks: as
-    one long product it takes twice as long.
-    """
-    n_seeds, n = biases.shape
-    found = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
-    by_seed = found.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
-    return by_seed.flatten(1, 2) + biases[:, None]
-
-
-def _in_blocks(states: States, examples: Candidates) -> Tensor:
-    """`_joined` examples: (blocks, BLOCK, (N + 1) x width); the last is filled up with the first example."""
-    n_examples = len(examples.queries)
-    filled = torch.zeros(-(-n_examples // BLOCK) * BLOCK, dtype=torch.int64)
-    filled[:n_examples] = torch.arange(n_examples)
-    joined = _joined(states, examples.at(filled))
-    return joined.view(-1, BLOCK, joined.shape[1])
-
-
-def _joined(states: States, examples: Candidates) -> Tensor:
-    """[q; p1; ...; pN]: (examples, (N + 1) x width)."""
-    queries, docs = states.queries[examples.queries], states.docs[examples.docs]
-    return torch.cat([queries, docs.flatten(1)], 1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rankscope.core.records import Choice
 from rankscope.core.rng import seed_for, stream
-from rankscope.explain import probes
+from rankscope.explain import probe_fits, probes, published_probes
 from rankscope.explain.probes import Candidates, States
 
 VALIDATION_SHARE = 0.1
@@ -120,7 +120,7 @@ class Probing:
         """
         scores = probes.SIMILARITIES[self.similarity](states, test)
         plain = torch.stack([probes.credit(scores[:, :n]) for n in self.ns])
-        made = probes.standardised(states, [train])
+        made = probe_fits.standardised(states, [train])
         parted = [split(train, seed) for seed in self.seeds]
         true = [(*parts, test) for parts in parted]
         shuffled = [
@@ -162,7 +162,7 @@ class Probing:
         for name, (train, test) in asked.items():
             n_queries = 1 + max(int(part.queries.max()) for part in (train, test))
             no_queries = states.new_zeros(n_queries, states.shape[1])
-            made = probes.standardised(States(no_queries, states), [train])
+            made = probe_fits.standardised(States(no_queries, states), [train])
             sets: list[tuple[Candidates, ...]] = [
                 (*split(train, seed), test) for seed in self.seeds
             ]
@@ -176,9 +176,9 @@ class Probing:
     ) -> Outcome:
         probe = probes.PROBES[probe_name]
         train, validation, tests = zip(*sets, strict=True)
-        how = probes.Fitting(rank=self.rank)
-        fit = probes.fitted(probe, states, train, validation, seeds=self.seeds, how=how)
-        found = probes.credits_of(probe, fit, states, tests, ns=self.ns)
+        how = probe_fits.Fitting(rank=self.rank)
+        fit = probe_fits.fitted(probe, states, train, validation, seeds=self.seeds, how=how)
+        found = probe_fits.credits_of(probe, fit, states, tests, ns=self.ns)
         return Outcome(name, found, fit.penalties, int((~fit.has_converged).sum()))
 
     def layer_as_published(
@@ -196,13 +196,13 @@ class Probing:
                 if name != "as_published":
                     parts = [_shuffled(part, PUBLISHED_SEED) for part in parts]
                 rng = torch.Generator().manual_seed(PUBLISHED_SEED)
-                learnt, tested = (probes.in_columns(part, rng) for part in parts)
+                learnt, tested = (published_probes.in_columns(part, rng) for part in parts)
                 order = torch.randperm(len(learnt.correct), generator=rng)
                 n_held = max(1, int(len(order) * PUBLISHED_VALIDATION_SHARE))
-                fit = probes.published(
+                fit = published_probes.published(
                     states, learnt.at(order[n_held:]), learnt.at(order[:n_held]), seeds=self.seeds
                 )
-                of_ns.append(probes.published_credits(fit, states, tested))
+                of_ns.append(published_probes.published_credits(fit, states, tested))
         return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in found.items()]
 
 

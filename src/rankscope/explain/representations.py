@@ -15,10 +15,9 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import SILENT, Progress
-from rankscope.models import lengths, passes
-from rankscope.models.bi_encoder import BiEncoder, Side
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast import lengths, passes
 from rankscope.models.processes import ALONE
+from rankscope.models.ranker import Side, TrainableRanker
 from rankscope.store import rows
 
 BYTES_AT_ONCE = 1 << 30
@@ -55,15 +54,15 @@ POOLINGS: dict[str, Pooling] = {"cls": first_token, "mean": mean, "last": last_t
 
 
 def of_texts(
-    ranker: BiEncoder, texts: Sequence[str], side: Side, *, pooling: str | None = None
+    ranker: TrainableRanker, texts: Sequence[Any], side: Side, *, pooling: str | None = None
 ) -> Tensor:
-    """The layers' representations of texts: (texts, layers + 1, width), float32, on the processor.
+    """The layers' representations of a side's texts, or pairs: (texts, layers + 1, width), float32, on the processor.
 
-    `pooling` is one of `POOLINGS`; without it, the ranker's own.
+    `pooling` is one of `POOLINGS`; without it, the ranker's own, or what its head reads.
     """
     pool = choose(POOLINGS, pooling or ranker.pooling(side), what="pooling")
     ranker.model.eval()
-    inputs = ranker.tokens(texts, side) if texts else []
+    inputs = ranker.inputs(texts, side) if texts else []
     n_layers, width = ranker.n_layers(side), ranker.hidden_width(side)
 
     def pooled(places: list[int]) -> Tensor:
@@ -74,34 +73,6 @@ def of_texts(
     batches = list(lengths.by_length([len(each.ids) for each in inputs], budget))
     with torch.inference_mode():
         parts = passes.carried_out(pooled, batches, ranker.model)
-    return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
-
-
-def of_pairs(
-    ranker: CrossEncoder, pairs: Sequence[tuple[str, str]], *, pooling: str | None = None
-) -> Tensor:
-    """The layers' representations of queries and docs read together: (pairs, layers + 1, width).
-
-    `pooling` is one of `POOLINGS`; without it, what the ranker's head reads.
-    """
-    pool = choose(POOLINGS, pooling or ranker.pooling, what="pooling")
-    model: torch.nn.Module = ranker.model
-    model.eval()
-    made = ranker.pairs([(query, [doc]) for query, doc in pairs])
-    n_layers, width = ranker.n_layers, ranker.hidden_width
-    where = next(model.parameters()).device
-
-    def pooled(places: list[int]) -> Tensor:
-        inputs = ranker.joiner.pad([made[place] for place in places])
-        moved = {name: tensor.to(where) for name, tensor in inputs.items()}
-        states = model(**moved, output_hidden_states=True).hidden_states
-        mask = moved["attention_mask"]
-        return torch.stack([pool(layer.float(), mask) for layer in states], 1).cpu()
-
-    budget = _tokens_at_once(where, n_layers + 1, width)
-    batches = list(lengths.by_length([len(pair.ids) for pair in made], budget))
-    with torch.inference_mode():
-        parts = passes.carried_out(pooled, batches, model)
     return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
 
 
@@ -151,7 +122,7 @@ def store(
     n_layers: int,
     width: int,
     dtype: str = "float32",
-    processes: rows.Group = ALONE,
+    processes: rows.ProcessGroup = ALONE,
     progress: Progress = SILENT,
 ) -> list[Path]:
     """Make what is missing of every layer's (texts, width) file, in blocks that resume; where they are.

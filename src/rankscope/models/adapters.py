@@ -34,7 +34,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 from rankscope.models import location
 from rankscope.models.backbone import quiet
 from rankscope.models.files import folders
@@ -146,8 +146,8 @@ def _targets(model: Any, ends: Sequence[str], head: Sequence[str]) -> list[str]:
 
 def save(model: Any, folder: Path) -> None:
     """Write an adapter as PEFT does, the same bytes each time."""
-    with _quiet():
-        model.save_pretrained(folder)
+    with _quiet():  # the vocabulary is the base's; "auto" would look for the base's configuration to compare them
+        model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card, all placeholders
     (config,) = model.peft_config.values()
     written = json.loads((folder / folders.ADAPTER_CONFIG).read_text("utf-8"))

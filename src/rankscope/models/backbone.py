@@ -6,23 +6,19 @@ masked-language checkpoints do not have and a bi-encoder then goes without); any
 safetensors only, and no code that comes with a model is run.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import transformers
-from safetensors import safe_open
 from tokenizers import normalizers
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import anatomy
 from rankscope.models.files import folders
 from rankscope.models.location import Location, base_of, downloaded
 
@@ -95,11 +91,6 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def device() -> torch.device:
-    """Where models run: an accelerator if there is one."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def load_scorer(
@@ -212,20 +203,6 @@ def _bare(config: Any) -> Any:
     """The class that loads a model without a head; of T5 and its kin the encoder alone."""
     name = ENCODER_HALVES.get(config.model_type)
     return transformers.AutoModel if name is None else getattr(transformers, name)
-
-
-def stored_as(folder: Path) -> str | None:
-    """The type of most of a model's weights as safetensors calls it (F32, BF16), whatever they are loaded as.
-
-    None for a folder without weights of a whole model, as an adapter's.
-    """
-    found: Counter[str] = Counter()
-    for path in sorted(folder.rglob("model*.safetensors")):
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118, it is no mapping
-                weight = file.get_slice(name)
-                found[weight.get_dtype()] += prod(weight.get_shape())
-    return max(found, key=lambda name: found[name], default=None)
 
 
 def leave_out_pooler(encoder: Any) -> None:
@@ -408,56 +385,3 @@ def _at_random(location: Location, left: Sequence[str]) -> BadInput:
 def _is_head(name: str, encoder: str) -> bool:
     inside = name.removeprefix(encoder) if name.startswith(encoder) else None
     return inside is None or inside.startswith("pooler.")
-
-
-def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torch.Tensor]:
-    """The weights of parts of a model: position_embeddings, embeddings, encoder, the lowest layers.
-
-    The lowest layers take the embeddings along: what feeds a frozen layer is frozen too.
-    """
-    encoder = model.base_model
-    found: list[torch.Tensor] = []
-    if "position_embeddings" in parts:
-        found += position_embeddings(model)
-    if "embeddings" in parts or n_layers:
-        found += encoder.get_input_embeddings().parameters()
-        found += getattr(encoder, "embeddings", nn.Identity()).parameters()
-    if n_layers:  # ELECTRA's, from the width of its embeddings to that of its layers
-        found += getattr(encoder, "embeddings_project", nn.Identity()).parameters()
-    if "encoder" in parts:
-        found += [w for name, w in encoder.named_parameters() if not name.startswith("pooler.")]
-    for layer in _layers(encoder, n_layers):
-        found += layer.parameters()
-    return list({id(weight): weight for weight in found}.values())
-
-
-def _layers(encoder: Any, n: int) -> list[nn.Module]:
-    if not n:
-        return []
-    depth = encoder.config.num_hidden_layers
-    if n > depth:
-        raise BadInput(
-            f"freeze_layers: {n} are asked for, but {type(encoder).__name__} has {depth} layers. "
-            "Lower it."
-        )
-    stack = anatomy.layers(encoder)
-    if not stack:
-        raise BadInput(
-            f"freeze_layers: {type(encoder).__name__} has no layers of their own weights. Drop it."
-        )
-    return stack[:n]
-
-
-def position_embeddings(model: nn.Module) -> list[torch.Tensor]:
-    """The weights of the absolute position embeddings; BadInput for a model without any."""
-    found = [
-        module.weight
-        for name, module in model.named_modules()
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
-    ]
-    if not found:
-        raise BadInput(
-            f"{type(model).__name__} has no absolute position embeddings to freeze. "
-            "Drop `position_embeddings` from `freeze`."
-        )
-    return found

@@ -1,71 +1,40 @@
 """Query and doc read apart: two vectors, one similarity.
 
 A bi-encoder is a sentence-transformers model: one tower or two, each a transformer, a pooling and
-perhaps more; prompts and similarity travel in its folder. Texts are tokenised and put into batches
-here, by length and always padded on the right, so that an embedding does not depend on what else is in
+perhaps more (`towers`); prompts and similarity travel in its folder. Texts are tokenised and put into batches
+by us, by length and always padded on the right, so that an embedding does not depend on what else is in
 the batch or on which side a tokenizer would pad.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Lock
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize, Router, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.base.modules import Normalize, Router
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, anatomy, backbone, lengths, passes
+from rankscope.models import adapters, backbone
+from rankscope.models.fast import lengths, passes
 from rankscope.models.files import folders
+from rankscope.models.files.encoders import encoders_in
+from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded
-
-Side = Literal["query", "document"]
-SIDES: tuple[Side, Side] = ("query", "document")
-POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
-"""Our names of poolings, and sentence-transformers'; all read real tokens only."""
-TOWERS: dict[str, Side] = {"query_tower": "query", "doc_tower": "document"}
-"""What a study calls the towers."""
-PROBE = "It's a probe: one, two."
-LONG = 4_096
-"""Tokens, about, of the longest text that is compared with sentence-transformers' own preparation."""
-TOKENIZING = Lock()
-"""Held while a text is cut: the length is set in the tokenizer, which the sides and threads share."""
-
-
-class Input(NamedTuple):
-    """The token ids of one text, with its prompt and special tokens: (tokens,)."""
-
-    ids: NDArray[np.int64]
-    types: NDArray[np.int64] | None
-
-
-class Towers(nn.Module):
-    """The towers as one module, for training: tensors of one side to embeddings."""
-
-    def __init__(self, inner: SentenceTransformer) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, side: Side, prompt_length: int | None = None, **inputs: Tensor) -> Tensor:
-        """(texts, width); inputs: ids and masks, (texts, tokens) each."""
-        features: dict[str, Any] = {**inputs, "modality": "text"}
-        if prompt_length is not None:
-            features["prompt_length"] = prompt_length
-        found: Tensor = self.inner(features, task=side)["sentence_embedding"]
-        return found[:, : self.inner.truncate_dim]
+from rankscope.models.ranker import SIDES, Side
+from rankscope.models.towers import PROBE, Input, Towers, tower_of
 
 
 @final
 class BiEncoder:
     """A ranker by the similarity of two embeddings."""
+
+    sides: tuple[Side, ...] = SIDES
+    joiner = None
+    prompts_used = PROMPTS_USED
 
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
@@ -75,7 +44,7 @@ class BiEncoder:
         """Weights of what was loaded that have no place here."""
         self.queries_per_block = 128  # many, because a doc is embedded once a block
         for side in SIDES:
-            self._check_tokens(side)
+            self.model.check_preparation(side)
 
     @classmethod
     def load(cls, location: Location) -> "BiEncoder":
@@ -86,7 +55,7 @@ class BiEncoder:
                 f"{folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
-        encoders = _encoders(folder)
+        encoders = encoders_in(folder)
         told = {
             encoder: backbone.check_encoder(Location(location.name, encoder))
             for encoder in encoders.values()
@@ -97,7 +66,7 @@ class BiEncoder:
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device=str(backbone.device()),
+                device="cpu",
             )
             made = cls(model)
         for side, encoder in encoders.items():
@@ -129,7 +98,7 @@ class BiEncoder:
         `cosine` makes embeddings of length 1. Prefixes are put before every text of their side.
         """
         towers = [
-            _tower(encoder, pooling, similarity, max_length)
+            tower_of(encoder, pooling, similarity, max_length)
             for encoder in ([query] if doc is None else [query, doc])
         ]
         modules: list[nn.Module]
@@ -140,7 +109,7 @@ class BiEncoder:
                 modules=modules,
                 prompts=prompts,
                 similarity_fn_name=similarity,
-                device=str(backbone.device()),
+                device="cpu",
             )
         return cls(model)
 
@@ -162,7 +131,7 @@ class BiEncoder:
     def at_random(self, seed: int) -> "BiEncoder":
         """The same architecture, pooling and prefixes with random weights: what a probe finds in no model."""
         copied = BiEncoder(deepcopy(self.inner))
-        for number, tower in enumerate(copied._towers()):
+        for number, tower in enumerate(copied.model.each()):
             with torch.random.fork_rng():
                 torch.manual_seed(seed + number)
                 fresh = type(tower.model)(tower.model.config)
@@ -174,6 +143,29 @@ class BiEncoder:
         """Write the model as sentence-transformers does, without a model card."""
         with backbone.quiet():
             self.inner.save(str(folder), create_model_card=False)
+
+    # -- training --
+
+    def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
+        """The weights of parts: query_tower, doc_tower, and what a backbone can freeze in each tower."""
+        return self.model.frozen_weights(parts, n_layers)
+
+    def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
+        """Put fresh LoRA adapters into every tower `but` the frozen; all but them need no gradient."""
+        self.model.adapt(lora, base=base, seed=seed, but=but)
+
+    def merge(self) -> None:
+        """Add the adapters into the towers' own weights."""
+        self.model.merge()
+
+    def save_adapter(
+        self, folder: Path, *, base: Path | None = None, carried_to: Path | None = None
+    ) -> None:
+        """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own.
+
+        They stand beside the whole model and are not loaded again, so they need not refer to their base.
+        """
+        self.model.save_adapters(folder)
 
     # -- towers --
 
@@ -187,14 +179,35 @@ class BiEncoder:
         """The device the towers are on."""
         return next(self.model.parameters()).device
 
+    def modules(self, side: Side) -> list[nn.Module]:
+        """What a side's texts go through: a transformer, a pooling, and perhaps more."""
+        return self.model.parts(side)
+
+    @property
+    def unread(self) -> list[nn.Module]:
+        """The towers' poolers: no pooling of ours reads them."""
+        return self.model.poolers
+
     def tower(self, side: Side) -> Any:
-        """The transformer that reads a side; the same for both where they share it."""
+        """What reads a side, in sentence-transformers' form; the same for both where they share it."""
         return self.modules(side)[0]
+
+    def encoder(self, side: Side) -> Any:
+        """The transformer that reads a side."""
+        return self.tower(side).model
+
+    def tokenizer_of(self, side: Side) -> Any:
+        """The tokenizer of the side's tower."""
+        return self.tower(side).tokenizer
+
+    def prompt_of(self, side: Side) -> str:
+        """What is put before the side's texts."""
+        return self.model.prompt_of(side)
 
     @property
     def is_shared(self) -> bool:
         """Whether one tower reads queries and docs."""
-        return self.tower("query") is self.tower("document")
+        return self.model.is_shared
 
     @property
     def width(self) -> int:
@@ -202,6 +215,16 @@ class BiEncoder:
         found = self.inner.get_embedding_dimension()
         assert found is not None
         return found
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of its folder's prompts that no text gets."""
+        return left_out(self.inner.prompts)
+
+    @property
+    def compares_by(self) -> str | None:
+        """The model's similarity; cosine of embeddings that are of length 1, whatever it is called."""
+        return "cosine" if self.is_normalised else self.inner.similarity_fn_name
 
     @property
     def is_normalised(self) -> bool:
@@ -221,95 +244,25 @@ class BiEncoder:
             for weight in module.parameters()
         )
 
-    def modules(self, side: Side) -> list[nn.Module]:
-        """What a side's texts go through: a transformer, a pooling, and perhaps more."""
-        first, *behind = self.inner.children()
-        routes: Any = first
-        return [*(routes.sub_modules[side] if isinstance(first, Router) else [first]), *behind]
-
-    def max_length(self, side: Side) -> int:
+    def most_tokens(self, side: Side) -> int:
         """Tokens of a text that are read, special ones included."""
-        tower = self.tower(side)
-        own = tower.query_length if side == "query" else tower.document_length
-        limit = min(tower.max_seq_length or backbone.UNBOUNDED, backbone.UNBOUNDED)
-        return int(limit if own is None else own)
-
-    def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
-        """The weights of parts: query_tower, doc_tower, and what a backbone can freeze in each tower.
-
-        Poolers are among them: no pooling of ours reads them, so they could only decay.
-        """
-        found: list[Tensor] = []
-        for part, side in TOWERS.items():
-            if part in parts:
-                if self.is_shared:
-                    raise BadInput(
-                        f"freeze: {part}, but one tower reads queries and docs. Give the ranker "
-                        "`towers: separate`."
-                    )
-                found += self._frozen_tower(part, side)
-        inside = [part for part in parts if part not in TOWERS]
-        for encoder in anatomy.encoders(self.model):
-            pooler = getattr(encoder, "pooler", None)
-            found += pooler.parameters() if isinstance(pooler, nn.Module) else ()
-            found += backbone.frozen_weights(encoder, inside, n_layers)
-        return list({id(weight): weight for weight in found}.values())
-
-    def _frozen_tower(self, part: str, side: Side) -> Iterator[Tensor]:
-        """Every weight that the side's texts meet, of modules behind the transformer too."""
-        router, *behind = self.inner.children()
-        if any(weight.numel() for module in behind for weight in module.parameters()):
-            raise BadInput(
-                f"freeze: {part}, but behind the towers the model has weights that both sides share. "
-                "Give a model whose towers are apart to the end."
-            )
-        routes: Any = router
-        return iter(routes.sub_modules[side].parameters())
-
-    # -- adapters --
-
-    def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
-        """Put fresh LoRA adapters into every tower `but` the frozen; all but them need no gradient."""
-        left = {TOWERS[part] for part in but if part in TOWERS}
-        for number, (side, tower) in enumerate(zip(SIDES, self._towers(), strict=False)):
-            if side not in left:
-                tower.model = adapters.adapted(tower.model, lora, base=base, seed=seed + number)
-
-    def save_adapters(self, folder: Path) -> None:
-        """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own."""
-        towers = self._towers()
-        for side, tower in zip(SIDES, towers, strict=False):
-            if adapters.is_adapted(tower.model):
-                adapters.save(tower.model, folder if len(towers) == 1 else folder / side)
-
-    def merge(self) -> None:
-        """Add the adapters into the towers' own weights."""
-        for tower in self._towers():
-            if adapters.is_adapted(tower.model):
-                tower.model = adapters.merged(tower.model)
-
-    def _towers(self) -> list[Any]:
-        """The towers, one if they are the same."""
-        return [self.tower("query")] if self.is_shared else [self.tower(side) for side in SIDES]
+        return self.model.most_tokens(side)
 
     # -- texts to embeddings --
 
-    def tokens(self, texts: Sequence[str], side: Side) -> list[Input]:
+    def inputs(self, texts: Sequence[str], side: Side) -> list[Input]:
         """Each text as the tower reads it: prefixed, cut, with special tokens."""
-        prompt = self.inner.prompts.get(side) or ""
-        with TOKENIZING:
-            encoded = self.tower(side).tokenizer(
-                [prompt + text for text in texts],
-                truncation=True,
-                max_length=self.max_length(side),
-                padding=False,
-                return_attention_mask=False,
-            )
-        types = encoded.get("token_type_ids") or [None] * len(texts)
-        return [
-            Input(np.array(i, dtype=np.int64), None if t is None else np.array(t, dtype=np.int64))
-            for i, t in zip(encoded["input_ids"], types, strict=True)
-        ]
+        return self.model.inputs(texts, side)
+
+    def n_cut(self, pairs: Sequence[tuple[str, str]]) -> int:
+        """How many of the docs fill what is read of a doc, or are cut there."""
+        docs = self.inputs([doc for _, doc in pairs], "document")
+        return sum(len(doc.ids) >= self.most_tokens("document") for doc in docs)
+
+    @property
+    def cut_at(self) -> str:
+        """At what length of a doc alone."""
+        return f"fill the {self.most_tokens('document')} tokens that are read of a doc, or are cut there"
 
     @staticmethod
     def batches(inputs: Sequence[Input], where: torch.device) -> list[list[int]]:
@@ -341,19 +294,7 @@ class BiEncoder:
 
     def pooling(self, side: Side) -> str:
         """How the side's token states become one: cls, mean or last; another is refused."""
-        mode = self.pooler(side).pooling_mode
-        names = {theirs: ours for ours, theirs in POOLINGS.items()}
-        if mode not in names:
-            raise BadInput(
-                f"The model pools by {mode!r}, which is none of {', '.join(POOLINGS)}. Say which to pool "
-                "with."
-            )
-        return names[mode]
-
-    def pooler(self, side: Side) -> Pooling:
-        """The module that pools a side's tower."""
-        found: Pooling = next(m for m in self.modules(side) if isinstance(m, Pooling))
-        return found
+        return self.model.pooling(side)
 
     def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:
         """The states of one batch at every layer, the tower's input first: (texts, tokens, width) each.
@@ -366,42 +307,20 @@ class BiEncoder:
 
     def pooled_mask(self, mask: Tensor, side: Side) -> Tensor:
         """The tokens that are pooled, (texts, tokens): not padding, nor a prompt that the model leaves out."""
-        prompt = self.prompt_length(side)
-        if prompt is not None and not self.pooler(side).include_prompt:
-            mask = mask.clone()
-            mask[:, :prompt] = 0
-        return mask
+        return self.model.pooled_mask(mask, side)
 
     def prompt_length(self, side: Side) -> int | None:
         """How many tokens the prompt has, for poolings that leave it out."""
-        prompt = self.inner.prompts.get(side)
-        found: int | None = (
-            self.tower(side)._get_prompt_length(prompt, task=side) if prompt else None
-        )
-        return found
+        return self.model.prompt_length(side)
 
     def padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
         """One batch as a tower takes it, padded on the right: ids and masks, (texts, tokens) each."""
-        width = max(len(each.ids) for each in inputs)
-        tokenizer = self.tower(side).tokenizer
-        pad = tokenizer.pad_token_id
-        ids = np.full((len(inputs), width), 0 if pad is None else pad, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        types = np.full_like(ids, tokenizer.pad_token_type_id)
-        for row, each in enumerate(inputs):
-            n = len(each.ids)
-            ids[row, :n], mask[row, :n] = each.ids, 1
-            if each.types is not None:
-                types[row, :n] = each.types
-        found = {"input_ids": ids, "attention_mask": mask}
-        if inputs[0].types is not None:
-            found["token_type_ids"] = types
-        return {name: torch.from_numpy(array) for name, array in found.items()}
+        return self.model.padded(inputs, side)
 
     def embed(self, texts: Sequence[str], side: Side) -> Tensor:
         """(texts, width), float32, on the model's device; one by one or together, the same."""
         self.model.eval()
-        inputs = self.tokens(texts, side) if texts else []
+        inputs = self.inputs(texts, side) if texts else []
         batches = self.batches(inputs, self.where)
 
         def embedded(places: list[int]) -> Tensor:
@@ -456,100 +375,3 @@ class BiEncoder:
             (docs[[places[doc] for doc in wanted]] @ query).tolist() if wanted else []
             for query, (_, wanted) in zip(queries, asked, strict=True)
         ]
-
-    def _check_tokens(self, side: Side) -> None:
-        """Refuse a model whose own preparation of a text is not: prompt, text, special tokens, cut."""
-        prompt = self.inner.prompts.get(side) or None
-        for text in (PROBE, PROBE * (1 + min(self.max_length(side), LONG) // 8)):
-            theirs = self.inner.preprocess([text], prompt=prompt, task=side)
-            ours = self.tokens([text], side)[0].ids
-            if (
-                theirs.get("modality") == "text"
-                and theirs["input_ids"][0].tolist() == ours.tolist()
-            ):
-                continue
-            raise BadInput(
-                f"{type(self.tower(side).tokenizer).__name__}: the model prepares its texts otherwise than "
-                "by a prompt, the text and special tokens (a chat template, perhaps), which is not supported."
-            )
-
-
-def _tower(
-    encoder: backbone.Encoder, pooling: str, similarity: str, max_length: Mapping[Side, int]
-) -> list[Any]:
-    """The modules of one tower, in sentence-transformers' form."""
-    limit = backbone.longest(encoder.model, encoder.tokenizer)
-    for side, length in max_length.items():
-        if length > limit:
-            raise BadInput(
-                f"max_length {length} ({side}) is more than the {limit} tokens "
-                f"{type(encoder.model).__name__} can read. Lower it."
-            )
-    if pooling == "last":
-        backbone.end_with_eos(encoder.tokenizer)
-    bare: Any = encoder.model
-    with TemporaryDirectory() as folder, backbone.quiet():
-        bare.save_pretrained(folder)
-        encoder.tokenizer.save_pretrained(folder)
-        transformer = Transformer(
-            folder,
-            model_kwargs={"dtype": torch.float32},
-            max_seq_length=max(max_length.values()),
-            query_length=max_length["query"],
-            document_length=max_length["document"],
-        )
-    if getattr(bare, "pooler", None) is None:
-        backbone.leave_out_pooler(transformer.model)
-    modules: list[Any] = [
-        transformer, Pooling(transformer.get_embedding_dimension(), POOLINGS[pooling]),
-    ]  # fmt: skip
-    return [*modules, Normalize()] if similarity == "cosine" else modules
-
-
-MODULES = frozenset(
-    {"Transformer", "Pooling", "Dense", "Normalize", "LayerNorm", "Dropout", "WeightedLayerPooling"}
-)
-"""sentence-transformers' modules that a tower may have."""
-ROUTERS = frozenset({"Router", "Asym"})
-
-
-def _encoders(folder: Path) -> dict[Side, Path]:
-    """Where in a sentence-transformers folder each side's encoder is: its first module, or what it routes to."""
-    card = folders.declared(folder / folders.CARD)
-    if card.get("model_type", "SentenceTransformer") != "SentenceTransformer":
-        raise BadInput(
-            f"{folder}: a {card['model_type']} of sentence-transformers, which is no bi-encoder with one vector a "
-            "text. Give a SentenceTransformer's folder."
-        )
-    first, *behind = folders.modules(folder)
-    towers = {side: [first, *behind] for side in SIDES}
-    if first.type in ROUTERS:
-        routes = folders.routes(first.folder)
-        if not set(SIDES) <= routes.keys():
-            raise BadInput(
-                f"{first.folder}: its router has the routes {', '.join(sorted(routes)) or 'none'}, and `query` and "
-                "`document` are needed. Name them so in router_config.json."
-            )
-        towers = {side: [*routes[side], *behind] for side in SIDES}
-    for modules in towers.values():
-        _check_modules(folder, modules)
-    return {side: modules[0].folder for side, modules in towers.items()}
-
-
-def _check_modules(folder: Path, modules: Sequence[folders.Module]) -> None:
-    """Refuse a tower that is none: it begins with a transformer, and pools."""
-    kinds = [module.type for module in modules]
-    other = [kind for kind in kinds if kind not in MODULES]
-    if other or kinds[0] != "Transformer" or "Pooling" not in kinds:
-        raise BadInput(
-            f"{folder}: a bi-encoder of the modules {', '.join(kinds)}; supported are a Transformer first, a Pooling, "
-            f"and perhaps {', '.join(sorted(MODULES - {'Transformer', 'Pooling'}))}. Give such a model."
-        )
-    settings = (modules[0].folder / name for name in folders.TRANSFORMER_CONFIGS)
-    for path in settings:
-        named = folders.declared(path).get("tokenizer_name_or_path")
-        if named:
-            raise BadInput(
-                f"{path}: `tokenizer_name_or_path` is {named!r}, and a model's tokenizer is read from its own folder. "
-                "Save the tokenizer there, and drop the field."
-            )

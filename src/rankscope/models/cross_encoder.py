@@ -6,7 +6,7 @@ sigmoid in bfloat16. A saved folder loads as it is in transformers and in
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.models import adapters, backbone, lengths, passes, processes
+from rankscope.models import adapters, anatomy, backbone, freezing, processes
+from rankscope.models.fast import lengths, passes
+from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.files import folders
-from rankscope.models.first_token import first_token_only
 from rankscope.models.location import Location, downloaded
 from rankscope.models.pairs import Joiner, Pair, Text, Tokens
+from rankscope.models.ranker import PAIR, Side
 
 PROBE = ("who asks what", ["one, two; three.", "a"])
 """What a loaded model scores at once."""
@@ -51,7 +53,15 @@ def _with_adapter(folder: Path) -> backbone.Backbone:
 
 @final
 class CrossEncoder:
-    """A ranker on any `AutoModelForSequenceClassification` with one label."""
+    """A ranker on any `AutoModelForSequenceClassification` with one label.
+
+    It has one side, the pair of query and doc, so what takes a side as a `TrainableRanker` does has no use for it.
+    """
+
+    sides: tuple[Side, ...] = (PAIR,)
+    compares_by = None
+    is_projected = False
+    prompts_used = "`default_prompt_name` names the one before queries"
 
     def __init__(
         self, model: nn.Module, tokenizer: Any, max_length: int, *, prompt: str = ""
@@ -142,7 +152,9 @@ class CrossEncoder:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = type(self.model)(self.model.config)
-        return CrossEncoder(fresh, self.tokenizer, self.max_length, prompt=self.prompt)
+        return CrossEncoder(
+            fresh.to(self.where), self.tokenizer, self.max_length, prompt=self.prompt
+        )
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer."""
@@ -153,20 +165,83 @@ class CrossEncoder:
         if self.prompt:
             adapters.write_card(folder, self.prompt)
 
-    def save_adapter(self, folder: Path) -> None:
-        """Write the adapter of a model that has one, its scoring head, and the tokenizer."""
+    def save_adapter(
+        self, folder: Path, *, base: Path | None = None, carried_to: Path | None = None
+    ) -> None:
+        """Write the adapter of a model that has one, its scoring head, and the tokenizer; and where its base is."""
         self._declare()
         adapters.save_adapter(self.model, folder, prompt=self.prompt)
         with backbone.quiet():
             self.tokenizer.save_pretrained(folder)
+        if base is not None:
+            adapters.refer(folder, base, carried_to=carried_to)
+
+    def merge(self) -> None:
+        """Add the adapter into the model's own weights."""
+        self.model = adapters.merged(self.model)
 
     def _declare(self) -> None:
         config: Any = self.model.config
         config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
         self.tokenizer.model_max_length = self.max_length
 
+    # -- training --
+
+    def frozen_weights(self, parts: Sequence[str], n_layers: int) -> list[Tensor]:
+        """The weights of parts that a backbone can freeze."""
+        return freezing.frozen_weights(self.model, parts, n_layers)
+
+    def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
+        """Put fresh LoRA adapters into the encoder, which has no towers to leave out."""
+        self.model = adapters.adapted(self.model, lora, base=base, seed=seed)
+
+    def n_cut(self, pairs: Sequence[tuple[Text, Text]]) -> int:
+        """How many of the (query, doc) pairs are longer than is read."""
+        whole = self.joiner.n_special - self.max_length
+        tokens = (
+            (_tokens(self.query_tokens, query), _tokens(self.tokens, doc)) for query, doc in pairs
+        )
+        return sum(len(query) + len(doc) + whole > 0 for query, doc in tokens)
+
     @property
-    def pooling(self) -> str:
+    def cut_at(self) -> str:
+        """At what length of both together."""
+        return f"are cut at {self.max_length} tokens (query and doc together)"
+
+    # -- inside --
+
+    @property
+    def where(self) -> torch.device:
+        """The device the weights are on."""
+        return next(self.model.parameters()).device
+
+    def encoder(self, side: Side = PAIR) -> Any:
+        """The transformer without the scoring head."""
+        (whole,) = anatomy.encoders(self.model)
+        return whole.base_model
+
+    def modules(self, side: Side = PAIR) -> list[nn.Module]:
+        """The model, head and all."""
+        return [self.model]
+
+    @property
+    def unread(self) -> list[nn.Module]:
+        """None: a pooler is part of the head."""
+        return []
+
+    def tokenizer_of(self, side: Side = PAIR) -> Any:
+        """The one tokenizer."""
+        return self.tokenizer
+
+    def prompt_of(self, side: Side = PAIR) -> str:
+        """The text before every query."""
+        return self.prompt
+
+    def most_tokens(self, side: Side = PAIR) -> int:
+        """Tokens of a pair that are read, special ones included."""
+        return self.max_length
+
+    def pooling(self, side: Side = PAIR) -> str:
         """Whose last state the head reads: `cls`, `last` or `mean`; a pooler counts as part of the head.
 
         A decoder's reads the last token, which alone has seen all, as do T5's and XLNet's; ModernBERT's the one
@@ -179,8 +254,7 @@ class CrossEncoder:
             return "last"
         return str(getattr(self.model.config, "classifier_pooling", "cls"))
 
-    @property
-    def n_layers(self) -> int:
+    def n_layers(self, side: Side = PAIR) -> int:
         """Blocks of the encoder."""
         config: Any = self.model.config
         if config.is_encoder_decoder:
@@ -190,11 +264,35 @@ class CrossEncoder:
             )
         return int(config.num_hidden_layers)
 
-    @property
-    def hidden_width(self) -> int:
+    def hidden_width(self, side: Side = PAIR) -> int:
         """Numbers in a token's state."""
         config: Any = self.model.config
         return int(config.hidden_size)
+
+    def inputs(self, texts: Sequence[tuple[Text, Text]], side: Side = PAIR) -> list[Pair]:
+        """Each (query, doc) as one sequence, the longer side cut first."""
+        return self.pairs([(query, [doc]) for query, doc in texts])
+
+    def padded(self, inputs: Sequence[Pair], side: Side = PAIR) -> Mapping[str, Tensor]:
+        """One batch as the model takes it: ids and masks, (pairs, tokens) each."""
+        return self.joiner.pad(inputs)
+
+    def hidden_states(
+        self, inputs: Sequence[Pair], side: Side = PAIR
+    ) -> tuple[Sequence[Tensor], Tensor]:
+        """The states of one batch at every layer, what feeds the first one first: (pairs, tokens, width) each.
+
+        With the mask of the tokens that are no padding, (pairs, tokens).
+        """
+        moved = {name: tensor.to(self.where) for name, tensor in self.padded(inputs).items()}
+        states = self.model(**moved, output_hidden_states=True).hidden_states
+        return states, moved["attention_mask"]
+
+    def pooled_mask(self, mask: Tensor, side: Side = PAIR) -> Tensor:
+        """All that is no padding."""
+        return mask
+
+    # -- pairs to scores --
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The token ids of texts alone; they stand for the texts wherever pairs are asked for."""
@@ -252,3 +350,7 @@ class CrossEncoder:
         parts = [torch.empty(0, device=where), *passes.carried_out(scored, batches, model)]
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return torch.cat(parts)[places.argsort().to(where)]
+
+
+def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:
+    return made([text])[0] if isinstance(text, str) else text

@@ -10,20 +10,28 @@ from typing import Any, final
 
 import torch
 from sentence_transformers import MultiVectorEncoder
-from torch import Tensor
+from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import backbone
 from rankscope.models.files import folders
+from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded, kind_of
 
 TEXTS_PER_BATCH = 32
+MODULES = frozenset(
+    {"Transformer", "Dense", "Normalize", "MultiVectorMask", "HierarchicalTokenPooling"}
+)
+"""sentence-transformers' modules that a late-interaction model may have; a transformer is the first."""
 PROBE = ("who asks what", ["one, two; three.", "a"])
 
 
 @final
 class LateInteraction:
     """A ranker by the best-matching tokens of two texts."""
+
+    joiner = None
+    prompts_used = PROMPTS_USED
 
     def __init__(self, inner: MultiVectorEncoder) -> None:
         self.inner = inner
@@ -38,20 +46,31 @@ class LateInteraction:
                 f"{folder}: no late-interaction model, so its projection would be left at "
                 "random. Give a ColBERT folder of sentence-transformers, PyLate or Stanford."
             )
-        encoder = next(iter(folders.modules(folder)), folders.Module("Transformer", folder)).folder
-        backbone.check_encoder(Location(location.name, encoder))
+        listed = folders.modules(folder) or (folders.Module("Transformer", folder),)
+        _check_modules(folder, [module.type for module in listed])
+        backbone.check_encoder(Location(location.name, listed[0].folder))
         refused = "sentence-transformers cannot load the model"
         with backbone.quiet(), folders.library_answers(folder, refused):
             inner = MultiVectorEncoder(
                 str(folder),
                 trust_remote_code=False,
                 model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device=str(backbone.device()),
+                device="cpu",
             )
         made = cls(inner)
         with folders.library_answers(folder, "the model cannot embed a text"):
             made.score_all([PROBE])
         return made
+
+    @property
+    def model(self) -> nn.Module:
+        """Its weights."""
+        return self.inner
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of its folder's prompts that no text gets."""
+        return left_out(self.inner.prompts)
 
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a model card."""
@@ -89,3 +108,12 @@ class LateInteraction:
             self.similarity([query], [embedded[doc] for doc in docs])[0].tolist() if docs else []
             for query, (_, docs) in zip(queries, asked, strict=True)
         ]
+
+
+def _check_modules(folder: Path, kinds: Sequence[str]) -> None:
+    """Refuse modules that would be passed over, as a pooling is where every token has its vector."""
+    if kinds[0] != "Transformer" or not MODULES.issuperset(kinds):
+        raise BadInput(
+            f"{folder}: a late-interaction model of the modules {', '.join(kinds)}; supported are a Transformer first, and "
+            f"perhaps {', '.join(sorted(MODULES - {'Transformer'}))}. Give such a model."
+        )

@@ -1,19 +1,47 @@
-"""A ranker out of a folder or hub id, by what its files say it is."""
+"""A ranker out of a folder or hub id, by what its files say it is, placed on the device.
+
+Nobody else opens a ranker or says where it runs, so what is trained, searched with, probed and attributed all runs on
+the same device. Rankers are loaded, and tried, on the processor; then they are moved.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+from torch import nn
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.fields import has_name
 from rankscope.models import backbone
-from rankscope.models.bi_encoder import POOLINGS, SIDES, BiEncoder, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, declared_kind, downloaded, kind_of, located
-from rankscope.models.ranker import Ranker
+from rankscope.models.ranker import SIDES, Side
+from rankscope.models.towers import POOLINGS
 
 LONGEST: dict[Side, int] = {"query": 64, "document": 256}
 """Tokens that are read of a text by a bare encoder."""
+
+
+class _WithWeights(Protocol):
+    @property
+    def model(self) -> nn.Module: ...
+
+
+R = TypeVar("R", bound=_WithWeights)
+
+
+def device() -> torch.device:
+    """Where rankers run: an accelerator if there is one."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def placed(ranker: R) -> R:
+    """The ranker, its weights moved to the device."""
+    ranker.model.to(device())
+    return ranker
 
 
 def opened(
@@ -58,9 +86,9 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
             "Give bi-encoders or cross-encoders."
         )
     if kind == "cross_encoder":
-        return CrossEncoder.load(folder)
+        return placed(CrossEncoder.load(folder))
     if kind == "bi_encoder":
-        return BiEncoder.load(location)
+        return open_bi_encoder(location)
     if pooling is None:
         raise BadInput(
             f"{location.name}: a bare encoder, so how its states become one is unknown. Give `--pooling`: "
@@ -70,23 +98,36 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
     longest = backbone.longest(encoder.model, encoder.tokenizer)
     lengths: dict[Side, int] = {side: min(LONGEST[side], longest) for side in SIDES}
     choose(POOLINGS, pooling, what="pooling")
-    return BiEncoder.on(encoder, pooling=pooling, max_length=lengths)
+    return placed(BiEncoder.on(encoder, pooling=pooling, max_length=lengths))
 
 
-def open_ranker(folder: Path) -> Ranker:
+def open_ranker(folder: Path) -> CrossEncoder | BiEncoder | LateInteraction:
     """A ranker from its folder, by what the folder says it is."""
-    kind, location = kind_of(folder), Location(folder.name, folder)
-    if kind == "bi_encoder":
-        return BiEncoder.load(location)
-    if kind == "late_interaction":
-        return LateInteraction.load(location)
-    cross_encoder = CrossEncoder.load(folder)
-    cross_encoder.model.to(backbone.device())
-    return cross_encoder
+    if kind_of(folder) == "late_interaction":
+        return open_late_interaction(Location(folder.name, folder))
+    return open_trainable(folder)
 
 
-def open_tunable(folder: Path) -> CrossEncoder | BiEncoder:
-    """The ranker a stage starts from, by what its folder says it is."""
+def open_trainable(folder: Path) -> CrossEncoder | BiEncoder:
+    """The ranker that a stage starts from or an analysis looks into, by what its folder says it is."""
     if kind_of(folder) == "bi_encoder":
-        return BiEncoder.load(Location(folder.name, folder))
-    return CrossEncoder.load(folder)
+        return open_bi_encoder(Location(folder.name, folder))
+    return placed(CrossEncoder.load(folder))
+
+
+def open_bi_encoder(location: Location) -> BiEncoder:
+    """A bi-encoder that sentence-transformers can load."""
+    return placed(BiEncoder.load(location))
+
+
+def open_late_interaction(location: Location) -> LateInteraction:
+    """A late-interaction model."""
+    return placed(LateInteraction.load(location))
+
+
+def start_cross_encoder(
+    location: Location, *, seed: int, max_length: int | None
+) -> tuple[CrossEncoder, backbone.Backbone]:
+    """A cross-encoder of a cross-encoder or a bare encoder, and what loading it told; a head it lacks is drawn."""
+    made, loaded = CrossEncoder.start(location, seed=seed, max_length=max_length)
+    return placed(made), loaded

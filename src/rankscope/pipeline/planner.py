@@ -1,26 +1,46 @@
 """Steps of data, rankers, runs and measures, each made once, inputs first."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from rankscope.core.errors import BadStudy, listed
+from rankscope.core.errors import BadStudy
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
 from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
-from rankscope.pipeline.first_stages.bm25 import BM25Spec
+from rankscope.pipeline.first_stages import dense
 from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
-from rankscope.pipeline.first_stages.late import LateSpec
-from rankscope.pipeline.first_stages.run_files import RunFilesSpec
+from rankscope.pipeline.first_stages.first_stage import FirstStage
+from rankscope.pipeline.first_stages.table import SEARCH, SearchParams
+from rankscope.pipeline.identity import Digest, identity
+from rankscope.pipeline.kinds import (
+    COLLECTION,
+    DOCS,
+    EVALUATE,
+    RANKER,
+    RERANK,
+    SCRATCH,
+    TEACHER,
+    TRAIN,
+    CollectionParams,
+    DocsParams,
+    EvaluateParams,
+    RankerParams,
+    RerankParams,
+    ScratchParams,
+    TeacherParams,
+    TrainParams,
+    Weights,
+)
 from rankscope.pipeline.paths import LoadedStudy, expanded
 from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS, Pipeline
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
-from rankscope.pipeline.spec.stages import CropsSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import CropsSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.pipeline.step import (
     NOISY_DOCS,
@@ -35,28 +55,6 @@ from rankscope.pipeline.step import (
     validation_role,
 )
 
-DOCS = Kind("docs", 1, "rankscope.pipeline.steps.data:docs")
-COLLECTION = Kind("collection", 1, "rankscope.pipeline.steps.data:collection")
-INDEX = Kind("index", 2, "rankscope.pipeline.steps.data:index")
-FUSE = Kind("fuse", 1, "rankscope.pipeline.steps.data:fuse")
-TEACHER = Kind("teacher", 2, "rankscope.pipeline.steps.data:teacher")
-ENCODE = Kind(
-    "encode", 1, "rankscope.pipeline.steps.search:encode", is_shared=True, is_resumed=True
-)
-SEARCH = Kind("search", 3, "rankscope.pipeline.steps.search:search")
-SCRATCH = Kind(
-    "scratch",
-    1,
-    "rankscope.pipeline.steps.rankers:scratch_backbone",
-    is_shared=True,
-    is_resumed=True,
-)
-RANKER = Kind("ranker", 2, "rankscope.pipeline.steps.rankers:ranker")
-RERANK = Kind("rerank", 3, "rankscope.pipeline.steps.rankers:rerank", is_shared=True)
-TRAIN = Kind("train", 6, "rankscope.pipeline.steps.train:train", is_shared=True, is_resumed=True)
-EVALUATE = Kind("evaluate", 8, "rankscope.pipeline.steps.evaluate:evaluate")
-
-Digest = Callable[[Path], str]
 COMMIT = re.compile("[0-9a-f]{7,40}")
 LONGEST_NAME, ENDING = 255, ".txt"
 """Bytes of a file's name, and what the record of a step that failed ends in."""
@@ -85,12 +83,13 @@ class Planner:
     """Builds steps on demand, each once, inputs first."""
 
     def __init__(self, loaded: LoadedStudy[Pipeline], digest: Digest) -> None:
-        self.loaded, self.study, self.digest = loaded, loaded.study, digest
+        self.loaded, self.study, self.digest = loaded, loaded.study, cache(digest)
         self.steps: dict[str, Step] = {}
         self.built: dict[Any, Any] = {}
 
-    def add(self, step: Step) -> Step:
-        """The step, or the same one that is there already; BadStudy where no file could be called so."""
+    def step(self, kind: Kind, label: str, params: Any, inputs: Mapping[str, Step]) -> Step:
+        """A step, or the same one that is there already; BadStudy where no file could be called so."""
+        step = Step(kind, label, params, identity(params, kind.name, self.digest), inputs)
         if len(f"{step.name}{ENDING}".encode()) > LONGEST_NAME:
             raise BadStudy(
                 f"The step {step.name} would be kept in a folder of that name, of {len(step.name)} characters, and "
@@ -98,8 +97,9 @@ class Planner:
             )
         return self.steps.setdefault(step.fingerprint, step)
 
-    def _digests(self, paths: tuple[Path, ...]) -> list[str]:
-        return [self.digest(path) for path in paths]
+    def path(self, written: str) -> Path:
+        """A path of the study file: variables filled in, relative to its folder."""
+        return self.loaded.path(written)
 
     # -- data --
 
@@ -115,59 +115,35 @@ class Planner:
     def docs(self, name: str) -> Step:
         """The docs of a collection; collections over the same docs share the step."""
         source = self._source(self.study.collections[name])
-        params = {"digests": self._digests(source.doc_files()), "names": source.doc_names()}
-        return self.add(Step(DOCS, name, params, {}, source=source))
+        params = DocsParams(source, source.doc_files(), source.doc_names())
+        return self.step(DOCS, name, params, {})
 
     @_once
     def collection(self, name: str) -> Step:
         """Queries and qrels of a collection."""
         spec = self.study.collections[name]
         source = self._source(spec)
-        params: dict[str, Any] = {
-            "digests": self._digests(source.topic_files()),
-            "names": source.topic_names(),
-            "part": spec.part,
-            "queries": spec.queries,
-            "seed": self.study.seed if spec.is_drawn else None,
-        }
-        if spec.noise:
-            params["noise"] = spec.noise
-        inputs = {"docs": self.docs(name)}
-        return self.add(Step(COLLECTION, name, params, inputs, spec=spec, source=source))
+        seed = self.study.seed if spec.is_drawn else None
+        params = CollectionParams(spec, source, source.topic_files(), source.topic_names(), seed)
+        return self.step(COLLECTION, name, params, {"docs": self.docs(name)})
 
     @_once
     def first_stage_run(self, first_stage: str, collection: str) -> Step:
         """The first stage's run over a collection."""
-        spec = self.study.first_stages[first_stage]
-        topics, docs = self.collection(collection), self.docs(collection)
-        label = f"{first_stage}.{collection}"
-        if isinstance(spec, BM25Spec):
-            index = self.add(
-                Step(INDEX, first_stage, spec.identity("depth"), {"docs": docs}, spec=spec)
-            )
-            inputs = {"collection": topics, "index": index}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
-        if isinstance(spec, DenseSpec):
-            return self.search(spec.ranker, collection, spec.depth, index=spec.index)
-        if isinstance(spec, LateSpec):
-            inputs = {"collection": topics, "docs": docs, "ranker": self.ranker(spec.ranker)}
-            return self.add(Step(SEARCH, label, {"depth": spec.depth}, inputs, spec=spec))
-        if isinstance(spec, FuseSpec):
-            runs = {f"run {name}": self.first_stage_run(name, collection) for name in spec.of}
-            inputs = {"collection": topics, **runs}
-            return self.add(Step(FUSE, label, spec.identity(), inputs, spec=spec))
-        path = self._run_file(spec, first_stage, collection)
-        params = {"digest": self.digest(path), "depth": spec.depth}
-        inputs = {"collection": topics, "docs": docs}
-        return self.add(Step(SEARCH, label, params, inputs, spec=spec, paths={"run": path}))
+        spec: FirstStage = self.study.first_stages[first_stage]
+        return spec.plan(self, first_stage, collection)
 
-    def _run_file(self, spec: RunFilesSpec, first_stage: str, collection: str) -> Path:
-        if collection not in spec.paths:
-            raise BadStudy(
-                f"first_stages.{first_stage}.paths: a run over {collection} is needed, and there are runs over "
-                f"{listed(spec.paths)}. Add one."
-            )
-        return self.loaded.path(spec.paths[collection])
+    def search(
+        self,
+        spec: Any,
+        label: str,
+        collection: str,
+        inputs: Mapping[str, Step],
+        run: Path | None = None,
+    ) -> Step:
+        """The step of a first stage's own search, or reading of a run file, over a collection."""
+        drops = self.study.collections[collection].convention().drop_own_docs
+        return self.step(SEARCH, label, SearchParams(spec, run, drops), inputs)
 
     # -- rankers --
 
@@ -177,72 +153,45 @@ class Planner:
         spec = self.study.rankers[name]
         if isinstance(spec, TrainedSpec):
             return self._trained(name, spec)
-        params: dict[str, Any] = {"kind": spec.kind}
-        inputs: dict[str, Step] = {}
-        location = doc_location = adapter = None
-        if isinstance(spec, CrossEncoderSpec):
-            params |= {"max_length": spec.max_length, "seed": self.study.seed_of(name)}
-        elif isinstance(spec, BiEncoderSpec) and spec.model is None:
-            sources = (
-                "backbone", "revision", "doc_backbone", "doc_revision", "model",
-                "adapter", "adapter_revision",
-            )  # fmt: skip
-            params |= spec.identity(*sources)
-        elif isinstance(spec, BiEncoderSpec):
-            params["towers"] = spec.towers
-            given = {side: text for side, text in spec.prefixes.model_dump().items() if text}
-            params |= {"prefixes": given} if given else {}
         written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
         if isinstance(written, ScratchSpec):
-            inputs["backbone"] = self._scratch(self.study.system_of(name), written)
+            weights = None
+            inputs = {"backbone": self._scratch(self.study.system_of(name), written)}
         else:
             assert written is not None
-            location = self._located(name, written, spec.revision)
-            params |= self._weights_of(location)
-            if isinstance(spec, CrossEncoderSpec) and location.folder is not None:
-                params |= self._read_beside_weights(location.folder)
-        if isinstance(spec, BiEncoderSpec) and spec.doc_backbone is not None:
-            doc_location = self._located(
-                name, spec.doc_backbone, spec.doc_revision, named="doc_revision"
-            )
-            params["doc"] = self._weights_of(doc_location)
-        if isinstance(spec, BiEncoderSpec) and spec.adapter is not None:
-            adapter = self._located(
+            weights, inputs = self._weights(name, written, spec.revision), {}
+        if isinstance(spec, CrossEncoderSpec):
+            params = self._cross_encoder(spec, weights, self.study.seed_of(name))
+        elif isinstance(spec, BiEncoderSpec):
+            params = self._bi_encoder(name, spec, weights)
+        else:
+            params = RankerParams(spec, weights)
+        return self.step(RANKER, name, params, inputs)
+
+    def _cross_encoder(
+        self, spec: CrossEncoderSpec, weights: Weights | None, seed: int
+    ) -> RankerParams:
+        """With what its folder adds to its weights: a prompt, the base model of an adapter."""
+        folder = None if weights is None else weights.location.folder
+        if folder is None:
+            return RankerParams(spec, weights, seed)
+        card = folders.scorer_card(folder)
+        is_adapter = (card.encoder / folders.ADAPTER_CONFIG).is_file()
+        base = Weights.at(base_of(card.encoder)) if is_adapter else None
+        return RankerParams(spec, weights, seed, prompt=card.prompt or None, base=base)
+
+    def _bi_encoder(self, name: str, spec: BiEncoderSpec, weights: Weights | None) -> RankerParams:
+        """With the docs' own encoder and an adapter, where there are any."""
+        doc = adapter = None
+        if spec.doc_backbone is not None:
+            doc = self._weights(name, spec.doc_backbone, spec.doc_revision, named="doc_revision")
+        if spec.adapter is not None:
+            adapter = self._weights(
                 name, spec.adapter, spec.adapter_revision, named="adapter_revision", holds=ADAPTER
             )
-            params["adapter"] = self._weights_of(adapter)
-        step = Step(
-            RANKER,
-            name,
-            params,
-            inputs,
-            spec=spec,
-            location=location,
-            doc_location=doc_location,
-            adapter=adapter,
-        )
-        return self.add(step)
+        return RankerParams(spec, weights, doc=doc, adapter=adapter)
 
-    @_once
-    def _weights_of(self, location: Location) -> dict[str, Any]:
-        """What names the weights at a place: the bytes of its files, or a commit of the hub's."""
-        files = location.files()
-        digests = {
-            path.relative_to(location.folder or "").as_posix(): self.digest(path) for path in files
-        }
-        return {"digests": digests, "hub": None if files else [location.name, location.revision]}
-
-    def _read_beside_weights(self, folder: Path) -> dict[str, Any]:
-        """What a cross-encoder's folder adds to its weights: a prompt, the base model of an adapter."""
-        card = folders.scorer_card(folder)
-        found: dict[str, Any] = {}
-        if card.prompt:
-            found["prompt"] = card.prompt
-        if (card.encoder / folders.ADAPTER_CONFIG).is_file():
-            found["base"] = self._weights_of(base_of(card.encoder))
-        return found
-
-    def _located(
+    def _weights(
         self,
         ranker: str,
         written: str,
@@ -250,6 +199,17 @@ class Planner:
         *,
         named: str = "revision",
         holds: Sequence[str] = MODEL,
+    ) -> Weights:
+        return Weights.at(self._located(ranker, written, revision, named=named, holds=holds))
+
+    def _located(
+        self,
+        ranker: str,
+        written: str,
+        revision: str | None,
+        *,
+        named: str,
+        holds: Sequence[str],
     ) -> Location:
         revision = revision and expanded(revision)
         location = self._location(expanded(written), revision, tuple(holds))
@@ -268,15 +228,12 @@ class Planner:
         return located(written, beside=self.loaded.folder, revision=revision, holds=holds)
 
     def _scratch(self, name: str, spec: ScratchSpec) -> Step:
-        params = spec.identity("collection") | {"seed": self.study.seed}
-        return self.add(
-            Step(SCRATCH, name, params, {"docs": self.docs(spec.collection)}, spec=spec)
-        )
+        params = ScratchParams(spec, self.study.seed)
+        return self.step(SCRATCH, name, params, {"docs": self.docs(spec.collection)})
 
     def _trained(self, name: str, spec: TrainedSpec) -> Step:
         watched = spec.validate_on
         inputs = {"start": self.ranker(spec.start)}
-        learnt = []
         if not isinstance(spec.samples, SamplesSpec):
             if isinstance(spec.samples, CropsSpec):
                 inputs[samples_role(0, "docs")] = self.docs(spec.samples.collection)
@@ -285,19 +242,9 @@ class Planner:
                 inputs[samples_role(0, "collection")] = queries
                 if spec.samples.docs is not None:
                     inputs[NOISY_DOCS] = self.docs(spec.samples.docs)
-                    inputs[NOISY_EMBEDDINGS] = self._encoded(spec.start, spec.samples.docs)
-            learnt.append(spec.samples.identity("collection", "docs"))
+                    inputs[NOISY_EMBEDDINGS] = dense.embeddings(self, spec.start, spec.samples.docs)
         for place, (_, samples) in enumerate(spec.lessons):
             inputs |= self._sample_inputs(place, samples)
-            teacher = self.study.teachers.get(samples.labels)
-            learnt.append(
-                samples.identity("collection", "labels", "negatives")
-                | {
-                    "negatives": samples.negatives
-                    and samples.negatives.identity("first_stage", "rescored_by"),
-                    "teacher_depth": teacher and teacher.depth,
-                }
-            )
         for collection in watched.collections if watched else ():
             assert watched is not None
             inputs[collection_role(collection)] = self.collection(collection)
@@ -305,18 +252,15 @@ class Planner:
             inputs[validation_role(collection)] = self.first_stage_run(
                 watched.first_stage, collection
             )
-        mixed = spec.mixed_with
-        params = spec.identity(
-            "start", "recipe", "keep", "samples", "mixed_with", "validate_on"
-        ) | {
-            "keep": spec.kept,
-            "seed": self.study.seed_of(name),
-            "stage": len(self.study.lineage(name)) - 1,
-            "samples": learnt,
-            "mixed_with": mixed and mixed.identity("samples"),
-            "validate": watched and watched.identity("first_stage"),
-        }
-        return self.add(Step(TRAIN, name, params, inputs, spec=spec))
+        teachers = [self.study.teachers.get(samples.labels) for _, samples in spec.lessons]
+        params = TrainParams(
+            spec,
+            keep=spec.kept,
+            seed=self.study.seed_of(name),
+            stage=len(self.study.lineage(name)) - 1,
+            teacher_depths=tuple(None if each is None else each.depth for each in teachers),
+        )
+        return self.step(TRAIN, name, params, inputs)
 
     def _sample_inputs(self, place: int, samples: SamplesSpec) -> dict[str, Step]:
         inputs = {
@@ -338,14 +282,10 @@ class Planner:
         teacher = self.study.teachers[name]
         if isinstance(teacher, RankerTeacherSpec):
             return self.rerank(teacher.ranker, collection, teacher.candidates, teacher.depth)
-        written = {"path": teacher.path, "candidates": teacher.candidates}
-        paths = {role: self.loaded.path(name) for role, name in written.items() if name}
+        shown = self.loaded.path(teacher.candidates) if teacher.candidates else None
+        params = TeacherParams(teacher, self.loaded.path(teacher.path), shown)
         inputs = {"collection": self.collection(collection), "docs": self.docs(collection)}
-        params = teacher.identity(*written) | {
-            "digests": {role: self.digest(path) for role, path in paths.items()}
-        }
-        label = f"{name}.{collection}"
-        return self.add(Step(TEACHER, label, params, inputs, spec=teacher, paths=paths))
+        return self.step(TEACHER, f"{name}.{collection}", params, inputs)
 
     # -- evaluation --
 
@@ -359,30 +299,10 @@ class Planner:
             "run": self.first_stage_run(first_stage, collection),
         }
         label = f"{ranker}.{collection}.{first_stage}"
-        return self.add(Step(RERANK, label, {"depth": depth, "tag": ranker}, inputs))
+        return self.step(RERANK, label, RerankParams(depth, ranker), inputs)
 
-    @_once
-    def search(self, ranker: str, collection: str, depth: int, *, index: str = "exact") -> Step:
-        """A bi-encoder's nearest docs among all of a collection's."""
-        inputs = {
-            "collection": self.collection(collection),
-            "docs": self.docs(collection),
-            "ranker": self.ranker(ranker),
-            "embeddings": self._encoded(ranker, collection),
-        }
-        params = {"depth": depth, "tag": ranker, "index": index}
-        label = f"{ranker}.{collection}" + ("" if index == "exact" else f".{index}")
-        return self.add(Step(SEARCH, label, params, inputs))
-
-    @_once
-    def _encoded(self, ranker: str, collection: str) -> Step:
-        """The embeddings of a collection's docs as a ranker has them."""
-        docs, embedder = self.docs(collection), self._embedder(ranker)
-        inputs = {"ranker": self.ranker(embedder), "docs": docs}
-        return self.add(Step(ENCODE, f"{embedder}.{docs.label}", {}, inputs))
-
-    def _embedder(self, ranker: str) -> str:
-        """Whose embeddings a ranker's docs have: those of the one it started from, if their tower was frozen."""
+    def embedder(self, ranker: str) -> str:
+        """The ranker whose embeddings a ranker's docs have: the one it started from, if their tower was frozen."""
         spec = self.study.rankers[ranker]
         while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
             ranker, spec = spec.start, self.study.rankers[spec.start]
@@ -402,15 +322,13 @@ class Planner:
         for ranker in self.study.evaluated_rankers():
             for collection in self.study.learnt_from(ranker):
                 inputs[learnt_role(collection)] = self.collection(collection)
-        conventions = {
-            name: asdict(self.study.collections[name].convention()) for name in spec.over
-        }
-        params = spec.identity() | {
-            "conventions": conventions,
-            "seed": self.study.seed,
-            "systems": [[system, list(runs)] for system, runs in self.study.systems().items()],
-        }
-        return self.add(Step(EVALUATE, "all", params, inputs, spec=spec))
+        params = EvaluateParams(
+            spec,
+            {name: self.study.collections[name].convention() for name in spec.over},
+            self.study.seed,
+            tuple(self.study.systems().items()),
+        )
+        return self.step(EVALUATE, "all", params, inputs)
 
     def _run(self, name: str, collection: str, where: str) -> Step:
         """The run of a first stage or ranker over a collection, from a first stage or all docs."""
@@ -419,7 +337,10 @@ class Planner:
             return self.first_stage_run(name, collection)
         if where == ALL_DOCS:
             assert asked.search is not None
-            return self.search(name, collection, asked.search.depth)
+            searching = DenseSpec(
+                kind="dense", ranker=name, index="exact", depth=asked.search.depth
+            )
+            return searching.plan(self, name, collection)
         assert asked.rerank is not None
         return self.rerank(name, collection, where, asked.rerank.depth)
 

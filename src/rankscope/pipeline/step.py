@@ -1,15 +1,11 @@
 """One piece of work of a study: what names it, what it needs, and what it calls its inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple, final
 
-from rankscope.data.collections import Source
-from rankscope.models.location import Location
-from rankscope.pipeline.spec.fields import Spec
 from rankscope.store.fingerprint import fingerprint
 
 
@@ -21,6 +17,8 @@ class Kind(NamedTuple):
     """Raised when the kind's meaning changes; nothing else makes stored results void."""
     run: str
     """module:function that carries it out: takes a `Work`, returns the manifest's summary."""
+    params: Any
+    """The type of what its steps are given: a spec, a frozen dataclass, or one of several (`A | B`)."""
     is_shared: bool = False
     """Whether several processes carry it out together."""
     is_resumed: bool = False
@@ -42,32 +40,31 @@ class Step:
 
     The folder is called by kind, label and fingerprint; the label is for people, and a step that
     gets another one is carried out again, from the checkpoints that the fingerprint names.
-
-    `params` is what names it; `spec`, `source`, `location` and `paths` are what carrying it out
-    needs beside that.
     """
 
     of: Kind
     label: str
-    params: Mapping[str, Any]
+    params: Any
+    """What it is carried out with: a spec, or a frozen dataclass that the plan made."""
+    identity: Any
+    """What of the params can change the result, as plain data (`pipeline.identity`)."""
     inputs: Mapping[str, "Step"]
-    spec: Spec | None = None
-    source: Source | None = None
-    location: Location | None = None
-    doc_location: Location | None = None
-    adapter: Location | None = None
-    paths: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
         """The name of its kind."""
         return self.of.name
 
+    @property
+    def spec(self) -> Any:
+        """The part of the study file among its params, where there is one."""
+        return getattr(self.params, "spec", self.params)
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of everything that could change the result."""
         inputs = {role: step.fingerprint for role, step in self.inputs.items()}
-        return fingerprint(self.kind, self.of.version, self.params, inputs)
+        return fingerprint(self.kind, self.of.version, self.identity, inputs)
 
     @property
     def name(self) -> str:

@@ -7,41 +7,41 @@ from typing import Any
 
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.data.answers import Malformed
-from rankscope.data.candidates import Candidates, read_candidates
-from rankscope.data.names import Names
+from rankscope.data.candidates import TeacherCandidates, read_candidates
+from rankscope.data.names import IdLookup
 from rankscope.data.teacher_report import position_bias, summary
 from rankscope.data.teachers import Teacher, from_lists, from_permutations, from_run
 from rankscope.evaluate.measures import Measuring
 
 MEASURE = "nDCG@10"
 
-Opened = tuple[Teacher, Candidates | None]
+Opened = tuple[Teacher, TeacherCandidates | None]
 """A teacher, and what it was shown where that is known."""
 
 
 def open_permutations(
     path: Path,
     candidates: Path,
-    names: Names,
+    names: IdLookup,
     *,
     malformed: Malformed,
     window: int,
     step: int,
-) -> tuple[Teacher, Candidates]:
+) -> tuple[Teacher, TeacherCandidates]:
     """An LLM as a teacher, and what it was shown."""
     shown = read_candidates(candidates, names)
     teacher = from_permutations(path, shown, names, malformed=malformed, window=window, step=step)
     return teacher, shown
 
 
-def open_other(path: Path, kind: str, candidates: Path | None, names: Names) -> Opened:
+def open_other(path: Path, kind: str, candidates: Path | None, names: IdLookup) -> Opened:
     """A teacher of any other kind, and what it was shown where that is known."""
     teacher = from_run(path, names) if kind == "run" else from_lists(path, kind, names)
     return teacher, None if candidates is None else read_candidates(candidates, names)
 
 
 def quality(
-    teacher: Teacher, shown: Candidates | None, qrels: Sequence[Qrel] | None
+    teacher: Teacher, shown: TeacherCandidates | None, qrels: Sequence[Qrel] | None
 ) -> dict[str, Any]:
     """All that is worth knowing of a teacher, as plain data: counts, agreement with qrels, position bias."""
     found = summary(teacher)

@@ -1,6 +1,6 @@
 """What carrying out one step has at hand: its inputs' folders, a folder to write into, checkpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,8 +9,9 @@ from rankscope.core.progress import Progress
 from rankscope.data.collections import StoredDocs
 from rankscope.data.tokens import StoredTokens
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.pairs import Joiner
 from rankscope.models.processes import ALONE, Processes
+from rankscope.models.ranker import Ranker
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.spec.fields import Spec
 from rankscope.pipeline.step import Step
@@ -18,7 +19,10 @@ from rankscope.retrieve import embeddings
 from rankscope.store.artifacts import Store
 
 Summary = dict[str, Any]
+TextsOf = Callable[[Sequence[str]], Sequence[Any]]
+"""The docs of some ids."""
 S = TypeVar("S", bound=Spec)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,34 @@ class Work:
         """The verified folder of an input."""
         return self.store.open(self.step.inputs[role].name)
 
+    def params(self, kind: type[P]) -> P:
+        """What the step is carried out with, of the kind this function is for."""
+        assert isinstance(self.step.params, kind)
+        return self.step.params
+
     def spec(self, kind: type[S]) -> S:
-        """The step's spec, of the kind this function is for."""
+        """The part of the study file among the step's params, of the kind this function is for."""
         assert isinstance(self.step.spec, kind)
         return self.step.spec
-
-    @property
-    def seed(self) -> int:
-        """The study's seed."""
-        return self.plan.study.study.seed
 
     @property
     def checkpoints(self) -> Path:
         """Where a training may keep its state."""
         return self.store.work(self.step.name)
 
-    def tokens(self, docs_role: str, ranker: CrossEncoder, doc_ids: Iterable[str]) -> StoredTokens:
-        """The docs' token ids by the ranker's tokenizer; docs not met before are tokenised now."""
+    def texts(self, docs_role: str, ranker: Ranker, doc_ids: Iterable[str]) -> TextsOf:
+        """What gives the docs as the ranker takes them: their token ids if it joins them, else their texts."""
+        if ranker.joiner is None:
+            return StoredDocs(self.folder(docs_role)).texts
+        return self.tokens(docs_role, ranker.joiner, doc_ids).of
+
+    def tokens(self, docs_role: str, joiner: Joiner, doc_ids: Iterable[str]) -> StoredTokens:
+        """The docs' token ids by a joiner's tokenizer; docs not met before are tokenised now."""
         docs = StoredDocs(self.folder(docs_role))
         fingerprint = self.step.inputs[docs_role].fingerprint
-        folder = self.store.tokens(f"{fingerprint}-{ranker.joiner.tokenizer_key}")
+        folder = self.store.tokens(f"{fingerprint}-{joiner.tokenizer_key}")
         if self.processes.is_first:
-            StoredTokens(folder, docs).add(doc_ids, ranker.tokens, progress=self.progress)
+            StoredTokens(folder, docs).add(doc_ids, joiner.tokens, progress=self.progress)
         self.processes.wait()
         return StoredTokens(folder, docs)
 

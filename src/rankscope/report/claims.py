@@ -1,7 +1,9 @@
 """Others' conclusions, held against what the comparisons of a study show."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Verdict
 from rankscope.core.judged.evaluation import Claimed, EvaluationRecord
@@ -41,6 +43,11 @@ class Shown:
     """Whether the difference is shown to be smaller than the margin."""
     is_beyond: bool | None
     """Whether it is shown to be larger, in the direction shown; None where that was not tested."""
+
+    @property
+    def turned(self) -> "Shown":
+        """What is shown of the baseline against the system."""
+        return replace(self, direction=None if self.direction is None else TURNED[self.direction])
 
     @property
     def in_words(self) -> str:
@@ -86,85 +93,70 @@ def judged(claimed: Verdict, shown: Shown) -> str:
 
 
 def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
+    level = evaluation.significance_level
     on_one_test = [
-        (f"{_where(row, evaluation)}, {said})", outcome)
+        (match, f"{in_words(row.place, evaluation)}, {_said(claimed, match)})")
         for row in evaluation.comparisons
-        for said, outcome in _on_one_test(claimed, row, evaluation.significance_level)
+        for match in _matches(claimed, row, row.judged, level)
     ]
     over_tests = [
-        heard for row in evaluation.pooled for heard in _over_tests(claimed, row, evaluation)
+        (match, _over_tests(claimed, match, row, evaluation))
+        for row in evaluation.pooled
+        for match in _matches(claimed, row, row, level)
     ]
     return Claim(
         claimed.claim,
         claimed.source or "",
-        _whole(Counter(outcome for _, outcome in on_one_test)),
-        tuple(f"{said}, {outcome}" for said, outcome in on_one_test),
-        _whole(Counter(outcome for _, outcome in over_tests)) if over_tests else "",
-        tuple(f"{said}, {outcome}" for said, outcome in over_tests),
+        _whole(Counter(match.outcome for match, _ in on_one_test)),
+        tuple(f"{words}, {match.outcome}" for match, words in on_one_test),
+        _whole(Counter(match.outcome for match, _ in over_tests)) if over_tests else "",
+        tuple(f"{words}, {match.outcome}" for match, words in over_tests),
     )
 
 
-def _where(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
-    return "" if row.place is None else in_words(row.place, evaluation)
+class Match(NamedTuple):
+    """A system that a claim speaks of and a comparison has, the way round that the claim has it."""
+
+    system: str
+    shown: Shown
+    difference: float
+    is_turned: bool
+    """Whether it is the baseline of the comparison."""
+    outcome: str
 
 
-Heard = tuple[str, str]
-"""What a comparison says of a claim, and whether it supports it."""
+def _matches(
+    claimed: Claimed,
+    row: JudgedComparison | JudgedOverTests,
+    found: JudgedDifference | JudgedOverTests,
+    level: float,
+) -> Iterator[Match]:
+    """Every system of the claim that is compared here with the claim's baseline."""
+    shown, pair = _shown(found, level), (row.system, row.baseline)
+    for system in claimed.systems if row.measure == claimed.measure else ():
+        if pair == (system, claimed.baseline):
+            outcome = judged(claimed.verdict, shown)
+            yield Match(system, shown, found.difference, False, outcome)
+        elif pair == (claimed.baseline, system):
+            outcome = judged(claimed.verdict, shown.turned)
+            yield Match(system, shown.turned, -found.difference, True, outcome)
 
 
-def _on_one_test(claimed: Claimed, row: JudgedComparison, level: float) -> list[Heard]:
-    return [
-        (_said(claimed, system, row.measure, shown, difference), judged(claimed.verdict, shown))
-        for system, is_turned in _ways_round(claimed, row)
-        for shown, difference in [
-            _either_way(_shown(row.judged, level), row.judged.difference, is_turned)
-        ]
-    ]
+def _said(claimed: Claimed, match: Match) -> str:
+    numbers = f"{claimed.measure} {signed(match.difference)}"
+    return f"{match.system} against {claimed.baseline}: {match.shown.in_words} ({numbers}"
 
 
 def _over_tests(
-    claimed: Claimed, row: JudgedOverTests, evaluation: EvaluationRecord
-) -> list[Heard]:
-    """With the interval, the way round that the claim has it."""
+    claimed: Claimed, match: Match, row: JudgedOverTests, evaluation: EvaluationRecord
+) -> str:
+    """A verdict over tests in words, with its interval and how far the tests lie apart."""
+    ends = pooled.ends(row.interval.turned if match.is_turned else row.interval)
     few = f"; {pooled.TWO_TESTS[0].lower()}{pooled.TWO_TESTS[1:-1]}" if row.n_tests == 2 else ""
-    heard = []
-    for system, is_turned in _ways_round(claimed, row):
-        shown, difference = _either_way(
-            _shown(row, evaluation.significance_level), row.difference, is_turned
-        )
-        ends = pooled.ends(row.interval.turned if is_turned else row.interval)
-        said = _said(claimed, system, row.measure, shown, difference)
-        words = f"{pooled.places(row)}, {said}, {interval(evaluation)} {ends}; {pooled.between(row)}{few})"
-        heard.append((words, judged(claimed.verdict, shown)))
-    return heard
-
-
-def _ways_round(
-    claimed: Claimed, row: JudgedComparison | JudgedOverTests
-) -> list[tuple[str, bool]]:
-    """The claim's systems that are compared here, each with whether it is the baseline of the comparison."""
-    if row.measure != claimed.measure:
-        return []
-    pair = (row.system, row.baseline)
-    return [
-        (system, pair != (system, claimed.baseline))
-        for system in claimed.systems
-        if pair in {(system, claimed.baseline), (claimed.baseline, system)}
-    ]
-
-
-def _said(claimed: Claimed, system: str, measure: str, shown: Shown, difference: float) -> str:
-    numbers = f"{measure} {signed(difference)}"
-    return f"{system} against {claimed.baseline}: {shown.in_words} ({numbers}"
-
-
-def _either_way(shown: Shown, difference: float, is_turned: bool) -> tuple[Shown, float]:
-    """What is shown of the system that a claim speaks of, and by how much, whichever way round was compared."""
-    if not is_turned:
-        return shown, difference
-    return replace(
-        shown, direction=None if shown.direction is None else TURNED[shown.direction]
-    ), -difference
+    return (
+        f"{pooled.places(row)}, {_said(claimed, match)}, {interval(evaluation)} {ends}; "
+        f"{pooled.between(row)}{few})"
+    )
 
 
 def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> Shown:

@@ -60,7 +60,7 @@ def _tally(rows: Iterable[JudgedComparison]) -> str:
 
 def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     judged, pair = row.judged, (row.system, row.baseline)
-    where = _where(row, evaluation)
+    where = in_words(row.place, evaluation)
     numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}"
     if judged.n_seeds != (1, 1):
         numbers += f", {seeds_against(judged)}"
@@ -75,10 +75,6 @@ def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
         margin = "" if judged.margin is None else f", margin ±{judged.margin:g}"
         return f"{' is equivalent to '.join(pair)} on {where} ({numbers}{margin}){carried}.{unseen}"
     return f"{f' is {judged.verdict} than '.join(pair)} on {where} ({numbers}){carried}.{unseen}"
-
-
-def _where(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
-    return "" if row.place is None else in_words(row.place, evaluation)
 
 
 def seeds_against(judged: JudgedDifference) -> str:
@@ -109,7 +105,7 @@ def _could_have_shown(row: JudgedComparison, n_tests: int) -> str:
 def unseen(evaluation: EvaluationRecord) -> list[str]:
     """A sentence for each comparison in which nearly all queries have one difference."""
     return [
-        f"{row.measure} on {_where(row, evaluation)}, {row.system} \u2212 {row.baseline}: {told}"
+        f"{row.measure} on {in_words(row.place, evaluation)}, {row.system} \u2212 {row.baseline}: {told}"
         for row in evaluation.comparisons
         if (told := cautions.unseen(row.judged))
     ]

@@ -10,7 +10,7 @@ from rankscope.store import rows
 
 DOCS_PER_BLOCK = 4_096
 EMBEDDINGS = "embeddings.npy"
-Embeddings = rows.Rows
+Embeddings = rows.RowArray
 """(docs, width); mapped, not read."""
 
 
@@ -21,7 +21,7 @@ def encode(
     *,
     n_docs: int,
     width: int,
-    processes: rows.Group,
+    processes: rows.ProcessGroup,
     progress: Progress = SILENT,
 ) -> Path:
     """Make what is missing of the embeddings of docs 0 to n_docs, in the docs' order; where they are.

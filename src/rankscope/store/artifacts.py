@@ -10,11 +10,9 @@ A manifest has a sum of its own (`sha256`: of all its other fields) and the sums
 they were when it was made (`rests_on`). One of an earlier version has neither: it is read, and told.
 """
 
-import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,12 +24,11 @@ from platform import python_version
 from types import MappingProxyType
 from typing import Any, final
 
-from safetensors import SafetensorError
-
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
 from rankscope.store.fingerprint import sum_of
+from rankscope.store.refusals import explained, explained_full
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 PACKAGES = (
@@ -41,11 +38,11 @@ PACKAGES = (
 
 
 class Status(StrEnum):
-    """How far a step is."""
+    """The state of a step's result."""
 
     DONE = "done"
     STALE = "stale"
-    """Whole, but one of its inputs has been made again since, with other bytes."""
+    """Whole, but the bytes of an input have changed since."""
     DAMAGED = "damaged"
     FAILED = "failed"
     PARTIAL = "partial"
@@ -54,75 +51,13 @@ class Status(StrEnum):
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that could change a result, without importing them."""
-    found = {"python": python_version()}
+    by_package = {"python": python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            by_package[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
-REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
-)
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Inside the block, a folder that refuses or a full disk becomes one sentence with a remedy."""
-    try:
-        with explained_full(path):
-            yield
-    except OSError as error:
-        if error.errno not in REFUSED:
-            raise
-        raise NotWritable(
-            f"{path}: cannot be written ({error.strerror}). "
-            "Give a folder that can be written, with --results or --out."
-        ) from error
-
-
-@contextmanager
-def explained_full(path: Path) -> Iterator[None]:
-    """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
-    try:
-        yield
-    except Exception as error:
-        reason = _full(error)
-        if reason is None:
-            raise
-        raise NotWritable(
-            f"{path}: cannot be written ({reason}). "
-            "Free some space and run again: what was stored before is whole."
-        ) from error
-
-
-def _full(error: Exception) -> str | None:
-    """What an error says of a full disk, by whatever library it comes; None where it is another."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        return error.strerror or "no space left"
-    said = str(error)
-    if isinstance(error, SafetensorError) and "I/O error" in said:
-        return said
-    if isinstance(error, OSError) and error.errno is None and NUMPY_WROTE_LESS.fullmatch(said):
-        return f"of the numbers of an array {said}"
-    # tokenizers raises no kind of its own
-    if type(error) is Exception and any(f"(os error {code})" in said for code in FULL):
-        return said
-    return None
-
-
-def check_place(results: Path) -> None:
-    """Refuse, before any work, a folder where nothing can be written; makes nothing."""
-    there = next(path for path in (results, *results.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        reason = "is a file" if there.is_file() else "cannot be written"
-        raise NotWritable(
-            f"{results}: {there} {reason}. Give a folder that can be written, with --results."
-        )
+            by_package[package] = "not installed"
+    return by_package
 
 
 @final
@@ -150,9 +85,9 @@ class Store:
         return self.root / "errors" / f"{name}.txt"
 
     def status(self, name: str, needs: Mapping[str, str] = MappingProxyType({})) -> Status:
-        """Done means that every file is there and is what was written: all are read.
+        """The state of an artifact; DONE means that every file was read and is what was written.
 
-        `needs` are the names of its inputs by their roles: with them, that it rests on their bytes.
+        `needs` are the names of its inputs by role: with them, STALE is told where an input's bytes have changed.
         """
         if self.folder(name).exists():
             try:
@@ -165,7 +100,7 @@ class Store:
         return Status.PARTIAL if self.work(name).exists() else Status.MISSING
 
     def moved(self, name: str, needs: Mapping[str, str]) -> list[str]:
-        """Those of an artifact's inputs whose files have other bytes now than it was made from."""
+        """The inputs of an artifact whose bytes have changed since it was made."""
         rests_on = self.manifest(name).get("rests_on", {})
         return [
             needed
@@ -183,8 +118,8 @@ class Store:
     def open(self, name: str) -> Path:
         """The artifact's folder, after every file in it was compared with the manifest (once).
 
-        One that the manifest does not name is damage too: of a model's folder a library may read it.
-        Hidden ones, such as file managers and network file systems leave, are read by none.
+        A file that the manifest does not name is damage too, as a library may read it out of a model's folder.
+        Hidden files, which file managers and network file systems leave, do not count.
         """
         folder = self.folder(name)
         if name in self._verified:
@@ -223,10 +158,10 @@ class Store:
         return dict(manifest)
 
     def begin(self, name: str, inputs: Mapping[str, str | None]) -> list[str]:
-        """Say in the work folder whose checkpoints it holds; what a person should know of those there.
+        """Record in the work folder whose checkpoints it holds; notes on those that were there already.
 
-        They are by identity: a step that got another name goes on from them. Those begun with other
-        bytes of the inputs, by role, are dropped, and so are those of which nobody knows.
+        Checkpoints are found by fingerprint: a step that was renamed goes on from them. Those begun with other
+        bytes of the inputs (by role) are dropped, and so are those without a readable record.
         """
         work, begun = self.work(name), _begun(self.work(name) / BEGUN)
         notes: list[str] = []
@@ -244,9 +179,9 @@ class Store:
         if notes:
             shutil.rmtree(work, ignore_errors=True)
             before = []
-        elif before and (found := differing(before[-1], here)):
-            notes = [f"{name}: begun under {found}; it goes on, and the last digits may differ"]
-        history = [each for each in before if each != here] + [here]
+        elif before and (changed := differing(before[-1], here)):
+            notes = [f"{name}: begun under {changed}; it goes on, and the last digits may differ"]
+        history = [earlier for earlier in before if earlier != here] + [here]
         facts = with_sum({"name": name, "inputs": dict(inputs), "versions": history})
         if facts != begun:
             with explained(work):
@@ -308,14 +243,14 @@ class Store:
             self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
 
     def _begun_under(self, name: str) -> dict[str, Any]:
-        """Under which versions a step was begun, if others than it was ended under."""
+        """The versions under which a step was begun, where they are not those under which it ends."""
         begun = _begun(self.work(name) / BEGUN)
-        earlier = [each for each in begun["versions"] if each != versions()] if begun else []
+        earlier = [used for used in begun["versions"] if used != versions()] if begun else []
         return {"begun_under": earlier} if earlier else {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside the block, no other process carries out this study; what a lost one left is swept."""
+        """Inside the block, no other process carries out this study; what a killed one left half-written is removed."""
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / ".lock").open("w")
@@ -331,7 +266,7 @@ class Store:
             yield
 
     def _sweep(self) -> None:
-        """Take away what a process that was killed left half-written."""
+        """Remove what a process that was killed left half-written."""
         for where in ("steps/", "tables/", ""):
             for left in self.root.glob(f"{where}{PARTIAL}*"):
                 if left.is_dir():
@@ -363,12 +298,12 @@ class Store:
 
 def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """The packages whose versions differ, such as "torch 2.12.0 (here 2.13.0)"; "" where none does."""
-    found = [
+    changed = [
         f"{package} {before[package]} (here {now[package]})"
         for package in PACKAGES
         if package in before and package in now and before[package] != now[package]
     ]
-    return ", ".join(found)
+    return ", ".join(changed)
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -381,24 +316,24 @@ def _visible_files(folder: Path) -> list[Path]:
     ]
 
 
-def _is_manifest(found: object) -> bool:
-    """Whether what was read has the fields that are read of a manifest, each of its type."""
-    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+def _is_manifest(value: object) -> bool:
+    """Whether a value read from JSON has the fields of a manifest, with their types."""
+    if not isinstance(value, dict) or not isinstance(value.get("files"), dict):
         return False
     tables = ("summary", "versions", "inputs", "rests_on")
-    return all(isinstance(found.get(key, {}), dict) for key in tables) and all(
+    return all(isinstance(value.get(key, {}), dict) for key in tables) and all(
         isinstance(facts, dict) and {"sha256", "n_bytes"} <= facts.keys()
-        for facts in found["files"].values()
+        for facts in value["files"].values()
     )
 
 
 def _begun(record: Path) -> dict[str, Any] | None:
-    """What was written when a step's work began; None if it is missing or not that."""
+    """The record written when a step's work began; None where it is missing or damaged."""
     try:
-        found = json.loads(record.read_text("utf-8"))
+        facts = json.loads(record.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and is_as_summed(found) else None
+    return facts if isinstance(facts, dict) and is_as_summed(facts) else None
 
 
 def _damaged(path: Path, what: str) -> DamagedArtifact:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, with sums of what was written, through a crash of the machine too."""
+"""Files written whole or not at all, with checksums, safe through a crash of the machine."""
 
 import errno
 import json
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 from rankscope.store.fingerprint import sum_of
 
 SUMS = "sums.json"
 PARTIAL = ".partial-"
-"""What the names of files and folders begin with that are not whole yet."""
+"""Prefix of the names of files and folders that are not whole yet."""
 
 
 NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})
-"""What a file system answers that cannot have a folder's list of files written at once, such as some over a network."""
+"""Errors of file systems that cannot flush a folder's list of files, such as some network file systems."""
 
 
 def synced(path: Path) -> None:
-    """Have the disk take a file, or a folder's list of files, before going on."""
+    """Flush a file, or a folder's list of files, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -35,13 +35,13 @@ def synced(path: Path) -> None:
 
 
 def all_synced(folder: Path) -> None:
-    """Have the disk take a folder, and all files and folders in it, before going on."""
+    """Flush a folder and everything in it to the disk."""
     for path in (*folder.rglob("*"), folder):
         synced(path)
 
 
 def seal(folder: Path) -> None:
-    """Write the sums of all files beside them, and have the disk take them all."""
+    """Write the checksums of a folder's files beside them, and flush all to the disk."""
     files = [path for path in sorted(folder.iterdir()) if path.name != SUMS]
     sums = {path.name: sha256_of(path) for path in files}
     (folder / SUMS).write_text(json.dumps(sums, indent=1), "utf-8")
@@ -50,7 +50,7 @@ def seal(folder: Path) -> None:
 
 @contextmanager
 def written_sealed(folder: Path) -> Iterator[Path]:
-    """A folder to write files into, which takes the place of `folder` when the disk has all of it."""
+    """A folder to write files into; it replaces `folder` when all of it is on the disk."""
     aside = folder.with_name(f"{PARTIAL}{folder.name}")
     for left in folder.parent.glob(f"{PARTIAL}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -67,12 +67,12 @@ def broken_seal(folder: Path) -> str | None:
     """What is wrong with a folder that was sealed, in words; None if every byte is as it was."""
     try:
         sums = json.loads((folder / SUMS).read_text("utf-8"))
-        found = {path.name for path in folder.iterdir()} - {SUMS}
+        names = {path.name for path in folder.iterdir()} - {SUMS}
     except (OSError, ValueError, RecursionError):
         return f"{SUMS} is missing or not what was written"
     if not isinstance(sums, dict):
         return f"{SUMS} is not what was written"
-    for name in sorted(found ^ sums.keys()):
+    for name in sorted(names ^ sums.keys()):
         return f"{name} is missing" if name in sums else f"{name} does not belong to it"
     for name, expected in sums.items():
         if not _is(folder / name, expected):
@@ -99,10 +99,10 @@ def is_as_summed(facts: Mapping[str, Any]) -> bool:
 
 
 def put(copies: Mapping[Path, Path]) -> None:
-    """Copy files to places (made: wanted) where people read: each is the old one or the new one, whole.
+    """Copy files (source: target) so that each target is the old file or the new one, whole.
 
-    The disk has all of them beside their places before the first takes its own, so a full disk
-    changes nothing. A place that has those bytes already is left alone.
+    All copies are on the disk beside their targets before the first replaces one, so a full disk changes nothing.
+    A target that has the same bytes already is left alone.
     """
     asides: dict[Path, Path] = {}
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rankscope.store.artifacts import explained
+from rankscope.store.refusals import explained
 
 
 def writable(out: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.sums import sha256_of
+from rankscope.core.packed import sha256_of
 
 
 def fingerprint(
@@ -21,35 +21,35 @@ def fingerprint(
 
 
 def sum_of(value: Any) -> str:
-    """SHA-256 of a value as it is read from JSON, whatever the order of its keys."""
+    """SHA-256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 SETTLED_NS = 2_000_000_000
-"""A file changed within so long may change again in the same tick of its file system's clock (2 s on FAT)."""
+"""A file changed less than so long ago may change again within one tick of its file system's clock (2 s on FAT)."""
 
 
 class Digests:
     """SHA-256 of the files a study reads, remembered by path, size, inode, and times of change.
 
-    The memory is advisory, as git's index is: losing it costs a second reading, never correctness.
-    The time of change of the inode is among the marks, which nobody can put back as `tar`, `cp -p` and
-    `touch` put back that of the bytes; and where any mark is new or recent, the bytes decide.
+    The memory is advisory, as git's index is: losing it costs a second reading, never correctness. The inode's time
+    of change counts too, since `tar`, `cp -p` and `touch` can put back only that of the bytes. Where any mark is
+    new or recent, the file is read.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
         self._known: dict[str, list[Any]] = {}
         self.notes: list[str] = []
-        """What a person should know of the memory."""
+        """Notes for the user on the memory."""
         if memory is not None and memory.exists():
-            found = _remembered(memory)
-            if found is None:
+            remembered = _remembered(memory)
+            if remembered is None:
                 self.notes.append(
                     f"{memory}: not what was written, so all sources are read and it is made anew"
                 )
-            self._known = found or {}
+            self._known = remembered or {}
 
     def of(self, path: Path) -> str:
         """The file's hash; it is read unless size, inode and times of change are known and settled."""
@@ -62,11 +62,11 @@ class Digests:
         mark = [seen.st_size, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns]
         if self._known.get(key, [None])[:-1] == mark:
             return str(self._known[key][-1])
-        found = sha256_of(path)
+        digest = sha256_of(path)
         self._known.pop(key, None)
         if seen.st_ctime_ns + SETTLED_NS < now:
-            self._known[key] = [*mark, found]
-        return found
+            self._known[key] = [*mark, digest]
+        return digest
 
     def remember(self) -> None:
         """Keep what was read for the next process, where there is a place to keep it."""
@@ -82,24 +82,24 @@ class Digests:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]] | None:
-    """What was remembered; None if a byte of it is not what was written. Of an earlier version's, nothing."""
+    """The remembered digests; none of an earlier version's, None where the file is damaged."""
     try:
-        found = json.loads(memory.read_text("utf-8"))
-        if _is_of_before(found):
+        value = json.loads(memory.read_text("utf-8"))
+        if _is_of_an_earlier_version(value):
             return {}
-        known = found["files"]
-        return dict(known) if found["sha256"] == sum_of(known) else None
+        known = value["files"]
+        return dict(known) if value["sha256"] == sum_of(known) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _is_of_before(found: Any) -> bool:
-    """Whether it is what an earlier version remembered: size, time of change and hash by path, without a sum."""
+def _is_of_an_earlier_version(value: Any) -> bool:
+    """Whether it is an earlier version's memory: size, time of change and hash by path, without a checksum."""
     return (
-        isinstance(found, dict)
-        and bool(found)
+        isinstance(value, dict)
+        and bool(value)
         and all(
-            isinstance(each, list) and [*map(type, each)] == [int, int, str]
-            for each in found.values()
+            isinstance(marks, list) and [*map(type, marks)] == [int, int, str]
+            for marks in value.values()
         )
     )

@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
-from rankscope.store.artifacts import explained
+from rankscope.store.refusals import explained
 
-Rows = NDArray[Any]
+RowArray = NDArray[Any]
 """(rows, width); mapped, not read."""
 
 
-class Group(Protocol):
-    """Processes that share the work; see `models.processes`."""
+class ProcessGroup(Protocol):
+    """Processes that share one piece of work; `models.processes` implements it."""
 
     @property
     def is_first(self) -> bool:
-        """True for the one that lays out the files."""
+        """Whether this process lays out the files."""
         ...
 
     def share(self, items: Sequence[int]) -> Sequence[int]:
@@ -37,7 +37,7 @@ class Group(Protocol):
         ...
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Wait for all processes."""
         ...
 
 
@@ -54,14 +54,14 @@ class Layout(NamedTuple):
 
 def fill(
     folder: Path,
-    make: Callable[[range], Sequence[Rows]],
+    make: Callable[[range], Sequence[RowArray]],
     *,
     layout: Layout,
-    processes: Group,
+    processes: ProcessGroup,
     progress: Progress = SILENT,
     task: tuple[str, str] = ("make rows", "rows"),
 ) -> list[Path]:
-    """Make what is missing of every array's rows; where the arrays are, in the order of their names.
+    """Make the missing rows of every array; the paths of the arrays, in the order of their names.
 
     `make` gives a block's rows for each array, (rows of the block, width); they must not depend on which
     blocks were made before.
@@ -95,17 +95,17 @@ def fill(
     return paths
 
 
-def opened(path: Path) -> Rows:
+def opened(path: Path) -> RowArray:
     """A stored array, mapped into memory."""
     try:
-        found: Rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: RowArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise BadInput(f"{path}: no {path.stem} ({error}). Make it again.") from error
-    return found
+    return array
 
 
 def _is_laid_out(path: Path) -> bool:
-    """False for what is missing or cut short: it is laid out anew, and its blocks are made again."""
+    """Whether the file is there and whole; one that is not is laid out again, and its blocks are made again."""
     try:
         np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError):
@@ -138,8 +138,8 @@ def _write(mark: Path, text: str) -> None:
     aside.replace(mark)
 
 
-def _sum(rows: Sequence[Rows]) -> str:
-    found = hashlib.sha256()
-    for each in rows:
-        found.update(np.ascontiguousarray(each).tobytes())
-    return found.hexdigest()
+def _sum(rows: Sequence[RowArray]) -> str:
+    digest = hashlib.sha256()
+    for array in rows:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

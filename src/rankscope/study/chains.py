@@ -5,9 +5,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rankscope.core.errors import BadStudy
-from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
-from rankscope.pipeline.first_stages.late import LateSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.study.study import Study
@@ -47,11 +44,9 @@ def _graph(study: Study) -> dict[Node, list[Node]]:
     rankers = {Node("rankers", name): list(_needs(study, name)) for name in study.rankers}
     first_stages = {
         Node("first_stages", name): [
-            *(
-                Node("first_stages", part)
-                for part in (spec.of if isinstance(spec, FuseSpec) else ())
-            ),
-            *([Node("rankers", spec.ranker)] if isinstance(spec, DenseSpec | LateSpec) else []),
+            Node(needed.table, needed.name)
+            for needed in spec.needs
+            if needed.table != "collections"
         ]
         for name, spec in study.first_stages.items()
     }

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rankscope.data import world
-from rankscope.store.artifacts import explained
+from rankscope.store.refusals import explained
 
 SEED = 42
 N_PEOPLE = 100

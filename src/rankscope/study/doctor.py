@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.progress import SILENT, Progress
+from rankscope.pipeline.identity import identity
+from rankscope.pipeline.kinds import ScratchParams
 from rankscope.pipeline.planner import Plan
-from rankscope.pipeline.spec.rankers import ScratchSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role
 from rankscope.pipeline.steps.train import stage
@@ -21,7 +22,7 @@ from rankscope.store.artifacts import Status, Store
 from rankscope.study.overlaps import GUARD, overlaps
 from rankscope.study.runner import prepare
 from rankscope.train.guards import GUARDS, Level
-from rankscope.train.loop import frozen
+from rankscope.train.movement import frozen
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,11 @@ def _untrained(ranker: Step, store: Store) -> tuple[Step, bool]:
     backbone = ranker.inputs.get("backbone")
     if backbone is None or _is_there(backbone, store):
         return ranker, False
-    assert isinstance(backbone.spec, ScratchSpec)
-    spec = backbone.spec.model_copy(update={"updates": 0})
-    bare = replace(backbone, spec=spec, params={**backbone.params, "updates": 0})
-    return replace(ranker, inputs={**ranker.inputs, "backbone": bare}), backbone.spec.updates > 0
+    params = backbone.params
+    assert isinstance(params, ScratchParams)
+    few = replace(params, spec=params.spec.model_copy(update={"updates": 0}))
+    bare = replace(backbone, params=few, identity=identity(few, backbone.kind, digest=str))
+    return replace(ranker, inputs={**ranker.inputs, "backbone": bare}), params.spec.updates > 0
 
 
 def _is_there(step: Step, store: Store) -> bool:

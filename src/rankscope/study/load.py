@@ -13,7 +13,7 @@ from rankscope.pipeline.paths import LoadedStudy
 from rankscope.study import rules
 from rankscope.study.mistakes import sentences, told
 from rankscope.study.study import Study
-from rankscope.study.sweeps import expand
+from rankscope.study.sweeps.members import expand
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:

@@ -11,8 +11,8 @@ from functools import cache
 
 from rankscope.core.errors import BadStudy
 from rankscope.data.collections import judged_topics
+from rankscope.pipeline.kinds import CollectionParams
 from rankscope.pipeline.planner import Plan
-from rankscope.pipeline.spec.collections import TopicsSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, learnt_role
 from rankscope.train.guards import Level
@@ -85,13 +85,12 @@ def _in_words(found: Sequence[Overlap]) -> list[str]:
 
 def _is_one_split(asked: Step, learnt: Step) -> bool:
     """Whether queries and qrels are the same."""
-    return all(asked.params[name] == learnt.params[name] for name in ("digests", "names"))
+    return all(asked.identity[name] == learnt.identity[name] for name in ("digests", "names"))
 
 
 def _shared(asked: Step, learnt: Step) -> str | None:
     """How many queries of the test are in both, in words."""
-    assert asked.source is not None
-    if not asked.source.topic_files():
+    if not _params(asked).source.topic_files():
         return _shared_parts(asked, learnt)
     mine, theirs = _query_ids(asked), _query_ids(learnt)
     n = len(mine & theirs)
@@ -100,7 +99,7 @@ def _shared(asked: Step, learnt: Step) -> str | None:
 
 def _shared_parts(asked: Step, learnt: Step) -> str | None:
     """The share of the test's part that lies in the other; where `queries` cuts one, nothing is known."""
-    mine, theirs = _spec(asked), _spec(learnt)
+    mine, theirs = _params(asked).spec, _params(learnt).spec
     low, high = (pick(mine.part[end], theirs.part[end]) for end, pick in ((0, max), (1, min)))
     if low >= high or mine.queries or theirs.queries:
         return None
@@ -108,12 +107,12 @@ def _shared_parts(asked: Step, learnt: Step) -> str | None:
 
 
 def _query_ids(step: Step) -> set[str]:
-    assert step.source is not None
-    spec, seed = _spec(step), step.params["seed"] or 0
-    topics = judged_topics(step.source, part=spec.part, limit=spec.queries, seed=seed)
+    params = _params(step)
+    chosen, seed = params.spec, params.seed or 0
+    topics = judged_topics(params.source, part=chosen.part, limit=chosen.queries, seed=seed)
     return {query.query_id for query in topics.queries}
 
 
-def _spec(step: Step) -> TopicsSpec:
-    assert isinstance(step.spec, TopicsSpec)
-    return step.spec
+def _params(step: Step) -> CollectionParams:
+    assert isinstance(step.params, CollectionParams)
+    return step.params

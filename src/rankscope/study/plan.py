@@ -5,14 +5,27 @@ version, its own fields, the bytes of the files it reads (through `digest`), and
 of the steps before it. So changing stage two renames stage two and what hangs on it, nothing else.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief
+from rankscope.pipeline.identity import Digest
 from rankscope.pipeline.paths import LoadedStudy
-from rankscope.pipeline.planner import Digest, Plan, Planner
+from rankscope.pipeline.planner import Plan, Planner
 from rankscope.pipeline.step import Kind, Step, docs_role, train_role
 from rankscope.study.study import Study
 
-REPORT = Kind("report", 6, "rankscope.study.report:report")
+
+@dataclass(frozen=True)
+class ReportParams:
+    """The page shows the study file, so all that stands in it counts."""
+
+    study: Mapping[str, Any]
+
+
+REPORT = Kind("report", 6, "rankscope.study.report:report", ReportParams)
 
 
 def plan(loaded: LoadedStudy[Study], digest: Digest) -> Plan:
@@ -31,7 +44,7 @@ def _report(planner: Planner, study: Study) -> Step:
     """The page; it reads everything before it."""
     evaluate = planner.evaluate()
     inputs = {"evaluate": evaluate}
-    params = {"study": study.model_dump(mode="json", by_alias=True)}
+    written = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for collection in study.evaluate.over:
         inputs[docs_role(collection)] = planner.docs(collection)
     for analysis, question in study.questions():
@@ -39,4 +52,4 @@ def _report(planner: Planner, study: Study) -> Step:
     for step in list(planner.steps.values()):
         if step.kind == "train":
             inputs[train_role(step.label)] = step
-    return planner.add(Step(REPORT, study.study, params, inputs))
+    return planner.step(REPORT, study.study, ReportParams(written), inputs)

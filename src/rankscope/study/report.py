@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from rankscope.analyses.analysis import Analysis, Question
-from rankscope.core.cells import plain_cell
 from rankscope.core.formats import read_run
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SystemResult
 from rankscope.core.judged.plain import from_plain
 from rankscope.core.records import Run
+from rankscope.core.tables import plain_cell
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.evaluate.seeds.variance import mean_values
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -27,7 +27,7 @@ from rankscope.report import page
 from rankscope.report.section import Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
 from rankscope.store.artifacts import read_json
-from rankscope.study.standing import made_under
+from rankscope.study.origin import made_under
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
 

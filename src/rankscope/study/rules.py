@@ -9,9 +9,7 @@ from functools import partial
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose, listed
 from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
 from rankscope.pipeline.first_stages.late import LateSpec
-from rankscope.pipeline.first_stages.run_files import RunFilesSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec, ScratchSpec
 from rankscope.pipeline.spec.references import (
@@ -21,7 +19,8 @@ from rankscope.pipeline.spec.references import (
     to_first_stage,
     to_ranker,
 )
-from rankscope.pipeline.spec.stages import SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.study import chains
 from rankscope.study.mistakes import MOST, all_hold
@@ -29,6 +28,12 @@ from rankscope.study.study import Study
 from rankscope.train.needs import NEEDS
 
 TOWERS = {"query_tower", "doc_tower"}
+TO_TABLE = {
+    "rankers": to_ranker,
+    "first_stages": to_first_stage,
+    "collections": to_collection,
+}
+"""What makes a reference to each table that a first stage may name something of."""
 
 
 def check(study: Study) -> None:
@@ -169,9 +174,9 @@ def _depths(study: Study) -> Iterator[tuple[str, str, int]]:
 
 def _depths_of_fusions(study: Study) -> Iterator[tuple[str, str, int]]:
     for key, stage in study.first_stages.items():
-        for name in stage.of if isinstance(stage, FuseSpec) else ():
-            if name in study.first_stages:
-                yield f"first_stages.{key}.depth", name, stage.depth
+        for needed in stage.needs:
+            if needed.table == "first_stages" and needed.name in study.first_stages:
+                yield f"first_stages.{key}.depth", needed.name, stage.depth
 
 
 def _references(study: Study) -> Iterator[Reference]:
@@ -201,12 +206,8 @@ def _references(study: Study) -> Iterator[Reference]:
 
 def _references_of_first_stages(study: Study) -> Iterator[Reference]:
     for key, stage in study.first_stages.items():
-        if isinstance(stage, DenseSpec | LateSpec):
-            yield to_ranker(study, f"first_stages.{key}.ranker", stage.ranker)
-        for name in stage.of if isinstance(stage, FuseSpec) else ():
-            yield to_first_stage(study, f"first_stages.{key}.of", name)
-        for name in stage.paths if isinstance(stage, RunFilesSpec) else ():
-            yield to_collection(study, f"first_stages.{key}.paths", name)
+        for field, table, name in stage.needs:
+            yield TO_TABLE[table](study, f"first_stages.{key}.{field}", name)
 
 
 def _references_of_samples(study: Study) -> Iterator[Reference]:

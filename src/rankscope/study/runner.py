@@ -10,13 +10,15 @@ from pathlib import Path
 from rankscope.core.errors import DamagedArtifact, MissingArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models.processes import ALONE, Processes
+from rankscope.pipeline.identity import defaults
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Step
 from rankscope.pipeline.work import Work
-from rankscope.store.artifacts import Status, Store, explained
+from rankscope.store.artifacts import Status, Store
 from rankscope.store.durable import put
+from rankscope.store.refusals import explained
 from rankscope.study import origin
-from rankscope.study.standing import notes_on
+from rankscope.study.origin import notes_on
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def _carry_out_step(
         "name": step.name,
         "kind": step.kind,
         "version": step.of.version,
-        "params": step.params,
+        "params": step.identity,
+        "defaults": defaults(type(step.params), step.kind),
         "inputs": step.needs,
         "rests_on": _contents(step, store),
     }

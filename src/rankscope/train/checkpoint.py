@@ -29,8 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rankscope.core.errors import DamagedArtifact
-from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
+from rankscope.store.refusals import explained
 from rankscope.train.shards import placed, whole
 
 
@@ -43,13 +43,13 @@ class Progressed:
     best_update: int | None = None
     best_value: float | None = None
     n_processes: int | None = None
-    """By how many processes the last of the updates were done."""
+    """Processes that did the last of the updates."""
     n_threads: int | None = None
-    """By how many threads of each process."""
+    """Threads of each process."""
     is_sharded: bool | None = None
-    """Whether each of them held a part of the model."""
+    """Whether each process held a part of the model."""
     found_at: int | None = None
-    """The earlier update whose finds the samples of the next are made of; None where there are none."""
+    """The earlier update whose retrieved docs the next samples are made of; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -101,25 +101,27 @@ def save(folder: Path, state: State, reached: Progressed) -> None:
             (aside / "state.json").write_text(json.dumps(asdict(reached)), "utf-8")
         before = [stored for stored in _stored(folder) if stored.name < place.name][-1:]
         kept = {place, *before, _folder(folder, reached.best_update)}
-        kept |= {_folder(folder, _progressed(each).best_update) for each in before}
+        kept |= {
+            _folder(folder, _progressed(stored_before).best_update) for stored_before in before
+        }
         for old in set(_stored(folder)) - kept:
             shutil.rmtree(old)
 
 
 class Latest(NamedTuple):
-    """The latest stored state that can be gone on from."""
+    """The latest stored state that a training can resume from."""
 
     place: Path | None
     """None for the start."""
     reached: Progressed
     damaged: tuple[Path, ...]
-    """Later ones, which cannot."""
+    """Later states, which it cannot resume from."""
     damages: tuple[str, ...]
-    """What is wrong with each of those, in words."""
+    """A sentence on each of the damaged states."""
 
 
 def latest(folder: Path, *, needs_best: bool) -> Latest:
-    """Where to go on from; with `needs_best`, where the weights of the best update are whole too."""
+    """The state to resume from; with `needs_best`, one for which the weights of the best update are whole too."""
     damages: dict[Path, str] = {}
     for place in reversed(_stored(folder)):
         damage = _damage(place) or _damage_beside(place, needs_best=needs_best)
@@ -130,11 +132,11 @@ def latest(folder: Path, *, needs_best: bool) -> Latest:
 
 
 def drop(folder: Path, unusable: Latest) -> None:
-    """Take away the states that cannot be gone on from, and what was found after the one that can."""
+    """Remove the damaged states, and what was retrieved after the state to resume from."""
     later = [
-        found
-        for found in folder.glob("found-*")
-        if unusable.damaged and found > found_folder(folder, unusable.reached.update)
+        finds
+        for finds in folder.glob("found-*")
+        if unusable.damaged and finds > found_folder(folder, unusable.reached.update)
     ]
     for place in (*unusable.damaged, *later):
         if place.is_dir() and not place.is_symlink():

@@ -69,8 +69,8 @@ def attention(
             else scores + attention_mask
         )
     mask, kept_scale = kept(scores.shape, dropout)
-    found = (scores.softmax(-1) * mask) @ (value * kept_scale)
-    return found.transpose(1, 2).contiguous(), None
+    attended = (scores.softmax(-1) * mask) @ (value * kept_scale)
+    return attended.transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -1,4 +1,4 @@
-"""What a batch shows of the learning, beside its loss: chance, pairs in the right order, ties.
+"""Facts of a batch beside its loss: chance, pairs in the right order, spread, ties.
 
 scores, labels: (queries, docs), float32. mask: the same shape, True where there is a doc. Shares and
 means come as a total and a number, so that those of an update's batches add up.
@@ -16,12 +16,12 @@ PAIRS_AT_ONCE = 1 << 24
 
 
 class Mean(NamedTuple):
-    """A mean over pairs, neighbours or queries, as what it is made of."""
+    """A mean over pairs, neighbours or queries, as its total and count."""
 
     total: Tensor
     n: Tensor
     of_none: float = 0.0
-    """What it is where there is nothing to take it over."""
+    """The value of a mean over nothing."""
 
     @property
     def value(self) -> float:
@@ -29,8 +29,8 @@ class Mean(NamedTuple):
         return float(self.total / self.n) if self.n else self.of_none
 
 
-class Seen(NamedTuple):
-    """What is seen of a batch."""
+class BatchFacts(NamedTuple):
+    """The facts of one batch."""
 
     chance: Tensor
     """What the loss would be if all scores of a query were equal."""
@@ -42,9 +42,9 @@ class Seen(NamedTuple):
     """Share of neighbours in the rankings with equal scores."""
 
 
-def seen(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Seen:
-    """All that is seen of a batch."""
-    return Seen(
+def seen(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> BatchFacts:
+    """All facts of a batch."""
+    return BatchFacts(
         chance(loss, scores, labels, mask),
         right_pairs(scores, labels, mask),
         spread(scores, mask),

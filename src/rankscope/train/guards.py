@@ -1,4 +1,4 @@
-"""What stops a training run that has silently gone wrong: one table of guards, and who keeps watch.
+"""Guards, which stop a training that has silently gone wrong: one table, and the watch that applies it.
 
 A guard says in one sentence what it saw and what to do; its level decides whether the training stops
 (and stores nothing), goes on with a warning, or goes on. What a guard sees is stored whatever its
@@ -28,13 +28,13 @@ Level = Literal["stop", "warn", "off"]
 UNMOVED_SHARE = 0.5
 """A stage is unmoved if more than this share of its weights cannot or did not change."""
 CUT_SHARE = 0.1
-"""So many docs may be cut before it is worth a warning."""
+"""Share of cut docs above which there is a warning."""
 RELEVANT_SHARE = 0.01
-"""In so many queries may a negative be a relevant doc: real judgements are never whole."""
+"""Share of queries in which a negative may be a relevant doc: real judgements are incomplete."""
 BETTER_THAN_CHANCE = 0.1
-"""So much of the way from chance to certainty must a first stage's finding of the positives be."""
+"""How far from chance (0) to always (1) a first stage must find the positives."""
 UNCHANGED_SHARE = 0.95
-"""Rankings are unchanged if so many queries have theirs in the same order."""
+"""Share of queries in the same order from which on rankings count as unchanged."""
 COLLAPSED_SPREAD = 1e-5
 """Standard deviation of a query's scores under which they are one value."""
 TIED_SHARE = 0.5
@@ -42,27 +42,27 @@ TIED_SHARE = 0.5
 LOOK_EVERY = 10
 """Updates between two looks at the scores."""
 LOOKS = 3
-"""So many looks in a row must find it."""
+"""Looks in a row that must find it."""
 PATIENCE = 200
-"""Updates behind the warm-up over which a loss must show that it is below chance."""
+"""Updates after the warm-up within which a loss must get below chance."""
 FEWEST = 50
-"""Updates behind the warm-up from which a shorter training is judged, at its end."""
+"""Updates after the warm-up from which on a shorter training is judged, at its end."""
 STANDARD_ERRORS = 2.0
-"""How far about a mean the truth may be."""
+"""Half the width of a mean's confidence band."""
 LEARNT_PAIRS = 0.53
-"""A share of pairs in the right order that may be as high as this is not known to be chance (0.5)."""
+"""A share of pairs in the right order whose band reaches this is not taken for chance (0.5)."""
 NEGLIGIBLE = 1e-4
 """A loss below chance by less than this share of it is at chance, however sure."""
 GRADIENT_NORMS = (1e-8, 1e4)
 """Gradient norms outside of which nothing is learnt."""
 GRADIENTS = 20
-"""So many gradients in a row must be outside."""
+"""Gradients in a row that must be outside."""
 VALIDATIONS = 5
-"""So many validations in a row must be under the first."""
+"""Validations in a row that must be under the first."""
 
 
 class Guard(NamedTuple):
-    """When a guard looks, what follows if nothing else is asked for, and what it looks for."""
+    """When a guard looks, its level unless a study gives another, and what it looks for."""
 
     when: When
     level: Level
@@ -171,7 +171,7 @@ def _update(series: Series) -> int:
 
 @final
 class Watch:
-    """Keeps watch over one training: hears findings, and acts by the level of their guard."""
+    """Watches one training: takes the guards' findings and acts by their levels."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class Watch:
         """What each guard saw first, whatever its level."""
 
     def tell(self, name: str, finding: str | None) -> None:
-        """Hear what a guard saw: stop, warn (once) or go on."""
+        """Take the finding of a guard: stop, warn (once) or go on."""
         if finding is None or name in self.findings:
             return
         self.findings[name] = finding
@@ -284,7 +284,7 @@ def loss_above_chance(series: Series, *, fewest: int = PATIENCE) -> str | None:
 
 
 def _noise(values: Sequence[float]) -> float:
-    """What the mean of the values must exceed to show anything."""
+    """The size that the mean of the values must exceed to differ from 0."""
     return STANDARD_ERRORS * stdev(values) / math.sqrt(len(values))
 
 
@@ -325,4 +325,4 @@ DURING: dict[str, tuple[str, Callable[[Series], str | None]]] = {
     "gradient_norm": ("gradient_norm", gradient_norm),
     "validation_falling": ("validation", validation_falling),
 }
-"""Which column of the log brings on which look; `not_finite` looks at all."""
+"""Guards of the updates: the column of the log that each waits for, and its look; `not_finite` looks at every row."""

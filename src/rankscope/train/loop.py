@@ -11,129 +11,34 @@ has bfloat16, the forward pass of training runs in it; losses, validation and we
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
-from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
-from rankscope.models.backbone import device
+from rankscope.models.opening import device
 from rankscope.train import checkpoint, guards, movement, shards
-from rankscope.train.batches import Outcome
 from rankscope.train.dropout import fast_dropout
-from rankscope.train.facts import Mean, Seen
-from rankscope.train.memory import Memory, gradient_checkpointing
-
-Keep = Literal["best_validation", "last"]
-Precision = Literal["auto", "float32", "bfloat16"]
-
-
-class Objective(Protocol):
-    """What is learnt: batches of an update, and the loss of a batch."""
-
-    @property
-    def splits_batches(self) -> bool:
-        """Whether all processes do every batch together, a part each, and each has its whole loss."""
-        ...
-
-    def batches(self, update: int) -> Sequence[Any]:
-        """What the update's batches hold; their number is the same in every update."""
-        ...
-
-    def shares(self, batches: Sequence[Any]) -> Sequence[float]:
-        """What the mean loss of each of an update's batches counts in the update's.
-
-        Known before any is done, so that every process knows all. EmptyBatch for an update that has
-        nothing to learn from.
-        """
-        ...
-
-    def prepared(self, batch: Any) -> Any:
-        """A batch as the model reads it; pure, for it is made ahead of time in a thread."""
-        ...
-
-    def outcome(self, model: Any, batch: Any) -> Outcome:
-        """The mean loss of one prepared batch; 0 where only others of its update have one."""
-        ...
-
-    def looked_at(self, batch: Any) -> Any:
-        """What the guards look at of a prepared batch: some of its queries; None where it has none."""
-        ...
-
-
-@runtime_checkable
-class Remembering(Protocol):
-    """An objective whose next loss depends on more than the weights and the update's number."""
-
-    def state(self) -> Mapping[str, Tensor]:
-        """What it remembers, for a checkpoint."""
-        ...
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to what it remembered."""
-        ...
-
-
-@runtime_checkable
-class Refreshing(Protocol):
-    """An objective whose samples depend, from some updates on, on the weights as they are then."""
-
-    def is_due(self, update: int) -> bool:
-        """Whether that is so before an update."""
-        ...
-
-    def refresh(self, update: int) -> None:
-        """Make the samples from there on, by the model that was given to `fit`."""
-        ...
-
-    def begin(self, update: int) -> None:
-        """Have the samples of an update at which a training goes on."""
-        ...
-
-    def found_at(self, update: int) -> int | None:
-        """The earlier update at which what its samples are made of was found; None where none was."""
-        ...
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to update: AdamW (betas .9 and .999, eps 1e-8) with warm-up, decay and clipping."""
-
-    max_updates: int
-    learning_rate: float
-    seed: int
-    schedule: str = "linear"
-    warmup: float = 0.1
-    """Share of the updates over which the learning rate rises from 0."""
-    weight_decay: float = 0.01
-    """For matrices; biases and norms do not decay."""
-    clip_norm: float = 1.0
-    precision: Precision = "auto"
-    """Of the forward pass; auto is bfloat16 on an accelerator that has it, else float32."""
-    compile: bool = False
-    """Run the forward pass through torch.compile."""
-    memory: Memory = "plain"
-    """What is recomputed in the backward pass instead of kept: nothing; inside each layer (gradient
-    checkpointing); or each part of a batch whole (GradCache, Gao et al. 2021), so that large groups
-    need the memory of one part."""
-    validate_every: int | None = None
-    patience: int | None = None
-    """Stop after so many validations in a row that were not the best so far."""
-    keep: Keep = "last"
-    """Which weights are the result: the last, or those best on validation (earliest if equal)."""
-    checkpoint_every: int = 200
-    trackers: tuple[str, ...] = ()
-    """What accelerate logs to beside our own log: tensorboard, wandb, mlflow, trackio and others."""
+from rankscope.train.facts import BatchFacts, Mean
+from rankscope.train.memory import gradient_checkpointing
+from rankscope.train.objectives.objective import Objective, Refreshing, Remembering
+from rankscope.train.recipe import (
+    Recipe,
+    check_trackers,
+    is_half,
+    learning_rate_at,
+    parameter_groups,
+)
 
 
 @dataclass(frozen=True)
@@ -147,37 +52,6 @@ class Trained:
     displacement: dict[str, float]
     updates_per_second: float | None
     """Of this process; None if it found all updates done."""
-
-
-def linear(done: float) -> float:
-    """From 1 to 0 in a straight line."""
-    return 1 - done
-
-
-def cosine(done: float) -> float:
-    """From 1 to 0 along half a cosine."""
-    return (1 + math.cos(math.pi * done)) / 2
-
-
-def constant(done: float) -> float:  # noqa: ARG001
-    """No decay."""
-    return 1.0
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "linear": linear,
-    "cosine": cosine,
-    "constant": constant,
-}
-
-
-def learning_rate_at(update: int, recipe: Recipe) -> float:
-    """The learning rate of update 0, 1, ...: warm-up, then the schedule."""
-    n_warm = round(recipe.warmup * recipe.max_updates)
-    if update < n_warm:
-        return recipe.learning_rate * (update + 1) / n_warm
-    done = (update - n_warm) / max(1, recipe.max_updates - n_warm)
-    return recipe.learning_rate * SCHEDULES[recipe.schedule](done)
 
 
 def fit(
@@ -265,7 +139,7 @@ class _Training:
     ) -> None:
         self._objective, self._recipe = objective, recipe
         self._checkpoints, self._validate, self._watch = checkpoints, validate, watch
-        _check_trackers(recipe.trackers)
+        check_trackers(recipe.trackers)
         # `cpu`: without it, accelerate does not see torchrun on processors;
         # `mixed_precision`: the study says it, not accelerate's configuration
         self._accelerator = Accelerator(
@@ -280,7 +154,7 @@ class _Training:
         self._half = torch.autocast(
             self._accelerator.device.type,
             dtype=torch.bfloat16,
-            enabled=_is_half(recipe.precision),
+            enabled=is_half(recipe.precision),
         )
         is_sharded = shards.are_asked(
             self._accelerator, memory=recipe.memory, compiled=recipe.compile
@@ -288,7 +162,7 @@ class _Training:
         self.learner = (
             shards.InShards(self._accelerator, model, self._adamw)
             if is_sharded
-            else shards.Whole(self._accelerator, model, self._adamw, memory=recipe.memory)
+            else shards.Replicated(self._accelerator, model, self._adamw, memory=recipe.memory)
         )
         self._latest = checkpoint.latest(checkpoints, needs_best=recipe.keep == "best_validation")
         self.reached = self._latest.reached
@@ -307,7 +181,7 @@ class _Training:
             self._objective.restore(remembered)
 
     def _adamw(self, model: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(_groups(model, self._recipe.weight_decay), fused=True)
+        return torch.optim.AdamW(parameter_groups(model, self._recipe.weight_decay), fused=True)
 
     def run(self, progress: Progress, label: str) -> float | None:
         """All updates that are left; updates per second, or None if none was."""
@@ -419,7 +293,7 @@ class _Training:
             group["lr"] = rate
         self.learner.wrapped.train()
         losses: list[Tensor] = []
-        seen: list[Seen] = []
+        seen: list[BatchFacts] = []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
             torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
@@ -521,41 +395,3 @@ class _Training:
                 self.reached.found_at = self._objective.found_at(self.reached.update)
             checkpoint.save(self._checkpoints, state, self.reached)
         self.wait()
-
-
-def _check_trackers(asked: Sequence[str]) -> None:
-    """Refuse a tracker that is not installed: accelerate would leave it out."""
-    there = [str(tracker) for tracker in get_available_trackers()]
-    for tracker in asked:
-        if tracker not in there:
-            raise BadInput(
-                f"trackers: {tracker} is not installed, or accelerate has no tracker of that name. "
-                f"Install it with pip, or drop it. There are: {', '.join(there) or 'none'}."
-            )
-
-
-def _is_half(precision: Precision) -> bool:
-    if precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return precision == "bfloat16"
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    return [
-        {"params": [w for w in trained if w.ndim > 1], "weight_decay": weight_decay},
-        {"params": [w for w in trained if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-@contextmanager
-def frozen(weights: Sequence[Tensor]) -> Iterator[None]:
-    """Inside the block, the weights require no gradient."""
-    before = [weight.requires_grad for weight in weights]
-    try:
-        for weight in weights:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight, was in zip(weights, before, strict=True):
-            weight.requires_grad_(was)

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from rankscope.core.errors import EmptyBatch
+from rankscope.train import masked
 
 Total = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(scores, labels, mask) to a sum over units; 0, with a gradient of zeros, where there is none."""
@@ -86,12 +87,12 @@ def pairs(labels: Tensor, mask: Tensor) -> Tensor:
 
 def pairs_of_grades(labels: Tensor, mask: Tensor) -> Tensor:
     """The number of pairs whose labels differ as grades."""
-    return pairs(_grades(labels, mask), mask)
+    return pairs(masked.grades(labels, mask), mask)
 
 
 def pairs_with_top(labels: Tensor, mask: Tensor) -> Tensor:
     """The number of pairs (t, j), t a doc with the query's highest label and j any other."""
-    return (_top(labels, mask).sum(dim=1) * (mask.sum(dim=1) - 1)).sum()
+    return (masked.top(labels, mask).sum(dim=1) * (mask.sum(dim=1) - 1)).sum()
 
 
 # --- what a loss cannot learn from -------------------------------------------------------------
@@ -123,7 +124,7 @@ def _all_alike(labels: Tensor, mask: Tensor) -> None:
 
 
 def _grades_all_alike(labels: Tensor, mask: Tensor) -> None:
-    _all_alike(_grades(labels, mask), mask)
+    _all_alike(masked.grades(labels, mask), mask)
 
 
 def _nothing_to_rank(labels: Tensor, mask: Tensor) -> None:  # noqa: ARG001
@@ -164,7 +165,7 @@ def localized_contrastive(scores: Tensor, labels: Tensor, mask: Tensor) -> Tenso
     The positive is the doc whose label is above 0. A query with none or several is refused: the
     released code takes a random negative for the positive there (`papers.md` B.7-4).
     """
-    return -_log_softmax(scores, mask)[(labels > 0) & mask].sum()
+    return -masked.log_softmax(scores, mask)[(labels > 0) & mask].sum()
 
 
 @mean_over(queries, refuse=_not_both_kinds)
@@ -194,7 +195,7 @@ def ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     Docs that tie in label make no pair; an update without a pair is refused. Long lists weigh more
     than short ones, as published (`papers.md` B.7-11).
     """
-    return softplus(-_margins(scores)[_pairs(labels, mask)]).sum()
+    return softplus(-masked.margins(scores)[masked.pairs(labels, mask)]).sum()
 
 
 @mean_over(pairs, refuse=_all_alike)
@@ -206,7 +207,7 @@ def weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     no pair; FIRST's code gives them ranks in the order they come in. The mean divides by the number
     of pairs, as FIRST's does, not by the sum of the weights. An update without a pair is refused.
     """
-    return _rank_weighted(scores, _pairs(labels, mask), ranks=_ranks(labels, mask))
+    return _rank_weighted(scores, masked.pairs(labels, mask), ranks=masked.ranks(labels, mask))
 
 
 @mean_over(pairs, refuse=_all_alike)
@@ -220,7 +221,7 @@ def student_weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Te
     in score share the mean of their ranks (in the released code, any order); docs that tie in label
     make no pair; an update without a pair is refused.
     """
-    return _rank_weighted(scores, _pairs(labels, mask), ranks=_ranks(scores, mask))
+    return _rank_weighted(scores, masked.pairs(labels, mask), ranks=masked.ranks(scores, mask))
 
 
 @mean_over(pairs_of_grades, refuse=_grades_all_alike)
@@ -238,17 +239,17 @@ def lambdarank(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     rank would give it the weight 0); of the same grade too, they share the mean of their ranks.
     Docs that tie in label make no pair; an update without a pair is refused.
     """
-    grades = _grades(labels, mask)
-    better = _pairs(grades, mask)
+    grades = masked.grades(labels, mask)
+    better = masked.pairs(grades, mask)
     top = grades.amax(dim=1, keepdim=True)
     gains = torch.exp2(grades - top) - torch.exp2(-top)  # all by 2^top: cancels, cannot overflow
     places = torch.arange(1, grades.shape[1] + 1, dtype=grades.dtype, device=grades.device)
     best_first = gains.sort(dim=1, descending=True).values
     ideal = (best_first / torch.log2(1 + places)).sum(dim=1, keepdim=True)
-    discounts = 1 / torch.log2(1 + _ranks(scores, mask, before=-grades))
+    discounts = 1 / torch.log2(1 + masked.ranks(scores, mask, before=-grades))
     # A query without gains is 0 / 0 here; it has no pair, so nothing of it is taken.
-    weights = (_margins(gains / ideal) * _margins(discounts)).abs()
-    return (weights[better] * softplus(-_margins(scores)[better])).sum()
+    weights = (masked.margins(gains / ideal) * masked.margins(discounts)).abs()
+    return (weights[better] * softplus(-masked.margins(scores)[better])).sum()
 
 
 @mean_over(queries, refuse=_nothing_to_rank)
@@ -260,7 +261,7 @@ def listnet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     Labels 0 and 1 make a flat target, a teacher's order n, ..., 1 the same steep one whatever the
     query. An update in which no query has two docs, or one has none, is refused.
     """
-    teacher, student = _log_softmax(labels, mask), _log_softmax(scores, mask)
+    teacher, student = masked.log_softmax(labels, mask), masked.log_softmax(scores, mask)
     return -(teacher.exp() * student).sum()  # 1 * 0 in the padding
 
 
@@ -274,8 +275,8 @@ def listmle(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     a lower label, so nothing is learnt about ties. Long lists weigh more than short ones. An update
     in which no two docs of one query differ in label, or a query has no doc, is refused.
     """
-    worse = _pairs(labels, mask)  # entry i, j: j is worse than i
-    surprise = _surprise(scores, rivals=worse, mask=mask)
+    worse = masked.pairs(labels, mask)  # entry i, j: j is worse than i
+    surprise = masked.surprise(scores, rivals=worse, mask=mask)
     return surprise.masked_fill(~mask, 0).sum()
 
 
@@ -288,8 +289,8 @@ def margin_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     several docs tie at the top, each of them is t in turn. The mean is over the pairs of all
     queries. An update in which no query has two docs is refused.
     """
-    asked = _top(labels, mask)[:, :, None] & mask[:, None, :] & ~_own(mask)
-    return (_margins(scores)[asked] - _margins(labels)[asked]).square().sum()
+    asked = masked.top(labels, mask)[:, :, None] & mask[:, None, :] & ~masked.own(mask)
+    return (masked.margins(scores)[asked] - masked.margins(labels)[asked]).square().sum()
 
 
 @mean_over(queries, refuse=_nothing_to_rank)
@@ -301,7 +302,7 @@ def kl(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     same gradient, and a value that is 0 where the student agrees. Docs that tie in label are taught
     to tie. An update in which no query has two docs, or one has none, is refused.
     """
-    teacher, student = _log_softmax(labels, mask), _log_softmax(scores, mask)
+    teacher, student = masked.log_softmax(labels, mask), masked.log_softmax(scores, mask)
     return (teacher.exp() * (teacher - student)).sum()  # 1 * (0 - 0) in the padding
 
 
@@ -315,9 +316,9 @@ def adr_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     ranking is far wrong the sigmoids are flat, and the gradient vanishes. An update in which no query
     has two docs, or one has none, is refused.
     """
-    ranks = _ranks(labels, mask)
-    others = mask[:, None, :] & ~_own(mask)
-    leads = -_margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
+    ranks = masked.ranks(labels, mask)
+    others = mask[:, None, :] & ~masked.own(mask)
+    leads = -masked.margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
     beaten = torch.sigmoid(leads)
     approximate = 1 + beaten.masked_fill(~others, 0).sum(dim=2)
     return ((ranks - approximate).square() / torch.log2(1 + ranks))[mask].sum()
@@ -350,70 +351,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def _margins(values: Tensor) -> Tensor:
-    """Entry i, j: value i less value j; (queries, docs, docs)."""
-    return values[:, :, None] - values[:, None, :]
-
-
-def _pairs(labels: Tensor, mask: Tensor) -> Tensor:
-    """Entry i, j: both are docs, and label i is above label j; (queries, docs, docs)."""
-    better = labels[:, :, None] > labels[:, None, :]
-    return better & mask[:, :, None] & mask[:, None, :]
-
-
-def _grades(labels: Tensor, mask: Tensor) -> Tensor:
-    """Labels as grades: below 0 is 0, and so is the padding."""
-    return labels.masked_fill(~mask, 0).clamp(min=0)
-
-
-def _top(labels: Tensor, mask: Tensor) -> Tensor:
-    """True for the docs with the highest label of their query; (queries, docs)."""
-    top = labels.masked_fill(~mask, float("-inf")).amax(dim=1, keepdim=True)
-    return (labels == top) & mask
-
-
-def _own(mask: Tensor) -> Tensor:
-    """Entry i, j: they are the same doc; (docs, docs)."""
-    return torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
-
-
-def _ranks(values: Tensor, mask: Tensor, *, before: Tensor | None = None) -> Tensor:
-    """Ranks by falling value, 1 for the highest; docs that tie share the mean of their ranks.
-
-    `before`: among docs of equal value, those where this is higher come first. Comparing and not
-    sorting makes ranks independent of the order of docs; what they are for padding means nothing.
-    """
-    ahead = values[:, None, :] > values[:, :, None]  # entry i, j: j comes before i
-    level = values[:, None, :] == values[:, :, None]
-    if before is not None:
-        ahead |= level & (before[:, None, :] > before[:, :, None])
-        level &= before[:, None, :] == before[:, :, None]
-    n_ahead, n_level = ((there & mask[:, None, :]).sum(dim=2) for there in (ahead, level))
-    return (n_ahead + (n_level + 1) / 2).to(values.dtype)  # the doc itself is one of n_level
-
-
 def _rank_weighted(scores: Tensor, better: Tensor, *, ranks: Tensor) -> Tensor:
     """RankNet with the weight 1 / (r_i + r_j) for each pair."""
     weights = 1 / (ranks[:, :, None] + ranks[:, None, :])
-    return (weights[better] * softplus(-_margins(scores)[better])).sum()
-
-
-def _log_softmax(values: Tensor, mask: Tensor) -> Tensor:
-    """Log-probabilities of the docs of each query; 0 in the padding, where -inf would spoil sums."""
-    return values.masked_fill(~mask, float("-inf")).log_softmax(dim=1).masked_fill(~mask, 0)
-
-
-def _surprise(scores: Tensor, *, rivals: Tensor, mask: Tensor) -> Tensor:
-    """For each doc, -log of its softmax among itself and its rivals; in the padding, anything.
-
-    rivals: (queries, docs or 1, docs), entry i, j: j is a rival of i.
-    """
-    leads = -_margins(scores.masked_fill(~mask, 0))  # entry i, j: how far j is ahead of i
-    return leads.masked_fill(~(rivals | _own(mask)), float("-inf")).logsumexp(dim=2)
-
-
-def grid(values: Tensor, mask: Tensor) -> Tensor:
-    """Values of the docs, (pairs,), row by row into the shape of the mask; 0 in the padding."""
-    return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(
-        mask, values
-    )
+    return (weights[better] * softplus(-masked.margins(scores)[better])).sum()

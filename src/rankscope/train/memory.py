@@ -1,4 +1,4 @@
-"""What the forward pass need not keep for the backward pass, which then computes it again."""
+"""Activations that the forward pass does not keep and the backward pass computes again."""
 
 import warnings
 from collections.abc import Iterator

@@ -4,7 +4,8 @@ Each guard returns its sentence, or None.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -109,3 +110,16 @@ def unmoved(displacement: Mapping[str, float], learning_rate: float) -> str | No
         f"(relative displacement {displacement['all']:.1e}, learning rate {learning_rate:g}): it changed "
         "nothing. Raise `learning_rate` or `max_updates`."
     )
+
+
+@contextmanager
+def frozen(weights: Sequence[Tensor]) -> Iterator[None]:
+    """Inside the block, the weights require no gradient."""
+    before = [weight.requires_grad for weight in weights]
+    try:
+        for weight in weights:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight, was in zip(weights, before, strict=True):
+            weight.requires_grad_(was)

@@ -1,4 +1,4 @@
-"""Weights, gradients and moments in shards over all devices (FSDP), for what one cannot train.
+"""Weights, gradients and moments in shards over all devices (FSDP), for models that one device cannot train.
 
 `accelerate launch` with a configuration of FSDP 2 asks for it. The updates are done on a copy of the
 model of which every device holds a part. For a validation and at the end the parts are gathered into
@@ -61,8 +61,8 @@ def are_asked(accelerator: Accelerator, *, memory: Memory, compiled: bool) -> bo
 
 
 @final
-class Whole:
-    """A model that every process has all of: gradients are averaged, weights are where they were."""
+class Replicated:
+    """A model of which every process has a whole copy; gradients are averaged."""
 
     is_sharded = False
 
@@ -91,7 +91,7 @@ class Whole:
         """The model that was given is the one that is trained."""
 
     def gathered(self) -> Any:
-        """So it is inside the block."""
+        """Inside the block, too, the given model is the trained one."""
         return nullcontext()
 
 

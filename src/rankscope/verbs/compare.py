@@ -1,12 +1,148 @@
-"""Measure and compare run files."""
+"""Compare run files: verdicts over a family of comparisons."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from rankscope.evaluate.comparing import Compared
+from rankscope.core.errors import choose
+from rankscope.core.result import Result, Table
+from rankscope.evaluate import comparing
+from rankscope.evaluate.comparing import Compared, letter
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
-from rankscope.report.wording.verdicts import interval_name
+from rankscope.evaluate.runs import Runs
+from rankscope.report.tables.columns import Terms, on_terminal
+from rankscope.report.wording import cautions
+from rankscope.report.wording.verdicts import (
+    AS_PUBLISHED_TESTS,
+    CORRECTIONS,
+    SOUND_TESTS,
+    WITHOUT_MARGIN,
+    interval_name,
+)
+from rankscope.verbs import page
+from rankscope.verbs.judgements import Judgements
 
-# -- as JSON and as a page -------------------------------------------------------------------------
+LINES_OF_UNSEEN = 8
+"""So many comparisons are told of one by one."""
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Which runs are compared on which measures, and how the family of comparisons is judged."""
+
+    runs: Runs
+    measures: Sequence[str]
+    baselines: Sequence[str] = ()
+    """All pairs are compared where there is none."""
+    margins: Mapping[str, str] = field(default_factory=dict)
+    terms: comparing.Terms = field(default_factory=comparing.Terms)
+    first_stage: str | None = None
+    """The system whose docs the others re-rank, for the page."""
+    processes: int = 1
+    command: str = ""
+    """The command that made the page, for the page."""
+
+
+def answer(judged: Judgements, settings: CompareSettings) -> Result:
+    """Differences, intervals and verdicts, of every pair and measure. UnknownChoice for names of no system."""
+    found = comparing.compare(
+        settings.runs,
+        judged.qrels,
+        settings.measures,
+        baseline=settings.baselines or None,
+        margin=settings.margins,
+        relevance_level=judged.relevance_level,
+        drop_own_docs=judged.convention.drop_own_docs,
+        processes=settings.processes,
+        **settings.terms,
+    )
+    first_stage, measured = settings.first_stage, found.evaluation
+    if first_stage is not None:
+        choose(measured.systems(), first_stage, what="first stage")
+    return Result(
+        tables=(
+            Table(f"{judged.name}, {measured.n_queries} queries", *systems_rows(found)),
+            Table("", *comparison_rows(found), n_names=2),
+        ),
+        lines=(caption(found), *unseen(found)),
+        forms={
+            "json": lambda: json.dumps(as_json(measured, found), allow_nan=False),
+            "csv": lambda: page.comparisons_csv(found, judged),
+            "latex": lambda: page.latex(found, judged),
+            "html": lambda: page.page(
+                found, judged, command=settings.command, first_stage=first_stage
+            ),
+        },
+        notes=(
+            *measured.notes,
+            *found.notes,
+            *page.seed_notes(found),
+            *(f"{run.tag}: {note}" for run in measured.runs for note in run.notes),
+        ),
+    )
+
+
+# -- on a terminal ---------------------------------------------------------------------------------
+
+
+def systems_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
+    """A row for each system: means, and the letters of the systems it is better than."""
+    measured = found.evaluation
+    letters = {measure: found.letters(measure) for measure in measured.measures}
+    rows = []
+    for place, (name, means) in enumerate(measured.means().items()):
+        cells = [
+            f"{means[measure]:.4f} {letters[measure][name]}".rstrip()
+            for measure in measured.measures
+        ]
+        rows.append([letter(place), name, *cells])
+    return ["", "system", *measured.measures], rows
+
+
+def comparison_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
+    """A row for each comparison."""
+    return on_terminal(
+        [row.record() for row in found.rows], Terms(found.significance_level, found.correction)
+    )
+
+
+def caption(found: Compared) -> str:
+    """What the tables' numbers are, in words."""
+    margins = {str(row.judged.comparison.margin) for row in found.rows} - {"None"}
+    corrected = CORRECTIONS[found.correction]
+    stated = (
+        f"equivalent: TOST against the margin ({', '.join(sorted(margins))}), corrected together with them"
+        if margins
+        else f"no margin was stated, so nothing can be shown equivalent{WITHOUT_MARGIN}"
+    )
+    alone = (
+        "" if found.correction == "none" else " Intervals are of one comparison alone, uncorrected."
+    )
+    is_sound = found.tests == "sound"
+    needed = " Queries needed: to show one as large as the margin." if margins else ""
+    return (
+        f"Letters: better than these. {SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS}, {corrected}, "
+        f"{found.family_size} {'comparison' if found.family_size == 1 else 'comparisons'}, level {found.significance_level:g}; {stated}.{alone}\n"
+        f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the true difference shown in 80 % of cases at "
+        f"the level left for one comparison.{needed} “Cannot tell” is not “equal”."
+    )
+
+
+def unseen(found: Compared) -> list[str]:
+    """A line for each comparison in which nearly all queries have one difference; of many, the first."""
+    told = [
+        f"{row.measure}, {row.system} - {row.baseline}: {sentence}".replace("\u00a0", " ")
+        for row in found.rows
+        if (sentence := cautions.unseen(row.record().judged))
+    ]
+    if len(told) <= LINES_OF_UNSEEN:
+        return told
+    more = f"{len(told) - LINES_OF_UNSEEN} more like these: --json has their numbers."
+    return [*told[:LINES_OF_UNSEEN], more]
+
+
+# -- as JSON ---------------------------------------------------------------------------------------
 
 
 def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
@@ -55,6 +191,3 @@ def _run_as_json(run: EvaluatedRun) -> dict[str, Any]:
             for query_id in query_ids
         },
     }
-
-
-# -- reproduce and convert -------------------------------------------------------------------------

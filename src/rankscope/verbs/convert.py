@@ -7,6 +7,7 @@ from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
 from rankscope.core.records import Run
+from rankscope.core.result import Result
 from rankscope.core.trec import read_lines, write_run
 from rankscope.store.files import writable, written_whole
 
@@ -22,6 +23,17 @@ def convert(
     with written_whole(out) as aside:
         write_run(aside, named, metadata=head)
     return named, [f"read as {found.form}", *found.notes]
+
+
+def answer(run: Path, out: Path, *, tag: str | None, metadata: Path | None) -> Result:
+    """The same; what was written, in a sentence."""
+    written, notes = convert(run, out, tag=tag, metadata=metadata)
+    return Result(lines=(written_line(out, written),), notes=tuple(notes))
+
+
+def written_line(out: Path, run: Run) -> str:
+    """What a run file that was just written holds."""
+    return f"{out}: {len(run.rankings)} queries by {run.tag}."
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -21,10 +21,15 @@ class Judgements:
     qrels: list[Qrel]
     convention: Convention
     source: Source | None = None
+    relevance_level: int | None = None
+    """The level that the user or the convention states; None where grade 1 counts because neither does."""
 
-    def read_as(self, *, relevance_level: int | None, drop_own_docs: bool) -> "Judgements":
-        """The same, with what the user asked in the place of the convention."""
-        return replace(self, convention=Convention(relevance_level or 1, drop_own_docs))
+    def read_as(self, *, relevance_level: int | None, drop_own_docs: bool | None) -> "Judgements":
+        """The same, with what the user states in the place of the convention."""
+        usual = self.convention.relevance_level
+        level = relevance_level or (usual if usual > 1 else None)
+        drop = self.convention.drop_own_docs if drop_own_docs is None else drop_own_docs
+        return replace(self, convention=Convention(level or 1, drop), relevance_level=level)
 
     def queries(self) -> dict[str, str]:
         """query_id to text, where the source has texts."""

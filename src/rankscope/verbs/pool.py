@@ -8,10 +8,13 @@ from pathlib import Path
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.over_tests import JudgedOverTests
-from rankscope.core.tables import Row, read_rows
+from rankscope.core.judged.plain import as_plain
+from rankscope.core.result import Result, Table, json_of
+from rankscope.core.tables import TableRow, read_rows
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
-from rankscope.report.pooled import TWO_TESTS
+from rankscope.report.pooled import TWO_TESTS, table
+from rankscope.report.wording.verdicts import interval_name
 
 COLUMNS = PublishedCell._fields
 
@@ -24,7 +27,7 @@ MEANING = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class PoolSettings:
     """How published means are compared."""
 
     baseline: str
@@ -42,23 +45,36 @@ class PooledMeans:
     notes: tuple[str, ...]
 
 
-def pool(path: Path, asked: Asked) -> PooledMeans:
+def pool(path: Path, settings: PoolSettings) -> PooledMeans:
     """Every system of the file against the baseline over its tests."""
     found = pooled_published(
         read_cells(path),
-        baseline=asked.baseline,
-        margins={measure: as_margin(written) for measure, written in asked.margins.items()},
-        significance_level=asked.significance_level,
+        baseline=settings.baseline,
+        margins={measure: as_margin(written) for measure, written in settings.margins.items()},
+        significance_level=settings.significance_level,
     )
     judged = pooled.judged(
         found,
-        significance_level=asked.significance_level,
-        correction=asked.correction,
-        family_size=asked.family_size,
+        significance_level=settings.significance_level,
+        correction=settings.correction,
+        family_size=settings.family_size,
     )
     rows = tuple(pooled.recorded(each) for each in judged)
     few = [TWO_TESTS] if any(row.n_tests == 2 for row in rows) else []
     return PooledMeans(rows, (MEANING, *few, *_unequal(rows)))
+
+
+def answer(path: Path, settings: PoolSettings) -> Result:
+    """The same, as tables and as JSON."""
+    pooled_means = pool(path, settings)
+    name = interval_name(settings.significance_level, settings.correction).replace("\u00a0", " ")
+    rows = table(pooled_means.pooled, interval=name)
+    return Result(
+        tables=(Table("Over all tests", *rows, n_names=3),),
+        forms={"json": lambda: json_of(as_plain(pooled_means))},
+        notes=pooled_means.notes,
+        are_notes_in_json=True,
+    )
 
 
 def _unequal(rows: Sequence[JudgedOverTests]) -> list[str]:
@@ -80,7 +96,7 @@ def read_cells(path: Path) -> list[PublishedCell]:
     return cells
 
 
-def _cell(row: Row) -> PublishedCell:
+def _cell(row: TableRow) -> PublishedCell:
     empty = [column for column in ("test", "system", "measure") if not row.cells[column]]
     if empty:
         raise BadInput(f"{row.place}: {empty[0]} is empty. Name it.")

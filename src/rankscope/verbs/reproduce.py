@@ -10,11 +10,13 @@ from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
+from rankscope.core.result import Result, Table, json_of
 from rankscope.evaluate import reproduction
 from rankscope.evaluate.evaluation import evaluated
 from rankscope.evaluate.measures import Measuring, with_relevance_level
 from rankscope.evaluate.pairs.comparison import Values
 from rankscope.evaluate.runs import without_own_docs
+from rankscope.report.tables.columns import ascii_p
 from rankscope.verbs.judgements import Judgements
 
 
@@ -36,6 +38,46 @@ class Published:
 
     means: Mapping[str, Decimal] = field(default_factory=dict)
     margins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReproduceSettings:
+    """What a run is held against, and in what."""
+
+    runs: Sequence[Path]
+    measures: Sequence[str]
+    original: Path | None
+    baselines: tuple[Path, Path] | None
+    """This study's and the original's run of the baseline, for a gain."""
+    published: Published
+    depth: int
+
+
+def answer(judged: Judgements, settings: ReproduceSettings) -> Result:
+    """How far the run agrees with its original and with the published means."""
+    found = reproduce(
+        settings.runs,
+        judged,
+        settings.measures,
+        original=settings.original,
+        baselines=settings.baselines,
+        published=settings.published,
+        depth=settings.depth,
+    )
+    return Result(
+        tables=(Table("", *reproduction_rows(found)),),
+        forms={"json": lambda: json_of(reproduced_as_json(found))},
+        notes=found.notes,
+    )
+
+
+def both_or_neither(ours: Path | None, theirs: Path | None) -> tuple[Path, Path] | None:
+    """The two runs of the baseline, this study's and the original's; BadInput for one without the other."""
+    if (ours is None) != (theirs is None):
+        raise BadInput(
+            "A gain needs both runs of the baseline: --baseline and --original-baseline."
+        )
+    return (ours, theirs) if ours and theirs else None
 
 
 def reproduce(
@@ -138,3 +180,64 @@ def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
             for name, of in found.published.items()
         },
     }
+
+
+def reproduction_rows(found: Reproduced) -> tuple[list[str], list[list[str]]]:
+    """What agrees with the original and the published means, and how far."""
+    rows = []
+    if found.order is not None:
+        order = found.order
+        rows += [
+            [
+                f"Kendall's tau, top {order.depth}",
+                f"{order.kendall_tau:.4f}",
+                "1 is the same order",
+            ],
+            ["Kendall's tau union", f"{order.kendall_tau_union:.4f}", "as repro_eval computes it"],
+            ["rank-biased overlap", f"{order.rank_biased_overlap:.4f}", "1 is the same order"],
+            ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
+        ]
+    for name, of in found.values.items():
+        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {ascii_p(of.p_value)}"
+        rows.append([f"{name}: root mean square error", f"{of.root_mean_square_error:.4f}", means])
+    for name, effect in found.effects.items():
+        relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"
+        rows.append([f"{name}: effect ratio", f"{effect.effect_ratio:.4f}", relative])
+    for name, number in found.published.items():
+        rows += _published_rows(name, number)
+    return ["what", "value", "meaning"], rows
+
+
+def _published_rows(name: str, number: reproduction.PublishedNumber) -> list[list[str]]:
+    digits = max(4, len(number.written.partition(".")[2]) + 1)
+    ours = f"ours is {number.mean:.{digits}f} on the same queries"
+    same = "the same to the published digits" if number.is_same else "not reproduced"
+    rounding = f"rounding explains up to {number.half_unit:g}"
+    beside = (
+        ""
+        if number.times_margin is None
+        else f"; {number.times_margin:.1f} times the margin {number.margin:g}"
+    )
+    rows = [
+        [f"{name}: published", number.written, f"{same}: {ours}"],
+        [f"{name}: difference", f"{number.difference:+.{digits}f}", f"{rounding}{beside}"],
+    ]
+    if number.seeds is not None:
+        means = number.seeds.means
+        for of, (low, high), told in (
+            (
+                f"mean of {len(means)} seeds",
+                number.seeds.interval,
+                f"95 % interval; the seeds' means go from {min(means):.4f} to {max(means):.4f}",
+            ),
+            (
+                "one more seed",
+                number.seeds.one_run_interval,
+                "95 % prediction interval, for a published mean of one run",
+            ),
+        ):
+            inside = "inside" if number.is_inside((low, high)) else "outside"
+            rows.append(
+                [f"{name}: {of}", f"{low:.4f} to {high:.4f}", f"published is {inside}: {told}"]
+            )
+    return rows

@@ -1,13 +1,15 @@
 """Search and re-rank without a study file."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rankscope.core.errors import choose
+from rankscope.core.errors import BadInput, choose
 from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
+from rankscope.core.result import Result
 from rankscope.core.trec import write_run
 from rankscope.data.collections import (
     Source,
@@ -15,16 +17,19 @@ from rankscope.data.collections import (
     judged_topics,
     write_docs,
 )
-from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.inputs import notes_on
-from rankscope.models.location import Location, downloaded
-from rankscope.models.opening import open_ranker
+from rankscope.models.location import Location, downloaded, located
+from rankscope.models.opening import open_bi_encoder, open_ranker
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.work import embedded
 from rankscope.retrieve import bm25, dense, embeddings
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable, written_whole
+from rankscope.verbs.convert import written_line
+
+BM25 = "bm25"
+"""The model that is none."""
 
 Tell = Callable[[str], None]
 """Takes a note on how a model's folder was read."""
@@ -34,76 +39,105 @@ def _untold(note: str) -> None:
     """Notes of a caller who asked for none."""
 
 
-def search(
-    model: Location | None,
-    source: Source,
-    *,
-    depth: int,
-    out: Path,
-    progress: Progress,
-    language: str = ENGLISH,
-    tell: Tell = _untold,
-) -> Run:
-    """Rank all docs for the judged queries with a bi-encoder, or BM25 for None; write and return the run.
+@dataclass(frozen=True)
+class SearchSettings:
+    """Who searches which collection how deep, and where the run is written."""
 
-    `language` is that of BM25's analyzer.
-    """
-    writable(out)
+    model: str
+    """bm25, or a bi-encoder's folder or hub id."""
+    source: Source
+    out: Path
+    depth: int = 100
+    language: str | None = None
+    """Of BM25's analyzer; English, if None. BadInput for a model, which has words of its own."""
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.language is not None and self.model != BM25:
+            raise BadInput(
+                f"--language is for bm25, and {self.model} has words of its own. Drop it."
+            )
+
+
+def search(settings: SearchSettings, progress: Progress, tell: Tell = _untold) -> Result:
+    """Rank all docs for the judged queries, write the run, and say so."""
+    is_bm25 = settings.model == BM25
+    model = None if is_bm25 else located(settings.model, revision=settings.revision)
+    writable(settings.out)
+    run = (
+        _by_bm25(settings, progress)
+        if model is None
+        else _by_bi_encoder(model, settings, progress, tell)
+    )
+    _write(settings.out, run)
+    return Result(lines=(written_line(settings.out, run),))
+
+
+def _by_bm25(settings: SearchSettings, progress: Progress) -> Run:
+    language = settings.language or ENGLISH
     choose(LANGUAGES, language, what="language")
-    queries = judged_topics(source).queries
-    if model is None:
-        with TemporaryDirectory() as folder:
-            bm25.build(source.docs(), Path(folder), language=language)
-            index = bm25.Index.load(Path(folder))
-            for note in index.notes:
-                progress.note(f"BM25: {note}")
-            run = bm25.search(index, queries, depth=depth, progress=progress)
-    else:
-        encoder = BiEncoder.load(model)
-        for note in notes_on(encoder):
-            tell(note)
-        with TemporaryDirectory() as folder:
-            write_docs(source.docs(), Path(folder))
-            docs = StoredDocs(Path(folder))
-            path = embedded(encoder, docs, Path(folder), processes=ALONE, progress=progress)
-            asked = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
-            found = dense.nearest(asked, embeddings.opened(path), depth=depth, progress=progress)
-            run = dense.run_of(_tag(model), queries, docs.doc_ids, *found)
-    _write(out, run)
-    return run
+    queries = judged_topics(settings.source).queries
+    with TemporaryDirectory() as folder:
+        bm25.build(settings.source.docs(), Path(folder), language=language)
+        index = bm25.Index.load(Path(folder))
+        for note in index.notes:
+            progress.note(f"BM25: {note}")
+        return bm25.search(index, queries, depth=settings.depth, progress=progress)
 
 
-def rerank(
-    model: Location,
-    source: Source,
-    run_file: Path,
-    *,
-    depth: int,
-    out: Path,
-    progress: Progress,
-    tell: Tell = _untold,
+def _by_bi_encoder(
+    model: Location, settings: SearchSettings, progress: Progress, tell: Tell
 ) -> Run:
-    """Re-order the top of a run with a model; write and return the new run."""
-    writable(out)
-    queries, run = judged_topics(source).queries, read_run(run_file)
+    queries = judged_topics(settings.source).queries
+    encoder = open_bi_encoder(model)
+    for note in notes_on(encoder):
+        tell(note)
+    with TemporaryDirectory() as folder:
+        write_docs(settings.source.docs(), Path(folder))
+        docs = StoredDocs(Path(folder))
+        path = embedded(encoder, docs, Path(folder), processes=ALONE, progress=progress)
+        asked = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
+        found = dense.nearest(
+            asked, embeddings.opened(path), depth=settings.depth, progress=progress
+        )
+        return dense.run_of(_tag(model), queries, docs.doc_ids, *found)
+
+
+@dataclass(frozen=True)
+class RerankSettings:
+    """Who re-ranks which run how deep, and where the new run is written."""
+
+    model: str
+    """A ranker's folder or hub id."""
+    source: Source
+    run: Path
+    out: Path
+    depth: int = 100
+    revision: str | None = None
+
+
+def rerank(settings: RerankSettings, progress: Progress, tell: Tell = _untold) -> Result:
+    """Re-order the top of a run with a model, write the new run, and say so."""
+    model = located(settings.model, revision=settings.revision)
+    writable(settings.out)
+    queries, run = judged_topics(settings.source).queries, read_run(settings.run)
     ranker = open_ranker(downloaded(model))
     for note in notes_on(ranker):
         tell(note)
-    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[:depth]}
+    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
     with TemporaryDirectory() as folder:
-        write_docs((doc for doc in source.docs() if doc.doc_id in ranked), Path(folder))
-        texts = StoredDocs(Path(folder)).texts
+        write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), Path(folder))
         again = reranked(
             ranker,
             queries,
             run,
-            texts=texts,
-            depth=depth,
+            texts=StoredDocs(Path(folder)).texts,
+            depth=settings.depth,
             tag=_tag(model),
             progress=progress,
         )
-    _write(out, again)
-    return again
+    _write(settings.out, again)
+    return Result(lines=(written_line(settings.out, again),))
 
 
 def _tag(model: Location) -> str:

@@ -1,6 +1,6 @@
 """Make a run of a teacher's file without a study file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,18 +8,21 @@ from typing import Any, get_args
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.records import Qrel, Run
+from rankscope.core.result import Result, Table, json_of
 from rankscope.core.trec import write_run
 from rankscope.data.answers import Malformed
 from rankscope.data.collections import Source, StoredDocs, write_docs
-from rankscope.data.names import AsGiven, InCollection, Names
+from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
 from rankscope.store.files import writable, written_whole
+from rankscope.verbs.convert import written_line
+from rankscope.verbs.judgements import Judgements
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command is asked to do."""
+class TeacherSettings:
+    """What a teacher's file is, and what its numbers and texts mean."""
 
     kind: str | None = None
     """None: to be seen from what the file holds."""
@@ -41,47 +44,92 @@ def known_malformed(name: str) -> Malformed:
 
 
 def to_run(
-    path: Path, out: Path, asked: Asked, qrels: Sequence[Qrel] | None
+    path: Path, out: Path, settings: TeacherSettings, qrels: Sequence[Qrel] | None
 ) -> tuple[Run, dict[str, Any]]:
     """Write a teacher's file as a run; the run, and how good it is."""
-    if asked.kind is not None:
-        choose(dict.fromkeys(KINDS), asked.kind, what="kind of teacher's file")
-    if asked.step > asked.window:
+    if settings.kind is not None:
+        choose(dict.fromkeys(KINDS), settings.kind, what="kind of teacher's file")
+    if settings.step > settings.window:
         raise BadInput(
-            f"Windows of {asked.window} that move by {asked.step} leave docs out. Give a --step that is "
+            f"Windows of {settings.window} that move by {settings.step} leave docs out. Give a --step that is "
             "not larger than --window."
         )
     writable(out)
-    kind = asked.kind or recognised(path)
-    if kind == "permutations" and asked.candidates is None:
+    kind = settings.kind or recognised(path)
+    if kind == "permutations" and settings.candidates is None:
         raise BadInput(
             f"{path}: answers of an LLM, whose numbers mean docs it was shown. Give them by --candidates."
         )
-    teacher, shown = _with_names(asked.collection, lambda names: _opened(path, kind, asked, names))
-    run = teacher.run if asked.tag is None else Run(asked.tag, teacher.run.rankings)
+    teacher, shown = _with_names(
+        settings.collection, lambda names: _opened(path, kind, settings, names)
+    )
+    run = teacher.run if settings.tag is None else Run(settings.tag, teacher.run.rankings)
     with written_whole(out) as aside:
         write_run(aside, run)
     return run, quality(teacher, shown, qrels)
 
 
-def _opened(path: Path, kind: str, asked: Asked, names: Names) -> Opened:
+def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements | None) -> Result:
+    """The same; what was written in a sentence, and how good it is."""
+    run, quality = to_run(path, out, settings, None if judged is None else judged.qrels)
+    notes = quality.pop("notes", [])
+    return Result(
+        tables=(Table(path.name, *teacher_rows(quality)),),
+        lines=(written_line(out, run),),
+        forms={"json": lambda: json_of(quality | {"notes": notes})},
+        notes=tuple(notes),
+    )
+
+
+def _opened(path: Path, kind: str, settings: TeacherSettings, names: IdLookup) -> Opened:
     if kind == "permutations":
-        assert asked.candidates is not None
+        assert settings.candidates is not None
         return open_permutations(
             path,
-            asked.candidates,
+            settings.candidates,
             names,
-            malformed=asked.malformed,
-            window=asked.window,
-            step=asked.step,
+            malformed=settings.malformed,
+            window=settings.window,
+            step=settings.step,
         )
-    return open_other(path, kind, asked.candidates, names)
+    return open_other(path, kind, settings.candidates, names)
 
 
-def _with_names(source: Source | None, call: Callable[[Names], Opened]) -> Opened:
+def _with_names(source: Source | None, call: Callable[[IdLookup], Opened]) -> Opened:
     """The call with the names of a collection, whose docs lie in a folder only as long as it lasts."""
     if source is None:
         return call(AsGiven())
     with TemporaryDirectory() as folder:
         write_docs(source.docs(), Path(folder))
         return call(InCollection(list(source.queries()), StoredDocs(Path(folder))))
+
+
+# -- on a terminal ---------------------------------------------------------------------------------
+
+
+def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """What is worth knowing of a teacher: a row for each number, under the name of its group."""
+    rows = []
+    for key, value in found.items():
+        if not isinstance(value, Mapping):
+            rows.append([_plain_name(key), _plain_value(value)])
+        elif not value:
+            rows.append([_plain_name(key), "none"])
+        else:
+            rows += [
+                [f"{_plain_name(key)}: {_plain_name(str(name))}", _plain_value(each)]
+                for name, each in value.items()
+            ]
+    return ["what", "value"], rows
+
+
+def _plain_name(key: str) -> str:
+    return key.removeprefix("n_").replace("_", " ")
+
+
+def _plain_value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain_value(each) for each in value)
+    return "-" if value is None else str(value)

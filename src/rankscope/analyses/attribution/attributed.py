@@ -1,15 +1,16 @@
 """Attribute rankers' neurons over the same examples of a collection."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from rankscope.analyses.attribution.plan import AttributeParams
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.analyses.examples import notes_on, with_texts
 from rankscope.core.errors import BadInput
-from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Run
 from rankscope.core.rng import seed_for, stream
@@ -18,65 +19,31 @@ from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.explain import ablation, attributing
 from rankscope.explain.attributing import Attributions, Preference, Reading
-from rankscope.explain.attribution import (
-    MEMORY,
-    NODES,
-    Integration,
-    PathKind,
-    as_published,
-    gauss_legendre,
-)
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.explain.attribution import Integration, as_published, gauss_legendre
+from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.models.ranker import Side as RankerSide
 
-PATHS: dict[str, PathKind] = {"activations": "activations", "weights": "weights"}
+NAMES: dict[RankerSide, str] = {"query": "query", "document": "document", PAIR: "pairs"}
+"""What attributions call a ranker's sides, in the order in which they are shown."""
 FEWEST = 2
 THRESHOLD, PUBLISHED_FOR_GATED = 0.1, 0.01
 """Of the active; study A has the lower one for LLaMA."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of every ranker."""
+def threshold_of(asked: AttributionSpec, found: Attributions) -> float:
+    """Of what counts as active among these."""
+    if asked.threshold is not None:
+        return asked.threshold
+    is_gated = any(name == "gate" for _, name in found.sites)
+    return PUBLISHED_FOR_GATED if asked.is_published and is_gated else THRESHOLD
 
-    as_published: bool = False
-    path: PathKind = "activations"
-    """Of the sound method; the published one scales weights."""
-    nodes: int = NODES
-    """Of the sound rule; the published one has 20."""
-    examples: int = 50
-    """Queries, each with one relevant doc and one hard negative."""
-    depth: int = 100
-    """Ranks that the negatives are drawn from."""
-    threshold: float | None = None
-    """Above this share of an example's largest value a neuron is active; 0.1 (LLaMA as published: 0.01), if None."""
-    margin: float = DEFAULT_MARGIN
-    """The difference in a Gini coefficient below which two are equivalent."""
-    ablate: bool = True
-    """Whether neurons are switched off to check the sound attributions."""
-    memory: int = MEMORY
-    """Bytes for gradients."""
-    seed: int = 42
 
-    def __post_init__(self) -> None:
-        """Raises BadInput for what would make everything active or nothing, or nothing equivalent."""
-        if self.threshold is not None and not 0 < self.threshold < 1:
-            raise BadInput(f"A threshold is between 0 and 1, and {self.threshold:g} was asked for.")
-        if self.margin <= 0:
-            raise BadInput(f"A margin is above 0, and {self.margin:g} was asked for.")
-
-    def threshold_of(self, found: Attributions) -> float:
-        """Of what counts as active among these."""
-        if self.threshold is not None:
-            return self.threshold
-        is_gated = any(name == "gate" for _, name in found.sites)
-        return PUBLISHED_FOR_GATED if self.as_published and is_gated else THRESHOLD
-
-    def integration(self) -> Integration:
-        """How attributions are computed."""
-        if self.as_published:
-            return Integration(rule=as_published(), is_published=True, memory=self.memory)
-        return Integration(self.path, gauss_legendre(self.nodes), memory=self.memory)
+def integration_of(asked: AttributionSpec) -> Integration:
+    """How attributions are computed."""
+    memory = int(asked.memory * 1e9)
+    if asked.is_published:
+        return Integration(rule=as_published(), is_published=True, memory=memory)
+    return Integration(asked.path, gauss_legendre(asked.nodes), memory=memory)
 
 
 class Examples(NamedTuple):
@@ -124,27 +91,22 @@ def examples(
 
 
 def examples_of(
-    topics: Topics,
-    run: Run,
-    docs: StoredDocs,
-    settings: Settings,
-    *,
-    skip_top: int = 0,
-    min_relevance: int = 1,
+    topics: Topics, run: Run, docs: StoredDocs, params: AttributeParams
 ) -> tuple[Examples, list[str]]:
     """A collection's examples, with negatives out of a run, and what was left out."""
+    asked = params.spec
     topics, n_lost = with_texts(topics, docs)
     made = choices_from_qrels(
         topics.qrels,
         run,
         n_docs=2,
-        depth=settings.depth,
-        skip_top=skip_top,
-        min_relevance=min_relevance,
-        seed=settings.seed,
+        depth=asked.depth,
+        skip_top=asked.skip_top,
+        min_relevance=asked.min_relevance,
+        seed=params.seed,
         by_words=ByWords(topics, docs.key),
     )
-    choices = drawn(made.choices, settings.examples, seed=settings.seed)
+    choices = drawn(made.choices, asked.examples, seed=params.seed)
     wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
     texts = dict(zip(wanted, docs.texts(wanted), strict=True))
     notes = notes_on(0, Choices((), {}), made, n_lost=n_lost)
@@ -156,43 +118,42 @@ def examples_of(
 
 
 def attributed(
-    ranker: BiEncoder | CrossEncoder, given: Examples, settings: Settings, progress: Progress
+    ranker: TrainableRanker, given: Examples, params: AttributeParams, progress: Progress
 ) -> dict[str, Side]:
     """Each side of a ranker's reading: query and document, or pairs."""
-    how = settings.integration()
     return {
-        side: _side(reading, how, settings, progress)
-        for side, reading in _readings(ranker, given, settings)
+        side: _side(reading, params, progress)
+        for side, reading in _readings(ranker, given, params.spec)
     }
 
 
-def _side(reading: Reading, how: Integration, settings: Settings, progress: Progress) -> Side:
+def _side(reading: Reading, params: AttributeParams, progress: Progress) -> Side:
+    how = integration_of(params.spec)
     found = attributing.attributions(reading, how, progress=progress)
     if not all(torch.isfinite(each).all() for each in (*found.values, found.targets)):
         raise BadInput("Some attributions are not finite. Check the model's weights.")
-    if settings.as_published or not settings.ablate:
+    if params.spec.is_published or not params.spec.ablate:
         return Side(found, None)
-    seed = seed_for(settings.seed, "random neurons")
+    seed = seed_for(params.seed, "random neurons")
     return Side(found, ablation.curves(reading, found, how, seed=seed, progress=progress))
 
 
 def _readings(
-    ranker: BiEncoder | CrossEncoder, given: Examples, settings: Settings
+    ranker: TrainableRanker, given: Examples, asked: AttributionSpec
 ) -> Iterator[tuple[str, Reading]]:
-    texts = given.texts
-    if isinstance(ranker, CrossEncoder):
-        if settings.as_published:
-            pairs = [(each.query, each.relevant) for each in texts]
-            yield "pairs", attributing.of_norms_of_pairs(ranker, pairs)
+    for side in ranker.sides:
+        if asked.is_published:
+            texts = [_read(side, each) for each in given.texts]
+            yield NAMES[side], attributing.of_norms(ranker, texts, side)
         else:
-            yield "pairs", attributing.of_pairs(ranker, texts)
-    elif settings.as_published:
-        yield "query", attributing.of_norms(ranker, [each.query for each in texts], "query")
-        docs = [each.relevant for each in texts]
-        yield "document", attributing.of_norms(ranker, docs, "document")
-    else:
-        yield "query", attributing.of_queries(ranker, texts)
-        yield "document", attributing.of_docs(ranker, texts)
+            yield NAMES[side], attributing.MARGINS[side](ranker, given.texts)
+
+
+def _read(side: RankerSide, example: Preference) -> str | tuple[str, str]:
+    """What the published target is of: a query, its relevant doc, or the pair of them."""
+    if side == PAIR:
+        return example.query, example.relevant
+    return example.query if side == "query" else example.relevant
 
 
 # -- as tensors on disk ---------------------------------------------------------------------------
@@ -236,7 +197,7 @@ def from_tensors(stored: Mapping[str, Tensor]) -> dict[str, Side]:
             ),
             None if counts is None else ablation.Curves(tuple(counts.tolist()), **curves),
         )  # fmt: skip
-    return {side: found[side] for side in ("query", "document", "pairs") if side in found}
+    return {side: found[side] for side in NAMES.values() if side in found}
 
 
 _ORDER = ("intermediate", "gate", "up", "up_and_gate", "output", "down", "neurons")

@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import words as attribution
 from rankscope.report.charts import BLUE, GREY, LINES, VERMILION, Spec, finished
 
@@ -28,7 +29,7 @@ def difference_maps(found: attribution.Found, side: str) -> list[tuple[tuple[str
     """A map for each ranker and baseline of the same shape, all on one scale."""
     of_side = attribution.of_side(found, side)
     rows = {
-        (ranker, baseline): attribution.difference_cells(of_side[ranker], of_side[baseline])
+        (ranker, baseline): chart_data.difference_cells(of_side[ranker], of_side[baseline])
         for ranker, baseline in attribution.pairs(found, side)
     }
     largest = max((abs(cell["active"]) for cells in rows.values() for cell in cells), default=0.0)
@@ -37,7 +38,7 @@ def difference_maps(found: attribution.Found, side: str) -> list[tuple[tuple[str
 
 def concentrations(found: attribution.Found) -> list[tuple[str, Spec]]:
     """A chart for each side and kind of matrix, all on one scale; what each is of."""
-    points = attribution.gini_points(found)
+    points = chart_data.gini_points(found)
     domain = gini_domain(points)
     n_matrices = len({point["matrix"] for point in points})
     made = []
@@ -53,7 +54,7 @@ def heat_map(each: attribution.Found, ranker: str, *, largest: float) -> Spec:
 
     `largest` is that of all rankers that stand side by side, so that the same ink is the same frequency.
     """
-    rows = attribution.heat_cells(each)
+    rows = chart_data.heat_cells(each)
     colours = alt.Scale(domain=[0, largest or 1], range=[NONE, BLUE])
     shown = [0, (largest or 1) / 2, largest or 1]
     chart = _cells(rows, colours, "active on", shown, ".0%").encode(
@@ -205,7 +206,7 @@ def gini_domain(points: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 def ablation(curves: attribution.Found, title: str) -> Spec:
     """The target by how many neurons are off, or alone on: the top ones in full, random ones dashed."""
-    points = attribution.ablation_points(curves)
+    points = chart_data.ablation_points(curves)
     won = dict(zip(curves["counts"], curves["advantage"], strict=True))
     rows = [
         {**point, "name": f"{point['neurons']} {point['what']}"}

@@ -1,25 +1,87 @@
 """`rankscope attribute`: rankers' neurons over a collection, without a study."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.attribution import results as neurons
-from rankscope.analyses.attribution.attributed import Settings, attributed, examples_of
-from rankscope.core.errors import choose
+from rankscope.analyses.attribution import words
+from rankscope.analyses.attribution.attributed import attributed, examples_of
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
+from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.forms import forms_of
+from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
+from rankscope.core.result import Result, Table
 from rankscope.data.collections import Source, judged_topics
-from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
+def params_of(
+    collection: str, seed: int, *, as_published: bool, stated: Mapping[str, Any], **others: Any
+) -> AttributeParams:
+    """How every ranker's neurons are attributed; `stated` holds path, nodes and ablate, None for the method's own.
+
+    Raises BadInput where one of them is stated for the published method, and for a value that does not hold.
+    """
+    chosen = {name: value for name, value in stated.items() if value is not None}
+    if as_published and chosen:
+        raise BadInput(
+            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and switches "
+            "nothing off. Leave the one or the other out."
+        )
+    method = "as_published" if as_published else "sound"
+    asked = {"over": collection, "first_stage": "bm25", "method": method}
+    return AttributeParams(spec_of(AttributionSpec, **asked, **chosen, **others), None, seed)
+
+
+@dataclass(frozen=True)
+class AttributeSettings:
+    """What `rankscope attribute` is told: over whose queries and docs, and how neurons are attributed."""
+
+    source: Source
+    neurons: AttributeParams
+    baselines: Sequence[str] = ()
+    """The first ranker, if none."""
+    language: str | None = None
+    """Of BM25's analyzer; English, if None."""
+
+
+def answer(
+    rankers: Mapping[str, TrainableRanker], settings: AttributeSettings, progress: Progress
+) -> Result:
+    """Through which neurons the rankers prefer relevant docs, in every form."""
+    found = attribute(
+        rankers,
+        settings.source,
+        settings.neurons,
+        baselines=settings.baselines or [next(iter(rankers))],
+        language=settings.language or ENGLISH,
+        progress=progress,
+    )
+    sentences, table = words.in_words(found), words.layer_table(found)
+    tables = [Table(f"{found['n_examples']} examples", *table)]
+    if found["comparisons"]:
+        tables += [
+            Table("How concentrated", *words.comparison_table(found)),
+            Table("The same neurons", *words.overlap_table(found)),
+        ]
+    return Result(
+        tables=tuple(tables),
+        lines=tuple(sentences),
+        forms=forms_of(found, sentences, lambda: words.full_rows(found), table),
+        notes=tuple(found["notes"]),
+    )
+
+
 def attribute(
-    rankers: Mapping[str, BiEncoder | CrossEncoder],
+    rankers: Mapping[str, TrainableRanker],
     source: Source,
-    settings: Settings,
+    params: AttributeParams,
     *,
     baselines: Sequence[str],
     language: str = ENGLISH,
@@ -33,10 +95,10 @@ def attribute(
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
-        given, notes = examples_of(topics, run, docs, settings)
-    by_ranker = {}
-    for name, ranker in rankers.items():
-        ranker.model.to(backbone.device())
-        by_ranker[name] = attributed(ranker, given, settings, progress)
-    return neurons.concluded(by_ranker, given.choices, settings, baselines=baselines, notes=notes)
+        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
+        given, notes = examples_of(topics, run, docs, params)
+    by_ranker = {
+        name: attributed(ranker, given, params, progress) for name, ranker in rankers.items()
+    }
+    compared = NeuronsParams(params.spec, tuple(baselines), params.seed)
+    return neurons.concluded(by_ranker, given.choices, compared, notes=notes)

@@ -1,48 +1,59 @@
 """The steps of attribution: each ranker's, and what follows from all."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.attribution.rules import attributed
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 
-ATTRIBUTE = Kind("attribute", 3, "rankscope.analyses.attribution.steps:attribute")
-NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons")
+
+@dataclass(frozen=True)
+class AttributeParams:
+    """How one ranker's neurons are attributed."""
+
+    spec: AttributionSpec
+    file: Path | None
+    """In place of a collection and a run, which are inputs."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class NeuronsParams:
+    """How all rankers' neurons are compared."""
+
+    spec: AttributionSpec
+    baselines: tuple[str, ...]
+    seed: int
+
+
+ATTRIBUTE = Kind("attribute", 3, "rankscope.analyses.attribution.steps:attribute", AttributeParams)
+NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons", NeuronsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
     """The neurons of all rankers, compared."""
     asked: AttributionSpec = question.spec
-    key, rankers = question.key, attributed(planner.study, question)
-    told = ("threshold", "margin")  # what is said of attributions, not what they are
-    made = asked.identity("over", "first_stage", "file", "rankers", "baseline", *told)
-    inputs, paths = {}, {}
+    key, rankers, seed = question.key, attributed(planner.study, question), planner.study.seed
+    inputs = {}
     if asked.over and asked.first_stage:
         inputs = {
             "docs": planner.docs(asked.over),
             "collection": planner.collection(asked.over),
             "run": planner.first_stage_run(asked.first_stage, asked.over),
         }
-    if asked.file:
-        paths = {"file": planner.loaded.path(asked.file.path)}
-        made["file"] = asked.file.identity("path") | {"digest": planner.digest(paths["file"])}
+    file = planner.loaded.path(asked.file.path) if asked.file else None
+    params = AttributeParams(asked, file, seed)
     by_ranker = {
-        attribute_role(name): planner.add(
-            Step(
-                ATTRIBUTE,
-                f"{name}.{key}",
-                {**made, "seed": planner.study.seed},
-                {**inputs, "ranker": planner.ranker(name)},
-                spec=asked,
-                paths=paths,
-            )
+        attribute_role(name): planner.step(
+            ATTRIBUTE, f"{name}.{key}", params, {**inputs, "ranker": planner.ranker(name)}
         )
         for name in rankers
     }
-    params = {"baseline": asked.baseline or rankers[:1], **made}
-    params |= {name: getattr(asked, name) for name in told} | {"seed": planner.study.seed}
-    neurons = Step(NEURONS, key, params, by_ranker, spec=asked)
-    return {neurons_role(key): planner.add(neurons)}
+    compared = NeuronsParams(asked, asked.baseline or rankers[:1], seed)
+    return {neurons_role(key): planner.step(NEURONS, key, compared, by_ranker)}
 
 
 def attribute_role(ranker: str) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankscope.analyses.attribution.attributed import Settings, Side
+from rankscope.analyses.attribution.attributed import Side, integration_of, threshold_of
+from rankscope.analyses.attribution.plan import NeuronsParams
+from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Choice
 from rankscope.evaluate.pairs.comparison import Pair, compared
@@ -37,32 +39,33 @@ CONCENTRATION_VERDICTS = {"better": "more concentrated", "worse": "less concentr
 def concluded(
     by_ranker: Mapping[str, Sides],
     given: Sequence[Choice],
-    settings: Settings,
+    params: NeuronsParams,
     *,
-    baselines: Sequence[str],
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything: each side of each ranker, and how concentrated it is beside the baselines'."""
-    told = [*(PUBLISHED_WARNINGS if settings.as_published else ()), *notes]
+    asked, baselines = params.spec, params.baselines
+    told = [*(PUBLISHED_WARNINGS if asked.is_published else ()), *notes]
+    how = integration_of(asked)
     return {
-        "method": "as_published" if settings.as_published else "sound",
-        "path": settings.integration().path,
-        "nodes": len(settings.integration().rule.nodes),
+        "method": asked.method,
+        "path": how.path,
+        "nodes": len(how.rule.nodes),
         "n_examples": len(given),
         "baselines": list(baselines),
         "rankers": {
-            name: {side: _of_side(each, given, settings) for side, each in sides.items()}
+            name: {side: _of_side(each, given, params) for side, each in sides.items()}
             for name, sides in by_ranker.items()
         },
-        "comparisons": [*_comparisons(by_ranker, given, settings, baselines)],
-        "overlaps": [*_overlaps(by_ranker, settings, baselines)],
+        "comparisons": [*_comparisons(by_ranker, given, params)],
+        "overlaps": [*_overlaps(by_ranker, params)],
         "notes": [*told, *_not_compared(by_ranker, baselines)],
     }
 
 
-def _of_side(side: Side, given: Sequence[Choice], settings: Settings) -> dict[str, Any]:
-    found, seed = side.found, settings.seed
-    threshold = settings.threshold_of(found)
+def _of_side(side: Side, given: Sequence[Choice], params: NeuronsParams) -> dict[str, Any]:
+    found, seed = side.found, params.seed
+    threshold = threshold_of(params.spec, found)
     is_active = neurons.active(found.values, threshold)
     sizes = torch.stack([each.abs().double().sum(1) for each in found.values], 1)
     shares = sizes / sizes.sum(1, keepdim=True).clamp(min=torch.finfo(sizes.dtype).tiny)
@@ -91,7 +94,7 @@ def _of_side(side: Side, given: Sequence[Choice], settings: Settings) -> dict[st
             )
         ],
         "ablation": None if side.curves is None else _of_curves(side.curves, seed),
-        "examples": _shown(found, given, settings),
+        "examples": _shown(found, given, params.spec),
     }
 
 
@@ -130,10 +133,10 @@ def _of_curves(curves: ablation.Curves, seed: int) -> dict[str, Any]:
 
 
 def _shown(
-    found: Attributions, given: Sequence[Choice], settings: Settings
+    found: Attributions, given: Sequence[Choice], asked: AttributionSpec
 ) -> list[dict[str, Any]]:
     """The examples of the lowest targets: where their targets come from, by site and neuron."""
-    n_read = 1 if settings.as_published else None  # of a query's docs, the relevant one first
+    n_read = 1 if asked.is_published else None  # of a query's docs, the relevant one first
     rows = []
     for place in found.targets.argsort(stable=True)[:EXAMPLES_SHOWN].tolist():
         of_sites = [
@@ -211,18 +214,15 @@ def _not_compared(by_ranker: Mapping[str, Sides], baselines: Sequence[str]) -> l
 
 
 def _comparisons(
-    by_ranker: Mapping[str, Sides],
-    given: Sequence[Choice],
-    settings: Settings,
-    baselines: Sequence[str],
+    by_ranker: Mapping[str, Sides], given: Sequence[Choice], params: NeuronsParams
 ) -> Iterator[dict[str, Any]]:
     """The Gini coefficient of every site against the baseline's: a family is two rankers' side."""
-    for name, baseline, side, mine, theirs in _alike(by_ranker, baselines):
+    for name, baseline, side, mine, theirs in _alike(by_ranker, params.baselines):
         pairs = [
             Pair(
                 [_by_query(given, neurons.gini(own))],
                 [_by_query(given, neurons.gini(other))],
-                margin=Margin(settings.margin),
+                margin=Margin(params.spec.margin),
             )
             for own, other in zip(mine.values, theirs.values, strict=True)
         ]
@@ -247,14 +247,12 @@ def _plain(row: Judged) -> dict[str, Any]:
     }
 
 
-def _overlaps(
-    by_ranker: Mapping[str, Sides], settings: Settings, baselines: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+def _overlaps(by_ranker: Mapping[str, Sides], params: NeuronsParams) -> Iterator[dict[str, Any]]:
     """How far the same neurons are active in two rankers, site by site."""
-    for name, baseline, side, *both in _alike(by_ranker, baselines):
-        active = [neurons.active(each.values, settings.threshold_of(each)) for each in both]
+    for name, baseline, side, *both in _alike(by_ranker, params.baselines):
+        active = [neurons.active(each.values, threshold_of(params.spec, each)) for each in both]
         for (layer, site), first, second in zip(both[0].sites, *active, strict=True):
-            found = neurons.overlap(first, second, seed=settings.seed)._asdict()
+            found = neurons.overlap(first, second, seed=params.seed)._asdict()
             jaccard = found.pop("jaccard")
             ends = dict.fromkeys(("value", "low", "high")) if jaccard is None else jaccard._asdict()
             yield _named(name, baseline, side, layer, site) | found | {"jaccard": ends}

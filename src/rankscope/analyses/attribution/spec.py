@@ -11,7 +11,7 @@ from pydantic import (
 
 from rankscope.analyses.fields import FileKind, Names
 from rankscope.core.judged.margins import DEFAULT_MARGIN
-from rankscope.pipeline.spec.fields import FREE, Count, Number, Spec, Whole
+from rankscope.pipeline.spec.fields import BY_PLAN, FREE, Count, Number, Spec, Whole, read_by
 
 PUBLISHED_HAS_ITS_OWN = ("path", "nodes", "ablate")
 """Of attribution: choices that study A made otherwise, or does not have."""
@@ -23,54 +23,84 @@ class AttributedFileSpec(Spec):
     kind: FileKind = Field(
         description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
     )
-    path: str = Field(description="JSON lines, one JSON list or Parquet.")
+    path: str = Field(
+        description="JSON lines, one JSON list or Parquet.", json_schema_extra=BY_PLAN
+    )
 
 
 class AttributionSpec(Spec):
     """Through which feed-forward neurons rankers prefer a relevant doc over a hard negative."""
 
-    over: str | None = Field(None, description="The collection whose queries and docs are read.")
+    over: str | None = Field(
+        None,
+        description="The collection whose queries and docs are read.",
+        json_schema_extra=BY_PLAN,
+    )
     first_stage: str | None = Field(
-        None, alias="from", description="The first stage that negatives come from."
+        None,
+        alias="from",
+        description="The first stage that negatives come from.",
+        json_schema_extra=BY_PLAN,
     )
     file: AttributedFileSpec | None = Field(None, description="In place of `over` and `from`.")
     rankers: tuple[str, ...] | None = Field(
-        None, description="All of `explain.rankers`, if left out."
+        None, description="All of `explain.rankers`, if left out.", json_schema_extra=BY_PLAN
     )
     baseline: Names = Field(
-        (), description="The rankers that all are compared with; the first, if left out."
+        (),
+        description="The rankers that all are compared with; the first, if left out.",
+        json_schema_extra=BY_PLAN,
     )
     method: Literal["sound", "as_published"] = Field(
         "sound", description="sound, or study A's target and sums, with warnings."
     )
     path: Literal["activations", "weights"] = Field(
-        "activations", description="What is scaled from 0, of the sound method."
+        "activations",
+        description="What is scaled from 0, of the sound method; weights, as in Dai et al. 2022.",
     )
-    nodes: Count = Field(8, le=1000, description="Gauss-Legendre nodes of the sound method.")
+    nodes: Count = Field(
+        8,
+        le=1000,
+        description="Gauss-Legendre nodes of the sound method; study A's sum has 20 steps.",
+    )
     examples: Annotated[Count, Field(ge=2, le=1_000_000)] = Field(
         50, description="Queries, each with one relevant doc and one hard negative."
     )
     depth: Count = Field(100, description="Ranks that negatives are drawn from.")
     skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
+        0,
+        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
     )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(
+        1,
+        description="The lowest grade that makes a positive; TREC's passage tracks have 2 (Craswell et al. 2020).",
+    )
     threshold: Annotated[Number, Field(gt=0, lt=1)] | None = Field(
         None,
         description="A neuron is active above this share of the example's largest value; 0.1, if left out (as "
         "published 0.01 for LLaMA, Mistral and Qwen).",
+        json_schema_extra=read_by("neurons"),
     )
     margin: Number = Field(
         DEFAULT_MARGIN,
         gt=0,
         description="The difference in Gini coefficients below which matrices are equivalent.",
+        json_schema_extra=read_by("neurons"),
     )
-    ablate: bool = Field(True, description="Whether neurons are switched off, as a check.")
+    ablate: bool = Field(
+        True,
+        description="Whether neurons are switched off, as a check (Vast et al. 2024).",
+    )
     memory: Annotated[Number, Field(gt=0)] = Field(
         2.0, description="Gigabytes for gradients.", json_schema_extra=FREE
     )
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether study A's method is taken."""
+        return self.method == "as_published"
 
     @model_validator(mode="after")
     def _texts_come_from_one_place(self) -> Self:

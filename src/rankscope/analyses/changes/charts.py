@@ -2,6 +2,7 @@
 
 import altair as alt
 
+from rankscope.analyses.changes import chart_data
 from rankscope.analyses.changes import words as changes
 from rankscope.report.charts import (
     BLUE,
@@ -21,7 +22,7 @@ LABEL = 180
 
 def change_map(found: changes.Found) -> Spec:
     """Modules down, layers across: the more ink, the further its weights moved; no ink, no change."""
-    rows = changes.map_cells(found)
+    rows = chart_data.map_cells(found)
     layers = [changes.layer_name(n, found["depth"]) for n in range(found["depth"] + 2)]
     present = {row["layer"] for row in rows}
     chart = (
@@ -62,7 +63,7 @@ def change_map(found: changes.Found) -> Spec:
 
 def likeness(found: changes.Found, what: str) -> Spec:
     """CKA or shared neighbours by layer, a line and a band for each side; dashed: what chance gives."""
-    rows = [row for row in changes.curves(found) if row["what"] == what]
+    rows = [row for row in chart_data.curves(found) if row["what"] == what]
     names = list(dict.fromkeys(row["side"] for row in rows))
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X(

@@ -5,35 +5,46 @@ from dataclasses import dataclass
 from typing import Any
 
 from rankscope.analyses import examples
+from rankscope.analyses.changes import words
 from rankscope.analyses.changes.heads import (
     DEPTH_OF_NEGATIVES,
-    HeadSettings,
+    check_heads,
     controlled,
     lesson,
-    scorers,
 )
+from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.analyses.changes.results import (
+    Both,
     Changes,
-    Settings,
     as_json,
     ranking_change,
     sides,
     states_changed,
     weights_changed,
 )
+from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
+from rankscope.analyses.forms import forms_of
+from rankscope.core.errors import BadInput
+from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
+from rankscope.core.result import Result, Table
+from rankscope.data import collections
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
-from rankscope.data.conventions import Convention
+from rankscope.data.conventions import convention
+from rankscope.evaluate.measures import computable, with_relevance_level
 from rankscope.evaluate.runs import without_own_docs
-from rankscope.models import backbone, opening
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models import opening
+from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
+from rankscope.models.ranker import PAIR, Side, TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
 
+READ: dict[Side, str] = {"query": "queries", "document": "docs", PAIR: "pairs"}
+"""What a side's texts are called."""
 ROUNDED = {"BF16": ("bfloat16", "0.4 %"), "F16": ("float16", "0.05 %")}
 """What safetensors calls a narrow type, its name, and half the distance of two numbers over their size at most."""
 
@@ -44,9 +55,19 @@ class Opened:
 
     before: str
     after: str
-    rankers: tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+    rankers: Both
     stored: tuple[str | None, str | None] = (None, None)
     """The types of their stored weights, as safetensors calls them."""
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """The BM25 whose top both rankers re-rank."""
+
+    language: str = ENGLISH
+    """Of its analyzer."""
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out of the top."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +75,104 @@ class Heads:
     """Heads that are to be fitted anew, and the queries they learn from."""
 
     train: Source
-    settings: HeadSettings
-    convention: Convention
-    """How the judgements they learn from are read."""
+    params: HeadsParams
+    drop_own_docs: bool = False
+    """Whether docs that have their query's id are left out of what they learn from."""
+
+
+@dataclass(frozen=True)
+class DiffSettings:
+    """What `rankscope diff` is told: over which texts two rankers are compared, and whether heads are refitted."""
+
+    collection: str
+    split: str = "test"
+    train_collection: str | None = None
+    """Whose queries heads are fitted on, if others'; over the same docs."""
+    train_split: str = "train"
+    queries: int = 100
+    depth: int = 20
+    texts: int = 500
+    neighbours: int = 10
+    heads: bool = False
+    measure: str = "nDCG@10"
+    """Of the heads' runs."""
+    margin: float = DEFAULT_MARGIN
+    language: str | None = None
+    """Of BM25's analyzer; English, if None."""
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Raises BadInput before any work for a measure there is none of, and for too few texts."""
+        computable(self.measure)
+        if self.neighbours >= self.texts:
+            raise BadInput(
+                f"--neighbours {self.neighbours}: among --texts {self.texts} a text has {self.texts - 1} others. Give fewer neighbours, "
+                "or more texts."
+            )
+
+    def params(self) -> ChangeParams:
+        """What of states and rankings is compared."""
+        spec = spec_of(
+            ChangesSpec,
+            over=self.collection,
+            first_stage="bm25",
+            texts=self.texts,
+            neighbours=self.neighbours,
+        )
+        return ChangeParams(spec, self.depth, self.seed)
+
+    def fitted(self) -> Heads | None:
+        """The heads that are to be fitted anew; None where none are."""
+        if not self.heads:
+            return None
+        learnt_from = self.train_collection or self.collection
+        usual, of_train = convention(self.collection), convention(learnt_from)
+        params = HeadsParams(
+            spec_of(HeadsSpec, train=learnt_from),
+            depth=self.depth,
+            measure=with_relevance_level(self.measure, usual.relevance_level),
+            margin=self.margin,
+            train_relevance_level=of_train.relevance_level,
+            seed=self.seed,
+        )
+        train = collections.source(learnt_from, self.train_split)
+        return Heads(train, params, of_train.drop_own_docs)
+
+
+def answer(
+    models: Sequence[str],
+    settings: DiffSettings,
+    *,
+    revision: str | None,
+    pooling: str | None,
+    progress: Progress,
+) -> Result:
+    """What moved from the first model to the second, in every form."""
+    params, heads = settings.params(), settings.fitted()
+    source = collections.source(settings.collection, settings.split)
+    found = diff(
+        opened(models, revision=revision, pooling=pooling),
+        source,
+        params,
+        queries=settings.queries,
+        heads=heads,
+        first_stage=FirstStage(
+            settings.language or ENGLISH, convention(settings.collection).drop_own_docs
+        ),
+        progress=progress,
+    )
+    sentences, table = [*words.in_words(found), words.CAVEAT], words.layer_table(found)
+    title = f"{found['after']} against {found['before']}, {settings.collection}"
+    control = found["heads"]
+    return Result(
+        tables=(
+            Table(title, *table),
+            *([Table(control["measure"], *words.head_table(found))] if control else []),
+        ),
+        lines=tuple(sentences),
+        forms=forms_of(found, sentences, lambda: words.full_rows([found]), table),
+        notes=(*found["notes"], *(control["notes"] if control else [])),
+    )
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
@@ -64,48 +180,47 @@ def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) 
     (before, first), (after, second) = opening.opened(
         models, revision=revision, pooling=pooling
     ).items()
-    for ranker in (first, second):
-        ranker.model.to(backbone.device())
     places = [located(opening.named(each)[1], revision=revision) for each in models]
-    old, new = (backbone.stored_as(downloaded(place)) for place in places)
+    old, new = (tensors.stored_as(downloaded(place)) for place in places)
     return Opened(before, after, (first, second), (old, new))
 
 
 def diff(
     pair: Opened,
     source: Source,
-    settings: Settings,
+    params: ChangeParams,
     *,
     queries: int,
-    name: str,
     heads: Heads | None = None,
-    language: str = ENGLISH,
+    first_stage: FirstStage | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Everything that moved between the two, as plain data; what they rank is the top of BM25.
 
-    `queries` are drawn from the judged ones; `name` is what the collection is called. With `heads`, the
-    control for cross-encoders too. `language` is that of BM25's analyzer. Raises BadInput where the architectures differ, or heads cannot be fitted.
+    `queries` are drawn from the judged ones. With `heads`, the control for cross-encoders too. Raises BadInput
+    where the architectures differ, or heads cannot be fitted.
     """
+    how = first_stage or FirstStage()
     weights = weights_changed(pair.rankers)
-    topics = judged_topics(source, limit=queries, seed=settings.seed)
+    topics = judged_topics(source, limit=queries, seed=params.seed)
     train = heads and judged_topics(heads.train)
     if train:
-        scorers(pair.rankers)
+        check_heads(pair.rankers)
         examples.without(train, topics)
-    with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=settings.depth, progress=progress)
+    with examples.indexed(source, how.language, progress) as (docs, index):
+        run = bm25.search(index, topics.queries, depth=params.depth, progress=progress)
+        run = without_own_docs(run) if how.drop_own_docs else run
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
-        compared = sides(pair.rankers[0], topics.queries, run, texts, settings)
-        states = states_changed(pair.rankers, compared, settings, progress)
+        compared = sides(pair.rankers[0], topics.queries, run, texts, params)
+        states = states_changed(pair.rankers, compared, params, progress)
         runs = [
             rerank(
                 ranker,
                 topics.queries,
                 run,
                 texts=docs.texts,
-                depth=settings.depth,
+                depth=params.depth,
                 tag=tag,
                 progress=progress,
             )
@@ -119,10 +234,10 @@ def diff(
         Changes(
             before=pair.before,
             after=pair.after,
-            collection=name,
+            collection=params.spec.over,
             modules=tuple(weights),
             states=tuple(states),
-            rankings=ranking_change(runs[0], runs[1], settings),
+            rankings=ranking_change(runs[0], runs[1], params),
         )
     )
     return found | {"heads": control, "notes": [*_read_otherwise(pair), *_rounded(pair)]}
@@ -148,29 +263,24 @@ def _read_otherwise(pair: Opened) -> list[str]:
     return notes
 
 
-def _reading(ranker: BiEncoder | CrossEncoder) -> dict[tuple[str, str, str], str]:
+def _reading(ranker: TrainableRanker) -> dict[tuple[str, str, str], str]:
     """How a ranker does what, by what it does, of which side, and what differs where another does otherwise."""
-    tokens, longer = "reads of {}", "states of longer texts differ"
-    if isinstance(ranker, CrossEncoder):
-        return {(tokens, "pairs", longer): f"{ranker.max_length} tokens"}
-    name = "cosine" if ranker.is_normalised else ranker.inner.similarity_fn_name
-    found = {("scores", "", "rankings differ"): f"by {name}"}
-    for side in SIDES:
-        texts = "queries" if side == "query" else "docs"
-        prompt = ranker.inner.prompts.get(side) or ""
-        found |= {
-            ("pools {}", texts, "states differ"): f"by {ranker.pooling(side)}",
-            ("puts before {}", texts, "states differ"): repr(prompt),
-            (tokens, texts, longer): f"{ranker.max_length(side)} tokens",
-        }
+    found: dict[tuple[str, str, str], str] = {}
+    if ranker.compares_by is not None:
+        found["scores", "", "rankings differ"] = f"by {ranker.compares_by}"
+    for side in ranker.sides:
+        texts = READ[side]
+        if side != PAIR:
+            found["pools {}", texts, "states differ"] = f"by {ranker.pooling(side)}"
+            found["puts before {}", texts, "states differ"] = repr(ranker.prompt_of(side))
+        longer = "states of longer texts differ"
+        found["reads of {}", texts, longer] = f"{ranker.most_tokens(side)} tokens"
     return found
 
 
-def _vocabularies(ranker: BiEncoder | CrossEncoder) -> list[dict[str, int]]:
-    """The tokens of every tokenizer there is."""
-    if isinstance(ranker, CrossEncoder):
-        return [ranker.tokenizer.get_vocab()]
-    return [ranker.tower(side).tokenizer.get_vocab() for side in SIDES]
+def _vocabularies(ranker: TrainableRanker) -> list[dict[str, int]]:
+    """The tokens of every side's tokenizer."""
+    return [ranker.tokenizer_of(side).get_vocab() for side in ranker.sides]
 
 
 def _rounded(pair: Opened) -> list[str]:
@@ -203,9 +313,8 @@ def _control(
     """Heads fitted anew on both encoders, with queries that are not among those ranked."""
     (topics, run, runs), (docs, index) = asked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
-    if heads.convention.drop_own_docs:
+    if heads.drop_own_docs:
         train_run = without_own_docs(train_run)
-    level = heads.convention.relevance_level
-    made, notes = lesson(train, train_run, topics, run, docs, heads.settings, min_relevance=level)
-    found = controlled(pair.rankers, made, runs, topics.qrels, heads.settings, progress)
+    made, notes = lesson(train, train_run, topics, run, docs, heads.params)
+    found = controlled(pair.rankers, made, runs, topics.qrels, heads.params, progress)
     return found | {"notes": notes}

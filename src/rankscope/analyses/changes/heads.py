@@ -10,10 +10,11 @@ from statistics import fmean
 from typing import Any
 
 from rankscope.analyses import examples
+from rankscope.analyses.changes.plan import HeadsParams
 from rankscope.analyses.examples import FEWEST_QUERIES
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict
-from rankscope.core.judged.margins import DEFAULT_MARGIN, Margin
+from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
@@ -24,15 +25,12 @@ from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.measures import Measuring, span
 from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.verdicts import judged, recorded
-from rankscope.evaluate.runs import without_own_docs
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
 from rankscope.explain.probing import pairs_of
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.retrieve.rerank import reordered
 
-MARGIN = Margin(DEFAULT_MARGIN)
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
 BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
@@ -46,27 +44,6 @@ COMPARED = {
 NO_LOSS, IN_ENCODER, IN_HEAD, UNKNOWN = "no loss", "encoder", "head", "cannot tell"
 TOO_WEAK = "heads too weak"
 """Where a loss lies."""
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """How heads are fitted anew, and how their runs are compared."""
-
-    candidates: int = 8
-    """Docs of an example, the relevant one among them."""
-    examples: int = 400
-    """Learnt from at most."""
-    fits: int = 3
-    """Heads on each encoder, which count as seeds; each draws its examples, and holds other queries out."""
-    depth: int = 20
-    """Docs of each query that are re-ranked."""
-    measure: str = "nDCG@10"
-    margin: Margin = MARGIN
-    significance_level: float = 0.05
-    correction: str = "holm"
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out of all four runs, once they are re-ranked."""
-    seed: int = 42
 
 
 @dataclass(frozen=True)
@@ -94,9 +71,7 @@ def lesson(
     asked: Topics,
     run: Run,
     docs: StoredDocs,
-    settings: HeadSettings,
-    *,
-    min_relevance: int = 1,
+    params: HeadsParams,
 ) -> tuple[Lesson, list[str]]:
     """What heads learn from and then rank, and what was left out; no query that is ranked is learnt from.
 
@@ -107,14 +82,14 @@ def lesson(
     made = choices_from_qrels(
         learnt.qrels,
         train_run,
-        n_docs=settings.candidates,
+        n_docs=params.spec.candidates,
         depth=DEPTH_OF_NEGATIVES,
-        min_relevance=min_relevance,
-        seed=settings.seed,
+        min_relevance=params.train_relevance_level,
+        seed=params.seed,
         by_words=ByWords(learnt, docs.key),
     )
     wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
-    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: settings.depth]}
+    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: params.depth]}
     return Lesson(
         made.choices,
         {query.query_id: query.text for query in (*learnt.queries, *asked.queries)},
@@ -125,20 +100,20 @@ def lesson(
 
 
 def controlled(
-    rankers: Sequence[BiEncoder | CrossEncoder],
+    rankers: Sequence[TrainableRanker],
     lesson: Lesson,
     own: Sequence[Run],
     qrels: Sequence[Qrel],
-    settings: HeadSettings,
+    params: HeadsParams,
     progress: Progress,
 ) -> dict[str, Any]:
     """Heads fitted anew on the encoders before and after, beside their `own` runs: means, verdicts, conclusion.
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
-    with_heads = scorers(rankers)
+    check_heads(rankers)
     examples = [
-        lesson.some(settings.examples, seed=settings.seed + n) for n in range(settings.fits)
+        lesson.some(params.spec.examples, seed=params.seed + n) for n in range(params.spec.fits)
     ]
     n_learnt = min(len({choice.query_id for choice in some}) for some in examples)
     if n_learnt < FEWEST_QUERIES:
@@ -149,35 +124,31 @@ def controlled(
         )
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
     fitted: list[Refitted] = []
-    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), with_heads, strict=True):
-        anew = refitted_runs(scorer, lesson, examples, settings, tag=name, progress=progress)
+    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), rankers, strict=True):
+        anew = refitted_runs(scorer, lesson, examples, params, tag=name, progress=progress)
         runs[name] = [run for run, _ in anew]
         fitted += [fit for _, fit in anew]
-    if settings.drop_own_docs:
-        runs = {name: [without_own_docs(run) for run in of] for name, of in runs.items()}
-    return concluded(runs, qrels, settings) | {
+    return concluded(runs, qrels, params) | {
         "n_examples": len(examples[0]),
-        "n_fits": settings.fits,
+        "n_fits": params.spec.fits,
         "n_unconverged": sum(not fit.has_converged for fit in fitted),
         "penalties": [fit.penalty for fit in fitted],
     }
 
 
-def scorers(rankers: Sequence[BiEncoder | CrossEncoder]) -> list[CrossEncoder]:
-    """The rankers, all of which have a head; BadInput for bi-encoders."""
-    found = [ranker for ranker in rankers if isinstance(ranker, CrossEncoder)]
-    if len(found) < len(rankers):
+def check_heads(rankers: Sequence[TrainableRanker]) -> None:
+    """BadInput for bi-encoders, which have no head."""
+    if any(PAIR not in ranker.sides for ranker in rankers):
         raise BadInput(
             "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
         )
-    return found
 
 
 def refitted_runs(
-    ranker: CrossEncoder,
+    ranker: TrainableRanker,
     lesson: Lesson,
     examples: Sequence[Sequence[Choice]],
-    settings: HeadSettings,
+    params: HeadsParams,
     *,
     tag: str,
     progress: Progress,
@@ -185,9 +156,7 @@ def refitted_runs(
     """The run's top re-ranked by heads fitted anew on the ranker's encoder, one to each set of examples."""
     learnt = pairs_of([choice for some in examples for choice in some])
     tops = {
-        query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][
-            : settings.depth
-        ]
+        query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][: params.depth]
         for query in lesson.asked
         if lesson.run.rankings.get(query.query_id)
     }
@@ -195,13 +164,13 @@ def refitted_runs(
     texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*learnt.pairs, *asked)]
     states = representations.in_parts(
         texts,
-        lambda some: representations.of_pairs(ranker, some)[:, -1],
+        lambda some: representations.of_texts(ranker, some, PAIR)[:, -1],
         task=f"represent pairs for {tag}",
         progress=progress,
     )
     made = []
     for n, some in enumerate(examples):
-        fit = heads.refitted(states, learnt.candidates(some), seed=settings.seed + n)
+        fit = heads.refitted(states, learnt.candidates(some), seed=params.seed + n)
         scores = iter(fit.scores[len(learnt.pairs) :].tolist())
         rankings = {
             query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
@@ -212,28 +181,27 @@ def refitted_runs(
 
 
 def concluded(
-    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], settings: HeadSettings
+    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], params: HeadsParams
 ) -> dict[str, Any]:
     """Means and verdicts, and where the loss lies; `runs` by `BEFORE`, `AFTER` and anew, a run a head."""
-    measuring = Measuring(qrels, (settings.measure,))
+    measuring, margin = Measuring(qrels, (params.measure,)), as_margin(params.margin)
     values = {
-        name: [measuring.of(run).values[settings.measure] for run in of]
-        for name, of in runs.items()
+        name: [measuring.of(run).values[params.measure] for run in of] for name, of in runs.items()
     }
     pairs = [
-        Pair(values[system], values[baseline], settings.margin, span=span(settings.measure))
+        Pair(values[system], values[baseline], margin, span=span(params.measure))
         for system, baseline in COMPARED.values()
     ]
-    level = settings.significance_level
+    level = params.significance_level
     rows = judged(
         compared(pairs, significance_level=level),
         significance_level=level,
-        correction=settings.correction,
+        correction=params.correction,
     )
     by_name = dict(zip(COMPARED, rows, strict=True))
     return {
-        "measure": settings.measure,
-        "margin": str(settings.margin),
+        "measure": params.measure,
+        "margin": str(margin),
         "n_queries": len(measuring.query_ids),
         "means": {name: fmean(fmean(each.values()) for each in of) for name, of in values.items()},
         "comparisons": {name: as_plain(recorded(row)) for name, row in by_name.items()},

@@ -1,17 +1,46 @@
 """The steps between two rankers: what moved, and heads fitted anew."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
-from rankscope.analyses.changes.spec import ChangesSpec
+from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.core.errors import BadStudy
 from rankscope.core.judged.margins import DEFAULT_MARGIN
+from rankscope.evaluate.measures import with_relevance_level
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 
-CHANGE = Kind("change", 3, "rankscope.analyses.changes.steps:change")
-HEADS = Kind("heads", 5, "rankscope.analyses.changes.steps:heads")
+
+@dataclass(frozen=True)
+class ChangeParams:
+    """What of two rankers is compared."""
+
+    spec: ChangesSpec
+    depth: int
+    """Docs of each query that both re-rank."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class HeadsParams:
+    """How heads are fitted anew on two encoders, and how their runs are compared."""
+
+    spec: HeadsSpec
+    depth: int
+    """Docs of each query that are re-ranked."""
+    measure: str
+    """At the collection's relevance level."""
+    margin: float | str
+    train_relevance_level: int
+    """The lowest grade that is relevant to the queries that heads learn from."""
+    seed: int
+    significance_level: float = 0.05
+    correction: str = "holm"
+
+
+CHANGE = Kind("change", 3, "rankscope.analyses.changes.steps:change", ChangeParams)
+HEADS = Kind("heads", 5, "rankscope.analyses.changes.steps:heads", HeadsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
@@ -29,11 +58,9 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
             "before run": planner.rerank(before, asked.over, asked.first_stage, depth),
             "after run": planner.rerank(after, asked.over, asked.first_stage, depth),
         }
-        params = {"names": [before, after], "over": asked.over, "depth": depth}
-        params |= {"seed": planner.study.seed, "texts": asked.texts, "k": asked.neighbours}
-        params["drop_own_docs"] = planner.study.collections[asked.over].convention().drop_own_docs
-        change = Step(CHANGE, f"{after}.{key}", params, inputs, spec=asked)
-        found[change_role("change", key, after)] = planner.add(change)
+        params = ChangeParams(asked, depth, planner.study.seed)
+        change = planner.step(CHANGE, f"{after}.{key}", params, inputs)
+        found[change_role("change", key, after)] = change
         if after in with_heads(planner.study, question):
             found[change_role("heads", key, after)] = _heads(planner, question, after, inputs)
     return found
@@ -54,17 +81,18 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
     }
     evaluate = planner.study.evaluate
     measure = asked.heads.measure or evaluate.measures[0]
-    params = asked.heads.identity("train", "rankers", "measure", "margin") | {
-        "depth": changed_depth(planner.study, asked),
-        "measure": measure,
-        "margin": asked.heads.margin or evaluate.margin.get(measure, DEFAULT_MARGIN),
-        "significance_level": evaluate.significance_level,
-        "correction": evaluate.correction,
-        "convention": asdict(planner.study.collections[over].convention()),
-        "train_convention": asdict(planner.study.collections[train].convention()),
-        "seed": planner.study.seed,
-    }
-    return planner.add(Step(HEADS, f"{after}.{question.key}", params, inputs, spec=asked))
+    level = planner.study.collections[over].convention().relevance_level
+    params = HeadsParams(
+        asked.heads,
+        depth=changed_depth(planner.study, asked),
+        measure=with_relevance_level(measure, level),
+        margin=asked.heads.margin or evaluate.margin.get(measure, DEFAULT_MARGIN),
+        significance_level=evaluate.significance_level,
+        correction=evaluate.correction,
+        train_relevance_level=planner.study.collections[train].convention().relevance_level,
+        seed=planner.study.seed,
+    )
+    return planner.step(HEADS, f"{after}.{question.key}", params, inputs)
 
 
 def change_role(kind: str, key: str, ranker: str) -> str:

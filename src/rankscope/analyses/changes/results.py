@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rankscope.analyses.changes.plan import ChangeParams
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
@@ -16,42 +17,24 @@ from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec import with_ties
 from rankscope.core.words import words
 from rankscope.evaluate.pairs.resampling import Floats, Resampling
-from rankscope.evaluate.runs import without_own_docs
-from rankscope.explain import changes, representations
-from rankscope.explain.changes import PERSISTENCE, ModuleChange
+from rankscope.explain import changes, representations, weights
+from rankscope.explain.changes import PERSISTENCE
 from rankscope.explain.intervals import Estimate
-from rankscope.models.bi_encoder import SIDES, BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.explain.weights import ModuleChange
+from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.models.ranker import Side as RankerSide
 
 FEWEST_TEXTS = 20
 """Below, an interval over texts says nothing."""
 FEWEST_QUERIES = 5
 """Of which one in turn is left out, and 4 are still compared."""
-PAIR = "pair"
-"""What a cross-encoder has states of; a bi-encoder's sides are query and document."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of the states and rankings is compared."""
-
-    depth: int = 20
-    """Docs of each query that both re-rank."""
-    texts: int = 500
-    """States compared at most, of queries and of docs (or of pairs)."""
-    neighbours: int = 10
-    persistence: float = PERSISTENCE
-    drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out, as the collection's convention has it."""
-    seed: int = 42
-    """Of the drawn texts, and of the resamples."""
 
 
 @dataclass(frozen=True)
 class Side:
     """Texts whose states are compared: queries, docs, or pairs of both."""
 
-    name: str
+    name: RankerSide
     texts: Sequence[str] | Sequence[tuple[str, str]]
     groups: Tensor | None
     """(texts,): which pairs have one query; None where each text stands for itself."""
@@ -113,18 +96,18 @@ class Changes:
 
 
 def sides(
-    ranker: BiEncoder | CrossEncoder,
+    ranker: TrainableRanker,
     queries: Sequence[Query],
     run: Run,
     texts: Mapping[str, str],
-    settings: Settings,
+    params: ChangeParams,
 ) -> list[Side]:
     """The texts whose states are compared, drawn from the queries and the top of their rankings.
 
     `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
     always be the other's nearest. Raises BadInput where too few are left.
     """
-    run = compared_top(run, settings)
+    run = compared_top(run, params)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
     ranked = [*{words(query.text): query for query in ranked}.values()]
     if len(ranked) < FEWEST_QUERIES:
@@ -132,30 +115,38 @@ def sides(
             f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
     tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
-    if isinstance(ranker, CrossEncoder):
+    found = [_side(name, ranked, tops, texts, params) for name in ranker.sides]
+    for side in found:
+        _check_enough(side, params)
+    return found
+
+
+def _side(
+    name: RankerSide,
+    queries: Sequence[Query],
+    tops: Sequence[Sequence[str]],
+    texts: Mapping[str, str],
+    params: ChangeParams,
+) -> Side:
+    """The texts drawn for a side; `tops` has each query's docs."""
+    if name == PAIR:
         every = [
             (place, text)
             for place, top in enumerate(tops)
             for text in _distinct([texts[doc_id] for doc_id in top])
         ]
-        drawn = _drawn(every, PAIR, settings)
-        pairs = [(ranked[place].text, text) for place, text in drawn]
-        found = [Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))]
-    else:
-        doc_ids = sorted({doc_id for top in tops for doc_id in top})
-        of_side = {
-            SIDES[0]: [query.text for query in ranked],
-            SIDES[1]: _distinct([texts[doc_id] for doc_id in doc_ids]),
-        }
-        found = [Side(name, _drawn(mine, name, settings), None) for name, mine in of_side.items()]
-    for side in found:
-        _check_enough(side, settings)
-    return found
+        drawn = _drawn(every, PAIR, params)
+        pairs = [(queries[place].text, text) for place, text in drawn]
+        return Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))
+    if name == "query":
+        return Side(name, _drawn([query.text for query in queries], name, params), None)
+    doc_ids = sorted({doc_id for top in tops for doc_id in top})
+    return Side(name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, params), None)
 
 
-def _check_enough(side: Side, settings: Settings) -> None:
+def _check_enough(side: Side, params: ChangeParams) -> None:
     """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
-    n_texts, k, groups = len(side.texts), settings.neighbours, side.groups
+    n_texts, k, groups = len(side.texts), params.spec.neighbours, side.groups
     n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
     told = f"{n_texts} texts ({side.name})" + (
         f" of {n_queries} queries" if groups is not None else ""
@@ -175,27 +166,27 @@ def _distinct(texts: Sequence[str]) -> list[str]:
     return [*{words(text): text for text in texts}.values()]
 
 
-def _drawn(every: list[Any], name: str, settings: Settings) -> list[Any]:
+def _drawn(every: list[Any], name: str, params: ChangeParams) -> list[Any]:
     """As many as are asked for, in a drawn order."""
-    stream(settings.seed, "texts whose states are compared", name).shuffle(every)
-    return every[: settings.texts]
+    stream(params.seed, "texts whose states are compared", name).shuffle(every)
+    return every[: params.spec.texts]
 
 
 # -- comparisons ----------------------------------------------------------------------------------
 
 
-Both = tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]
+Both = tuple[TrainableRanker, TrainableRanker]
 """Two rankers, before and after."""
 
 
 def weights_changed(rankers: Both) -> list[ModuleChange]:
     """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
-    before, after = (changes.modules(ranker) for ranker in rankers)
-    return changes.weight_changes(before, after)
+    before, after = (weights.modules(ranker) for ranker in rankers)
+    return weights.weight_changes(before, after)
 
 
 def states_changed(
-    rankers: Both, compared: Sequence[Side], settings: Settings, progress: Progress
+    rankers: Both, compared: Sequence[Side], params: ChangeParams, progress: Progress
 ) -> list[StateChange]:
     """What moved in the states of texts. Raises BadInput where states are not finite."""
     found = []
@@ -206,29 +197,25 @@ def states_changed(
                 states.append(_states(ranker, side, progress))
             except BadInput as error:
                 raise BadInput(f"The ranker {which} ({side.name}): {error}") from error
-        found += state_changes(side, states[0], states[1], settings)
+        found += state_changes(side, states[0], states[1], params)
     return found
 
 
-def _states(ranker: BiEncoder | CrossEncoder, side: Side, progress: Progress) -> Tensor:
+def _states(ranker: TrainableRanker, side: Side, progress: Progress) -> Tensor:
     """(texts, layers + 1, width)."""
-
-    def of(texts: Sequence[Any]) -> Tensor:
-        if isinstance(ranker, CrossEncoder):
-            return representations.of_pairs(ranker, texts)
-        name = next(each for each in SIDES if each == side.name)
-        return representations.of_texts(ranker, texts, name)
-
     return representations.in_parts(
-        side.texts, of, task=f"represent {side.name}", progress=progress
+        side.texts,
+        lambda texts: representations.of_texts(ranker, texts, side.name),
+        task=f"represent {side.name}",
+        progress=progress,
     )
 
 
 def state_changes(
-    side: Side, before: Tensor, after: Tensor, settings: Settings
+    side: Side, before: Tensor, after: Tensor, params: ChangeParams
 ) -> list[StateChange]:
     """Every layer's change; states: (texts, layers + 1, width)."""
-    k, groups = settings.neighbours, side.groups
+    k, groups = params.spec.neighbours, side.groups
     layers = [*zip(before.unbind(1), after.unbind(1), strict=True)]
     shifts = torch.stack([changes.shifts(old, new) for old, new in layers])
     return [
@@ -243,7 +230,7 @@ def state_changes(
             chance=changes.chance_of_neighbours(k, len(side.texts), groups),
         )
         for layer, ((old, new), shift) in enumerate(
-            zip(layers, mean_estimates(shifts.numpy(), settings.seed, groups=groups), strict=True)
+            zip(layers, mean_estimates(shifts.numpy(), params.seed, groups=groups), strict=True)
         )
     ]
 
@@ -262,19 +249,18 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
     ]
 
 
-def compared_top(run: Run, settings: Settings) -> Run:
-    """What of a run is compared: its top with its ties, less own docs, whether it was written and read or not.
+def compared_top(run: Run, params: ChangeParams) -> Run:
+    """What of a run is compared: its top with its ties, whether it was written and read or not.
 
-    It is cut first: what lies below was not re-ranked.
+    What lies below was not re-ranked.
     """
-    rankings = {q: with_ties(ranking[: settings.depth]) for q, ranking in run.rankings.items()}
-    top = Run(run.tag, rankings)
-    return without_own_docs(top) if settings.drop_own_docs else top
+    rankings = {q: with_ties(ranking[: params.depth]) for q, ranking in run.rankings.items()}
+    return Run(run.tag, rankings)
 
 
-def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange:
+def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChange:
     """How alike two re-rankings of one run order its top, over the queries with at least two docs."""
-    runs = compared_top(before, settings), compared_top(after, settings)
+    runs = compared_top(before, params), compared_top(after, params)
     overlaps, taus, correlations, firsts, by_chance = [], [], [], [], []
     n_docs, n_tied = 0, [0, 0]
     for query_id in sorted(before.rankings.keys() & after.rankings.keys()):
@@ -288,11 +274,11 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         if len(old) < 2:
             continue
         overlaps.append(
-            changes.rank_biased_overlap([*old], [*new], persistence=settings.persistence)
+            changes.extrapolated_rank_biased_overlap([*old], [*new], persistence=PERSISTENCE)
         )
-        by_chance.append(changes.chance_of_overlap(len(old), persistence=settings.persistence))
+        by_chance.append(changes.chance_of_overlap(len(old), persistence=PERSISTENCE))
         scores = [*old.values()], [new[doc_id] for doc_id in old]
-        taus.append(changes.order_agreement(*scores))
+        taus.append(changes.kendall_tau_b(*scores))
         correlations.append(changes.score_agreement(*scores))
         n_docs += len(old)
         for side, mine in enumerate(scores):
@@ -304,11 +290,11 @@ def ranking_change(before: Run, after: Run, settings: Settings) -> RankingChange
         )
     chance = sum(by_chance) / len(by_chance)
     rows = np.array([overlaps, taus, correlations, firsts])
-    overlap, tau, correlation, first = mean_estimates(rows, settings.seed)
+    overlap, tau, correlation, first = mean_estimates(rows, params.seed)
     return RankingChange(
         n_queries=len(overlaps),
-        depth=settings.depth,
-        persistence=settings.persistence,
+        depth=params.depth,
+        persistence=PERSISTENCE,
         overlap=overlap,
         chance=chance,
         tau=tau,
@@ -328,7 +314,7 @@ def as_json(found: Changes) -> dict[str, Any]:
         "after": found.after,
         "collection": found.collection,
         "depth": found.depth,
-        "displacement": changes.displacement(found.modules),
+        "displacement": weights.displacement(found.modules),
         "modules": [_module(change) for change in found.modules],
         "layers": _layers(found),
         "states": [
@@ -373,6 +359,6 @@ def _layers(found: Changes) -> list[dict[str, Any]]:
     for change in found.modules:
         by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
     return [
-        {"tower": tower, "layer": layer, "displacement": changes.displacement(of)}
+        {"tower": tower, "layer": layer, "displacement": weights.displacement(of)}
         for (tower, layer), of in sorted(by_layer.items())
     ]

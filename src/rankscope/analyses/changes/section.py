@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from rankscope.analyses.analysis import Question
-from rankscope.analyses.changes import charts, words
+from rankscope.analyses.changes import chart_data, charts, words
 from rankscope.analyses.changes.pairs import changed_pairs
 from rankscope.analyses.changes.plan import change_role
 from rankscope.analyses.changes.steps import CHANGE, HEADS
@@ -65,7 +65,7 @@ def _drawn(found: words.Found, drawing: Drawing) -> Mapping[str, Any]:
         "found": found,
         "map": drawing.chart(charts.change_map(found)),
         "curves": [
-            drawing.chart(charts.likeness(found, what)) for what in words.drawn_curves(found)
+            drawing.chart(charts.likeness(found, what)) for what in chart_data.drawn_curves(found)
         ],
         "table": words.layer_table(found),
         "modules": words.module_table(found),

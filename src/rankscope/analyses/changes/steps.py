@@ -1,17 +1,12 @@
 """Steps between two rankers: what moved, and heads fitted anew."""
 
 from rankscope.analyses.changes import results as changes
-from rankscope.analyses.changes.heads import HeadSettings, controlled, lesson
+from rankscope.analyses.changes.heads import controlled, lesson
+from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.core.formats import read_run
-from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.evaluate.measures import with_relevance_level
-from rankscope.evaluate.runs import without_own_docs
-from rankscope.models import backbone
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import write_json
 
@@ -20,39 +15,30 @@ CHANGE, HEADS = "change.json", "heads.json"
 
 def change(work: Work) -> Summary:
     """What moved between two rankers: weights, states, rankings."""
-    params = work.step.params
-    settings = changes.Settings(
-        depth=params["depth"],
-        texts=params["texts"],
-        neighbours=params["k"],
-        drop_own_docs=params["drop_own_docs"],
-        seed=params["seed"],
-    )
+    params = work.params(ChangeParams)
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     rankers = _rankers(work)
     compared = changes.sides(
-        rankers[0], topics.queries, run, _texts(work, run, settings.depth), settings
+        rankers[0], topics.queries, run, _texts(work, run, params.depth), params
     )
     modules = changes.weights_changed(rankers)
-    states = changes.states_changed(rankers, compared, settings, work.progress)
+    states = changes.states_changed(rankers, compared, params, work.progress)
     before, after = _runs(work)
     found = changes.Changes(
-        before=params["names"][0],
-        after=params["names"][1],
-        collection=params["over"],
+        before=before.tag,
+        after=after.tag,
+        collection=params.spec.over,
         modules=tuple(modules),
         states=tuple(states),
-        rankings=changes.ranking_change(before, after, settings),
+        rankings=changes.ranking_change(before, after, params),
     )
     stored = changes.as_json(found)
     write_json(work.out / CHANGE, stored)
     return {"displacement": stored["displacement"], "overlap": stored["rankings"]["overlap"]}
 
 
-def _rankers(work: Work) -> tuple[BiEncoder | CrossEncoder, BiEncoder | CrossEncoder]:
-    before, after = (open_tunable(work.folder(role) / "model") for role in ("before", "after"))
-    for ranker in (before, after):
-        ranker.model.to(backbone.device())
+def _rankers(work: Work) -> changes.Both:
+    before, after = (open_trainable(work.folder(role) / "model") for role in ("before", "after"))
     return before, after
 
 
@@ -69,33 +55,16 @@ def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
 
 def heads(work: Work) -> Summary:
     """Heads fitted anew on both encoders, and where a loss lies."""
-    params = work.step.params
-    convention = params["convention"]
-    settings = HeadSettings(
-        candidates=params["candidates"],
-        examples=params["examples"],
-        fits=params["fits"],
-        depth=params["depth"],
-        measure=with_relevance_level(params["measure"], convention["relevance_level"]),
-        margin=as_margin(params["margin"]),
-        significance_level=params["significance_level"],
-        correction=params["correction"],
-        drop_own_docs=convention["drop_own_docs"],
-        seed=params["seed"],
-    )
+    params = work.params(HeadsParams)
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
-    train_run = read_run(work.folder("train run") / "run.trec")
-    if params["train_convention"]["drop_own_docs"]:
-        train_run = without_own_docs(train_run)
     made, notes = lesson(
         read_topics(work.folder("train collection")),
-        train_run,
+        read_run(work.folder("train run") / "run.trec"),
         topics,
         run,
         StoredDocs(work.folder("docs")),
-        settings,
-        min_relevance=params["train_convention"]["relevance_level"],
+        params,
     )
-    found = controlled(_rankers(work), made, _runs(work), topics.qrels, settings, work.progress)
+    found = controlled(_rankers(work), made, _runs(work), topics.qrels, params, work.progress)
     write_json(work.out / HEADS, found | {"notes": notes})
     return {"conclusion": found["conclusion"], "notes": notes}

@@ -144,11 +144,13 @@ def _long(found: Found) -> Iterator[dict[str, Any]]:
         for name, what in STATES.items():
             where = {"side": row["side"], "layer": row["layer"], "n": row["n_texts"], "what": what}
             chance = {"chance": row["chance"]} if name == "neighbours" else {}
-            yield pair | where | chance | _interval(row, name)
+            yield pair | where | chance | interval_of(row, name)
     rankings = found["rankings"]
     for name, what in RANKINGS.items():
         chance = {"chance": rankings["chance"]} if name == "overlap" else {}
-        yield pair | {"what": what, "n": rankings["n_queries"]} | chance | _interval(rankings, name)
+        yield (
+            pair | {"what": what, "n": rankings["n_queries"]} | chance | interval_of(rankings, name)
+        )
     for row in _of_control(found, found["heads"]) if found.get("heads") else ():
         yield pair | row
 
@@ -178,47 +180,12 @@ def _judged(control: Mapping[str, Any], name: str) -> JudgedDifference:
     return from_plain(JudgedDifference, control["comparisons"][name], where=f"heads: {name}")
 
 
-def _interval(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+def interval_of(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A number with its interval."""
     return {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
 
 
-# -- charts' data ---------------------------------------------------------------------------------
-
-
-def map_cells(found: Found) -> list[dict[str, Any]]:
-    """The change map: a cell for each module, by its part and layer."""
-    return [
-        {
-            "part": f"{row['tower']} {row['part'].removeprefix('embeddings.')}".strip(),
-            "layer": layer_name(row["layer"], found["depth"]),
-            "displacement": row["displacement"],
-            "effective rank": row["effective_rank"],
-            "of": row["highest_rank"],
-        }
-        for row in found["modules"]
-        if row["displacement"] is not None
-    ]
-
-
-def curves(found: Found) -> list[dict[str, Any]]:
-    """CKA and shared neighbours by layer and side, with the level that chance gives; what varies only."""
-    return [
-        {
-            "side": SIDES[row["side"]],
-            "layer": row["layer"],
-            "what": STATES[name],
-            "chance": row["chance"] if name == "neighbours" else 0.0,
-            **_interval(row, name),
-        }
-        for row in found["states"]
-        for name in ("cka", "neighbours")
-        if row[name] is not None
-    ]
-
-
-def drawn_curves(found: Found) -> list[str]:
-    """Of what there are curves: CKA and shared neighbours, where any layer's states vary."""
-    return list(dict.fromkeys(row["what"] for row in curves(found)))
+# -- modules --------------------------------------------------------------------------------------
 
 
 def module_table(found: Found) -> tuple[list[str], list[list[str]]]:

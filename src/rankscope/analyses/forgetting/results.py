@@ -3,10 +3,10 @@
 Made of what an evaluation measured; nothing is scored again. The family is all cells.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
 from rankscope.evaluate.measures import span
@@ -15,34 +15,16 @@ from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
 from rankscope.evaluate.seeds.kinship import Kinship
 
 
-class Lines(NamedTuple):
-    """Who is held against whom, and what their lines had learnt; all of systems."""
-
-    against: Mapping[str, str]
-    """System to what it is held against, its baseline."""
-    tuned: Sequence[str]
-    """Those that were tuned from what they are held against; only they can forget."""
-    taught: Mapping[str, Sequence[str]]
-    """Baseline to the collections over whose docs its line has learnt queries."""
-    taught_last: Mapping[str, Sequence[str]]
-    """The same, since what the baseline is held against itself."""
-    kinship: Mapping[str, str]
-    """System to what its runs have in common with those of what it is held against (`Kinship`)."""
-    seed_lineage: Mapping[str, str]
-    """System to the one whose seeds its runs follow; "" of one run."""
-
-
 def forgotten(
     evaluation: EvaluationRecord,
     per_query: Mapping[tuple[str, str], Values],
-    lines: Lines,
-    *,
-    measure: str,
+    lines: ForgettingParams,
 ) -> Matrix:
     """A cell for every system that is held against another, on every collection both are measured on.
 
     per_query: a run's path and a measure to its values. The references are the means of those that are held against nothing themselves.
     """
+    measure = lines.measure
     margin = evaluation.margin.get(measure)
     held = list(_held(evaluation, lines))
     pairs = [
@@ -85,7 +67,7 @@ def forgotten(
 
 
 def _held(
-    evaluation: EvaluationRecord, lines: Lines
+    evaluation: EvaluationRecord, lines: ForgettingParams
 ) -> Iterator[tuple[SystemResult, SystemResult]]:
     """Every system's result with that of what it is held against, where both are measured."""
     result_of = {(result.place, result.system): result for result in evaluation.results}
@@ -95,7 +77,9 @@ def _held(
             yield result, baseline
 
 
-def _cell(result: SystemResult, baseline: SystemResult, lines: Lines, verdict: Judged) -> Cell:
+def _cell(
+    result: SystemResult, baseline: SystemResult, lines: ForgettingParams, verdict: Judged
+) -> Cell:
     collection = result.place.collection
     return Cell(
         result.system,

@@ -3,11 +3,12 @@
 import csv
 from collections.abc import Mapping
 
-from rankscope.analyses.forgetting.results import Lines, forgotten
-from rankscope.core.cells import plain_cell
+from rankscope.analyses.forgetting.plan import ForgettingParams
+from rankscope.analyses.forgetting.results import forgotten
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord
 from rankscope.core.judged.plain import as_plain, from_plain
+from rankscope.core.tables import plain_cell
 from rankscope.evaluate.pairs.comparison import Values
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json
@@ -17,12 +18,11 @@ FORGETTING = "forgetting.json"
 
 def forgetting(work: Work) -> Summary:
     """Rankers x collections, from what the evaluation stored."""
-    params, stored = work.step.params, work.folder("evaluate") / EVALUATION
+    stored = work.folder("evaluate") / EVALUATION
     found = forgotten(
         from_plain(EvaluationRecord, read_json(stored), where=str(stored)),
         _per_query(work),
-        Lines(*(params[name] for name in Lines._fields)),
-        measure=params["measure"],
+        work.params(ForgettingParams),
     )
     write_json(work.out / FORGETTING, as_plain(found))
     verdicts = [cell.judged.verdict for cell in found.cells]

@@ -1,22 +1,73 @@
 """The steps of probes: choices, every layer's states, probes, and what follows from all."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from rankscope.analyses.analysis import Question
+from rankscope.analyses.probes.published import published_points
 from rankscope.analyses.probes.rules import probed
-from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec
+from rankscope.analyses.probes.spec import (
+    FileExamplesSpec,
+    ProbesSpec,
+    PublishedCurvesSpec,
+    RunExamplesSpec,
+)
 from rankscope.core.errors import BadStudy, choose
-from rankscope.data.published_curves import published_points
 from rankscope.pipeline.planner import Planner
 from rankscope.pipeline.step import Kind, Step
 
-CHOICES = Kind("choices", 2, "rankscope.analyses.probes.steps:choices")
+
+@dataclass(frozen=True)
+class ChoicesParams:
+    """How examples are drawn."""
+
+    spec: RunExamplesSpec | FileExamplesSpec
+    n_docs: int
+    seed: int
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """In place of collections and runs, which are inputs: those of training and test."""
+    as_published: bool = False
+    """Whether those of files are drawn as study A drew them."""
+
+
+@dataclass(frozen=True)
+class RepresentParams:
+    """How the states of one ranker's layers are made and stored."""
+
+    pooling: str | None
+    """As the ranker pools, if None."""
+    dtype: str
+    at_random: int | None
+    """The seed of random weights; None where the ranker's own are kept."""
+    seed: int | None
+    """Of the other queries that a cross-encoder reads; None of a bi-encoder, which reads each text alone."""
+
+
+@dataclass(frozen=True)
+class ProbeParams:
+    """How one ranker's layers are probed."""
+
+    spec: ProbesSpec
+    seed: int
+
+
+@dataclass(frozen=True)
+class ConcludeParams:
+    """How all rankers' probes are compared."""
+
+    spec: ProbesSpec
+    baselines: tuple[str, ...]
+    published: Path | None
+
+
+STEPS = "rankscope.analyses.probes.steps"
+CHOICES = Kind("choices", 2, f"{STEPS}:choices", ChoicesParams)
 REPRESENT = Kind(
-    "represent", 2, "rankscope.analyses.probes.steps:represent", is_shared=True, is_resumed=True
+    "represent", 2, f"{STEPS}:represent", RepresentParams, is_shared=True, is_resumed=True
 )
-PROBE = Kind("probe", 2, "rankscope.analyses.probes.steps:probe")
-CONCLUDE = Kind("conclude", 3, "rankscope.analyses.probes.steps:conclude")
+PROBE = Kind("probe", 2, f"{STEPS}:probe", ProbeParams)
+CONCLUDE = Kind("conclude", 3, f"{STEPS}:conclude", ConcludeParams)
 AT_RANDOM = "random weights"
 """What the first ranker's architecture without its weights is called."""
 
@@ -26,46 +77,36 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
     asked: ProbesSpec = question.spec
     key, rankers = question.key, probed(planner.study, question)
     choices = _choices(planner, question)
-    made = asked.identity(
-        "examples",
-        "rankers",
-        "baseline",
-        "at_random",
-        "margin",
-        "published",
-        "pooling",
-        "dtype",
-    )
     inputs = {"choices": choices}
     for name in rankers:
-        inputs[probe_role(name)] = _probe(planner, question, name, choices, made)
+        inputs[probe_role(name)] = _probe(planner, question, name, choices)
     if asked.at_random:
         inputs[probe_role(AT_RANDOM)] = _probe(
-            planner, question, rankers[0], choices, made, at_random=True
+            planner, question, rankers[0], choices, at_random=True
         )
-    params = {"margin": asked.margin, "baseline": asked.baseline or rankers[:1], **made}
-    paths = {}
-    if asked.published:
-        paths = {"published": planner.loaded.path(asked.published.path)}
-        known = {p.curve: p for p in published_points(paths["published"], asked.published.dataset)}
-        for curve in asked.published.curves.values():
-            choose(known, curve, what=f"curve in {question.place}.published")
-        params["published"] = asked.published.identity("path") | {
-            "digest": planner.digest(paths["published"])
-        }
-    conclude = Step(CONCLUDE, key, params, inputs, spec=asked, paths=paths)
-    return {probes_role(key): planner.add(conclude)}
+    curves = _published(planner, question, asked.published) if asked.published else None
+    params = ConcludeParams(asked, asked.baseline or rankers[:1], curves)
+    return {probes_role(key): planner.step(CONCLUDE, key, params, inputs)}
+
+
+def _published(planner: Planner, question: Question, asked: PublishedCurvesSpec) -> Path:
+    """The file of reported curves, which has all that are asked for."""
+    path = planner.loaded.path(asked.path)
+    known = {point.curve: point for point in published_points(path, asked.dataset)}
+    for curve in asked.curves.values():
+        choose(known, curve, what=f"curve in {question.place}.published")
+    return path
 
 
 def _choices(planner: Planner, question: Question) -> Step:
     asked: ProbesSpec = question.spec
     key, drawn = question.key, asked.examples
-    params: dict[str, Any] = {"n_docs": max(asked.candidates), "seed": planner.study.seed}
+    n_docs, seed = max(asked.candidates), planner.study.seed
     if isinstance(drawn, FileExamplesSpec):
-        paths = {"train": planner.loaded.path(drawn.train), "test": planner.loaded.path(drawn.test)}
-        params |= {"kind": drawn.kind, "method": asked.method}
-        params |= {"digests": {part: planner.digest(path) for part, path in paths.items()}}
-        return planner.add(Step(CHOICES, key, params, {}, spec=asked, paths=paths))
+        files = {"train": planner.loaded.path(drawn.train), "test": planner.loaded.path(drawn.test)}
+        is_published = asked.method == "as_published"
+        params = ChoicesParams(drawn, n_docs, seed, files, as_published=is_published)
+        return planner.step(CHOICES, key, params, {})
     if planner.docs(drawn.over) is not planner.docs(drawn.train):
         raise BadStudy(
             f"{question.place}: {drawn.train} and {drawn.over} have other docs. Train and test probes "
@@ -75,8 +116,7 @@ def _choices(planner: Planner, question: Question) -> Step:
     for role, name in (("train", drawn.train), ("test", drawn.over)):
         inputs[f"{role} collection"] = planner.collection(name)
         inputs[f"{role} run"] = planner.first_stage_run(drawn.first_stage, name)
-    params |= drawn.identity("over", "train", "first_stage", "kind")
-    return planner.add(Step(CHOICES, key, params, inputs, spec=asked))
+    return planner.step(CHOICES, key, ChoicesParams(drawn, n_docs, seed), inputs)
 
 
 def _probe(
@@ -84,7 +124,6 @@ def _probe(
     question: Question,
     ranker: str,
     choices: Step,
-    made: Mapping[str, Any],
     *,
     at_random: bool = False,
 ) -> Step:
@@ -96,15 +135,16 @@ def _probe(
     }
     label = f"{ranker}.random.{question.key}" if at_random else f"{ranker}.{question.key}"
     of_pairs = not planner.study.is_bi_encoder(ranker)  # then the seed draws others' queries
-    params = {
-        "at_random": planner.study.seed if at_random else None,
-        "seed": planner.study.seed if of_pairs else None,
-        "pooling": spec.pooling,
-        "dtype": spec.dtype,
-    }
-    states = planner.add(Step(REPRESENT, label, params, inputs))
+    seed = planner.study.seed
+    params = RepresentParams(
+        spec.pooling,
+        spec.dtype,
+        at_random=seed if at_random else None,
+        seed=seed if of_pairs else None,
+    )
+    states = planner.step(REPRESENT, label, params, inputs)
     found = {"states": states, "choices": choices}
-    return planner.add(Step(PROBE, label, {**made, "seed": planner.study.seed}, found, spec=spec))
+    return planner.step(PROBE, label, ProbeParams(spec, seed), found)
 
 
 def probe_role(ranker: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rankscope.analyses.probes.examples import Examples, Settings
+from rankscope.analyses.probes.examples import Examples
+from rankscope.analyses.probes.plan import ConcludeParams
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
@@ -75,31 +76,30 @@ class Found:
 def concluded(
     by_ranker: Mapping[str, Sequence[tuple[int, Outcome]]],
     given: Examples,
-    settings: Settings,
+    params: ConcludeParams,
     *,
-    baselines: Sequence[str],
     notes: Sequence[str],
 ) -> Found:
     """The rankers' outcomes, with the run's that the negatives come from, compared."""
     ids = [str(place) for place in range(len(given.test))]
     groups = {name: choice.query_id for name, choice in zip(ids, given.test, strict=True)}
     values: dict[Point, list[Values]] = {}
-    baselines = list(dict.fromkeys(baselines))
-    told = [*(PUBLISHED_WARNINGS if settings.as_published else ()), *given.notes, *notes]
+    asked, baselines = params.spec, list(dict.fromkeys(params.baselines))
+    told = [*(PUBLISHED_WARNINGS if asked.is_published else ()), *given.notes, *notes]
     for name, layers in by_ranker.items():
         for layer, outcome in layers:
-            for place, n in enumerate(settings.ns):
+            for place, n in enumerate(asked.ns):
                 point = Point(name, outcome.probe, layer, n)
                 values[point] = [_by_id(ids, seed[place]) for seed in outcome.credits]
             if outcome.n_unconverged:
                 told.append(
-                    f"{name}, layer {layer}: {outcome.n_unconverged} of {len(settings.seeds)} fits of "
+                    f"{name}, layer {layer}: {outcome.n_unconverged} of {asked.fits} fits of "
                     f"{outcome.probe} were cut short."
                 )
     scores = torch.tensor(given.scores)
-    for n in settings.ns:
+    for n in asked.ns:
         values[Point(FIRST_STAGE, FIRST_STAGE, 0, n)] = [_by_id(ids, probes.credit(scores[:, :n]))]
-    against = _against(values, baselines, groups, settings.margin)
+    against = _against(values, baselines, groups, asked.margin)
     return Found(
         above_chance=_above_chance(values, ids, groups),
         against=against,

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from rankscope.analyses.analysis import Depth, Question
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import BadStudy, listed
-from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
 from rankscope.pipeline.spec.references import Reference, to_collection, to_first_stage
 
@@ -107,11 +105,13 @@ def _searching(study: Pipeline, first_stage: str) -> list[str]:
     """The rankers that a first stage searches with, those of its parts included."""
     found = {first_stage: None}
     for name in (waiting := [first_stage]):
-        spec = study.first_stages[name]
-        parts = [
-            part for part in (spec.of if isinstance(spec, FuseSpec) else ()) if part not in found
-        ]
+        parts = [part for part in _named(study, name, "first_stages") if part not in found]
         found |= dict.fromkeys(parts)
         waiting += parts
-    specs = (study.first_stages[name] for name in found)
-    return [spec.ranker for spec in specs if isinstance(spec, DenseSpec)]
+    return [ranker for name in found for ranker in _named(study, name, "rankers")]
+
+
+def _named(study: Pipeline, first_stage: str, table: str) -> list[str]:
+    """What a first stage names of a table of the study."""
+    needs = study.first_stages[first_stage].needs
+    return [needed.name for needed in needs if needed.table == table]

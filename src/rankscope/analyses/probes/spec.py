@@ -13,7 +13,7 @@ from pydantic import (
 
 from rankscope.analyses.fields import FileKind, Names
 from rankscope.core.judged.margins import DEFAULT_MARGIN
-from rankscope.pipeline.spec.fields import Count, Number, Spec, Whole
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Number, Spec, Whole, read_by
 
 PROBE_DEFAULTS = (2, 3, 4, 5)
 
@@ -22,18 +22,25 @@ class RunExamplesSpec(Spec):
     """A collection's queries, one of their relevant docs, and hard negatives out of a first stage's run."""
 
     kind: Literal["collection"] = "collection"
-    over: str = Field(description="The collection that is tested on.")
+    over: str = Field(description="The collection that is tested on.", json_schema_extra=BY_PLAN)
     train: str = Field(
-        description="The collection whose queries probes are trained on, over the same docs."
+        description="The collection whose queries probes are trained on, over the same docs.",
+        json_schema_extra=BY_PLAN,
     )
     first_stage: str = Field(
-        alias="from", description="A first stage that none of the rankers has a part in."
+        alias="from",
+        description="A first stage that none of the rankers has a part in.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(100, description="Ranks drawn from.")
     skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
+        0,
+        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
     )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
+    min_relevance: Count = Field(
+        1,
+        description="The lowest grade that makes a positive; TREC's passage tracks have 2 (Craswell et al. 2020).",
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -44,8 +51,10 @@ class FileExamplesSpec(Spec):
     kind: FileKind = Field(
         description="DPR's JSON; MS MARCO v1.1 with `is_selected`; or rows already drawn."
     )
-    train: str = Field(description="JSON lines, one JSON list or Parquet.")
-    test: str = Field(description="Another file of the kind.")
+    train: str = Field(
+        description="JSON lines, one JSON list or Parquet.", json_schema_extra=BY_PLAN
+    )
+    test: str = Field(description="Another file of the kind.", json_schema_extra=BY_PLAN)
 
 
 def _kind_of_examples(value: Any) -> str:
@@ -64,7 +73,8 @@ class PublishedCurvesSpec(Spec):
     """Accuracies by layer out of a paper, drawn beside one's own."""
 
     path: str = Field(
-        description="CSV with dataset, encoder, model, num_passages, layer, accuracy."
+        description="CSV with dataset, encoder, model, num_passages, layer, accuracy.",
+        json_schema_extra=BY_PLAN,
     )
     dataset: str = Field(description="Which of its datasets.")
     curves: dict[str, str] = Field(
@@ -75,9 +85,9 @@ class PublishedCurvesSpec(Spec):
 class ProbesSpec(Spec):
     """What a probe reads of relevance in every layer of the bi-encoders."""
 
-    examples: Examples
+    examples: Examples = Field(json_schema_extra=BY_PLAN)
     rankers: tuple[str, ...] | None = Field(
-        None, description="All of `explain.rankers`, if left out."
+        None, description="All of `explain.rankers`, if left out.", json_schema_extra=BY_PLAN
     )
     candidates: tuple[Annotated[Count, Field(ge=2, le=1000)], ...] = Field(
         PROBE_DEFAULTS,
@@ -95,24 +105,43 @@ class ProbesSpec(Spec):
         DEFAULT_MARGIN,
         gt=0,
         description="The difference in accuracy below which layers are equivalent.",
+        json_schema_extra=read_by("conclude"),
     )
     baseline: Names = Field(
         (),
         description="The rankers that all are compared with, layer by layer; the first, if left out.",
+        json_schema_extra=BY_PLAN,
     )
     pooling: Literal["cls", "mean", "last"] | None = Field(
-        None, description="What of a text's tokens is its state; as the ranker pools, if left out."
+        None,
+        description="What of a text's tokens is its state; as the ranker pools, if left out.",
+        json_schema_extra=BY_PLAN,
     )
     dtype: Literal["float32", "float16"] = Field(
-        "float32", description="Of the stored states; float16 takes half the room."
+        "float32",
+        description="Of the stored states; float16 takes half the room, for models as wide as study A's decoders.",
+        json_schema_extra=BY_PLAN,
     )
     at_random: bool = Field(
         True,
         description="Whether the first ranker's architecture with random weights is probed too.",
+        json_schema_extra=BY_PLAN,
     )
     published: PublishedCurvesSpec | None = Field(
-        None, description="Reported curves that stand beside these."
+        None,
+        description="Reported curves that stand beside these.",
+        json_schema_extra=read_by("conclude"),
     )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether study A's method is taken."""
+        return self.method == "as_published"
+
+    @property
+    def ns(self) -> tuple[int, ...]:
+        """The numbers of candidates, each once, rising."""
+        return tuple(sorted(set(self.candidates)))
 
     @model_validator(mode="after")
     def _enough_to_choose_from(self) -> Self:

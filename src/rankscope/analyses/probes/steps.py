@@ -9,7 +9,15 @@ from rankscope.analyses import examples
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes import states
-from rankscope.analyses.probes.plan import AT_RANDOM, probe_role
+from rankscope.analyses.probes.plan import (
+    AT_RANDOM,
+    ChoicesParams,
+    ConcludeParams,
+    ProbeParams,
+    RepresentParams,
+    probe_role,
+)
+from rankscope.analyses.probes.published import PublishedPoint, published_points
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
@@ -20,9 +28,8 @@ from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import StoredDocs, read_topics, write_docs
 from rankscope.data.listed import read_listed
-from rankscope.data.published_curves import PublishedPoint, published_points
 from rankscope.explain.probing import Outcome, texts_of
-from rankscope.models.opening import open_tunable
+from rankscope.models.opening import open_trainable
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import linked, read_json, write_json
 
@@ -33,8 +40,12 @@ CHOICES, OUTCOMES, CREDITS, FOUND = (
 
 def choices(work: Work) -> Summary:
     """The examples of all probes: choices for training and test, and their queries' texts."""
-    drawn = work.spec(ProbesSpec).examples
-    made = _of_files(work) if isinstance(drawn, FileExamplesSpec) else _of_runs(work)
+    params = work.params(ChoicesParams)
+    drawn = params.spec
+    if isinstance(drawn, FileExamplesSpec):
+        made = _of_files(work, params, drawn)
+    else:
+        made = _of_runs(work, params, drawn)
     examples.check_enough(made.train, made.test)
     write_json(
         work.out / CHOICES,
@@ -49,8 +60,7 @@ def choices(work: Work) -> Summary:
     return {"n_train": len(made.train), "n_test": len(made.test), "notes": made.notes}
 
 
-def _of_runs(work: Work) -> probe_examples.Examples:
-    params = work.step.params
+def _of_runs(work: Work, params: ChoicesParams, drawn: RunExamplesSpec) -> probe_examples.Examples:
     topics = {part: read_topics(work.folder(f"{part} collection")) for part in ("train", "test")}
     topics["train"], n_shared = examples.without(topics["train"], topics["test"])
     docs, n_lost = StoredDocs(work.folder("docs")), 0
@@ -62,11 +72,11 @@ def _of_runs(work: Work) -> probe_examples.Examples:
         part: choices_from_qrels(
             topics[part].qrels,
             runs[part],
-            n_docs=params["n_docs"],
-            depth=params["depth"],
-            skip_top=params["skip_top"],
-            min_relevance=params["min_relevance"],
-            seed=params["seed"],
+            n_docs=params.n_docs,
+            depth=drawn.depth,
+            skip_top=drawn.skip_top,
+            min_relevance=drawn.min_relevance,
+            seed=params.seed,
             by_words=ByWords(topics[part], docs.key),
         )
         for part in topics
@@ -81,14 +91,15 @@ def _of_runs(work: Work) -> probe_examples.Examples:
     )
 
 
-def _of_files(work: Work) -> probe_examples.Examples:
+def _of_files(
+    work: Work, params: ChoicesParams, drawn: FileExamplesSpec
+) -> probe_examples.Examples:
     """The examples, whose docs are written beside them."""
-    params, paths = work.step.params, work.step.paths
-    listed = {part: read_listed(paths[part], params["kind"]) for part in ("train", "test")}
+    listed = {part: read_listed(params.files[part], drawn.kind) for part in ("train", "test")}
     made = {
-        part: found.published_choices(n_docs=params["n_docs"])
-        if params["method"] == "as_published"
-        else found.choices(n_docs=params["n_docs"], seed=params["seed"])
+        part: found.published_choices(n_docs=params.n_docs)
+        if params.as_published
+        else found.choices(n_docs=params.n_docs, seed=params.seed)
         for part, found in listed.items()
     }
     asked = listed["test"].queries
@@ -108,7 +119,10 @@ def _of_files(work: Work) -> probe_examples.Examples:
         queries=queries,
         docs={},
         scores=probe_examples.bm25_scores(StoredDocs(work.out), queries, made["test"].choices),
-        notes=tuple(examples.notes_on(len(shared), made["train"], made["test"])),
+        notes=(
+            *examples.notes_on(len(shared), made["train"], made["test"]),
+            *dict.fromkeys(note for rows in listed.values() for note in rows.notes),
+        ),
     )
 
 
@@ -136,17 +150,17 @@ def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
 
 def represent(work: Work) -> Summary:
     """The states of every layer of a ranker, for the texts or pairs of the choices."""
-    ranker = open_tunable(work.folder("ranker") / "model")
-    seed = work.step.params["at_random"]
-    if seed is not None:
-        ranker = ranker.at_random(seed=seed_for(seed, "random weights"))
+    ranker = open_trainable(work.folder("ranker") / "model")
+    params = work.params(RepresentParams)
+    if params.at_random is not None:
+        ranker = ranker.at_random(seed=seed_for(params.at_random, "random weights"))
     given = _examples(work, with_docs=True)
     states.represented(
         ranker,
         given,
         work.checkpoints,
-        seed=work.seed,
-        how=states.How(work.step.params["pooling"], work.step.params["dtype"]),
+        seed=params.seed or 0,
+        how=states.How(params.pooling, params.dtype),
         processes=work.processes,
         progress=work.progress,
     )
@@ -162,13 +176,12 @@ def represent(work: Work) -> Summary:
 
 def probe(work: Work) -> Summary:
     """Every probe and control on every stored layer of one ranker."""
-    asked = work.spec(ProbesSpec)
     represented = work.step.inputs["states"]
     found = list(
         states.outcomes(
             work.folder("states"),
             _examples(work, with_docs=False),
-            probe_examples.settings_of(asked, seed=work.seed),
+            work.params(ProbeParams),
             similarity=work.store.manifest(represented.name)["summary"]["similarity"],
             progress=work.progress,
         )
@@ -192,23 +205,22 @@ def probe(work: Work) -> Summary:
 
 def conclude(work: Work) -> Summary:
     """All rankers' probes compared with the baselines', layer by layer."""
-    asked = work.spec(ProbesSpec)
+    params = work.params(ConcludeParams)
     rankers = [role.removeprefix(probe_role("")) for role in work.step.inputs if role != "choices"]
     by_ranker, notes = {}, []
     for name in rankers:
         step = work.step.inputs[probe_role(name)]
         by_ranker[name] = _outcomes(work, probe_role(name))
         if name != AT_RANDOM:
-            notes += _seen_before(work, name, asked)
+            notes += _seen_before(work, name, params.spec)
             notes += work.store.manifest(step.inputs["states"].name)["summary"]["notes"]
     found = probing.concluded(
         by_ranker,
         _examples(work, with_docs=False),
-        probe_examples.settings_of(asked, seed=work.seed),
-        baselines=work.step.params["baseline"],
+        params,
         notes=notes,
     )
-    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(work, asked)})
+    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(params)})
     return {"n_comparisons": len(found.against), "notes": list(found.notes)}
 
 
@@ -225,11 +237,12 @@ def _seen_before(work: Work, ranker: str, asked: ProbesSpec) -> list[str]:
     ]
 
 
-def _published(work: Work, asked: ProbesSpec) -> list[dict[str, Any]]:
+def _published(params: ConcludeParams) -> list[dict[str, Any]]:
     """The reported points of the rankers that have a curve, among as many docs as were asked for."""
-    if asked.published is None:
+    asked, path = params.spec, params.published
+    if asked.published is None or path is None:
         return []
-    points = published_points(work.step.paths["published"], asked.published.dataset)
+    points = published_points(path, asked.published.dataset)
     by_curve: dict[str, list[PublishedPoint]] = {}
     for point in points:
         by_curve.setdefault(point.curve, []).append(point)

@@ -5,12 +5,14 @@ Also what `modules.json` and a Router list, and what an adapter's folder records
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rankscope.core.errors import BadInput, RankscopeError
+from rankscope.core.plain_json import require_whole_characters
 
 CARD = "config_sentence_transformers.json"
 MODULES = "modules.json"
@@ -26,10 +28,13 @@ TRANSFORMER_CONFIGS = (
 )
 """Where sentence-transformers keeps how a transformer is called; the first there is counts."""
 
-Form = Literal["text", "texts", "object", "size", "count", "number", "switch", "side", "id", "list"]
+Form = Literal[
+    "text", "texts", "names", "object", "size", "count", "number", "switch", "side", "id", "ids", "list"
+]  # fmt: skip
 FORMS: dict[Form, str] = {
     "text": "a text",
     "texts": "a list of texts",
+    "names": "a text or a list of texts",
     "object": "an object",
     "size": "a whole number above 0",
     "count": "a whole number of 0 or more",
@@ -37,6 +42,7 @@ FORMS: dict[Form, str] = {
     "switch": "true or false",
     "side": '"left" or "right"',
     "id": "a token's id, which is a whole number of 0 or more",
+    "ids": "a list of token ids",
     "list": "a list",
 }
 SIZES = (
@@ -103,6 +109,8 @@ FIELDS: dict[str, Form] = {
     "model_input_names": "texts",
     "added_tokens_decoder": "object",
     "structure": "object",
+    "types": "object",
+    "parameters": "object",
     "weight_map": "object",
 }
 """The form of fields at the top of a configuration file, whichever it is."""
@@ -169,7 +177,8 @@ def declared(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8-sig"))
+        text = path.read_text("utf-8-sig")
+        found = json.loads(text)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}). {AGAIN}") from error
     except UnicodeDecodeError as error:
@@ -179,6 +188,8 @@ def _parsed(path: Path) -> Any:
         raise BadInput(f"{path}, line {error.lineno}: {what}. {AGAIN}") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits; nests of lists
         raise BadInput(f"{path}: no JSON that can be read ({said_by(error)}). {AGAIN}") from error
+    require_whole_characters(text, found, str(path))
+    return found
 
 
 def fits(value: Any, form: Form) -> bool:
@@ -202,6 +213,7 @@ def _is_texts(value: Any) -> bool:
 FITS: dict[Form, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
     "texts": _is_texts,
+    "names": lambda value: isinstance(value, str) or _is_texts(value),
     "object": lambda value: isinstance(value, dict),
     "list": lambda value: isinstance(value, list),
     "switch": lambda value: isinstance(value, bool),
@@ -210,6 +222,7 @@ FITS: dict[Form, Callable[[Any], bool]] = {
     "size": lambda value: _is_whole(value, 1),
     "count": _is_whole,
     "id": _is_whole,
+    "ids": lambda value: isinstance(value, list) and all(map(_is_whole, value)),
 }
 
 
@@ -255,6 +268,10 @@ WITHOUT_FILES = frozenset({"Normalize"})
 """Modules whose folder is empty, and so is lost where only files are kept."""
 
 
+ENTRY = ("idx", "name", "path", "type", "kwargs")
+"""What `modules.json` says of a module."""
+
+
 class Module(NamedTuple):
     """One of the parts that sentence-transformers puts a text through."""
 
@@ -272,7 +289,18 @@ def modules(folder: Path) -> tuple[Module, ...]:
     if not isinstance(found, list) or not found:
         what = "an empty list" if found == [] else kind_in_words(found)
         raise BadInput(f"{path}: {what} where a list of modules belongs. {AGAIN}")
-    return tuple(_module(path, number, each) for number, each in enumerate(found))
+    listed = tuple(_module(path, number, each) for number, each in enumerate(found))
+    _require_own_names(path, [each["name"] for each in found])
+    return listed
+
+
+def _require_own_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse two modules of one name: of such, sentence-transformers keeps the second alone."""
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise BadInput(
+            f"{path}: two modules are called {twice[0]!r}, and one would be left out. Give each a name of its own."
+        )
 
 
 def _module(path: Path, number: int, entry: Any) -> Module:
@@ -283,18 +311,28 @@ def _module(path: Path, number: int, entry: Any) -> Module:
         if not isinstance(entry.get(name), str):
             what = f"{in_short(entry[name])} as {name!r}" if name in entry else f"no {name!r}"
             raise BadInput(f"{place}: {what}, and a text belongs there. {AGAIN}")
+    other = sorted(entry.keys() - ENTRY)
+    if other:
+        raise BadInput(
+            f"{place}: {other[0]!r} is nothing that a module's entry says ({', '.join(ENTRY)}). Drop it."
+        )
     inside = Path(entry["path"])
     if inside.is_absolute() or ".." in inside.parts:
         raise BadInput(f"{place}: the path {entry['path']!r} leaves the model's folder. {AGAIN}")
     kind = entry["type"].rsplit(".", 1)[-1]
     if kind not in WITHOUT_FILES and not (path.parent / inside).is_dir():
         raise BadInput(f"{place}: there is no folder {path.parent / inside}. {AGAIN}")
-    if not entry["type"].startswith(("sentence_transformers.", "pylate.")):
+    return Module(_own_class(place, entry["type"]), path.parent / inside)
+
+
+def _own_class(place: Path | str, written: str) -> str:
+    """The name of a class of sentence-transformers' own, without where that is."""
+    if not written.startswith(("sentence_transformers.", "pylate.")):
         raise BadInput(
-            f"{place}: the class {entry['type']!r} is none of sentence-transformers' own, and no code that "
+            f"{place}: the class {written!r} is none of sentence-transformers' own, and no code that "
             "comes with a model is run. Use a model without code of its own."
         )
-    return Module(kind, path.parent / inside)
+    return written.rsplit(".", 1)[-1]
 
 
 def routes(folder: Path) -> dict[str, list[Module]]:
@@ -302,6 +340,11 @@ def routes(folder: Path) -> dict[str, list[Module]]:
     path = folder / "router_config.json"
     told = declared(path)
     types, structure = told.get("types") or {}, told.get("structure") or {}
+    if (told.get("parameters") or {}).get("route_mappings"):
+        raise BadInput(
+            f"{path}: `route_mappings` is not supported: texts take the route of their side. Drop it, and call the "
+            "routes `query` and `document`."
+        )
     found = {}
     for side, names in structure.items():
         if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
@@ -309,6 +352,6 @@ def routes(folder: Path) -> dict[str, list[Module]]:
         for name in names:
             if Path(name).is_absolute() or ".." in Path(name).parts or not (folder / name).is_dir():
                 raise BadInput(f"{path}: the route {side!r} has no folder {folder / name}. {AGAIN}")
-        kinds = [str(types.get(name, "")).rsplit(".", 1)[-1] for name in names]
+        kinds = [_own_class(path, str(types.get(name, ""))) for name in names]
         found[side] = [Module(kind, folder / n) for kind, n in zip(kinds, names, strict=True)]
     return found

@@ -32,6 +32,7 @@ from rankscope.models.files.declared import (
     routes,
     said_by,
 )
+from rankscope.models.files.module_settings import check_module_settings
 from rankscope.models.files.scorer_card import ScorerCard, names_of_labels, scorer_card
 from rankscope.models.files.tensors import Stored, header, weights
 
@@ -102,9 +103,7 @@ def checked(folder: Path) -> None:
     within = _read_by_loaders(folder)
     for inside in within:
         refuse_pickles(inside)
-        tokens = inside / "tokenizer.json"
-        if tokens.is_file() and not isinstance(declared(tokens).get("model"), dict):
-            raise BadInput(f"{tokens}: no tokenizer in it (no object `model`). {AGAIN}")
+        _check_tokenizer(inside / "tokenizer.json")
         for name, marks in MARKS.items():
             if (inside / name).is_file() and not marks & declared(inside / name).keys():
                 raise BadInput(
@@ -123,9 +122,29 @@ def checked(folder: Path) -> None:
         _check_sizes(inside)
     _check_card(folder)
     _require_siblings(folder)
+    check_module_settings(folder)
     for inside in within:
         if (inside / "config.json").is_file() and "model_type" in declared(inside / "config.json"):
             require_tokenizer(inside)
+
+
+def _check_tokenizer(path: Path) -> None:
+    """Refuse a file without a tokenizer, and a vocabulary that gives two tokens one id: saved, it loses one."""
+    model = declared(path).get("model")
+    if path.is_file() and not isinstance(model, dict):
+        raise BadInput(f"{path}: no tokenizer in it (no object `model`). {AGAIN}")
+    vocabulary = (model or {}).get("vocab")
+    if not isinstance(vocabulary, dict) or not all(fits(n, "id") for n in vocabulary.values()):
+        return  # pieces with scores, or what the library refuses
+    if len(set(vocabulary.values())) < len(vocabulary):
+        known: dict[int, str] = {}
+        token, number = next(
+            (token, n) for token, n in vocabulary.items() if known.setdefault(n, token) != token
+        )
+        raise BadInput(
+            f"{path}: the tokens {known[number]!r} and {token!r} have one id, {number}, so that one would be read as "
+            f"the other. {AGAIN}"
+        )
 
 
 def _read_by_loaders(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,3 +94,15 @@ def weights(folder: Path) -> dict[str, Stored]:
     if lost:
         raise BadInput(f"{index}: {len(lost)} weights are in no file (first: {lost[0]}). {AGAIN}")
     return found
+
+
+def stored_as(folder: Path) -> str | None:
+    """The type of most of a model's weights as safetensors calls it (F32, BF16), whatever they are loaded as.
+
+    None for a folder without weights of a whole model, as an adapter's.
+    """
+    found: Counter[str] = Counter()
+    for path in sorted(folder.rglob("model*.safetensors")):
+        for stored in header(path).values():
+            found[stored.dtype] += math.prod(stored.shape)
+    return max(found, key=lambda name: found[name], default=None)

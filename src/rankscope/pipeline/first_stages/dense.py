@@ -1,10 +1,32 @@
-"""A bi-encoder that searches."""
+"""A bi-encoder that searches: the embeddings of all docs, and those nearest to each query's."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, Topics
+from rankscope.models.location import Location
+from rankscope.pipeline.first_stages.first_stage import (
+    Needed,
+    Planning,
+    StepWork,
+)
 from rankscope.pipeline.spec.fields import Count, Spec
+from rankscope.pipeline.step import Kind, Step
+from rankscope.store.artifacts import linked
+
+ENCODE = Kind(
+    "encode",
+    1,
+    "rankscope.pipeline.first_stages.dense:encode",
+    None,
+    is_shared=True,
+    is_resumed=True,
+)
+
+QUERIES_CHECKED = 50
+"""Queries whose exact neighbours are found too, to say what an index misses."""
 
 
 class DenseSpec(Spec):
@@ -14,7 +36,65 @@ class DenseSpec(Spec):
     ranker: str = Field(description="The bi-encoder; one of `rankers`, tuned or not.")
     index: Literal["exact", "flat", "ivf", "hnsw"] = Field(
         "exact",
-        description="exact compares with every doc; the others are faiss's (`rankscope[ann]`): ivf and "
-        "hnsw are faster on millions of docs and miss some, and the step says how many.",
+        description="exact compares with every doc; the others are faiss's (`rankscope[ann]`; Johnson et al. 2021): "
+        "ivf and hnsw (Malkov & Yashunin 2020) are faster on millions of docs and miss some, and the step says how "
+        "many.",
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
+
+    @property
+    def needs(self) -> tuple[Needed, ...]:
+        """The ranker that searches."""
+        return (Needed("ranker", "rankers", self.ranker),)
+
+    def plan(self, planning: Planning, name: str, collection: str) -> Step:  # noqa: ARG002
+        """A search among the docs' embeddings, called by its ranker: evaluation searches with rankers too."""
+        inputs = {
+            "collection": planning.collection(collection),
+            "docs": planning.docs(collection),
+            "ranker": planning.ranker(self.ranker),
+            "embeddings": embeddings(planning, self.ranker, collection),
+        }
+        label = f"{self.ranker}.{collection}" + ("" if self.index == "exact" else f".{self.index}")
+        return planning.search(self, label, collection, inputs)
+
+    def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
+        """The nearest docs, and of an index that misses some how many it finds."""
+        from rankscope.retrieve import approximate, dense, embeddings
+
+        ranker, doc_ids = _bi_encoder(work), StoredDocs(work.folder("docs")).doc_ids
+        queries = ranker.searchable(ranker.embed_queries([query.text for query in topics.queries]))
+        stored = embeddings.opened(work.folder("embeddings") / embeddings.EMBEDDINGS)
+        if self.index == "exact":
+            nearest = dense.nearest(queries, stored, depth=self.depth, progress=work.progress)
+            return dense.run_of(self.ranker, topics.queries, doc_ids, *nearest), {}
+        nearest = approximate.nearest(queries, stored, depth=self.depth, kind=self.index)
+        some = queries[:QUERIES_CHECKED]
+        _, exact = dense.nearest(some, stored, depth=self.depth, progress=work.progress)
+        recall = approximate.recall(nearest[1][: len(some)], exact)
+        run = dense.run_of(self.ranker, topics.queries, doc_ids, *nearest)
+        more = {"index": self.index, "recall_of_exact": recall, "n_queries_checked": len(some)}
+        return run, more
+
+
+def embeddings(planning: Planning, ranker: str, collection: str) -> Step:
+    """The step of a collection's docs as a ranker embeds them; rankers of one doc tower share it."""
+    docs, embedder = planning.docs(collection), planning.embedder(ranker)
+    inputs = {"ranker": planning.ranker(embedder), "docs": docs}
+    return planning.step(ENCODE, f"{embedder}.{docs.label}", None, inputs)
+
+
+def encode(work: StepWork) -> dict[str, Any]:
+    """The step of the embeddings of a collection's docs."""
+    ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
+    path = work.embedded(ranker, docs, work.checkpoints)
+    if work.processes.is_first:
+        linked(path, work.out / path.name)
+    return {"n_docs": len(docs), "width": ranker.width}
+
+
+def _bi_encoder(work: StepWork) -> Any:
+    from rankscope.models.opening import open_bi_encoder
+
+    folder = work.folder("ranker") / "model"
+    return open_bi_encoder(Location(folder.name, folder))

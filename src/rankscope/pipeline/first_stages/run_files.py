@@ -1,15 +1,54 @@
 """Runs of the user's own, a file for each collection."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field
 
-from rankscope.pipeline.spec.fields import Count, Spec
+from rankscope.core.errors import BadStudy, listed
+from rankscope.core.records import Run
+from rankscope.data.collections import StoredDocs, Topics
+from rankscope.pipeline.first_stages.first_stage import (
+    Needed,
+    Planning,
+    StepWork,
+)
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Spec
+from rankscope.pipeline.step import Step
 
 
 class RunFilesSpec(Spec):
     """A first stage of one's own: one run file for each collection."""
 
     kind: Literal["run_files"]
-    paths: dict[str, str] = Field(description="Collection name -> run file in TREC format.")
+    paths: dict[str, str] = Field(
+        description="Collection name -> run file in TREC format.", json_schema_extra=BY_PLAN
+    )
     depth: Count = Field(1000, description="Docs kept for each query.")
+
+    @property
+    def needs(self) -> tuple[Needed, ...]:
+        """The collections that it has runs over."""
+        return tuple(Needed("paths", "collections", name) for name in self.paths)
+
+    def plan(self, planning: Planning, name: str, collection: str) -> Step:
+        """The file's run, cut. Raises BadStudy for a collection that no file is over."""
+        inputs = {"collection": planning.collection(collection), "docs": planning.docs(collection)}
+        path = self._file(planning, name, collection)
+        return planning.search(self, f"{name}.{collection}", collection, inputs, run=path)
+
+    def _file(self, planning: Planning, name: str, collection: str) -> Path:
+        if collection not in self.paths:
+            raise BadStudy(
+                f"first_stages.{name}.paths: a run over {collection} is needed, and there are runs over "
+                f"{listed(self.paths)}. Add one."
+            )
+        return planning.path(self.paths[collection])
+
+    def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
+        """The file's run, of the queries and docs that the collection has."""
+        from rankscope.data.names import InCollection
+        from rankscope.data.teachers import from_run
+
+        names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
+        return from_run(work.step.params.run, names).run.top(self.depth), {}

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
-from rankscope.pipeline.spec.fields import Count, Share, Spec
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec
 
 # -- collections ---------------------------------------------------------------------------------
 
@@ -21,17 +21,20 @@ class TopicsSpec(Spec):
     )
     queries: Count | None = Field(None, description="At most so many queries of the part.")
     noise: tuple[NoiseKind, ...] = Field(
-        (), description="One of them is put into every query, to measure what it costs a ranker."
+        (),
+        description="One of them is put into every query, to measure what it costs a ranker (Zhuang & Zuccon 2021).",
     )
     relevance_level: Count | None = Field(
         None,
         description="The lowest grade that counts as relevant in binary measures whose names do not "
         "say; 2 for TREC's passage tracks by their ids, else 1.",
+        json_schema_extra=BY_PLAN,
     )
     drop_own_docs: bool | None = Field(
         None,
         description="Leave docs that have their query's id out of rankings; true for ArguAna and Quora by "
-        "their ids, else false.",
+        "their ids (BEIR: Thakur et al. 2021), else false.",
+        json_schema_extra=BY_PLAN,
     )
 
     @model_validator(mode="after")
@@ -58,25 +61,36 @@ class TopicsSpec(Spec):
 class BeirSpec(TopicsSpec):
     """A folder in BEIR layout."""
 
-    kind: Literal["beir"]
-    path: str = Field(description="The folder; relative to the study file. ${NAME:-default} works.")
-    split: str = Field("test", description="Which file of qrels/.")
+    kind: Literal["beir"] = Field(json_schema_extra=BY_PLAN)
+    path: str = Field(
+        description="The folder; relative to the study file. ${NAME:-default} works.",
+        json_schema_extra=BY_PLAN,
+    )
+    split: str = Field("test", description="Which file of qrels/.", json_schema_extra=BY_PLAN)
 
 
 class FilesSpec(TopicsSpec):
     """Files of docs, queries and qrels, wherever they are."""
 
-    kind: Literal["files"]
-    docs: str = Field(description="JSON lines, TSV or Parquet; packed (gzip, bzip2, xz) or not.")
-    queries_file: str = Field(description="The same.")
-    qrels: str = Field(description="TREC's four columns, or BEIR's three with a header.")
+    kind: Literal["files"] = Field(json_schema_extra=BY_PLAN)
+    docs: str = Field(
+        description="JSON lines, TSV or Parquet; packed (gzip, bzip2, xz) or not.",
+        json_schema_extra=BY_PLAN,
+    )
+    queries_file: str = Field(description="The same.", json_schema_extra=BY_PLAN)
+    qrels: str = Field(
+        description="TREC's four columns, or BEIR's three with a header.",
+        json_schema_extra=BY_PLAN,
+    )
 
 
 class IrDatasetsSpec(TopicsSpec):
     """A collection by its ir_datasets id."""
 
-    kind: Literal["ir_datasets"]
-    id: str = Field(description="Such as msmarco-passage/trec-dl-2019/judged.")
+    kind: Literal["ir_datasets"] = Field(json_schema_extra=BY_PLAN)
+    id: str = Field(
+        description="Such as msmarco-passage/trec-dl-2019/judged.", json_schema_extra=BY_PLAN
+    )
 
 
 CollectionSpec = Annotated[BeirSpec | FilesSpec | IrDatasetsSpec, Field(discriminator="kind")]

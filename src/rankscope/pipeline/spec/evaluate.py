@@ -79,9 +79,16 @@ class EvaluateSpec(Spec):
     claims: tuple[ClaimSpec, ...] = Field(
         (), description="Conclusions the report holds against the verdicts, each in one line."
     )
-    significance_level: Number = Field(0.05, gt=0, lt=0.5, description="Of the whole family.")
+    significance_level: Number = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="Of the whole family; study A's tables have 0.05.",
+    )
     correction: Annotated[str, AfterValidator(known_correction)] = Field(
-        "holm", description=f"For the family: {', '.join(CORRECTION_NAMES)}."
+        "holm",
+        description=f"For the family: {', '.join(CORRECTION_NAMES)} (Holm 1979; Benjamini & Hochberg 1995; "
+        "study B has none).",
     )
     tests: Literal["sound", "as_published"] = Field(
         "sound",

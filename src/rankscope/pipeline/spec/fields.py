@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,10 +14,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from rankscope.core.errors import UnknownChoice, choose
+from rankscope.core.errors import BadInput, UnknownChoice, choose
 from rankscope.core.visible import brief
 from rankscope.evaluate.measures import computable
 from rankscope.retrieve.analyzer import LANGUAGES
@@ -52,6 +54,16 @@ RankerName = Annotated[
 ]
 """A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
 FREE: dict[str, Any] = {"changes_results": False}
+"""Marks a field that changes no result."""
+
+
+def read_by(*kinds: str) -> dict[str, Any]:
+    """Marks a field that only steps of these kinds read: it names no others."""
+    return {"read_by": kinds}
+
+
+BY_PLAN = read_by()
+"""Marks a field that only the plan reads: what it names is an input or a file, or is given to steps in full."""
 
 
 def _above_nothing(share: str) -> str:
@@ -131,10 +143,22 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def identity(self, *leave_out: str) -> dict[str, Any]:
-        """The fields that can change a result, as plain values: what a fingerprint is made of."""
-        free = {name for name, field in type(self).model_fields.items() if is_free(field)}
-        return self.model_dump(mode="json", exclude=free | set(leave_out))
+
+S = TypeVar("S", bound=Spec)
+
+
+def spec_of(kind: type[S], /, **values: Any) -> S:
+    """A spec out of what a command was given; BadInput where something in it does not hold."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise BadInput(" ".join(map(_in_words, error.errors()))) from error
+
+
+def _in_words(mistake: ErrorDetails) -> str:
+    place = ".".join(map(str, mistake["loc"]))
+    said = mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {said}, and {mistake['input']!r} was asked for." if place else f"{said}."
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]

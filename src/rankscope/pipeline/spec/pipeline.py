@@ -15,7 +15,8 @@ from rankscope.pipeline.spec.rankers import (
     RankerSpec,
     system_of,
 )
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec, TeacherSpec
 
 ALL_DOCS = "all docs"

@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from rankscope.pipeline.spec.fields import (
+    BY_PLAN,
     FREE,
     Count,
     Positive,
@@ -29,7 +30,9 @@ class ScratchSpec(Spec):
     """A small BERT built from nothing and pre-trained on the text of a collection."""
 
     kind: Literal["scratch"]
-    collection: str = Field(description="Whose docs give the vocabulary and the text.")
+    collection: str = Field(
+        description="Whose docs give the vocabulary and the text.", json_schema_extra=BY_PLAN
+    )
     layers: Count = Field(2, description="Transformer layers.")
     width: Count = Field(128, description="Hidden width; a multiple of `heads`.")
     heads: Count = Field(4, description="Attention heads.")
@@ -74,18 +77,25 @@ Backbone = Annotated[
 ]
 
 
+REVISION: Any = Field(
+    None, description="The hub revision; give a commit to pin it.", json_schema_extra=BY_PLAN
+)
+
+
 class CrossEncoderSpec(Spec):
     """Query and doc read together, on a pretrained backbone with a fresh scoring head."""
 
     kind: Literal["cross_encoder"]
     backbone: Backbone = Field(
-        description="A hub id, a model folder, package:NAME/FOLDER, or a `scratch` backbone."
+        description="A hub id, a model folder, package:NAME/FOLDER, or a `scratch` backbone.",
+        json_schema_extra=BY_PLAN,
     )
-    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+    revision: str | None = REVISION
     max_length: Tokens = Field(256, description="Tokens of query and doc together.")
     seed: Seed | None = Field(
         None,
         description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        json_schema_extra=BY_PLAN,
     )
 
 
@@ -111,20 +121,30 @@ class BiEncoderSpec(Spec):
         None,
         description="A sentence-transformers model: a hub id, a folder, or package:NAME/FOLDER. Its "
         "pooling and lengths are its own; so are its prefixes, where `prefixes` gives none.",
+        json_schema_extra=BY_PLAN,
     )
-    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+    revision: str | None = REVISION
     backbone: Backbone | None = Field(
-        None, description="Instead: a bare encoder or decoder, or a `scratch` backbone."
+        None,
+        description="Instead: a bare encoder or decoder, or a `scratch` backbone.",
+        json_schema_extra=BY_PLAN,
     )
     doc_backbone: str | None = Field(
-        None, description="The docs' encoder where it is another (DPR's context encoder)."
+        None,
+        description="The docs' encoder where it is another (DPR's context encoder).",
+        json_schema_extra=BY_PLAN,
     )
-    doc_revision: str | None = Field(None, description="Its hub revision.")
+    doc_revision: str | None = Field(
+        None, description="Its hub revision.", json_schema_extra=BY_PLAN
+    )
     adapter: str | None = Field(
         None,
         description="A PEFT adapter to be added into the backbone's weights, as RepLLaMA is published.",
+        json_schema_extra=BY_PLAN,
     )
-    adapter_revision: str | None = Field(None, description="Its hub revision.")
+    adapter_revision: str | None = Field(
+        None, description="Its hub revision.", json_schema_extra=BY_PLAN
+    )
     pooling: Literal["cls", "mean", "last"] = Field(
         "mean", description="What of a text's tokens is its vector; real tokens only."
     )
@@ -177,9 +197,10 @@ class LateInteractionSpec(Spec):
 
     kind: Literal["late_interaction"]
     model: str = Field(
-        description="A folder of sentence-transformers, PyLate or Stanford, or a hub id."
+        description="A folder of sentence-transformers, PyLate or Stanford, or a hub id.",
+        json_schema_extra=BY_PLAN,
     )
-    revision: str | None = Field(None, description="The hub revision; give a commit to pin it.")
+    revision: str | None = REVISION
 
 
 RANKER_KINDS: Mapping[str, type[Spec]] = {

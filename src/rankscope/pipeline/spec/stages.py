@@ -1,19 +1,16 @@
-"""How a stage tunes a ranker: samples, loss, validation."""
+"""How a stage tunes a ranker: its loss over samples, its length and rate, what is trained, how it is watched."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     model_validator,
 )
 
-from rankscope.data.noise import NoiseKind
 from rankscope.pipeline.spec.fields import (
+    BY_PLAN,
     FREE,
     LOSS_NAMES,
     Count,
@@ -30,175 +27,11 @@ from rankscope.pipeline.spec.fields import (
     known_loss,
 )
 from rankscope.pipeline.spec.recipes import RECIPES, filled
-
-
-class NegativesSpec(Spec):
-    """Hard negatives out of a first stage's run."""
-
-    first_stage: str = Field(description="Whose run they are drawn from.", alias="from")
-    skip_top: Whole = Field(
-        0, description="Ranks left out at the top, where unjudged positives are."
-    )
-    depth: Count = Field(100, description="Ranks drawn from.")
-    rescored_by: str | None = Field(
-        None,
-        description="A ranker, as a cross-encoder, that re-orders the run first: ranks and margins are its own.",
-    )
-    absolute_margin: NonNegative | None = Field(
-        None,
-        description="A negative scores at least so much below the query's best retrieved positive.",
-    )
-    relative_margin: Share | None = Field(
-        None,
-        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it.",
-    )
-    refresh_every: Count | None = Field(
-        None,
-        description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
-        "finds by then.",
-    )
-
-    model_config = ConfigDict(populate_by_name=True)
-
-
-class SamplesSpec(Spec):
-    """What a stage learns from."""
-
-    kind: Literal["labelled"] = "labelled"
-    collection: str = Field("train", description="The training collection.")
-    labels: str = Field(description="`qrels`, or the name of a teacher.")
-    teacher_labels: Literal["ranks", "scores"] = Field(
-        "ranks",
-        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores.",
-    )
-    negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
-    group_size: Count = Field(8, ge=2, le=10_000, description="Docs for each query.")
-    missing_positive: Literal["add", "drop", "random_negative"] = Field(
-        "add",
-        description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
-        "released code (a defect, with a warning), take a random negative for its positive.",
-    )
-    min_relevance: Count = Field(1, description="The lowest grade that makes a positive.")
-
-    @model_validator(mode="after")
-    def _negatives_where_labels_are_qrels(self) -> Self:
-        if self.labels == "qrels" and self.negatives is None:
-            raise ValueError(
-                "`negatives` is missing, which `labels: qrels` needs, as in `negatives: {from: FIRST_STAGE}`"
-            )
-        if self.labels != "qrels" and self.negatives is not None:
-            raise ValueError(
-                f"`negatives` goes with `labels: qrels`, and here stands `labels: {self.labels}`: a teacher's list has "
-                "negatives of its own. Drop `negatives`"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _refreshed_ones_are_its_own(self) -> Self:
-        if self.negatives and self.negatives.refresh_every and self.negatives.rescored_by:
-            raise ValueError(
-                "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
-            )
-        if (
-            self.negatives
-            and self.negatives.refresh_every
-            and self.negatives.absolute_margin is not None
-        ):
-            raise ValueError(
-                "`absolute_margin` would be held against a first stage's scores, and from `refresh_every` on "
-                "against similarities; use `relative_margin`"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _teacher_labels_only_of_a_teacher(self) -> Self:
-        if self.labels == "qrels" and self.teacher_labels != "ranks":
-            raise ValueError("`teacher_labels` goes with a teacher, not with `labels: qrels`")
-        return self
-
-    @model_validator(mode="after")
-    def _enough_ranks_to_draw_from(self) -> Self:
-        if self.negatives and self.negatives.skip_top >= self.negatives.depth:
-            raise ValueError(
-                f"`negatives.skip_top` leaves out {self.negatives.skip_top} of the {self.negatives.depth} ranks of "
-                "`negatives.depth`, which leaves none; lower it, or raise `negatives.depth`"
-            )
-        if self.negatives and self.negatives.depth - self.negatives.skip_top < self.group_size - 1:
-            raise ValueError(
-                f"a group of {self.group_size} needs {self.group_size - 1} negatives, but ranks "
-                f"{self.negatives.skip_top + 1} to {self.negatives.depth} are drawn from; lower "
-                "`group_size`, or widen `negatives`"
-            )
-        return self
-
-
-class CropsSpec(Spec):
-    """Two random crops of every doc belong together: learning without queries (Contriever)."""
-
-    kind: Literal["crops"]
-    collection: str = Field("train", description="Whose docs are cropped.")
-    shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
-    longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
-    deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
-
-    @model_validator(mode="after")
-    def _shortest_first(self) -> Self:
-        if self.shortest > self.longest:
-            raise ValueError("`shortest` must not be above `longest`")
-        return self
-
-
-class NoisyQueriesSpec(Spec):
-    """Every query with a typo or swapped words belongs to its clean form: no labels."""
-
-    kind: Literal["noisy_queries"]
-    collection: str = Field("train", description="Whose queries are learnt from.")
-    docs: str | None = Field(
-        None,
-        description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
-        "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
-    )
-    depth: Count = Field(
-        100,
-        description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
-    )
-    crops: Share = Field(
-        0.0,
-        description="With `docs`: how many of the queries are three to seven words running out of one of "
-        "them instead, which brings the docs' own words.",
-    )
-    clean: Share = Field(0.0, description="How many of the queries are left without noise.")
-    noise: tuple[NoiseKind, ...] = Field(
-        ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
-    )
-    alignment: NonNegative = Field(
-        1.0,
-        description="What the distance of a clean query's embedding from where it was counts beside the "
-        "contrast.",
-    )
-
-
-def _kind_of_samples(value: Any) -> str:
-    """Samples with labels need not say their kind."""
-    if isinstance(value, Mapping):
-        return str(value.get("kind", "labelled"))
-    return str(getattr(value, "kind", "labelled"))
-
-
-Samples = Annotated[
-    Annotated[SamplesSpec, Tag("labelled")]
-    | Annotated[CropsSpec, Tag("crops")]
-    | Annotated[NoisyQueriesSpec, Tag("noisy_queries")],
-    Discriminator(
-        _kind_of_samples,
-        custom_error_type="samples_kind",
-        custom_error_message="give `labels`, `kind: crops`, or `kind: noisy_queries`",
-    ),
-]
+from rankscope.pipeline.spec.samples import Samples, SamplesSpec
 
 
 class MomentumQueueSpec(Spec):
-    """Negatives out of a queue that a slowly following copy of the ranker fills (MoCo)."""
+    """Negatives out of a queue that a slowly following copy of the ranker fills (He et al. 2020, MoCo; Contriever)."""
 
     size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
     momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
@@ -213,12 +46,16 @@ class ValidateSpec(Spec):
         alias="collection",
         description="The held-out queries; of several collections the mean decides.",
     )
-    first_stage: str = Field(description="Whose run is re-ranked.", alias="from")
+    first_stage: str = Field(
+        description="Whose run is re-ranked.", alias="from", json_schema_extra=BY_PLAN
+    )
     depth: Count = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
     every: Count = Field(100, description="Updates between two validations.")
     patience: Count | None = Field(
-        None, description="Stop after so many validations in a row that were not the best so far."
+        None,
+        description="Stop after so many validations in a row that were not the best so far (early stopping: "
+        "Prechelt 1998).",
     )
 
     model_config = ConfigDict(populate_by_name=True)
@@ -264,10 +101,11 @@ class TrainedSpec(Spec):
     """A ranker made from another by one stage of fine-tuning."""
 
     kind: Literal["trained"] = "trained"
-    start: str = Field(description="The ranker it starts from.")
+    start: str = Field(description="The ranker it starts from.", json_schema_extra=BY_PLAN)
     recipe: Literal["dpr", "contriever", "repllama", "aligned_queries"] | None = Field(
         None,
         description="Published hyper-parameters ([below](#recipes)) for all that is not written here.",
+        json_schema_extra=BY_PLAN,
     )
     samples: Samples
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
@@ -291,7 +129,11 @@ class TrainedSpec(Spec):
     weight_decay: NonNegative = Field(0.01, description="For matrices only.")
     clip_norm: Positive = Field(1.0, description="Largest gradient norm.")
     dropout: Number | None = Field(
-        None, ge=0, lt=1, description="The model's own in training; as it says itself, if left out."
+        None,
+        ge=0,
+        lt=1,
+        description="The model's own in training; as it says itself, if left out. Self-teaching has none (Zhuang & "
+        "Zuccon 2022).",
     )
     in_batch: bool = Field(
         False,
@@ -312,29 +154,36 @@ class TrainedSpec(Spec):
         "scoring head alone to train; a tower of a bi-encoder.",
     )
     freeze_layers: Whole = Field(
-        0, description="So many of the lowest layers stay as they are, and the embeddings."
+        0,
+        description="So many of the lowest layers stay as they are, and the embeddings (Lee et al. 2019).",
     )
     lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
-        "Weights, losses and scores of runs are float32.",
+        "Weights, losses and scores of runs are float32 (mixed precision: Micikevicius et al. 2018).",
     )
     memory: Literal["plain", "gradient_checkpointing", "grad_cache"] = Field(
         "plain",
         description="What is computed twice to hold less: nothing, inside layers, or parts of a batch "
         "(GradCache: large groups on small memory).",
     )
-    compile: bool = Field(False, description="Run the forward pass through torch.compile.")
+    compile: bool = Field(
+        False,
+        description="Run the forward pass through torch.compile, which study B's code calls.",
+    )
     validate_on: ValidateSpec | None = Field(
         None, description="Held-out queries.", alias="validate"
     )
     keep: Literal["best_validation", "last"] | None = Field(
-        None, description="Which weights are the result; best_validation where there is one."
+        None,
+        description="Which weights are the result; best_validation where there is one.",
+        json_schema_extra=BY_PLAN,
     )
     seed: Seed | None = Field(
         None,
         description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        json_schema_extra=BY_PLAN,
     )
     checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE

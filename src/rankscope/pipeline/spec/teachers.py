@@ -5,19 +5,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from rankscope.data.answers import Malformed
-from rankscope.pipeline.spec.fields import Count, Spec
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Spec
 
 
 class PermutationsTeacherSpec(Spec):
-    """A teacher that is an LLM: its answers, `[5] > [18] > ...`, about docs it was shown."""
+    """A teacher that is an LLM: its answers, `[5] > [18] > ...`, about docs it was shown, in windows (Sun et al. 2023, RankGPT)."""
 
     kind: Literal["permutations"]
     path: str = Field(
         description="The answers: RankGPT's JSON list, or JSON lines of `query_id`, `response` and "
-        "maybe `window`."
+        "maybe `window`.",
+        json_schema_extra=BY_PLAN,
     )
     candidates: str = Field(
-        description="The docs it was shown, in their order: a run, or RankGPT's JSON lines."
+        description="The docs it was shown, in their order: a run, or RankGPT's JSON lines.",
+        json_schema_extra=BY_PLAN,
     )
     malformed: Malformed = Field(
         "repair",
@@ -41,9 +43,13 @@ class RunTeacherSpec(Spec):
     """A teacher whose rankings of the training queries stand in a run file."""
 
     kind: Literal["run"]
-    path: str = Field(description="A run in any form over the training queries.")
+    path: str = Field(
+        description="A run in any form over the training queries.", json_schema_extra=BY_PLAN
+    )
     candidates: str | None = Field(
-        None, description="A run of the docs it was shown, in their order; only for its report."
+        None,
+        description="A run of the docs it was shown, in their order; only for its report.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(20, description="Docs taken from each ranking.")
 
@@ -52,9 +58,13 @@ class ListsTeacherSpec(Spec):
     """A teacher out of a training file: docs with scores, or positives and negatives."""
 
     kind: Literal["kd", "flag_embedding", "tevatron", "dpr"]
-    path: str = Field(description="JSON lines, one JSON list or Parquet.")
+    path: str = Field(
+        description="JSON lines, one JSON list or Parquet.", json_schema_extra=BY_PLAN
+    )
     candidates: str | None = Field(
-        None, description="A run of the docs it was shown, in their order; only for its report."
+        None,
+        description="A run of the docs it was shown, in their order; only for its report.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(20, description="Docs taken from each list, the best first.")
 

@@ -1,4 +1,4 @@
-"""Steps over data: docs, collections, indexes, first stages' runs and teachers' rankings."""
+"""Steps over data: docs, collections and teachers' rankings."""
 
 import json
 from pathlib import Path
@@ -6,40 +6,32 @@ from pathlib import Path
 from rankscope.core.formats import read_run
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import stream
-from rankscope.core.trec import write_run
 from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.noise import noisy
 from rankscope.pipeline import teachers
-from rankscope.pipeline.first_stages.bm25 import BM25Spec
-from rankscope.pipeline.first_stages.fuse import FuseSpec
+from rankscope.pipeline.kinds import CollectionParams, DocsParams, TeacherParams
 from rankscope.pipeline.spec.collections import TopicsSpec
-from rankscope.pipeline.spec.teachers import (
-    ListsTeacherSpec,
-    PermutationsTeacherSpec,
-    RunTeacherSpec,
-)
+from rankscope.pipeline.spec.teachers import PermutationsTeacherSpec
 from rankscope.pipeline.work import Summary, Work
-from rankscope.retrieve import bm25, fusion
 
 
 def docs(work: Work) -> Summary:
     """Copy the docs once, where single ones can be read."""
-    assert work.step.source is not None
-    return {"n_docs": collections.write_docs(work.step.source.docs(), work.out)}
+    return {"n_docs": collections.write_docs(work.params(DocsParams).source.docs(), work.out)}
 
 
 def collection(work: Work) -> Summary:
     """The chosen queries and their judgements."""
-    assert work.step.source is not None
-    chosen = work.spec(TopicsSpec)
+    params = work.params(CollectionParams)
+    chosen, seed = params.spec, params.seed or 0
     topics = collections.judged_topics(
-        work.step.source, part=chosen.part, limit=chosen.queries, seed=work.seed
+        params.source, part=chosen.part, limit=chosen.queries, seed=seed
     )
     if chosen.noise:
         topics = Topics(
-            [_with_noise(query, chosen, work.seed) for query in topics.queries], topics.qrels
+            [_with_noise(query, chosen, seed) for query in topics.queries], topics.qrels
         )
     stored = StoredDocs(work.folder("docs"))
     collections.write_topics(topics, work.out)
@@ -57,53 +49,24 @@ def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
     return Query(query.query_id, noisy(query.text, chosen.noise, rng))
 
 
-def index(work: Work) -> Summary:
-    """A BM25 index."""
-    chosen = work.spec(BM25Spec)
-    n_docs = bm25.build(
-        StoredDocs(work.folder("docs")),
-        work.out,
-        k1=chosen.k1,
-        b=chosen.b,
-        language=chosen.language,
-    )
-    notes = bm25.Index.load(work.out).notes
-    for note in notes:
-        work.progress.note(f"{work.step.label}: {note}")
-    return {"n_docs": n_docs} | ({"notes": notes} if notes else {})
-
-
-def fuse(work: Work) -> Summary:
-    """Several first stages' runs as one."""
-    chosen, topics = work.spec(FuseSpec), read_topics(work.folder("collection"))
-    runs = [read_run(work.folder(f"run {name}") / "run.trec") for name in chosen.of]
-    if chosen.method == "reciprocal_rank":
-        run = fusion.by_rank(runs, k=chosen.k, tag=work.step.label)
-    else:
-        run = fusion.by_score(runs, tag=work.step.label)
-    run = run.top(chosen.depth)
-    write_run(work.out / "run.trec", run)
-    return run_summary(run, topics)
-
-
 def teacher(work: Work) -> Summary:
     """A teacher's rankings out of a file of the user's, and what is worth knowing before they are learnt."""
-    topics, chosen = read_topics(work.folder("collection")), work.step.spec
+    topics, params = read_topics(work.folder("collection")), work.params(TeacherParams)
     names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-    paths = work.step.paths
+    chosen = params.spec
     opened: teachers.Opened
     if isinstance(chosen, PermutationsTeacherSpec):
+        assert params.candidates is not None
         opened = teachers.open_permutations(
-            paths["path"],
-            paths["candidates"],
+            params.rankings,
+            params.candidates,
             names,
             malformed=chosen.malformed,
             window=chosen.window,
             step=chosen.step,
         )
     else:
-        assert isinstance(chosen, RunTeacherSpec | ListsTeacherSpec)
-        opened = teachers.open_other(paths["path"], chosen.kind, paths.get("candidates"), names)
+        opened = teachers.open_other(params.rankings, chosen.kind, params.candidates, names)
     found, shown = opened
     run = found.run.top(chosen.depth)
     _write_scores(work.out / "run.json", run)
@@ -126,13 +89,3 @@ def teacher_rankings(folder: Path) -> Run:
     """What a step left of a teacher: a file's scores as they are, or a ranker's run."""
     scores = folder / "run.json"
     return read_run(scores if scores.is_file() else folder / "run.trec")
-
-
-def run_summary(run: Run, topics: Topics) -> Summary:
-    """What is worth knowing of a run without opening it."""
-    return {
-        "n_queries": len(run.rankings),
-        "n_queries_without_ranking": len(topics.queries) - len(run.rankings),
-        "n_ranked_docs": sum(len(ranking) for ranking in run.rankings.values()),
-        "tied_share": run.tied_share(),
-    }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
-from rankscope.core.cells import safe_cell
 from rankscope.core.formats import read_run
 from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.evaluation import (
@@ -19,6 +18,7 @@ from rankscope.core.judged.evaluation import (
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.rng import seed_for
+from rankscope.core.tables import safe_cell
 from rankscope.data import leaks
 from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
@@ -29,8 +29,8 @@ from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.pairs import comparison, verdicts
 from rankscope.evaluate.pairs.resampling import Resampling
-from rankscope.evaluate.runs import without_own_docs
 from rankscope.evaluate.seeds.variance import in_words, variance_split
+from rankscope.pipeline.kinds import EvaluateParams
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -88,14 +88,14 @@ def evaluate(work: Work) -> Summary:
         computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
         notes += _convention_notes(name, computed, convention)
         notes += _relevant_notes(work, name, computed)
-        groups += _measured(work, name, computed, convention)
+        groups += _measured(work, name, computed)
     family = [declared for group in groups for declared in _declared(study, group)]
     notes += seed_notes(study) if family else []
     correction = asked.correction if is_sound else "none"
     compared = comparison.compared(
         [declared.pair for declared in family],
         significance_level=asked.significance_level,
-        resampling=Resampling(seed=seed_for(work.seed, "resampling")),
+        resampling=Resampling(seed=seed_for(work.params(EvaluateParams).seed, "resampling")),
     )
     if not is_sound:
         compared = [
@@ -146,9 +146,7 @@ def evaluate(work: Work) -> Summary:
     }
 
 
-def _measured(
-    work: Work, name: str, computed: Mapping[str, str], convention: Convention
-) -> Iterator[Group]:
+def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Group]:
     """Every system's runs over a collection, from each first stage."""
     study = work.plan.study.study
     measuring = Measuring(
@@ -157,8 +155,7 @@ def _measured(
 
     def measured(system: str, ranker: str, first_stage: str) -> EvaluatedRun:
         role = run_role(name, first_stage, ranker)
-        run = read_run(work.folder(role) / "run.trec")
-        found = measuring.of(without_own_docs(run) if convention.drop_own_docs else run)
+        found = measuring.of(read_run(work.folder(role) / "run.trec"))
         path = _run_path(work, role)
         return EvaluatedRun(system, ranker, path, found.called(computed), ties=None, notes=())
 

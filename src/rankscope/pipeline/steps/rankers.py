@@ -1,9 +1,7 @@
 """Steps over rankers: made from nothing, loaded, and used to re-rank."""
 
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
@@ -11,28 +9,30 @@ from rankscope.core.trec import write_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.inputs import notes_on
-from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location
-from rankscope.models.opening import open_ranker
-from rankscope.pipeline.spec.rankers import (
-    BiEncoderSpec,
-    CrossEncoderSpec,
-    LateInteractionSpec,
-    ScratchSpec,
+from rankscope.models.opening import (
+    open_bi_encoder,
+    open_late_interaction,
+    open_ranker,
+    start_cross_encoder,
 )
-from rankscope.pipeline.steps.data import run_summary
+from rankscope.models.ranker import Ranker
+from rankscope.pipeline.first_stages.first_stage import run_summary
+from rankscope.pipeline.kinds import RankerParams, RerankParams, ScratchParams, Weights
+from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.train.loop import Recipe, fit
-from rankscope.train.pretraining import MaskedLanguageObjective
+from rankscope.train.loop import fit
+from rankscope.train.objectives.pretraining import MaskedLanguageObjective
+from rankscope.train.recipe import Recipe
 
 
 def scratch_backbone(work: Work) -> Summary:
     """A small BERT, pre-trained on the docs."""
-    chosen = work.spec(ScratchSpec)
+    params = work.params(ScratchParams)
+    chosen = params.spec
     stored = StoredDocs(work.folder("docs"))
     pieces = scratch.vocabulary((doc.text for doc in stored), chosen.vocabulary)
     tokenizer = scratch.tokenizer(pieces, chosen.max_length)
@@ -42,7 +42,7 @@ def scratch_backbone(work: Work) -> Summary:
         width=chosen.width,
         heads=chosen.heads,
         max_length=chosen.max_length,
-        seed=seed_for(work.seed, "scratch"),
+        seed=seed_for(params.seed, "scratch"),
     )
     summary: Summary = {"n_pieces": len(pieces)}
     if chosen.updates:
@@ -53,12 +53,12 @@ def scratch_backbone(work: Work) -> Summary:
             text=lambda place: stored.text(doc_ids[place]),
             docs_per_update=chosen.docs_per_update,
             max_length=chosen.max_length,
-            seed=work.seed,
+            seed=params.seed,
         )
         recipe = Recipe(
             max_updates=chosen.updates,
             learning_rate=chosen.learning_rate,
-            seed=seed_for(work.seed, "scratch"),
+            seed=seed_for(params.seed, "scratch"),
             checkpoint_every=chosen.checkpoint_every,
         )
         trained = fit(
@@ -81,19 +81,20 @@ def scratch_backbone(work: Work) -> Summary:
 
 def ranker(work: Work) -> Summary:
     """A ranker's weights as they are before any stage; a fresh scoring head is drawn here."""
-    chosen, location = work.step.spec, work.step.location
+    params = work.params(RankerParams)
+    chosen, location = params.spec, _location(params.weights)
     if isinstance(chosen, BiEncoderSpec):
-        return _bi_encoder(work, chosen, location)
+        return _bi_encoder(work, params, chosen)
     if isinstance(chosen, LateInteractionSpec):
         assert location is not None
-        opened = LateInteraction.load(location)
+        opened = open_late_interaction(location)
         opened.save(work.out / "model")
         return _notes(opened) | {"kind": "late_interaction"}
-    assert isinstance(chosen, CrossEncoderSpec)
+    assert params.seed is not None
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
-    seed = seed_for(work.step.params["seed"], "head")
-    made, loaded = CrossEncoder.start(location, seed=seed, max_length=chosen.max_length)
+    seed = seed_for(params.seed, "head")
+    made, loaded = start_cross_encoder(location, seed=seed, max_length=chosen.max_length)
     made.save(work.out / "model")
     return _notes(made) | {
         "kind": "cross_encoder",
@@ -104,10 +105,15 @@ def ranker(work: Work) -> Summary:
     }
 
 
-def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) -> Summary:
+def _location(weights: Weights | None) -> Location | None:
+    return None if weights is None else weights.location
+
+
+def _bi_encoder(work: Work, params: RankerParams, chosen: BiEncoderSpec) -> Summary:
+    location = _location(params.weights)
     if chosen.backbone is None:
         assert location is not None
-        loaded = BiEncoder.load(location)
+        loaded = open_bi_encoder(location)
         given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
         loaded.inner.prompts.update({side: text for side, text in given.items() if text})
         made = loaded.separated() if chosen.towers == "separate" else loaded
@@ -121,14 +127,14 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     if location is None:
         location = Location("scratch", work.folder("backbone") / "model")
     query = backbone.load_encoder(location)
-    if work.step.adapter is not None:
-        query = replace(query, model=adapters.merged_from(query.model, work.step.adapter))
+    if params.adapter is not None:
+        query = replace(query, model=adapters.merged_from(query.model, params.adapter.location))
     doc = None
     if chosen.towers == "separate":
         doc = (
             replace(query, model=deepcopy(query.model))
-            if work.step.doc_location is None
-            else backbone.load_encoder(work.step.doc_location)
+            if params.doc is None
+            else backbone.load_encoder(params.doc.location)
         )
     made = BiEncoder.on(
         query,
@@ -149,7 +155,7 @@ def _bi_encoder(work: Work, chosen: BiEncoderSpec, location: Location | None) ->
     }
 
 
-def _notes(ranker: Any) -> Summary:
+def _notes(ranker: Ranker) -> Summary:
     """What should be known of how a model's folder was read, if anything."""
     notes = notes_on(ranker)
     return {"notes": notes} if notes else {}
@@ -159,19 +165,17 @@ def rerank(work: Work) -> Summary:
     """A ranker's re-ranking of a run."""
     topics = read_topics(work.folder("collection"))
     opened = open_ranker(work.folder("ranker") / "model")
-    run, depth = read_run(work.folder("run") / "run.trec"), work.step.params["depth"]
-    texts: Callable[[Sequence[str]], Sequence[Any]] = StoredDocs(work.folder("docs")).texts
-    if isinstance(opened, CrossEncoder):
-        asked = (run.rankings.get(query.query_id, []) for query in topics.queries)
-        ids = (doc.doc_id for ranking in asked for doc in ranking[:depth])
-        texts = work.tokens("docs", opened, ids).of
+    params = work.params(RerankParams)
+    run, depth = read_run(work.folder("run") / "run.trec"), params.depth
+    rankings = (run.rankings.get(query.query_id, []) for query in topics.queries)
+    doc_ids = (doc.doc_id for ranking in rankings for doc in ranking[:depth])
     again = reranked(
         opened,
         topics.queries,
         run,
-        texts=texts,
+        texts=work.texts("docs", opened, doc_ids),
         depth=depth,
-        tag=work.step.params["tag"],
+        tag=params.tag,
         processes=work.processes,
         progress=work.progress,
     )

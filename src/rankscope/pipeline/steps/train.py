@@ -5,22 +5,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
-
-from torch import Tensor
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.core.rng import seed_for
 from rankscope.data import samples
-from rankscope.data.collections import StoredDocs, Topics, read_topics
+from rankscope.data.collections import Topics, read_topics
 from rankscope.evaluate.measures import Measuring
-from rankscope.models import adapters, backbone
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.first_token import first_token_only
-from rankscope.models.opening import open_tunable
+from rankscope.models import adapters
+from rankscope.models.fast.first_token import first_token_only
+from rankscope.models.opening import open_trainable
+from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.stages import TrainedSpec, ValidateSpec
 from rankscope.pipeline.step import collection_role, docs_role, samples_role, validation_role
 from rankscope.pipeline.training import guards
@@ -30,8 +26,10 @@ from rankscope.pipeline.work import Summary, Work
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.train.dropout import set_dropout
 from rankscope.train.guards import Watch
-from rankscope.train.loop import Recipe, Trained, fit, frozen
+from rankscope.train.loop import Trained, fit
+from rankscope.train.movement import frozen
 from rankscope.train.needs import NEEDS
+from rankscope.train.recipe import Recipe
 
 
 def train(work: Work) -> Summary:
@@ -88,14 +86,13 @@ def _seen(watch: Watch) -> dict[str, str]:
 def stage(work: Work) -> Stage:
     """What a stage is trained with, as it is before the first update."""
     chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
-    tuned = open_tunable(start)
+    tuned = open_trainable(start)
     pools = all_pools(work, chosen)
-    still = _still(tuned, chosen)
+    still = tuned.frozen_weights(chosen.freeze, chosen.freeze_layers)
     if chosen.dropout is not None:
         set_dropout(tuned.model, chosen.dropout)
     if chosen.lora:
         _adapt(tuned, chosen, start, seed=seed_for(stage_seed(work), "lora"))
-    tuned.model.to(backbone.device())
     roles = [samples_role(place, "collection") for place in range(len(pools))]
     topics = [
         read_topics(work.folder(role)) if role in work.step.inputs else Topics([], [])
@@ -172,14 +169,7 @@ def _recipe(work: Work, chosen: TrainedSpec, pools: samples.Pools) -> Recipe:
 # -- the model -----------------------------------------------------------------------------------
 
 
-def _still(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec) -> list[Tensor]:
-    """The weights that stay as they are."""
-    if isinstance(tuned, CrossEncoder):
-        return backbone.frozen_weights(tuned.model, chosen.freeze, chosen.freeze_layers)
-    return tuned.frozen_weights(chosen.freeze, chosen.freeze_layers)
-
-
-def _adapt(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec, start: Path, *, seed: int) -> None:
+def _adapt(tuned: TrainableRanker, chosen: TrainedSpec, start: Path, *, seed: int) -> None:
     """Put fresh LoRA adapters into the model."""
     assert chosen.lora is not None
     if adapters.is_adapter(start) and not chosen.lora.merge:
@@ -190,29 +180,20 @@ def _adapt(tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec, start: Path, *,
     lora = adapters.LoRA(
         chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets
     )
-    if isinstance(tuned, BiEncoder):
-        tuned.adapt(lora, base=start, seed=seed, but=chosen.freeze)
-    else:
-        tuned.model = adapters.adapted(tuned.model, lora, base=start, seed=seed)
+    tuned.adapt(lora, base=start, seed=seed, but=chosen.freeze)
 
 
-def _save(work: Work, tuned: CrossEncoder | BiEncoder, chosen: TrainedSpec) -> None:
+def _save(work: Work, tuned: TrainableRanker, chosen: TrainedSpec) -> None:
     out, start = work.out, work.folder("start") / "model"
     if chosen.lora is None:
         tuned.save(out / "model")
         return
-    if isinstance(tuned, BiEncoder):
-        tuned.save_adapters(out / "adapter")
-        tuned.merge()
-        tuned.save(out / "model")
-        return
     if not adapters.is_adapter(start):  # else it would refer to what is no whole model
         folder = out / ("adapter" if chosen.lora.merge else "model")
-        tuned.save_adapter(folder)
         stored = work.store.folder(work.step.name) / "model"
-        adapters.refer(folder, start, carried_to=None if chosen.lora.merge else stored)
+        tuned.save_adapter(folder, base=start, carried_to=None if chosen.lora.merge else stored)
     if chosen.lora.merge:
-        tuned.model = adapters.merged(tuned.model)
+        tuned.merge()
         tuned.save(out / "model")
 
 
@@ -249,7 +230,7 @@ def _validation(
 
 
 def _rankings(
-    work: Work, watched: ValidateSpec | None, tuned: CrossEncoder | BiEncoder
+    work: Work, watched: ValidateSpec | None, tuned: TrainableRanker
 ) -> dict[str, Rankings]:
     """By validation collection; none where no validation is asked for."""
     if watched is None:
@@ -257,17 +238,11 @@ def _rankings(
     return {name: _held_out(work, name, watched, tuned) for name in watched.collections}
 
 
-def _held_out(
-    work: Work, name: str, watched: ValidateSpec, tuned: CrossEncoder | BiEncoder
-) -> Rankings:
+def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: TrainableRanker) -> Rankings:
     queries = read_topics(work.folder(collection_role(name))).queries
     run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
     ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
-    texts: Callable[[Sequence[str]], Sequence[Any]]
-    if isinstance(tuned, CrossEncoder):
-        texts = work.tokens(docs_role(name), tuned, ids).of
-    else:
-        texts = StoredDocs(work.folder(docs_role(name))).texts
+    texts = work.texts(docs_role(name), tuned, ids)
     asked = [query for query in queries if run.rankings.get(query.query_id)]
 
     def ranked(n: int | None) -> Run:

@@ -7,6 +7,7 @@ sentence is about what the stage would be trained with: its data, tokens and wei
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -21,16 +22,17 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.samples import Pool, Pools
 from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import PAIR, TrainableRanker
+from rankscope.pipeline.kinds import RankerParams
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
-from rankscope.pipeline.spec.stages import NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.spec.samples import NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, samples_role
 from rankscope.pipeline.work import Work
 from rankscope.train import guards, movement
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import ListwiseObjective, MixedObjective
-from rankscope.train.in_batch import InBatchObjective
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective
+from rankscope.train.objectives.in_batch import InBatchObjective
 
 OneObjective = ListwiseObjective | InBatchObjective | MomentumObjective | AlignedObjective
 Objective = OneObjective | MixedObjective
@@ -54,7 +56,7 @@ class Stage:
     """A stage as it is before its first update."""
 
     spec: TrainedSpec
-    tuned: CrossEncoder | BiEncoder
+    tuned: TrainableRanker
     still: Sequence[Tensor]
     """Weights that stay as they are."""
     learnt: Sequence[tuple[Topics, Pools]]
@@ -198,8 +200,6 @@ def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
 
 
 def _truncated_docs(stage: Stage) -> str | None:
-    if isinstance(stage.tuned, BiEncoder):
-        return _truncated_alone(stage, stage.tuned)
     pairs = []
     for (_, asked), (_, pools), objective in zip(
         stage.spec.lessons, stage.learnt, stage.objectives(), strict=True
@@ -208,34 +208,14 @@ def _truncated_docs(stage: Stage) -> str | None:
             rng = stream(objective.order.seed, "guards", pool.query_id)
             query, docs = objective.texts(pool.draw(asked.group_size, rng))
             pairs += [(query, doc) for doc in docs]
-    n_cut = inputs.n_cut(stage.tuned, pairs)
+    n_cut = stage.tuned.n_cut(pairs)
     if n_cut <= guards.CUT_SHARE * len(pairs):
         return None
-    return (
-        f"{n_cut} of {len(pairs)} docs are cut at {stage.tuned.max_length} tokens (query and doc together). "
-        "Raise `max_length`, or cut the docs into passages."
-    )
-
-
-def _truncated_alone(stage: Stage, tuned: BiEncoder) -> str | None:
-    """Of docs that are read without their query."""
-    (objective,), (_, pools) = stage.objectives(), stage.learnt[0]
-    docs: list[Any] = []
-    for pool in _some(pools.pools, POOLS_TOKENIZED):
-        rng = stream(objective.order.seed, "guards", pool.query_id)
-        docs += objective.texts(pool.draw(stage.spec.lessons[0][1].group_size, rng))[1]
-    limit = tuned.max_length("document")
-    n_cut = sum(len(each.ids) >= limit for each in tuned.tokens(docs, "document"))
-    if n_cut <= guards.CUT_SHARE * len(docs):
-        return None
-    return (
-        f"{n_cut} of {len(docs)} docs fill the {limit} tokens that are read of a doc, or are cut there. "
-        "Raise `max_length`, or cut the docs into passages."
-    )
+    return f"{n_cut} of {len(pairs)} docs {stage.tuned.cut_at}. Raise `max_length`, or cut the docs into passages."
 
 
 def _special_tokens(stage: Stage) -> str | None:
-    if isinstance(stage.tuned, BiEncoder):
+    if PAIR not in stage.tuned.sides:
         return None  # a bi-encoder's tokens are its folder's, compared with them as it is loaded
     objective, (_, pools) = stage.objectives()[0], stage.learnt[0]
     query, docs = objective.texts(pools.pools[0].draw(2, stream(objective.order.seed, "guards")))
@@ -252,8 +232,8 @@ def _prompts(work: Work, stage: Stage) -> str | None:
     """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
     first = _first(stage.planned.inputs["start"])
     names = _left_out(work, first)
-    folder = first.location.folder if first.location is not None else None
-    if folder is not None and isinstance(stage.tuned, CrossEncoder) and not stage.tuned.prompt:
+    folder = _given_folder(first)
+    if folder is not None and PAIR in stage.tuned.sides and not stage.tuned.prompt_of(PAIR):
         names = sorted(inputs.prompts_in(folder))
     found = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
     for place in range(len(stage.spec.lessons)):
@@ -276,12 +256,19 @@ def _first(ranker: Step) -> Step:
     return ranker
 
 
+def _given_folder(ranker: Step) -> Path | None:
+    """Where the model of a ranker before any stage lies, if it is no hub's."""
+    assert isinstance(ranker.params, RankerParams)
+    weights = ranker.params.weights
+    return None if weights is None else weights.location.folder
+
+
 def _left_out(work: Work, first: Step) -> list[str]:
     """The names of the prompts of a ready bi-encoder that neither its queries nor its docs get."""
     chosen = first.spec
     if not isinstance(chosen, BiEncoderSpec) or chosen.backbone is not None:
         return []
-    folder = (first.location and first.location.folder) or work.store.folder(first.name) / "model"
+    folder = _given_folder(first) or work.store.folder(first.name) / "model"
     given = {"query": chosen.prefixes.query, "document": chosen.prefixes.doc}
     own = {side: text for side, text in given.items() if text}
     return list(inputs.left_out(inputs.prompts_in(folder) | own))

@@ -20,24 +20,27 @@ from rankscope.data.noise import noisy, short_crop
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
-from rankscope.pipeline.spec.stages import CropsSpec, NoisyQueriesSpec, SamplesSpec, TrainedSpec
+from rankscope.pipeline.kinds import TrainParams
+from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role
 from rankscope.pipeline.steps.data import teacher_rankings
 from rankscope.pipeline.training.guards import Objective
 from rankscope.pipeline.work import Work
 from rankscope.retrieve import dense, embeddings
-from rankscope.store.artifacts import explained
 from rankscope.store.durable import broken_seal, written_sealed
-from rankscope.train.anchored import AlignedObjective, MomentumObjective
-from rankscope.train.batches import ListwiseObjective, MixedObjective, Order
+from rankscope.store.refusals import explained
 from rankscope.train.checkpoint import found_folder
-from rankscope.train.in_batch import InBatchObjective
 from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.anchored import AlignedObjective, MomentumObjective
+from rankscope.train.objectives.batches import ListwiseObjective, MixedObjective, Order
+from rankscope.train.objectives.in_batch import InBatchObjective
 
 
 def stage_seed(work: Work) -> int:
     """A second stage does not draw again what the first drew."""
-    return seed_for(work.step.params["seed"], "stage", work.step.params["stage"])
+    params = work.params(TrainParams)
+    return seed_for(params.seed, "stage", params.stage)
 
 
 def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
@@ -63,7 +66,8 @@ def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
     topics, by_words = _compared(work, place)
     if asked.negatives is None:
         teacher = teacher_rankings(work.folder(samples_role(place, "run")))
-        depth = work.step.params["samples"][place]["teacher_depth"]
+        depth = work.params(TrainParams).teacher_depths[place]
+        assert depth is not None
         query_ids = [query.query_id for query in topics.queries]
         return samples.pools_from_teacher(
             query_ids, teacher, depth=depth, labels=asked.teacher_labels, by_words=by_words
@@ -91,7 +95,7 @@ def _with_negatives_of(
         depth=mining.depth,
         missing_positive=asked.missing_positive,
         min_relevance=asked.min_relevance,
-        margin=negatives.Margin(mining.absolute_margin, mining.relative_margin),
+        margin=negatives.ScoreMargin(mining.absolute_margin, mining.relative_margin),
         by_words=by_words,
     )
 
@@ -123,7 +127,9 @@ def _listwise(
     """The objective of a cross-encoder's first or second loss: over tokens made once."""
     _docs_of(work, place, pools)
     role = samples_role(place, "docs")
-    docs = work.tokens(role, tuned, (doc_id for pool in pools.pools for doc_id in pool.doc_ids))
+    docs = work.tokens(
+        role, tuned.joiner, (doc_id for pool in pools.pools for doc_id in pool.doc_ids)
+    )
     topics = read_topics(work.folder(samples_role(place, "collection")))
     asked = tuned.query_tokens([query.text for query in topics.queries])
     queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}

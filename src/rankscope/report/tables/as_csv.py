@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rankscope.core.cells import safe_cell
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
+from rankscope.core.tables import safe_cell
 from rankscope.report.tables.columns import in_csv
 from rankscope.report.wording.verdicts import interval
 

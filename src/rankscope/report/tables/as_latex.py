@@ -107,8 +107,7 @@ def comparisons_tex(evaluation: EvaluationRecord) -> str:
 
 
 def _comparison(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
-    where = "" if row.place is None else in_words(row.place, evaluation)
-    names = [where, row.measure, row.system, row.baseline]
+    names = [in_words(row.place, evaluation), row.measure, row.system, row.baseline]
     numbers = (column.text(row.judged) for column in in_latex())
     return _row([tex(text) for text in [*names, *numbers]])
 

@@ -31,10 +31,8 @@ def carried(judged: JudgedDifference) -> str:
     n = judged.fragility
     if n is None:
         return ""
-    if n <= 2:
-        few = "a single query" if n == 1 else "two queries"
-        return f"{few} of the worst kind would take this verdict away"
-    return f"{n:,} queries with the worst value would take that away"
+    few = {1: "a single query", 2: "two queries"}.get(n, f"{n:,} queries")
+    return f"{few} with the worst difference there can be would take the verdict away"
 
 
 def unseen(judged: JudgedDifference) -> str:

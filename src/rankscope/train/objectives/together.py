@@ -1,8 +1,8 @@
 """The embeddings of a batch's texts by all processes together.
 
-A batch is one thing however many processes there are: each embeds a part of its texts, all get all
-embeddings, and the gradient of each part comes from the loss of the whole batch. So the number of
-processes changes the last digits only.
+A batch is the same for any number of processes: each process embeds a part of the texts, every process gets all
+embeddings, and the gradient of each part comes from the loss of the whole batch. So the number of processes changes
+the last digits only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.rng import seed_for
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import Processes
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 
 
-class Part(NamedTuple):
+class SideBatch(NamedTuple):
     """Texts of one side that are embedded together."""
 
     side: Side
@@ -43,8 +45,10 @@ def together(
     """
     seed = torch.initial_seed()  # the loop's, of this batch
     where = next(model.parameters()).device
-    parts = [Part(side, p) for side, texts in inputs.items() for p in ranker.batches(texts, where)]
-    found: dict[Side, Tensor] = {}
+    parts = [
+        SideBatch(side, p) for side, texts in inputs.items() for p in ranker.batches(texts, where)
+    ]
+    summed: dict[Side, Tensor] = {}
     for number, is_mine, part in _shared(parts, processes):
         # by the part, not the process: any number of processes draws the same dropout
         torch.manual_seed(seed_for(seed, purpose, number))
@@ -52,12 +56,12 @@ def together(
         embeddings = ranker.embeddings(model, texts, part.side) * float(is_mine)
         empty = embeddings.new_zeros(len(inputs[part.side]), embeddings.shape[1])
         places = torch.tensor(part.places, device=embeddings.device)
-        found[part.side] = found.get(part.side, empty).index_add(0, places, embeddings)
+        summed[part.side] = summed.get(part.side, empty).index_add(0, places, embeddings)
     torch.manual_seed(seed)
-    return {side: _from_all(found[side], processes) for side in inputs}
+    return {side: _from_all(summed[side], processes) for side in inputs}
 
 
-def _shared(parts: Sequence[Part], processes: Processes) -> list[tuple[int, bool, Part]]:
+def _shared(parts: Sequence[SideBatch], processes: Processes) -> list[tuple[int, bool, SideBatch]]:
     """(number, whether it counts, part) of this process; the same number of parts on all.
 
     Each process needs a part of each side, so that it has a gradient for every weight; one that
@@ -74,7 +78,7 @@ def _shared(parts: Sequence[Part], processes: Processes) -> list[tuple[int, bool
 
 
 def _from_all(mine: Tensor, processes: Processes) -> Tensor:
-    """The sum over all processes, each row of which one has; gradients for this one's rows."""
+    """The sum over all processes, where each row is that of one process; gradients go to this one's rows."""
     if processes.count == 1:
         return mine
     whole = mine.detach().clone()

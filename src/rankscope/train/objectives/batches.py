@@ -17,29 +17,24 @@ from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Pair, Text
 from rankscope.train import facts
-from rankscope.train.facts import Seen
-from rankscope.train.losses import Loss, grid
+from rankscope.train.losses import Loss
+from rankscope.train.masked import grid
+from rankscope.train.objectives.objective import BatchOutcome
 
 QUERIES_LOOKED_AT = 4
-"""Of a batch, by the guards: a collapse is seen in any query's scores, and a look takes a forward pass."""
+"""Queries of a batch that guards look at: a collapse shows in any query, and a look costs a forward pass."""
 UPDATES_PER_BUCKET = 16  # samples are sorted by length among this many updates' worth
 
 
-class Outcome(NamedTuple):
-    """What one batch gives: its mean loss, and what is logged and looked at by the guards."""
-
-    loss: Tensor
-    seen: Seen | None = None
-    """None where no doc is scored."""
-
-
-def outcome_of(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Outcome:
-    """The mean loss of a batch, 0 if it has no unit of it, and what is seen of it."""
-    return Outcome(loss.mean(scores, labels, mask), facts.seen(loss, scores.detach(), labels, mask))
+def outcome_of(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> BatchOutcome:
+    """The mean loss of a batch (0 if it has no unit of the loss) and its facts."""
+    return BatchOutcome(
+        loss.mean(scores, labels, mask), facts.seen(loss, scores.detach(), labels, mask)
+    )
 
 
-class Group(NamedTuple):
-    """A batch ready for the model: all pairs in a row, and which are whose."""
+class PairBatch(NamedTuple):
+    """A batch ready for the model: the pairs of all queries in one list, labels and mask by query."""
 
     pairs: list[Pair]
     labels: Tensor
@@ -58,7 +53,7 @@ def labelled(batch: Sequence[ListwiseSample]) -> tuple[Tensor, Tensor]:
 def refuse_without_others(loss: Loss, labels: Tensor, mask: Tensor) -> None:
     """EmptyBatch for a batch whose queries are scored with each other's docs, and that teaches nothing.
 
-    A query whose doc stands alone, because all others of the batch ask the same, is no mistake: it has no loss.
+    A query that has no other docs, because all others of the batch have its words, is no mistake: it has no loss.
     """
     has_others = mask.sum(dim=1) > 1
     if has_others.any():
@@ -166,25 +161,25 @@ class ListwiseObjective:
         return self.order.batches(update)
 
     def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
-        """What each batch's mean loss counts in that of the update."""
+        """The weight of each batch's mean loss in that of the update."""
         return shares_by_units(self.loss_function, batches)
 
-    def prepared(self, batch: Sequence[ListwiseSample]) -> Group:
+    def prepared(self, batch: Sequence[ListwiseSample]) -> PairBatch:
         """The batch as the model reads it; pure, so the loop may do it ahead of time."""
         pairs = self.ranker.pairs([self.texts(sample) for sample in batch])
-        return Group(pairs, *labelled(batch))
+        return PairBatch(pairs, *labelled(batch))
 
-    def outcome(self, model: nn.Module, batch: Group) -> Outcome:
+    def outcome(self, model: nn.Module, batch: PairBatch) -> BatchOutcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
         flat = self.ranker.logits(model, batch.pairs)
         mask, labels = batch.mask.to(flat.device), batch.labels.to(flat.device)
         return outcome_of(self.loss_function, grid(flat, mask), labels, mask)
 
-    def looked_at(self, batch: Group) -> Group:
+    def looked_at(self, batch: PairBatch) -> PairBatch:
         """The first queries of a batch."""
         n = int(batch.mask[:QUERIES_LOOKED_AT].sum())
         few = slice(QUERIES_LOOKED_AT)
-        return Group(batch.pairs[:n], batch.labels[few], batch.mask[few])
+        return PairBatch(batch.pairs[:n], batch.labels[few], batch.mask[few])
 
 
 @final
@@ -204,7 +199,7 @@ class MixedObjective:
         return [(False, batch) for batch in firsts] + [(True, batch) for batch in seconds]
 
     def shares(self, batches: Sequence[tuple[bool, Sequence[ListwiseSample]]]) -> list[float]:
-        """Each objective's shares among its own batches, by what its loss weighs."""
+        """Each objective's shares among its own batches, times the weight of its loss."""
         firsts, seconds = (
             [batch for is_second, batch in batches if is_second is which] for which in (False, True)
         )
@@ -213,17 +208,17 @@ class MixedObjective:
             *(self.weight * share for share in self.second.shares(seconds)),
         ]
 
-    def prepared(self, batch: tuple[bool, Sequence[ListwiseSample]]) -> tuple[bool, Group]:
+    def prepared(self, batch: tuple[bool, Sequence[ListwiseSample]]) -> tuple[bool, PairBatch]:
         """The batch as its own objective reads it."""
         is_second, samples = batch
         return is_second, self._of(is_second).prepared(samples)
 
-    def outcome(self, model: nn.Module, batch: tuple[bool, Group]) -> Outcome:
+    def outcome(self, model: nn.Module, batch: tuple[bool, PairBatch]) -> BatchOutcome:
         """The loss of one batch by its own objective; its weight is in its share."""
         is_second, group = batch
         return self._of(is_second).outcome(model, group)
 
-    def looked_at(self, batch: tuple[bool, Group]) -> tuple[bool, Group]:
+    def looked_at(self, batch: tuple[bool, PairBatch]) -> tuple[bool, PairBatch]:
         """The first queries of a batch."""
         is_second, group = batch
         return is_second, self._of(is_second).looked_at(group)

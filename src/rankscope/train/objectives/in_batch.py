@@ -5,9 +5,9 @@ queries stands once, and so do docs of the same words; one that is known to be r
 the positive of a query of the same words, or is in its group, is no negative of it. A query that is left
 without a negative has no loss.
 
-A batch is one thing however many processes there are (`train.together`), so negatives come across
-devices. Where it gives the negatives, it is also one thing among the batches of its update: each
-counts by its queries, and other batches are another loss.
+A batch is the same for any number of processes (`objectives.together`), so negatives come from all devices. Where
+batches give the negatives, those of one update count by their queries, and cutting an update into other batches
+changes its loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,24 +20,26 @@ from torch import Tensor, nn
 
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes
-from rankscope.train.batches import (
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
+from rankscope.train.losses import Loss
+from rankscope.train.objectives.batches import (
     Order,
-    Outcome,
     outcome_of,
     refuse_without_others,
     shares_by_queries,
     shares_by_units,
 )
-from rankscope.train.losses import Loss
-from rankscope.train.together import exact, together
+from rankscope.train.objectives.objective import BatchOutcome
+from rankscope.train.objectives.together import exact, together
 
 Known = Callable[[str, str], bool]
 """Whether a doc (second) is known to be relevant for a query (first)."""
 
 
-class Texts(NamedTuple):
+class TextBatch(NamedTuple):
     """A batch ready for the towers, and which docs each query is scored with."""
 
     inputs: dict[Side, list[Input]]
@@ -63,10 +65,10 @@ class InBatchObjective:
     all_docs: bool = True
     """Whether a query is scored with the other queries' docs too."""
     temperature: float = 1.0
-    """What similarities are divided by before the loss."""
+    """Divides similarities before the loss."""
     processes: Processes = field(default=ALONE)
     refreshed: Callable[[int], Order] | None = None
-    """Which samples are in which update from one on, with negatives found anew."""
+    """An update to the order of samples from it on, with new negatives."""
     refresh_every: int | None = None
     splits_batches: ClassVar[bool] = True
 
@@ -75,32 +77,32 @@ class InBatchObjective:
         return self.order.batches(update)
 
     def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
-        """What each batch's mean loss counts in that of the update."""
+        """The weight of each batch's mean loss in that of the update."""
         if self.all_docs:
             return shares_by_queries(batches)
         return shares_by_units(self.loss_function, batches)
 
     def is_due(self, update: int) -> bool:
-        """Whether negatives are found anew before an update."""
+        """Whether new negatives are due before an update."""
         return bool(self.refresh_every and update and update % self.refresh_every == 0)
 
     def refresh(self, update: int) -> None:
-        """Find negatives anew, as an update that is due wants them."""
+        """Take new negatives, which are due before this update."""
         assert self.refreshed is not None
         self.order = self.refreshed(update)
 
     def begin(self, update: int) -> None:
-        """Have the negatives that an update is trained with, if not those of the beginning."""
+        """Take the negatives that an update is trained with, where new ones were due before it."""
         if self.refresh_every and update >= self.refresh_every:
             self.refresh(update - update % self.refresh_every)
 
     def found_at(self, update: int) -> int | None:
-        """The earlier update whose finds an update is trained with: the weights are others by now."""
+        """The earlier update whose retrieved docs an update is trained with; None where there is none."""
         if not self.refresh_every or update < self.refresh_every or self.is_due(update):
             return None
         return update - update % self.refresh_every
 
-    def prepared(self, batch: Sequence[ListwiseSample]) -> Texts:
+    def prepared(self, batch: Sequence[ListwiseSample]) -> TextBatch:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
         queries: list[str] = []
         docs: dict[str, tuple[int, str]] = {}  # by words
@@ -123,24 +125,24 @@ class InBatchObjective:
             labels[n, : len(row)] = torch.tensor([label for _, label in row])
             mask[n, : len(row)] = True
         inputs: dict[Side, list[Input]] = {
-            "query": self.ranker.tokens(queries, "query"),
-            "document": self.ranker.tokens([text for _, text in docs.values()], "document"),
+            "query": self.ranker.inputs(queries, "query"),
+            "document": self.ranker.inputs([text for _, text in docs.values()], "document"),
         }
-        return Texts(inputs, columns, labels, mask)
+        return TextBatch(inputs, columns, labels, mask)
 
     def _rows(
-        self, batch: Sequence[ListwiseSample], asked: Sequence[str], places: Mapping[str, int]
+        self, batch: Sequence[ListwiseSample], query_words: Sequence[str], places: Mapping[str, int]
     ) -> list[list[tuple[int, float]]]:
-        """(place, label) of each query's candidates, its own group first. `asked`: the queries' words."""
+        """(place, label) of each query's candidates, its own group first. `query_words`: the words of each query."""
         wanted: dict[str, set[int]] = {}
-        for query, sample in zip(asked, batch, strict=True):
+        for query, sample in zip(query_words, batch, strict=True):
             positives = (
                 doc for doc, label in zip(sample.doc_ids, sample.labels, strict=True) if label > 0
             )
             wanted.setdefault(query, set()).update(places[doc_id] for doc_id in positives)
         return [
             self._row(sample, places, wanted[query])
-            for query, sample in zip(asked, batch, strict=True)
+            for query, sample in zip(query_words, batch, strict=True)
         ]
 
     def _row(
@@ -158,7 +160,7 @@ class InBatchObjective:
         others = set(places.values()) - own.keys() - wanted - known
         return [*own.items(), *((at, 0.0) for at in sorted(others))]
 
-    def outcome(self, model: nn.Module, batch: Texts) -> Outcome:
+    def outcome(self, model: nn.Module, batch: TextBatch) -> BatchOutcome:
         """The loss of one batch; `model` is the ranker's, perhaps wrapped for several devices."""
         embeddings = together(self.ranker, model, batch.inputs, self.processes)
         where = embeddings["query"].device
@@ -170,6 +172,6 @@ class InBatchObjective:
                 refuse_without_others(self.loss_function, labels, mask)
             return outcome_of(self.loss_function, scores, labels, mask)
 
-    def looked_at(self, batch: Texts) -> Texts:
+    def looked_at(self, batch: TextBatch) -> TextBatch:
         """The whole batch: its queries are scored with each other's docs."""
         return batch

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rankscope.core.rng import stream
-from rankscope.train.batches import Outcome
+from rankscope.train.objectives.objective import BatchOutcome
 
 PREDICTED, MASKED, RANDOM = 0.15, 0.8, 0.1
 
@@ -68,18 +68,18 @@ class MaskedLanguageObjective:
     def looked_at(self, batch: Mapping[str, Tensor]) -> None:
         """Nothing: no doc is scored."""
 
-    def outcome(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Outcome:
+    def outcome(self, model: nn.Module, batch: Mapping[str, Tensor]) -> BatchOutcome:
         """Mean cross-entropy of the hidden tokens."""
         inputs = dict(batch)
         special = inputs.pop("special_tokens_mask").bool()
         hidden, predicted = self._hidden(inputs["input_ids"], special)
         where = next(model.parameters()).device
-        asked = {name: tensor.to(where) for name, tensor in inputs.items()} | {
+        model_inputs = {name: tensor.to(where) for name, tensor in inputs.items()} | {
             "input_ids": hidden.to(where)
         }
-        logits = model(**asked).logits.float()
+        logits = model(**model_inputs).logits.float()
         truth = inputs["input_ids"].to(where)
-        return Outcome(cross_entropy(logits[predicted], truth[predicted]))
+        return BatchOutcome(cross_entropy(logits[predicted], truth[predicted]))
 
     def _hidden(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens as the model sees them, which are to be predicted): both (docs, tokens)."""

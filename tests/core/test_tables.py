@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rankscope.core.cells import plain_cell, safe_cell
+from rankscope.core.tables import plain_cell, safe_cell
 from rankscope.report.tables.as_csv import plain_csv
 
 

@@ -18,19 +18,21 @@ from torch.nn.functional import normalize
 from rankscope.core.errors import BadInput
 from rankscope.core.records import ListwiseSample
 from rankscope.core.words import words
-from rankscope.models.bi_encoder import BiEncoder, Input, Side
+from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import ALONE, Processes, is_sharded
+from rankscope.models.ranker import Side
+from rankscope.models.towers import Input
 from rankscope.train import facts
-from rankscope.train.batches import (
+from rankscope.train.losses import LOSSES
+from rankscope.train.objectives.batches import (
     QUERIES_LOOKED_AT,
     Order,
-    Outcome,
     outcome_of,
     refuse_without_others,
     shares_by_queries,
 )
-from rankscope.train.losses import LOSSES
-from rankscope.train.together import exact, together
+from rankscope.train.objectives.objective import BatchOutcome
+from rankscope.train.objectives.together import exact, together
 
 CONTRAST, DIVERGENCE = LOSSES["info_nce"], LOSSES["kl"]
 DOCS_LOOKED_AT = 32
@@ -49,7 +51,7 @@ TextsOf = Callable[[ListwiseSample], tuple[str, str]]
 """A sample's two texts."""
 
 
-def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) -> Outcome:
+def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) -> BatchOutcome:
     """Each query's positive (first column) against all else: (queries, candidates)."""
     labels = torch.zeros_like(scores)
     labels[:, 0] = 1.0
@@ -61,9 +63,9 @@ def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) ->
 
 def _others(texts: Sequence[str], tokens: Sequence[Input]) -> Tensor:
     """(texts, texts): whether two texts differ, in their words and as they are read."""
-    asked = _numbered([words(text) for text in texts])
-    read = _numbered([tuple(each.ids.tolist()) for each in tokens])
-    return (asked[:, None] != asked) & (read[:, None] != read)
+    by_words = _numbered([words(text) for text in texts])
+    read = _numbered([tuple(text_tokens.ids.tolist()) for text_tokens in tokens])
+    return (by_words[:, None] != by_words) & (read[:, None] != read)
 
 
 def _numbered(values: Sequence[Hashable]) -> Tensor:
@@ -121,16 +123,16 @@ class MomentumObjective:
         return self.order.batches(update)
 
     def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
-        """What each batch's mean loss counts in that of the update; a batch is one thing."""
+        """The weight of each batch's mean loss in that of the update: by its queries."""
         return shares_by_queries(batches)
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the towers read it; pure, so the loop may do it ahead of time."""
         return _couples(
-            [*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "document")
+            [*map(self.texts, batch)], lambda texts: self.ranker.inputs(texts, "document")
         )
 
-    def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
+    def outcome(self, model: nn.Module, batch: Couples) -> BatchOutcome:
         """The loss of one batch; in training, the copy moves on and the queue takes the batch in."""
         _refuse_shards(model)
         mine, copy = self.ranker, self._copy
@@ -141,10 +143,10 @@ class MomentumObjective:
                 self._follow()
             copy.model.train(model.training)
             others: dict[Side, list[Input]] = {"document": batch.seconds}
-            found = together(copy, copy.model, others, self.processes, purpose="copy")
+            copied = together(copy, copy.model, others, self.processes, purpose="copy")
         self._queue = self._queue.to(embedded.device)
         with exact(embedded.device):
-            queries, keys = mine.searchable(embedded), copy.searchable(found["document"])
+            queries, keys = mine.searchable(embedded), copy.searchable(copied["document"])
             own = (queries * keys).sum(dim=1, keepdim=True)
             outcome = _contrast(torch.cat([own, queries @ self._queue.T], dim=1), self.temperature)
         if model.training:
@@ -170,7 +172,7 @@ class MomentumObjective:
         self._place = (self._place + len(keys)) % self.size
 
     def state(self) -> dict[str, Tensor]:
-        """What the next update depends on, beside the weights."""
+        """The state that the next update depends on beside the weights: the copy, the queue, the place in it."""
         weights = {f"copy/{n}": w.detach() for n, w in self._copy.model.named_parameters()}
         return weights | {"queue": self._queue, "place": torch.tensor(self._place)}
 
@@ -197,7 +199,7 @@ class AlignedObjective:
     """A sample's noisy and clean query."""
     temperature: float
     alignment: float
-    """What the distance of a clean query from where it was counts beside the loss."""
+    """The weight of the distance that clean queries have moved, beside the loss."""
     docs: Callable[[Tensor], Tensor] | None = None
     """Clean queries' embeddings (queries, width) to those of docs near them (docs, width)."""
     processes: Processes = field(default=ALONE)
@@ -212,14 +214,14 @@ class AlignedObjective:
         return self.order.batches(update)
 
     def shares(self, batches: Sequence[Sequence[ListwiseSample]]) -> list[float]:
-        """What each batch's mean loss counts in that of the update; a batch is one thing."""
+        """The weight of each batch's mean loss in that of the update: by its queries."""
         return shares_by_queries(batches)
 
     def prepared(self, batch: Sequence[ListwiseSample]) -> Couples:
         """The batch as the query tower reads it; pure, so the loop may do it ahead of time."""
-        return _couples([*map(self.texts, batch)], lambda texts: self.ranker.tokens(texts, "query"))
+        return _couples([*map(self.texts, batch)], lambda texts: self.ranker.inputs(texts, "query"))
 
-    def outcome(self, model: nn.Module, batch: Couples) -> Outcome:
+    def outcome(self, model: nn.Module, batch: Couples) -> BatchOutcome:
         """Noisy queries against the clean ones, and how far the clean ones have moved."""
         _refuse_shards(model)
         self._copy.model.to(self.ranker.where)
@@ -228,12 +230,12 @@ class AlignedObjective:
         both = together(self.ranker, model, sides, self.processes)["query"]
         with torch.no_grad():
             ours: dict[Side, list[Input]] = {"query": batch.seconds}
-            found = together(self._copy, self._copy.model, ours, self.processes, purpose="copy")
+            copied = together(self._copy, self._copy.model, ours, self.processes, purpose="copy")
         n, where = len(batch.seconds), both.device
         with exact(where):
             queries = self.ranker.searchable(both)
             noisy, clean = queries[:n], queries[n:]
-            anchors = self._copy.searchable(found["query"])
+            anchors = self._copy.searchable(copied["query"])
             outcome = (
                 self._among_queries(noisy, anchors, batch.others)
                 if self.docs is None
@@ -244,26 +246,26 @@ class AlignedObjective:
             moved = (clean - anchors).square().sum(dim=1).mean()
             return outcome._replace(loss=outcome.loss + self.alignment * moved)
 
-    def _among_queries(self, noisy: Tensor, anchors: Tensor, others: Tensor) -> Outcome:
+    def _among_queries(self, noisy: Tensor, anchors: Tensor, others: Tensor) -> BatchOutcome:
         turned = torch.arange(len(noisy), device=noisy.device)
         columns = (turned[:, None] + turned) % len(noisy)  # each query's own clean form first
         mask = others.to(noisy.device).gather(1, columns)
         mask[:, 0] = True
         return _contrast((noisy @ anchors.T).gather(1, columns), self.temperature, mask)
 
-    def _among_docs(self, noisy: Tensor, anchors: Tensor, docs: Tensor) -> Outcome:
+    def _among_docs(self, noisy: Tensor, anchors: Tensor, docs: Tensor) -> BatchOutcome:
         """Pairs in the right order are counted among the docs that the clean query has on top."""
         scores, wanted = noisy @ docs.T / self.temperature, anchors @ docs.T / self.temperature
         mask, seen = torch.ones_like(scores, dtype=torch.bool), scores.detach()
         top = wanted.topk(min(DOCS_LOOKED_AT, len(docs)), dim=1).indices
         near = (seen.gather(1, top), wanted.gather(1, top), mask.gather(1, top))
-        found = facts.Seen(
+        batch_facts = facts.BatchFacts(
             facts.chance(DIVERGENCE, seen, wanted, mask),
             facts.right_pairs(*near),
             facts.spread(seen, mask),
             facts.tied_share(near[0], near[2]),
         )
-        return Outcome(DIVERGENCE(scores, wanted, mask), found)
+        return BatchOutcome(DIVERGENCE(scores, wanted, mask), batch_facts)
 
     def looked_at(self, batch: Couples) -> Couples:
         """The whole batch: its queries are scored with each other."""

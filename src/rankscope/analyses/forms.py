@@ -1,0 +1,29 @@
+"""What an analysis' command answers, in the forms of files: its numbers, and what may be concluded from them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rankscope.core.result import Rows
+
+
+def forms_of(
+    found: Mapping[str, Any], sentences: Sequence[str], full: Callable[[], Rows], table: Rows
+) -> dict[str, Callable[[], str]]:
+    """Everything with its conclusions as JSON, every number as CSV (`full`), the table for readers as LaTeX."""
+
+    def csv() -> str:
+        from rankscope.report.tables.as_csv import plain_csv
+
+        return plain_csv(*full())
+
+    def latex() -> str:
+        from rankscope.report.tables.as_latex import plain_tex
+
+        return plain_tex(*table)
+
+    return {
+        "json": lambda: json.dumps({**found, "in_words": sentences}, allow_nan=False),
+        "csv": csv,
+        "latex": latex,
+    }

@@ -1,0 +1,42 @@
+"""What a command answers: tables and sentences for a terminal, the same in the forms that files have, and notes."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""A table's columns, and its rows with a cell for each."""
+
+
+class Table(NamedTuple):
+    """A table as a terminal shows it; every row has a cell for each column."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    n_names: int = 0
+    """The first so many columns name the row, and stand in every part of a table too wide for the terminal."""
+    is_text: bool = False
+    """Whether its cells are sentences, aligned at the left; else they are numbers."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command answers, in every form that it has: only the form that is asked for is written."""
+
+    tables: tuple[Table, ...] = ()
+    lines: tuple[str, ...] = ()
+    """Sentences below the tables."""
+    forms: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """What writes it in each of its other forms: json, csv, latex, html."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know beside it, whatever the form."""
+    are_notes_in_json: bool = False
+    """Whether the notes stand in its JSON alone, where that is the form."""
+    exit_code: int = 0
+
+
+def json_of(value: Any) -> str:
+    """A value as indented JSON, for a script or a reader."""
+    return json.dumps(value, indent=1, allow_nan=False)

@@ -1,0 +1,1 @@
+"""What makes a ranker fast, and leaves its scores as they are."""

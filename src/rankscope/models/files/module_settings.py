@@ -1,0 +1,150 @@
+"""What the settings of sentence-transformers' modules may say: fields known here, of the right forms, and no others.
+
+A module that is given the settings of another one runs all the same: what it knows is read, the rest is left out,
+and what is missing is made up. A Normalize whose file names no input looks for vectors that are not there and
+leaves the texts' own as they are. Loads no torch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.models.files.declared import (
+    CARD,
+    FORMS,
+    Form,
+    Module,
+    declared,
+    fits,
+    in_short,
+    modules,
+    routes,
+)
+
+TOKENS, TEXT = "token_embeddings", "sentence_embedding"
+"""What sentence-transformers calls a vector a token, and the one that a pooling makes of them."""
+POOLINGS = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")  # fmt: skip
+FLAGS = tuple(f"pooling_mode_{name}" for name in POOLINGS)
+"""How a pooling was told until sentence-transformers 5.4: one switch a mode."""
+STREAMS: dict[str, Form] = dict.fromkeys(("module_input_name", "module_output_name"), "text")
+SETTINGS: dict[str, Mapping[str, Form]] = {
+    "Pooling": {
+        "embedding_dimension": "size", "word_embedding_dimension": "size", "pooling_mode": "names",
+        "include_prompt": "switch", **dict.fromkeys(FLAGS, "switch"),
+    },
+    "Dense": {
+        "in_features": "size", "out_features": "size", "bias": "switch", "activation_function": "text",
+        "use_residual": "switch", **STREAMS,
+    },
+    "Normalize": STREAMS,
+    "LayerNorm": {"dimension": "size"},
+    "Dropout": {"dropout": "number"},
+    "WeightedLayerPooling": {
+        "embedding_dimension": "size", "word_embedding_dimension": "size", "layer_start": "count",
+        "num_hidden_layers": "size",
+    },
+    "MultiVectorMask": {
+        "skiplist_words": "texts", "skiplist_tasks": "names", "keep_only_token_ids": "ids",
+    },
+    "HierarchicalTokenPooling": {
+        "pool_factor": "number", "num_protected_tokens": "count", "normalize_embeddings": "switch",
+        "tasks": "names",
+    },
+}  # fmt: skip
+"""By a module's class, the fields of its config.json and their forms; other classes are refused where they are loaded."""
+MAY_BE_NULL = frozenset(
+    {"module_output_name", "skiplist_words", "skiplist_tasks", "keep_only_token_ids", "tasks"}
+)
+"""Fields whose null is what they are without being named; elsewhere a library takes null for a value."""
+SIDES = frozenset({"query", "document"})
+OTHERS = frozenset({"CrossEncoder", "SparseEncoder"})
+"""What a folder calls itself whose modules pass on something else."""
+
+
+def check_module_settings(folder: Path) -> None:
+    """Refuse a folder one of whose modules has settings that are not its own, or reads what no module makes.
+
+    Cross-encoders and sparse encoders of several modules are not supported, and told so where they are loaded.
+    """
+    if declared(folder / CARD).get("model_type") in OTHERS:
+        return
+    for chain in chains(folder):
+        is_pooled = chain[0].type != "Transformer"  # static embeddings are of whole texts
+        for module in chain:
+            if module.type in SETTINGS:
+                _check(module, is_pooled=is_pooled)
+            is_pooled = is_pooled or module.type == "Pooling"
+
+
+def chains(folder: Path) -> Iterator[Sequence[Module]]:
+    """What a text goes through, module by module: one way, or one for each route of a Router."""
+    listed = modules(folder)
+    if not listed:
+        return
+    for place, module in enumerate(listed):
+        branches = routes(module.folder)
+        if branches:
+            yield from ([*listed[:place], *way, *listed[place + 1 :]] for way in branches.values())
+            return
+    yield listed
+
+
+def _check(module: Module, *, is_pooled: bool) -> None:
+    path, told = module.folder / "config.json", declared(module.folder / "config.json")
+    known = SETTINGS[module.type]
+    for name, value in told.items():
+        if name not in known:
+            raise BadInput(
+                f"{path}: {name!r} is no setting of a {module.type}, whose settings are {', '.join(known)}. Put the "
+                "module's own file there, or drop the field if another version wrote it and it changes nothing."
+            )
+        if value is None and name in MAY_BE_NULL:
+            continue
+        if not fits(value, known[name]):
+            raise BadInput(
+                f"{path}: {name!r} is {in_short(value)}, and {FORMS[known[name]]} belongs there. Correct it."
+            )
+    _check_streams(path, told, known, TEXT if is_pooled else TOKENS)
+    _check_meaning(path, told)
+
+
+def _check_streams(
+    path: Path, told: Mapping[str, Any], known: Mapping[str, Form], stream: str
+) -> None:
+    """Refuse a module that reads other vectors than those there are, or writes some that nothing reads."""
+    if "module_input_name" not in known:
+        return
+    pylate = stream == TOKENS and "in_features" in told  # its Dense names no input
+    given = told.get("module_input_name", stream if pylate else TEXT)
+    written = told.get("module_output_name")
+    for name, value in (("module_input_name", given), ("module_output_name", written or given)):
+        if value != stream:
+            default = "" if told.get(name) else " (what it is where the file gives none)"
+            what = "after a pooling" if stream == TEXT else "where nothing is pooled"
+            raise BadInput(
+                f"{path}: {name!r} is {value!r}{default}, and {what} the vectors are {stream!r}, which the module would "
+                "leave as they are. Put the module's own file there, or correct it."
+            )
+
+
+def _check_meaning(path: Path, told: Mapping[str, Any]) -> None:
+    """Refuse what a library replaces by something else, without an error."""
+    flags = [name for name in FLAGS if name in told]
+    if flags and "pooling_mode" not in told and not any(told[name] for name in flags):
+        raise BadInput(
+            f"{path}: none of its poolings is true. Switch on the one that it was tuned with."
+        )
+    activation = told.get("activation_function", "torch.")
+    if not activation.startswith("torch."):
+        raise BadInput(
+            f"{path}: the activation {activation!r} is no class of torch, and another would be taken for it. Name one, "
+            "as torch.nn.modules.activation.Tanh."
+        )
+    for name in ("tasks", "skiplist_tasks"):
+        named = told.get(name) or []
+        other = {named} - SIDES if isinstance(named, str) else {*named} - SIDES
+        if other:
+            raise BadInput(
+                f"{path}: {name!r} is {in_short(named)}, and texts are `query` or `document`. Correct it."
+            )

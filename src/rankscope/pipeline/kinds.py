@@ -1,0 +1,145 @@
+"""The kinds of steps from collections to measures, but for those of first stages, and what each is carried out with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rankscope.data.collections import Source
+from rankscope.data.conventions import Convention
+from rankscope.models.location import Location
+from rankscope.pipeline.spec.collections import CollectionSpec
+from rankscope.pipeline.spec.evaluate import EvaluateSpec
+from rankscope.pipeline.spec.fields import FREE
+from rankscope.pipeline.spec.rankers import (
+    BiEncoderSpec,
+    CrossEncoderSpec,
+    LateInteractionSpec,
+    ScratchSpec,
+)
+from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.pipeline.spec.teachers import FileTeacherSpec
+from rankscope.pipeline.step import Kind
+
+
+@dataclass(frozen=True)
+class DocsParams:
+    """Docs out of a source: files, or what names their content."""
+
+    source: Source = field(metadata=FREE)
+    digests: tuple[Path, ...]
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CollectionParams:
+    """Queries and qrels out of a source, and which of them."""
+
+    spec: CollectionSpec
+    source: Source = field(metadata=FREE)
+    digests: tuple[Path, ...]
+    names: Mapping[str, str]
+    seed: int | None
+    """None where nothing is drawn."""
+
+
+@dataclass(frozen=True)
+class TeacherParams:
+    """A teacher out of a file."""
+
+    spec: FileTeacherSpec
+    rankings: Path
+    candidates: Path | None
+
+
+@dataclass(frozen=True)
+class ScratchParams:
+    """A backbone from nothing."""
+
+    spec: ScratchSpec
+    seed: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's or an adapter's files, which name it by their bytes; a hub's is named by its commit."""
+
+    location: Location = field(metadata=FREE)
+    digests: Mapping[str, Path]
+    """By their paths in its folder."""
+    hub: tuple[str, str | None] | None
+
+    @classmethod
+    def at(cls, location: Location) -> "Weights":
+        """Those at a place."""
+        files = location.files()
+        inside = {path.relative_to(location.folder or "").as_posix(): path for path in files}
+        return cls(location, inside, None if files else (location.name, location.revision))
+
+
+@dataclass(frozen=True)
+class RankerParams:
+    """A ranker as it is before any stage."""
+
+    spec: CrossEncoderSpec | BiEncoderSpec | LateInteractionSpec
+    weights: Weights | None
+    """None of a `scratch` backbone, which is an input."""
+    seed: int | None = None
+    """Of a cross-encoder's fresh head."""
+    doc: Weights | None = None
+    adapter: Weights | None = None
+    prompt: str | None = None
+    """What a cross-encoder's folder says is put before its texts."""
+    base: Weights | None = None
+    """What an adapter in the place of a cross-encoder was made for."""
+
+
+@dataclass(frozen=True)
+class RerankParams:
+    """How much of a run is re-ranked."""
+
+    depth: int
+    tag: str
+    """Of the run that is made."""
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """A stage of fine-tuning."""
+
+    spec: TrainedSpec
+    keep: str
+    seed: int
+    stage: int
+    """Its place in the ranker's lineage."""
+    teacher_depths: tuple[int | None, ...]
+    """Docs taken from each ranking of the teacher, of each loss; None where there is no teacher."""
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """What is measured and compared."""
+
+    spec: EvaluateSpec
+    conventions: Mapping[str, Convention]
+    """By collection."""
+    seed: int
+    systems: tuple[tuple[str, tuple[str, ...]], ...]
+    """Each with its rankers, one for each seed."""
+
+
+STEPS = "rankscope.pipeline.steps"
+DOCS = Kind("docs", 1, f"{STEPS}.data:docs", DocsParams)
+COLLECTION = Kind("collection", 1, f"{STEPS}.data:collection", CollectionParams)
+TEACHER = Kind("teacher", 2, f"{STEPS}.data:teacher", TeacherParams)
+SCRATCH = Kind(
+    "scratch",
+    1,
+    f"{STEPS}.rankers:scratch_backbone",
+    ScratchParams,
+    is_shared=True,
+    is_resumed=True,
+)
+RANKER = Kind("ranker", 2, f"{STEPS}.rankers:ranker", RankerParams)
+RERANK = Kind("rerank", 3, f"{STEPS}.rankers:rerank", RerankParams, is_shared=True)
+TRAIN = Kind("train", 6, f"{STEPS}.train:train", TrainParams, is_shared=True, is_resumed=True)
+EVALUATE = Kind("evaluate", 8, f"{STEPS}.evaluate:evaluate", EvaluateParams)

@@ -1,0 +1,73 @@
+"""What a disk or a folder refuses, in one sentence with a remedy."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from rankscope.core.errors import NotWritable
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
+REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
+)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Inside the block, a folder that refuses or a full disk becomes one sentence with a remedy."""
+    try:
+        with explained_full(path):
+            yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        raise NotWritable(
+            f"{path}: cannot be written ({error.strerror}). "
+            "Give a folder that can be written, with --results or --out."
+        ) from error
+
+
+@contextmanager
+def explained_full(path: Path) -> Iterator[None]:
+    """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
+    try:
+        yield
+    except Exception as error:
+        reason = _full(error)
+        if reason is None:
+            raise
+        raise NotWritable(
+            f"{path}: cannot be written ({reason}). "
+            "Free some space and run again: what was stored before is whole."
+        ) from error
+
+
+def _full(error: Exception) -> str | None:
+    """The message of an error about a full disk, from whatever library; None for any other error."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return error.strerror or "no space left"
+    said = str(error)
+    if isinstance(error, SafetensorError) and "I/O error" in said:
+        return said
+    if isinstance(error, OSError) and error.errno is None and NUMPY_WROTE_LESS.fullmatch(said):
+        return f"of the numbers of an array {said}"
+    # tokenizers raises no kind of its own
+    if type(error) is Exception and any(f"(os error {code})" in said for code in FULL):
+        return said
+    return None
+
+
+def check_place(results: Path) -> None:
+    """Refuse, before any work, a folder where nothing can be written; makes nothing."""
+    there = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = "is a file" if there.is_file() else "cannot be written"
+        raise NotWritable(
+            f"{results}: {there} {reason}. Give a folder that can be written, with --results."
+        )

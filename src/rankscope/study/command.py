@@ -1,0 +1,262 @@
+"""What the commands do that take a study file: read it, plan it, carry it out, and say what came of it."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.progress import SILENT, Progress
+from rankscope.core.result import Result, Rows, Table, json_of
+from rankscope.models.processes import joined
+from rankscope.pipeline.planner import Plan
+from rankscope.report import pooled
+from rankscope.report.summary import Summary, read
+from rankscope.report.wording.verdicts import marked
+from rankscope.store.artifacts import Store, read_json
+from rankscope.store.fingerprint import Digests
+from rankscope.store.refusals import check_place
+from rankscope.study import load, origin, overlaps
+from rankscope.study.plan import plan
+
+if TYPE_CHECKING:
+    from rankscope.study.doctor import Diagnosis
+    from rankscope.study.runner import CarriedOut
+
+Tell = Callable[[str], None]
+"""Takes a note as soon as it is known."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """A study file, what is changed in it, and where its results are kept."""
+
+    file: Path
+    overrides: Sequence[str] = ()
+    results: Path = Path("results")
+    retry: bool = False
+    """Whether damaged results are computed anew."""
+
+
+def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
+    """The study's steps, and the folder of its results."""
+    loaded = load.load(settings.file, settings.overrides)
+    store = Store(settings.results / loaded.study.study)
+    is_first = os.environ.get("RANK", "0") == "0"
+    digests = Digests(store.root / "sources.json" if is_first else None)
+    steps = plan(loaded, digests.of)
+    digests.remember()
+    for note in digests.notes:
+        tell(note)
+    return steps, store
+
+
+# -- check ----------------------------------------------------------------------------------------
+
+
+def check(settings: StudySettings) -> Result:
+    """That nothing is wrong with the study and its files are there; BadStudy or BadInput for what is."""
+    steps = plan(load.load(settings.file, settings.overrides), _present)
+    check_place(settings.results)
+    study = steps.study.study
+    notes = [*overlaps.refused(steps), *study.evaluate.claims_without_margin()]
+    found = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
+    return Result(
+        lines=(f"{study.study}: {len(steps.steps)} steps, no mistakes.",),
+        forms={"json": lambda: json_of(found)},
+        notes=tuple(notes),
+        are_notes_in_json=True,
+    )
+
+
+def _present(path: Path) -> str:
+    if not path.exists():
+        raise BadInput(f"{path}: there is no such file. Give the path of one that exists.")
+    if not path.is_file():
+        raise BadInput(f"{path}: this is no file that can be read twice. Give the path of one.")
+    return str(path)
+
+
+# -- plan and status --------------------------------------------------------------------------------
+
+
+def show_plan(settings: StudySettings, tell: Tell) -> Result:
+    """Every step: whether it is stored."""
+    return _states(*planned(settings, tell))
+
+
+def status(settings: StudySettings, tell: Tell) -> Result:
+    """The same, and why steps failed."""
+    plan, store = planned(settings, tell)
+    return _states(plan, store, failures=tuple(_failures(plan, store)))
+
+
+def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Result:
+    states = {step.name: store.status(step.name, step.needs).value for step in plan.steps}
+    notes = _notes_on(plan, store, is_reported=states[plan.steps[-1].name] == "done")
+    rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in plan.steps]
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
+    found = {"results": str(store.root), "steps": states, "notes": notes}
+    return Result(
+        tables=(Table(str(store.root), ["kind", "step", "fingerprint", "state"], rows),),
+        lines=(f"{len(rows)} steps: {counts}", *failures),
+        forms={"json": lambda: json_of(found)},
+        notes=tuple(notes),
+        are_notes_in_json=True,
+    )
+
+
+def _failures(plan: Plan, store: Store) -> Iterator[str]:
+    """The last line of what each failed step left behind."""
+    for step in plan.steps:
+        if store.error_file(step.name).exists() and not store.folder(step.name).exists():
+            said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
+            yield f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
+
+
+def _notes_on(plan: Plan, store: Store, *, is_reported: bool) -> list[str]:
+    """Whose results and whose page the folder has, if others', and what must be known of stored steps."""
+    try:
+        whose = origin.check(plan, store)
+    except BadStudy as error:
+        whose = str(error)
+    published, mine = origin.published(store), plan.steps[-1].name
+    if whose is None and is_reported and published not in {None, mine}:
+        whose = (
+            f"{store.root / 'report.html'}, its tables and summary are those of {published}, of another form of "
+            f"this study; `rankscope report` puts those of {mine} there"
+        )
+    return [*filter(None, [whose]), *origin.notes_on(plan.steps, store)]
+
+
+# -- doctor ---------------------------------------------------------------------------------------
+
+
+def doctor(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
+    """What the guards see of every stage before it is trained; exit code 1 where one would stop it."""
+    plan, store = planned(settings, tell)
+    from rankscope.study.doctor import doctor as examined
+
+    found = examined(plan, store, retry=settings.retry, progress=progress)
+    stops, warnings = found.fired("stop"), found.fired("warn")
+    title, counts = plan.study.study.study, {"n_stops": len(stops), "n_warnings": len(warnings)}
+    rankers = dict.fromkeys(seen.ranker for seen in found.seen)
+    return Result(
+        tables=(Table(title, *diagnosis_rows(found), is_text=True),) if stops or warnings else (),
+        lines=(
+            f"{len(rankers)} trained rankers, {len(found.seen)} looks: {len(stops)} would stop, "
+            f"{len(warnings)} would warn.",
+        ),
+        forms={"json": lambda: json_of(asdict(found) | counts)},
+        notes=found.notes,
+        are_notes_in_json=True,
+        exit_code=1 if stops else 0,
+    )
+
+
+def diagnosis_rows(found: "Diagnosis") -> Rows:
+    """Columns and rows of what guards saw: what would stop a training first."""
+    fired = [*found.fired("stop"), *found.fired("warn")]
+    rows = [[seen.ranker, seen.guard, seen.level, str(seen.finding)] for seen in fired]
+    return ["ranker", "guard", "level", "what it saw"], rows
+
+
+# -- run, report and demo -------------------------------------------------------------------------
+
+
+def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | None:
+    """Carry out what is missing; None in all processes but the first."""
+    plan, store = planned(settings, tell)
+    overlaps.refused(plan)
+    return _carried_out(plan, store, progress, retry=settings.retry)
+
+
+def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Result | None:
+    """The same for the embedded study, of which a user can start from the file."""
+    from rankscope.study.demo import write_demo
+
+    file = write_demo(results / "demo")
+    plan, store = planned(StudySettings(file, results=results), tell)
+    result = _carried_out(plan, store, progress, retry=retry)
+    return result and replace(result, lines=(*result.lines, f"Study file to start from: {file}"))
+
+
+def report(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
+    """Make the report anew from what is stored; where it is."""
+    plan, store = planned(settings, tell)
+    from rankscope.study.runner import report_again
+
+    return Result(lines=(f"Report: {report_again(plan, store, progress=progress)}",))
+
+
+def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -> Result | None:
+    from rankscope.study.runner import carry_out
+
+    processes = joined()
+    outcome = carry_out(
+        plan,
+        store,
+        retry=retry,
+        processes=processes,
+        progress=progress if processes.is_first else SILENT,
+    )
+    if not processes.is_first:
+        return None
+    path = store.root / "summary.json"
+    stored = read_json(path)
+    summary = read(stored, where=str(path))
+    steps = {"done": list(outcome.done), "skipped": list(outcome.skipped)}
+    return Result(
+        tables=tuple(_verdict_tables(plan.study.study.study, summary)),
+        lines=(*_verdict_lines(summary), *_ends(outcome, store)),
+        forms={"json": lambda: json_of(steps | {"summary": stored})},
+    )
+
+
+def _verdict_tables(study: str, summary: Summary) -> Iterator[Table]:
+    yield Table(f"{study}, verdicts on {summary.measures[0]}", *results_rows(summary))
+    if summary.pooled:
+        table = pooled.table(summary.pooled, interval=summary.intervals)
+        yield Table("Over all tests", *table, n_names=3)
+
+
+def _verdict_lines(summary: Summary) -> Iterator[str]:
+    for claim in summary.claims:
+        over_tests = claim.pooled_outcome and f" (over all tests: {claim.pooled_outcome})"
+        yield f"Claim {claim.outcome}{over_tests}: {claim.claim}"
+    for note in summary.notes:
+        yield f"Note: {note}"
+
+
+def _ends(outcome: "CarriedOut", store: Store) -> Iterator[str]:
+    yield f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored."
+    yield f"Report: {store.root / 'report.html'}"
+
+
+def results_rows(summary: Summary) -> Rows:
+    """Columns and rows of a study's outcome: a row per system, means (± over seeds) and verdicts."""
+    has_seeds = any(result.runs for result in summary.results)
+    measures = summary.measures
+    baselines = list(dict.fromkeys(row.baseline for row in summary.comparisons))
+    verdicts = {
+        (row.place, row.system, row.baseline): row.judged.verdict
+        for row in summary.comparisons
+        if row.measure == measures[0]
+    }
+    rows = []
+    for result in summary.results:
+        of_baselines = [verdicts.get((result.place, result.system, base)) for base in baselines]
+        marks = [marked(verdict) if verdict else "-" for verdict in of_baselines]
+        spread = result.seed_sd
+        means = [
+            f"{result.means[measure]:.4f}" + (f" ± {spread[measure]:.4f}" if spread else "")
+            for measure in measures
+        ]
+        seeds = [str(len(result.seeds))] if has_seeds else []
+        where = f"{result.place.collection} / {result.place.first_stage}"
+        rows.append([result.system, where, *seeds, *means, *marks])
+    heads = [f"against {base}" for base in baselines]
+    seeds = ["seeds"] if has_seeds else []
+    return ["system", "collection / first stage", *seeds, *measures, *heads], rows

@@ -1,0 +1,1 @@
+"""What is learnt: batches, read by the ranker, to a loss and what is seen of it."""

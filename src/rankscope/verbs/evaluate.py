@@ -1,0 +1,89 @@
+"""Measure run files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rankscope.core.result import Result, Table
+from rankscope.evaluate.evaluation import Evaluation, measure
+from rankscope.evaluate.runs import Runs
+from rankscope.verbs import page
+from rankscope.verbs.compare import as_json
+from rankscope.verbs.judgements import Judgements
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is measured of which runs, and how it is shown."""
+
+    runs: Runs
+    measures: Sequence[str]
+    per_query: bool = False
+    """Whether every query has a row of its own."""
+    processes: int = 1
+    command: str = ""
+    """The command that made the page, for the page."""
+
+
+def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
+    """The runs' means on the judged queries, and what is missing, unjudged or tied."""
+    found = measure(
+        settings.runs,
+        judged.qrels,
+        settings.measures,
+        relevance_level=judged.relevance_level,
+        drop_own_docs=judged.convention.drop_own_docs,
+        processes=settings.processes,
+    )
+    columns, rows = means_rows(found, per_query=settings.per_query)
+    return Result(
+        tables=(Table(f"{judged.name}, {found.n_queries} queries", columns, rows),),
+        forms={
+            "json": lambda: json.dumps(as_json(found), allow_nan=False),
+            "csv": lambda: _csv(found, per_query=settings.per_query),
+            "latex": lambda: _latex(columns, rows),
+            "html": lambda: page.page_of_means(found, judged, command=settings.command),
+        },
+        notes=(
+            *found.notes,
+            *(f"{run.tag}: {note}" for run in found.runs for note in run.notes),
+        ),
+    )
+
+
+def _csv(found: Evaluation, *, per_query: bool) -> str:
+    from rankscope.report.tables.as_csv import plain_csv
+
+    return plain_csv(*means_rows(found, per_query=per_query, digits=None))
+
+
+def _latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    from rankscope.report.tables.as_latex import plain_tex
+
+    return plain_tex(columns, rows)
+
+
+def means_rows(
+    found: Evaluation, *, per_query: bool = False, digits: int | None = 4
+) -> tuple[list[str], list[list[str]]]:
+    """A row for each run (and query); digits None gives full precision."""
+
+    def shown(value: float) -> str:
+        return repr(value) if digits is None else f"{value:.{digits}f}"
+
+    rows = []
+    for run in found.runs:
+        values, means = run.measured.values, run.measured.means()
+        if per_query:
+            rows += [
+                [
+                    run.tag,
+                    query_id,
+                    *(shown(values[measure][query_id]) for measure in found.measures),
+                ]
+                for query_id in next(iter(values.values()), {})
+            ]
+        rows.append(
+            [run.tag, *(["all"] if per_query else []), *(shown(means[m]) for m in found.measures)]
+        )
+    return ["run", *(["query"] if per_query else []), *found.measures], rows

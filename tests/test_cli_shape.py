@@ -1,0 +1,117 @@
+"""Commands as they are built: settings, one call, one printing; no more than a few options of their own."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rankscope.cli import app, printing
+from rankscope.cli.program import BODIES, groups_of
+from rankscope.core.result import Result, Table
+
+OPTIONS = 12
+"""The most that a command has beside those of its groups."""
+STATEMENTS = 4
+"""The most in a command's body, imports and docstring aside."""
+
+
+def own_options(body: Callable[..., None]) -> list[str]:
+    """The parameters of a command that are options, and in none of its groups."""
+    hints = inspect.get_annotations(body, eval_str=True)
+    return [
+        name
+        for name, hint in hints.items()
+        if name not in {*groups_of(body), "return"}
+        and isinstance(hint.__metadata__[0], typer.models.OptionInfo)
+    ]
+
+
+def statements(body: Callable[..., None]) -> list[ast.stmt]:
+    """What a command does."""
+    (function,) = ast.parse(dedent(inspect.getsource(body))).body
+    assert isinstance(function, ast.FunctionDef)
+    return [each for each in function.body[1:] if not isinstance(each, ast.ImportFrom)]
+
+
+def test_every_command_is_made_by_the_one_decorator() -> None:
+    assert [command.name for command in app.registered_commands] == [*BODIES]
+    assert len(BODIES) >= 18
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_command_builds_settings_calls_and_shows(name: str) -> None:
+    body = statements(BODIES[name])
+    assert len(body) <= STATEMENTS
+    assert all(isinstance(each, ast.Assign) for each in body[:-1]), "settings and a call"
+    assert ast.unparse(body[-1]).startswith("printing.show(")
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_command_has_few_options_of_its_own(name: str) -> None:
+    assert len(own_options(BODIES[name])) <= OPTIONS, own_options(BODIES[name])
+
+
+def test_options_are_counted() -> None:
+    assert len(own_options(BODIES["attribute"])) > 5
+    assert own_options(BODIES["convert"]) == ["out", "tag", "metadata"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_help_lists_every_option_once_under_a_heading(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    shown = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"}).invoke(app, [name, "--help"]).output
+    for param in command.params:
+        if param.param_type_name == "option":
+            assert sum(line.lstrip().startswith((f"{param.opts[0]} ", f"{param.opts[0]}\n")) for line in shown.splitlines(keepends=True)) == 1, param.opts  # fmt: skip
+            heading = param.rich_help_panel or "Options"
+            below = shown.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+            assert f"  {param.opts[0]} " in below
+
+
+# -- printing --------------------------------------------------------------------------------------
+
+RESULT = Result(
+    tables=(Table("made", ["run", "AP"], [["a", "0.5"]]),),
+    lines=("told",),
+    forms={"json": lambda: '{"AP": 0.5}', "csv": lambda: "run,AP\na,0.5\n"},
+    notes=("known",),
+)
+
+
+def test_a_result_is_shown_in_the_form_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    printing.show("table", None, RESULT)
+    assert capsys.readouterr() == ("run\tAP\na\t0.5\ntold\n", "Note: known\n")
+    printing.show("json", None, RESULT)
+    assert capsys.readouterr() == ('{"AP": 0.5}\n', "Note: known\n")
+    printing.show("csv", tmp_path / "a.csv", RESULT)
+    assert capsys.readouterr().out == f"{tmp_path / 'a.csv'}: written.\n"
+    assert (tmp_path / "a.csv").read_text() == "run,AP\na,0.5\n"
+
+
+def test_notes_that_stand_in_json_are_not_printed_beside_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_notes = replace(RESULT, are_notes_in_json=True)
+    printing.show("json", None, with_notes)
+    assert capsys.readouterr().err == ""
+    printing.show("table", None, with_notes)
+    assert capsys.readouterr().err == "Note: known\n"
+
+
+def test_a_result_may_end_the_program_and_another_process_shows_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as leaving:
+        printing.show("table", None, replace(RESULT, exit_code=1))
+    assert leaving.value.exit_code == 1
+    assert capsys.readouterr().out.endswith("told\n"), "shown before it ends"
+    printing.show("json", None, None)
+    assert capsys.readouterr() == ("", "")
