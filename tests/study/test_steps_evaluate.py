@@ -37,7 +37,9 @@ def test_the_demo_says_that_its_rankers_have_one_run_each(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("evaluated", ["plain, C, C-D", "plain, C-D"])
-def test_seeds_that_all_start_from_one_trained_run_are_told(tiny_study: Path, evaluated: str) -> None:
+def test_seeds_that_all_start_from_one_trained_run_are_told(
+    tiny_study: Path, evaluated: str
+) -> None:
     """Whether that run is evaluated itself or not: its own draw is in no error."""
     overrides = ["rankers.C-D.seeds=[1, 2, 3]", f"evaluate.rankers=[{evaluated}]"]
     notes = seed_notes(load(tiny_study, overrides).study)

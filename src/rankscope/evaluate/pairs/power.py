@@ -18,7 +18,7 @@ POWER = 0.8
 Z_OF_POWER = float(special.ndtri(POWER))
 BEYOND_ANY_COLLECTION = 1e9
 BEYOND_ANY_TEST = 1e5
-DRAWS = 1024
+DRAWS = 256
 """Points of a Sobol sequence over which power is averaged, a power of 2."""
 
 
@@ -75,7 +75,7 @@ class _Shares(NamedTuple):
         """Rounded."""
         return cls(
             round(float(seeds.spread) / variance, 2),
-            round(float(seeds.noise) / variance, 2),
+            round(20 * float(seeds.noise) / variance) / 20,
             max(0.5, round(float(seeds.degrees_of_freedom), 1)),
             bool(seeds.is_averaged),
         )
