@@ -402,8 +402,8 @@ _Plain.add_constructor("tag:yaml.org,2002:map", _table)
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
     ("bool", "(?i:yes|no|true|false|on|off)", [*"yYnNtTfFoO"]),
-    ("int", "[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0b[01]+)", [*"-+0123456789"]),
-    ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", [*"-+.0123456789"]),
+    ("int", "[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F]+|0b[01]+)", [*"-+0123456789"]),
+    ("float", r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", [*"-+.0123456789"]),
     ("merge", "<<", ["<"]),
 ):  # fmt: skip
     _Plain.add_implicit_resolver(
