@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 from rankscope.core.errors import BadInput, TrainingStopped
 from rankscope.core.progress import SILENT
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.train import checkpoint
 from rankscope.train.loop import fit
 from rankscope.train.movement import frozen
@@ -88,6 +90,10 @@ def test_one_batch_or_two_give_the_same_update(tmp_path: Path) -> None:
         )
     for whole, halves in zip(*logs, strict=True):
         assert whole == pytest.approx(halves, rel=1e-3)
+
+
+def test_a_study_can_name_every_schedule_and_no_other() -> None:
+    assert set(get_args(TrainedSpec.model_fields["schedule"].annotation)) == set(SCHEDULES)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -6,7 +6,7 @@ level, so levels change no result.
 
 The guards of the updates are here, and read nothing but the log. The log is in every checkpoint, so a
 training that starts again is guarded as if it had never stopped. The guards of weights are in
-`movement`, those of data and tokens in `data.leaks` and `models.inputs`; `study.stage_guards` calls
+`movement`, those of data and tokens in `data.leaks` and `models.inputs`; `pipeline.training.guards` calls
 them. No torch here: a study file is checked against the table.
 
 What no guard sees: labels that are wrong but learnable (reversed, or so few that they are learnt by
