@@ -11,6 +11,7 @@ from scipy.stats import qmc
 
 from rankscope.evaluate.arrays import SAME, Floats
 from rankscope.evaluate.pairs.comparison import Comparison
+from rankscope.evaluate.pairs.evidence import transformed_back
 from rankscope.evaluate.pairs.tail import Tail, total
 from rankscope.evaluate.seeds.seed_error import SeedError
 
@@ -107,16 +108,21 @@ def _enlarged(seeds: _Shares, of_queries: float, level: float) -> float:
     """By how much a statement that rests on an estimated error is enlarged.
 
     Both the experiment that states and the one that is to show it draw their errors: queries with so many degrees of
-    freedom, and seeds.
+    freedom, and seeds. Differences are taken as normal, and the skewness that the one to show it happens to have raises
+    what Hall's transformation asks of it.
     """
-    stating, showing = (_drawn(at, seeds, of_queries) for at in (0, 2))
-    stated, needed = (
-        np.sqrt(total(queries, of_seeds.variance, of_seeds.spread))
-        * Tail.of(queries, of_queries, of_seeds).critical(level / 2)
-        for queries, of_seeds in (stating, showing)
+    (stated, error), (critical, other) = (
+        (
+            Tail.of(queries, of_queries, of_seeds).critical(level / 2),
+            np.sqrt(total(queries, of_seeds.variance, of_seeds.spread)),
+        )
+        for queries, of_seeds in (_drawn(at, seeds, of_queries) for at in (0, 2))
     )
-    queries, of_seeds = stating
-    stated += Z_OF_POWER * np.sqrt(total(queries, of_seeds.variance, of_seeds.spread))
+    stated = (stated + Z_OF_POWER) * error
+    n = of_queries + 1
+    of_queries_alone = np.sqrt(_drawn(2, seeds, of_queries)[0]) / other
+    skewness = special.ndtri(_places()[:, 4]) * 6**0.5 / n * of_queries_alone**3
+    needed = np.maximum(critical, transformed_back(critical, skewness)) * other
 
     def too_much(factor: float) -> float:
         return float(special.ndtr(factor * stated - needed).mean()) - POWER
@@ -138,7 +144,7 @@ def _drawn(at: int, seeds: _Shares, of_queries: float) -> tuple[Floats, SeedErro
 
 @lru_cache(maxsize=1)
 def _places() -> Floats:
-    return np.asarray(qmc.Sobol(4, seed=0).random(DRAWS))
+    return np.asarray(qmc.Sobol(5, seed=0).random(DRAWS))
 
 
 def queries_needed(comparison: Comparison, level: float) -> int | None:
