@@ -69,17 +69,17 @@ def study_file() -> str:
     lines = [
         "# The study file",
         "",
-        "Generated from the specs in `src/rankscope` by `make docs`. A study file is YAML; names it",
-        "does not know are refused. Any field can be overridden on the command line by its dotted name:",
-        "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the",
-        "study file's folder, `${NAME}` and `${NAME:-default}` are filled in from the environment.",
+        "`make docs` generates this page from the specs in `src/rankscope`. A study file is YAML, and unknown names are refused.",
+        "Any field can be overridden on the command line by its dotted name:",
+        "`rankscope run study.yaml seed=7 rankers.C.max_updates=100`. Relative paths start from the study file's folder.",
+        "`${NAME}` and `${NAME:-default}` are filled in from the environment.",
         "",
-        "In `rankers`, a list where one value is wanted makes a ranker for each value, and",
-        "`seeds: [1, 2, 3]` one for each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
+        "In `rankers`, a list where a field takes one value makes a ranker for each value, and `seeds: [1, 2, 3]` makes one for",
+        "each seed: [Sweeps and seeds](guide.md#sweeps-and-seeds).",
         "",
-        f"A file has at most {plain_yaml.N_BYTES:,} bytes and {plain_yaml.N_VALUES:,} values (anchors, aliases and `<<` are",
-        f"read; what an alias stands for counts each time), a study at most {MOST:,} rankers, of which one rests on",
-        f"at most {LONGEST - 1} rankers and first stages one after another. Dates and times are text, tags are not read, no name stands twice.",
+        f"A file has at most {plain_yaml.N_BYTES:,} bytes and {plain_yaml.N_VALUES:,} values. Anchors, aliases and `<<` are read;",
+        "the values that an alias stands for count each time. Dates and times are text, tags are not read, and no name may stand",
+        f"twice. A study has at most {MOST:,} rankers. A ranker rests on at most {LONGEST - 1} rankers and first stages, one after another.",
         "",
     ]
     for model in _specs():
@@ -94,7 +94,7 @@ def _recipes() -> Iterator[str]:
     yield from [
         "## Recipes",
         "",
-        "What `recipe: NAME` fills in; what the study writes goes before it.",
+        "`recipe: NAME` fills in these values. A value that the study writes takes precedence.",
         "",
     ]
     for name, published in RECIPES.items():
@@ -166,7 +166,7 @@ def _anchor(model: Any) -> str:
 def commands() -> str:
     """docs/commands.md: every command's --help."""
     runner = CliRunner(env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
-    lines = ["# Commands", "", "Generated from `rankscope --help` by `make docs`.", ""]
+    lines = ["# Commands", "", "`make docs` generates this page from `rankscope --help`.", ""]
     names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     for words in [[], *([name] for name in names)]:
         shown = runner.invoke(app, [*words, "--help"], prog_name="rankscope").output
@@ -177,41 +177,40 @@ def commands() -> str:
 
 GUARDS_HEAD = """# Guards
 
-Generated from `src/rankscope/train/guards.py` by `make docs`. A guard looks for one way in which a
-training goes silently wrong. What it sees it says in one sentence, with what to do; what follows is its
-level:
+`make docs` generates this page from `src/rankscope/train/guards.py`. A guard looks for one way in which a training goes
+silently wrong. It says in one sentence what it sees and what to do. Its level decides what follows:
 
 | level | what follows |
 |---|---|
 | `stop` | the stage ends with the sentence and stores nothing |
-| `warn` | the sentence is told, stored in the stage's manifest, and stands in the report |
-| `off` | it is stored only |
+| `warn` | the sentence is shown, stored in the stage's manifest, and stands in the report |
+| `off` | the sentence is only stored |
 
-A study changes levels by ranker; they are no part of a result's name, for they change no weight:
+A study sets levels for each ranker. They are no part of a result's name, because they change no weight:
 
 ```yaml
 rankers:
   C: {start: plain, guards: {truncated_docs: stop, loss_above_chance: warn}, ...}
 ```
 
-Levels count while a stage is trained: `stop` does not take back a stage that is stored.
+Levels count while a stage is trained: `stop` does not remove a stage that is already stored.
 
-`rankscope doctor study.yaml` lets those of the first kind look, at every stage of a study, without
-training; its exit code is 1 if one would stop. Where the ranker a stage starts from is not trained yet,
-it looks with the one the lineage begins with, and says so.
+`rankscope doctor study.yaml` runs the guards that act [before the first update](#before-the-first-update) on every
+stage of a study, without training. Its exit code is 1 if one of them would stop a stage. If the ranker that a stage
+starts from is not trained yet, `doctor` takes the one that the lineage begins with, and says so.
 """
 
 GUARDS_TAIL = """
 ## What they do not see
 
-- Labels that are wrong but learnable: a reversed order, or labels that do not belong to their docs but are so
-  few that they are learnt by heart before the patience is over. A validation shows it.
-- A bad but honest recipe. A guard asks whether a training is what it seems to be, not whether it is good.
+- Labels that are wrong but learnable: a reversed order, or labels that do not belong to their docs but are so few that
+  they are learnt by heart before the patience is over. A validation shows them.
+- A bad but honest recipe. A guard checks whether a training is what it seems to be, not whether it is good.
 
-Why the loss alone is not asked: a stage that begins with scores too far apart for its loss starts above
-chance although most pairs are in order (in `rankscope demo`, C-D begins at 0.99 where equal scores give
-0.69, with 64 % of the pairs in order). So both must fail: the loss, and the share of pairs in the right
-order, which does not know how far scores are apart.
+`loss_above_chance` does not look at the loss alone. A stage that begins with scores too far apart for its loss starts
+above chance although most pairs are in order (in `rankscope demo`, C-D begins at 0.99 where equal scores give 0.69,
+with 64 % of the pairs in order). So both must fail: the loss, and the share of pairs in the right order, which does not
+depend on how far apart the scores are.
 """
 
 WHEN = {

@@ -1,7 +1,6 @@
 """`rankscope attribute` over a made-up collection: examples, numbers, words, and what it refuses."""
 
 import csv
-import inspect
 import io
 import json
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.main import get_command
 
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import words
@@ -17,7 +17,7 @@ from rankscope.analyses.attribution.command import attribute
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
-from rankscope.cli import inside
+from rankscope.cli import app
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Choice
@@ -192,12 +192,15 @@ def test_settings_that_mean_nothing_are_refused() -> None:
 
 def test_a_study_and_the_command_have_the_same_defaults() -> None:
     spec = asked().spec
-    options = inspect.signature(inside.attribute).parameters
-    assert {
-        name: options[name].default for name in ("examples", "depth", "margin", "seed", "memory")
-    } == {"examples": 50, "depth": 100, "margin": 0.02, "seed": 42, "memory": MEMORY / 1e9} | {
-        name: getattr(spec, name) for name in ("examples", "depth", "margin", "memory")
-    }
+    command = get_command(app).commands["attribute"]  # type: ignore[attr-defined]
+    options = {option.name: option.default for option in command.params}
+    assert {name: options[name] for name in ("examples", "depth", "margin", "seed", "memory")} == {
+        "examples": 50,
+        "depth": 100,
+        "margin": 0.02,
+        "seed": 42,
+        "memory": MEMORY / 1e9,
+    } | {name: getattr(spec, name) for name in ("examples", "depth", "margin", "memory")}
 
 
 def test_the_command_prints_a_table_csv_latex_and_json(

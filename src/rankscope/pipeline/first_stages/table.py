@@ -14,16 +14,16 @@ from rankscope.pipeline.first_stages.late import LateSpec
 from rankscope.pipeline.first_stages.run_files import RunFilesSpec
 from rankscope.pipeline.step import Kind
 
-FirstStageSpec = Annotated[
-    BM25Spec | DenseSpec | LateSpec | FuseSpec | RunFilesSpec, Field(discriminator="kind")
-]
+SearchSpec = BM25Spec | DenseSpec | LateSpec | RunFilesSpec
+"""Those whose run is not made of others' runs."""
+FirstStageSpec = Annotated[SearchSpec | FuseSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
 class SearchParams:
     """A first stage that searches a collection."""
 
-    spec: BM25Spec | DenseSpec | LateSpec | RunFilesSpec
+    spec: SearchSpec
     run: Path | None = None
     """The user's file of it, where it is one."""
     drop_own_docs: bool = False
@@ -31,4 +31,3 @@ class SearchParams:
 
 
 SEARCH = Kind("search", 3, RUN, SearchParams)
-"""Every first stage whose run is not made of others' runs."""
