@@ -143,7 +143,8 @@ def test_an_adapter_of_a_tower_is_kept_beside_the_merged_model(study: tuple[Plan
 
 
 def test_an_approximate_index_says_what_it_finds(study: tuple[Plan, Store]) -> None:
-    steps = [s for s in study[0].steps if s.kind == "search" and s.identity.get("index") == "hnsw"]
+    searches = [step for step in study[0].steps if step.kind == "search"]
+    steps = [step for step in searches if getattr(step.params.spec, "index", None) == "hnsw"]
     summaries = [study[1].manifest(step.name)["summary"] for step in steps]
     assert summaries
     for summary in summaries:
