@@ -1,7 +1,7 @@
-"""Samples to pairs and a mask, in an order fixed by the seed.
+"""Batches of samples, as pairs and a mask, in an order fixed by the seed.
 
 The samples of all epochs are one endless sequence; update u takes the places u*B to (u+1)*B of
-it. So the place in the data is a function of the update's number, no query is left out at the end
+it. So the position in the data is a function of the update's number, no query is left out at the end
 of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
