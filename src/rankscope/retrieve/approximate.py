@@ -2,7 +2,8 @@
 
 `flat` compares with every doc, as `dense` does; `ivf` looks into some of the cells that docs were
 sorted into, `hnsw` walks a graph of neighbours. Both miss docs; `recall` measures how many. An index is
-a function of the embeddings and the numbers below, so docs are added by one thread. The package faiss-cpu comes with `rankscope[ann]`.
+a function of the embeddings and the numbers below, so docs are added by one thread. The package faiss-cpu comes with
+`rankscope[ann]`.
 """
 
 import math

@@ -246,7 +246,7 @@ class _Training:
             )
 
     def _note_changes(self, progress: Progress, label: str) -> None:
-        """Notes on other numbers of processes or threads, or another sharding, than the training was begun with."""
+        """Note changed numbers of processes or threads, or changed sharding, on resuming."""
         begun, now = self.reached.n_processes, self._accelerator.num_processes
         if begun not in {None, now}:
             progress.note(
@@ -315,14 +315,9 @@ class _Training:
             "gradient_norm": float(shards.whole(norm)),
         }
         if seen:
-            weighed = [
-                batch_facts.chance * batch.share
-                for batch_facts, batch in zip(seen, batches, strict=True)
-            ]
+            weighed = [part.chance * batch.share for part, batch in zip(seen, batches, strict=True)]
             facts["chance"] = self._sum(weighed)
-            facts["right_pairs"] = self._mean(
-                [batch_facts.right_pairs for batch_facts in seen], batches
-            )
+            facts["right_pairs"] = self._mean([part.right_pairs for part in seen], batches)
         if (update + 1) % guards.look_every(self._recipe.max_updates) == 0:
             facts |= self._looked(batches)
         return facts

@@ -168,8 +168,8 @@ def same_words(work: Work, stage: Stage) -> Iterator[str]:
         ):
             if duplicates:
                 yield (
-                    f"{len(duplicates)} of {len(names)} {what} have the words of another (first: {duplicates[0]}): the same under "
-                    "several ids counts as one, so none is a negative of the other"
+                    f"{len(duplicates)} of {len(names)} {what} have the words of another (first: {duplicates[0]}): the "
+                    "same under several ids counts as one, so none is a negative of the other"
                 )
 
 
