@@ -42,7 +42,7 @@ HEAD_TEXTS = frozenset(
 
 
 class Source(Protocol):
-    """Where a collection comes from."""
+    """A source of a collection: its docs, queries and qrels."""
 
     def docs(self) -> Iterator[Doc]:
         """All docs, one at a time."""
@@ -339,7 +339,7 @@ def judged_topics(
 
 
 def n_shared(topics: Topics, others: Topics) -> int:
-    """How many queries of `topics` are among the others: of the same words, whatever their ids."""
+    """The number of queries of `topics` that are among the others: of the same words, whatever their ids."""
     known = {words(query.text) for query in others.queries}
     return sum(words(query.text) in known for query in topics.queries)
 
@@ -433,7 +433,7 @@ class StoredDocs:
         return self.text_at(self.place(doc_id))
 
     def n_bytes(self, doc_id: str) -> int:
-        """How long the doc is, without reading it."""
+        """The length of the doc's record, without reading it."""
         place = self.place(doc_id)
         return int(self._offsets[place + 1] - self._offsets[place])
 

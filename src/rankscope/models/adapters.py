@@ -44,7 +44,7 @@ from rankscope.models.location import Location, downloaded
 PREFIX = "base_model.model."
 """The prefix that PEFT puts before the names of a model's weights."""
 BASE = "base"
-"""Where an adapter's folder has the model it was made for, if it carries it."""
+"""The folder, in an adapter's folder, of the model it was made for, if it carries one."""
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
@@ -73,7 +73,7 @@ PROMPT = "query"
 
 @dataclass(frozen=True)
 class LoRA:
-    """How large the adapters are, and where they sit."""
+    """The size of the adapters, and the modules that get them."""
 
     rank: int
     alpha: float

@@ -1,4 +1,4 @@
-"""Where each architecture keeps its encoder, its layers and their feed-forward blocks."""
+"""The encoder of each architecture, its layers and their feed-forward blocks."""
 
 from typing import Any
 

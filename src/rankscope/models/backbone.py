@@ -312,7 +312,7 @@ def end_with_eos(tokenizer: Any) -> None:
 
 
 def longest(model: nn.Module, tokenizer: Any) -> int:
-    """How many tokens the model has positions for and the tokenizer allows.
+    """The number of tokens that the model has positions for and the tokenizer allows.
 
     T5 and XLNet have relative positions alone: what their tokenizers allow.
     """

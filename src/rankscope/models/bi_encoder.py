@@ -255,13 +255,13 @@ class BiEncoder:
         return self.model.inputs(texts, side)
 
     def n_cut(self, pairs: Sequence[tuple[str, str]]) -> int:
-        """How many of the docs fill the tokens that are read of a doc, or are cut there."""
+        """The number of docs that fill the tokens that are read of a doc, or are cut there."""
         docs = self.inputs([doc for _, doc in pairs], "document")
         return sum(len(doc.ids) >= self.most_tokens("document") for doc in docs)
 
     @property
     def cut_at(self) -> str:
-        """How long docs are cut, as the end of a sentence: each doc alone."""
+        """The length at which docs are cut, as the end of a sentence: each doc alone."""
         return f"fill the {self.most_tokens('document')} tokens that are read of a doc, or are cut there"
 
     @staticmethod
@@ -293,7 +293,7 @@ class BiEncoder:
         return int(self.tower(side).model.config.hidden_size)
 
     def pooling(self, side: Side) -> str:
-        """How the side's token states become one: cls, mean or last; another is refused."""
+        """The pooling of the side's token states: cls, mean or last; another is refused."""
         return self.model.pooling(side)
 
     def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:
@@ -310,7 +310,7 @@ class BiEncoder:
         return self.model.pooled_mask(mask, side)
 
     def prompt_length(self, side: Side) -> int | None:
-        """How many tokens the prompt has, for poolings that leave it out."""
+        """The number of the prompt's tokens, for poolings that leave it out."""
         return self.model.prompt_length(side)
 
     def padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:

@@ -196,7 +196,7 @@ class CrossEncoder:
         self.model = adapters.adapted(self.model, lora, base=base, seed=seed)
 
     def n_cut(self, pairs: Sequence[tuple[Text, Text]]) -> int:
-        """How many of the (query, doc) pairs are longer than `max_length`."""
+        """The number of (query, doc) pairs that are longer than `max_length`."""
         whole = self.joiner.n_special - self.max_length
         tokens = (
             (_tokens(self.query_tokens, query), _tokens(self.tokens, doc)) for query, doc in pairs
@@ -205,7 +205,7 @@ class CrossEncoder:
 
     @property
     def cut_at(self) -> str:
-        """How long pairs are cut, as the end of a sentence: query and doc together."""
+        """The length at which pairs are cut, as the end of a sentence: query and doc together."""
         return f"are cut at {self.max_length} tokens (query and doc together)"
 
     # -- inside --

@@ -1,4 +1,4 @@
-"""Which weights of a model stay as they are in training."""
+"""Frozen weights: those of a model that stay as they are in training."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -21,7 +21,7 @@ class Call(NamedTuple):
     gave: Any
     """A tensor; of some layers a tuple whose first is the states."""
     times: int = 1
-    """How often it was called; input and output are the last call's."""
+    """The number of calls; input and output are the last call's."""
 
 
 @contextmanager

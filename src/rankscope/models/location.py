@@ -1,4 +1,4 @@
-"""Where a model's files are: a local folder, a folder inside an installed package, or a hub.
+"""The location of a model's files: a local folder, a folder inside an installed package, or a hub.
 
 Loads no torch, so that a study can be checked and planned in a moment.
 """

@@ -140,7 +140,7 @@ class Joiner:
 
 
 def shares(n_query: int, n_doc: int, room: int) -> tuple[int, int]:
-    """How many tokens of each side fit into `room`: the longer side is cut until both are equal.
+    """The numbers of tokens of each side that fit into `room`: the longer side is cut until both are equal.
 
     So tokenizers' "longest first" does it; of an odd room the side that was longer gets the one
     more, the doc if both were equal.

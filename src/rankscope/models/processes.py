@@ -13,7 +13,7 @@ from typing import Any, TypeVar, final
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)
-"""How long the others wait for the first, which may search or index for hours."""
+"""The time that the others wait for the first, which may search or index for hours."""
 
 
 @final

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from rankscope.models.pairs import Joiner
 
 Side = Literal["query", "document", "pair"]
-"""What a ranker reads at once: a query or a doc alone, or both together."""
+"""The texts that a ranker reads at once: a query or a doc alone, or both together."""
 PAIR: Side = "pair"
 SIDES: tuple[Side, Side] = ("query", "document")
-"""Those of a ranker that reads query and doc apart."""
+"""The sides of a ranker that reads query and doc apart."""
 
 
 class Ranker(Protocol):
@@ -97,7 +97,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def n_cut(self, pairs: Sequence[tuple[Any, Any]]) -> int:
-        """How many of the docs of (query, doc) may not be read to their end."""
+        """The number of docs of (query, doc) that may not be read to their end."""
         ...
 
     @property
@@ -145,7 +145,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def pooling(self, side: Side) -> str:
-        """How a side's token states are pooled: cls, mean or last."""
+        """The pooling of a side's token states: cls, mean or last."""
         ...
 
     def inputs(self, texts: Sequence[Any], side: Side) -> Sequence[Any]:

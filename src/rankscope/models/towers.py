@@ -171,7 +171,7 @@ class Towers(nn.Module):
         return mask
 
     def prompt_length(self, side: Side) -> int | None:
-        """How many tokens the prompt has, for poolings that leave it out."""
+        """The number of the prompt's tokens, for poolings that leave it out."""
         prompt = self.inner.prompts.get(side)
         length: int | None = (
             self.tower(side)._get_prompt_length(prompt, task=side) if prompt else None
@@ -197,7 +197,7 @@ class Towers(nn.Module):
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def pooling(self, side: Side) -> str:
-        """How the side's token states become one: cls, mean or last; another is refused."""
+        """The pooling of the side's token states: cls, mean or last; another is refused."""
         mode = self.pooler(side).pooling_mode
         names = {theirs: ours for ours, theirs in POOLINGS.items()}
         if mode not in names:

@@ -39,7 +39,7 @@ class CollectionParams:
     digests: tuple[Path, ...]
     names: Mapping[str, str]
     seed: int | None
-    """None where nothing is drawn."""
+    """None if nothing is drawn."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Weights:
 
     location: Location = field(metadata=FREE)
     digests: Mapping[str, Path]
-    """By their paths in its folder."""
+    """Files by their paths in the model's folder."""
     hub: tuple[str, str | None] | None
 
     @classmethod
@@ -82,7 +82,7 @@ class RankerParams:
 
     spec: CrossEncoderSpec | BiEncoderSpec | LateInteractionSpec
     weights: Weights | None
-    """None of a `scratch` backbone, which is an input."""
+    """None for a `scratch` backbone, which is an input."""
     seed: int | None = None
     """The seed of a cross-encoder's fresh head."""
     doc: Weights | None = None
@@ -95,7 +95,7 @@ class RankerParams:
 
 @dataclass(frozen=True)
 class RerankParams:
-    """How much of a run is re-ranked."""
+    """The depth of a re-ranking, and its tag."""
 
     depth: int
     tag: str
@@ -117,11 +117,11 @@ class TrainParams:
 
 @dataclass(frozen=True)
 class EvaluateParams:
-    """What is measured and compared."""
+    """The measures and comparisons of an evaluation."""
 
     spec: EvaluateSpec
     conventions: Mapping[str, Convention]
-    """By collection."""
+    """Conventions by collection."""
     seed: int
     systems: tuple[tuple[str, tuple[str, ...]], ...]
     """Each system with its rankers, one for each seed."""

@@ -1,4 +1,4 @@
-"""From a text to the terms that BM25 counts.
+"""The terms of a text that BM25 counts.
 
 Words are those of UAX #29 as Lucene's StandardTokenizer has them, by the `regex` package's properties
 of Unicode. The scripts are treated as follows:
@@ -154,7 +154,7 @@ def _remembered(piece: str) -> tuple[str, ...]:
 
 
 class Language(NamedTuple):
-    """How a word becomes a term: stemmer, stop words, possessives."""
+    """The rules by which a word becomes a term: stemmer, stop words, possessives."""
 
     stemmer: str | None
     """Its name in Snowball; None: words stay as they are."""

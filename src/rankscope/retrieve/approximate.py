@@ -22,7 +22,7 @@ from rankscope.retrieve.embeddings import Embeddings
 CELLS_SEARCHED = 32
 """Cells that `ivf` searches, out of four times the square root of the number of docs."""
 ROUNDING = 1e-5
-"""How far sums of products may differ by the order in which they are added, as a share."""
+"""The relative difference that sums of products may have by the order of their terms."""
 NEIGHBOURS, WALK_BUILDING, WALK_SEARCHING = 32, 200, 256
 """`hnsw`'s edges of a doc, and docs held while the graph is built and searched."""
 

@@ -307,7 +307,7 @@ def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    """All files in a folder and its folders but those whose path has a name that begins with a dot."""
+    """All files in a folder and its folders, except hidden ones (a part of the path begins with a dot)."""
     return [
         path
         for path in sorted(folder.rglob("*"))

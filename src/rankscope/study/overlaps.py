@@ -26,7 +26,7 @@ class Overlap:
 
     stage: str
     level: Level
-    """What follows: a stop, unless the stage's `guards` give another level."""
+    """The guard's level: a stop, unless the stage's `guards` give another."""
     counted: str
     """How many of the test's queries, as part of a sentence."""
     test: str

@@ -43,7 +43,7 @@ from rankscope.train.recipe import (
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves beside the weights."""
+    """The results of a training beside the weights."""
 
     log: list[dict[str, float]]
     n_updates: int
@@ -184,7 +184,7 @@ class _Training:
         return torch.optim.AdamW(parameter_groups(model, self._recipe.weight_decay), fused=True)
 
     def run(self, progress: Progress, label: str) -> float | None:
-        """All updates that are left; updates per second, or None if none was."""
+        """Do all updates that are left; updates per second, or None if none was left."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
         self._note_damage(progress, label)

@@ -336,7 +336,7 @@ def _own_class(place: Path | str, written: str) -> str:
 
 
 def routes(folder: Path) -> dict[str, list[Module]]:
-    """By side (`query`, `document`), the modules that a Router in the folder sends its texts through."""
+    """The modules that a Router in the folder sends texts through, by side (`query`, `document`)."""
     path = folder / "router_config.json"
     config = declared(path)
     types, structure = config.get("types") or {}, config.get("structure") or {}

@@ -72,7 +72,7 @@ JSON_FILES = (
 )  # fmt: skip
 """The JSON files that the libraries read: an object each. `modules.json` alone is a list."""
 MAY_BE_EMPTY = frozenset({"special_tokens_map.json", "added_tokens.json", "generation_config.json"})
-"""Those that may be an empty object."""
+"""JSON files that may be an empty object."""
 MARKS = {
     "tokenizer_config.json": frozenset(
         {"tokenizer_class", "model_max_length", "max_len", "do_lower_case", "added_tokens_decoder",

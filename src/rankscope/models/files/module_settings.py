@@ -52,7 +52,7 @@ SETTINGS: dict[str, Mapping[str, Form]] = {
         "tasks": "names",
     },
 }  # fmt: skip
-"""By a module's class, the fields of its config.json and their forms; other classes are refused where they are loaded."""
+"""The fields of a module's config.json and their forms, by its class; loading refuses other classes."""
 MAY_BE_NULL = frozenset(
     {"module_output_name", "skiplist_words", "skiplist_tasks", "keep_only_token_ids", "tasks"}
 )

@@ -30,7 +30,7 @@ class ScorerCard:
     """The settings that sentence-transformers reads from a cross-encoder's folder beside its weights."""
 
     encoder: Path
-    """Where the transformer is."""
+    """The folder of the transformer."""
     prompt: str = ""
     """Text before every query."""
     max_length: int | None = None

@@ -12,7 +12,7 @@ from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec
 
 
 class TopicsSpec(Spec):
-    """Which judged queries of a collection are used."""
+    """The choice of judged queries of a collection."""
 
     part: tuple[Share, Share] = Field(
         (0.0, 1.0),

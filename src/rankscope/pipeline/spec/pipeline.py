@@ -28,10 +28,14 @@ class Pipeline(Spec):
 
     study: Name = Field(description="The name of the study; its results folder is called so.")
     seed: Seed = Field(42, description="Seed of every random draw.")
-    collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
-    first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
-    teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
-    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="By name.")
+    collections: dict[Name, CollectionSpec] = Field(
+        min_length=1, description="Collections by name."
+    )
+    first_stages: dict[Name, FirstStageSpec] = Field(
+        min_length=1, description="First stages by name."
+    )
+    teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="Teachers by name.")
+    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="Rankers by name.")
     evaluate: EvaluateSpec
 
     def is_bi_encoder(self, ranker: str) -> bool:

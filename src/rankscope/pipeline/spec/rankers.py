@@ -147,7 +147,8 @@ class BiEncoderSpec(Spec):
         None, description="Its hub revision.", json_schema_extra=BY_PLAN
     )
     pooling: Literal["cls", "mean", "last"] = Field(
-        "mean", description="How the states of a text's tokens become its vector; real tokens only."
+        "mean",
+        description="Pooling of the states of a text's tokens to its vector; real tokens only.",
     )
     similarity: Literal["dot", "cosine"] = Field("dot", description="Similarity of two vectors.")
     towers: Literal["shared", "separate"] = Field(

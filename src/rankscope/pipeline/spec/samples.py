@@ -173,7 +173,7 @@ class NoisyQueriesSpec(Spec):
     )
     depth: Count = Field(
         100,
-        description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
+        description="With `docs`: the number of docs nearest to each clean query, which all queries of a batch score.",
     )
     crops: Share = Field(
         0.0,

@@ -34,7 +34,9 @@ class MomentumQueueSpec(Spec):
     """Negatives from a queue that a slowly following copy of the ranker fills (He et al. 2020, MoCo; Contriever)."""
 
     size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
-    momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
+    momentum: Share = Field(
+        0.9995, description="The share of its own weights that the copy keeps at each update."
+    )
 
 
 class ValidateSpec(Spec):
@@ -152,7 +154,7 @@ class TrainedSpec(Spec):
         1.0, description="For a bi-encoder: similarities are divided by it before the loss."
     )
     momentum_queue: MomentumQueueSpec | None = Field(
-        None, description="Where the negatives of `kind: crops` come from."
+        None, description="The queue of negatives that `kind: crops` needs."
     )
     freeze: tuple[
         Literal["position_embeddings", "embeddings", "encoder", "query_tower", "doc_tower"], ...
@@ -185,7 +187,7 @@ class TrainedSpec(Spec):
     )
     keep: Literal["best_validation", "last"] | None = Field(
         None,
-        description="Which weights are the result; best_validation where there is one.",
+        description="The weights that are the result; best_validation if there is a validation.",
         json_schema_extra=BY_PLAN,
     )
     seed: Seed | None = Field(
@@ -266,7 +268,7 @@ class TrainedSpec(Spec):
 
     @property
     def kept(self) -> Literal["best_validation", "last"]:
-        """Which weights are the result."""
+        """The weights that are the result."""
         return self.keep or ("last" if self.validate_on is None else "best_validation")
 
     @property

@@ -168,7 +168,7 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
 
 
 def _systems(work: Work) -> list[str]:
-    """All that is evaluated: first stages, then rankers."""
+    """All evaluated systems: first stages, then rankers."""
     study = work.plan.study.study
     return [*study.evaluate.first_stages, *study.systems()]
 
@@ -263,7 +263,7 @@ def _seed(work: Work, group: Group, run: EvaluatedRun) -> SeedResult:
 
 
 def _seed_remarks(group: Group) -> Iterator[str]:
-    """How large the variance over seeds is on the headline measure."""
+    """Sentences on the variance over seeds on the headline measure."""
     measure = group.evaluation.measures[0]
     for system in group.evaluation.seed_sds():
         split = variance_split(group.evaluation.values()[system, measure])
@@ -357,7 +357,7 @@ def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
 
 
 def _n_judged_alike(topics: Topics, others: Topics) -> int:
-    """How many queries have the id and the judgements of another, whatever their words, such as misspelt ones."""
+    """The number of queries with the id and the judgements of another, whatever their words, such as misspelt ones."""
     one, other = (
         {query: frozenset(grades) for query, grades in _judgements(some).items()}
         for some in (topics, others)

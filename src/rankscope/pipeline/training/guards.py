@@ -152,7 +152,7 @@ def _relevant_negatives(work: Work, stage: Stage) -> str | None:
 
 
 def same_words(work: Work, stage: Stage) -> Iterator[str]:
-    """How many training queries ask what another does, and how many docs stand under several ids."""
+    """Sentences on training queries, and docs, that have the words of another."""
     for place, (topics, _) in enumerate(stage.learnt):
         role = samples_role(place, "docs")
         doc_ids: Sequence[str] = ()

@@ -282,7 +282,7 @@ class _Expansion:
 
 
 def _n_points(starts: Sequence[Member], lists: Sequence[Swept], seeds: Sequence[int | None]) -> int:
-    """How many members `_points` gives."""
+    """The number of members that `_points` gives."""
     with_seeds = sum(len(seeds) if start.seed is None else 1 for start in starts)
     return with_seeds * prod(len(at.values) for at in lists)
 

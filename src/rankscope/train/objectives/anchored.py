@@ -106,7 +106,7 @@ class MomentumObjective:
     texts: TextsOf
     temperature: float
     momentum: float
-    """How much of itself the copy keeps at each update."""
+    """The share of its own weights that the copy keeps at each update."""
     size: int
     """Embeddings in the queue."""
     seed: int
