@@ -129,7 +129,7 @@ def _needs(step: Step, store: Store) -> str | None:
 
 
 def _untrained(ranker: Step, store: Store) -> tuple[Step, bool]:
-    """The ranker, on a scratch backbone without pre-training if that one is not stored; and whether it is."""
+    """The ranker, on an untrained scratch backbone if the pre-trained is not stored; True if pre-training is left out."""
     backbone = ranker.inputs.get("backbone")
     if backbone is None or _is_there(backbone, store):
         return ranker, False
