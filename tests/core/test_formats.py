@@ -132,7 +132,7 @@ def test_three_columns_that_may_be_ranks_or_scores_are_refused(tmp_path: Path, t
     ("name", "text", "note"),
     [
         ("a.run", TREC.replace("d2 1 3.5", "d2 2 3.5").replace("d1 2 -0.5", "d1 1 -0.5"),
-         "in 1 of 2 queries (first: q1) its ranks order docs otherwise than its scores"),
+         "in 1 of 2 queries (first: q1) its ranks and its scores order docs differently"),
         ("a.run", TREC.replace("1e-3 mine", "1e-3 other"), "2 tags (mine, other); the first one counts"),
         ("a.run", TREC.replace("-0.5 mine", "-0.5 mine and more"), "the tag in 1 of its lines was left out"),
         ("a.json", json.dumps([ENTRIES[0] | {"candidates": ENTRIES[0]["candidates"][::-1]}, ENTRIES[1]]),

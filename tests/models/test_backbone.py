@@ -69,7 +69,9 @@ def test_more_layers_than_there_are_cannot_be_frozen(tmp_path: Path, architectur
     model = tiny.cross_encoder(tmp_path, architecture).model
     n_all = len(freezing.frozen_weights(model, (), 2))
     assert n_all > len(freezing.frozen_weights(model, (), 1)) > 0
-    with pytest.raises(BadInput, match=r"freeze_layers: 3 are asked for, but \w+ has 2 layers"):
+    with pytest.raises(
+        BadInput, match=r"freeze_layers: 3 layers cannot be frozen, as \w+ has 2 layers"
+    ):
         freezing.frozen_weights(model, (), 3)
 
 

@@ -134,7 +134,7 @@ def test_a_module_behind_a_router_is_checked_too(tmp_path: Path) -> None:
     ("field", "value", "said"),
     [
         ("name", "0", "two modules are called '0', and one would be left out"),
-        ("scale", 2.0, "entry 1: 'scale' is nothing that a module's entry says"),
+        ("scale", 2.0, "entry 1: 'scale' is no field of a module's entry"),
     ],
 )
 def test_an_entry_that_would_be_left_out_is_refused(

@@ -156,7 +156,7 @@ def test_a_tokenizer_that_does_more_than_put_tokens_around_is_refused() -> None:
         pair="[CLS] $B [SEP] $A [SEP]",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    with pytest.raises(BadInput, match="joins two texts otherwise"):
+    with pytest.raises(BadInput, match="joins two texts by more than special tokens"):
         Joiner(tokenizer)
 
 
@@ -165,7 +165,7 @@ def test_a_tokenizer_to_which_letters_are_nothing_is_refused() -> None:
 
     inner = Tokenizer(models.BPE({"z": 0}, []))
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]")
-    with pytest.raises(BadInput, match="joins two texts otherwise"):
+    with pytest.raises(BadInput, match="joins two texts by more than special tokens"):
         Joiner(tokenizer)
 
 

@@ -490,7 +490,7 @@ def test_checkpoints_of_which_nobody_knows_are_not_gone_on_from(
     begun = store.work(NAME) / BEGUN
     begun.unlink() if record is None else begun.write_text(record)
     (said,) = store.begin(NAME, {})
-    assert "begins anew" in said
+    assert "starts again" in said
     assert not place.exists()
 
 

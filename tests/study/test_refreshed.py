@@ -43,7 +43,7 @@ def flipped(found: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dies_at", "goes_on"),
-    [pytest.param(4, "goes on from update 3", marks=pytest.mark.slow), (5, "begins anew")],
+    [pytest.param(4, "goes on from update 3", marks=pytest.mark.slow), (5, "starts again")],
 )
 def test_finds_that_are_damaged_or_lost_are_found_again_by_the_weights_of_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int, goes_on: str

@@ -195,7 +195,7 @@ def test_what_was_begun_in_shards_says_so_where_it_goes_on_without(
         == [-signal.SIGKILL] * 2
     )
     warm.done(words, results=tmp_path, count=2, until="train-C")
-    assert "begun in shards, gone on with without them" in warm.log.read_text()
+    assert "begun in shards, continued without them" in warm.log.read_text()
 
 
 def test_what_one_process_began_two_go_on_with_and_say_so(
@@ -207,7 +207,7 @@ def test_what_one_process_began_two_go_on_with_and_say_so(
     assert 0 < max(begun) < 20
     said = len(warm.log.read_text())
     warm.done(words, results=tmp_path, count=2, until="train-C")
-    assert "train C: begun by 1 processes, gone on with by 2" in warm.log.read_text()[said:]
+    assert "train C: begun by 1 processes, continued by 2" in warm.log.read_text()[said:]
     assert curve(tmp_path) == pytest.approx(curve(one), abs=1e-4)
 
 

@@ -211,7 +211,7 @@ def test_several_mistakes_have_a_line_each(values: dict[str, Any], what: str) ->
         ("samples", {"labels": "qrels"}, "`negatives` is missing", "goes with"),
         ("samples", {"labels": "bi", "negatives": {"from": "bm25"}}, "here stands `labels: bi`", "missing"),
         ("samples", {"labels": "qrels", "negatives": {"from": "bm25", "skip_top": 9, "depth": 9}}, "leaves out 9 of the 9 ranks", "ranks 10 to 9"),
-        ("samples", {"labels": "qrels", "negatives": {"from": "bm25", "refresh_every": 2, "absolute_margin": 0}}, "`absolute_margin` would be held", "missing"),
+        ("samples", {"labels": "qrels", "negatives": {"from": "bm25", "refresh_every": 2, "absolute_margin": 0}}, "`absolute_margin` would be compared", "missing"),
         ("samples", {"kind": "crops"}, "`kind: crops` goes with `loss: info_nce`; the loss is localized_contrastive", "samples.docs"),
         ("epochs", 1, "give either `max_updates` or `epochs`; both stand here", "neither"),
         ("max_updates", None, "give either `max_updates` or `epochs`; neither stands here", "both"),

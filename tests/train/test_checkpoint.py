@@ -144,7 +144,7 @@ def test_where_none_can_be_gone_on_from_it_begins_anew(
     final, told = train(stopped.model, tmp_path / "w")
     assert final == stopped.final
     assert len(told) == 3
-    assert all("train begins anew" in said for said in told)
+    assert all("train starts again" in said for said in told)
 
 
 def test_what_is_no_checkpoint_is_told_and_swept(stopped: Stopped, tmp_path: Path) -> None:

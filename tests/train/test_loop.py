@@ -281,7 +281,7 @@ def test_going_on_with_another_number_of_threads_is_told(tmp_path: Path) -> None
     finally:
         torch.set_num_threads(threads)
     (said,) = told
-    assert f"begun with {threads} threads, gone on with {threads + 1}" in said
+    assert f"begun with {threads} threads, continued with {threads + 1}" in said
 
 
 def test_another_seed_ends_elsewhere(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@
     ├── EmptyBatch              nothing to learn from
     └── TrainingStopped         a guard saw that the training had silently gone wrong
 
-Every message says what was asked, what was found, and what to do.
+Every message names the place, the mistake and the remedy.
 """
 
 import difflib

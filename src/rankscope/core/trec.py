@@ -39,7 +39,7 @@ FLOAT32_END = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run, the form it was found in, and what a reader of its numbers should know."""
+    """A run, the form of its file, and notes for readers of its numbers."""
 
     run: Run
     form: str
@@ -48,7 +48,7 @@ class RunFile:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Inside the block nothing looks for garbage: half the time of making a million small objects."""
+    """Inside the block garbage collection is off: it takes half the time of making a million small objects."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -79,7 +79,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def _ended(path: Path, number: int, line: bytes) -> bytes:
-    """A line without its end and, the first, without UTF-8's mark."""
+    """A line without its end; the first line also without UTF-8's byte order mark."""
     if number == 1:
         line = line.removeprefix(codecs.BOM_UTF8)
     line = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -142,8 +142,8 @@ class _Ranked(NamedTuple):
 
 
 @dataclass
-class _Found:
-    """What the lines of a run file hold."""
+class _RunColumns:
+    """The columns of a run file's lines by query, and its tags."""
 
     lines: dict[bytes, _Lines] = field(default_factory=dict)
     tags: dict[bytes, None] = field(default_factory=dict)
@@ -161,12 +161,12 @@ def read_trec_run(path: Path) -> RunFile:
 
 
 def _read_run(path: Path) -> RunFile:
-    found, is_plain = _lines(path)
-    if not found.lines:
+    parsed, is_plain = _lines(path)
+    if not parsed.lines:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
     ranked = {
         _text(path, lines.numbers[0], query): _ranked(path, lines)
-        for query, lines in found.lines.items()
+        for query, lines in parsed.lines.items()
     }
     form, notes = ("three columns" if is_plain else "TREC"), []
     if is_plain and _is_ranks(path, ranked):
@@ -175,29 +175,29 @@ def _read_run(path: Path) -> RunFile:
         notes.append("its third column was read as the rank: 1 is the best")
     elif is_plain:
         notes.append("its third column was read as the score: the highest is the best")
-    if len(found.tags) > 1:
-        named = ", ".join(tag.decode(errors="replace") for tag in list(found.tags)[:3])
-        notes.append(f"its lines carry {len(found.tags)} tags ({named}); the first one counts")
-    if found.n_overlong:
-        notes.append(f"what follows the tag in {found.n_overlong} of its lines was left out")
+    if len(parsed.tags) > 1:
+        named = ", ".join(tag.decode(errors="replace") for tag in list(parsed.tags)[:3])
+        notes.append(f"its lines carry {len(parsed.tags)} tags ({named}); the first one counts")
+    if parsed.n_overlong:
+        notes.append(f"what follows the tag in {parsed.n_overlong} of its lines was left out")
     if not is_plain:
         notes += _disagreements(ranked)
-    tag = next(iter(found.tags)).decode(errors="replace") if found.tags else stem(path)
-    return RunFile(_run(path, tag, ranked, found), form, tuple(notes))
+    tag = next(iter(parsed.tags)).decode(errors="replace") if parsed.tags else stem(path)
+    return RunFile(_run(path, tag, ranked, parsed), form, tuple(notes))
 
 
 def tied_by_rank(path: Path) -> dict[str, list[str]]:
     """The docs of the queries that have tied scores in a run of six columns, by score and then by rank.
 
-    What a `Run` forgets: its ties fall by doc_id. A query whose ranks leave ties open too is not in it.
+    A `Run` does not keep this order: it breaks ties by doc_id. A query whose ranks are tied too is left out.
     """
-    found, is_plain = _lines(path)
+    parsed, is_plain = _lines(path)
     orders = {}
-    for query, lines in {} if is_plain else found.lines.items():
-        of = _ranked(path, lines)
-        keys = [(-score, rank) for score, rank in zip(of.scores, of.ranks, strict=True)]
-        if len(set(of.scores)) < len(keys) == len(set(keys)):
-            ordered = sorted(zip(keys, of.doc_ids, strict=True))
+    for query, lines in {} if is_plain else parsed.lines.items():
+        docs = _ranked(path, lines)
+        keys = [(-score, rank) for score, rank in zip(docs.scores, docs.ranks, strict=True)]
+        if len(set(docs.scores)) < len(keys) == len(set(keys)):
+            ordered = sorted(zip(keys, docs.doc_ids, strict=True))
             orders[_text(path, lines.numbers[0], query)] = [doc_id for _, doc_id in ordered]
     return orders
 
@@ -210,22 +210,22 @@ def first_tag(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """A file's name without folders and endings: what a run without a tag is called."""
+    """A file's name without folders and endings, which is the tag of a run without one."""
     name = path.name
     for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name.rsplit(".", 1)[0] or name
 
 
-def _lines(path: Path) -> tuple[_Found, bool]:
+def _lines(path: Path) -> tuple[_RunColumns, bool]:
     """The columns of every line by query, and whether there are three of them."""
     return _all_at_once(path) or _one_by_one(path)
 
 
-def _all_at_once(path: Path) -> tuple[_Found, bool] | None:
+def _all_at_once(path: Path) -> tuple[_RunColumns, bool] | None:
     """The columns of a file that is six columns a line and nothing else, three times as fast.
 
-    None for any other, however little is wrong with it: that is for `_one_by_one` to say.
+    None for any other file, which is left to `_one_by_one` and its errors.
     """
     data = read_bytes(path)
     codes = np.frombuffer(data, dtype=np.uint8)
@@ -241,22 +241,22 @@ def _all_at_once(path: Path) -> tuple[_Found, bool] | None:
         return None
     columns = data.split()
     queries, docs, ranks, scores = (columns[at::N_SCORED] for at in (0, 2, 3, 4))
-    found = _Found(tags=dict.fromkeys(columns[5::N_SCORED]))
+    parsed = _RunColumns(tags=dict.fromkeys(columns[5::N_SCORED]))
     start = 0
     for query, same in groupby(queries):
         stop = start + sum(1 for _ in same)
-        of_query = found.lines.setdefault(query, _Lines([], [], [], []))
+        of_query = parsed.lines.setdefault(query, _Lines([], [], [], []))
         of_query.docs.extend(docs[start:stop])
         of_query.ranks.extend(ranks[start:stop])
         of_query.scores.extend(scores[start:stop])
         of_query.numbers.extend(range(start + 1, stop + 1))
         start = stop
-    return found, False
+    return parsed, False
 
 
-def _one_by_one(path: Path) -> tuple[_Found, bool]:
+def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
     """The columns of any run file, or the error that names the line that does not fit."""
-    found, of_query, is_plain = _Found(), None, None
+    parsed, of_query, is_plain = _RunColumns(), None, None
     last = b""
     for number, columns, line in _rows(path, N_SCORED - 1):
         if is_plain is None:
@@ -266,23 +266,23 @@ def _one_by_one(path: Path) -> tuple[_Found, bool]:
             rank = score
         elif not is_plain and len(columns) >= N_SCORED:
             query, _, doc, rank, score, tag = columns[:N_SCORED]
-            found.tags[tag] = None
-            found.n_overlong += len(columns) > N_SCORED
+            parsed.tags[tag] = None
+            parsed.n_overlong += len(columns) > N_SCORED
         else:
             raise _misfit(path, number, columns, line, is_plain=is_plain)
         if of_query is None or query != last:
-            of_query, last = found.lines.setdefault(query, _Lines([], [], [], [])), query
+            of_query, last = parsed.lines.setdefault(query, _Lines([], [], [], [])), query
         of_query.docs.append(doc)
         of_query.ranks.append(rank)
         of_query.scores.append(score)
         of_query.numbers.append(number)
-    return found, bool(is_plain)
+    return parsed, bool(is_plain)
 
 
 def _misfit(
     path: Path, number: int, columns: list[bytes], line: bytes, *, is_plain: bool
 ) -> BadInput:
-    _text(path, number, line)  # what is no text has no columns to count
+    _text(path, number, line)  # a line that is no text has no columns to count
     if is_plain:
         return BadInput(
             f"{path}, line {number}: expected 3 columns (query_id doc_id score) as in the lines "
@@ -347,9 +347,10 @@ def _score(path: Path, number: int, column: bytes) -> float:
 
 
 def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
-    """Whether three columns end in ranks; BadInput where they could be either."""
+    """Whether the third of three columns has ranks; BadInput where it may have ranks or scores."""
     counts = [  # by value: 1.0 is 1
-        [int(score) if score.is_integer() else -1 for score in of.scores] for of in ranked.values()
+        [int(score) if score.is_integer() else -1 for score in docs.scores]
+        for docs in ranked.values()
     ]
     if all(ranks == list(range(1, len(ranks) + 1)) for ranks in counts):
         return True
@@ -368,20 +369,20 @@ def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
 def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
     wrong = [
         query_id
-        for query_id, of in ranked.items()
-        if not (_falls(of.scores) and _falls(of.ranks[::-1]))
+        for query_id, docs in ranked.items()
+        if not (_falls(docs.scores) and _falls(docs.ranks[::-1]))
         and any(
             above[1] > below[1] > 0 and above[0] > below[0]
             for above, below in pairwise(
-                sorted(zip(as_float32(of.scores), of.ranks, strict=True), reverse=True)
+                sorted(zip(as_float32(docs.scores), docs.ranks, strict=True), reverse=True)
             )
         )
     ]
     if not wrong:
         return []
     return [
-        f"in {len(wrong)} of {len(ranked)} queries (first: {wrong[0]}) its ranks order docs otherwise than "
-        "its scores; the scores count"
+        f"in {len(wrong)} of {len(ranked)} queries (first: {wrong[0]}) its ranks and its scores order docs "
+        "differently; the scores count"
     ]
 
 
@@ -390,12 +391,12 @@ def _falls(numbers: Sequence[float]) -> bool:
     return all(map(gt, numbers, islice(numbers, 1, None)))
 
 
-def _run(path: Path, tag: str, ranked: Mapping[str, _Ranked], found: _Found) -> Run:
+def _run(path: Path, tag: str, ranked: Mapping[str, _Ranked], parsed: _RunColumns) -> Run:
     rankings = {}
-    for query_id, of in ranked.items():
-        if len(set(of.doc_ids)) < len(of.doc_ids):
-            raise _repeated(path, query_id, of.doc_ids, found.lines[query_id.encode()].numbers)
-        doc_ids, scores = of.doc_ids, of.scores
+    for query_id, docs in ranked.items():
+        if len(set(docs.doc_ids)) < len(docs.doc_ids):
+            raise _repeated(path, query_id, docs.doc_ids, parsed.lines[query_id.encode()].numbers)
+        doc_ids, scores = docs.doc_ids, docs.scores
         keys = as_float32(scores)
         if not _falls(keys):
             ordered = sorted(zip(keys, doc_ids, scores, strict=True), reverse=True)
@@ -420,7 +421,7 @@ def _repeated(path: Path, query_id: str, doc_ids: list[str], numbers: list[int])
 def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.float32]]:
     """(doc_id, float32 score) in the ranking's order, each score under the one before.
 
-    What is above float32 is lowered to its end; BadInput for what is below.
+    A score above float32's largest is lowered to it; BadInput for one below its lowest.
     """
     ceiling = np.float32(np.inf)
     for scored in ranking:
@@ -435,17 +436,17 @@ def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.
 
 
 def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """The ranking with the ties that `strictly_decreasing` breaks, be it read from a file or not written yet.
+    """The ranking with the ties that `strictly_decreasing` breaks, whether it was read from a file or not.
 
     A score one float32 below the one above is the same: no ranker's scores are that exact.
     """
-    found: list[ScoredDoc] = []
+    tied: list[ScoredDoc] = []
     above = np.float32(np.inf)
     for doc, (_, score) in zip(ranking, strictly_decreasing(ranking), strict=True):
-        is_tied = bool(found) and score == np.nextafter(above, np.float32(-np.inf))
-        found.append(doc._replace(score=found[-1].score if is_tied else float(score)))
+        is_tied = bool(tied) and score == np.nextafter(above, np.float32(-np.inf))
+        tied.append(doc._replace(score=tied[-1].score if is_tied else float(score)))
         above = score
-    return found
+    return tied
 
 
 def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:

@@ -1,10 +1,10 @@
 """Docs, queries and qrels from an ir_datasets id, a BEIR folder or other local files.
 
-A *source* says where a collection comes from and reads it, docs one at a time. A study writes the
+A *source* knows where a collection comes from and reads it, docs one at a time. A study writes the
 docs once into a folder of its own (`write_docs`) and reads single docs from there by position in
 the file (`StoredDocs`): nothing holds all texts in memory.
 
-One file: what a source gives is what a study stores and reads again, by the same reader of records.
+One file: a source and a study's own store read their records by the same reader.
 """
 
 import hashlib
@@ -38,11 +38,11 @@ HEAD_IDS = frozenset(
 HEAD_TEXTS = frozenset(
     {*TEXT_FIELDS, "title", "url", "passage", "doc", "document", "query", "question"}
 )
-"""What columns are called in the first line of such a file as names them."""
+"""Names of columns in the first line of a file that names them."""
 
 
 class Source(Protocol):
-    """Where a collection comes from."""
+    """A source of a collection: its docs, queries and qrels."""
 
     def docs(self) -> Iterator[Doc]:
         """All docs, one at a time."""
@@ -57,11 +57,11 @@ class Source(Protocol):
         ...
 
     def doc_names(self) -> dict[str, str]:
-        """What names the docs' content where no file does."""
+        """Names of the docs' content, for a source without files."""
         ...
 
     def topic_names(self) -> dict[str, str]:
-        """What names the queries' and qrels' content where no file does."""
+        """Names of the queries' and qrels' content, for a source without files."""
         ...
 
     def doc_files(self) -> tuple[Path, ...]:
@@ -69,7 +69,7 @@ class Source(Protocol):
         ...
 
     def topic_files(self) -> tuple[Path, ...]:
-        """The files queries and qrels are read from."""
+        """The files that queries and qrels are read from."""
         ...
 
 
@@ -140,12 +140,12 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
 
 
 def _forms(path: Path) -> list[Path]:
-    """The file itself, and what it is called packed."""
+    """The path of the file itself, and of its packed forms."""
     return [path.with_name(path.name + ending) for ending in ("", *ENDINGS)]
 
 
 def source(collection: str, split: str) -> Source:
-    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
+    """The source of a folder in BEIR layout, if there is a folder of that name, or of an ir_datasets id."""
     folder = Path(collection).expanduser()
     return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
 
@@ -165,7 +165,7 @@ def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_tsv(path: Path) -> bool:
-    """Whether a file's first line is id, tab, text: whatever begins as JSON or Parquet and is none is not."""
+    """Whether a file's first line is id, tab, text, and neither JSON nor Parquet."""
     head = head_of(path)
     if head == PARQUET_MAGIC:
         return False
@@ -339,7 +339,7 @@ def judged_topics(
 
 
 def n_shared(topics: Topics, others: Topics) -> int:
-    """How many queries of `topics` are among the others: of the same words, whatever their ids."""
+    """The number of queries of `topics` that are among the others: of the same words, whatever their ids."""
     known = {words(query.text) for query in others.queries}
     return sum(words(query.text) in known for query in topics.queries)
 
@@ -353,7 +353,7 @@ def write_topics(topics: Topics, folder: Path) -> None:
 
 
 def read_topics(folder: Path) -> Topics:
-    """What `write_topics` wrote."""
+    """Read the queries and judgements that `write_topics` wrote."""
     queries = [Query(*record) for record in _records(folder / "queries.jsonl", "query")]
     return Topics(queries, read_qrels(folder / "qrels.trec"))
 
@@ -398,7 +398,7 @@ class StoredDocs:
         return list(self._places)
 
     def key(self, doc_id: str) -> int | str:
-        """What is equal for docs of the same words (a 64-bit digest); of a doc that is not here, its id."""
+        """A key that is equal for docs of the same words (a 64-bit digest); for a doc that is not here, its id."""
         place = self._places.get(doc_id)
         if place is None:
             return doc_id
@@ -410,11 +410,11 @@ class StoredDocs:
 
     @cached_property
     def _keys(self) -> NDArray[np.uint64]:
-        """By place; 0 where nobody has asked."""
+        """Keys by place; 0 for those not computed yet."""
         return np.zeros(len(self), dtype=np.uint64)
 
     def place(self, doc_id: str) -> int:
-        """Where a doc stands among all; BadInput if the collection does not have it."""
+        """The place of a doc among all; BadInput if the collection does not have it."""
         place = self._places.get(doc_id)
         if place is None:
             raise BadInput(
@@ -433,7 +433,7 @@ class StoredDocs:
         return self.text_at(self.place(doc_id))
 
     def n_bytes(self, doc_id: str) -> int:
-        """How long the doc is, without reading it."""
+        """The length of the doc's record, without reading it."""
         place = self.place(doc_id)
         return int(self._offsets[place + 1] - self._offsets[place])
 

@@ -1,8 +1,8 @@
 """Listwise samples: a query and its group of docs, labelled by qrels or a teacher.
 
-What can be decided once (which docs may be drawn for a query, which queries are left out and why)
-is decided once, in a pool; what is drawn anew in every epoch comes from a stream named by query
-and epoch. So the samples of an epoch are a pure function of (pools, seed, epoch), and a training
+The pools decide once which docs may be drawn for a query, and which queries are left out and why. The
+draws of every epoch come from a stream named by query and epoch.
+So the samples of an epoch are a pure function of (pools, seed, epoch), and a training
 that starts again needs no state to find its place.
 """
 
@@ -25,11 +25,11 @@ NOT_RANKED = "not ranked by the first stage"
 
 
 class Pool(Protocol):
-    """What may be drawn for one query."""
+    """The docs that may be drawn for one query."""
 
     @property
     def query_id(self) -> str:
-        """Whose pool this is."""
+        """The query whose pool this is."""
         ...
 
     @property
@@ -84,8 +84,8 @@ class TeacherPool:
 
         (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.) Docs whose scores are
         tied share the best of their ranks: the teacher said nothing of their order. Where all that are
-        drawn are tied, a doc with another score takes the place of one: else a list of one positive and
-        many negatives would mostly be drawn without its positive.
+        drawn are tied, a doc with another score takes the place of one: a list of one positive and many
+        negatives would mostly be drawn without its positive.
         """
         n = min(group_size, len(self.doc_ids))
         drawn = rng.sample(range(len(self.doc_ids)), k=n)
@@ -105,7 +105,7 @@ class TeacherPool:
 @final
 @dataclass(frozen=True)
 class TextPool:
-    """A doc whose crops, or a query whose noisy form, are drawn anew in every epoch."""
+    """A doc whose crops, or a query whose noisy form, are drawn again in every epoch."""
 
     query_id: str
     """The doc's id, where it is a doc."""
@@ -116,13 +116,13 @@ class TextPool:
         return (self.query_id,)
 
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:  # noqa: ARG002
-        """The text, and a seed for what is random in it."""
+        """The text, and a seed for its random crops or noise."""
         return ListwiseSample(self.query_id, self.doc_ids, (1.0,), rng.getrandbits(63))
 
 
 @dataclass(frozen=True)
 class Pools:
-    """The pools of all usable queries, sorted by query, and the others counted by reason."""
+    """The pools of all usable queries, sorted by query, and the numbers of the dropped queries by reason."""
 
     pools: tuple[Pool, ...]
     dropped: Mapping[str, int]

@@ -6,7 +6,7 @@ transformers takes it for a whole model and misses the weights.
 
     adapter_config.json     PEFT's; base_model_name_or_path is where the base was, for its and others' loaders
     base.json               where the base is from this folder, and SHA-256 of each of its files
-    base/                   the base itself, where it was asked to come along
+    base/                   the base itself, where the adapter carries it
 
 Ours goes by base.json, so a results folder can be copied or moved, and a base that was changed is refused.
 `PeftModel.from_pretrained(AutoModel....from_pretrained(FOLDER / "base"), FOLDER)` does not look at the path.
@@ -42,9 +42,9 @@ from rankscope.models.files.folders import ADAPTER_WEIGHTS
 from rankscope.models.location import Location, downloaded
 
 PREFIX = "base_model.model."
-"""What PEFT puts before the names of a model's weights."""
+"""The prefix that PEFT puts before the names of a model's weights."""
 BASE = "base"
-"""Where an adapter's folder has the model it was made for, if it carries it."""
+"""The folder, in an adapter's folder, of the model it was made for, if it carries one."""
 SENTENCE_TRANSFORMERS: dict[str, Any] = {
     "modules.json": [
         {
@@ -64,36 +64,36 @@ SENTENCE_TRANSFORMERS: dict[str, Any] = {
         "activation_fn": "torch.nn.modules.linear.Identity",
     },
 }
-"""What sentence-transformers writes beside an adapter, and reads again."""
+"""The files that sentence-transformers writes beside an adapter, and reads."""
 
 
 PROMPT = "query"
-"""What a saved cross-encoder's prompt is called."""
+"""The name of a saved cross-encoder's prompt."""
 
 
 @dataclass(frozen=True)
 class LoRA:
-    """How large the adapters are, and where they sit."""
+    """The size of the adapters, and the modules that get them."""
 
     rank: int
     alpha: float
     dropout: float
     targets: tuple[str, ...]
-    """Ends of module names; all linear modules of the encoder, if empty."""
+    """Ends of module names; if empty, all linear modules of the encoder."""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside the block, no word of PEFT and transformers on names of each other's that are old."""
+    """Inside the block, PEFT and transformers do not warn of each other's deprecated names."""
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
         yield
 
 
 def adapted(model: Any, lora: LoRA, *, base: Path, seed: int) -> Any:
-    """The model with adapters drawn from the seed; all but them and the head need no gradient.
+    """The model with adapters drawn from the seed; only they and the head need a gradient.
 
-    `base` is where the model was loaded from: what the adapter's folder refers to.
+    `base` is the folder that the model was loaded from, to which the adapter's folder refers.
     """
     import peft
 
@@ -165,10 +165,10 @@ def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def refer(folder: Path, base: Path, *, carried_to: Path | None = None) -> None:
-    """Say in an adapter's folder where its base is, and what its bytes are.
+    """Record in an adapter's folder where its base is, and the SHA-256 of the base's files.
 
-    carried_to: where the folder will stand for good, if the base comes along in it. The base takes no room of its own
-    where the disk can have a file in two places.
+    carried_to: the folder's final place, if it carries a copy of the base. The copy is made of hard links where the
+    file system has them.
     """
     carried = carried_to is not None
     if carried_to is not None:
@@ -196,13 +196,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def save_adapter(model: Any, folder: Path, *, prompt: str = "") -> None:
-    """Write the adapter and the scoring head as PEFT does, and what sentence-transformers reads."""
+    """Write the adapter and the scoring head as PEFT does, and the files that sentence-transformers reads."""
     save(model, folder)
     write_card(folder, prompt)
 
 
 def write_card(folder: Path, prompt: str) -> None:
-    """Write what sentence-transformers reads of a cross-encoder, with the prompt before its queries."""
+    """Write the files that sentence-transformers reads of a cross-encoder, with the prompt before its queries."""
     for name, content in SENTENCE_TRANSFORMERS.items():
         if prompt and name == folders.CARD:
             content = content | {"prompts": {PROMPT: prompt}, "default_prompt_name": PROMPT}  # noqa: PLW2901
@@ -227,17 +227,17 @@ def base_of(folder: Path) -> Path:
 
 
 def saved_whole(folder: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes, by name, of the model's weights that an adapter's folder has whole, such as a scoring head's."""
+    """The shapes, by name, of the weights that an adapter's folder stores whole, such as a scoring head's."""
     stored = folders.header(_weights_of(Location(folder.name, folder)))
     return {
-        name.removeprefix(PREFIX): each.shape
-        for name, each in stored.items()
+        name.removeprefix(PREFIX): tensor.shape
+        for name, tensor in stored.items()
         if "lora_" not in name
     }
 
 
 def require_whole(folder: Path, model: nn.Module) -> None:
-    """Refuse an adapter in a model whose weights its folder has in part: the others are at random."""
+    """Refuse an adapter whose folder lacks some of its weights: those in the model are random."""
     if not is_adapter(folder):
         return
     stored = folders.header(_weights_of(Location(folder.name, folder))).keys()
@@ -267,9 +267,9 @@ def merged_from(model: nn.Module, where: Location) -> Any:
             )
         config.base_model_name_or_path = None  # where it was trained; that it fits is seen below
         whole = peft.get_peft_model(model, config)
-        told: Any = set_peft_model_state_dict(whole, weights)
-    missing = [n for n in told.missing_keys if "lora_" in n or "modules_to_save" in n]
-    left = sorted([*missing, *told.unexpected_keys])
+        result: Any = set_peft_model_state_dict(whole, weights)
+    missing = [n for n in result.missing_keys if "lora_" in n or "modules_to_save" in n]
+    left = sorted([*missing, *result.unexpected_keys])
     if left:
         raise BadInput(
             f"The adapter {where.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
@@ -282,9 +282,9 @@ def merged_from(model: nn.Module, where: Location) -> Any:
 def _weights_of(where: Location) -> Path:
     """An adapter's weights, as safetensors: a pickle is not read."""
     if where.folder is not None:
-        found = where.folder / ADAPTER_WEIGHTS
-        if found.is_file():
-            return found
+        path = where.folder / ADAPTER_WEIGHTS
+        if path.is_file():
+            return path
     else:
         with suppress(EntryNotFoundError):
             return Path(hf_hub_download(where.name, ADAPTER_WEIGHTS, revision=where.revision))

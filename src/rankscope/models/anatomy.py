@@ -1,4 +1,4 @@
-"""Where each architecture keeps its encoder, its layers and their feed-forward blocks."""
+"""The encoder of each architecture, its layers and their feed-forward blocks."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ Qwen; ModernBERT. The last of each reads the block's activations, one number a n
 
 
 def encoders(model: nn.Module) -> list[Any]:
-    """Transformers' models in a model: itself, or the towers inside it, those inside them left out."""
+    """The models of transformers in a model: itself, or its towers; models inside those are left out."""
     if isinstance(model, PreTrainedModel):
         return [model]
-    return [found for child in model.children() for found in encoders(child)]
+    return [encoder for child in model.children() for encoder in encoders(child)]
 
 
 def layers(model: Any) -> list[nn.Module]:
@@ -37,8 +37,8 @@ def layers(model: Any) -> list[nn.Module]:
 def feed_forward(layer: nn.Module) -> dict[str, nn.Linear]:
     """The dense matrices of a layer's feed-forward block by name, in the order a text meets them."""
     for paths in FEED_FORWARDS:
-        found = {name: _at(layer, path) for name, path in paths.items()}
-        dense = {name: each for name, each in found.items() if isinstance(each, nn.Linear)}
+        modules = {name: _at(layer, path) for name, path in paths.items()}
+        dense = {name: module for name, module in modules.items() if isinstance(module, nn.Linear)}
         if len(dense) == len(paths):
             return dense
     raise BadInput(

@@ -1,4 +1,4 @@
-"""A pretrained encoder and its tokenizer at a pinned revision; no weight left at random unnoticed.
+"""A pretrained encoder and its tokenizer at a pinned revision; no weight stays random unnoticed.
 
 transformers fills every weight a checkpoint lacks with random numbers and prints a table. Here
 only a scoring head may be fresh (what lies outside the encoder, and the encoder's pooler, which
@@ -45,7 +45,7 @@ BERT_FIELDS = (
 
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded model with one output, its tokenizer, and what loading it told."""
+    """A loaded model with one output, its tokenizer, and the weights that were missing or unused."""
 
     model: nn.Module
     tokenizer: Any
@@ -54,21 +54,21 @@ class Backbone:
     unused: tuple[str, ...]
     """Weights of the checkpoint that this model has no place for."""
     labels: tuple[str, ...] = ()
-    """Of a head of two labels, made one: their names. The score is the second's logit less the first's."""
+    """The names of two labels that were made one; the score is the second's logit less the first's."""
 
 
-class _Told(NamedTuple):
-    """What loading told of a checkpoint's weights, names sorted."""
+class _LoadReport(NamedTuple):
+    """The weights in which a checkpoint and its model differ, names sorted."""
 
     missing: tuple[str, ...]
     unused: tuple[str, ...]
     resized: tuple[str, ...] = ()
-    """Those of another shape than the model's."""
+    """Weights of another shape than the model's."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A bare encoder or decoder without any head, its tokenizer, and what loading it told."""
+    """A bare encoder or decoder without any head, its tokenizer, and the weights that were missing or unused."""
 
     model: nn.Module
     tokenizer: Any
@@ -80,7 +80,7 @@ class Encoder:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside the block transformers reports nothing but errors: what matters is returned."""
+    """Inside the block transformers reports errors only; our functions return what matters."""
     logging: Any = transformers.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -108,21 +108,25 @@ def load_scorer(
     `tokenizer_in`, if it is another.
     """
     folder = downloaded(location)
-    stored = {name: each.shape for name, each in folders.weights(folder).items()} | dict(head or {})
-    model, told = _scorer(location, folder, seed, 1)
+    stored = {name: tensor.shape for name, tensor in folders.weights(folder).items()} | dict(
+        head or {}
+    )
+    model, report = _scorer(location, folder, seed, 1)
     name, n = _head(model), 1
-    found = [shape for key, shape in stored.items() if f".{key}".endswith(f".{name}.weight")]
-    if found and len(found[-1]) == 2:
-        n = found[-1][0]
+    shapes = [shape for key, shape in stored.items() if f".{key}".endswith(f".{name}.weight")]
+    if shapes and len(shapes[-1]) == 2:
+        n = shapes[-1][0]
     labels = folders.names_of_labels(folders.declared(folder / "config.json"), min(n, 10))
     if n == 2:
-        model, told = _scorer(location, folder, seed, 2)
+        model, report = _scorer(location, folder, seed, 2)
     elif n > 1:
         raise BadInput(
             f"The model {location.source!r} has {n} labels ({', '.join(labels)}), and a ranker gives one score: its "
             f"head would be of another shape (first: {name}.weight). Tune it with one label or two."
         )
-    left = [weight for weight in (*told.resized, *_torn(model, told)) if weight not in (head or {})]
+    left = [
+        weight for weight in (*report.resized, *_torn(model, report)) if weight not in (head or {})
+    ]
     if left:
         raise _at_random(location, left)
     if n == 2 and head is None:
@@ -130,11 +134,11 @@ def load_scorer(
     tokenizer = read_tokenizer(tokenizer_in or folder)
     _require_room(tokenizer_in or folder, model, tokenizer)
     _agree_on_padding(folder, model, tokenizer)
-    fresh = tuple(sorted({*told.missing, *told.resized}))
-    return Backbone(model, tokenizer, fresh, told.unused, tuple(labels) if n == 2 else ())
+    fresh = tuple(sorted({*report.missing, *report.resized}))
+    return Backbone(model, tokenizer, fresh, report.unused, tuple(labels) if n == 2 else ())
 
 
-def _scorer(location: Location, folder: Path, seed: int, n_labels: int) -> tuple[Any, _Told]:
+def _scorer(location: Location, folder: Path, seed: int, n_labels: int) -> tuple[Any, _LoadReport]:
     auto = transformers.AutoModelForSequenceClassification
     return _loaded(auto, location, folder, seed=seed, num_labels=n_labels)
 
@@ -142,12 +146,12 @@ def _scorer(location: Location, folder: Path, seed: int, n_labels: int) -> tuple
 def _head(model: Any) -> str:
     """The name of the last dense layer outside the encoder, which gives the logits."""
     encoder = f"{model.base_model_prefix}."
-    found = [
+    names = [
         name
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not name.startswith(encoder)
     ]
-    return found[-1] if found else ""
+    return names[-1] if names else ""
 
 
 def make_one_label(model: Any) -> None:
@@ -171,12 +175,12 @@ def load_encoder(location: Location) -> Encoder:
     folder = downloaded(location)
     config = _configuration(folder)
     if config.model_type != "dpr":
-        model, told = _loaded(_bare(config), location, folder, seed=0)
-        if told.missing:
+        model, report = _loaded(_bare(config), location, folder, seed=0)
+        if report.missing:
             leave_out_pooler(model)
         tokenizer = read_tokenizer(folder)
         _require_room(folder, model, tokenizer)
-        return Encoder(model, _padding(tokenizer), told.missing, told.unused)
+        return Encoder(model, _padding(tokenizer), report.missing, report.unused)
     name, *_ = config.architectures or ("",)
     if name not in DPR or config.projection_dim:
         raise BadInput(
@@ -184,14 +188,14 @@ def load_encoder(location: Location) -> Encoder:
             f"{config.projection_dim} numbers; question and context encoders without one are supported. "
             "Correct `architectures` in its config.json."
         )
-    whole, told = _loaded(getattr(transformers, name), location, folder, seed=0)
+    whole, report = _loaded(getattr(transformers, name), location, folder, seed=0)
     inner = getattr(whole, DPR[name]).bert_model
     # as BERT, which it is: saved under DPR's name, every loader would take it for a question encoder
     same = {key: value for key, value in config.to_dict().items() if key in BERT_FIELDS}
     bert = transformers.BertModel(transformers.BertConfig(**same), add_pooling_layer=False)
     bert.load_state_dict(inner.state_dict())
     bert.requires_grad_(True).train(False)
-    return Encoder(bert, _padding(read_tokenizer(folder)), told.missing, told.unused)
+    return Encoder(bert, _padding(read_tokenizer(folder)), report.missing, report.unused)
 
 
 def _configuration(folder: Path) -> Any:
@@ -220,16 +224,16 @@ def read_tokenizer(folder: Path) -> Any:
             "one beside it (tokenizer.json)"
         )
     with quiet(), folders.library_answers(folder, what):
-        found = transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-    needed = {*getattr(found, "vocab_files_names", {}).values()} - {"tokenizer.json"}
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    needed = {*getattr(tokenizer, "vocab_files_names", {}).values()} - {"tokenizer.json"}
     there = {name for name in needed if (folder / name).is_file()}
     if needed and not (folder / "tokenizer.json").is_file() and needed != there:
         raise BadInput(
-            f"{folder}: its tokenizer, a {type(found).__name__}, reads its vocabulary from "
+            f"{folder}: its tokenizer, a {type(tokenizer).__name__}, reads its vocabulary from "
             f"{' and '.join(sorted(needed))}, and {' and '.join(sorted(needed - there))} is missing: it would be "
             "made up. Put the file there, or save a fast tokenizer (tokenizer.json)."
         )
-    return found
+    return tokenizer
 
 
 def _require_room(folder: Path, model: Any, tokenizer: Any) -> None:
@@ -280,14 +284,14 @@ def _padding(tokenizer: Any) -> Any:
 
 
 def end_with_eos(tokenizer: Any) -> None:
-    """Have the tokenizer end every text with its end token, within the length that is asked for."""
+    """Have the tokenizer end every text with its end token, within the given length."""
     ids = tokenizer("a")["input_ids"]
     text = tokenizer("a", add_special_tokens=False)["input_ids"]
     starts = [n for n in range(len(ids)) if ids[n : n + len(text)] == text]
     if not starts:
         raise BadInput(
-            f"{type(tokenizer).__name__} reads a text otherwise with special tokens than without, so where "
-            "its end token belongs is unknown. Use `cls` or `mean`."
+            f"{type(tokenizer).__name__} gives a text other tokens where it adds special ones, so the place of "
+            "its end token is unknown. Use `cls` or `mean`."
         )
     before, behind = ids[: starts[0]], ids[starts[0] + len(text) :]
     if behind:  # it ends every text already, be it with [SEP] or a token of its own
@@ -308,7 +312,7 @@ def end_with_eos(tokenizer: Any) -> None:
 
 
 def longest(model: nn.Module, tokenizer: Any) -> int:
-    """How many tokens the model has positions for and the tokenizer allows.
+    """The number of tokens that the model has positions for and the tokenizer allows.
 
     T5 and XLNet have relative positions alone: what their tokenizers allow.
     """
@@ -331,14 +335,14 @@ def check_encoder(location: Location) -> tuple[tuple[str, ...], tuple[str, ...]]
         folders.require_tokenizer(folder)
         read_tokenizer(folder)
         return check_encoder(base_of(folder))
-    model, told = _loaded(_bare(_configuration(folder)), location, folder, seed=0)
+    model, report = _loaded(_bare(_configuration(folder)), location, folder, seed=0)
     _require_room(folder, model, read_tokenizer(folder))
-    return told.missing, told.unused
+    return report.missing, report.unused
 
 
 def _loaded(
     auto: Any, location: Location, folder: Path, *, seed: int, **more: Any
-) -> tuple[Any, _Told]:
+) -> tuple[Any, _LoadReport]:
     if not folders.weights(folder):
         raise BadInput(
             f"The model {location.source!r} cannot be loaded: no weights in it (model.safetensors). Give a folder "
@@ -365,14 +369,14 @@ def _loaded(
     left = [name for name in missing if not _is_head(name, encoder)] + inside
     if left:
         raise _at_random(location, left)
-    return model, _Told(tuple(missing), tuple(unused), tuple(resized))
+    return model, _LoadReport(tuple(missing), tuple(unused), tuple(resized))
 
 
-def _torn(model: Any, told: _Told) -> tuple[str, ...]:
-    """What is missing beside a scoring head that is there, or there in part: such a head was trained with the rest."""
+def _torn(model: Any, report: _LoadReport) -> tuple[str, ...]:
+    """The missing weights, if the checkpoint has some of the head's last layer: such a head was trained with the rest."""
     last = f"{_head(model)}."
     names = {name for name, _ in model.named_parameters() if name.startswith(last)}
-    return told.missing if names - {*told.missing} else ()
+    return report.missing if names - {*report.missing} else ()
 
 
 def _at_random(location: Location, left: Sequence[str]) -> BadInput:

@@ -39,9 +39,9 @@ class BiEncoder:
     def __init__(self, inner: SentenceTransformer) -> None:
         self.model = Towers(inner)
         self.fresh: tuple[str, ...] = ()
-        """Weights that what was loaded does not have: at most poolers', which are then left out."""
+        """Weights that the loaded model lacks: at most those of poolers, which are then left out."""
         self.unused: tuple[str, ...] = ()
-        """Weights of what was loaded that have no place here."""
+        """Weights of the loaded model that have no place here."""
         self.queries_per_block = 128  # many, because a doc is embedded once a block
         for side in SIDES:
             self.model.check_preparation(side)
@@ -56,7 +56,7 @@ class BiEncoder:
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
         encoders = encoders_in(folder)
-        told = {
+        unmatched = {
             encoder: backbone.check_encoder(Location(location.name, encoder))
             for encoder in encoders.values()
         }
@@ -71,10 +71,10 @@ class BiEncoder:
             made = cls(model)
         for side, encoder in encoders.items():
             adapters.require_whole(encoder, made.tower(side).model)
-        made.fresh = tuple(name for fresh, _ in told.values() for name in fresh)
-        made.unused = tuple(name for _, unused in told.values() for name in unused)
+        made.fresh = tuple(name for fresh, _ in unmatched.values() for name in fresh)
+        made.unused = tuple(name for _, unused in unmatched.values() for name in unused)
         for side in SIDES:
-            fresh, _ = told[encoders[side]]
+            fresh, _ = unmatched[encoders[side]]
             if fresh:
                 backbone.leave_out_pooler(made.tower(side).model)
         with folders.library_answers(folder, "the model cannot embed a text"):
@@ -129,9 +129,9 @@ class BiEncoder:
         return BiEncoder(model)
 
     def at_random(self, seed: int) -> "BiEncoder":
-        """The same architecture, pooling and prefixes with random weights: what a probe finds in no model."""
+        """The same architecture, pooling and prefixes with random weights, to compare a probe's accuracy with."""
         copied = BiEncoder(deepcopy(self.inner))
-        for number, tower in enumerate(copied.model.each()):
+        for number, tower in enumerate(copied.model.distinct()):
             with torch.random.fork_rng():
                 torch.manual_seed(seed + number)
                 fresh = type(tower.model)(tower.model.config)
@@ -151,7 +151,7 @@ class BiEncoder:
         return self.model.frozen_weights(parts, n_layers)
 
     def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
-        """Put fresh LoRA adapters into every tower `but` the frozen; all but them need no gradient."""
+        """Put fresh LoRA adapters into every tower `but` the frozen; only they need a gradient."""
         self.model.adapt(lora, base=base, seed=seed, but=but)
 
     def merge(self) -> None:
@@ -180,7 +180,7 @@ class BiEncoder:
         return next(self.model.parameters()).device
 
     def modules(self, side: Side) -> list[nn.Module]:
-        """What a side's texts go through: a transformer, a pooling, and perhaps more."""
+        """The modules that a side's texts go through: a transformer, a pooling, and perhaps more."""
         return self.model.parts(side)
 
     @property
@@ -189,7 +189,7 @@ class BiEncoder:
         return self.model.poolers
 
     def tower(self, side: Side) -> Any:
-        """What reads a side, in sentence-transformers' form; the same for both where they share it."""
+        """The transformer module of a side, sentence-transformers' own; both sides may share it."""
         return self.modules(side)[0]
 
     def encoder(self, side: Side) -> Any:
@@ -201,7 +201,7 @@ class BiEncoder:
         return self.tower(side).tokenizer
 
     def prompt_of(self, side: Side) -> str:
-        """What is put before the side's texts."""
+        """The text that is put before the side's texts."""
         return self.model.prompt_of(side)
 
     @property
@@ -212,13 +212,13 @@ class BiEncoder:
     @property
     def width(self) -> int:
         """Numbers in an embedding."""
-        found = self.inner.get_embedding_dimension()
-        assert found is not None
-        return found
+        n_numbers = self.inner.get_embedding_dimension()
+        assert n_numbers is not None
+        return n_numbers
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The names of its folder's prompts that no text gets."""
+        """The names of the folder's prompts that no text gets."""
         return left_out(self.inner.prompts)
 
     @property
@@ -228,7 +228,7 @@ class BiEncoder:
 
     @property
     def is_normalised(self) -> bool:
-        """Whether of an embedding only the direction counts."""
+        """Whether only the direction of an embedding counts."""
         modules = self.modules("query")
         return self.inner.similarity_fn_name == "cosine" or any(
             isinstance(module, Normalize) for module in modules
@@ -255,13 +255,13 @@ class BiEncoder:
         return self.model.inputs(texts, side)
 
     def n_cut(self, pairs: Sequence[tuple[str, str]]) -> int:
-        """How many of the docs fill what is read of a doc, or are cut there."""
+        """The number of docs that fill the tokens that are read of a doc, or are cut there."""
         docs = self.inputs([doc for _, doc in pairs], "document")
         return sum(len(doc.ids) >= self.most_tokens("document") for doc in docs)
 
     @property
     def cut_at(self) -> str:
-        """At what length of a doc alone."""
+        """The length at which docs are cut, as the end of a sentence: each doc alone."""
         return f"fill the {self.most_tokens('document')} tokens that are read of a doc, or are cut there"
 
     @staticmethod
@@ -279,8 +279,8 @@ class BiEncoder:
             name: tensor.to(where, non_blocking=True)
             for name, tensor in self.padded(inputs, side).items()
         }
-        found: Tensor = model(side, self.prompt_length(side), **moved)
-        return found.float()
+        embedded: Tensor = model(side, self.prompt_length(side), **moved)
+        return embedded.float()
 
     # -- inside a tower --
 
@@ -293,7 +293,7 @@ class BiEncoder:
         return int(self.tower(side).model.config.hidden_size)
 
     def pooling(self, side: Side) -> str:
-        """How the side's token states become one: cls, mean or last; another is refused."""
+        """The pooling of the side's token states: cls, mean or last; another is refused."""
         return self.model.pooling(side)
 
     def hidden_states(self, inputs: Sequence[Input], side: Side) -> tuple[Sequence[Tensor], Tensor]:
@@ -310,7 +310,7 @@ class BiEncoder:
         return self.model.pooled_mask(mask, side)
 
     def prompt_length(self, side: Side) -> int | None:
-        """How many tokens the prompt has, for poolings that leave it out."""
+        """The number of the prompt's tokens, for poolings that leave it out."""
         return self.model.prompt_length(side)
 
     def padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
@@ -328,9 +328,9 @@ class BiEncoder:
 
         with torch.inference_mode():
             parts = passes.carried_out(embedded, batches, self.model)
-        found = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
+        stacked = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
-        return found[places.argsort().to(found.device)]
+        return stacked[places.argsort().to(stacked.device)]
 
     def embed_queries(self, queries: Sequence[str]) -> Tensor:
         """(queries, width), float32."""
@@ -362,16 +362,16 @@ class BiEncoder:
         """One similarity per doc, in their order."""
         return self.score_all([(query, docs)])[0]
 
-    def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-        """The similarities of the docs of several queries; a doc of several is embedded once."""
+    def score_all(self, groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """The similarities of the docs of several queries; a doc of several queries is embedded once."""
         places = {
-            doc: n for n, doc in enumerate(dict.fromkeys(d for _, docs in asked for d in docs))
+            doc: n for n, doc in enumerate(dict.fromkeys(d for _, docs in groups for d in docs))
         }
         if not places:
-            return [[] for _ in asked]
-        queries = self.searchable(self.embed_queries([query for query, _ in asked]))
+            return [[] for _ in groups]
+        queries = self.searchable(self.embed_queries([query for query, _ in groups]))
         docs = self.searchable(self.embed_docs([*places]))
         return [
             (docs[[places[doc] for doc in wanted]] @ query).tolist() if wanted else []
-            for query, (_, wanted) in zip(queries, asked, strict=True)
+            for query, (_, wanted) in zip(queries, groups, strict=True)
         ]

@@ -24,7 +24,7 @@ from rankscope.models.pairs import Joiner, Pair, Text, Tokens
 from rankscope.models.ranker import PAIR, Side
 
 PROBE = ("who asks what", ["one, two; three.", "a"])
-"""What a loaded model scores at once."""
+"""A query and docs that a model scores as soon as it is loaded."""
 
 
 def _require_head(folder: Path, missing: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ def _with_adapter(folder: Path) -> backbone.Backbone:
 class CrossEncoder:
     """A ranker on any `AutoModelForSequenceClassification` with one label.
 
-    It has one side, the pair of query and doc, so what takes a side as a `TrainableRanker` does has no use for it.
+    It has one side, the pair of query and doc, so its methods ignore the side that a `TrainableRanker` is given.
     """
 
     sides: tuple[Side, ...] = (PAIR,)
@@ -96,7 +96,7 @@ class CrossEncoder:
 
     @classmethod
     def load(cls, folder: Path) -> "CrossEncoder":
-        """A cross-encoder from a folder, with the prompt and length it asks for; one without a trained head is refused."""
+        """A cross-encoder from a folder, with the prompt and length it names; one without a trained head is refused."""
         made, loaded = cls.start(Location(folder.name, folder), seed=0)
         _require_head(folder, loaded.fresh)
         return made
@@ -105,7 +105,7 @@ class CrossEncoder:
     def start(
         cls, location: Location, *, seed: int, max_length: int | None = None
     ) -> tuple["CrossEncoder", backbone.Backbone]:
-        """A ranker from a cross-encoder or a bare encoder, and what loading it told; a head it lacks is drawn.
+        """A ranker from a cross-encoder or a bare encoder, and its backbone as loaded; a missing head is drawn.
 
         The prompt is the one its folder names; the length too, where none is given.
         """
@@ -128,9 +128,9 @@ class CrossEncoder:
         return made, loaded
 
     def _settle_padding(self, folder: Path) -> None:
-        """Pad where padding changes no score: XLNet's head reads the end of a batch, GPT-2 counts from its begin.
+        """Pad on the side where padding changes no score: XLNet's head reads a text's end, GPT-2 counts from its start.
 
-        The tokenizer's own side is taken where both will do. Shows as well that the folder's parts fit together.
+        The tokenizer's own side is taken where both will do. The scoring also tests that the folder's parts fit together.
         """
         query, docs = PROBE
         own = self.tokenizer.padding_side
@@ -143,12 +143,12 @@ class CrossEncoder:
             if torch.allclose(alone, together, atol=1e-4, rtol=1e-4, equal_nan=True):
                 return
         raise BadInput(
-            f"{folder}: the score of a text depends on what it is padded to, on either side, so it is no score. Give "
-            "a model that leaves padding out."
+            f"{folder}: the score of a text depends on its padding, on either side. Give a model that masks "
+            "padding."
         )
 
     def at_random(self, seed: int) -> "CrossEncoder":
-        """The same architecture with random weights: what a probe finds in no model."""
+        """The same architecture with random weights, to compare a probe's accuracy with."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             fresh = type(self.model)(self.model.config)
@@ -196,7 +196,7 @@ class CrossEncoder:
         self.model = adapters.adapted(self.model, lora, base=base, seed=seed)
 
     def n_cut(self, pairs: Sequence[tuple[Text, Text]]) -> int:
-        """How many of the (query, doc) pairs are longer than is read."""
+        """The number of (query, doc) pairs that are longer than `max_length`."""
         whole = self.joiner.n_special - self.max_length
         tokens = (
             (_tokens(self.query_tokens, query), _tokens(self.tokens, doc)) for query, doc in pairs
@@ -205,7 +205,7 @@ class CrossEncoder:
 
     @property
     def cut_at(self) -> str:
-        """At what length of both together."""
+        """The length at which pairs are cut, as the end of a sentence: query and doc together."""
         return f"are cut at {self.max_length} tokens (query and doc together)"
 
     # -- inside --
@@ -242,7 +242,7 @@ class CrossEncoder:
         return self.max_length
 
     def pooling(self, side: Side = PAIR) -> str:
-        """Whose last state the head reads: `cls`, `last` or `mean`; a pooler counts as part of the head.
+        """The token whose last state the head reads: `cls`, `last` or `mean`; a pooler counts as part of the head.
 
         A decoder's reads the last token, which alone has seen all, as do T5's and XLNet's; ModernBERT's the one
         its configuration names.
@@ -280,7 +280,7 @@ class CrossEncoder:
     def hidden_states(
         self, inputs: Sequence[Pair], side: Side = PAIR
     ) -> tuple[Sequence[Tensor], Tensor]:
-        """The states of one batch at every layer, what feeds the first one first: (pairs, tokens, width) each.
+        """The hidden states of one batch, the first layer's input first: (pairs, tokens, width) each.
 
         With the mask of the tokens that are no padding, (pairs, tokens).
         """
@@ -289,30 +289,30 @@ class CrossEncoder:
         return states, moved["attention_mask"]
 
     def pooled_mask(self, mask: Tensor, side: Side = PAIR) -> Tensor:
-        """All that is no padding."""
+        """All tokens but padding."""
         return mask
 
     # -- pairs to scores --
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        """The token ids of texts alone; they stand for the texts wherever pairs are asked for."""
+        """The token ids of texts alone; `pairs` and `score` take them in place of the texts."""
         return self.joiner.tokens(texts)
 
     def query_tokens(self, queries: Sequence[str]) -> list[Tokens]:
         """The token ids of queries, each behind the prompt."""
         return self.joiner.tokens([self.prompt + query for query in queries])
 
-    def pairs(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[Pair]:
+    def pairs(self, groups: Sequence[tuple[Text, Sequence[Text]]]) -> list[Pair]:
         """Every query behind the prompt with each of its docs, the longer side cut first, not padded.
 
         Tokens of a query are taken as `query_tokens` gives them.
         """
-        prompted = ((self.prompt + q if isinstance(q, str) else q, docs) for q, docs in asked)
+        prompted = ((self.prompt + q if isinstance(q, str) else q, docs) for q, docs in groups)
         texts = [text for query, docs in prompted for text in (query, *docs)]
         spelt = [text for text in texts if isinstance(text, str)]
         made = iter(self.tokens(spelt) if spelt else ())
         joined = []
-        for query, docs in asked:
+        for query, docs in groups:
             first = next(made) if isinstance(query, str) else query
             for doc in docs:
                 second = next(made) if isinstance(doc, str) else doc
@@ -323,12 +323,12 @@ class CrossEncoder:
         """One float32 logit per doc, in their order."""
         return self.score_all([(query, docs)])[0]
 
-    def score_all(self, asked: Sequence[tuple[Text, Sequence[Text]]]) -> list[list[float]]:
+    def score_all(self, groups: Sequence[tuple[Text, Sequence[Text]]]) -> list[list[float]]:
         """The scores of the docs of several queries."""
         self.model.eval()
         with torch.inference_mode(), first_token_only(self.model):
-            flat = iter(self.logits(self.model, self.pairs(asked)).tolist())
-        return [[next(flat) for _ in docs] for _, docs in asked]
+            flat = iter(self.logits(self.model, self.pairs(groups)).tolist())
+        return [[next(flat) for _ in docs] for _, docs in groups]
 
     def logits(self, model: nn.Module, pairs: Sequence[Pair]) -> Tensor:
         """The scores of pairs, in their order: (pairs,), float32.

@@ -1,4 +1,4 @@
-"""Which weights of a model stay as they are in training."""
+"""Frozen weights: those of a model that stay as they are in training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,19 +16,19 @@ def frozen_weights(model: Any, parts: Sequence[str], n_layers: int) -> list[torc
     The lowest layers take the embeddings along: what feeds a frozen layer is frozen too.
     """
     encoder = model.base_model
-    found: list[torch.Tensor] = []
+    weights: list[torch.Tensor] = []
     if "position_embeddings" in parts:
-        found += position_embeddings(model)
+        weights += position_embeddings(model)
     if "embeddings" in parts or n_layers:
-        found += encoder.get_input_embeddings().parameters()
-        found += getattr(encoder, "embeddings", nn.Identity()).parameters()
+        weights += encoder.get_input_embeddings().parameters()
+        weights += getattr(encoder, "embeddings", nn.Identity()).parameters()
     if n_layers:  # ELECTRA's, from the width of its embeddings to that of its layers
-        found += getattr(encoder, "embeddings_project", nn.Identity()).parameters()
+        weights += getattr(encoder, "embeddings_project", nn.Identity()).parameters()
     if "encoder" in parts:
-        found += [w for name, w in encoder.named_parameters() if not name.startswith("pooler.")]
+        weights += [w for name, w in encoder.named_parameters() if not name.startswith("pooler.")]
     for layer in _layers(encoder, n_layers):
-        found += layer.parameters()
-    return list({id(weight): weight for weight in found}.values())
+        weights += layer.parameters()
+    return list({id(weight): weight for weight in weights}.values())
 
 
 def _layers(encoder: Any, n: int) -> list[nn.Module]:
@@ -37,7 +37,7 @@ def _layers(encoder: Any, n: int) -> list[nn.Module]:
     depth = encoder.config.num_hidden_layers
     if n > depth:
         raise BadInput(
-            f"freeze_layers: {n} are asked for, but {type(encoder).__name__} has {depth} layers. "
+            f"freeze_layers: {n} layers cannot be frozen, as {type(encoder).__name__} has {depth} layers. "
             "Lower it."
         )
     stack = anatomy.layers(encoder)
@@ -50,14 +50,14 @@ def _layers(encoder: Any, n: int) -> list[nn.Module]:
 
 def position_embeddings(model: nn.Module) -> list[torch.Tensor]:
     """The weights of the absolute position embeddings; BadInput for a model without any."""
-    found = [
+    weights = [
         module.weight
         for name, module in model.named_modules()
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
     ]
-    if not found:
+    if not weights:
         raise BadInput(
             f"{type(model).__name__} has no absolute position embeddings to freeze. "
             "Drop `position_embeddings` from `freeze`."
         )
-    return found
+    return weights

@@ -1,4 +1,4 @@
-"""What of a text reaches a model: tokens the head needs, prompts nobody gives.
+"""Checks of a model's inputs: special tokens that its head needs, prompts that no text gets.
 
 A prompt is text before a query or doc, such as `query: `; models tuned with one are weaker without.
 """
@@ -12,11 +12,11 @@ from rankscope.models.pairs import Text
 from rankscope.models.ranker import PAIR, Ranker, TrainableRanker
 
 PROMPTS_USED = "queries get `query`, docs `document`"
-"""Of rankers that read query and doc apart: which texts get which prompt."""
+"""Which texts get which prompt, with rankers that read query and doc apart."""
 
 
 def missing_tokens(ranker: TrainableRanker, query: Text, doc: Text) -> list[str]:
-    """What is wrong with the special tokens of a pair, for the head that reads them; [] if nothing is.
+    """Faults in the special tokens of a pair, for the head that reads them; [] without any.
 
     An encoder's head reads the first token, one that stands for the whole ([CLS]). A decoder's reads
     the last that is no padding, and only the last has seen all: it should be the end token.
@@ -24,18 +24,20 @@ def missing_tokens(ranker: TrainableRanker, query: Text, doc: Text) -> list[str]
     tokenizer = ranker.tokenizer_of(PAIR)
     model: Any = ranker.model
     ids = ranker.inputs([(query, doc)], PAIR)[0].ids.tolist()
-    found = []
+    faults = []
     if ranker.pooling(PAIR) == "last":
         end = tokenizer.eos_token_id
         if end is None or ids[-1] != end:
-            found.append(f"the text does not end in an end token ({_named(tokenizer, 'eos')})")
+            faults.append(f"the text does not end in an end token ({_named(tokenizer, 'eos')})")
         elif model.config.pad_token_id == end:
-            found.append("the end token is the padding token too, so the head reads the one before")
+            faults.append(
+                "the end token is the padding token too, so the head reads the one before"
+            )
     elif ids[0] not in {tokenizer.cls_token_id, tokenizer.bos_token_id}:
-        found.append(f"the text does not begin with a class token ({_named(tokenizer, 'cls')})")
+        faults.append(f"the text does not begin with a class token ({_named(tokenizer, 'cls')})")
     if not set(tokenizer.all_special_ids) & set(ids[1:-1]):
-        found.append("nothing stands between query and doc")
-    return found
+        faults.append("nothing stands between query and doc")
+    return faults
 
 
 def _named(tokenizer: Any, kind: str) -> str:
@@ -45,8 +47,8 @@ def _named(tokenizer: Any, kind: str) -> str:
 
 def prompts_in(folder: Path) -> dict[str, str]:
     """The prompts a model folder has, by name."""
-    found = folders.declared(folder / folders.CARD).get("prompts") or {}
-    return {name: text for name, text in found.items() if text}
+    prompts = folders.declared(folder / folders.CARD).get("prompts") or {}
+    return {name: text for name, text in prompts.items() if text}
 
 
 def left_out(prompts: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -56,18 +58,18 @@ def left_out(prompts: Mapping[str, str | None]) -> tuple[str, ...]:
 
 
 def notes_on(ranker: Ranker) -> list[str]:
-    """What a user should know of how a ranker's folder was read: labels made one, prompts that no text gets."""
-    found = []
+    """Notes for the user on how a ranker's folder was read: two labels made one, prompts that no text gets."""
+    notes = []
     labels = getattr(ranker, "labels", ())
     if labels:
-        found.append(
+        notes.append(
             f"The model has two labels: a score is the logit of {labels[1]!r} (label 1) less that of "
             f"{labels[0]!r} (label 0)."
         )
     if ranker.left_out:
-        found.append(
+        notes.append(
             f"The model comes with prompts that no text gets ({', '.join(ranker.left_out)}): {ranker.prompts_used}, as in "
             "sentence-transformers. Rename them in its config_sentence_transformers.json, or give a bi-encoder "
             "`prefixes` in a study."
         )
-    return found
+    return notes

@@ -1,4 +1,4 @@
-"""Read what modules are given, or give something in their place, for the length of a `with` block.
+"""Record the inputs and outputs of modules, or replace their outputs, for the length of a `with` block.
 
 No weight is written: a module's `forward` is another function inside the block, and its own again after
 it, after an exception too.
@@ -14,14 +14,14 @@ Forward = Callable[..., Any]
 
 
 class Call(NamedTuple):
-    """What a module was given first, and what it gave."""
+    """The first input of a module, and its output."""
 
     given: Any
-    """A tensor; None where it was given nothing but by name."""
+    """A tensor; None where all inputs were keyword arguments."""
     gave: Any
     """A tensor; of some layers a tuple whose first is the states."""
     times: int = 1
-    """How often it was called; what it was given and gave is the last call's."""
+    """The number of calls; input and output are the last call's."""
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def recorded(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Call]]:
 
 @contextmanager
 def replaced(forwards: Mapping[nn.Module, Forward]) -> Iterator[None]:
-    """Each module gives what its function gives, and is not computed itself."""
+    """Inside the block, each module gives its function's output and is not computed itself."""
     before = {module: vars(module).get("forward") for module in forwards}
     try:
         for module, forward in forwards.items():

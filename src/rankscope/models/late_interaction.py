@@ -69,7 +69,7 @@ class LateInteraction:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The names of its folder's prompts that no text gets."""
+        """The names of the folder's prompts that no text gets."""
         return left_out(self.inner.prompts)
 
     def save(self, folder: Path) -> None:
@@ -79,39 +79,39 @@ class LateInteraction:
 
     def embed_queries(self, queries: Sequence[str]) -> list[Tensor]:
         """(tokens, width) for each query, float32."""
-        return self._embedded(self.inner.encode_query(list(queries), **self._how()))
+        return self._embedded(self.inner.encode_query(list(queries), **self._options()))
 
     def embed_docs(self, docs: Sequence[str]) -> list[Tensor]:
         """(tokens, width) for each doc, float32."""
-        return self._embedded(self.inner.encode_document(list(docs), **self._how()))
+        return self._embedded(self.inner.encode_document(list(docs), **self._options()))
 
     @staticmethod
-    def _how() -> dict[str, Any]:
+    def _options() -> dict[str, Any]:
         return {"batch_size": TEXTS_PER_BATCH, "show_progress_bar": False}
 
     @staticmethod
-    def _embedded(found: Any) -> list[Tensor]:
-        return [each.float() for each in found]
+    def _embedded(embeddings: Any) -> list[Tensor]:
+        return [embedding.float() for embedding in embeddings]
 
     def similarity(self, queries: Sequence[Tensor], docs: Sequence[Tensor]) -> Tensor:
         """(queries, docs): the sum over query tokens of the best dot product with a doc token."""
         return self.inner.similarity(list(queries), list(docs))
 
-    def score_all(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
-        """The similarities of the docs of several queries; a doc of several is embedded once."""
-        distinct = list(dict.fromkeys(doc for _, docs in asked for doc in docs))
+    def score_all(self, groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        """The similarities of the docs of several queries; a doc of several queries is embedded once."""
+        distinct = list(dict.fromkeys(doc for _, docs in groups for doc in docs))
         if not distinct:
-            return [[] for _ in asked]
+            return [[] for _ in groups]
         embedded = dict(zip(distinct, self.embed_docs(distinct), strict=True))
-        queries = self.embed_queries([query for query, _ in asked])
+        queries = self.embed_queries([query for query, _ in groups])
         return [
             self.similarity([query], [embedded[doc] for doc in docs])[0].tolist() if docs else []
-            for query, (_, docs) in zip(queries, asked, strict=True)
+            for query, (_, docs) in zip(queries, groups, strict=True)
         ]
 
 
 def _check_modules(folder: Path, kinds: Sequence[str]) -> None:
-    """Refuse modules that would be passed over, as a pooling is where every token has its vector."""
+    """Refuse modules that would have no effect, such as a pooling where every token keeps its vector."""
     if kinds[0] != "Transformer" or not MODULES.issuperset(kinds):
         raise BadInput(
             f"{folder}: a late-interaction model of the modules {', '.join(kinds)}; supported are a Transformer first, and "

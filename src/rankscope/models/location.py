@@ -1,4 +1,4 @@
-"""Where a model's files are: a local folder, a folder inside an installed package, or a hub.
+"""The location of a model's files: a local folder, a folder inside an installed package, or a hub.
 
 Loads no torch, so that a study can be checked and planned in a moment.
 """
@@ -14,7 +14,7 @@ from rankscope.models.files import folders
 
 PACKAGE = "package:"
 ADAPTER = (folders.ADAPTER_CONFIG,)
-"""What a PEFT adapter's folder holds, be it in the place of a model or beside one."""
+"""The file that a PEFT adapter's folder has, whether it replaces a model's folder or stands beside one."""
 MODEL = ("config.json", folders.MODULES, *ADAPTER)
 """One of them is in every model's folder; sentence-transformers' with two towers have the second alone."""
 NEEDED = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -23,9 +23,9 @@ NOT_CONTENT = frozenset({"README.md", ".gitattributes"})
 
 ModelKind = Literal["cross_encoder", "bi_encoder", "late_interaction"]
 LATE_INTERACTION = frozenset({"MultiVectorEncoder", "ColBERT"})
-"""What sentence-transformers and PyLate call such a model in its folder."""
+"""Names of such models in the folders of sentence-transformers and PyLate."""
 HEADS = frozenset({"classifier", "score"})
-"""What PEFT calls the scoring heads of most architectures."""
+"""PEFT's names of the scoring heads of most architectures."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Location:
 
     @property
     def source(self) -> str:
-        """What transformers is given."""
+        """The path or hub id that transformers is given."""
         return self.name if self.folder is None else str(self.folder)
 
     def files(self) -> tuple[Path, ...]:
@@ -59,11 +59,11 @@ def located(
     revision: str | None = None,
     holds: Sequence[str] = MODEL,
 ) -> Location:
-    """Where the model called `name` is; its folder `holds` a file that says so, one of these.
+    """The location of the model called `name`; its folder must have one of the files in `holds`.
 
     `package:NAME/FOLDER` is a folder inside an installed Python package; a path is looked up from
     the folder `beside`; anything else that looks like `name` or `owner/name` is a hub id. A local folder
-    is read strictly at once: a damaged one is told before anything is computed.
+    is read strictly at once, so a damaged one is an error before anything is computed.
     """
     if name.startswith(PACKAGE):
         inside = _inside_package(name, holds)
@@ -101,7 +101,7 @@ def _inside_package(name: str, holds: Sequence[str]) -> Path:
 
 
 def downloaded(location: Location) -> Path:
-    """The folder of a model, fetched from the hub if it is not local: what is checked is what is read."""
+    """The folder of a model, fetched from the hub if it is not local; its files are checked."""
     folder = location.folder or _fetched(location)
     folders.checked(folder)
     return folder
@@ -125,16 +125,16 @@ def _fetched(location: Location) -> Path:
 
 
 def base_of(folder: Path) -> Location:
-    """Where the model is that an adapter's folder was made for: a folder, or a hub id.
+    """The location of the model that an adapter's folder was made for: a folder, or a hub id.
 
-    The one that is recorded from the adapter's folder; if it is not there, where it was.
+    The path in the adapter's own record counts; if no model is there, PEFT's base_model_name_or_path.
     """
     record = folders.base_record(folder)
     if record is not None and (folder / record["path"] / "config.json").is_file():
         return Location(folder.name, (folder / record["path"]).resolve())
     path = folder / folders.ADAPTER_CONFIG
-    told = folders.declared(path)
-    written = told.get("base_model_name_or_path")
+    config = folders.declared(path)
+    written = config.get("base_model_name_or_path")
     if not written:
         raise BadInput(
             f"{path}: no base_model_name_or_path, so the model it was made for is unknown. Write it there."
@@ -147,11 +147,11 @@ def base_of(folder: Path) -> Location:
             f"{folder}: an adapter for {base}, where there is no model any more. Put it back there, "
             "or correct base_model_name_or_path in adapter_config.json."
         )
-    return Location(written, None, told.get("revision"))
+    return Location(written, None, config.get("revision"))
 
 
 def kind_of(folder: Path) -> ModelKind:
-    """What a model folder says it is, by the files that declare it; never by its name."""
+    """The kind of ranker that the files of a model's folder declare; its name does not count."""
     kind = declared_kind(folder)
     if kind is None:
         raise BadInput(
@@ -163,7 +163,7 @@ def kind_of(folder: Path) -> ModelKind:
 
 
 def declared_kind(folder: Path) -> ModelKind | None:
-    """As `kind_of`; None for what declares no kind, as a bare encoder."""
+    """As `kind_of`; None for a folder that declares no kind, such as a bare encoder's."""
     card = folders.declared(folder / folders.CARD)
     architectures = folders.declared(folder / "config.json").get("architectures") or []
     if card.get("model_type") in LATE_INTERACTION or "HF_ColBERT" in architectures:
@@ -187,6 +187,6 @@ def is_cross_encoder(folder: Path) -> bool:
 
 def _scores(folder: Path) -> bool:
     """Whether PEFT's own folder says that its adapter comes with a scoring head."""
-    told = folders.declared(folder / folders.ADAPTER_CONFIG)
-    saved = told.get("modules_to_save") or []
-    return told.get("task_type") == "SEQ_CLS" or bool(HEADS & {*map(str, saved)})
+    config = folders.declared(folder / folders.ADAPTER_CONFIG)
+    saved = config.get("modules_to_save") or []
+    return config.get("task_type") == "SEQ_CLS" or bool(HEADS & {*map(str, saved)})

@@ -1,7 +1,7 @@
-"""A ranker out of a folder or hub id, by what its files say it is, placed on the device.
+"""Open a ranker from a folder or hub id, of the kind that its files declare, and place it on the device.
 
-Nobody else opens a ranker or says where it runs, so what is trained, searched with, probed and attributed all runs on
-the same device. Rankers are loaded, and tried, on the processor; then they are moved.
+No other module opens a ranker or chooses its device, so training, search, probes and attribution all run on the
+same device. Rankers are loaded, and tried, on the processor; then they are moved.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ R = TypeVar("R", bound=_WithWeights)
 
 
 def device() -> torch.device:
-    """Where rankers run: an accelerator if there is one."""
+    """The device that rankers run on: an accelerator if there is one."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -51,22 +51,22 @@ def opened(
 
     A bare encoder, as a pre-trained one, is read with the `pooling`.
     """
-    found: dict[str, BiEncoder | CrossEncoder] = {}
+    rankers: dict[str, BiEncoder | CrossEncoder] = {}
     for written in models:
         name, model = named(written)
-        if name in found:
+        if name in rankers:
             raise BadInput(f"Two models are called {name!r}. Name one: NAME={model}.")
-        found[name] = _opened(located(model, revision=revision), pooling)
-    if len({type(ranker) for ranker in found.values()}) > 1:
+        rankers[name] = _opened(located(model, revision=revision), pooling)
+    if len({type(ranker) for ranker in rankers.values()}) > 1:
         raise BadInput(
-            "Some models read query and doc together and some apart: their layers have states of other things. "
-            "Take the ones by themselves."
+            "Some models read query and doc together and some apart, so their hidden states cannot be compared. "
+            "Give models of one kind."
         )
-    return found
+    return rankers
 
 
 def named(written: str) -> tuple[str, str]:
-    """A model's name and where it is, from NAME=MODEL or MODEL alone."""
+    """A model's name and its path or hub id, from NAME=MODEL or MODEL alone."""
     name, model = written.split("=", 1) if has_name(written) else ("", written)
     return name or _called(model), model
 
@@ -91,7 +91,7 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
         return open_bi_encoder(location)
     if pooling is None:
         raise BadInput(
-            f"{location.name}: a bare encoder, so how its states become one is unknown. Give `--pooling`: "
+            f"{location.name}: a bare encoder, so its pooling is unknown. Give `--pooling`: "
             f"{', '.join(POOLINGS)}."
         )
     encoder = backbone.load_encoder(Location(location.name, folder))
@@ -102,14 +102,14 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
 
 
 def open_ranker(folder: Path) -> CrossEncoder | BiEncoder | LateInteraction:
-    """A ranker from its folder, by what the folder says it is."""
+    """A ranker from its folder, of the kind that the folder declares."""
     if kind_of(folder) == "late_interaction":
         return open_late_interaction(Location(folder.name, folder))
     return open_trainable(folder)
 
 
 def open_trainable(folder: Path) -> CrossEncoder | BiEncoder:
-    """The ranker that a stage starts from or an analysis looks into, by what its folder says it is."""
+    """The ranker that a stage starts from or an analysis reads, of the kind that its folder declares."""
     if kind_of(folder) == "bi_encoder":
         return open_bi_encoder(Location(folder.name, folder))
     return placed(CrossEncoder.load(folder))
@@ -128,6 +128,6 @@ def open_late_interaction(location: Location) -> LateInteraction:
 def start_cross_encoder(
     location: Location, *, seed: int, max_length: int | None
 ) -> tuple[CrossEncoder, backbone.Backbone]:
-    """A cross-encoder of a cross-encoder or a bare encoder, and what loading it told; a head it lacks is drawn."""
+    """A cross-encoder from a cross-encoder or a bare encoder, and its backbone as loaded; a missing head is drawn."""
     made, loaded = CrossEncoder.start(location, seed=seed, max_length=max_length)
     return placed(made), loaded

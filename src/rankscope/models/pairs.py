@@ -45,7 +45,7 @@ class Joiner:
     """Joins the tokens of two texts, and pads pairs to a batch, as one tokenizer does."""
 
     def __init__(self, tokenizer: Any) -> None:
-        """Learn from the tokenizer what it puts around two texts; BadInput if that is not constant."""
+        """Learn which special tokens the tokenizer puts around two texts; BadInput if they are not constant."""
         self._tokenizer = tokenizer
         if not tokenizer.is_fast:
             raise BadInput(
@@ -58,7 +58,7 @@ class Joiner:
         encoded, ids, types = self._whole(*PROBES[0])
         sides = encoded.sequence_ids(0)
         if not {0, 1} <= set(sides):
-            raise self._otherwise()
+            raise self._unsupported()
         first, second = sides.index(0), sides.index(1)
         ends = len(sides) - sides[::-1].index(0), len(sides) - sides[::-1].index(1)
         spans = (slice(0, first), slice(ends[0], second), slice(ends[1], None))
@@ -71,11 +71,11 @@ class Joiner:
             _, ids, types = self._whole(query, doc)
             joined = self.join(*self.tokens([query, doc]), max_length=len(ids))
             if not (np.array_equal(joined.ids, ids) and np.array_equal(joined.types, types)):
-                raise self._otherwise()
+                raise self._unsupported()
 
-    def _otherwise(self) -> BadInput:
+    def _unsupported(self) -> BadInput:
         return BadInput(
-            f"{type(self._tokenizer).__name__} joins two texts otherwise than by special tokens around "
+            f"{type(self._tokenizer).__name__} joins two texts by more than special tokens around "
             "them, which is not supported. Use the tokenizer.json of a BERT, RoBERTa, ELECTRA or LLaMA "
             "type."
         )
@@ -88,18 +88,18 @@ class Joiner:
 
     @property
     def tokenizer_key(self) -> str:
-        """A hash of all that makes ids of a text alone: equal keys, equal tokens."""
+        """A hash of everything that decides the token ids of a text alone: equal keys, equal tokens."""
         backend = self._tokenizer.backend_tokenizer
         parts = json.loads(backend.to_str())
         for name in ("truncation", "padding", "post_processor"):
             parts.pop(name, None)
-        # what `split_special_tokens` sets; tokenizer.json does not tell
+        # `split_special_tokens` sets it; tokenizer.json does not have it
         parts["encode_special_tokens"] = backend.encode_special_tokens
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The token ids of each text alone, whole and without special tokens."""
-        found = self._tokenizer(
+        encoded = self._tokenizer(
             list(texts),
             add_special_tokens=False,
             truncation=False,
@@ -108,7 +108,7 @@ class Joiner:
             return_token_type_ids=False,
             verbose=False,
         )
-        return [np.array(ids, dtype=np.int64) for ids in found["input_ids"]]
+        return [np.array(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 
     def join(self, query: Tokens, doc: Tokens, *, max_length: int) -> Pair:
         """The pair in at most `max_length` tokens, the longer side cut first."""
@@ -140,7 +140,7 @@ class Joiner:
 
 
 def shares(n_query: int, n_doc: int, room: int) -> tuple[int, int]:
-    """How many tokens of each side fit into `room`: the longer side is cut until both are equal.
+    """The numbers of tokens of each side that fit into `room`: the longer side is cut until both are equal.
 
     So tokenizers' "longest first" does it; of an odd room the side that was longer gets the one
     more, the doc if both were equal.

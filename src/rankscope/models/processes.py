@@ -1,7 +1,7 @@
-"""One process among several: who it is, and how it speaks with the others.
+"""One process among several: its rank, and its communication with the others.
 
-`torchrun` and `accelerate launch` say so in the environment (RANK, WORLD_SIZE, LOCAL_RANK). What is
-said goes over gloo, so that it needs no accelerator; tensors of an accelerator go over its own
+`torchrun` and `accelerate launch` set the environment (RANK, WORLD_SIZE, LOCAL_RANK). Messages go
+over gloo, so that they need no accelerator; tensors of an accelerator go over its own
 backend. Without a launcher there is one process, and nothing here costs anything.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, final
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)
-"""How long the others wait for the first, which may search or index for hours."""
+"""The time that the others wait for the first, which may search or index for hours."""
 
 
 @final
@@ -34,21 +34,21 @@ class Processes:
         return items[self.rank :: self.count]
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Wait until all processes are here."""
         self.gathered(None)
 
     def gathered(self, mine: T) -> list[T]:
-        """What every process gave, by rank."""
+        """The value of every process, by rank."""
         if self.count == 1:
             return [mine]
         from torch import distributed
 
-        found: list[T | None] = [None] * self.count
-        distributed.all_gather_object(found, mine)
-        return found  # type: ignore[return-value]
+        values: list[T | None] = [None] * self.count
+        distributed.all_gather_object(values, mine)
+        return values  # type: ignore[return-value]
 
     def from_first(self, mine: T) -> T:
-        """What the first process gave."""
+        """The value of the first process."""
         return self.gathered(mine)[0]
 
 

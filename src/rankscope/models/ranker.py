@@ -1,4 +1,4 @@
-"""What every ranker can do, and what one that is trained and looked into can: the protocols, no code."""
+"""The protocols of rankers, no code: scoring, and what training and analyses need beside it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from rankscope.models.pairs import Joiner
 
 Side = Literal["query", "document", "pair"]
-"""What a ranker reads at once: a query or a doc alone, or both together."""
+"""The texts that a ranker reads at once: a query or a doc alone, or both together."""
 PAIR: Side = "pair"
 SIDES: tuple[Side, Side] = ("query", "document")
-"""Those of a ranker that reads query and doc apart."""
+"""The sides of a ranker that reads query and doc apart."""
 
 
 class Ranker(Protocol):
@@ -26,32 +26,32 @@ class Ranker(Protocol):
 
     @property
     def joiner(self) -> "Joiner | None":
-        """What joins a query and a doc out of their tokens, made once; None for one that takes texts."""
+        """Joins the tokens of a query and a doc, which are made once; None for a ranker that takes texts."""
         ...
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The names of its folder's prompts that no text gets."""
+        """The names of the folder's prompts that no text gets."""
         ...
 
     @property
     def prompts_used(self) -> str:
-        """Which texts get which prompt, in words."""
+        """Which texts get which prompt, as a part of a sentence."""
         ...
 
-    def score_all(self, asked: Sequence[tuple[Any, Sequence[Any]]]) -> list[list[float]]:
+    def score_all(self, groups: Sequence[tuple[Any, Sequence[Any]]]) -> list[list[float]]:
         """For each (query, docs) one score per doc, in their order; the same alone and among others.
 
-        Queries and docs are texts; a ranker may take what else stands for a text, such as its tokens.
+        Queries and docs are texts; a ranker may also take other forms of a text, such as its tokens.
         """
         ...
 
 
 class TrainableRanker(Ranker, Protocol):
-    """A ranker that a stage trains, and that analyses look into.
+    """A ranker that a stage trains, and that analyses read.
 
-    A side's texts are queries or docs, or (query, doc) of the side `pair`. What is made of each (`inputs`) has `ids`,
-    (tokens,), and is the same whatever else is read with it.
+    A side's texts are queries or docs, or (query, doc) of the side `pair`. The input made of each (`inputs`) has `ids`,
+    (tokens,), and is the same whatever else is in the batch.
     """
 
     @property
@@ -61,7 +61,7 @@ class TrainableRanker(Ranker, Protocol):
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """What it reads: query and document, each alone, or pairs of both."""
+        """The sides it reads: query and document, each alone, or pairs of both."""
         ...
 
     @property
@@ -97,12 +97,12 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def n_cut(self, pairs: Sequence[tuple[Any, Any]]) -> int:
-        """How many of the docs of (query, doc) may not be read to their end."""
+        """The number of docs of (query, doc) that may not be read to their end."""
         ...
 
     @property
     def cut_at(self) -> str:
-        """What happens to such docs, in words."""
+        """What happens to such docs, as the end of a sentence."""
         ...
 
     # -- inside --
@@ -116,7 +116,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def modules(self, side: Side) -> list[nn.Module]:
-        """What a side's texts go through, in this order."""
+        """The modules that a side's texts go through, in this order."""
         ...
 
     @property
@@ -125,11 +125,11 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def tokenizer_of(self, side: Side) -> Any:
-        """The tokenizer that a side's texts go through."""
+        """The tokenizer of a side's texts."""
         ...
 
     def prompt_of(self, side: Side) -> str:
-        """What is put before a side's texts, or before the queries of pairs."""
+        """The text that is put before a side's texts, or before the queries of pairs."""
         ...
 
     def most_tokens(self, side: Side) -> int:
@@ -145,7 +145,7 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def pooling(self, side: Side) -> str:
-        """How a side's token states become what is scored: cls, mean or last."""
+        """The pooling of a side's token states: cls, mean or last."""
         ...
 
     def inputs(self, texts: Sequence[Any], side: Side) -> Sequence[Any]:
@@ -157,14 +157,14 @@ class TrainableRanker(Ranker, Protocol):
         ...
 
     def hidden_states(self, inputs: Sequence[Any], side: Side) -> tuple[Sequence[Tensor], Tensor]:
-        """The states of one batch at every layer, what feeds the first one first: (texts, tokens, width) each.
+        """The hidden states of one batch, the first layer's input first: (texts, tokens, width) each.
 
         With the mask of the tokens that are pooled, (texts, tokens).
         """
         ...
 
     def pooled_mask(self, mask: Tensor, side: Side) -> Tensor:
-        """The tokens that are pooled, of those that are no padding: (texts, tokens) both."""
+        """The tokens that are pooled, given those that are no padding: (texts, tokens) both."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The towers of a bi-encoder: what reads its queries and what reads its docs, one for both or each its own.
+"""The towers of a bi-encoder: one that reads its queries and one that reads its docs, or one for both.
 
 They are sentence-transformers' modules: a transformer, a pooling and perhaps more for each side; here they are one
 module, to be trained, frozen in part and given adapters.
@@ -25,7 +25,7 @@ from rankscope.models.ranker import SIDES, Side
 POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
 """Our names of poolings, and sentence-transformers'; all read real tokens only."""
 TOWERS: dict[str, Side] = {"query_tower": "query", "doc_tower": "document"}
-"""What a study calls the towers."""
+"""The names of the towers in a study."""
 PROBE = "It's a probe: one, two."
 LONG = 4_096
 """Tokens, about, of the longest text that is compared with sentence-transformers' own preparation."""
@@ -52,17 +52,17 @@ class Towers(nn.Module):
         features: dict[str, Any] = {**inputs, "modality": "text"}
         if prompt_length is not None:
             features["prompt_length"] = prompt_length
-        found: Tensor = self.inner(features, task=side)["sentence_embedding"]
-        return found[:, : self.inner.truncate_dim]
+        embeddings: Tensor = self.inner(features, task=side)["sentence_embedding"]
+        return embeddings[:, : self.inner.truncate_dim]
 
     def parts(self, side: Side) -> list[nn.Module]:
-        """What a side's texts go through: a transformer, a pooling, and perhaps more."""
+        """The modules that a side's texts go through: a transformer, a pooling, and perhaps more."""
         first, *behind = self.inner.children()
         routes: Any = first
         return [*(routes.sub_modules[side] if isinstance(first, Router) else [first]), *behind]
 
     def tower(self, side: Side) -> Any:
-        """What reads a side."""
+        """The transformer module that reads a side."""
         return self.parts(side)[0]
 
     @property
@@ -75,7 +75,9 @@ class Towers(nn.Module):
 
         Poolers are among them: no pooling of ours reads them, so they could only decay.
         """
-        found: list[Tensor] = [weight for module in self.poolers for weight in module.parameters()]
+        weights: list[Tensor] = [
+            weight for module in self.poolers for weight in module.parameters()
+        ]
         for part, side in TOWERS.items():
             if part in parts:
                 if self.is_shared:
@@ -83,11 +85,11 @@ class Towers(nn.Module):
                         f"freeze: {part}, but one tower reads queries and docs. Give the ranker "
                         "`towers: separate`."
                     )
-                found += self._frozen_tower(part, side)
+                weights += self._frozen_tower(part, side)
         inside = [part for part in parts if part not in TOWERS]
         for encoder in anatomy.encoders(self):
-            found += freezing.frozen_weights(encoder, inside, n_layers)
-        return list({id(weight): weight for weight in found}.values())
+            weights += freezing.frozen_weights(encoder, inside, n_layers)
+        return list({id(weight): weight for weight in weights}.values())
 
     @property
     def poolers(self) -> list[nn.Module]:
@@ -96,7 +98,7 @@ class Towers(nn.Module):
         return [pooler for pooler in poolers if isinstance(pooler, nn.Module)]
 
     def _frozen_tower(self, part: str, side: Side) -> Iterator[Tensor]:
-        """Every weight that the side's texts meet, of modules behind the transformer too."""
+        """Every weight that the side's texts go through, of modules behind the transformer too."""
         router, *behind = self.inner.children()
         if any(weight.numel() for module in behind for weight in module.parameters()):
             raise BadInput(
@@ -107,33 +109,33 @@ class Towers(nn.Module):
         return iter(routes.sub_modules[side].parameters())
 
     def adapt(self, lora: adapters.LoRA, *, base: Path, seed: int, but: Sequence[str] = ()) -> None:
-        """Put fresh LoRA adapters into every tower `but` the frozen; all but them need no gradient."""
+        """Put fresh LoRA adapters into every tower `but` the frozen; only they need a gradient."""
         left = {TOWERS[part] for part in but if part in TOWERS}
-        for number, (side, tower) in enumerate(zip(SIDES, self.each(), strict=False)):
+        for number, (side, tower) in enumerate(zip(SIDES, self.distinct(), strict=False)):
             if side not in left:
                 tower.model = adapters.adapted(tower.model, lora, base=base, seed=seed + number)
 
     def save_adapters(self, folder: Path) -> None:
         """Write the adapters as PEFT does: of the one tower, or of each into a folder of its own."""
-        towers = self.each()
+        towers = self.distinct()
         for side, tower in zip(SIDES, towers, strict=False):
             if adapters.is_adapted(tower.model):
                 adapters.save(tower.model, folder if len(towers) == 1 else folder / side)
 
     def merge(self) -> None:
         """Add the adapters into the towers' own weights."""
-        for tower in self.each():
+        for tower in self.distinct():
             if adapters.is_adapted(tower.model):
                 tower.model = adapters.merged(tower.model)
 
-    def each(self) -> list[Any]:
+    def distinct(self) -> list[Any]:
         """The towers, one if they are the same."""
         return [self.tower("query")] if self.is_shared else [self.tower(side) for side in SIDES]
 
     # -- how a side reads texts --
 
     def prompt_of(self, side: Side) -> str:
-        """What is put before the side's texts."""
+        """The text that is put before the side's texts."""
         return self.inner.prompts.get(side) or ""
 
     def most_tokens(self, side: Side) -> int:
@@ -169,49 +171,49 @@ class Towers(nn.Module):
         return mask
 
     def prompt_length(self, side: Side) -> int | None:
-        """How many tokens the prompt has, for poolings that leave it out."""
+        """The number of the prompt's tokens, for poolings that leave it out."""
         prompt = self.inner.prompts.get(side)
-        found: int | None = (
+        length: int | None = (
             self.tower(side)._get_prompt_length(prompt, task=side) if prompt else None
         )
-        return found
+        return length
 
     def padded(self, inputs: Sequence[Input], side: Side) -> Mapping[str, Tensor]:
         """One batch as a tower takes it, padded on the right: ids and masks, (texts, tokens) each."""
-        width = max(len(each.ids) for each in inputs)
+        width = max(len(tokens.ids) for tokens in inputs)
         tokenizer = self.tower(side).tokenizer
         pad = tokenizer.pad_token_id
         ids = np.full((len(inputs), width), 0 if pad is None else pad, dtype=np.int64)
         mask = np.zeros_like(ids)
         types = np.full_like(ids, tokenizer.pad_token_type_id)
-        for row, each in enumerate(inputs):
-            n = len(each.ids)
-            ids[row, :n], mask[row, :n] = each.ids, 1
-            if each.types is not None:
-                types[row, :n] = each.types
-        found = {"input_ids": ids, "attention_mask": mask}
+        for row, tokens in enumerate(inputs):
+            n = len(tokens.ids)
+            ids[row, :n], mask[row, :n] = tokens.ids, 1
+            if tokens.types is not None:
+                types[row, :n] = tokens.types
+        arrays = {"input_ids": ids, "attention_mask": mask}
         if inputs[0].types is not None:
-            found["token_type_ids"] = types
-        return {name: torch.from_numpy(array) for name, array in found.items()}
+            arrays["token_type_ids"] = types
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def pooling(self, side: Side) -> str:
-        """How the side's token states become one: cls, mean or last; another is refused."""
+        """The pooling of the side's token states: cls, mean or last; another is refused."""
         mode = self.pooler(side).pooling_mode
         names = {theirs: ours for ours, theirs in POOLINGS.items()}
         if mode not in names:
             raise BadInput(
-                f"The model pools by {mode!r}, which is none of {', '.join(POOLINGS)}. Say which to pool "
-                "with."
+                f"The model pools by {mode!r}, which is none of {', '.join(POOLINGS)}. Give a model that pools "
+                "by one of them."
             )
         return names[mode]
 
     def pooler(self, side: Side) -> Pooling:
         """The module that pools a side's tower."""
-        found: Pooling = next(m for m in self.parts(side) if isinstance(m, Pooling))
-        return found
+        pooling: Pooling = next(m for m in self.parts(side) if isinstance(m, Pooling))
+        return pooling
 
     def check_preparation(self, side: Side) -> None:
-        """Refuse a model whose own preparation of a text is not: prompt, text, special tokens, cut."""
+        """Refuse a model that does not prepare a text as we do: prompt, text, special tokens, cut."""
         prompt = self.inner.prompts.get(side) or None
         for text in (PROBE, PROBE * (1 + min(self.most_tokens(side), LONG) // 8)):
             theirs = self.inner.preprocess([text], prompt=prompt, task=side)
@@ -222,8 +224,8 @@ class Towers(nn.Module):
             ):
                 continue
             raise BadInput(
-                f"{type(self.tower(side).tokenizer).__name__}: the model prepares its texts otherwise than "
-                "by a prompt, the text and special tokens (a chat template, perhaps), which is not supported."
+                f"{type(self.tower(side).tokenizer).__name__}: the model adds more to its texts than a prompt and "
+                "special tokens (a chat template, perhaps), which is not supported."
             )
 
 

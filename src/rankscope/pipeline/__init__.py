@@ -1,1 +1,1 @@
-"""From collections to measures: what a file may say, planner, steps, who carries them out."""
+"""From collections to measures: specs of a study file, planner, kinds of steps, and their functions."""

@@ -1,7 +1,7 @@
-"""What names a step: of its params all that can change its result, but what stands at its default.
+"""The identity of a step: every param that can change its result and is not at its default.
 
-A field that gets a default later therefore renames no step that leaves it there. A default that changes would
-let results of the old one pass for results of the new one: then the kind's version must be raised.
+A new field with a default therefore renames no step that leaves it at the default. After a change of a default,
+results made with the old one would pass for results of the new one: then the kind's version must be raised.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ Digest = Callable[[Path], str]
 REQUIRED = object()
 """The default of a field that has none."""
 DISCRIMINATOR = "kind"
-"""The field that tells specs apart: it always stands."""
+"""The field that tells specs apart; it is always part of the identity."""
 
 
 class Setting(NamedTuple):
@@ -27,20 +27,20 @@ class Setting(NamedTuple):
     name: str
     type: Any
     default: Any
-    """As plain data; `REQUIRED` where the field always stands."""
+    """As plain data; `REQUIRED` where the field is always part of the identity."""
 
 
 def identity(value: Any, kind: str, digest: Digest) -> Any:
-    """A value as plain data: a file is its digest, a spec or dataclass the settings that are not at their defaults.
+    """A value as plain data: a file as its digest, a spec or dataclass as the settings that are not at their defaults.
 
-    `kind` is that of the step: there are fields that only some kinds read.
+    `kind` is that of the step: some fields are read by some kinds only.
     """
     if isinstance(value, Path):
         return digest(value)
     if isinstance(value, Mapping):
-        return {name: identity(each, kind, digest) for name, each in value.items()}
+        return {name: identity(item, kind, digest) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [identity(each, kind, digest) for each in value]
+        return [identity(item, kind, digest) for item in value]
     if _has_settings(type(value)):
         return dict(_set(value, kind, digest))
     return value
@@ -58,18 +58,20 @@ def _set(value: Any, kind: str, digest: Digest) -> Iterator[tuple[str, Any]]:
 def settings(params: type, kind: str) -> tuple[Setting, ...]:
     """The fields of a spec or dataclass that steps of a kind read and that can change their results."""
     return tuple(
-        Setting(name, of, REQUIRED if name == DISCRIMINATOR else identity(default, kind, str))
-        for name, of, default, marks in _fields(params)
+        Setting(
+            name, annotation, REQUIRED if name == DISCRIMINATOR else identity(default, kind, str)
+        )
+        for name, annotation, default, marks in _fields(params)
         if marks.get("changes_results", True) and kind in marks.get("read_by", (kind,))
     )
 
 
 def defaults(params: Any, kind: str) -> dict[str, Any]:
-    """What is left out of the names of a kind's steps: `Class.field` to its default, of params of a type."""
+    """The defaults that the names of a kind's steps leave out: {`Class.field`: default}, for params of a type."""
     return {
-        f"{each.__name__}.{setting.name}": setting.default
-        for each in dict.fromkeys(_types(params, kind))
-        for setting in settings(each, kind)
+        f"{part.__name__}.{setting.name}": setting.default
+        for part in dict.fromkeys(_types(params, kind))
+        for setting in settings(part, kind)
         if setting.default is not REQUIRED
     }
 
@@ -84,8 +86,10 @@ def _types(annotation: Any, kind: str) -> Iterator[type]:
         yield from _types(part, kind)
 
 
-def _has_settings(of: Any) -> bool:
-    return isinstance(of, type) and (issubclass(of, Spec) or is_dataclass(of))
+def _has_settings(annotation: Any) -> bool:
+    return isinstance(annotation, type) and (
+        issubclass(annotation, Spec) or is_dataclass(annotation)
+    )
 
 
 def _fields(params: Any) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
@@ -102,6 +106,11 @@ def _fields(params: Any) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
             )
     else:
         types = get_type_hints(params, include_extras=True)
-        for each in fields(params):
-            made = each.default if each.default_factory is MISSING else each.default_factory()
-            yield each.name, types[each.name], REQUIRED if made is MISSING else made, each.metadata
+        for member in fields(params):
+            made = member.default if member.default_factory is MISSING else member.default_factory()
+            yield (
+                member.name,
+                types[member.name],
+                REQUIRED if made is MISSING else made,
+                member.metadata,
+            )

@@ -1,4 +1,4 @@
-"""The kinds of steps from collections to measures, but for those of first stages, and what each is carried out with."""
+"""The kinds of steps from collections to measures, except first stages', and the params of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from rankscope.pipeline.step import Kind
 
 @dataclass(frozen=True)
 class DocsParams:
-    """Docs out of a source: files, or what names their content."""
+    """Docs from a source: files, or names of their content."""
 
     source: Source = field(metadata=FREE)
     digests: tuple[Path, ...]
@@ -32,19 +32,19 @@ class DocsParams:
 
 @dataclass(frozen=True)
 class CollectionParams:
-    """Queries and qrels out of a source, and which of them."""
+    """Queries and qrels from a source, and the choice among them."""
 
     spec: CollectionSpec
     source: Source = field(metadata=FREE)
     digests: tuple[Path, ...]
     names: Mapping[str, str]
     seed: int | None
-    """None where nothing is drawn."""
+    """None if nothing is drawn."""
 
 
 @dataclass(frozen=True)
 class TeacherParams:
-    """A teacher out of a file."""
+    """A teacher from a file."""
 
     spec: FileTeacherSpec
     rankings: Path
@@ -61,16 +61,16 @@ class ScratchParams:
 
 @dataclass(frozen=True)
 class Weights:
-    """A model's or an adapter's files, which name it by their bytes; a hub's is named by its commit."""
+    """A model's or an adapter's files, whose bytes identify it; a hub's model is identified by its commit."""
 
     location: Location = field(metadata=FREE)
     digests: Mapping[str, Path]
-    """By their paths in its folder."""
+    """Files by their paths in the model's folder."""
     hub: tuple[str, str | None] | None
 
     @classmethod
     def at(cls, location: Location) -> "Weights":
-        """Those at a place."""
+        """The weights at a location."""
         files = location.files()
         inside = {path.relative_to(location.folder or "").as_posix(): path for path in files}
         return cls(location, inside, None if files else (location.name, location.revision))
@@ -82,24 +82,24 @@ class RankerParams:
 
     spec: CrossEncoderSpec | BiEncoderSpec | LateInteractionSpec
     weights: Weights | None
-    """None of a `scratch` backbone, which is an input."""
+    """None for a `scratch` backbone, which is an input."""
     seed: int | None = None
-    """Of a cross-encoder's fresh head."""
+    """The seed of a cross-encoder's fresh head."""
     doc: Weights | None = None
     adapter: Weights | None = None
     prompt: str | None = None
-    """What a cross-encoder's folder says is put before its texts."""
+    """The prompt before queries that a cross-encoder's folder names."""
     base: Weights | None = None
-    """What an adapter in the place of a cross-encoder was made for."""
+    """The base of an adapter that is given as a cross-encoder."""
 
 
 @dataclass(frozen=True)
 class RerankParams:
-    """How much of a run is re-ranked."""
+    """The depth of a re-ranking, and its tag."""
 
     depth: int
     tag: str
-    """Of the run that is made."""
+    """The tag of the new run."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ class TrainParams:
 
 @dataclass(frozen=True)
 class EvaluateParams:
-    """What is measured and compared."""
+    """The measures and comparisons of an evaluation."""
 
     spec: EvaluateSpec
     conventions: Mapping[str, Convention]
-    """By collection."""
+    """Conventions by collection."""
     seed: int
     systems: tuple[tuple[str, tuple[str, ...]], ...]
-    """Each with its rankers, one for each seed."""
+    """Each system with its rankers, one for each seed."""
 
 
 STEPS = "rankscope.pipeline.steps"

@@ -1,4 +1,4 @@
-"""What two systems' runs of one seed have in common, by the rankers they start from."""
+"""Rankers from which two systems' runs of one seed both start."""
 
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -10,9 +10,9 @@ def kinship(study: Pipeline, system: str, baseline: str) -> Kinship:
     mine, theirs = (list(systems.get(name, ())) for name in (system, baseline))
     if len(mine) != len(theirs) or len(mine) < 2:
         return Kinship.NONE
-    lines = [[study.lineage(name) for name in of] for of in (mine, theirs)]
+    lines = [[study.lineage(name) for name in runs] for runs in (mine, theirs)]
     shared = [set(a) & set(b) for a, b in zip(*lines, strict=True)]
-    own = [of - set().union(*shared[:at], *shared[at + 1 :]) for at, of in enumerate(shared)]
+    own = [line - set().union(*shared[:at], *shared[at + 1 :]) for at, line in enumerate(shared)]
     if not all(own):
         return Kinship.NONE
     n_stages = max(len(set(a) ^ set(b)) for a, b in zip(*lines, strict=True))
@@ -20,7 +20,7 @@ def kinship(study: Pipeline, system: str, baseline: str) -> Kinship:
 
 
 def seed_lineage(study: Pipeline, system: str) -> str:
-    """The system whose seeds an evaluated system's runs follow: itself or an ancestor; "" of one run a system.
+    """The system whose seeds an evaluated system's runs follow: itself or an ancestor; "" for a single run.
 
     It is the first of a line that each run has to itself. Systems that follow the same one move together.
     """

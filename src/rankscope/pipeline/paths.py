@@ -39,11 +39,11 @@ def expanded(written: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         name, default = match.group(1), match.group(2)
-        found = os.environ.get(name, default)
-        if found is None:
+        text = os.environ.get(name, default)
+        if text is None:
             raise BadStudy(
                 f"{written}: the variable {name} is not set. Set it, or write the value in its place."
             )
-        return found
+        return text
 
     return VARIABLE.sub(value, written)

@@ -57,7 +57,7 @@ from rankscope.pipeline.step import (
 
 COMMIT = re.compile("[0-9a-f]{7,40}")
 LONGEST_NAME, ENDING = 255, ".txt"
-"""Bytes of a file's name, and what the record of a step that failed ends in."""
+"""Bytes of a file's name, and the ending of a failed step's record."""
 
 
 P = ParamSpec("P")
@@ -66,15 +66,15 @@ Build = Callable[Concatenate["Planner", P], T]
 
 
 def _once(build: Build[P, T]) -> Build[P, T]:
-    """What a planner builds is built once for the same words: every seed needs the same collections."""
+    """A planner builds once for the same arguments: every seed needs the same collections."""
 
     @wraps(build)
     def kept(planner: "Planner", /, *words: P.args, **named: P.kwargs) -> T:
         key = (build.__name__, words, tuple(named.items()))
         if key not in planner.built:
             planner.built[key] = build(planner, *words, **named)
-        found: T = planner.built[key]
-        return found
+        result: T = planner.built[key]
+        return result
 
     return kept
 
@@ -88,7 +88,7 @@ class Planner:
         self.built: dict[Any, Any] = {}
 
     def step(self, kind: Kind, label: str, params: Any, inputs: Mapping[str, Step]) -> Step:
-        """A step, or the same one that is there already; BadStudy where no file could be called so."""
+        """A step, or the equal one that is there already; BadStudy if its name is too long for a file."""
         step = Step(kind, label, params, identity(params, kind.name, self.digest), inputs)
         if len(f"{step.name}{ENDING}".encode()) > LONGEST_NAME:
             raise BadStudy(
@@ -171,7 +171,7 @@ class Planner:
     def _cross_encoder(
         self, spec: CrossEncoderSpec, weights: Weights | None, seed: int
     ) -> RankerParams:
-        """With what its folder adds to its weights: a prompt, the base model of an adapter."""
+        """A cross-encoder's params, with the prompt and the adapter's base model that its folder names."""
         folder = None if weights is None else weights.location.folder
         if folder is None:
             return RankerParams(spec, weights, seed)
@@ -181,7 +181,7 @@ class Planner:
         return RankerParams(spec, weights, seed, prompt=card.prompt or None, base=base)
 
     def _bi_encoder(self, name: str, spec: BiEncoderSpec, weights: Weights | None) -> RankerParams:
-        """With the docs' own encoder and an adapter, where there are any."""
+        """A bi-encoder's params, with the docs' own encoder and an adapter, where there are any."""
         doc = adapter = None
         if spec.doc_backbone is not None:
             doc = self._weights(name, spec.doc_backbone, spec.doc_revision, named="doc_revision")
@@ -258,7 +258,9 @@ class Planner:
             keep=spec.kept,
             seed=self.study.seed_of(name),
             stage=len(self.study.lineage(name)) - 1,
-            teacher_depths=tuple(None if each is None else each.depth for each in teachers),
+            teacher_depths=tuple(
+                None if teacher is None else teacher.depth for teacher in teachers
+            ),
         )
         return self.step(TRAIN, name, params, inputs)
 
@@ -302,7 +304,7 @@ class Planner:
         return self.step(RERANK, label, RerankParams(depth, ranker), inputs)
 
     def embedder(self, ranker: str) -> str:
-        """The ranker whose embeddings a ranker's docs have: the one it started from, if their tower was frozen."""
+        """The ranker that embeds a ranker's docs: the one it started from, if the doc tower was frozen."""
         spec = self.study.rankers[ranker]
         while isinstance(spec, TrainedSpec) and "doc_tower" in spec.freeze:
             ranker, spec = spec.start, self.study.rankers[spec.start]
@@ -331,18 +333,18 @@ class Planner:
         return self.step(EVALUATE, "all", params, inputs)
 
     def _run(self, name: str, collection: str, where: str) -> Step:
-        """The run of a first stage or ranker over a collection, from a first stage or all docs."""
-        asked = self.study.evaluate
+        """The run of a first stage or ranker over a collection, re-ranked from a first stage or from all docs."""
+        evaluation = self.study.evaluate
         if name in self.study.first_stages:
             return self.first_stage_run(name, collection)
         if where == ALL_DOCS:
-            assert asked.search is not None
+            assert evaluation.search is not None
             searching = DenseSpec(
-                kind="dense", ranker=name, index="exact", depth=asked.search.depth
+                kind="dense", ranker=name, index="exact", depth=evaluation.search.depth
             )
             return searching.plan(self, name, collection)
-        assert asked.rerank is not None
-        return self.rerank(name, collection, where, asked.rerank.depth)
+        assert evaluation.rerank is not None
+        return self.rerank(name, collection, where, evaluation.rerank.depth)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One piece of work of a study: what names it, what it needs, and what it calls its inputs."""
+"""One piece of work of a study: its kind, its identity, its inputs and their roles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ class Kind(NamedTuple):
     version: int
     """Raised when the kind's meaning changes; nothing else makes stored results void."""
     run: str
-    """module:function that carries it out: takes a `Work`, returns the manifest's summary."""
+    """The module:function that carries it out: it takes a `Work` and returns the manifest's summary."""
     params: Any
-    """The type of what its steps are given: a spec, a frozen dataclass, or one of several (`A | B`)."""
+    """The type of its steps' params: a spec, a frozen dataclass, or one of several (`A | B`)."""
     is_shared: bool = False
     """Whether several processes carry it out together."""
     is_resumed: bool = False
-    """Whether it goes on from what lies in the work folder."""
+    """Whether it resumes from the work folder."""
 
     def function(self) -> Any:
-        """What carries it out, imported now: planning loads none of them."""
+        """The function that carries it out, imported now: planning loads none of them."""
         return resolve_name(self.run)
 
 
 NOISY_DOCS, NOISY_EMBEDDINGS = "noisy queries' docs", "noisy queries' embeddings"
-"""What a training on noisy queries calls the docs they are to score, and their embeddings, among its inputs."""
+"""Roles, among the inputs of a training on noisy queries, of the docs to score and of their embeddings."""
 
 
 @final
@@ -45,9 +45,9 @@ class Step:
     of: Kind
     label: str
     params: Any
-    """What it is carried out with: a spec, or a frozen dataclass that the plan made."""
+    """The params it is carried out with: a spec, or a frozen dataclass that the plan made."""
     identity: Any
-    """What of the params can change the result, as plain data (`pipeline.identity`)."""
+    """The params that can change the result, as plain data (`pipeline.identity`)."""
     inputs: Mapping[str, "Step"]
 
     @property
@@ -78,35 +78,35 @@ class Step:
 
 
 def collection_role(collection: str) -> str:
-    """What an evaluation or a training calls a collection among its inputs."""
+    """The role of a collection among the inputs of an evaluation or a training."""
     return f"collection {collection}"
 
 
 def run_role(collection: str, first_stage: str, system: str) -> str:
-    """What the evaluation calls a system's run among its inputs."""
+    """The role of a system's run among the inputs of the evaluation."""
     return f"run {collection} {first_stage} {system}"
 
 
 def learnt_role(collection: str) -> str:
-    """What the evaluation calls a collection that rankers were trained on among its inputs."""
+    """The role of a collection that rankers were trained on among the inputs of the evaluation."""
     return f"learnt {collection}"
 
 
 def docs_role(collection: str) -> str:
-    """What a training or the report calls a collection's docs among its inputs."""
+    """The role of a collection's docs among the inputs of a training or the report."""
     return f"docs {collection}"
 
 
 def samples_role(place: int, what: str) -> str:
-    """What a training calls the docs, the collection or the run of its first or second samples."""
+    """The role of the docs, the collection or the run of a training's first or second samples."""
     return f"samples {place} {what}"
 
 
 def validation_role(collection: str) -> str:
-    """What a training calls the run over a validation collection among its inputs."""
+    """The role of the run over a validation collection among the inputs of a training."""
     return f"validation run {collection}"
 
 
 def train_role(ranker: str) -> str:
-    """What the report calls a training among its inputs."""
+    """The role of a training among the inputs of the report."""
     return f"train {ranker}"

@@ -1,4 +1,4 @@
-"""A teacher out of a file, and how good its order is: held against judgements and what it was shown."""
+"""A teacher from a file, and the quality of its order, compared with qrels and with the order it was shown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from rankscope.evaluate.measures import Measuring
 MEASURE = "nDCG@10"
 
 Opened = tuple[Teacher, TeacherCandidates | None]
-"""A teacher, and what it was shown where that is known."""
+"""A teacher, and the candidates it was shown, where they are known."""
 
 
 def open_permutations(
@@ -28,14 +28,14 @@ def open_permutations(
     window: int,
     step: int,
 ) -> tuple[Teacher, TeacherCandidates]:
-    """An LLM as a teacher, and what it was shown."""
+    """An LLM as a teacher, and the candidates it was shown."""
     shown = read_candidates(candidates, names)
     teacher = from_permutations(path, shown, names, malformed=malformed, window=window, step=step)
     return teacher, shown
 
 
 def open_other(path: Path, kind: str, candidates: Path | None, names: IdLookup) -> Opened:
-    """A teacher of any other kind, and what it was shown where that is known."""
+    """A teacher of any other kind, and the candidates it was shown, where they are known."""
     teacher = from_run(path, names) if kind == "run" else from_lists(path, kind, names)
     return teacher, None if candidates is None else read_candidates(candidates, names)
 
@@ -43,15 +43,15 @@ def open_other(path: Path, kind: str, candidates: Path | None, names: IdLookup) 
 def quality(
     teacher: Teacher, shown: TeacherCandidates | None, qrels: Sequence[Qrel] | None
 ) -> dict[str, Any]:
-    """All that is worth knowing of a teacher, as plain data: counts, agreement with qrels, position bias."""
-    found = summary(teacher)
+    """The report on a teacher, as plain data: counts, agreement with qrels, position bias."""
+    report = summary(teacher)
     rankings = None if shown is None else shown.rankings
     if qrels:
-        found["agreement_with_qrels"] = agreement(teacher.run, rankings, qrels)
+        report["agreement_with_qrels"] = agreement(teacher.run, rankings, qrels)
     bias = None if rankings is None else position_bias(teacher.run, rankings, qrels)
     if bias is not None:
-        found["position_bias"] = asdict(bias)
-    return found
+        report["position_bias"] = asdict(bias)
+    return report
 
 
 def agreement(
@@ -66,7 +66,7 @@ def agreement(
         return None
     measuring = Measuring(judged, [MEASURE])
     theirs = measuring.of(teacher)
-    found: dict[str, Any] = {"n_queries": theirs.n_queries, MEASURE: theirs.means()[MEASURE]}
+    report: dict[str, Any] = {"n_queries": theirs.n_queries, MEASURE: theirs.means()[MEASURE]}
     both = [] if shown is None else [query for query in measuring.query_ids if query in shown]
     if shown is not None and both:
         measuring = measuring.only(both)
@@ -75,10 +75,10 @@ def agreement(
         )
         before = measuring.of(Run.of("candidates", places)).values[MEASURE]
         after = measuring.of(teacher).values[MEASURE]
-        found |= {
+        report |= {
             "n_queries_shown": len(both),
             f"candidates_{MEASURE}": sum(before.values()) / len(both),
             "share_improved": sum(after[query] > before[query] for query in both) / len(both),
             "share_worsened": sum(after[query] < before[query] for query in both) / len(both),
         }
-    return found
+    return report

@@ -1,4 +1,4 @@
-"""What carrying out one step has at hand: its inputs' folders, a folder to write into, checkpoints."""
+"""The surroundings of a step: its inputs' folders, a folder to write into, checkpoints."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from rankscope.store.artifacts import Store
 
 Summary = dict[str, Any]
 TextsOf = Callable[[Sequence[str]], Sequence[Any]]
-"""The docs of some ids."""
+"""From doc ids to the docs, as a ranker takes them."""
 S = TypeVar("S", bound=Spec)
 P = TypeVar("P")
 
 
 @dataclass(frozen=True)
 class Work:
-    """What carrying out one step has at hand."""
+    """A step, and what it needs to be carried out: plan, store, folders, progress."""
 
     step: Step
     plan: Plan
@@ -42,22 +42,22 @@ class Work:
         return self.store.open(self.step.inputs[role].name)
 
     def params(self, kind: type[P]) -> P:
-        """What the step is carried out with, of the kind this function is for."""
+        """The params of the step, of the type that its function takes."""
         assert isinstance(self.step.params, kind)
         return self.step.params
 
     def spec(self, kind: type[S]) -> S:
-        """The part of the study file among the step's params, of the kind this function is for."""
+        """The part of the study file among the step's params, of the type that its function takes."""
         assert isinstance(self.step.spec, kind)
         return self.step.spec
 
     @property
     def checkpoints(self) -> Path:
-        """Where a training may keep its state."""
+        """The folder in which a training keeps its state."""
         return self.store.work(self.step.name)
 
     def texts(self, docs_role: str, ranker: Ranker, doc_ids: Iterable[str]) -> TextsOf:
-        """What gives the docs as the ranker takes them: their token ids if it joins them, else their texts."""
+        """A function from ids to docs as the ranker takes them: token ids if it joins them, or texts."""
         if ranker.joiner is None:
             return StoredDocs(self.folder(docs_role)).texts
         return self.tokens(docs_role, ranker.joiner, doc_ids).of
@@ -73,14 +73,14 @@ class Work:
         return StoredTokens(folder, docs)
 
     def embedded(self, ranker: BiEncoder, docs: StoredDocs, folder: Path) -> Path:
-        """Where in the folder the embeddings of all docs are, by all processes; what is missing is made now."""
+        """The file with the embeddings of all docs; all processes compute the missing ones."""
         return embedded(ranker, docs, folder, processes=self.processes, progress=self.progress)
 
 
 def embedded(
     ranker: BiEncoder, docs: StoredDocs, folder: Path, *, processes: Processes, progress: Progress
 ) -> Path:
-    """Where in the folder the embeddings of all docs are; what is missing is made now."""
+    """The file with the embeddings of all docs; the missing ones are computed now."""
     return embeddings.encode(
         folder,
         lambda texts: ranker.searchable(ranker.embed_docs(texts)),

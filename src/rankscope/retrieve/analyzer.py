@@ -1,19 +1,19 @@
-"""From a text to the terms that BM25 counts.
+"""The terms of a text that BM25 counts.
 
 Words are those of UAX #29 as Lucene's StandardTokenizer has them, by the `regex` package's properties
-of Unicode. What is done with each script:
+of Unicode. The scripts are treated as follows:
 
 - letters with their marks (Latin, Cyrillic, Greek, Arabic and Hebrew with vowel signs, Devanagari,
   Bengali, Tamil, Hangul, ...): one word up to the next space or punctuation; so are runs of Katakana;
 - Han (beyond the basic plane, too) and Hiragana: each character is a word;
 - Thai, Lao, Khmer, Burmese and their kin, whose words only a dictionary can part: a run between spaces
-  (or zero-width spaces) is one word, and `needs_dictionary` tells;
+  (or zero-width spaces) is one word, and `needs_dictionary` is true;
 - emoji: each sequence that is shown as a picture is a word. Symbols of text (such as the sign of a
   trademark, which Lucene takes for an emoji) and superscripts are none.
 
-A word loses what nobody sees (soft hyphens, joiners, variation selectors), so that it is found however
-it was set; Lucene keeps it. Then comes its language: English has what Lucene's EnglishAnalyzer with the
-Porter stemmer does (possessives stripped, lower case, 33 stop words); the others have lower case and
+A word loses its invisible characters (soft hyphens, joiners, variation selectors), so that it matches however
+it was set; Lucene keeps them. Then its language is applied: English is analyzed as by Lucene's EnglishAnalyzer
+with the Porter stemmer (possessives stripped, lower case, 33 stop words); the others have lower case and
 their Snowball stemmer and no stop words; "none" has lower case alone. Elisions (`l'avion`) stay whole,
 and composed and decomposed letters are two.
 
@@ -70,7 +70,7 @@ STOP_WORDS = frozenset(
 )
 LONGEST_WORD = 255  # Lucene cuts longer ones into pieces of this length
 REMEMBERED = 1 << 16
-"""Pieces between spaces that are not ASCII, whose words are kept at hand."""
+"""Pieces between spaces that are not ASCII, whose words are cached."""
 LONGEST_REMEMBERED = 64
 
 # -- words ---------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ LONGEST_REMEMBERED = 64
 ASCII_WORD = re.compile(
     r"\w+(?:(?:(?<=[A-Za-z])[.:'](?=[A-Za-z])|(?<=\d)[.,;'](?=\d))\w+)*", re.ASCII
 )
-"""What WORD finds where all is ASCII, several times as fast."""
+"""The same words as WORD's where all is ASCII, several times as fast."""
 _ATTACHED = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"
 _LETTER = rf"(?:[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{_ATTACHED})"
 _HEBREW = r"\p{WB=Hebrew_Letter}"
@@ -117,17 +117,17 @@ def needs_dictionary(text: str) -> bool:
 
 def words(text: str) -> list[str]:
     """The words of a text, in order, each as it stands there; the longest in pieces."""
-    found: list[str] = []
+    all_words: list[str] = []
     for piece in _pieces(text):
-        found += ASCII_WORD.findall(piece) if piece.isascii() else _words_of(piece)
-    if all(len(word) <= LONGEST_WORD for word in found):
-        return found
+        all_words += ASCII_WORD.findall(piece) if piece.isascii() else _words_of(piece)
+    if all(len(word) <= LONGEST_WORD for word in all_words):
+        return all_words
     step = LONGEST_WORD
-    return [word[at : at + step] for word in found for at in range(0, len(word), step)]
+    return [word[at : at + step] for word in all_words for at in range(0, len(word), step)]
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The text in pieces, in order: each between two spaces that is not ASCII, and what is between those.
+    """The text in pieces, in order: each word between spaces that is not ASCII, and the ASCII text between those.
 
     No word has a space inside, so each is within a piece.
     """
@@ -154,7 +154,7 @@ def _remembered(piece: str) -> tuple[str, ...]:
 
 
 class Language(NamedTuple):
-    """What is done with a word once it is found."""
+    """The rules by which a word becomes a term: stemmer, stop words, possessives."""
 
     stemmer: str | None
     """Its name in Snowball; None: words stay as they are."""
@@ -162,7 +162,7 @@ class Language(NamedTuple):
     """Characters of the shortest word that is stemmed."""
     stop_words: frozenset[str] = frozenset()
     possessives: tuple[str, ...] = ()
-    """What is stripped off a word's end."""
+    """Endings that are stripped off a word."""
     has_dotless_i: bool = False
     """Whether I is the capital of a dotless i."""
 
@@ -197,7 +197,7 @@ def analyzed(text: str, language: str = ENGLISH) -> list[str]:
 
 
 def _lowered(word: str, language: Language) -> str:
-    """A word as it is compared: without what is not seen, a possessive and capitals."""
+    """A word as it is compared: without invisible characters, a possessive and capitals."""
     if word.endswith(language.possessives):
         word = word[:-2]
     if language.has_dotless_i:

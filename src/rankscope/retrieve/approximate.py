@@ -1,8 +1,9 @@
 """Nearest-neighbour search with faiss, for collections where comparing with every doc takes too long.
 
 `flat` compares with every doc, as `dense` does; `ivf` looks into some of the cells that docs were
-sorted into, `hnsw` walks a graph of neighbours. Both miss docs: how many, `recall` says. An index is
-a function of the embeddings and the numbers below, so docs are added by one thread. The package faiss-cpu comes with `rankscope[ann]`.
+sorted into, `hnsw` walks a graph of neighbours. Both miss docs; `recall` measures how many. An index is
+a function of the embeddings and the numbers below, so docs are added by one thread. The package faiss-cpu comes with
+`rankscope[ann]`.
 """
 
 import math
@@ -19,11 +20,11 @@ from rankscope.retrieve.dense import no_numbers
 from rankscope.retrieve.embeddings import Embeddings
 
 CELLS_SEARCHED = 32
-"""Of `ivf`; there are four times the square root of the number of docs."""
+"""Cells that `ivf` searches, out of four times the square root of the number of docs."""
 ROUNDING = 1e-5
-"""How far sums of products may differ by the order in which they are added, as a share."""
+"""The relative difference that sums of products may have by the order of their terms."""
 NEIGHBOURS, WALK_BUILDING, WALK_SEARCHING = 32, 200, 256
-"""Of `hnsw`: edges of a doc, and docs held while the graph is built and searched."""
+"""`hnsw`'s edges of a doc, and docs held while the graph is built and searched."""
 
 
 def nearest(
@@ -37,8 +38,8 @@ def nearest(
     build = choose(INDEXES, kind, what="index")
     index = build(faiss, embeddings.shape[1], len(embeddings))
     array = np.ascontiguousarray(embeddings, dtype=np.float32)
-    asked = queries.cpu().numpy()
-    for what, vectors in (("docs' embeddings", array), ("queries' embeddings", asked)):
+    query_array = queries.cpu().numpy()
+    for what, vectors in (("docs' embeddings", array), ("queries' embeddings", query_array)):
         spoilt = ~np.isfinite(vectors).all(1)
         if spoilt.any():
             raise no_numbers(what, int(spoilt.sum()), len(vectors))
@@ -46,17 +47,17 @@ def nearest(
         index.train(array)
     with _one_thread(faiss):
         index.add(array)
-    scores, places = index.search(asked, min(depth, len(embeddings)))
+    scores, places = index.search(query_array, min(depth, len(embeddings)))
     return places.astype(np.int64), scores
 
 
-def recall(found: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
-    """The mean share of a query's exact docs that were found: (queries, docs) of scores each, best first.
+def recall(scores: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
+    """The mean share of a query's exact docs that an index returns: (queries, docs) of scores each, best first.
 
-    A doc that scores as the last of the exact ones does, to the last digits, is as good as it.
+    A doc whose score equals the last exact one's, up to rounding, counts as exact.
     """
     last = exact[:, -1:]
-    return float((found >= last - ROUNDING * np.abs(last)).mean())
+    return float((scores >= last - ROUNDING * np.abs(last)).mean())
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Lexical first stage.
 
 The scorer is bm25s (Lucene's variant, k1 0.9 and b 0.4 as in Anserini); the analyzer is ours
-(`retrieve.analyzer`), and of English equal to Lucene's EnglishAnalyzer with the Porter stemmer. The
-analyzer moves the measures more than the scorer does.
+(`retrieve.analyzer`), and for English equal to Lucene's EnglishAnalyzer with the Porter stemmer. The
+analyzer changes the measures more than the scorer does.
 
 Not covered: Lucene's one-byte doc lengths, which move a score by up to 3.5 %.
 """
@@ -47,7 +47,7 @@ class Index:
 
     @property
     def notes(self) -> list[str]:
-        """What to know of what it finds."""
+        """Notes on its results: words that only a dictionary can part."""
         if not self._n_unparted:
             return []
         return [
@@ -65,8 +65,8 @@ class Index:
         cut = min(depth, n_matching)
         threshold = max(np.partition(scores, -cut)[-cut], np.finfo(scores.dtype).tiny)
         reached = np.flatnonzero(scores >= threshold)
-        found = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
-        return sorted(found, key=itemgetter(1, 0), reverse=True)[:depth]
+        ranked = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
+        return sorted(ranked, key=itemgetter(1, 0), reverse=True)[:depth]
 
     def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
         """One score per doc, in their order; 0 for a doc that shares no term with the query."""
@@ -78,7 +78,7 @@ class Index:
         return {doc_id: place for place, doc_id in enumerate(self._doc_ids)}
 
     def _scores(self, query: str) -> NDArray[np.float32]:
-        """Of every doc, in the order of the docs."""
+        """The score of every doc, in the order of the docs."""
         known = [
             term for term in analyzed(query, self._language) if term in self._scorer.vocab_dict
         ]

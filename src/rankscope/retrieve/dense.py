@@ -1,7 +1,7 @@
 """Nearest-neighbour search among stored embeddings: exact, in blocks of docs.
 
-Scores are dot products in float32. Of docs with the same score, those that come first in the
-collection are ranked, and kept at the cut, first.
+Scores are dot products in float32. Docs with the same score are ranked, and kept at the cut, in the
+collection's order.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ def nearest(
     queries: (queries, width), float32; embeddings: (docs, width), mapped or not.
     """
     starts = range(0, max(1, len(queries)), QUERIES_AT_ONCE)
-    found = [
+    parts = [
         _nearest(queries[at : at + QUERIES_AT_ONCE], embeddings, depth=depth, progress=progress)
         for at in starts
     ]
-    places, scores = zip(*found, strict=True)
+    places, scores = zip(*parts, strict=True)
     return np.concatenate(places), np.concatenate(scores)
 
 
@@ -64,7 +64,7 @@ class Best:
         self.scores = np.zeros((n_queries, 0), dtype=np.float32)
 
     def add(self, scores: Tensor, start: int) -> None:
-        """Take in the scores of docs that follow those before: (queries, docs); BadInput for what is no number."""
+        """Take in the scores of the next docs, (queries, docs); BadInput for scores that are no numbers."""
         if scores.numel() and not torch.stack(scores.aminmax()).isfinite().all():
             n = int((~scores.isfinite()).any(1).sum())
             raise no_numbers("queries' scores", n, len(scores))
@@ -81,15 +81,15 @@ class Best:
         # one row per query, as wide as the most candidates any has
         counts = np.bincount(rows_, minlength=len(self.scores))
         within = np.arange(len(rows_)) - np.repeat(np.cumsum(counts) - counts, counts)
-        found = np.full((len(self.scores), counts.max()), -np.inf, dtype=np.float32)
-        places = np.full(found.shape, -1, dtype=np.int64)
-        found[rows_, within], places[rows_, within] = values, columns_ + start
-        self._merge(found, places)
+        candidates = np.full((len(self.scores), counts.max()), -np.inf, dtype=np.float32)
+        places = np.full(candidates.shape, -1, dtype=np.int64)
+        candidates[rows_, within], places[rows_, within] = values, columns_ + start
+        self._merge(candidates, places)
 
     def _merge(self, scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
         scores = np.concatenate([self.scores, scores], axis=1)
         places = np.concatenate([self.places, places], axis=1)
-        # stable, and what was there before stands first: of equal scores the earlier doc
+        # stable, and the earlier docs stand first, so they win ties
         order = np.argsort(-scores, axis=1, kind="stable")[:, : self._depth]
         self.scores = np.take_along_axis(scores, order, axis=1)
         self.places = np.take_along_axis(places, order, axis=1)
@@ -110,13 +110,13 @@ def run_of(
     places: NDArray[np.int64],
     scores: NDArray[np.float32],
 ) -> Run:
-    """What was found as a run; places below 0 stand for no doc."""
+    """The nearest docs as a run; places below 0 stand for no doc."""
     return Run.of(
         tag,
         (
             ScoredDoc(query.query_id, doc_ids[place], score)
-            for query, row, found in zip(queries, scores.tolist(), places.tolist(), strict=True)
-            for score, place in zip(row, found, strict=True)
+            for query, row, of_query in zip(queries, scores.tolist(), places.tolist(), strict=True)
+            for score, place in zip(row, of_query, strict=True)
             if place >= 0
         ),
     )

@@ -24,7 +24,7 @@ def encode(
     processes: rows.ProcessGroup,
     progress: Progress = SILENT,
 ) -> Path:
-    """Make what is missing of the embeddings of docs 0 to n_docs, in the docs' order; where they are.
+    """Make the missing embeddings of docs 0 to n_docs, in the docs' order; the path of their file.
 
     `embed` gives (texts, width); it must give a text's embedding whatever else is in the block.
     """

@@ -1,4 +1,4 @@
-"""Several runs into one, by ranks or by scores.
+"""Fuse several runs into one, by ranks or by scores.
 
 A doc that a run leaves out gets nothing from it. A query that any run ranks is ranked.
 """

@@ -27,11 +27,11 @@ def nearest(
     progress: Progress = SILENT,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(places, scores) of each query's best docs, as `dense.nearest` gives them."""
-    asked, best = ranker.embed_queries(queries), Best(len(queries), min(depth, n_docs))
+    query_tokens, best = ranker.embed_queries(queries), Best(len(queries), min(depth, n_docs))
     with progress.task("search", n_docs, "docs") as task, torch.inference_mode():
         for start in range(0, n_docs, DOCS_PER_BLOCK):
             end = min(n_docs, start + DOCS_PER_BLOCK)
             docs = ranker.embed_docs([text_at(place) for place in range(start, end)])
-            best.add(ranker.similarity(asked, docs), start)
+            best.add(ranker.similarity(query_tokens, docs), start)
             task.advance(end - start)
     return best.places, best.scores

@@ -39,17 +39,17 @@ def rerank(
 ) -> Run:
     """The run with each query's top `depth` docs re-ordered by the ranker, the tail kept below.
 
-    `texts` gives the texts of docs by id, or what stands for them with this ranker. A query the run
+    `texts` gives the docs of ids as this ranker takes them, texts or tokens. A query the run
     leaves out stays out. Several processes share the queries; each gets the whole run.
     """
-    asked = [query for query in queries if run.rankings.get(query.query_id)]
-    if not asked:
+    ranked_queries = [query for query in queries if run.rankings.get(query.query_id)]
+    if not ranked_queries:
         raise BadInput(
             f"The run {run.tag} ranks none of the {len(queries)} queries. "
             "Give a run over the same collection and split."
         )
-    mine = processes.share(asked)
-    found: dict[str, list[float]] = {}
+    mine = processes.share(ranked_queries)
+    by_query: dict[str, list[float]] = {}
     with progress.task(f"re-rank {tag}", len(mine), "queries") as task:
         for start in range(0, len(mine), ranker.queries_per_block):
             block = mine[start : start + ranker.queries_per_block]
@@ -57,11 +57,11 @@ def rerank(
             scores = ranker.score_all(
                 [(query.text, texts(top)) for query, top in zip(block, tops, strict=True)]
             )
-            found |= {query.query_id: given for query, given in zip(block, scores, strict=True)}
+            by_query |= {query.query_id: given for query, given in zip(block, scores, strict=True)}
             task.advance(len(block))
-    everywhere = {q: given for part in processes.gathered(found) for q, given in part.items()}
+    everywhere = {q: given for part in processes.gathered(by_query) for q, given in part.items()}
     rankings = {}
-    for query in asked:
+    for query in ranked_queries:
         ranking, given = run.rankings[query.query_id], everywhere[query.query_id]
         _check(tag, ranking, given)
         rankings[query.query_id] = reordered(ranking, given)

@@ -2,12 +2,12 @@
 
 steps/<name>/           present = complete; manifest.json names every file with its SHA-256, and there is no other
 work/<fingerprint>/     checkpoints of a step under way; losing them costs time only
-  begun.json            by which name, with which bytes of its inputs, under which versions
+  begun.json            its name, the sums of its inputs' files, and the versions it was begun under
 tokens/<docs>-<hash>/   docs as token ids, made once for a tokenizer; losing them costs time only
 errors/<name>.txt       the last traceback of a step that failed
 
 A manifest has a sum of its own (`sha256`: of all its other fields) and the sums of its inputs' files as
-they were when it was made (`rests_on`). One of an earlier version has neither: it is read, and told.
+they were when it was made (`rests_on`). One of an earlier version has neither: it is read, and a note says so.
 """
 
 import fcntl
@@ -69,25 +69,25 @@ class Store:
         self._verified: set[str] = set()
 
     def folder(self, name: str) -> Path:
-        """Where the artifact of that name is or will be."""
+        """The folder of the artifact of that name, stored or not."""
         return self.root / "steps" / name
 
     def work(self, name: str) -> Path:
-        """Where a step under way may keep checkpoints; named by the fingerprint alone."""
+        """The folder for checkpoints of a step under way; named by the fingerprint alone."""
         return self.root / "work" / name.rsplit("-", 1)[-1]
 
     def tokens(self, name: str) -> Path:
-        """Where texts are kept as token ids: a cache, shared by all that has the same tokenizer."""
+        """The folder of texts as token ids: a cache, shared by all steps with the same tokenizer."""
         return self.root / "tokens" / name
 
     def error_file(self, name: str) -> Path:
-        """Where the last traceback of a failed step is."""
+        """The file with the last traceback of a failed step."""
         return self.root / "errors" / f"{name}.txt"
 
     def status(self, name: str, needs: Mapping[str, str] = MappingProxyType({})) -> Status:
-        """The state of an artifact; DONE means that every file was read and is what was written.
+        """The state of an artifact; DONE means that every file was read and has the bytes that were written.
 
-        `needs` are the names of its inputs by role: with them, STALE is told where an input's bytes have changed.
+        `needs` are the names of its inputs by role: with them, it is STALE if an input's bytes have changed.
         """
         if self.folder(name).exists():
             try:
@@ -109,7 +109,7 @@ class Store:
         ]
 
     def content(self, name: str) -> str | None:
-        """The sum of all of an artifact's files, by its manifest; None where there is none to read."""
+        """The sum of all of an artifact's files, by its manifest; None without a readable manifest."""
         try:
             return sum_of(self.manifest(name)["files"])
         except DamagedArtifact:
@@ -130,8 +130,8 @@ class Store:
         for path in _visible_files(folder):
             if path.relative_to(folder).as_posix() not in {*files, MANIFEST}:
                 raise DamagedArtifact(
-                    f"{path}: this file does not belong to the result, and what reads the folder may read it. "
-                    "Move it elsewhere, or run again with --retry to compute the step anew."
+                    f"{path}: this file does not belong to the result, and a reader of the folder may take it for a part. "
+                    "Move it elsewhere, or run with --retry to compute the step again."
                 )
         for relative, facts in files.items():
             path = folder / relative
@@ -143,7 +143,7 @@ class Store:
         return folder
 
     def manifest(self, name: str) -> dict[str, Any]:
-        """What is known of an artifact: params, inputs, versions, seconds, files and summary."""
+        """The record of an artifact: params, inputs, versions, seconds, files and summary."""
         path = self.folder(name) / MANIFEST
         try:
             manifest = json.loads(path.read_text("utf-8"))
@@ -158,7 +158,7 @@ class Store:
         return dict(manifest)
 
     def begin(self, name: str, inputs: Mapping[str, str | None]) -> list[str]:
-        """Record in the work folder whose checkpoints it holds; notes on those that were there already.
+        """Record in the work folder the step whose checkpoints it holds; notes on checkpoints that were there already.
 
         Checkpoints are found by fingerprint: a step that was renamed goes on from them. Those begun with other
         bytes of the inputs (by role) are dropped, and so are those without a readable record.
@@ -170,11 +170,11 @@ class Store:
         if begun is None and any(not left.name.startswith(PARTIAL) for left in work.glob("*")):
             notes = [
                 f"{work / BEGUN}: missing or not what was written, so what lies beside it is not used: "
-                f"{name} begins anew"
+                f"{name} starts again"
             ]
         elif begun is not None and begun["inputs"] != inputs:
             notes = [
-                f"{work}: begun with other bytes of its inputs than are there now: {name} begins anew"
+                f"{work}: begun with other bytes of its inputs than are there now: {name} starts again"
             ]
         if notes:
             shutil.rmtree(work, ignore_errors=True)
@@ -196,7 +196,7 @@ class Store:
     def writing(
         self, name: str, facts: Mapping[str, Any], *, replaces: bool = False
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """A folder to write into and a dict for what is learnt; both are kept if the block succeeds.
+        """A folder to write into and a dict for facts of the manifest; both are kept if the block succeeds.
 
         One rename puts the artifact in its place when the disk has all of it, so a reader finds all of
         it or none of it, after a power cut too; its checkpoints go when the disk has the rename. If
@@ -250,7 +250,7 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Inside the block, no other process carries out this study; what a killed one left half-written is removed."""
+        """Inside the block, no other process carries out this study; half-written files of a killed one are removed."""
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = (self.root / ".lock").open("w")
@@ -266,7 +266,7 @@ class Store:
             yield
 
     def _sweep(self) -> None:
-        """Remove what a process that was killed left half-written."""
+        """Remove half-written files of a process that was killed."""
         for where in ("steps/", "tables/", ""):
             for left in self.root.glob(f"{where}{PARTIAL}*"):
                 if left.is_dir():
@@ -275,7 +275,7 @@ class Store:
                     left.unlink(missing_ok=True)
         for left in self.root.glob("work/*"):  # lost between the rename and its end
             begun = _begun(left / BEGUN)
-            # a step that got another name since it was stored is under way again by that one
+            # a step that was renamed since it was stored is under way again by its new name
             stored = f"steps/{begun['name']}" if begun else f"steps/*-{left.name}"
             if any(self.root.glob(stored)):
                 shutil.rmtree(left, ignore_errors=True)
@@ -307,7 +307,7 @@ def differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    """All files in a folder and its folders but those whose path has a name that begins with a dot."""
+    """All files in a folder and its folders, except hidden ones (a part of the path begins with a dot)."""
     return [
         path
         for path in sorted(folder.rglob("*"))
@@ -339,7 +339,7 @@ def _begun(record: Path) -> dict[str, Any] | None:
 def _damaged(path: Path, what: str) -> DamagedArtifact:
     return DamagedArtifact(
         f"{path}: {what}, so nothing that rests on it was used. "
-        "Run again with --retry to compute its step anew."
+        "Run with --retry to compute its step again."
     )
 
 
@@ -357,7 +357,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file, or say which one is not there or not JSON."""
+    """Read a JSON file; BadInput names one that is missing or not JSON."""
     try:
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -365,4 +365,4 @@ def read_json(path: Path) -> Any:
             f"{path}: there is no such file. Give the path of one that exists."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it anew.") from error
+        raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it again.") from error

@@ -64,7 +64,7 @@ def written_sealed(folder: Path) -> Iterator[Path]:
 
 
 def broken_seal(folder: Path) -> str | None:
-    """What is wrong with a folder that was sealed, in words; None if every byte is as it was."""
+    """The damage to a sealed folder, as a clause of a message; None if every byte is as it was."""
     try:
         sums = json.loads((folder / SUMS).read_text("utf-8"))
         names = {path.name for path in folder.iterdir()} - {SUMS}
@@ -88,7 +88,7 @@ def _is(path: Path, expected: object) -> bool:
 
 
 def with_sum(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts as JSON has them, with the sum of the rest in `sha256`."""
+    """Facts as plain JSON values, with the sum of all others in `sha256`."""
     plain = json.loads(json.dumps({key: facts[key] for key in facts if key != "sha256"}))
     return {**plain, "sha256": sum_of(plain)}
 

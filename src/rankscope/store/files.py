@@ -1,4 +1,4 @@
-"""Single files a person asked for: written whole or not at all, and refused before any work is done."""
+"""Single output files: written whole or not at all; a place that cannot be written is refused before any work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def writable(out: Path) -> None:
 
 @contextmanager
 def written_whole(out: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `out` when all is written."""
+    """A path to write to, which replaces `out` when all is written."""
     aside = out.with_name(f".partial-{out.name}")
     try:
         with explained(out):

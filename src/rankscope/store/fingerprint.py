@@ -27,7 +27,7 @@ def sum_of(value: Any) -> str:
 
 
 SETTLED_NS = 2_000_000_000
-"""A file changed less than so long ago may change again within one tick of its file system's clock (2 s on FAT)."""
+"""A file changed more recently than this may change again within one tick of its file system's clock (2 s on FAT)."""
 
 
 class Digests:
@@ -47,7 +47,7 @@ class Digests:
             remembered = _remembered(memory)
             if remembered is None:
                 self.notes.append(
-                    f"{memory}: not what was written, so all sources are read and it is made anew"
+                    f"{memory}: not what was written, so all sources are read and it is made again"
                 )
             self._known = remembered or {}
 
@@ -69,7 +69,7 @@ class Digests:
         return digest
 
     def remember(self) -> None:
-        """Keep what was read for the next process, where there is a place to keep it."""
+        """Keep the digests for the next process, if there is a folder to keep them in."""
         if self._memory is None or not self._memory.parent.is_dir():
             return
         aside = self._memory.with_name(f".partial-{os.getpid()}-{self._memory.name}")

@@ -1,4 +1,4 @@
-"""What a disk or a folder refuses, in one sentence with a remedy."""
+"""Errors of a disk or a folder, in one sentence with a remedy."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ REFUSED = frozenset(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Inside the block, a folder that refuses or a full disk becomes one sentence with a remedy."""
+    """Inside the block, an error of a folder that cannot be written or a full disk becomes one sentence with a remedy."""
     try:
         with explained_full(path):
             yield
@@ -35,7 +35,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def explained_full(path: Path) -> Iterator[None]:
-    """Inside the block, a full disk becomes one sentence with a remedy; nothing else does."""
+    """Inside the block, an error of a full disk becomes one sentence with a remedy; other errors pass."""
     try:
         yield
     except Exception as error:

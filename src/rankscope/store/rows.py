@@ -3,8 +3,8 @@
     NAME.npy              (rows, width) each, in the order of the rows
     blocks/000000         sha256 of the block's rows in every array; present = done
 
-A block is made whole from its own items, so it has the same bytes whenever and by whichever process it
-is made. Blocks that were done before are compared with their sums and made again if damaged.
+A block depends on its own items alone, so any process makes the same bytes at any time. Blocks that were
+done before are compared with their sums and made again if damaged.
 """
 
 import hashlib
@@ -105,7 +105,7 @@ def opened(path: Path) -> RowArray:
 
 
 def _is_laid_out(path: Path) -> bool:
-    """Whether the file is there and whole; one that is not is laid out again, and its blocks are made again."""
+    """Whether the file is there and whole; a damaged one is laid out again, and its blocks are made again."""
     try:
         np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError):
@@ -117,7 +117,7 @@ def _opened_to_write(path: Path, shape: tuple[int, int], dtype: str) -> Any:
     array = np.lib.format.open_memmap(path, mode="r+")
     if array.shape != shape or array.dtype != dtype:
         raise BadInput(
-            f"{path}: {array.shape} of {array.dtype}, but {shape} of {dtype} are asked for. "
+            f"{path}: {array.shape} of {array.dtype}, but {shape} of {dtype} is needed. "
             "Remove the folder: it is made again."
         )
     return array

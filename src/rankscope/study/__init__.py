@@ -1,1 +1,1 @@
-"""What a study is, and how it is carried out."""
+"""A study: its file, its rules, and the commands that carry it out."""

@@ -1,4 +1,4 @@
-"""What rests on what among rankers and first stages: no circle, and no chain longer than can be worked off."""
+"""Rankers and first stages that depend on one another: no circle, and no chain that is too long to carry out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -10,7 +10,7 @@ from rankscope.pipeline.spec.teachers import RankerTeacherSpec
 from rankscope.study.study import Study
 
 LONGEST = 50
-"""Rankers and first stages that rest on one another, at most."""
+"""Rankers and first stages that depend on one another, at most."""
 
 
 class Node(NamedTuple):
@@ -21,15 +21,15 @@ class Node(NamedTuple):
 
 
 Graph = Mapping[Node, Sequence[Node]]
-"""Each with what it is made with."""
+"""Each node with the nodes it is made with."""
 
 
 def nothing_rests_on_itself(study: Study) -> None:
-    """BadStudy where a ranker or first stage is made, at whatever remove, with itself, or with too many before it."""
+    """BadStudy where a ranker or first stage depends, directly or not, on itself, or on too long a chain."""
     graph = _graph(study)
     order, circle = _in_order(graph)
     if circle:
-        raise BadStudy(_in_words(study, circle))
+        raise BadStudy(_circle_sentence(study, circle))
     depths: dict[Node, int] = {}
     for node in order:
         depths[node] = 1 + max((depths[needed] for needed in graph[node]), default=0)
@@ -54,7 +54,7 @@ def _graph(study: Study) -> dict[Node, list[Node]]:
 
 
 def _needs(study: Study, name: str) -> Iterator[Node]:
-    """What a ranker is made with: the start first."""
+    """The nodes a ranker is made with: the start first."""
     spec = study.rankers[name]
     if not isinstance(spec, TrainedSpec):
         return
@@ -73,7 +73,7 @@ def _needs(study: Study, name: str) -> Iterator[Node]:
 
 
 def _in_order(graph: Graph) -> tuple[list[Node], list[Node]]:
-    """All, each after what it needs; and a circle, from one back to itself, if there is one."""
+    """All nodes, each after those it needs; and a circle, from a node back to itself, if there is one."""
     order: dict[Node, None] = {}
     for first in graph:
         if first in order:
@@ -93,7 +93,7 @@ def _in_order(graph: Graph) -> tuple[list[Node], list[Node]]:
     return list(order), []
 
 
-def _in_words(study: Study, circle: Sequence[Node]) -> str:
+def _circle_sentence(study: Study, circle: Sequence[Node]) -> str:
     searched = [at for at, node in enumerate(circle[:-1]) if node.table == "first_stages"]
     taught = [
         at
@@ -111,6 +111,6 @@ def _in_words(study: Study, circle: Sequence[Node]) -> str:
 
 
 def _from(circle: Sequence[Node], at: int, *, table: str) -> list[str]:
-    """The names of one table on the circle, from one of them back to it."""
+    """The names of one table on the circle, from the node at a place back to it."""
     turned = [*circle[at:-1], *circle[: at + 1]]
     return [node.name for node in turned if node.table == table]

@@ -1,4 +1,4 @@
-"""What the commands do that take a study file: read it, plan it, carry it out, and say what came of it."""
+"""The commands that take a study file: check it, plan it, carry it out, and print the results."""
 
 import os
 from collections import Counter
@@ -31,13 +31,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StudySettings:
-    """A study file, what is changed in it, and where its results are kept."""
+    """A study file, overrides of its values, and the folder of its results."""
 
     file: Path
     overrides: Sequence[str] = ()
     results: Path = Path("results")
     retry: bool = False
-    """Whether damaged results are computed anew."""
+    """Whether damaged results are computed again."""
 
 
 def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
@@ -57,15 +57,15 @@ def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
 
 
 def check(settings: StudySettings) -> Result:
-    """That nothing is wrong with the study and its files are there; BadStudy or BadInput for what is."""
+    """Check that the study has no mistakes and its files are there; BadStudy or BadInput names what is wrong."""
     steps = plan(load.load(settings.file, settings.overrides), _present)
     check_place(settings.results)
     study = steps.study.study
     notes = [*overlaps.refused(steps), *study.evaluate.claims_without_margin()]
-    found = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
+    facts = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
     return Result(
         lines=(f"{study.study}: {len(steps.steps)} steps, no mistakes.",),
-        forms={"json": lambda: json_of(found)},
+        forms={"json": lambda: json_of(facts)},
         notes=tuple(notes),
         are_notes_in_json=True,
     )
@@ -83,12 +83,12 @@ def _present(path: Path) -> str:
 
 
 def show_plan(settings: StudySettings, tell: Tell) -> Result:
-    """Every step: whether it is stored."""
+    """Every step, and whether it is stored."""
     return _states(*planned(settings, tell))
 
 
 def status(settings: StudySettings, tell: Tell) -> Result:
-    """The same, and why steps failed."""
+    """Every step, whether it is stored, and why steps failed."""
     plan, store = planned(settings, tell)
     return _states(plan, store, failures=tuple(_failures(plan, store)))
 
@@ -98,18 +98,18 @@ def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Resu
     notes = _notes_on(plan, store, is_reported=states[plan.steps[-1].name] == "done")
     rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in plan.steps]
     counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
-    found = {"results": str(store.root), "steps": states, "notes": notes}
+    facts = {"results": str(store.root), "steps": states, "notes": notes}
     return Result(
         tables=(Table(str(store.root), ["kind", "step", "fingerprint", "state"], rows),),
         lines=(f"{len(rows)} steps: {counts}", *failures),
-        forms={"json": lambda: json_of(found)},
+        forms={"json": lambda: json_of(facts)},
         notes=tuple(notes),
         are_notes_in_json=True,
     )
 
 
 def _failures(plan: Plan, store: Store) -> Iterator[str]:
-    """The last line of what each failed step left behind."""
+    """The last line of each failed step's traceback."""
     for step in plan.steps:
         if store.error_file(step.name).exists() and not store.folder(step.name).exists():
             said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
@@ -117,7 +117,7 @@ def _failures(plan: Plan, store: Store) -> Iterator[str]:
 
 
 def _notes_on(plan: Plan, store: Store, *, is_reported: bool) -> list[str]:
-    """Whose results and whose page the folder has, if others', and what must be known of stored steps."""
+    """Notes on results and a page of another study or plan in the folder, and on stored steps."""
     try:
         whose = origin.check(plan, store)
     except BadStudy as error:
@@ -135,30 +135,32 @@ def _notes_on(plan: Plan, store: Store, *, is_reported: bool) -> list[str]:
 
 
 def doctor(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
-    """What the guards see of every stage before it is trained; exit code 1 where one would stop it."""
+    """The guards' findings on every stage before it is trained; exit code 1 where one would stop it."""
     plan, store = planned(settings, tell)
     from rankscope.study.doctor import doctor as examined
 
-    found = examined(plan, store, retry=settings.retry, progress=progress)
-    stops, warnings = found.fired("stop"), found.fired("warn")
+    diagnosis = examined(plan, store, retry=settings.retry, progress=progress)
+    stops, warnings = diagnosis.fired("stop"), diagnosis.fired("warn")
     title, counts = plan.study.study.study, {"n_stops": len(stops), "n_warnings": len(warnings)}
-    rankers = dict.fromkeys(seen.ranker for seen in found.seen)
+    rankers = dict.fromkeys(seen.ranker for seen in diagnosis.seen)
     return Result(
-        tables=(Table(title, *diagnosis_rows(found), is_text=True),) if stops or warnings else (),
+        tables=(Table(title, *diagnosis_rows(diagnosis), is_text=True),)
+        if stops or warnings
+        else (),
         lines=(
-            f"{len(rankers)} trained rankers, {len(found.seen)} looks: {len(stops)} would stop, "
+            f"{len(rankers)} trained rankers, {len(diagnosis.seen)} looks: {len(stops)} would stop, "
             f"{len(warnings)} would warn.",
         ),
-        forms={"json": lambda: json_of(asdict(found) | counts)},
-        notes=found.notes,
+        forms={"json": lambda: json_of(asdict(diagnosis) | counts)},
+        notes=diagnosis.notes,
         are_notes_in_json=True,
         exit_code=1 if stops else 0,
     )
 
 
-def diagnosis_rows(found: "Diagnosis") -> Rows:
-    """Columns and rows of what guards saw: what would stop a training first."""
-    fired = [*found.fired("stop"), *found.fired("warn")]
+def diagnosis_rows(diagnosis: "Diagnosis") -> Rows:
+    """Columns and rows of the guards' findings: those that would stop a training first."""
+    fired = [*diagnosis.fired("stop"), *diagnosis.fired("warn")]
     rows = [[seen.ranker, seen.guard, seen.level, str(seen.finding)] for seen in fired]
     return ["ranker", "guard", "level", "what it saw"], rows
 
@@ -167,14 +169,14 @@ def diagnosis_rows(found: "Diagnosis") -> Rows:
 
 
 def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | None:
-    """Carry out what is missing; None in all processes but the first."""
+    """Carry out the missing steps; None in all processes but the first."""
     plan, store = planned(settings, tell)
     overlaps.refused(plan)
     return _carried_out(plan, store, progress, retry=settings.retry)
 
 
 def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Result | None:
-    """The same for the embedded study, of which a user can start from the file."""
+    """Carry out the embedded study, whose file a user can start from."""
     from rankscope.study.demo import write_demo
 
     file = write_demo(results / "demo")
@@ -184,7 +186,7 @@ def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Resul
 
 
 def report(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
-    """Make the report anew from what is stored; where it is."""
+    """Make the report again from the stored results; its path."""
     plan, store = planned(settings, tell)
     from rankscope.study.runner import report_again
 

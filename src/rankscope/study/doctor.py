@@ -1,8 +1,8 @@
-"""What the guards see of every training stage of a study, without a training.
+"""The guards' findings on every training stage of a study, without a training.
 
-A stage that is yet to be trained is looked at with what is there: where the ranker it starts from is
-not trained yet, with the one its lineage begins with; where a teacher has not ranked yet, with the
-candidates it would rank; with a `scratch` backbone before its pre-training. Each is said.
+The guards look at an untrained stage with substitutes, each named in a note: for a start that is not
+trained yet, the ranker its lineage begins with; for a teacher that has not ranked yet, the candidates
+it would rank; for a `scratch` backbone, the same before its pre-training.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from rankscope.train.movement import frozen
 
 @dataclass(frozen=True)
 class Seen:
-    """What one guard saw of one stage, and what follows when it is trained."""
+    """One guard's finding on one stage, and its level: what follows when the stage is trained."""
 
     ranker: str
     guard: str
@@ -37,23 +37,23 @@ class Seen:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What all guards of the first kind saw, and what they looked at in another thing's stead."""
+    """The findings of all guards that look before a training, and notes on the substitutes they looked at."""
 
     seen: tuple[Seen, ...]
     notes: tuple[str, ...]
 
     def fired(self, level: Level) -> list[Seen]:
-        """Those of a level that saw something."""
+        """The guards of a level that found something."""
         return [seen for seen in self.seen if seen.finding is not None and seen.level == level]
 
 
 def doctor(
     plan: Plan, store: Store, *, retry: bool = False, progress: Progress = SILENT
 ) -> Diagnosis:
-    """Look at every trained ranker of the plan; data and first rankers are made ready where missing."""
+    """Look at every trained ranker of the plan; missing data and first rankers are made first."""
     trained = [step for step in plan.steps if step.kind == "train"]
     lightened = [(step, *_light(step, store)) for step in trained]
-    stages = [each for each in lightened if _needs(each[1], store) is None]
+    stages = [entry for entry in lightened if _needs(entry[1], store) is None]
     evaluate = next(step for step in plan.steps if step.kind == "evaluate")
     tests = [evaluate.inputs[collection_role(name)] for name in plan.study.study.evaluate.over]
     needed = [needed for _, light, _ in stages for needed in light.inputs.values()]
@@ -63,12 +63,12 @@ def doctor(
         if stages:
             prepare([*tests, *needed], plan, store, retry=retry, progress=progress)
         for planned, light, _ in stages:
-            found, told = _examined(planned, light, plan, store)
-            seen, same = [*seen, *found], [*same, *told]
+            findings, duplicates = _examined(planned, light, plan, store)
+            seen, same = [*seen, *findings], [*same, *duplicates]
     notes = dict.fromkeys(note for _, _, notes in stages for note in notes)
     left = [(planned.label, _needs(light, store)) for planned, light, _ in lightened]
     more = [
-        f"{label}: not looked at: it needs what {untrained} finds, which is not trained yet"
+        f"{label}: not looked at: it needs the run of {untrained}, which is not trained yet"
         for label, untrained in left
         if untrained is not None
     ]
@@ -76,12 +76,12 @@ def doctor(
 
 
 def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[list[Seen], list[str]]:
-    """What the guards see of a stage, and what of its queries and docs is the same."""
+    """The guards' findings on a stage, and sentences on duplicates among its queries and docs."""
     assert isinstance(planned.spec, TrainedSpec)
     levels = {name: guard.level for name, guard in GUARDS.items()} | planned.spec.guards
-    for each in overlaps(plan):
-        if each.stage == planned.label:
-            levels[GUARD] = each.level
+    for overlap in overlaps(plan):
+        if overlap.stage == planned.label:
+            levels[GUARD] = overlap.level
     with TemporaryDirectory() as nowhere:
         work = Work(light, plan, store, Path(nowhere), SILENT)
         made = replace(stage(work), planned=planned)
@@ -90,12 +90,12 @@ def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[lis
                 Seen(planned.label, name, levels[name], finding)
                 for name, finding in guards.before(work, made)
             ]
-        same = [f"{planned.label}: {told}" for told in guards.same_words(work, made)]
+        same = [f"{planned.label}: {sentence}" for sentence in guards.same_words(work, made)]
     return seen, same
 
 
 def _light(step: Step, store: Store) -> tuple[Step, list[str]]:
-    """The stage with nothing before it that takes a training or a ranking by a teacher."""
+    """The stage with substitutes for inputs that need a training or a teacher's ranking, and notes on them."""
     inputs, notes = dict(step.inputs), []
     start = first = step.inputs["start"]
     if not _is_there(start, store):
@@ -122,14 +122,14 @@ def _needs(step: Step, store: Store) -> str | None:
     for needed in step.inputs.values():
         if _is_there(needed, store):
             continue
-        found = needed.label if needed.kind == "train" else _needs(needed, store)
-        if found is not None:
-            return found
+        untrained = needed.label if needed.kind == "train" else _needs(needed, store)
+        if untrained is not None:
+            return untrained
     return None
 
 
 def _untrained(ranker: Step, store: Store) -> tuple[Step, bool]:
-    """The ranker, on a scratch backbone without pre-training where the pre-trained is not there."""
+    """The ranker, on an untrained scratch backbone if the pre-trained is not stored; True if pre-training is left out."""
     backbone = ranker.inputs.get("backbone")
     if backbone is None or _is_there(backbone, store):
         return ranker, False

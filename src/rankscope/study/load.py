@@ -1,4 +1,4 @@
-"""A YAML file (and a.b=c overrides) to a Study; every mistake named with its place."""
+"""Read a YAML file, with a.b=c overrides, as a Study; every mistake is named with its place."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from rankscope.core.errors import BadInput, BadStudy, RankscopeError
 from rankscope.core.visible import brief
 from rankscope.pipeline.paths import LoadedStudy
 from rankscope.study import rules
-from rankscope.study.mistakes import sentences, told
+from rankscope.study.mistakes import sentences, study_error
 from rankscope.study.study import Study
 from rankscope.study.sweeps.members import expand
 
@@ -38,13 +38,13 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
         study = Study.model_validate(expanded_values)
         rules.check(study)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        mistakes = sentences(found, expanded_values, values.get("rankers") or {})
-        raise told(source, mistakes) from error
+        errors = error.errors(include_url=False)
+        mistakes = sentences(errors, expanded_values, values.get("rankers") or {})
+        raise study_error(source, mistakes) from error
     except BadStudy as error:
-        raise told(source, error.args) from error
+        raise study_error(source, error.args) from error
     except RankscopeError as error:
-        raise told(source, [str(error)]) from error
+        raise study_error(source, [str(error)]) from error
     return study
 
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a study, in words of ours and with the place that stands in the file."""
+"""pydantic's errors in a study, in our words and with the place in the file."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ from rankscope.core.visible import brief, shortened, visible
 from rankscope.pipeline.spec.fields import NAME_PATTERN
 
 MOST = 12
-"""So many mistakes of one file are told."""
+"""Mistakes of one file that a message lists, at most."""
 MOST_OF_A_NAME, MOST_OF_A_SENTENCE, MOST_OF_A_MESSAGE = 160, 600, 3600
 NAME_WORDS = "is no name: a letter or digit first, then letters, digits, - and _"
 RECORDS = {"model_type", "model_attributes_type", "dict_type", "mapping_type", "is_instance_of"}
@@ -28,46 +28,49 @@ NUMBERS = {
 }  # fmt: skip
 
 
-def told(source: str, mistakes: Sequence[str]) -> BadStudy:
-    """The error for a study file: its one mistake behind its name, or a line for each, the first of very many."""
+def study_error(source: str, mistakes: Sequence[str]) -> BadStudy:
+    """The error for a study file: its one mistake behind its name, or a line for each of the first mistakes."""
     if len(mistakes) == 1:
         return BadStudy(f"{source}: {shortened(mistakes[0], MOST_OF_A_MESSAGE)}")
     shown = [
-        shortened(each, MOST_OF_A_MESSAGE // min(len(mistakes), MOST)) for each in mistakes[:MOST]
+        shortened(mistake, MOST_OF_A_MESSAGE // min(len(mistakes), MOST))
+        for mistake in mistakes[:MOST]
     ]
     more = len(mistakes) - MOST
     shown += [f"and {more:,} more mistakes"] if more > 0 else []
-    return BadStudy(f"{source}: {len(mistakes):,} mistakes:", *(f"  {each}" for each in shown))
+    return BadStudy(
+        f"{source}: {len(mistakes):,} mistakes:", *(f"  {mistake}" for mistake in shown)
+    )
 
 
 def all_hold(rules: Iterable[Callable[[], object]]) -> None:
-    """Check every rule; BadStudy with the mistakes of all those that do not hold."""
-    found: list[str] = []
+    """Check every rule; BadStudy with the mistakes of all rules that do not hold."""
+    mistakes: list[str] = []
     for rule in rules:
         try:
             rule()
         except BadStudy as error:
-            found += error.args
-    if found:
-        raise BadStudy(*dict.fromkeys(found))
+            mistakes += error.args
+    if mistakes:
+        raise BadStudy(*dict.fromkeys(mistakes))
 
 
 def sentences(
-    found: Sequence[Mapping[str, Any]], values: Mapping[str, Any], written: Any
+    errors: Sequence[Mapping[str, Any]], values: Mapping[str, Any], written: Any
 ) -> list[str]:
     """One sentence for every mistake.
 
-    values: the study, sweeps written out. written: its rankers as the file has them. What is said of a part need not
-    be said of the whole, nor of every member of a sweep.
+    values: the study, sweeps written out. written: its rankers as the file has them. A mistake of a part is not
+    repeated for the whole, nor for every member of a sweep.
     """
-    wholes = {each["loc"][:n] for each in found for n in range(len(each["loc"]))}
-    parts = (each for each in found if each["loc"] not in wholes)
-    return list(dict.fromkeys(_sentence(each, values, written) for each in parts))
+    wholes = {error["loc"][:n] for error in errors for n in range(len(error["loc"]))}
+    parts = (error for error in errors if error["loc"] not in wholes)
+    return list(dict.fromkeys(_sentence(error, values, written) for error in parts))
 
 
-def in_words(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:
-    """What is wrong with a value, without its place."""
-    kind, given, told = details["type"], details["input"], details.get("ctx", {})
+def described(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:
+    """The mistake in a value, without its place."""
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
     if isinstance(given, list) and (kind in NUMBERS or kind in {"string_type", "literal_error"}):
         return "one value is needed" + (
             ", and this is a list"
@@ -75,13 +78,13 @@ def in_words(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:
             else "; a list makes a sweep in fields of `rankers` alone"
         )
     if kind in WORDS:
-        return WORDS[kind](given, told)
+        return WORDS[kind](given, context)
     if kind in NUMBERS:
         return _number(given, NUMBERS[kind])
     if kind in RECORDS:
         return f"a table of names and values is needed, and {_this(given)}"
     if kind in BOUNDS:
-        bound = next(iter(told.values()))
+        bound = next(iter(context.values()))
         shown = f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
         return f"{brief(given)} is {BOUNDS[kind].format(shown)}"
     return str(details["msg"]).removeprefix("Value error, ")
@@ -95,7 +98,7 @@ def _sentence(details: Mapping[str, Any], values: Mapping[str, Any], written: An
     place = ".".join(visible(part[:MOST_OF_A_NAME]) for part in parts)
     if details["type"] == "missing" and isinstance(details["loc"][-1], int):
         return f"{place.rpartition('.')[0]}: {details['loc'][-1] + 1} values are needed, and one is missing"
-    words = shortened(in_words(details, in_rankers=in_rankers), MOST_OF_A_SENTENCE)
+    words = shortened(described(details, in_rankers=in_rankers), MOST_OF_A_SENTENCE)
     return f"{place or 'study'}: {words}"
 
 
@@ -129,45 +132,45 @@ def _this(given: Any) -> str:
     return "nothing stands here" if given is None else f"this is {brief(given)}"
 
 
-def _choice(given: Any, told: Mapping[str, Any]) -> str:
-    expected = told["expected"]
+def _choice(given: Any, context: Mapping[str, Any]) -> str:
+    expected = context["expected"]
     near = difflib.get_close_matches(str(given)[:50], re.findall("'([^']*)'", expected), n=1)
     hint = f". Did you mean {near[0]!r}?" if near else ""
     return f"{brief(given)} should be {expected}{hint}"
 
 
-def _kind(_: Any, told: Mapping[str, Any]) -> str:
-    return _choice(told["tag"], {"expected": told["expected_tags"]}).replace(
+def _kind(_: Any, context: Mapping[str, Any]) -> str:
+    return _choice(context["tag"], {"expected": context["expected_tags"]}).replace(
         " should be ", " is no `kind`; there are "
     )
 
 
-def _no_kind(_: Any, told: Mapping[str, Any]) -> str:
-    return f"`{told['discriminator'].strip(chr(39))}` is missing. Write which kind it is"
+def _no_kind(_: Any, context: Mapping[str, Any]) -> str:
+    return f"`{context['discriminator'].strip(chr(39))}` is missing. Write which kind it is"
 
 
-def _pattern(given: Any, told: Mapping[str, Any]) -> str:
-    is_name = told["pattern"].startswith(NAME_PATTERN)
+def _pattern(given: Any, context: Mapping[str, Any]) -> str:
+    is_name = context["pattern"].startswith(NAME_PATTERN)
     return (
         f"{brief(given)} {NAME_WORDS if is_name else 'is neither a number nor a share such as 5%'}"
     )
 
 
-def _few(_: Any, told: Mapping[str, Any]) -> str:
-    least = told["min_length"]
-    return f"at least {least} {'value is' if least == 1 else 'values are'} needed, and there {_are(told['actual_length'])}"
+def _few(_: Any, context: Mapping[str, Any]) -> str:
+    least = context["min_length"]
+    return f"at least {least} {'value is' if least == 1 else 'values are'} needed, and there {_are(context['actual_length'])}"
 
 
-def _many(_: Any, told: Mapping[str, Any]) -> str:
-    return f"at most {told['max_length']} values can stand here, and there {_are(told['actual_length'])}"
+def _many(_: Any, context: Mapping[str, Any]) -> str:
+    return f"at most {context['max_length']} values can stand here, and there {_are(context['actual_length'])}"
 
 
 def _are(n: int | None) -> str:
     return "are more" if n is None else f"{'is' if n == 1 else 'are'} {n or 'none'}"
 
 
-def _long(given: Any, told: Mapping[str, Any]) -> str:
-    return f"{brief(given)} is too long: {told['max_length']} characters are the most, for files are called so"
+def _long(given: Any, context: Mapping[str, Any]) -> str:
+    return f"{brief(given)} is too long: {context['max_length']} characters are the most, for files are called so"
 
 
 WORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {

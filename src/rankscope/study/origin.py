@@ -1,4 +1,4 @@
-"""Where stored results come from: which study file a folder belongs to, and which versions made its steps.
+"""The origin of stored results: the study file that a folder belongs to, and the versions that made its steps.
 
 Two study files of one name would overwrite each other's page.
 
@@ -23,10 +23,10 @@ NAMED = re.compile(r"""^study:[ \t]*["']?([^"'#\n]*?)["']?[ \t]*(?:#.*)?$""", re
 
 
 def check(plan: Plan, store: Store) -> str | None:
-    """What a person should know of where the folder's results came from; BadStudy for another file's.
+    """A note for the user if the study file of the folder's results was moved; BadStudy for another file's results.
 
     The same path is the same file, however it was edited. So is one whose plan is the same in every
-    respect. A file that is gone, or has another name by now, was moved: its results go on, which is told.
+    respect. A file that is gone, or whose study has another name now, was moved: its results are kept.
     """
     there, mine = origin(store).get("file"), plan.study.file.resolve()
     if there in {None, str(mine)} or plan.steps[-1].name in _reports(store):
@@ -42,12 +42,12 @@ def check(plan: Plan, store: Store) -> str | None:
 
 
 def claim(plan: Plan, store: Store) -> None:
-    """Note whose results the folder has; the caller has checked, and locks."""
+    """Record the study file whose results the folder has; the caller has checked, and locks."""
     _write(store, file=str(plan.study.file.resolve()), plan=plan.steps[-1].name)
 
 
 def published(store: Store, report: str | None = None) -> str | None:
-    """The report's step whose page people see; with `report`, note that it is this one."""
+    """The report's step whose page is published; with `report`, record this one."""
     before = origin(store).get("published")
     if report is not None:
         _write(store, published=report)
@@ -55,27 +55,27 @@ def published(store: Store, report: str | None = None) -> str | None:
 
 
 def origin(store: Store) -> dict[str, Any]:
-    """What is known; {} where nothing is, or what is there is damaged: a name is asked for again at most."""
+    """The record of the origin; {} where it is missing or damaged, which costs a question to the user at most."""
     try:
-        found = json.loads((store.root / ORIGIN).read_text("utf-8"))
+        record = json.loads((store.root / ORIGIN).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    is_whole = isinstance(found, dict) and all(isinstance(each, str) for each in found.values())
-    return found if is_whole else {}
+    is_whole = isinstance(record, dict) and all(isinstance(value, str) for value in record.values())
+    return record if is_whole else {}
 
 
 def _reports(store: Store) -> set[str | None]:
-    found = origin(store)
-    return {found.get("plan"), found.get("published")}
+    record = origin(store)
+    return {record.get("plan"), record.get("published")}
 
 
 def _is_named(file: Path, name: str) -> bool:
-    """Whether there is a study file of that name; one that does not say so plainly may be."""
+    """Whether a file is a study file of that name; a file without a plain `study:` line may be one."""
     try:
-        found = NAMED.search(file.read_text("utf-8"))
+        match = NAMED.search(file.read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return found is None or found.group(1).strip() == name
+    return match is None or match.group(1).strip() == name
 
 
 def _write(store: Store, **facts: str) -> None:
@@ -96,11 +96,11 @@ def _write(store: Store, **facts: str) -> None:
 def made_under(step: Step, store: Store) -> str:
     """The packages a stored step was made under in other versions than are here; "" where none was."""
     manifest, here = store.manifest(step.name), versions()
-    found = [
-        differing(each, here)
-        for each in (manifest.get("versions", {}), *manifest.get("begun_under", ()))
+    changes = [
+        differing(before, here)
+        for before in (manifest.get("versions", {}), *manifest.get("begun_under", ()))
     ]
-    return "; begun under ".join(dict.fromkeys(filter(None, found)))
+    return "; begun under ".join(dict.fromkeys(filter(None, changes)))
 
 
 def notes_on(steps: Iterable[Step], store: Store) -> list[str]:
@@ -111,16 +111,16 @@ def notes_on(steps: Iterable[Step], store: Store) -> list[str]:
         if not store.folder(step.name).exists():
             continue
         try:
-            found, is_summed = made_under(step, store), "sha256" in store.manifest(step.name)
+            changes, is_summed = made_under(step, store), "sha256" in store.manifest(step.name)
         except DamagedArtifact:
-            continue  # it is told as what it is
-        if found:
-            by_versions.setdefault(found, []).append(f"{step.kind} {step.label}")
+            continue  # its status is damaged
+        if changes:
+            by_versions.setdefault(changes, []).append(f"{step.kind} {step.label}")
         if not is_summed:
             unsummed.append(f"{step.kind} {step.label}")
     notes = [
-        f"made under other versions than are here, {found}, and used as stored: {', '.join(names)}"
-        for found, names in by_versions.items()
+        f"made under other versions than are here, {changes}, and used as stored: {', '.join(names)}"
+        for changes, names in by_versions.items()
     ]
     if unsummed:
         notes.append(

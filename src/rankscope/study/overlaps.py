@@ -1,8 +1,8 @@
-"""Test queries that are training queries because two `part`s of one split overlap, told before any work.
+"""Test queries that are training queries because two `part`s of one split overlap, reported before any work.
 
 Only queries and qrels of collections that share a split are read; of an ir_datasets id, which may have to be
-fetched, only the parts are held against each other. Queries that two splits have in common are the guard
-`test_queries`' to find, which reads what a training would.
+fetched, only the parts are compared. Queries that two splits have in common are left to the guard
+`test_queries`, which reads the files that a training would.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,20 +22,20 @@ GUARD = "test_queries"
 
 @dataclass(frozen=True)
 class Overlap:
-    """Queries that a stage learns and a collection of `evaluate.over` asks, out of one split."""
+    """Queries of one split that a stage learns and a collection of `evaluate.over` has."""
 
     stage: str
     level: Level
-    """What follows: a stop, where the stage's `guards` do not say otherwise."""
+    """The guard's level: a stop, unless the stage's `guards` give another."""
     counted: str
-    """How many of the test's queries."""
+    """How many of the test's queries, as part of a sentence."""
     test: str
     source: str
-    """The collection that the stage learns."""
+    """The collection whose queries the stage learns."""
 
 
 def overlaps(plan: Plan) -> list[Overlap]:
-    """Of every stage that an evaluated ranker or one of its teachers went through."""
+    """The overlaps of every stage that an evaluated ranker or one of its teachers went through."""
     study = plan.study.study
     evaluate = next(step for step in plan.steps if step.kind == "evaluate")
     taught = dict.fromkeys(
@@ -44,12 +44,12 @@ def overlaps(plan: Plan) -> list[Overlap]:
 
     @cache
     def shared(test: str, source: str) -> str | None:
-        asked, learnt = (
+        tested, learnt = (
             evaluate.inputs[role] for role in (collection_role(test), learnt_role(source))
         )
-        return _shared(asked, learnt) if _is_one_split(asked, learnt) else None
+        return _shared(tested, learnt) if _is_one_split(tested, learnt) else None
 
-    def found() -> Iterator[Overlap]:
+    def overlapping() -> Iterator[Overlap]:
         for stage, source in taught:
             spec = study.rankers[stage]
             assert isinstance(spec, TrainedSpec)
@@ -58,23 +58,23 @@ def overlaps(plan: Plan) -> list[Overlap]:
                 if counted:
                     yield Overlap(stage, spec.guards.get(GUARD, "stop"), counted, test, source)
 
-    return list(found())
+    return list(overlapping())
 
 
 def refused(plan: Plan) -> list[str]:
-    """What overlaps and only warns, a sentence for each two collections; BadStudy for what stops."""
-    found = overlaps(plan)
-    stops = _in_words([each for each in found if each.level == "stop"])
+    """Overlaps that only warn, a sentence for each two collections; BadStudy for those that stop."""
+    known = overlaps(plan)
+    stops = _sentences([overlap for overlap in known if overlap.level == "stop"])
     if stops:
         raise BadStudy(". ".join(stops) + ".")
-    return _in_words([each for each in found if each.level == "warn"])
+    return _sentences([overlap for overlap in known if overlap.level == "warn"])
 
 
-def _in_words(found: Sequence[Overlap]) -> list[str]:
+def _sentences(known: Sequence[Overlap]) -> list[str]:
     stages: dict[tuple[str, str, str], dict[str, None]] = {}
-    for each in found:
-        key = each.counted, each.test, each.source
-        stages.setdefault(key, {})[f"rankers.{each.stage.partition('.')[0]}"] = None
+    for overlap in known:
+        key = overlap.counted, overlap.test, overlap.source
+        stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
     return [
         f"{counted} of {test} are training queries ({source}) of {', '.join(names)}: both are of one split. Give "
         f"`collections.{test}` and `collections.{source}` parts that do not overlap, or set "
@@ -83,23 +83,23 @@ def _in_words(found: Sequence[Overlap]) -> list[str]:
     ]
 
 
-def _is_one_split(asked: Step, learnt: Step) -> bool:
+def _is_one_split(tested: Step, learnt: Step) -> bool:
     """Whether queries and qrels are the same."""
-    return all(asked.identity[name] == learnt.identity[name] for name in ("digests", "names"))
+    return all(tested.identity[name] == learnt.identity[name] for name in ("digests", "names"))
 
 
-def _shared(asked: Step, learnt: Step) -> str | None:
-    """How many queries of the test are in both, in words."""
-    if not _params(asked).source.topic_files():
-        return _shared_parts(asked, learnt)
-    mine, theirs = _query_ids(asked), _query_ids(learnt)
+def _shared(tested: Step, learnt: Step) -> str | None:
+    """How many queries of the test are in both, as part of a sentence; None without any."""
+    if not _params(tested).source.topic_files():
+        return _shared_parts(tested, learnt)
+    mine, theirs = _query_ids(tested), _query_ids(learnt)
     n = len(mine & theirs)
     return f"{n} of {len(mine)} queries" if n else None
 
 
-def _shared_parts(asked: Step, learnt: Step) -> str | None:
-    """The share of the test's part that lies in the other; where `queries` cuts one, nothing is known."""
-    mine, theirs = _params(asked).spec, _params(learnt).spec
+def _shared_parts(tested: Step, learnt: Step) -> str | None:
+    """The share of the test's part that lies in the other; None where `queries` cuts one, as it is unknown."""
+    mine, theirs = _params(tested).spec, _params(learnt).spec
     low, high = (pick(mine.part[end], theirs.part[end]) for end, pick in ((0, max), (1, min)))
     if low >= high or mine.queries or theirs.queries:
         return None

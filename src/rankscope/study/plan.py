@@ -1,8 +1,8 @@
 """A study as an ordered list of steps with inputs. Pure: reads no data, loads no torch.
 
-What a step is called comes from everything that could change its result: its kind and the kind's
+The name of a step comes from everything that could change its result: its kind and the kind's
 version, its own fields, the bytes of the files it reads (through `digest`), and the fingerprints
-of the steps before it. So changing stage two renames stage two and what hangs on it, nothing else.
+of the steps before it. So changing stage two renames stage two and the steps that depend on it, no others.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from rankscope.study.study import Study
 
 @dataclass(frozen=True)
 class ReportParams:
-    """The page shows the study file, so all that stands in it counts."""
+    """The params of the report: the page shows the study file, so all of it counts."""
 
     study: Mapping[str, Any]
 
@@ -29,7 +29,7 @@ REPORT = Kind("report", 6, "rankscope.study.report:report", ReportParams)
 
 
 def plan(loaded: LoadedStudy[Study], digest: Digest) -> Plan:
-    """The steps of a study. `digest` gives the hash of a file; sources that are absent are named."""
+    """The steps of a study. `digest` gives the hash of a file; an error names a source that is absent."""
     planner = Planner(loaded, digest)
     try:
         _report(planner, loaded.study)
@@ -41,7 +41,7 @@ def plan(loaded: LoadedStudy[Study], digest: Digest) -> Plan:
 
 
 def _report(planner: Planner, study: Study) -> Step:
-    """The page; it reads everything before it."""
+    """The step of the report, which reads everything before it."""
     evaluate = planner.evaluate()
     inputs = {"evaluate": evaluate}
     written = study.model_dump(mode="json", by_alias=True, exclude_defaults=True)

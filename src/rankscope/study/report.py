@@ -1,4 +1,4 @@
-"""The step of the report: everything stored, as plain data, to a page."""
+"""The step of the report: a page from everything stored, as plain data."""
 
 import csv
 import json
@@ -33,13 +33,13 @@ from rankscope.train.guards import GUARDS
 
 
 def report(work: Work) -> Summary:
-    """The page, its tables and summary.json."""
+    """Write the page, its tables and summary.json."""
     page.write(work.out, stored_results(work))
     return {"n_bytes": (work.out / "report.html").stat().st_size}
 
 
 def stored_results(work: Work) -> StoredResults:
-    """Everything the report reads, as plain data."""
+    """Everything that the report reads, as plain data."""
     study = work.plan.study.study
     stored = work.folder("evaluate") / EVALUATION
     evaluation = from_plain(EvaluationRecord, read_json(stored), where=str(stored))
@@ -63,8 +63,8 @@ def stored_results(work: Work) -> StoredResults:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             summary = _with_notes(step, manifest["summary"])
-            if found := made_under(step, work.store):
-                summary["made under"] = found
+            if changes := made_under(step, work.store):
+                summary["made under"] = changes
             steps.append(StoredStep(step.name, manifest["kind"], manifest["seconds"], summary))
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
@@ -73,7 +73,7 @@ def stored_results(work: Work) -> StoredResults:
         study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
         seed=study.seed,
         steps=steps,
-        versions={package: ", ".join(sorted(found)) for package, found in made_with.items()},
+        versions={package: ", ".join(sorted(used)) for package, used in made_with.items()},
         evaluation=evaluation,
         per_query=_per_query(work, evaluation),
         training=training,
@@ -84,7 +84,7 @@ def stored_results(work: Work) -> StoredResults:
 
 
 def _sections(work: Work, queries: Mapping[str, Mapping[str, str]]) -> tuple[Section, ...]:
-    """What the analyses that the study asks for add to the page."""
+    """The page's sections of the analyses that the study asks for."""
     study = work.plan.study.study
     assert isinstance(study, Study)
     by_analysis: dict[Analysis, list[Question]] = {}
@@ -113,7 +113,7 @@ def _per_query(work: Work, evaluation: EvaluationRecord) -> dict[str, dict[str, 
 
 
 def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A step's summary, with what guards saw as notes; not that of guards the study turns off."""
+    """A step's summary, with the guards' findings as notes, except those of guards that the study turns off."""
     shown = dict(summary)
     seen: Mapping[str, str] = shown.pop("guards", {})
     if isinstance(step.spec, TrainedSpec):

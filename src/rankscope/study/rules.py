@@ -1,7 +1,7 @@
-"""What must hold between the parts of a study.
+"""The rules that hold between the parts of a study.
 
 Names in a study refer to one another (a ranker starts from a ranker, samples are labelled by a teacher, a run
-comes from a first stage): every name leads somewhere, and what is asked of a ranker is asked of one that can do it.
+comes from a first stage): every name is an entry of its table, and every ranker is of a kind that can do its task.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,11 +33,11 @@ TO_TABLE = {
     "first_stages": to_first_stage,
     "collections": to_collection,
 }
-"""What makes a reference to each table that a first stage may name something of."""
+"""The function that makes a reference, for each table that a first stage may refer to."""
 
 
 def check(study: Study) -> None:
-    """BadStudy with what does not hold, its place and what to do: names first, as all else rests on them."""
+    """BadStudy with each mistake, its place and its remedy: names first, as all other rules rest on them."""
     _check_names(study)
     all_hold(
         [
@@ -57,13 +57,13 @@ def _nowhere(reference: Reference) -> str:
 
 def _refuse(mistakes: Iterable[str]) -> None:
     """BadStudy with the mistakes, if there are any."""
-    found = list(mistakes)
-    if found:
-        raise BadStudy(*found)
+    sentences = list(mistakes)
+    if sentences:
+        raise BadStudy(*sentences)
 
 
 def _place(ranker: str) -> str:
-    """Where a ranker stands in the file: members of a sweep are called by more than stands there."""
+    """The place of a ranker in the file, where the members of a sweep have one common name."""
     return f"rankers.{ranker.partition('.')[0]}"
 
 
@@ -76,7 +76,8 @@ def _check_names(study: Study) -> None:
     if unknown:
         explained, counted = [*unknown.values()][:MOST], [*unknown.values()][MOST:]
         raise BadStudy(
-            *map(_nowhere, explained), *(f"{each.place}: {each.name}" for each in counted)
+            *map(_nowhere, explained),
+            *(f"{reference.place}: {reference.name}" for reference in counted),
         )
     for name in study.rankers:
         system = study.system_of(name)
@@ -142,7 +143,7 @@ def _check_labels(study: Study) -> None:
 
 
 def _all_samples(study: Study) -> Iterator[tuple[str, SamplesSpec]]:
-    """What every stage learns from, with its place in the study."""
+    """The labelled samples of every stage, with their place in the study."""
     for key, spec in study.rankers.items():
         if isinstance(spec, TrainedSpec):
             if isinstance(spec.samples, SamplesSpec):
@@ -180,7 +181,7 @@ def _depths_of_fusions(study: Study) -> Iterator[tuple[str, str, int]]:
 
 
 def _references(study: Study) -> Iterator[Reference]:
-    """Every place that names something."""
+    """Every reference by name in the study."""
     for key, teacher in study.teachers.items():
         if isinstance(teacher, RankerTeacherSpec):
             place = f"teachers.{key}"
@@ -229,20 +230,20 @@ def _references_of_samples(study: Study) -> Iterator[Reference]:
 
 
 def _references_of_evaluation(study: Study) -> Iterator[Reference]:
-    asked = study.evaluate
+    evaluation = study.evaluate
     together = dict.fromkeys(study.system_of(name) for name in study.rankers)
     systems = {**study.rankers, **together, **study.first_stages}
-    for name in asked.over:
+    for name in evaluation.over:
         yield to_collection(study, "evaluate.over", name)
-    for name in asked.rerank.first_stages if asked.rerank else ():
+    for name in evaluation.rerank.first_stages if evaluation.rerank else ():
         yield to_first_stage(study, "evaluate.rerank.from", name)
-    for name in asked.search.first_stages if asked.search else ():
+    for name in evaluation.search.first_stages if evaluation.search else ():
         yield to_first_stage(study, "evaluate.search.beside", name)
-    for name in asked.rankers or ():
+    for name in evaluation.rankers or ():
         yield to_ranker(study, "evaluate.rankers", name)
-    for name in asked.baseline:
+    for name in evaluation.baseline:
         yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
-    for place, claim in enumerate(asked.claims):
+    for place, claim in enumerate(evaluation.claims):
         for name in (*claim.systems, claim.baseline):
             yield to_evaluated(study, f"evaluate.claims.{place}", name)
 
@@ -255,7 +256,7 @@ def _references_of_explanation(study: Study) -> Iterator[Reference]:
 
 
 def only_bi_encoders_search(study: Study) -> None:
-    """BadStudy where a ranker should search that reads query and doc together."""
+    """BadStudy where a ranker should search that is no bi-encoder."""
     for name, spec in study.first_stages.items():
         if isinstance(spec, DenseSpec) and study.compares_tokens(spec.ranker):
             raise BadStudy(
@@ -292,7 +293,7 @@ def only_bi_encoders_search(study: Study) -> None:
 
 
 def fields_of_bi_encoders(study: Study) -> None:
-    """BadStudy where a stage asks what only the other kind of ranker has."""
+    """BadStudy where a stage has fields that only the other kind of ranker has."""
     for name, spec in study.rankers.items():
         if isinstance(spec, TrainedSpec):
             first = study.lineage(name)[0]
@@ -316,7 +317,7 @@ def fields_of_bi_encoders(study: Study) -> None:
 
 
 def _of_a_bi_encoder(spec: TrainedSpec) -> str | None:
-    """What is asked of a bi-encoder that it does not have; the first of it."""
+    """The first field of a bi-encoder's stage that bi-encoders do not have, and the remedy; None without any."""
     is_taught = isinstance(spec.samples, SamplesSpec) and spec.samples.labels != "qrels"
     moves_docs = spec.samples.kind == "noisy_queries" and "doc_tower" not in spec.freeze
     wrong = {
@@ -340,6 +341,7 @@ def _of_a_bi_encoder(spec: TrainedSpec) -> str | None:
 
 
 def _of_a_cross_encoder(spec: TrainedSpec) -> str | None:
+    """The first field of a cross-encoder's stage that cross-encoders do not have, and the remedy."""
     if any(samples.negatives and samples.negatives.refresh_every for _, samples in spec.lessons):
         return (
             ".samples.negatives.refresh_every: only a bi_encoder finds docs itself. Drop it, or train in "
@@ -347,10 +349,10 @@ def _of_a_cross_encoder(spec: TrainedSpec) -> str | None:
         )
     if not isinstance(spec.samples, SamplesSpec):
         return f".samples: `kind: {spec.samples.kind}` trains bi-encoders only. Start from one."
-    asked = ["`in_batch`"] * spec.in_batch + ["`temperature`"] * (spec.temperature != 1.0)
-    if asked:
+    foreign = ["`in_batch`"] * spec.in_batch + ["`temperature`"] * (spec.temperature != 1.0)
+    if foreign:
         return (
-            f": {' and '.join(asked)} {'is' if len(asked) == 1 else 'are'} for bi-encoders, and this ranker reads query "
+            f": {' and '.join(foreign)} {'is' if len(foreign) == 1 else 'are'} for bi-encoders, and this ranker reads query "
             "and doc together. Write `in_batch: false` and `temperature: 1.0`, or drop what is written."
         )
     if TOWERS & set(spec.freeze):

@@ -1,4 +1,4 @@
-"""Carry out a plan: skip what is stored, do what is missing, remember what failed."""
+"""Carry out a plan: skip stored steps, carry out missing ones, record failures."""
 
 import time
 import traceback
@@ -23,7 +23,7 @@ from rankscope.study.origin import notes_on
 
 @dataclass(frozen=True)
 class CarriedOut:
-    """What a run of a study did."""
+    """The steps that a run of a study carried out, and those it skipped."""
 
     done: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -39,10 +39,10 @@ def carry_out(
 ) -> CarriedOut:
     """Carry out the steps that are missing, in order; the first that fails ends it.
 
-    A damaged result is an error, or with `retry` computed anew; what rests on other bytes of its inputs
-    than are there now is computed anew. A step that failed or was interrupted is taken up again where
-    its checkpoints are. Of several processes the first does
-    everything and alone writes; the others take their part in the steps that can be shared.
+    A damaged result is an error, or with `retry` computed again; so is a result whose inputs have
+    other bytes now. A step that failed or was interrupted resumes from its checkpoints. Of several
+    processes the first does everything and alone writes; the others take their part in the steps that
+    can be shared.
     """
     done, skipped = [], []
     with store.locked() if processes.is_first else nullcontext():
@@ -83,7 +83,7 @@ def prepare(
     retry: bool = False,
     progress: Progress = SILENT,
 ) -> None:
-    """Carry out some steps of a plan and what they need, and nothing else; the caller locks."""
+    """Carry out some steps of a plan and the steps they need, and no others; the caller locks."""
     wanted: dict[str, Step] = {}
 
     def want(step: Step) -> None:
@@ -101,9 +101,9 @@ def prepare(
 
 
 def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Path:
-    """Make the report anew from stored results, and nothing else; its path.
+    """Make the report again from stored results, and nothing else; its path.
 
-    The one that is stored, and the one that is published, stay until the new one is whole.
+    The stored report, and the published one, stay until the new one is whole.
     """
     *before, report = plan.steps
     with store.locked():
@@ -114,7 +114,7 @@ def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Pa
             if moved:
                 raise MissingArtifact(
                     f"{store.folder(step.name)}: it rests on other bytes of {', '.join(moved)} than are "
-                    "there now. Use `rankscope run`, which makes it anew."
+                    "there now. Use `rankscope run`, which makes it again."
                 )
         for said in (*filter(None, [note]), *notes_on(before, store)):
             progress.note(said)
@@ -125,19 +125,19 @@ def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Pa
 
 
 def _ready(step: Step, store: Store, *, retry: bool, progress: Progress) -> bool:
-    """Whether a step is stored, and good; if not, its work is made ready to be begun or gone on with."""
+    """Whether a step is stored and undamaged; if not, its work folder is made ready to begin or to resume."""
     status = store.status(step.name, step.needs)
     if status is Status.DONE:
         return True
     if status is Status.DAMAGED:
         if not retry:
             store.open(step.name)  # says which file
-        progress.note(f"{step.name} is damaged: computing it anew")
+        progress.note(f"{step.name} is damaged: computing it again")
         store.forget(step.name)
     if status is Status.STALE:
         moved = ", ".join(store.moved(step.name, step.needs))
         progress.note(
-            f"{step.name} rests on other bytes of {moved} than are there now: computing it anew"
+            f"{step.name} rests on other bytes of {moved} than are there now: computing it again"
         )
         store.forget(step.name)
     if step.of.is_resumed:
@@ -192,7 +192,7 @@ def _carry_out_step(
 
 
 def _publish(report: Step, store: Store) -> None:
-    """Put the report where a person looks for it; what only the one before had is taken away."""
+    """Publish the report in the results folder; files that only the one before had are removed."""
     folder = store.open(report.name)
     made = _shown(report.name, store)
     before = origin.published(store)
@@ -204,7 +204,7 @@ def _publish(report: Step, store: Store) -> None:
 
 
 def _shown(report: str, store: Store) -> set[str]:
-    """The files of a report that are put where a person looks for them."""
+    """The files of a report that are published."""
     try:
         files = store.manifest(report)["files"]
     except DamagedArtifact:

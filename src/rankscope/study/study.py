@@ -1,4 +1,4 @@
-"""What may stand in a study file: a pipeline, and what is asked of its rankers' insides."""
+"""The whole of a study file: a pipeline, and analyses of the insides of its rankers."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from rankscope.pipeline.spec.pipeline import Pipeline
 
 
 class NamedRankersSpec(Spec):
-    """What is asked of the insides of rankers."""
+    """The rankers whose insides are analysed."""
 
     rankers: tuple[str, ...] | None = Field(
         None, description="All bi-encoders of `rankers`, if left out."
@@ -20,7 +20,7 @@ class NamedRankersSpec(Spec):
 
 
 def _field(analysis: Analysis) -> tuple[Any, Any]:
-    """The field of `explain` that asks one analysis."""
+    """The field of `explain` for one analysis."""
     if analysis.has_names:
         table = dict[Name, analysis.spec]  # type: ignore[name-defined]
         return table, Field(default_factory=dict, description=analysis.description)
@@ -41,17 +41,17 @@ else:
 
 
 class Study(Pipeline):
-    """A whole study file: a pipeline, and what is asked of its rankers' insides."""
+    """A whole study file: a pipeline, and analyses of the insides of its rankers."""
 
-    explain: ExplainSpec | None = Field(None, description="Inside the rankers.")
+    explain: ExplainSpec | None = Field(None, description="Analyses of the insides of rankers.")
 
     def questions(self) -> Iterator[tuple[Analysis, Question]]:
-        """All that is asked of rankers' insides, in the order of the table."""
+        """Every analysis that the study asks for, with its question, in the order of the table."""
         explain: Any = self.explain
         for analysis in ANALYSES if explain else ():
-            place, asked = f"explain.{analysis.field}", getattr(explain, analysis.field)
+            place, specs = f"explain.{analysis.field}", getattr(explain, analysis.field)
             if not analysis.has_names:
-                asked = {analysis.field: asked} if asked else {}
-            for key, spec in asked.items():
+                specs = {analysis.field: specs} if specs else {}
+            for key, spec in specs.items():
                 at = f"{place}.{key}" if analysis.has_names else place
                 yield analysis, Question(at, key, spec, explain.rankers)

@@ -43,15 +43,15 @@ from rankscope.train.recipe import (
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves beside the weights."""
+    """The results of a training beside the weights."""
 
     log: list[dict[str, float]]
     n_updates: int
-    """How many were done: fewer than the recipe's if patience was lost."""
+    """Updates that were done: fewer than the recipe's if patience was lost."""
     kept_update: int
     displacement: dict[str, float]
     updates_per_second: float | None
-    """Of this process; None if it found all updates done."""
+    """The speed of this process; None if all updates were done before."""
 
 
 def fit(
@@ -67,17 +67,17 @@ def fit(
 ) -> Trained:
     """Train the model in place by the recipe, from the last checkpoint if there is one.
 
-    Parameters that do not require a gradient stay as they are. `validate` gives what is logged of a
+    Parameters that do not require a gradient stay as they are. `validate` gives the logged values of a
     validation; "validation" is the value that decides. Raises TrainingStopped when a guard sees
-    that the training has silently gone wrong; `watch` has the levels and keeps what was seen.
+    that the training has silently gone wrong; `watch` has the levels and keeps the findings.
     """
     watch = watch or guards.Watch(progress=progress, label=label)
     if validate is None or recipe.validate_every is None:
-        for name, asked in (
+        for name, is_set in (
             ("keep: best_validation", recipe.keep == "best_validation"),
             ("patience", recipe.patience is not None),
         ):
-            if asked:
+            if is_set:
                 raise BadInput(f"{name} needs a validation. Add `validate`, or drop it.")
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
     watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
@@ -107,8 +107,8 @@ def part_of(
 ) -> list[tuple[int, bool]]:
     """The places of a process's batches among all of an update, and whether they count.
 
-    A process that has none, because there are fewer batches than processes, takes the first along
-    and counts it nothing. So does, `in_step`, one that has fewer than another.
+    A process without a batch, because there are fewer batches than processes, computes the first one with
+    the weight 0. So does, with `in_step`, a process that has fewer than another.
     """
     mine = [(place, True) for place in range(process, n_batches, n_processes)]
     wanted = math.ceil(n_batches / n_processes) if in_step else 1
@@ -116,13 +116,13 @@ def part_of(
 
 
 class _Batch(NamedTuple):
-    """A batch of an update: its place among all, as the model reads it, its share of the loss."""
+    """A batch of an update: its place among all, its model inputs, its share of the loss."""
 
     place: int
     ready: Any
     share: float
     is_counted: bool
-    """False for one that is taken along, and is another process's."""
+    """False for a batch of another process that is computed with the weight 0."""
 
 
 class _Training:
@@ -156,7 +156,7 @@ class _Training:
             dtype=torch.bfloat16,
             enabled=is_half(recipe.precision),
         )
-        is_sharded = shards.are_asked(
+        is_sharded = shards.are_configured(
             self._accelerator, memory=recipe.memory, compiled=recipe.compile
         )
         self.learner = (
@@ -184,11 +184,11 @@ class _Training:
         return torch.optim.AdamW(parameter_groups(model, self._recipe.weight_decay), fused=True)
 
     def run(self, progress: Progress, label: str) -> float | None:
-        """All updates that are left; updates per second, or None if none was."""
+        """Do all updates that are left; updates per second, or None if none was left."""
         recipe, reached = self._recipe, self.reached
         first, started = reached.update, time.monotonic()
-        self._say_what_is_damaged(progress, label)
-        self._say_by_how_many(progress, label)
+        self._note_damage(progress, label)
+        self._note_changes(progress, label)
         for row in reached.log:
             self._watch.saw(row)
         if recipe.trackers:
@@ -237,32 +237,33 @@ class _Training:
         with self.learner.gathered():
             self._objective.refresh(update)
 
-    def _say_what_is_damaged(self, progress: Progress, label: str) -> None:
-        on = f"goes on from update {self.reached.update}" if self.reached.update else "begins anew"
+    def _note_damage(self, progress: Progress, label: str) -> None:
+        on = f"goes on from update {self.reached.update}" if self.reached.update else "starts again"
         for place, damage in zip(self._latest.damaged, self._latest.damages, strict=True):
             progress.note(
                 f"{place}: a checkpoint whose bytes cannot be trusted ({damage}); {label} {on}, "
                 "and ends in the same bytes"
             )
 
-    def _say_by_how_many(self, progress: Progress, label: str) -> None:
+    def _note_changes(self, progress: Progress, label: str) -> None:
+        """Note changed numbers of processes or threads, or changed sharding, on resuming."""
         begun, now = self.reached.n_processes, self._accelerator.num_processes
         if begun not in {None, now}:
             progress.note(
-                f"{label}: begun by {begun} processes, gone on with by {now}; samples and dropout "
-                "are the same, but sums are rounded otherwise, so the last digits may differ"
+                f"{label}: begun by {begun} processes, continued by {now}; samples and dropout "
+                "are the same, but sums are rounded differently, so the last digits may differ"
             )
         was_threads, threads = self.reached.n_threads, torch.get_num_threads()
         if begun in {None, now} and was_threads not in {None, threads}:
             progress.note(
-                f"{label}: begun with {was_threads} threads, gone on with {threads}; sums are rounded otherwise, so "
-                f"the last digits may differ (OMP_NUM_THREADS={was_threads} goes on as it was begun)"
+                f"{label}: begun with {was_threads} threads, continued with {threads}; sums are rounded differently, so "
+                f"the last digits may differ (OMP_NUM_THREADS={was_threads} continues as it was begun)"
             )
         was, is_sharded = self.reached.is_sharded, self.learner.is_sharded
         if was not in {None, is_sharded}:
             progress.note(
-                f"{label}: begun {'in' if was else 'without'} shards, gone on with "
-                f"{'in' if is_sharded else 'without'} them; dropout is drawn otherwise from here"
+                f"{label}: begun {'in' if was else 'without'} shards, continued "
+                f"{'in' if is_sharded else 'without'} them; dropout is drawn differently from here"
             )
         self.reached.n_processes, self.reached.n_threads = now, threads
         self.reached.is_sharded = is_sharded
@@ -273,7 +274,7 @@ class _Training:
             )
 
     def _batches(self, update: int) -> list[_Batch]:
-        """The batches of an update that are this process's, ready for the model."""
+        """The batches of an update that this process computes, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
         shares = self._objective.shares(batches)
         process, n_processes = accelerator.process_index, accelerator.num_processes
@@ -286,7 +287,7 @@ class _Training:
         ]
 
     def _updated(self, update: int, batches: Sequence[_Batch]) -> dict[str, float]:
-        """One update; what is worth logging of it."""
+        """Do one update; the row of the log for it."""
         accelerator = self._accelerator
         rate = learning_rate_at(update, self._recipe)
         for group in self.learner.optimizer.param_groups:
@@ -314,36 +315,36 @@ class _Training:
             "gradient_norm": float(shards.whole(norm)),
         }
         if seen:
-            weighed = [each.chance * batch.share for each, batch in zip(seen, batches, strict=True)]
+            weighed = [part.chance * batch.share for part, batch in zip(seen, batches, strict=True)]
             facts["chance"] = self._sum(weighed)
-            facts["right_pairs"] = self._mean([each.right_pairs for each in seen], batches)
+            facts["right_pairs"] = self._mean([part.right_pairs for part in seen], batches)
         if (update + 1) % guards.look_every(self._recipe.max_updates) == 0:
             facts |= self._looked(batches)
         return facts
 
     def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
-        """What the scores of a query look like, without dropout; nothing where there are none."""
+        """Spread and ties of the scores of some queries, without dropout; {} where there are no scores."""
         few = [self._objective.looked_at(batch.ready) for batch in batches]
-        if any(each is None for each in few):
+        if any(part is None for part in few):
             return {}
         model = self.learner.module.eval()
         with torch.no_grad():
-            found = [self._objective.outcome(model, each).seen for each in few]
+            outcomes = [self._objective.outcome(model, part) for part in few]
         self.learner.let_go()
-        seen = [each for each in found if each]
+        seen = [outcome.seen for outcome in outcomes if outcome.seen]
         return {
-            "score_spread": self._mean([each.score_spread for each in seen], batches),
-            "tied_share": self._mean([each.tied_share for each in seen], batches),
+            "score_spread": self._mean([facts.score_spread for facts in seen], batches),
+            "tied_share": self._mean([facts.tied_share for facts in seen], batches),
         }
 
     def _mean(self, parts: Sequence[Mean], batches: Sequence[_Batch]) -> float:
-        """The mean over all batches of all processes, of what it is made of in this one's."""
+        """The mean over all batches of all processes, from the parts of this one's."""
         own = [part for part, batch in zip(parts, batches, strict=True) if batch.is_counted]
         n = self._sum([part.n for part in own])
         return self._sum([part.total for part in own]) / n if n else parts[0].of_none
 
     def _sum(self, parts: Sequence[Tensor]) -> float:
-        """The sum of the parts of all processes; of any one's where all have done the same batches."""
+        """The sum of the parts of all processes; of one's alone where all have done the same batches."""
         mine = sum(parts, torch.zeros(())).to(self._accelerator.device)
         how = "mean" if self._objective.splits_batches else "sum"
         return float(self._accelerator.reduce(mine, how))
@@ -356,21 +357,21 @@ class _Training:
         self._watch.saw(row)
 
     def _validated(self, update: int) -> bool:
-        """Validate where it is due; True if this update is the best so far (update 0 is not one)."""
+        """Validate if it is due; True if this update is the best so far (update 0 does not count)."""
         every, last = self._recipe.validate_every, update == self._recipe.max_updates
         if self._validate is None or every is None or not (update % every == 0 or last):
             return False
         with self.learner.gathered():
-            found = self._validate()
-        self._logged({"update": update, **found})
-        value, best = found["validation"], self.reached.best_value
+            values = self._validate()
+        self._logged({"update": update, **values})
+        value, best = values["validation"], self.reached.best_value
         if update == 0 or (best is not None and value <= best):
             return False
         self.reached.best_update, self.reached.best_value = update, value
         return True
 
     def _lost_patience(self) -> bool:
-        """True if the last validations, as many as the recipe bears, were not the best."""
+        """True if as many validations as the recipe's patience have passed since the best."""
         if self._recipe.patience is None or self.reached.best_update is None:
             return False
         since = [
@@ -381,7 +382,7 @@ class _Training:
         return len(since) >= self._recipe.patience
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until all processes are here."""
         self._accelerator.wait_for_everyone()
 
     def _saved(self) -> None:

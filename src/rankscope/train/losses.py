@@ -10,8 +10,8 @@ formulas s is a doc's score, y its label, and i, j, k are docs of one query.
 
 Labels come from qrels (1 and 0) or a teacher (its order as n, n-1, ..., 1, or its scores); `needs`
 says what each loss can learn from. Where sentence-transformers has the same loss, the values are
-the same, and a test holds them together; but its RankNet and LambdaLoss have binary logarithms
-unless told otherwise, and here all are natural.
+the same, and a test compares them; but its RankNet and LambdaLoss have binary logarithms by default,
+and here all are natural.
 
 Not here: losses over several queries' docs (in-batch negatives), position-aware ListMLE, and
 temperatures: dividing the scores by one is the caller's to do.
@@ -37,16 +37,16 @@ Units = Callable[[Tensor, Tensor], Tensor]
 @final
 @dataclass(frozen=True)
 class Loss:
-    """A mean over units, as what it is made of, so that it can be taken over several batches.
+    """A mean over units, as a sum and a number of units, so that it can be taken over several batches.
 
-    What a batch's mean counts in that of its update is its number of units by theirs, which labels
-    alone tell.
+    The weight of a batch's mean in that of its update is its share of the update's units, which depend on
+    labels alone.
     """
 
     total: Total
     units: Units
     refuse: Callable[[Tensor, Tensor], None]
-    """Raises EmptyBatch for labels (and their mask) that it cannot learn from."""
+    """Raises EmptyBatch for labels (and their mask) from which nothing can be learnt."""
 
     def __call__(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """The mean over the units; EmptyBatch where the labels teach nothing."""
@@ -54,7 +54,7 @@ class Loss:
         return self.mean(scores, labels, mask)
 
     def mean(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-        """The mean over the units; 0 where there is none, as in a part of what is learnt from."""
+        """The mean over the units; 0 where there is none, as in a batch of an update that has some elsewhere."""
         return self.total(scores, labels, mask) / self.units(labels, mask).clamp(min=1)
 
 
@@ -63,7 +63,7 @@ def mean_over(units: Units, *, refuse: Callable[[Tensor, Tensor], None]) -> Call
     return lambda total: Loss(total, units, refuse)
 
 
-# --- what a loss is a mean over ----------------------------------------------------------------
+# --- units, over which a loss is a mean --------------------------------------------------------
 
 
 def queries(labels: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG001
@@ -95,7 +95,7 @@ def pairs_with_top(labels: Tensor, mask: Tensor) -> Tensor:
     return (masked.top(labels, mask).sum(dim=1) * (mask.sum(dim=1) - 1)).sum()
 
 
-# --- what a loss cannot learn from -------------------------------------------------------------
+# --- labels from which a loss cannot learn -----------------------------------------------------
 
 
 def _not_one_positive(labels: Tensor, mask: Tensor) -> None:
@@ -214,7 +214,7 @@ def weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 def student_weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """weighted_ranknet with a known defect: r is a doc's rank in the *student's* scores.
 
-    Study B's released code has it so (Pezzuti et al. 2025; `papers.md` B.2), and calls it FIRST's.
+    Study B's released code has this defect (Pezzuti et al. 2025; `papers.md` B.2), and calls the loss FIRST's.
     It is here for comparison; use weighted_ranknet. The weight follows what the student believes,
     not what the teacher says: a doc the teacher puts first and the student last counts least, and
     the same pair weighs differently from update to update. Ranks carry no gradient. Docs that tie
@@ -228,8 +228,8 @@ def student_weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Te
 def lambdarank(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Mean over all pairs with y_i > y_j of w_ij log(1 + exp(s_j - s_i)).
 
-    w_ij = |2^y_i - 2^y_j| / ideal DCG * |1/log2(1 + r_i) - 1/log2(1 + r_j)| is what nDCG would
-    change by if the two docs changed places, r being the ranks by score (LambdaRank: Burges, Ragno,
+    w_ij = |2^y_i - 2^y_j| / ideal DCG * |1/log2(1 + r_i) - 1/log2(1 + r_j)| is the change of nDCG
+    if the two docs changed places, r being the ranks by score (LambdaRank: Burges, Ragno,
     Le 2006; as a loss: Wang et al. 2018, LambdaRankScheme in sentence-transformers). nDCG is of the
     whole group, without a cutoff. Ranks carry no gradient.
 
@@ -285,12 +285,12 @@ def margin_mse(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Mean over the pairs (t, j), j any doc but t, of ((s_t - s_j) - (y_t - y_j))^2.
 
     (MarginMSE: Hofstätter et al. 2020.) Labels are a teacher's scores. t is the query's doc with
-    the highest label; in the paper it is the judged positive, which labels alone do not tell. Where
+    the highest label; in the paper it is the judged positive, which labels alone do not name. Where
     several docs tie at the top, each of them is t in turn. The mean is over the pairs of all
     queries. An update in which no query has two docs is refused.
     """
-    asked = masked.top(labels, mask)[:, :, None] & mask[:, None, :] & ~masked.own(mask)
-    return (masked.margins(scores)[asked] - masked.margins(labels)[asked]).square().sum()
+    is_pair = masked.top(labels, mask)[:, :, None] & mask[:, None, :] & ~masked.own(mask)
+    return (masked.margins(scores)[is_pair] - masked.margins(labels)[is_pair]).square().sum()
 
 
 @mean_over(queries, refuse=_nothing_to_rank)

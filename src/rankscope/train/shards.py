@@ -2,8 +2,8 @@
 
 `accelerate launch` with a configuration of FSDP 2 asks for it. The updates are done on a copy of the
 model of which every device holds a part. For a validation and at the end the parts are gathered into
-the model as it was given, so scoring, saving and resuming are what they always are: one device must
-hold the weights, a quarter of what training them takes, and any number of processes may go on.
+the model as it was given, so scoring, saving and resuming work as without shards: one device must hold
+the weights, a quarter of the memory of their training, and any number of processes may resume.
 """
 
 import os
@@ -26,8 +26,8 @@ from rankscope.train.memory import Memory, Recomputed
 OptimizerOf = Callable[[nn.Module], torch.optim.Optimizer]
 
 
-def are_asked(accelerator: Accelerator, *, memory: Memory, compiled: bool) -> bool:
-    """True if accelerate is told to shard; BadInput where that does not go with the recipe."""
+def are_configured(accelerator: Accelerator, *, memory: Memory, compiled: bool) -> bool:
+    """True if accelerate's configuration asks for shards; BadInput where the recipe does not go with them."""
     if accelerator.distributed_type != DistributedType.FSDP:
         if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
             raise BadInput(
@@ -49,7 +49,7 @@ def are_asked(accelerator: Accelerator, *, memory: Memory, compiled: bool) -> bo
         raise BadInput("compile: true does not go with FSDP. Drop one of them.")
     if accelerator.state.fsdp_plugin.activation_checkpointing:
         raise BadInput(
-            "fsdp_activation_checkpointing: true renames the layers and draws dropout anew. Take it out "
+            "fsdp_activation_checkpointing: true renames the layers and draws dropout again. Take it out "
             "of accelerate's configuration, and use `memory: gradient_checkpointing` in the study."
         )
     if accelerator.state.dynamo_plugin.backend != DynamoBackend.NO:
@@ -85,10 +85,10 @@ class Replicated:
         return self._accelerator.no_sync(self.wrapped)
 
     def let_go(self) -> None:
-        """Nothing was gathered."""
+        """Do nothing: nothing was gathered."""
 
     def gather(self) -> None:
-        """The model that was given is the one that is trained."""
+        """Do nothing: the given model is the trained one."""
 
     def gathered(self) -> Any:
         """Inside the block, too, the given model is the trained one."""
@@ -122,7 +122,7 @@ class InShards:
         return nullcontext()
 
     def let_go(self) -> None:
-        """Drop what a forward pass gathered for a backward pass that did not come."""
+        """Drop the weights that a forward pass gathered for a backward pass that did not follow."""
         for module in self.module.modules():
             if isinstance(module, FSDPModule):
                 module.reshard()
@@ -150,7 +150,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def placed(tensor: Tensor, *, like: Tensor) -> Tensor:
-    """The tensor where a parameter is: on its device, in shards if that is, and of its shape."""
+    """The tensor on the device of a parameter, in shards like it if their shapes are equal."""
     moved = tensor.to(like.device)
     if isinstance(like, DTensor) and tensor.shape == like.shape:
         return distribute_tensor(moved, like.device_mesh, like.placements)

@@ -1,1 +1,1 @@
-"""What makes a ranker fast, and leaves its scores as they are."""
+"""Faster forward passes that leave a ranker's scores as they are."""

@@ -19,7 +19,7 @@ from rankscope.models import anatomy
 FAMILY = frozenset({"bert", "roberta", "electra", "xlm-roberta", "camembert"})
 """Model types whose layers are BERT's and whose heads read the first token."""
 IMPLEMENTATIONS = ("sdpa", "rankscope_dropout")
-"""Attention by mask and matrices; others may want what is not here."""
+"""Implementations of attention by mask and matrices; with any other, the whole layer runs."""
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _forward(
         return type(layer).forward(layer, states, attention_mask, *rest, **more)
     first = states[:, :1]
     mask = attention_mask if attention_mask is None else attention_mask[:, :, :1]
-    found, _ = ALL_ATTENTION_FUNCTIONS[name](
+    heads, _ = ALL_ATTENTION_FUNCTIONS[name](
         attention,
         _by_head(attention.query(first), attention),
         _by_head(attention.key(states), attention),
@@ -64,7 +64,7 @@ def _forward(
         dropout=attention.dropout.p if attention.training else 0.0,
         scaling=attention.scaling,
     )
-    context: Tensor = found.reshape(len(states), 1, -1)
+    context: Tensor = heads.reshape(len(states), 1, -1)
     attended = layer.attention.output(context, first)
     return layer.feed_forward_chunk(attended)
 

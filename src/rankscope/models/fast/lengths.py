@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import torch
 
 TOKENS_PER_BATCH = {"cpu": 1_024}
-"""What fits the caches of a processor; measured, see docs/performance.md."""
+"""Tokens that fit the caches of a processor; measured, see docs/performance.md."""
 TOKENS_PER_ACCELERATOR_BATCH = 65_536
 
 
 def budget(where: torch.device) -> int:
-    """How many tokens, padding included, one forward pass reads on a device."""
+    """The number of tokens, padding included, that one forward pass reads on a device."""
     return TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
 
 

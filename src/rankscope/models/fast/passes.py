@@ -1,6 +1,6 @@
-"""Passes without gradients: on a processor, several beside each other.
+"""Forward passes without gradients: on a processor, several in parallel.
 
-The matrices of one pass are too small to keep all cores busy; one pass a core does, and leaves no core
+The matrices of one pass are too small to keep all cores busy; one pass per core does, and leaves no core
 waiting for the others after every product. On an accelerator, and in training, where dropout draws from
 one stream, passes follow each other.
 """
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 AT_ONCE = 8
-"""More would wait for each other in Python."""
+"""Passes in parallel, at most: more would wait for each other in Python."""
 
 Pass = Callable[[list[int]], Tensor]
-"""The places of a batch's texts or pairs to what the model gives for them."""
+"""From the places of a batch's texts or pairs to the model's output for them."""
 
 
 def carried_out(work: Pass, batches: Sequence[list[int]], model: nn.Module) -> list[Tensor]:
-    """What `work` gives for each batch, in the same order."""
+    """The output of `work` for each batch, in the same order."""
     cores = torch.get_num_threads()
     workers = min(cores, len(batches), AT_ONCE)
     is_alike = torch.is_inference_mode_enabled() and not model.training

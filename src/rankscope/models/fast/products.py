@@ -15,7 +15,7 @@ from rankscope.models.interventions import Forward, replaced
 
 
 def is_by_convolution(weight: Tensor) -> bool:
-    """Whether products with a weight are done so: float32, on a processor with AVX-512."""
+    """Whether products with a weight are computed as convolutions: float32, on a processor with AVX-512."""
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
@@ -25,7 +25,7 @@ def is_by_convolution(weight: Tensor) -> bool:
 
 
 def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What `linear` gives: (..., inputs) to (..., outputs)."""
+    """The values of `linear`: (..., inputs) to (..., outputs)."""
     if not is_by_convolution(weight):
         return linear(given, weight, bias)
     rows = given.reshape(1, -1, 1, given.shape[-1]).permute(
@@ -38,8 +38,10 @@ def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 @contextmanager
 def by_convolution(model: nn.Module) -> Iterator[None]:
     """Inside the block, the dense layers of a model are convolutions where that is faster."""
-    dense = (each for each in model.modules() if type(each) is nn.Linear)
-    with replaced({each: _forward(each) for each in dense if is_by_convolution(each.weight)}):
+    dense = (module for module in model.modules() if type(module) is nn.Linear)
+    with replaced(
+        {module: _forward(module) for module in dense if is_by_convolution(module.weight)}
+    ):
         yield
 
 

@@ -1,1 +1,1 @@
-"""What a model's folder must hold, read strictly before any library sees it."""
+"""The files of a model's folder, read strictly before any library sees them."""

@@ -1,6 +1,6 @@
 """The JSON of a model's folder: each file an object whose known fields are of the right forms, or BadInput.
 
-Also what `modules.json` and a Router list, and what an adapter's folder records of its base. Loads no torch.
+Also the modules that `modules.json` and a Router list, and an adapter's record of its base. Loads no torch.
 """
 
 import json
@@ -26,7 +26,7 @@ TRANSFORMER_CONFIGS = (
         for name in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
     ),
 )
-"""Where sentence-transformers keeps how a transformer is called; the first there is counts."""
+"""Files in which sentence-transformers keeps the settings of a transformer; the first that exists counts."""
 
 Form = Literal[
     "text", "texts", "names", "object", "size", "count", "number", "switch", "side", "id", "ids", "list"
@@ -123,7 +123,7 @@ ELSEWHERE = {("adapter_config.json", "bias"), ("tokenizer.json", "model")}
 
 @contextmanager
 def library_answers(where: Path | str, what: str) -> Iterator[None]:
-    """Inside the block a library reads a model's files; what it cannot read ends in one sentence.
+    """Inside the block a library reads a model's files; its errors become one sentence.
 
     Only a library's own call belongs into the block: an error of ours must stay one. Memory that
     does not suffice is no damage, and passes.
@@ -142,7 +142,7 @@ def library_answers(where: Path | str, what: str) -> Iterator[None]:
 
 
 def said_by(error: BaseException) -> str:
-    """What a library's error says, in one line of at most 240 characters."""
+    """A library's error message, in one line of at most 240 characters."""
     words = " ".join(str(error).split()) or "no word"
     short = words if len(words) <= 240 else f"{words[:237]}..."
     known = isinstance(error, OSError | ValueError | RuntimeError) and not isinstance(
@@ -161,10 +161,10 @@ def declared(path: Path) -> dict[str, Any]:
     """A JSON file's object, its known fields of the right forms; {} where there is no such file."""
     if not path.is_file():
         return {}
-    found = _parsed(path)
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: {kind_in_words(found)} where an object ({{...}}) belongs. {AGAIN}")
-    for name, value in found.items():
+    fields = _parsed(path)
+    if not isinstance(fields, dict):
+        raise BadInput(f"{path}: {json_kind(fields)} where an object ({{...}}) belongs. {AGAIN}")
+    for name, value in fields.items():
         form = FIELDS.get(name)
         if form is None or value is None or (path.name, name) in ELSEWHERE:
             continue
@@ -172,13 +172,13 @@ def declared(path: Path) -> dict[str, Any]:
             raise BadInput(
                 f"{path}: {name!r} is {in_short(value)}, and {FORMS[form]} belongs there. Correct it."
             )
-    return found
+    return fields
 
 
 def _parsed(path: Path) -> Any:
     try:
         text = path.read_text("utf-8-sig")
-        found = json.loads(text)
+        value = json.loads(text)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}). {AGAIN}") from error
     except UnicodeDecodeError as error:
@@ -188,8 +188,8 @@ def _parsed(path: Path) -> Any:
         raise BadInput(f"{path}, line {error.lineno}: {what}. {AGAIN}") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits; nests of lists
         raise BadInput(f"{path}: no JSON that can be read ({said_by(error)}). {AGAIN}") from error
-    require_whole_characters(text, found, str(path))
-    return found
+    require_whole_characters(text, value, str(path))
+    return value
 
 
 def fits(value: Any, form: Form) -> bool:
@@ -207,7 +207,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 FITS: dict[Form, Callable[[Any], bool]] = {
@@ -226,8 +226,8 @@ FITS: dict[Form, Callable[[Any], bool]] = {
 }
 
 
-def kind_in_words(value: Any) -> str:
-    """What kind of value of JSON it is."""
+def json_kind(value: Any) -> str:
+    """The kind of a JSON value, as a message names it."""
     names = {list: "a list", str: "a text", bool: "true or false", dict: "an object"}
     return "null" if value is None else names.get(type(value), "a number")
 
@@ -238,28 +238,28 @@ def in_short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-# -- what some of them list -----------------------------------------------------------------------
+# -- lists of modules, records of bases -----------------------------------------------------------
 
 
 BASE_RECORD = "base.json"
-"""Where an adapter's folder says which model it was made for, and what that one's bytes are."""
+"""The file in an adapter's folder that names the model it was made for, and the SHA-256 of its files."""
 
 
 def base_record(folder: Path) -> dict[str, Any] | None:
-    """What an adapter's folder records of the model it was made for: path and sha256; None without a record."""
+    """An adapter's record of the model it was made for, path and sha256; None without a record."""
     path = folder / BASE_RECORD
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))
+        record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict) and {"path": str, "sha256": dict} == {
-        name: type(value) for name, value in found.items()
+        record = None
+    if isinstance(record, dict) and {"path": str, "sha256": dict} == {
+        name: type(value) for name, value in record.items()
     }:
-        return found
+        return record
     raise BadInput(
-        f"{path}: it does not say where the adapter's base is, and what its bytes are. Put the file back as "
+        f"{path}: it does not say which model is the adapter's base, and its files' SHA-256. Put the file back as "
         "it was written, or train the adapter again."
     )
 
@@ -269,11 +269,11 @@ WITHOUT_FILES = frozenset({"Normalize"})
 
 
 ENTRY = ("idx", "name", "path", "type", "kwargs")
-"""What `modules.json` says of a module."""
+"""The fields of an entry of `modules.json`."""
 
 
 class Module(NamedTuple):
-    """One of the parts that sentence-transformers puts a text through."""
+    """One of the modules that sentence-transformers puts a text through."""
 
     type: str
     """The name of its class, without where that is."""
@@ -281,21 +281,21 @@ class Module(NamedTuple):
 
 
 def modules(folder: Path) -> tuple[Module, ...]:
-    """What `modules.json` lists, in order; () where there is none. Only sentence-transformers' own classes."""
+    """The modules that `modules.json` lists, in order; () where there is none. Only sentence-transformers' own classes."""
     path = folder / MODULES
     if not path.is_file():
         return ()
-    found = _parsed(path)
-    if not isinstance(found, list) or not found:
-        what = "an empty list" if found == [] else kind_in_words(found)
+    entries = _parsed(path)
+    if not isinstance(entries, list) or not entries:
+        what = "an empty list" if entries == [] else json_kind(entries)
         raise BadInput(f"{path}: {what} where a list of modules belongs. {AGAIN}")
-    listed = tuple(_module(path, number, each) for number, each in enumerate(found))
-    _require_own_names(path, [each["name"] for each in found])
+    listed = tuple(_module(path, number, entry) for number, entry in enumerate(entries))
+    _require_own_names(path, [entry["name"] for entry in entries])
     return listed
 
 
 def _require_own_names(path: Path, names: Sequence[str]) -> None:
-    """Refuse two modules of one name: of such, sentence-transformers keeps the second alone."""
+    """Refuse two modules of one name: sentence-transformers would keep only the second."""
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise BadInput(
@@ -306,7 +306,7 @@ def _require_own_names(path: Path, names: Sequence[str]) -> None:
 def _module(path: Path, number: int, entry: Any) -> Module:
     place = f"{path}, entry {number}"
     if not isinstance(entry, dict):
-        raise BadInput(f"{place}: {kind_in_words(entry)} where an object belongs. {AGAIN}")
+        raise BadInput(f"{place}: {json_kind(entry)} where an object belongs. {AGAIN}")
     for name in ("path", "type", "name"):
         if not isinstance(entry.get(name), str):
             what = f"{in_short(entry[name])} as {name!r}" if name in entry else f"no {name!r}"
@@ -314,7 +314,7 @@ def _module(path: Path, number: int, entry: Any) -> Module:
     other = sorted(entry.keys() - ENTRY)
     if other:
         raise BadInput(
-            f"{place}: {other[0]!r} is nothing that a module's entry says ({', '.join(ENTRY)}). Drop it."
+            f"{place}: {other[0]!r} is no field of a module's entry ({', '.join(ENTRY)}). Drop it."
         )
     inside = Path(entry["path"])
     if inside.is_absolute() or ".." in inside.parts:
@@ -336,16 +336,16 @@ def _own_class(place: Path | str, written: str) -> str:
 
 
 def routes(folder: Path) -> dict[str, list[Module]]:
-    """By side (`query`, `document`), the modules that a Router in the folder sends its texts through."""
+    """The modules that a Router in the folder sends texts through, by side (`query`, `document`)."""
     path = folder / "router_config.json"
-    told = declared(path)
-    types, structure = told.get("types") or {}, told.get("structure") or {}
-    if (told.get("parameters") or {}).get("route_mappings"):
+    config = declared(path)
+    types, structure = config.get("types") or {}, config.get("structure") or {}
+    if (config.get("parameters") or {}).get("route_mappings"):
         raise BadInput(
             f"{path}: `route_mappings` is not supported: texts take the route of their side. Drop it, and call the "
             "routes `query` and `document`."
         )
-    found = {}
+    by_side = {}
     for side, names in structure.items():
         if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
             raise BadInput(f"{path}: the route {side!r} is {in_short(names)}. {AGAIN}")
@@ -353,5 +353,5 @@ def routes(folder: Path) -> dict[str, list[Module]]:
             if Path(name).is_absolute() or ".." in Path(name).parts or not (folder / name).is_dir():
                 raise BadInput(f"{path}: the route {side!r} has no folder {folder / name}. {AGAIN}")
         kinds = [_own_class(path, str(types.get(name, ""))) for name in names]
-        found[side] = [Module(kind, folder / n) for kind, n in zip(kinds, names, strict=True)]
-    return found
+        by_side[side] = [Module(kind, folder / n) for kind, n in zip(kinds, names, strict=True)]
+    return by_side

@@ -1,4 +1,4 @@
-"""Where in a sentence-transformers folder the encoders of a bi-encoder are, and what its towers may be made of."""
+"""The encoders in a bi-encoder's sentence-transformers folder, and the modules that its towers may have."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ ROUTERS = frozenset({"Router", "Asym"})
 
 
 def encoders_in(folder: Path) -> dict[Side, Path]:
-    """Where in a sentence-transformers folder each side's encoder is: its first module, or what it routes to."""
+    """The folder of each side's encoder in a sentence-transformers folder: its first module, or the Router's."""
     card = folders.declared(folder / folders.CARD)
     if card.get("model_type", "SentenceTransformer") != "SentenceTransformer":
         raise BadInput(
@@ -38,7 +38,7 @@ def encoders_in(folder: Path) -> dict[Side, Path]:
 
 
 def _check_modules(folder: Path, modules: Sequence[folders.Module]) -> None:
-    """Refuse a tower that is none: it begins with a transformer, and pools."""
+    """Refuse a tower that does not begin with a transformer, or does not pool."""
     kinds = [module.type for module in modules]
     other = [kind for kind in kinds if kind not in MODULES]
     if other or kinds[0] != "Transformer" or "Pooling" not in kinds:

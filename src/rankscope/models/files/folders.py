@@ -1,9 +1,9 @@
-"""What a model's folder must hold, read strictly before any library sees it. Loads no torch.
+"""The files of a model's folder, read strictly before any library sees them. Loads no torch.
 
 transformers, sentence-transformers and PEFT answer a damaged folder with whatever fails first, and
 make up what is missing: weights, a vocabulary. So every file that they read is read here first: JSON
 of the right form, safetensors whose header agrees with the file, no pickle, a tokenizer. What a
-library still refuses is answered by `library_answers`, which names the folder and what was said.
+library still refuses goes through `library_answers`, which names the folder and the library's message.
 """
 
 import math
@@ -72,7 +72,7 @@ JSON_FILES = (
 )  # fmt: skip
 """The JSON files that the libraries read: an object each. `modules.json` alone is a list."""
 MAY_BE_EMPTY = frozenset({"special_tokens_map.json", "added_tokens.json", "generation_config.json"})
-"""Those that may say nothing."""
+"""JSON files that may be an empty object."""
 MARKS = {
     "tokenizer_config.json": frozenset(
         {"tokenizer_class", "model_max_length", "max_len", "do_lower_case", "added_tokens_decoder",
@@ -149,12 +149,12 @@ def _check_tokenizer(path: Path) -> None:
 
 def _read_by_loaders(folder: Path) -> list[Path]:
     """The folder and those inside it that a loader may look into."""
-    found = [folder]
+    candidates = [folder]
     for module in modules(folder):
-        found.append(module.folder)
+        candidates.append(module.folder)
         for behind in routes(module.folder).values():
-            found += [each.folder for each in behind]
-    return [each for each in dict.fromkeys(found) if each.is_dir()]
+            candidates += [part.folder for part in behind]
+    return [part for part in dict.fromkeys(candidates) if part.is_dir()]
 
 
 def refuse_pickles(folder: Path) -> None:
@@ -208,17 +208,21 @@ def _check_sizes(folder: Path) -> None:
     config, stored = declared(folder / "config.json"), weights(folder)
     if not stored:
         return
-    total = sum(math.prod(each.shape) for each in stored.values())
+    total = sum(math.prod(tensor.shape) for tensor in stored.values())
     for name, value in _numbers(config):
         if value > max(total, AT_LEAST) or ("layer" in name and value > max(len(stored), 1_000)):
             raise BadInput(
                 f"{folder / 'config.json'}: {name!r} is {value}, and the weights beside it are {total} numbers in "
                 f"{len(stored)} tensors. Correct it."
             )
-    for name, each in stored.items():
-        if each.dtype[0] in "IUBC" and each.dtype != "BF16" and name.endswith((".weight", ".bias")):
+    for name, tensor in stored.items():
+        if (
+            tensor.dtype[0] in "IUBC"
+            and tensor.dtype != "BF16"
+            and name.endswith((".weight", ".bias"))
+        ):
             raise BadInput(
-                f"{folder}: the weight {name!r} is stored as {each.dtype}, not as floating-point numbers; "
+                f"{folder}: the weight {name!r} is stored as {tensor.dtype}, not as floating-point numbers; "
                 "quantised models are not supported. Save it as float32, float16 or bfloat16."
             )
 
@@ -235,7 +239,7 @@ def _numbers(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 def _require_siblings(folder: Path) -> None:
     """Refuse a folder that has lost a file which whatever wrote the others always writes.
 
-    A library goes on without: with no prompt, another similarity, another length.
+    A library would go on without it: with no prompt, another similarity, another length.
     """
     card, listed = declared(folder / CARD), modules(folder)
     whole = card.get("model_type") in {"SentenceTransformer", "MultiVectorEncoder", "SparseEncoder"}
@@ -267,7 +271,7 @@ def _require(path: Path, beside: str) -> None:
 
 def _lost(path: Path, beside: str) -> BadInput:
     return BadInput(
-        f"{path}: this file is missing; what wrote {beside} writes it too, and what it says would be guessed. {AGAIN}"
+        f"{path}: this file is missing; what wrote {beside} writes it too, and its settings would be guessed. {AGAIN}"
     )
 
 

@@ -1,7 +1,7 @@
-"""What the settings of sentence-transformers' modules may say: fields known here, of the right forms, and no others.
+"""The settings that sentence-transformers' modules may have: fields known here, of the right forms, and no others.
 
-A module that is given the settings of another one runs all the same: what it knows is read, the rest is left out,
-and what is missing is made up. A Normalize whose file names no input looks for vectors that are not there and
+A module that is given the settings of another one runs all the same: it reads the fields it knows, ignores the rest
+and makes up the missing ones. A Normalize whose file names no input looks for vectors that are not there and
 leaves the texts' own as they are. Loads no torch.
 """
 
@@ -23,10 +23,10 @@ from rankscope.models.files.declared import (
 )
 
 TOKENS, TEXT = "token_embeddings", "sentence_embedding"
-"""What sentence-transformers calls a vector a token, and the one that a pooling makes of them."""
+"""sentence-transformers' names of the vectors of tokens, and of the one that a pooling makes of them."""
 POOLINGS = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")  # fmt: skip
 FLAGS = tuple(f"pooling_mode_{name}" for name in POOLINGS)
-"""How a pooling was told until sentence-transformers 5.4: one switch a mode."""
+"""Fields that named a pooling until sentence-transformers 5.4: one switch for each mode."""
 STREAMS: dict[str, Form] = dict.fromkeys(("module_input_name", "module_output_name"), "text")
 SETTINGS: dict[str, Mapping[str, Form]] = {
     "Pooling": {
@@ -52,20 +52,20 @@ SETTINGS: dict[str, Mapping[str, Form]] = {
         "tasks": "names",
     },
 }  # fmt: skip
-"""By a module's class, the fields of its config.json and their forms; other classes are refused where they are loaded."""
+"""The fields of a module's config.json and their forms, by its class; loading refuses other classes."""
 MAY_BE_NULL = frozenset(
     {"module_output_name", "skiplist_words", "skiplist_tasks", "keep_only_token_ids", "tasks"}
 )
-"""Fields whose null is what they are without being named; elsewhere a library takes null for a value."""
+"""Fields in which null means the same as leaving them out; in other fields a library takes null for a value."""
 SIDES = frozenset({"query", "document"})
 OTHERS = frozenset({"CrossEncoder", "SparseEncoder"})
-"""What a folder calls itself whose modules pass on something else."""
+"""Model types of folders whose modules pass on something else."""
 
 
 def check_module_settings(folder: Path) -> None:
-    """Refuse a folder one of whose modules has settings that are not its own, or reads what no module makes.
+    """Refuse a folder in which a module has settings that are not its own, or reads vectors that no module makes.
 
-    Cross-encoders and sparse encoders of several modules are not supported, and told so where they are loaded.
+    Cross-encoders and sparse encoders of several modules are not supported; loading them says so.
     """
     if declared(folder / CARD).get("model_type") in OTHERS:
         return
@@ -78,7 +78,7 @@ def check_module_settings(folder: Path) -> None:
 
 
 def chains(folder: Path) -> Iterator[Sequence[Module]]:
-    """What a text goes through, module by module: one way, or one for each route of a Router."""
+    """The modules that a text goes through, in order: one chain, or one for each route of a Router."""
     listed = modules(folder)
     if not listed:
         return
@@ -91,9 +91,9 @@ def chains(folder: Path) -> Iterator[Sequence[Module]]:
 
 
 def _check(module: Module, *, is_pooled: bool) -> None:
-    path, told = module.folder / "config.json", declared(module.folder / "config.json")
+    path, settings = module.folder / "config.json", declared(module.folder / "config.json")
     known = SETTINGS[module.type]
-    for name, value in told.items():
+    for name, value in settings.items():
         if name not in known:
             raise BadInput(
                 f"{path}: {name!r} is no setting of a {module.type}, whose settings are {', '.join(known)}. Put the "
@@ -105,22 +105,22 @@ def _check(module: Module, *, is_pooled: bool) -> None:
             raise BadInput(
                 f"{path}: {name!r} is {in_short(value)}, and {FORMS[known[name]]} belongs there. Correct it."
             )
-    _check_streams(path, told, known, TEXT if is_pooled else TOKENS)
-    _check_meaning(path, told)
+    _check_streams(path, settings, known, TEXT if is_pooled else TOKENS)
+    _check_meaning(path, settings)
 
 
 def _check_streams(
-    path: Path, told: Mapping[str, Any], known: Mapping[str, Form], stream: str
+    path: Path, settings: Mapping[str, Any], known: Mapping[str, Form], stream: str
 ) -> None:
     """Refuse a module that reads other vectors than those there are, or writes some that nothing reads."""
     if "module_input_name" not in known:
         return
-    pylate = stream == TOKENS and "in_features" in told  # its Dense names no input
-    given = told.get("module_input_name", stream if pylate else TEXT)
-    written = told.get("module_output_name")
+    pylate = stream == TOKENS and "in_features" in settings  # its Dense names no input
+    given = settings.get("module_input_name", stream if pylate else TEXT)
+    written = settings.get("module_output_name")
     for name, value in (("module_input_name", given), ("module_output_name", written or given)):
         if value != stream:
-            default = "" if told.get(name) else " (what it is where the file gives none)"
+            default = "" if settings.get(name) else " (what it is where the file gives none)"
             what = "after a pooling" if stream == TEXT else "where nothing is pooled"
             raise BadInput(
                 f"{path}: {name!r} is {value!r}{default}, and {what} the vectors are {stream!r}, which the module would "
@@ -128,21 +128,21 @@ def _check_streams(
             )
 
 
-def _check_meaning(path: Path, told: Mapping[str, Any]) -> None:
-    """Refuse what a library replaces by something else, without an error."""
-    flags = [name for name in FLAGS if name in told]
-    if flags and "pooling_mode" not in told and not any(told[name] for name in flags):
+def _check_meaning(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a library replaces by others without an error."""
+    flags = [name for name in FLAGS if name in settings]
+    if flags and "pooling_mode" not in settings and not any(settings[name] for name in flags):
         raise BadInput(
             f"{path}: none of its poolings is true. Switch on the one that it was tuned with."
         )
-    activation = told.get("activation_function", "torch.")
+    activation = settings.get("activation_function", "torch.")
     if not activation.startswith("torch."):
         raise BadInput(
             f"{path}: the activation {activation!r} is no class of torch, and another would be taken for it. Name one, "
             "as torch.nn.modules.activation.Tanh."
         )
     for name in ("tasks", "skiplist_tasks"):
-        named = told.get(name) or []
+        named = settings.get(name) or []
         other = {named} - SIDES if isinstance(named, str) else {*named} - SIDES
         if other:
             raise BadInput(

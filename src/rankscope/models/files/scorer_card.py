@@ -1,4 +1,4 @@
-"""What a cross-encoder's folder says beside its weights, as sentence-transformers reads it. Loads no torch."""
+"""The settings in a cross-encoder's folder, as sentence-transformers reads them. Loads no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from rankscope.models.files.declared import (
 )
 
 MONOTONE = frozenset({"Identity", "Sigmoid", "Tanh", "Softplus", "LogSigmoid", "Softsign", "ELU", "LeakyReLU"})  # fmt: skip
-"""Activations that keep the order of logits, so that logits can stand for what they give."""
+"""Activations that keep the order of logits, so that logits rank docs as their outputs do."""
 UNDERSTOOD = frozenset(
     {"transformer_task", "modality_config", "module_output_name", "max_seq_length", "do_lower_case",
      "unpad_inputs", "query_length", "document_length", "query_expansion"}
 )  # fmt: skip
-"""What `sentence_bert_config.json` may say of a cross-encoder."""
+"""Fields that `sentence_bert_config.json` may have in a cross-encoder's folder."""
 BY_LOGITS = {"method": "forward", "method_output_name": "logits"}
 
 
 @dataclass(frozen=True)
 class ScorerCard:
-    """What sentence-transformers reads of a cross-encoder's folder beside its weights."""
+    """The settings that sentence-transformers reads from a cross-encoder's folder beside its weights."""
 
     encoder: Path
-    """Where the transformer is."""
+    """The folder of the transformer."""
     prompt: str = ""
     """Text before every query."""
     max_length: int | None = None
@@ -40,7 +40,7 @@ class ScorerCard:
 
 
 def scorer_card(folder: Path) -> ScorerCard:
-    """What a cross-encoder's folder says beside its weights; what is not done here is refused by name.
+    """The settings in a cross-encoder's folder; one that is not supported here is refused by name.
 
     As in sentence-transformers, prompts and settings count only in a folder with `modules.json` that
     calls itself a CrossEncoder.
@@ -51,7 +51,7 @@ def scorer_card(folder: Path) -> ScorerCard:
         _check_activation(folder / "config.json", _activation_in(folder / "config.json"))
         unread = declared(folder / CARD).get("prompts") or {}
         return ScorerCard(folder, left_out=_with_text(unread))
-    kinds = [each.type for each in listed]
+    kinds = [module.type for module in listed]
     if kinds != ["Transformer"]:
         raise BadInput(
             f"{folder / MODULES}: a cross-encoder of the modules {', '.join(kinds)}; only one whose transformer "
@@ -59,9 +59,9 @@ def scorer_card(folder: Path) -> ScorerCard:
         )
     encoder = listed[0].folder
     path = next((encoder / name for name in TRANSFORMER_CONFIGS if declared(encoder / name)), None)
-    told = declared(path) if path else {}
+    settings = declared(path) if path else {}
     if path is not None:
-        _check_settings(path, told)
+        _check_settings(path, settings)
     written = card.get("activation_fn") or _activation_in(encoder / "config.json")
     _check_activation(folder / CARD, written)
     prompts, default = card.get("prompts") or {}, card.get("default_prompt_name")
@@ -70,8 +70,8 @@ def scorer_card(folder: Path) -> ScorerCard:
         encoder,
         prompt=prompt,
         left_out=_with_text({n: t for n, t in prompts.items() if t != prompt}),
-        max_length=told.get("max_seq_length"),
-        lowercase=bool(told.get("do_lower_case")),
+        max_length=settings.get("max_seq_length"),
+        lowercase=bool(settings.get("do_lower_case")),
     )
 
 
@@ -79,10 +79,10 @@ def _with_text(prompts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(name for name, text in prompts.items() if text))
 
 
-def _check_settings(path: Path, told: Mapping[str, Any]) -> None:
-    other = sorted(name for name in told.keys() - UNDERSTOOD if told[name])
-    text = (told.get("modality_config") or {"text": BY_LOGITS}).get("text")
-    task = told.get("transformer_task", "feature-extraction")
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    other = sorted(name for name in settings.keys() - UNDERSTOOD if settings[name])
+    text = (settings.get("modality_config") or {"text": BY_LOGITS}).get("text")
+    task = settings.get("transformer_task", "feature-extraction")
     if not other and text != BY_LOGITS:
         other = ["modality_config"]
     if not other and task != "sequence-classification":
@@ -101,7 +101,7 @@ def _activation_in(path: Path) -> Any:
 
 
 def _check_activation(path: Path, written: Any) -> None:
-    """Refuse one that does not keep the order; sentence-transformers takes a sigmoid for code of others."""
+    """Refuse an activation that does not keep the order; sentence-transformers replaces others' code by a sigmoid."""
     if not isinstance(written, str | None):
         raise BadInput(
             f"{path}: the activation function is {in_short(written)}, and no text. Correct it."
@@ -116,6 +116,6 @@ def _check_activation(path: Path, written: Any) -> None:
 
 
 def names_of_labels(config: Mapping[str, Any], n: int) -> list[str]:
-    """What a configuration calls the labels of its head."""
-    told = config.get("id2label") or {}
-    return [str(told.get(k, told.get(str(k), f"LABEL_{k}"))) for k in range(n)]
+    """The names that a configuration gives to the labels of its head."""
+    names = config.get("id2label") or {}
+    return [str(names.get(k, names.get(str(k), f"LABEL_{k}"))) for k in range(n)]

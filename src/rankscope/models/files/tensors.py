@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
-from rankscope.models.files.declared import AGAIN, INDEX, declared, fits, kind_in_words, said_by
+from rankscope.models.files.declared import AGAIN, INDEX, declared, fits, json_kind, said_by
 
 BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8,
@@ -15,7 +15,7 @@ BYTES = {
 }  # fmt: skip
 """The types of safetensors, and the bytes of a number of each."""
 LONGEST_HEADER = 100_000_000
-"""Bytes; what safetensors itself refuses to pass."""
+"""Bytes; safetensors itself refuses longer ones."""
 
 
 class Stored(NamedTuple):
@@ -40,13 +40,13 @@ def header(path: Path) -> dict[str, Stored]:
             )
             raise _damaged(path, what)
         try:
-            told = json.loads(file.read(n).decode("utf-8"))
+            entries = json.loads(file.read(n).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise _damaged(path, f"a header that is no JSON ({said_by(error)})") from error
-    if not isinstance(told, dict):
-        raise _damaged(path, f"a header that is {kind_in_words(told)}")
-    told.pop("__metadata__", None)
-    spans = sorted(_span(path, name, entry) for name, entry in told.items())
+    if not isinstance(entries, dict):
+        raise _damaged(path, f"a header that is {json_kind(entries)}")
+    entries.pop("__metadata__", None)
+    spans = sorted(_span(path, name, entry) for name, entry in entries.items())
     end = 0
     for start_of, end_of, name in spans:
         if start_of != end:
@@ -54,7 +54,7 @@ def header(path: Path) -> dict[str, Stored]:
         end = end_of
     if end != size - 8 - n:
         raise _damaged(path, f"{size} bytes, and its header asks for {8 + n + end}")
-    return {name: Stored(entry["dtype"], tuple(entry["shape"])) for name, entry in told.items()}
+    return {name: Stored(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
 
 
 def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:
@@ -84,16 +84,16 @@ def weights(folder: Path) -> dict[str, Stored]:
     names = declared(index).get("weight_map")
     if not names or not all(isinstance(name, str) for name in names.values()):
         raise BadInput(f"{index}: no `weight_map` from weights to files. {AGAIN}")
-    found: dict[str, Stored] = {}
+    tensors: dict[str, Stored] = {}
     for name in dict.fromkeys(names.values()):
         path = folder / name
         if Path(name).name != name or not path.is_file():
             raise BadInput(f"{index}: there is no file {path}. {AGAIN}")
-        found |= header(path)
-    lost = sorted(names.keys() - found.keys())
+        tensors |= header(path)
+    lost = sorted(names.keys() - tensors.keys())
     if lost:
         raise BadInput(f"{index}: {len(lost)} weights are in no file (first: {lost[0]}). {AGAIN}")
-    return found
+    return tensors
 
 
 def stored_as(folder: Path) -> str | None:
@@ -101,8 +101,8 @@ def stored_as(folder: Path) -> str | None:
 
     None for a folder without weights of a whole model, as an adapter's.
     """
-    found: Counter[str] = Counter()
+    n_by_type: Counter[str] = Counter()
     for path in sorted(folder.rglob("model*.safetensors")):
         for stored in header(path).values():
-            found[stored.dtype] += math.prod(stored.shape)
-    return max(found, key=lambda name: found[name], default=None)
+            n_by_type[stored.dtype] += math.prod(stored.shape)
+    return max(n_by_type, key=lambda name: n_by_type[name], default=None)

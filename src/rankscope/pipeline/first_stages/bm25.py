@@ -28,7 +28,7 @@ class BM25Spec(Spec):
     )
     language: Annotated[str, AfterValidator(known_language)] = Field(
         ENGLISH,
-        description="Of docs and queries. english: stop words, possessives and Porter's stemmer; one that "
+        description="Language of docs and queries. english: stop words, possessives and Porter's stemmer; one that "
         "PyStemmer has a stemmer for, such as hindi: that stemmer and no stop words (Mr. TyDi's BM25 has an "
         "analyzer for each language, too: Zhang et al. 2021); none: words in lower case.",
         json_schema_extra=read_by("index"),

@@ -1,4 +1,4 @@
-"""A bi-encoder that searches: the embeddings of all docs, and those nearest to each query's."""
+"""Search with a bi-encoder: the embeddings of all docs, and the docs nearest to each query."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ ENCODE = Kind(
 )
 
 QUERIES_CHECKED = 50
-"""Queries whose exact neighbours are found too, to say what an index misses."""
+"""Queries whose exact neighbours are computed too, to measure how many docs an index misses."""
 
 
 class DenseSpec(Spec):
@@ -48,7 +48,7 @@ class DenseSpec(Spec):
         return (Needed("ranker", "rankers", self.ranker),)
 
     def plan(self, planning: Planning, name: str, collection: str) -> Step:  # noqa: ARG002
-        """A search among the docs' embeddings, called by its ranker: evaluation searches with rankers too."""
+        """A search among the docs' embeddings, named after its ranker: evaluation searches with rankers too."""
         inputs = {
             "collection": planning.collection(collection),
             "docs": planning.docs(collection),
@@ -59,7 +59,7 @@ class DenseSpec(Spec):
         return planning.search(self, label, collection, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
-        """The nearest docs, and of an index that misses some how many it finds."""
+        """The nearest docs, and the recall of an index that misses some."""
         from rankscope.retrieve import approximate, dense, embeddings
 
         ranker, doc_ids = _bi_encoder(work), StoredDocs(work.folder("docs")).doc_ids
@@ -78,14 +78,14 @@ class DenseSpec(Spec):
 
 
 def embeddings(planning: Planning, ranker: str, collection: str) -> Step:
-    """The step of a collection's docs as a ranker embeds them; rankers of one doc tower share it."""
+    """The step that embeds a collection's docs with a ranker; rankers with the same doc tower share it."""
     docs, embedder = planning.docs(collection), planning.embedder(ranker)
     inputs = {"ranker": planning.ranker(embedder), "docs": docs}
     return planning.step(ENCODE, f"{embedder}.{docs.label}", None, inputs)
 
 
 def encode(work: StepWork) -> dict[str, Any]:
-    """The step of the embeddings of a collection's docs."""
+    """Embed a collection's docs, as the step that keeps them."""
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
     path = work.embedded(ranker, docs, work.checkpoints)
     if work.processes.is_first:

@@ -1,4 +1,4 @@
-"""What a first stage is: its spec, the steps it needs and its search; and what it is given for them.
+"""The protocols of a first stage: its spec, the steps it needs and its search; and of what it is given for them.
 
 A first stage is a file of this folder and a row of `table`. Whatever it imports to search, it imports inside
 `search`: its spec and its plan are read where nothing may load torch.
@@ -16,7 +16,7 @@ from rankscope.pipeline.step import Kind, Step
 from rankscope.store.rows import ProcessGroup
 
 RUN = "rankscope.pipeline.first_stages.first_stage:search"
-"""What carries out the step of any first stage's run."""
+"""The function that carries out the step of any first stage's run."""
 RUN_FILE = "run.trec"
 
 
@@ -72,7 +72,7 @@ class Planning(Protocol):
 
 
 class StepWork(Protocol):
-    """What carrying out a first stage's step has at hand; `Work` has it, and loads torch."""
+    """The folders and settings for carrying out a first stage's step; `Work` has them, and loads torch."""
 
     @property
     def step(self) -> Step:
@@ -86,12 +86,12 @@ class StepWork(Protocol):
 
     @property
     def checkpoints(self) -> Path:
-        """Where a step that goes on after a stop keeps its state."""
+        """The folder in which a step that can resume keeps its state."""
         ...
 
     @property
     def progress(self) -> Progress:
-        """Where to tell how far it is."""
+        """Shows how far the step is."""
         ...
 
     @property
@@ -104,7 +104,7 @@ class StepWork(Protocol):
         ...
 
     def embedded(self, ranker: Any, docs: StoredDocs, folder: Path) -> Path:
-        """Where in the folder the embeddings of all docs are."""
+        """The file in the folder with the embeddings of all docs."""
         ...
 
 
@@ -118,23 +118,23 @@ class FirstStage(Protocol):
 
     @property
     def needs(self) -> tuple[Needed, ...]:
-        """What it names of the study: rankers and first stages it needs, collections it knows."""
+        """Its references to the study: rankers and first stages it needs, collections it knows."""
         ...
 
     def plan(self, planning: Planning, name: str, collection: str) -> Step:
-        """The step of its run over a collection, `name` being what the study calls it."""
+        """The step of its run over a collection; `name` is its name in the study."""
         ...
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
-        """The run of the planned step, and what else is worth knowing of it."""
+        """The run of the planned step, and further facts for the step's summary."""
         ...
 
 
 def search(work: StepWork) -> dict[str, Any]:
     """The step of any first stage's run.
 
-    Docs that have their query's id are dropped here, where the collection asks for it (ArguAna, Quora), and nowhere
-    after: all that is re-ranked, fused, learnt from or measured rests on a search.
+    Docs that have their query's id are dropped here, if the collection's convention says so (ArguAna, Quora), and
+    nowhere after: all re-ranking, fusion, training and evaluation rests on a search.
     """
     from rankscope.evaluate.runs import without_own_docs
 
@@ -147,7 +147,7 @@ def search(work: StepWork) -> dict[str, Any]:
 
 
 def run_summary(run: Run, topics: Topics) -> dict[str, Any]:
-    """What is worth knowing of a run without opening it."""
+    """The facts of a run that its step's manifest keeps."""
     return {
         "n_queries": len(run.rankings),
         "n_queries_without_ranking": len(topics.queries) - len(run.rankings),

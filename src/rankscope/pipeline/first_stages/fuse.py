@@ -1,4 +1,4 @@
-"""Several first stages fused: their runs as one."""
+"""Fusion of several first stages' runs into one."""
 
 from typing import Any, Literal, Self
 
@@ -29,11 +29,11 @@ class FuseSpec(Spec):
         description="reciprocal_rank: the sum of 1 / (k + rank); scores: the mean of each run's scores, "
         "brought to 0..1 for each query (CombSUM: Fox & Shaw 1994).",
     )
-    k: Count = Field(60, description="Of reciprocal_rank (Cormack et al. 2009).")
+    k: Count = Field(60, description="The constant of reciprocal_rank (Cormack et al. 2009).")
     depth: Count = Field(1000, description="Docs kept for each query.")
 
     @model_validator(mode="after")
-    def _nothing_that_counts_for_nothing(self) -> Self:
+    def _check_first_stages_and_k(self) -> Self:
         if len(set(self.of)) < len(self.of):
             raise ValueError("`of` names a first stage twice")
         if self.method == "scores" and self.k != 60:
@@ -52,7 +52,7 @@ class FuseSpec(Spec):
         return planning.step(FUSE, f"{name}.{collection}", self, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:  # noqa: ARG002
-        """The docs that the runs together rank first."""
+        """The docs that the fused runs rank first."""
         runs = [read_run(work.folder(_run_role(part)) / RUN_FILE) for part in self.of]
         if self.method == "reciprocal_rank":
             fused = fusion.by_rank(runs, k=self.k, tag=work.step.label)
@@ -65,5 +65,5 @@ FUSE = Kind("fuse", 1, RUN, FuseSpec)
 
 
 def _run_role(first_stage: str) -> str:
-    """What a fusion calls a first stage's run among its inputs."""
+    """The role of a first stage's run among the inputs of a fusion."""
     return f"run {first_stage}"

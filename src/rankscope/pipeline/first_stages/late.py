@@ -1,4 +1,4 @@
-"""A ColBERT that searches: the docs whose tokens match each query's best."""
+"""Search with a ColBERT: the docs whose tokens best match each query's."""
 
 from typing import Any, Literal
 

@@ -28,11 +28,11 @@ class RunFilesSpec(Spec):
 
     @property
     def needs(self) -> tuple[Needed, ...]:
-        """The collections that it has runs over."""
+        """The collections that its runs are over."""
         return tuple(Needed("paths", "collections", name) for name in self.paths)
 
     def plan(self, planning: Planning, name: str, collection: str) -> Step:
-        """The file's run, cut. Raises BadStudy for a collection that no file is over."""
+        """The file's run, cut at `depth`. Raises BadStudy for a collection without a file."""
         inputs = {"collection": planning.collection(collection), "docs": planning.docs(collection)}
         path = self._file(planning, name, collection)
         return planning.search(self, f"{name}.{collection}", collection, inputs, run=path)
@@ -46,7 +46,7 @@ class RunFilesSpec(Spec):
         return planning.path(self.paths[collection])
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
-        """The file's run, of the queries and docs that the collection has."""
+        """The file's run, restricted to the collection's queries and docs."""
         from rankscope.data.names import InCollection
         from rankscope.data.teachers import from_run
 

@@ -1,4 +1,4 @@
-"""The first stages there are, and what the step of a search is given."""
+"""The table of first stages, and the params of a search step."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ class SearchParams:
 
     spec: SearchSpec
     run: Path | None = None
-    """The user's file of it, where it is one."""
+    """The user's run file, for `run_files`."""
     drop_own_docs: bool = False
     """Whether docs that have their query's id are left out, as the collection's convention has it."""
 
 
 SEARCH = Kind("search", 3, RUN, SearchParams)
+"""The step of every first stage that is no fusion."""

@@ -1,1 +1,1 @@
-"""What a study file may say, a noun a file."""
+"""The specs of a study file, one module for each noun."""

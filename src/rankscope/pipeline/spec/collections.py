@@ -1,4 +1,4 @@
-"""What a study file says of collections."""
+"""The specs of collections in a study file."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,7 +12,7 @@ from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec
 
 
 class TopicsSpec(Spec):
-    """Which judged queries of a collection are used."""
+    """The choice of judged queries of a collection."""
 
     part: tuple[Share, Share] = Field(
         (0.0, 1.0),
@@ -22,7 +22,7 @@ class TopicsSpec(Spec):
     queries: Count | None = Field(None, description="At most so many queries of the part.")
     noise: tuple[NoiseKind, ...] = Field(
         (),
-        description="One of them is put into every query, to measure what it costs a ranker (Zhuang & Zuccon 2021).",
+        description="Every query gets one of these kinds of noise, to measure the loss of a ranker (Zhuang & Zuccon 2021).",
     )
     relevance_level: Count | None = Field(
         None,
@@ -45,11 +45,11 @@ class TopicsSpec(Spec):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a seed decides what the queries are."""
+        """Whether the queries depend on a seed."""
         return self.part != (0.0, 1.0) or self.queries is not None or bool(self.noise)
 
     def convention(self) -> Convention:
-        """How runs over it are measured: as the field does, or as the study says."""
+        """The convention by which runs over it are measured: the field's, where the study gives none."""
         usual = convention(getattr(self, "id", None))
         level, drop = self.relevance_level, self.drop_own_docs
         return Convention(
@@ -66,7 +66,7 @@ class BeirSpec(TopicsSpec):
         description="The folder; relative to the study file. ${NAME:-default} works.",
         json_schema_extra=BY_PLAN,
     )
-    split: str = Field("test", description="Which file of qrels/.", json_schema_extra=BY_PLAN)
+    split: str = Field("test", description="Name of a file in qrels/.", json_schema_extra=BY_PLAN)
 
 
 class FilesSpec(TopicsSpec):
@@ -77,7 +77,7 @@ class FilesSpec(TopicsSpec):
         description="JSON lines, TSV or Parquet; packed (gzip, bzip2, xz) or not.",
         json_schema_extra=BY_PLAN,
     )
-    queries_file: str = Field(description="The same.", json_schema_extra=BY_PLAN)
+    queries_file: str = Field(description="In the same forms.", json_schema_extra=BY_PLAN)
     qrels: str = Field(
         description="TREC's four columns, or BEIR's three with a header.",
         json_schema_extra=BY_PLAN,

@@ -1,4 +1,4 @@
-"""What a study file says of evaluation: what is measured, and compared with what."""
+"""The specs of evaluation in a study file: measures, comparisons and claims."""
 
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +20,7 @@ from rankscope.pipeline.spec.fields import (
 
 
 class RerankSpec(Spec):
-    """What is re-ranked for the evaluation."""
+    """The runs that are re-ranked for the evaluation."""
 
     first_stages: tuple[str, ...] = Field(min_length=1, alias="from", description="First stages.")
     depth: Count = Field(100, description="Docs re-ranked for each query.")
@@ -29,7 +29,7 @@ class RerankSpec(Spec):
 
 
 class SearchSpec(Spec):
-    """Bi-encoders that search all docs of the test collections themselves."""
+    """Bi-encoders search all docs of the test collections themselves."""
 
     depth: Count = Field(1000, description="Docs kept for each query.")
     first_stages: tuple[str, ...] = Field(
@@ -40,16 +40,16 @@ class SearchSpec(Spec):
 
 
 class ClaimSpec(Spec):
-    """What somebody concluded, to be held against this study's verdicts."""
+    """A published conclusion, to be compared with this study's verdicts."""
 
     claim: str = Field(description="The conclusion in words.")
-    source: str | None = Field(None, description="Whose it is, and where it stands.")
-    systems: tuple[str, ...] = Field(min_length=1, description="Rankers it speaks of.")
+    source: str | None = Field(None, description="The publication, and the place in it.")
+    systems: tuple[str, ...] = Field(min_length=1, description="Rankers that the claim is about.")
     verdict: Literal["better", "worse", "equivalent"] = Field(
-        alias="are", description="What they are said to be: better, worse or equivalent."
+        alias="are", description="The claim: better, worse or equivalent."
     )
     baseline: str = Field(
-        alias="than", description="The ranker or first stage they are held against."
+        alias="than", description="The ranker or first stage they are compared with."
     )
     measure: Measure | None = Field(None, description="The headline measure, if left out.")
 
@@ -57,12 +57,12 @@ class ClaimSpec(Spec):
 
 
 class EvaluateSpec(Spec):
-    """What is measured, and compared with what."""
+    """Measures, and comparisons of systems."""
 
     over: tuple[str, ...] = Field(min_length=1, description="Test collections.")
     rerank: RerankSpec | None = Field(None, description="Runs that the rankers re-order.")
     search: SearchSpec | None = Field(
-        None, description="Whether the bi-encoders among the rankers search for themselves."
+        None, description="Lets the bi-encoders among the rankers search by themselves."
     )
     rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
     measures: tuple[Measure, ...] = Field(
@@ -77,17 +77,17 @@ class EvaluateSpec(Spec):
         '"5%" of the baseline\'s mean.',
     )
     claims: tuple[ClaimSpec, ...] = Field(
-        (), description="Conclusions the report holds against the verdicts, each in one line."
+        (), description="Conclusions that the report compares with the verdicts, each in one line."
     )
     significance_level: Number = Field(
         0.05,
         gt=0,
         lt=0.5,
-        description="Of the whole family; study A's tables have 0.05.",
+        description="Significance level of the whole family; study A's tables have 0.05.",
     )
     correction: Annotated[str, AfterValidator(known_correction)] = Field(
         "holm",
-        description=f"For the family: {', '.join(CORRECTION_NAMES)} (Holm 1979; Benjamini & Hochberg 1995; "
+        description=f"Correction over the family: {', '.join(CORRECTION_NAMES)} (Holm 1979; Benjamini & Hochberg 1995; "
         "study B has none).",
     )
     tests: Literal["sound", "as_published"] = Field(
@@ -148,7 +148,7 @@ class EvaluateSpec(Spec):
             "rankers": self.rankers or (),
         }.items():
             if len(set(values)) < len(values):
-                twice = dict.fromkeys(each for each, n in Counter(values).items() if n > 1)
+                twice = dict.fromkeys(value for value, n in Counter(values).items() if n > 1)
                 raise ValueError(f"`{name}` names one thing twice ({listed(twice)})")
         return self
 

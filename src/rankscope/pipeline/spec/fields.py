@@ -1,4 +1,4 @@
-"""What every part of a study file is made of: closed, frozen models, and values that must be known."""
+"""The base of every part of a study file: closed, frozen models, and checks of names."""
 
 import math
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ from rankscope.train.needs import NEEDS
 
 
 def _no_truth(value: Any) -> Any:
-    """A number, as it stands; YAML's yes, no, on and off would be 1 and 0."""
+    """The number itself; a boolean is refused, as YAML's yes, no, on and off would be 1 and 0."""
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number")
     return value
 
 
 MOST = 1_000_000_000
-"""Of anything that is counted."""
+"""The largest number of anything that is counted."""
 Whole = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=MOST)]
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=MOST)]
 Seed = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**63 - 1)]
@@ -47,7 +47,7 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]*"
 Name = Annotated[str, Field(pattern=f"{NAME_PATTERN}$", max_length=100)]
 VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
-"""What a value may be made of to stand in the name of a sweep's member."""
+"""The characters of a value in the name of a sweep's member."""
 RankerName = Annotated[
     str,
     Field(pattern=rf"{NAME_PATTERN}(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150),
@@ -58,12 +58,12 @@ FREE: dict[str, Any] = {"changes_results": False}
 
 
 def read_by(*kinds: str) -> dict[str, Any]:
-    """Marks a field that only steps of these kinds read: it names no others."""
+    """Marks a field that only steps of these kinds read: it is no part of other steps' identity."""
     return {"read_by": kinds}
 
 
 BY_PLAN = read_by()
-"""Marks a field that only the plan reads: what it names is an input or a file, or is given to steps in full."""
+"""Marks a field that only the plan reads: its value names an input or a file, or is given to steps in full."""
 
 
 def _above_nothing(share: str) -> str:
@@ -90,7 +90,7 @@ CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
 
 @contextmanager
 def as_value_error() -> Iterator[None]:
-    """Inside the block, an unknown choice becomes what pydantic gives a place to."""
+    """Inside the block, an unknown choice becomes a ValueError, to which pydantic adds the place."""
     try:
         yield
     except UnknownChoice as error:
@@ -148,17 +148,17 @@ S = TypeVar("S", bound=Spec)
 
 
 def spec_of(kind: type[S], /, **values: Any) -> S:
-    """A spec out of what a command was given; BadInput where something in it does not hold."""
+    """A spec from a command's options; BadInput where one of them is not valid."""
     try:
         return kind(**values)
     except ValidationError as error:
-        raise BadInput(" ".join(map(_in_words, error.errors()))) from error
+        raise BadInput(" ".join(map(_sentence, error.errors()))) from error
 
 
-def _in_words(mistake: ErrorDetails) -> str:
+def _sentence(mistake: ErrorDetails) -> str:
     place = ".".join(map(str, mistake["loc"]))
     said = mistake["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}, and {mistake['input']!r} was asked for." if place else f"{said}."
+    return f"{place}: {said}, and {mistake['input']!r} was given." if place else f"{said}."
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]

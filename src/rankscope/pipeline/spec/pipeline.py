@@ -1,4 +1,4 @@
-"""From collections to measures: what a study trains and measures."""
+"""A study from collections to measures: the rankers it trains, and their evaluation."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -20,18 +20,22 @@ from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import RankerTeacherSpec, TeacherSpec
 
 ALL_DOCS = "all docs"
-"""Where the docs of a run come from that no first stage chose."""
+"""The place of a run whose docs no first stage chose."""
 
 
 class Pipeline(Spec):
-    """From collections to measures: what a study trains and measures."""
+    """A study from collections to measures: the rankers it trains, and their evaluation."""
 
     study: Name = Field(description="The name of the study; its results folder is called so.")
-    seed: Seed = Field(42, description="Of every random draw.")
-    collections: dict[Name, CollectionSpec] = Field(min_length=1, description="By name.")
-    first_stages: dict[Name, FirstStageSpec] = Field(min_length=1, description="By name.")
-    teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="By name.")
-    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="By name.")
+    seed: Seed = Field(42, description="Seed of every random draw.")
+    collections: dict[Name, CollectionSpec] = Field(
+        min_length=1, description="Collections by name."
+    )
+    first_stages: dict[Name, FirstStageSpec] = Field(
+        min_length=1, description="First stages by name."
+    )
+    teachers: dict[Name, TeacherSpec] = Field(default_factory=dict, description="Teachers by name.")
+    rankers: dict[RankerName, RankerSpec] = Field(min_length=1, description="Rankers by name.")
     evaluate: EvaluateSpec
 
     def is_bi_encoder(self, ranker: str) -> bool:
@@ -39,25 +43,27 @@ class Pipeline(Spec):
         return isinstance(self.rankers[self.lineage(ranker)[0]], BiEncoderSpec)
 
     def compares_tokens(self, ranker: str) -> bool:
-        """Whether a ranker is a ColBERT: neither of the two other kinds."""
+        """Whether a ranker is a ColBERT, which is neither a cross-encoder nor a bi-encoder."""
         return isinstance(self.rankers[self.lineage(ranker)[0]], LateInteractionSpec)
 
     def groups(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """What is compared with what, by where the docs come from: systems and the runs of each.
+        """The systems that are compared with each other, and the runs of each, by the first stage that chose the docs.
 
         A first stage and all rankers that re-order it; and under ALL_DOCS the bi-encoders that
         search, with the first stages beside them.
         """
-        asked, found = self.evaluate, {}
-        for name in asked.rerank.first_stages if asked.rerank else ():
-            found[name] = {name: (name,), **self.systems()}
-        if asked.search:
-            found[ALL_DOCS] = {name: (name,) for name in asked.search.first_stages} | {
+        evaluation, by_first_stage = self.evaluate, {}
+        for name in evaluation.rerank.first_stages if evaluation.rerank else ():
+            by_first_stage[name] = {name: (name,), **self.systems()}
+        if evaluation.search:
+            by_first_stage[ALL_DOCS] = {
+                name: (name,) for name in evaluation.search.first_stages
+            } | {
                 system: runs
                 for system, runs in self.systems().items()
                 if self.is_bi_encoder(runs[0])
             }
-        return found
+        return by_first_stage
 
     def lineage(self, name: str) -> list[str]:
         """The rankers from the first ancestor to `name`."""
@@ -84,7 +90,9 @@ class Pipeline(Spec):
 
     def learnt_in(self, stages: Sequence[str]) -> list[str]:
         """The collections whose queries these rankers learnt in their own stages; teachers do not count."""
-        return list(dict.fromkeys(of for name in stages for of in self._trained_on(name)))
+        return list(
+            dict.fromkeys(collection for name in stages for collection in self._trained_on(name))
+        )
 
     def _trained_on(self, name: str) -> Iterator[str]:
         """The collections whose queries one stage learns from."""
@@ -114,17 +122,17 @@ class Pipeline(Spec):
         return self.seed if seed is None else seed
 
     def system_of(self, ranker: str) -> str:
-        """What a ranker and those that differ from it in nothing but the seed are called together."""
+        """The system of a ranker: the common name of the rankers that differ from it in the seed alone."""
         return system_of(ranker, getattr(self.rankers[ranker], "seed", None))
 
     def systems(self) -> dict[str, tuple[str, ...]]:
-        """What is compared: a name, and the evaluated rankers under it, one for each seed."""
+        """The systems that are compared: a name, and the evaluated rankers under it, one for each seed."""
         return dict(self.rankers_by_system)
 
     @cached_property
     def rankers_by_system(self) -> dict[str, tuple[str, ...]]:
-        """The same, made once."""
-        found: dict[str, list[str]] = {}
+        """The same as `systems`, made once."""
+        by_system: dict[str, list[str]] = {}
         for ranker in (name for name in self.evaluated_rankers() if name in self.rankers):
-            found.setdefault(self.system_of(ranker), []).append(ranker)
-        return {system: tuple(rankers) for system, rankers in found.items()}
+            by_system.setdefault(self.system_of(ranker), []).append(ranker)
+        return {system: tuple(rankers) for system, rankers in by_system.items()}

@@ -1,4 +1,4 @@
-"""What a study file says of rankers: where they start."""
+"""The specs of rankers in a study file, and of their models."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -23,7 +23,7 @@ from rankscope.pipeline.spec.fields import (
 from rankscope.pipeline.spec.stages import TrainedSpec
 
 PARAMETERS, LAYERS = 1_000_000_000, 1000
-"""Of a backbone built from nothing, at most; a weight is four numbers in training."""
+"""The most of a backbone built from nothing; training takes four numbers for each weight."""
 
 
 class ScratchSpec(Spec):
@@ -31,7 +31,8 @@ class ScratchSpec(Spec):
 
     kind: Literal["scratch"]
     collection: str = Field(
-        description="Whose docs give the vocabulary and the text.", json_schema_extra=BY_PLAN
+        description="The collection whose docs give the vocabulary and the text.",
+        json_schema_extra=BY_PLAN,
     )
     layers: Count = Field(2, description="Transformer layers.")
     width: Count = Field(128, description="Hidden width; a multiple of `heads`.")
@@ -94,7 +95,7 @@ class CrossEncoderSpec(Spec):
     max_length: Tokens = Field(256, description="Tokens of query and doc together.")
     seed: Seed | None = Field(
         None,
-        description="Of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        description="Seed of the fresh head; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
         json_schema_extra=BY_PLAN,
     )
 
@@ -102,12 +103,12 @@ class CrossEncoderSpec(Spec):
 class LengthsSpec(Spec):
     """Tokens that are read of a text, special ones included."""
 
-    query: Tokens = Field(64, description="Of a query.")
-    doc: Tokens = Field(256, description="Of a doc.")
+    query: Tokens = Field(64, description="Tokens of a query.")
+    doc: Tokens = Field(256, description="Tokens of a doc.")
 
 
 class PrefixesSpec(Spec):
-    """What is put before every text, as E5's `query: ` and `passage: `; it travels with the model."""
+    """Text that is put before every text, as E5's `query: ` and `passage: `; it is saved with the model."""
 
     query: str = Field("", description="Before a query.")
     doc: str = Field("", description="Before a doc.")
@@ -126,12 +127,12 @@ class BiEncoderSpec(Spec):
     revision: str | None = REVISION
     backbone: Backbone | None = Field(
         None,
-        description="Instead: a bare encoder or decoder, or a `scratch` backbone.",
+        description="In place of `model`: a bare encoder or decoder, or a `scratch` backbone.",
         json_schema_extra=BY_PLAN,
     )
     doc_backbone: str | None = Field(
         None,
-        description="The docs' encoder where it is another (DPR's context encoder).",
+        description="The docs' encoder, where it is not the queries' (DPR's context encoder).",
         json_schema_extra=BY_PLAN,
     )
     doc_revision: str | None = Field(
@@ -146,9 +147,10 @@ class BiEncoderSpec(Spec):
         None, description="Its hub revision.", json_schema_extra=BY_PLAN
     )
     pooling: Literal["cls", "mean", "last"] = Field(
-        "mean", description="What of a text's tokens is its vector; real tokens only."
+        "mean",
+        description="Pooling of the states of a text's tokens to its vector; real tokens only.",
     )
-    similarity: Literal["dot", "cosine"] = Field("dot", description="Of two vectors.")
+    similarity: Literal["dot", "cosine"] = Field("dot", description="Similarity of two vectors.")
     towers: Literal["shared", "separate"] = Field(
         "shared",
         description="Whether one encoder reads queries and docs, or each has its own; a `model` of one gets "
@@ -160,8 +162,8 @@ class BiEncoderSpec(Spec):
     @model_validator(mode="after")
     def _either_a_model_or_a_backbone(self) -> Self:
         if (self.model is None) == (self.backbone is None):
-            found = "both stand here" if self.model else "neither stands here"
-            raise ValueError(f"give either `model` or `backbone`; {found}")
+            given = "both stand here" if self.model else "neither stands here"
+            raise ValueError(f"give either `model` or `backbone`; {given}")
         if isinstance(self.backbone, ScratchSpec):
             longest = max(self.max_length.query, self.max_length.doc)
             if longest > self.backbone.max_length:
@@ -212,7 +214,7 @@ RANKER_KINDS: Mapping[str, type[Spec]] = {
 
 
 def ranker_kind(value: Any) -> str:
-    """The kind of a ranker, written or read; one with a `start` need not say that it is trained."""
+    """The kind of a ranker, as plain values or as a spec; one with a `start` need not name its kind."""
     if isinstance(value, Mapping):
         return str(value.get("kind", "trained" if "start" in value else "missing"))
     return str(getattr(value, "kind", "missing"))
@@ -233,5 +235,5 @@ RankerSpec = Annotated[
 
 
 def system_of(ranker: str, seed: int | None) -> str:
-    """What the runs that differ in nothing but the seed are called together: C for C.seed=1."""
+    """The common name of the runs that differ in the seed alone: C for C.seed=1."""
     return ranker if seed is None else ranker.removesuffix(f".seed={seed}")

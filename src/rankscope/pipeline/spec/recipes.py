@@ -1,4 +1,4 @@
-"""Published hyper-parameters of bi-encoders, as values of a stage; what a study writes goes before them.
+"""Published hyper-parameters of bi-encoders, as values of a stage; a study's own values override them.
 
 Nothing but plain values: a stage with a recipe could have been written without it.
 """
@@ -90,24 +90,24 @@ ENDS = {"max_updates", "epochs"}
 
 
 def filled(recipe: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """What is written, and of the recipe what is not; tables are filled likewise.
+    """The written values, and the recipe's for all that is not written; tables are filled likewise.
 
     Where only `queries_per_update` is written, batches stay whole updates, or no larger than they were.
     """
-    found = dict(recipe)
+    values = dict(recipe)
     if ENDS & set(written):
-        found = {name: value for name, value in found.items() if name not in ENDS}
+        values = {name: value for name, value in values.items() if name not in ENDS}
     batch, update = "queries_per_batch", "queries_per_update"
     if update in written and batch not in written:
         wanted = written[update]
         if recipe[batch] == recipe[update] or (isinstance(wanted, int) and wanted < recipe[batch]):
-            found[batch] = wanted
+            values[batch] = wanted
     for name, value in written.items():
         preset = recipe.get(name)
         if isinstance(preset, Mapping) and isinstance(value, Mapping):
             kind = value.get("kind", None if "labels" in value else preset.get("kind"))
             same = kind == preset.get("kind")
-            found[name] = {**preset, **value} if same else value
+            values[name] = {**preset, **value} if same else value
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -1,4 +1,4 @@
-"""Names in a study that must lead somewhere."""
+"""References in a study, each of which must name an entry of a table."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,21 +16,21 @@ class Reference(NamedTuple):
 
 
 def to_collection(study: Pipeline, place: str, name: str) -> Reference:
-    """To one of `collections`."""
+    """A reference to one of `collections`."""
     return Reference(place, name, study.collections, "collection")
 
 
 def to_first_stage(study: Pipeline, place: str, name: str) -> Reference:
-    """To one of `first_stages`."""
+    """A reference to one of `first_stages`."""
     return Reference(place, name, study.first_stages, "first stage")
 
 
 def to_ranker(study: Pipeline, place: str, name: str) -> Reference:
-    """To one of `rankers`."""
+    """A reference to one of `rankers`."""
     return Reference(place, name, study.rankers, "ranker")
 
 
 def to_evaluated(study: Pipeline, place: str, name: str) -> Reference:
-    """To a system that is evaluated."""
+    """A reference to a system that is evaluated."""
     evaluated = {**study.systems(), **dict.fromkeys(study.evaluate.first_stages)}
     return Reference(place, name, evaluated, "evaluated system")

@@ -1,4 +1,4 @@
-"""What a stage learns from: samples with labels and their negatives, crops of docs, noisy queries."""
+"""The specs of a stage's samples: docs with labels and their negatives, crops of docs, noisy queries."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -24,14 +24,16 @@ from rankscope.pipeline.spec.fields import (
 
 
 class NegativesSpec(Spec):
-    """Hard negatives out of a first stage's run."""
+    """Hard negatives from a first stage's run."""
 
     first_stage: str = Field(
-        description="Whose run they are drawn from.", alias="from", json_schema_extra=BY_PLAN
+        description="The first stage whose run they are drawn from.",
+        alias="from",
+        json_schema_extra=BY_PLAN,
     )
     skip_top: Whole = Field(
         0,
-        description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
+        description="Ranks left out at the top, where unjudged positives are likely (Moreira et al. 2024: top-k shifted).",
     )
     depth: Count = Field(100, description="Ranks drawn from.")
     rescored_by: str | None = Field(
@@ -42,25 +44,25 @@ class NegativesSpec(Spec):
     )
     absolute_margin: NonNegative | None = Field(
         None,
-        description="A negative scores at least so much below the query's best retrieved positive (Moreira et al. "
+        description="A negative scores at least this much below the query's best retrieved positive (Moreira et al. "
         "2024, NV-Retriever: MarginPos).",
     )
     relative_margin: Share | None = Field(
         None,
-        description="The same as a share of the positive's score: 0.05 leaves docs of at most 95 % of it "
+        description="The margin as a share of the positive's score: 0.05 leaves docs of at most 95 % of it "
         "(Moreira et al. 2024: PercPos).",
     )
     refresh_every: Count | None = Field(
         None,
-        description="Of a bi-encoder: after so many updates the negatives are drawn from what the ranker itself "
-        "finds by then (Xiong et al. 2021, ANCE).",
+        description="For a bi-encoder: every so many updates, negatives are drawn from the ranker's own nearest docs "
+        "(Xiong et al. 2021, ANCE).",
     )
 
     model_config = ConfigDict(populate_by_name=True)
 
 
 class SamplesSpec(Spec):
-    """What a stage learns from."""
+    """The labelled samples of a stage."""
 
     kind: Literal["labelled"] = "labelled"
     collection: str = Field(
@@ -69,14 +71,14 @@ class SamplesSpec(Spec):
     labels: str = Field(description="`qrels`, or the name of a teacher.", json_schema_extra=BY_PLAN)
     teacher_labels: Literal["ranks", "scores"] = Field(
         "ranks",
-        description="What of a teacher the loss sees: n, n-1, ..., 1 down its order (study B), or its scores "
+        description="The labels from a teacher: n, n-1, ..., 1 down its order (study B), or its scores "
         "(Hofstätter et al. 2020, MarginMSE).",
     )
     negatives: NegativesSpec | None = Field(None, description="Needed with `labels: qrels`.")
     group_size: Count = Field(8, ge=2, le=10_000, description="Docs for each query.")
     missing_positive: Literal["add", "drop", "random_negative"] = Field(
         "add",
-        description="A query none of whose positives was retrieved: add one, drop it, or, as study B's "
+        description="For a query none of whose positives was retrieved: add one, drop the query, or, as study B's "
         "released code (a defect, with a warning), take a random negative for its positive.",
     )
     min_relevance: Count = Field(
@@ -101,7 +103,7 @@ class SamplesSpec(Spec):
     def _refreshed_ones_are_its_own(self) -> Self:
         if self.negatives and self.negatives.refresh_every and self.negatives.rescored_by:
             raise ValueError(
-                "`refresh_every` draws from what the ranker itself finds; drop `rescored_by`"
+                "`refresh_every` draws from the ranker's own nearest docs; drop `rescored_by`"
             )
         if (
             self.negatives
@@ -109,8 +111,8 @@ class SamplesSpec(Spec):
             and self.negatives.absolute_margin is not None
         ):
             raise ValueError(
-                "`absolute_margin` would be held against a first stage's scores, and from `refresh_every` on "
-                "against similarities; use `relative_margin`"
+                "`absolute_margin` would be compared with a first stage's scores, and from `refresh_every` on "
+                "with similarities; use `relative_margin`"
             )
         return self
 
@@ -141,10 +143,10 @@ class CropsSpec(Spec):
 
     kind: Literal["crops"]
     collection: str = Field(
-        "train", description="Whose docs are cropped.", json_schema_extra=BY_PLAN
+        "train", description="The collection whose docs are cropped.", json_schema_extra=BY_PLAN
     )
-    shortest: Number = Field(0.05, gt=0, le=1, description="Of a crop, as a share of the doc.")
-    longest: Number = Field(0.5, gt=0, le=1, description="Of a crop, as a share of the doc.")
+    shortest: Number = Field(0.05, gt=0, le=1, description="Shortest crop, as a share of the doc.")
+    longest: Number = Field(0.5, gt=0, le=1, description="Longest crop, as a share of the doc.")
     deletion: Number = Field(0.1, ge=0, lt=1, description="The chance of each word to be left out.")
 
     @model_validator(mode="after")
@@ -159,31 +161,33 @@ class NoisyQueriesSpec(Spec):
 
     kind: Literal["noisy_queries"]
     collection: str = Field(
-        "train", description="Whose queries are learnt from.", json_schema_extra=BY_PLAN
+        "train",
+        description="The collection whose queries are learnt from.",
+        json_schema_extra=BY_PLAN,
     )
     docs: str | None = Field(
         None,
         description="With `loss: kl`: the collection over whose docs a noisy query is to score as its clean "
-        "form did at the start. With `loss: info_nce` it stands against the batch's other queries.",
+        "form did at the start. With `loss: info_nce` a query is contrasted with the batch's other queries.",
         json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(
         100,
-        description="With `docs`: the docs nearest to each clean query of a batch, for all of the batch.",
+        description="With `docs`: the number of docs nearest to each clean query, which all queries of a batch score.",
     )
     crops: Share = Field(
         0.0,
-        description="With `docs`: how many of the queries are three to seven words running out of one of "
-        "them instead, which brings the docs' own words (after the inverse cloze task, Lee et al. 2019).",
+        description="With `docs`: the share of the queries that are three to seven words running from one of "
+        "them instead, which adds the docs' own words (after the inverse cloze task, Lee et al. 2019).",
     )
-    clean: Share = Field(0.0, description="How many of the queries are left without noise.")
+    clean: Share = Field(0.0, description="The share of the queries that are left without noise.")
     noise: tuple[NoiseKind, ...] = Field(
         ("typos",), min_length=1, description="One of them is drawn for each query and epoch."
     )
     alignment: NonNegative = Field(
         1.0,
-        description="What the distance of a clean query's embedding from where it was counts beside the "
-        "contrast (CAPOT: Campos et al. 2023).",
+        description="Weight, beside the contrast, of the distance that a clean query's embedding has moved "
+        "(CAPOT: Campos et al. 2023).",
     )
 
 

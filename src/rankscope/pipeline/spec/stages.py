@@ -1,4 +1,4 @@
-"""How a stage tunes a ranker: its loss over samples, its length and rate, what is trained, how it is watched."""
+"""The specs of a training stage: loss and samples, length and learning rate, trained weights, validation."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -31,23 +31,27 @@ from rankscope.pipeline.spec.samples import Samples, SamplesSpec
 
 
 class MomentumQueueSpec(Spec):
-    """Negatives out of a queue that a slowly following copy of the ranker fills (He et al. 2020, MoCo; Contriever)."""
+    """Negatives from a queue that a slowly following copy of the ranker fills (He et al. 2020, MoCo; Contriever)."""
 
     size: Count = Field(131_072, le=16_777_216, description="Embeddings in the queue.")
-    momentum: Share = Field(0.9995, description="How much of itself the copy keeps at each update.")
+    momentum: Share = Field(
+        0.9995, description="The share of its own weights that the copy keeps at each update."
+    )
 
 
 class ValidateSpec(Spec):
-    """How a stage is watched: a measure on held-out queries."""
+    """The validation of a stage: a measure on held-out queries."""
 
     collections: tuple[str, ...] = Field(
         ("validation",),
         min_length=1,
         alias="collection",
-        description="The held-out queries; of several collections the mean decides.",
+        description="The held-out queries; with several collections, the mean decides.",
     )
     first_stage: str = Field(
-        description="Whose run is re-ranked.", alias="from", json_schema_extra=BY_PLAN
+        description="The first stage whose run is re-ranked.",
+        alias="from",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(20, description="Docs re-ranked for each query.")
     measure: Measure = Field("nDCG@10", description="Any measure of ir_measures.")
@@ -72,28 +76,28 @@ class LoRASpec(Spec):
     """Small trained matrices beside frozen ones (Hu et al. 2021); the scoring head is trained whole."""
 
     rank: Count = Field(16, description="Inner width of the trained matrices.")
-    alpha: Positive = Field(32.0, description="Their product counts alpha / rank.")
-    dropout: Share = Field(0.0, description="Of what goes into them.")
+    alpha: Positive = Field(32.0, description="Their product is scaled by alpha / rank.")
+    dropout: Share = Field(0.0, description="Dropout of their inputs.")
     targets: tuple[str, ...] = Field(
         (),
-        description="Ends of module names, as `query`; all linear modules of the encoder, if empty.",
+        description="Ends of module names, such as `query`; if empty, all linear modules of the encoder.",
     )
     merge: bool = Field(
         True,
-        description="Whether model/ is the whole model, the adapter beside it in adapter/; else it is "
+        description="true: model/ is the whole model, and adapter/ beside it the adapter; false: model/ is "
         "the adapter alone, with the ranker it started from in model/base/.",
     )
 
 
 class MixedSpec(Spec):
-    """A second loss over samples of its own, in the same updates: neither stage is first."""
+    """A second loss over samples of its own, in the same updates: one stage instead of two."""
 
     samples: SamplesSpec
     loss: Annotated[str, AfterValidator(known_loss)] = Field(
         description=f"One of {', '.join(LOSS_NAMES)}."
     )
     weight: Number = Field(
-        0.5, gt=0, lt=1, description="Of the second loss; the first has the rest."
+        0.5, gt=0, lt=1, description="Weight of the second loss; the first has the rest."
     )
 
 
@@ -114,9 +118,13 @@ class TrainedSpec(Spec):
     mixed_with: MixedSpec | None = Field(
         None, description="A second loss in the same updates, over samples of its own."
     )
-    max_updates: Count | None = Field(None, description="How long; or give `epochs`.")
-    epochs: Positive | None = Field(None, description="How long; or give `max_updates`.")
-    queries_per_update: Count = Field(16, description="Queries in one update, all devices.")
+    max_updates: Count | None = Field(
+        None, description="Length of the training in updates; or give `epochs`."
+    )
+    epochs: Positive | None = Field(
+        None, description="Length of the training in epochs; or give `max_updates`."
+    )
+    queries_per_update: Count = Field(16, description="Queries in one update, over all devices.")
     queries_per_batch: Count = Field(
         16,
         description="Queries held in memory at once; the update accumulates, and its loss is that of all its "
@@ -124,7 +132,9 @@ class TrainedSpec(Spec):
         "part of the loss.",
     )
     learning_rate: Positive = Field(1.0e-5, description="Peak learning rate.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Its decay.")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Decay of the learning rate."
+    )
     warmup: Share = Field(0.1, description="Share of the updates with a rising learning rate.")
     weight_decay: NonNegative = Field(0.01, description="For matrices only.")
     clip_norm: Positive = Field(1.0, description="Largest gradient norm.")
@@ -132,19 +142,19 @@ class TrainedSpec(Spec):
         None,
         ge=0,
         lt=1,
-        description="The model's own in training; as it says itself, if left out. Self-teaching has none (Zhuang & "
+        description="The model's dropout in training; its own, if left out. Self-teaching has none (Zhuang & "
         "Zuccon 2022).",
     )
     in_batch: bool = Field(
         False,
-        description="Of a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
-        "too, but those known to be relevant for it.",
+        description="For a bi-encoder with `labels: qrels`: score each query with the other queries' docs "
+        "too, except those known to be relevant for it.",
     )
     temperature: Positive = Field(
-        1.0, description="Of a bi-encoder: what similarities are divided by before the loss."
+        1.0, description="For a bi-encoder: similarities are divided by it before the loss."
     )
     momentum_queue: MomentumQueueSpec | None = Field(
-        None, description="Where the negatives of `kind: crops` come from."
+        None, description="The queue of negatives that `kind: crops` needs."
     )
     freeze: tuple[
         Literal["position_embeddings", "embeddings", "encoder", "query_tower", "doc_tower"], ...
@@ -155,34 +165,34 @@ class TrainedSpec(Spec):
     )
     freeze_layers: Whole = Field(
         0,
-        description="So many of the lowest layers stay as they are, and the embeddings (Lee et al. 2019).",
+        description="Number of the lowest layers that stay as they are, with the embeddings (Lee et al. 2019).",
     )
     lora: LoRASpec | None = Field(None, description="Train a LoRA adapter and the head.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
+        description="Precision of the forward pass in training; auto is bfloat16 on an accelerator that has it. "
         "Weights, losses and scores of runs are float32 (mixed precision: Micikevicius et al. 2018).",
     )
     memory: Literal["plain", "gradient_checkpointing", "grad_cache"] = Field(
         "plain",
-        description="What is computed twice to hold less: nothing, inside layers, or parts of a batch "
+        description="What is computed twice to save memory: nothing, activations inside layers, or parts of a batch "
         "(GradCache: large groups on small memory).",
     )
     compile: bool = Field(
         False,
-        description="Run the forward pass through torch.compile, which study B's code calls.",
+        description="Run the forward pass through torch.compile, as study B's code does.",
     )
     validate_on: ValidateSpec | None = Field(
         None, description="Held-out queries.", alias="validate"
     )
     keep: Literal["best_validation", "last"] | None = Field(
         None,
-        description="Which weights are the result; best_validation where there is one.",
+        description="The weights that are the result; best_validation if there is a validation.",
         json_schema_extra=BY_PLAN,
     )
     seed: Seed | None = Field(
         None,
-        description="Of all that the stage draws; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
+        description="Seed of all draws of the stage; the study's, if left out. `seeds: [1, 2, 3]` makes a ranker for each.",
         json_schema_extra=BY_PLAN,
     )
     checkpoint_every: Count = Field(
@@ -190,13 +200,13 @@ class TrainedSpec(Spec):
     )
     guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
         default_factory=dict,
-        description="What follows when a guard ([guards.md](guards.md)) sees something, where it is not "
-        "the guard's own level.",
+        description="The level of a guard ([guards.md](guards.md)): what follows when it sees something. Those left "
+        "out keep their own level.",
         json_schema_extra=FREE,
     )
     trackers: tuple[str, ...] = Field(
         (),
-        description="What else the log goes to, through accelerate: tensorboard, wandb, mlflow, ...",
+        description="Trackers that the log is also sent to, through accelerate: tensorboard, wandb, mlflow, ...",
         json_schema_extra=FREE,
     )
 
@@ -212,8 +222,8 @@ class TrainedSpec(Spec):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.max_updates is None) == (self.epochs is None):
-            found = "neither stands here" if self.epochs is None else "both stand here"
-            raise ValueError(f"give either `max_updates` or `epochs`; {found}")
+            given = "neither stands here" if self.epochs is None else "both stand here"
+            raise ValueError(f"give either `max_updates` or `epochs`; {given}")
         if self.queries_per_update % self.queries_per_batch:
             raise ValueError("`queries_per_update` must be a multiple of `queries_per_batch`")
         if self.keep == "best_validation" and self.validate_on is None:
@@ -258,7 +268,7 @@ class TrainedSpec(Spec):
 
     @property
     def kept(self) -> Literal["best_validation", "last"]:
-        """Which weights are the result."""
+        """The weights that are the result."""
         return self.keep or ("last" if self.validate_on is None else "best_validation")
 
     @property

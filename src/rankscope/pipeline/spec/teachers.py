@@ -1,4 +1,4 @@
-"""Where the rankings come from that a stage is distilled from."""
+"""The specs of teachers: sources of the rankings that a stage is distilled from."""
 
 from typing import Annotated, Literal, Self
 
@@ -9,7 +9,7 @@ from rankscope.pipeline.spec.fields import BY_PLAN, Count, Spec
 
 
 class PermutationsTeacherSpec(Spec):
-    """A teacher that is an LLM: its answers, `[5] > [18] > ...`, about docs it was shown, in windows (Sun et al. 2023, RankGPT)."""
+    """An LLM as a teacher: its answers, `[5] > [18] > ...`, about docs it was shown in windows (Sun et al. 2023, RankGPT)."""
 
     kind: Literal["permutations"]
     path: str = Field(
@@ -23,7 +23,7 @@ class PermutationsTeacherSpec(Spec):
     )
     malformed: Malformed = Field(
         "repair",
-        description="An answer that is no order of the docs shown: mend it; mend it as RankGPT's program does, "
+        description="For an answer that is no order of the docs shown: repair it; repair it as RankGPT's program does, "
         "which takes every number for an id, those of a numbered list too; or drop the query as study B does.",
     )
     window: Count = Field(
@@ -55,7 +55,7 @@ class RunTeacherSpec(Spec):
 
 
 class ListsTeacherSpec(Spec):
-    """A teacher out of a training file: docs with scores, or positives and negatives."""
+    """A teacher from a training file: docs with scores, or positives and negatives."""
 
     kind: Literal["kd", "flag_embedding", "tevatron", "dpr"]
     path: str = Field(

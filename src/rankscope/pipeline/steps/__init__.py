@@ -1,1 +1,1 @@
-"""How each kind of step is carried out."""
+"""The functions that carry out each kind of step."""

@@ -18,7 +18,7 @@ from rankscope.pipeline.work import Summary, Work
 
 
 def docs(work: Work) -> Summary:
-    """Copy the docs once, where single ones can be read."""
+    """Copy the docs once, in a form from which single docs can be read."""
     return {"n_docs": collections.write_docs(work.params(DocsParams).source.docs(), work.out)}
 
 
@@ -50,7 +50,7 @@ def _with_noise(query: Query, chosen: TopicsSpec, seed: int) -> Query:
 
 
 def teacher(work: Work) -> Summary:
-    """A teacher's rankings out of a file of the user's, and what is worth knowing before they are learnt."""
+    """A teacher's rankings from a user's file, and a report on their quality before a stage learns from them."""
     topics, params = read_topics(work.folder("collection")), work.params(TeacherParams)
     names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
     chosen = params.spec
@@ -67,17 +67,17 @@ def teacher(work: Work) -> Summary:
         )
     else:
         opened = teachers.open_other(params.rankings, chosen.kind, params.candidates, names)
-    found, shown = opened
-    run = found.run.top(chosen.depth)
+    parsed, shown = opened
+    run = parsed.run.top(chosen.depth)
     _write_scores(work.out / "run.json", run)
-    summary = teachers.quality(found, shown, topics.qrels)
+    summary = teachers.quality(parsed, shown, topics.qrels)
     for note in summary.get("notes", ()):
         work.progress.note(f"{work.step.label}: {note}")
     return summary | {"n_queries_without_ranking": len(topics.queries) - len(run.rankings)}
 
 
 def _write_scores(path: Path, run: Run) -> None:
-    """A run as JSON, a query a line: a TREC run of ours would part docs whose scores are tied."""
+    """Write a run as JSON, one query a line: our TREC runs would break ties of scores."""
     lines = [
         f"{json.dumps(query_id)}: {json.dumps({doc.doc_id: doc.score for doc in ranking})}"
         for query_id, ranking in run.rankings.items()
@@ -86,6 +86,6 @@ def _write_scores(path: Path, run: Run) -> None:
 
 
 def teacher_rankings(folder: Path) -> Run:
-    """What a step left of a teacher: a file's scores as they are, or a ranker's run."""
+    """The rankings of a teacher that a step stored: a file's scores as they are, or a ranker's run."""
     scores = folder / "run.json"
     return read_run(scores if scores.is_file() else folder / "run.trec")

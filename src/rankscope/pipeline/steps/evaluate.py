@@ -42,14 +42,14 @@ from rankscope.store.artifacts import write_json
 
 @dataclass(frozen=True)
 class Group:
-    """What was measured over one collection and first stage."""
+    """The evaluation over one collection and first stage."""
 
     place: Place
     evaluation: Evaluation
 
 
 class Declared(NamedTuple):
-    """A comparison before it is made: what with what, on what, and where."""
+    """A comparison before it is made: its systems, its measure and its place."""
 
     place: Place
     measure: str
@@ -58,13 +58,13 @@ class Declared(NamedTuple):
     pair: comparison.Pair
 
     def record(self, judged: verdicts.Judged) -> JudgedComparison:
-        """What is stored of it, once it is judged."""
+        """The record that is stored of it, once it is judged."""
         return JudgedComparison(
             self.place, self.measure, self.system, self.baseline, verdicts.recorded(judged)
         )
 
     def cell(self) -> pooled.Cell:
-        """What is pooled of it: a test is a collection."""
+        """The cell that is pooled from it: a test is a collection."""
         return pooled.Cell(
             test=self.place.collection,
             first_stage=self.place.first_stage,
@@ -77,55 +77,53 @@ class Declared(NamedTuple):
 
 def evaluate(work: Work) -> Summary:
     """Per-query values of every run, and the family of comparisons."""
-    asked, study = work.spec(EvaluateSpec), work.plan.study.study
-    is_sound = asked.tests == "sound"
-    notes = _learnt(work, asked.over)
+    spec, study = work.spec(EvaluateSpec), work.plan.study.study
+    is_sound = spec.tests == "sound"
+    notes = _learnt(work, spec.over)
     notes += [] if is_sound else [STUDY_B_WARNING]
-    notes += asked.claims_without_margin()
+    notes += spec.claims_without_margin()
     groups: list[Group] = []
-    for name in asked.over:
+    for name in spec.over:
         convention = study.collections[name].convention()
-        computed = {m: with_relevance_level(m, convention.relevance_level) for m in asked.measures}
+        computed = {m: with_relevance_level(m, convention.relevance_level) for m in spec.measures}
         notes += _convention_notes(name, computed, convention)
         notes += _relevant_notes(work, name, computed)
         groups += _measured(work, name, computed)
     family = [declared for group in groups for declared in _declared(study, group)]
     notes += seed_notes(study) if family else []
-    correction = asked.correction if is_sound else "none"
+    correction = spec.correction if is_sound else "none"
     compared = comparison.compared(
         [declared.pair for declared in family],
-        significance_level=asked.significance_level,
+        significance_level=spec.significance_level,
         resampling=Resampling(seed=seed_for(work.params(EvaluateParams).seed, "resampling")),
     )
     if not is_sound:
-        compared = [
-            paired_t(each, significance_level=asked.significance_level) for each in compared
-        ]
+        compared = [paired_t(item, significance_level=spec.significance_level) for item in compared]
     judged = verdicts.judged(
-        compared, significance_level=asked.significance_level, correction=correction
+        compared, significance_level=spec.significance_level, correction=correction
     )
     over_tests = pooled.judged(
         pooled.pooled(
-            [declared.cell() for declared in family], significance_level=asked.significance_level
+            [declared.cell() for declared in family], significance_level=spec.significance_level
         ),
-        significance_level=asked.significance_level,
+        significance_level=spec.significance_level,
         correction=correction,
     )
-    notes += _shared_queries(work, asked.over) if over_tests else []
+    notes += _shared_queries(work, spec.over) if over_tests else []
     record = EvaluationRecord(
         notes=tuple(notes),
         remarks=tuple(remark for group in groups for remark in _seed_remarks(group)),
-        tests=asked.tests,
+        tests=spec.tests,
         relevance_levels={
-            name: study.collections[name].convention().relevance_level for name in asked.over
+            name: study.collections[name].convention().relevance_level for name in spec.over
         },
-        measures=asked.measures,
-        significance_level=asked.significance_level,
+        measures=spec.measures,
+        significance_level=spec.significance_level,
         correction=correction,
-        margin=dict(asked.margin) if is_sound else {},
-        baselines=tuple(asked.baseline or _systems(work)[:1]),
-        all_pairs=not asked.baseline,
-        claims=_claims(asked),
+        margin=dict(spec.margin) if is_sound else {},
+        baselines=tuple(spec.baseline or _systems(work)[:1]),
+        all_pairs=not spec.baseline,
+        claims=_claims(spec),
         results=tuple(result for group in groups for result in _results(work, group)),
         comparisons=tuple(
             declared.record(verdict) for declared, verdict in zip(family, judged, strict=True)
@@ -155,9 +153,9 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
 
     def measured(system: str, ranker: str, first_stage: str) -> EvaluatedRun:
         role = run_role(name, first_stage, ranker)
-        found = measuring.of(read_run(work.folder(role) / "run.trec"))
+        result = measuring.of(read_run(work.folder(role) / "run.trec"))
         path = _run_path(work, role)
-        return EvaluatedRun(system, ranker, path, found.called(computed), ties=None, notes=())
+        return EvaluatedRun(system, ranker, path, result.called(computed), ties=None, notes=())
 
     for where, systems in study.groups().items():
         runs = [
@@ -170,7 +168,7 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
 
 
 def _systems(work: Work) -> list[str]:
-    """All that is evaluated: first stages, then rankers."""
+    """All evaluated systems: first stages, then rankers."""
     study = work.plan.study.study
     return [*study.evaluate.first_stages, *study.systems()]
 
@@ -187,7 +185,7 @@ def _convention_notes(
 
 
 def _relevant_notes(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[str]:
-    """Queries that no run can do well on, because nothing is relevant for them at a measure's level."""
+    """Notes on queries that no run can do well on, because no doc is relevant for them at a measure's level."""
     topics = read_topics(work.folder(collection_role(name)))
     for note in Measuring(topics.qrels, tuple(computed.values())).notes():
         work.progress.note(f"{name}: {note}")
@@ -195,7 +193,7 @@ def _relevant_notes(work: Work, name: str, computed: Mapping[str, str]) -> Itera
 
 
 def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
-    """What to know before the means are believed: test queries that rankers were trained on."""
+    """Notes on test queries that rankers were trained on."""
     study, notes = work.plan.study.study, []
     students: dict[str, list[str]] = {}
     for system, runs in study.systems().items():
@@ -207,7 +205,7 @@ def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
         counted = leaks.shared_queries(f"queries of {name}", topics, f" ({source})", learnt)
         if counted:
             notes.append(
-                f"{counted}: what is said there of {', '.join(rankers)} does not hold for new queries."
+                f"{counted}: the results of {', '.join(rankers)} there do not hold for new queries."
             )
     for note in notes:
         work.progress.note(note)
@@ -215,11 +213,11 @@ def _learnt(work: Work, evaluated: Sequence[str]) -> list[str]:
 
 
 def _run_path(work: Work, role: str) -> str:
-    """Where a run is, from the results folder: what every number is traced to."""
+    """The path of a run in the results folder, to which every number is traced."""
     return f"steps/{work.step.inputs[role].name}/run.trec"
 
 
-def _claims(asked: EvaluateSpec) -> tuple[Claimed, ...]:
+def _claims(spec: EvaluateSpec) -> tuple[Claimed, ...]:
     return tuple(
         Claimed(
             claim.claim,
@@ -227,14 +225,14 @@ def _claims(asked: EvaluateSpec) -> tuple[Claimed, ...]:
             claim.systems,
             Verdict(claim.verdict),
             claim.baseline,
-            claim.measure or asked.measures[0],
+            claim.measure or spec.measures[0],
         )
-        for claim in asked.claims
+        for claim in spec.claims
     )
 
 
 def _results(work: Work, group: Group) -> Iterator[SystemResult]:
-    """What each system measured; of several seeds it holds every one's run, and their spread."""
+    """The result of each system; with several seeds, every seed's run and their spread."""
     means, sds = group.evaluation.means(), group.evaluation.seed_sds()
     for system, runs in group.evaluation.systems().items():
         seeds = tuple(_seed(work, group, run) for run in runs)
@@ -265,7 +263,7 @@ def _seed(work: Work, group: Group, run: EvaluatedRun) -> SeedResult:
 
 
 def _seed_remarks(group: Group) -> Iterator[str]:
-    """What the seeds are worth on the headline measure."""
+    """Sentences on the variance over seeds on the headline measure."""
     measure = group.evaluation.measures[0]
     for system in group.evaluation.seed_sds():
         split = variance_split(group.evaluation.values()[system, measure])
@@ -274,9 +272,9 @@ def _seed_remarks(group: Group) -> Iterator[str]:
 
 
 def seed_notes(study: Pipeline) -> list[str]:
-    """What verdicts are worth where rankers have one run each, of one training seed, or two.
+    """Notes on verdicts of rankers with one run each, of one training seed, or with two.
 
-    A fresh head is drawn, too; but where all was trained elsewhere, nothing is said of seeds.
+    A fresh head is drawn, too; but if all rankers were trained elsewhere, no note on seeds is needed.
     """
     systems = study.systems()
     first = {system: study.rankers[runs[0]] for system, runs in systems.items()}
@@ -290,13 +288,13 @@ def seed_notes(study: Pipeline) -> list[str]:
     has_several = any(len(runs) > 1 for runs in systems.values())
     notes = [f"{two_seeds_each(two)}."] if two else []
     if alone and (is_trained_here or has_several):
-        told = f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."
-        notes.insert(0, told)
+        note = f"{one_run_each(alone)}, so {OF_THESE_RUNS}. `seeds: [1, 2, 3]` counts the seeds in."
+        notes.insert(0, note)
     return notes + list(_one_start_notes(study))
 
 
 def _one_start_notes(study: Pipeline) -> Iterator[str]:
-    """Of systems whose seeds all start from one and the same trained run: its own draw is in no error."""
+    """Notes on systems whose seeds all start from one trained run: the standard errors leave its own draw out."""
     for system, runs in study.systems().items():
         lines = [study.lineage(name) for name in runs]
         shared = set(lines[0]).intersection(*lines[1:]) if len(lines) > 1 else set()
@@ -320,8 +318,8 @@ def _per_query(run: EvaluatedRun) -> Iterator[list[Any]]:
 
 def _declared(study: Pipeline, group: Group) -> list[Declared]:
     """Every comparison of a group."""
-    asked = study.evaluate
-    margins = {measure: as_margin(written) for measure, written in asked.margin.items()}
+    spec = study.evaluate
+    margins = {measure: as_margin(written) for measure, written in spec.margin.items()}
     values, systems = group.evaluation.values(), list(group.evaluation.systems())
     return [
         Declared(
@@ -332,20 +330,20 @@ def _declared(study: Pipeline, group: Group) -> list[Declared]:
             comparison.Pair(
                 values[system, measure],
                 values[baseline, measure],
-                margins.get(measure) if asked.tests == "sound" else None,
+                margins.get(measure) if spec.tests == "sound" else None,
                 pool=f"{measure} of {group.place.collection} from {group.place.first_stage}",
                 kinship=kinship(study, system, baseline),
                 lineages=(seed_lineage(study, system), seed_lineage(study, baseline)),
                 span=span(measure),
             ),
         )
-        for measure in asked.measures
-        for system, baseline in _pairs(asked, systems)
+        for measure in spec.measures
+        for system, baseline in _pairs(spec, systems)
     ]
 
 
 def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
-    """Tests are pooled as independent: where two have queries in common, that is too bold."""
+    """Notes on tests that have queries in common, although they are pooled as independent."""
     topics = {name: read_topics(work.folder(collection_role(name))) for name in evaluated}
     notes = []
     for one, other in combinations(evaluated, 2):
@@ -359,29 +357,29 @@ def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
 
 
 def _n_judged_alike(topics: Topics, others: Topics) -> int:
-    """How many queries have the id and the judgements of another, whatever their words: such as misspelt ones."""
+    """The number of queries with the id and the judgements of another, whatever their words, such as misspelt ones."""
     one, other = (
-        {query: frozenset(of) for query, of in _judgements(each).items()}
-        for each in (topics, others)
+        {query: frozenset(grades) for query, grades in _judgements(some).items()}
+        for some in (topics, others)
     )
-    return sum(other.get(query) == of for query, of in one.items())
+    return sum(other.get(query) == grades for query, grades in one.items())
 
 
 def _judgements(topics: Topics) -> dict[str, list[tuple[str, int]]]:
-    found: dict[str, list[tuple[str, int]]] = {}
+    by_query: dict[str, list[tuple[str, int]]] = {}
     for qrel in topics.qrels:
-        found.setdefault(qrel.query_id, []).append((qrel.doc_id, qrel.relevance))
-    return found
+        by_query.setdefault(qrel.query_id, []).append((qrel.doc_id, qrel.relevance))
+    return by_query
 
 
-def _pairs(asked: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
-    """Every system against the baselines, and what the claims speak of beside that."""
-    here = [name for name in asked.baseline if name in systems]
-    found = verdicts.pairs(systems, here if asked.baseline else systems)
-    known = {frozenset(pair) for pair in found}
-    for claim in asked.claims:
+def _pairs(spec: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
+    """Every system with every baseline, and the further pairs that the claims are about."""
+    here = [name for name in spec.baseline if name in systems]
+    pairs = verdicts.pairs(systems, here if spec.baseline else systems)
+    known = {frozenset(pair) for pair in pairs}
+    for claim in spec.claims:
         for pair in product(claim.systems, [claim.baseline]):
             if frozenset(pair) not in known and set(pair) <= set(systems):
                 known.add(frozenset(pair))
-                found.append(pair)
-    return found
+                pairs.append(pair)
+    return pairs

@@ -156,7 +156,7 @@ def _bi_encoder(work: Work, params: RankerParams, chosen: BiEncoderSpec) -> Summ
 
 
 def _notes(ranker: Ranker) -> Summary:
-    """What should be known of how a model's folder was read, if anything."""
+    """Notes on how a model's folder was read, if there are any."""
     notes = notes_on(ranker)
     return {"notes": notes} if notes else {}
 

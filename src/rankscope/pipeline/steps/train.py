@@ -1,4 +1,4 @@
-"""The step of fine-tuning: samples, objective, validation, and what is kept of a stage."""
+"""The step of fine-tuning: samples, objective, validation, and the results of a stage."""
 
 import json
 import math
@@ -79,12 +79,12 @@ def train(work: Work) -> Summary:
 
 
 def _seen(watch: Watch) -> dict[str, str]:
-    """What the guards saw, but of test collections: those are no inputs of the step."""
+    """The findings of the guards, except on test collections, which are no inputs of the step."""
     return {name: finding for name, finding in watch.findings.items() if name != "test_queries"}
 
 
 def stage(work: Work) -> Stage:
-    """What a stage is trained with, as it is before the first update."""
+    """The stage as it is before the first update: ranker, samples and objective."""
     chosen, start = work.spec(TrainedSpec), work.folder("start") / "model"
     tuned = open_trainable(start)
     pools = all_pools(work, chosen)
@@ -109,12 +109,12 @@ def stage(work: Work) -> Stage:
 
 
 def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
-    """What to know where a loss learns how far labels are apart, and the labels are ranks."""
+    """Notes on losses that learn how far labels are apart, where the labels are ranks."""
     notes = [
         f"{loss} learns how far labels are apart, and ranks are 1 apart; `teacher_labels: scores` gives it "
-        f"the scores of {asked.labels}"
-        for loss, asked in chosen.lessons
-        if NEEDS[loss] == "scores" and asked.labels != "qrels" and asked.teacher_labels == "ranks"
+        f"the scores of {spec.labels}"
+        for loss, spec in chosen.lessons
+        if NEEDS[loss] == "scores" and spec.labels != "qrels" and spec.teacher_labels == "ranks"
     ]
     for note in notes:
         work.progress.note(f"{work.step.label}: {note}")
@@ -124,10 +124,10 @@ def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
 def _as_published(work: Work, chosen: TrainedSpec, pools: Sequence[samples.Pools]) -> list[str]:
     """A warning beside each known defect of study B that the stage repeats."""
     notes = [
-        f"{each.n_mistaken} of {len(each.pools)} training queries learn from a random negative in the "
+        f"{loss_pools.n_mistaken} of {len(loss_pools.pools)} training queries learn from a random negative in the "
         "place of their positive, which was not retrieved (a defect of study B's released code)"
-        for each in pools
-        if each.n_mistaken
+        for loss_pools in pools
+        if loss_pools.n_mistaken
     ]
     notes += [
         "student_weighted_ranknet weighs pairs by the student's own ranks (a defect of study B's "
@@ -201,15 +201,15 @@ def _save(work: Work, tuned: TrainableRanker, chosen: TrainedSpec) -> None:
 
 
 Rankings = Callable[[int | None], Run]
-"""The held-out queries, or the first so many, as the ranker ranks them by now."""
+"""The ranker's current run of the held-out queries, or of the first so many."""
 
 
 def _validation(
     work: Work, watched: ValidateSpec | None, rankings: Mapping[str, Rankings]
 ) -> Callable[[], Mapping[str, float]] | None:
-    """The mean of a measure over held-out queries, or None where none is asked for.
+    """A function that gives the mean of a measure over held-out queries; None without a validation.
 
-    Of several collections each has its value, and their mean is the one that decides.
+    With several collections each has its value, and their mean decides.
     """
     if watched is None:
         return None
@@ -232,7 +232,7 @@ def _validation(
 def _rankings(
     work: Work, watched: ValidateSpec | None, tuned: TrainableRanker
 ) -> dict[str, Rankings]:
-    """By validation collection; none where no validation is asked for."""
+    """The rankings of each validation collection; none without a validation."""
     if watched is None:
         return {}
     return {name: _held_out(work, name, watched, tuned) for name in watched.collections}
@@ -243,12 +243,12 @@ def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: TrainableRank
     run = read_run(work.folder(validation_role(name)) / "run.trec").top(watched.depth)
     ids = (doc.doc_id for ranking in run.rankings.values() for doc in ranking)
     texts = work.texts(docs_role(name), tuned, ids)
-    asked = [query for query in queries if run.rankings.get(query.query_id)]
+    ranked_queries = [query for query in queries if run.rankings.get(query.query_id)]
 
     def ranked(n: int | None) -> Run:
         return reranked(
             tuned,
-            asked[:n] or queries,  # where none is ranked, this says so
+            ranked_queries[:n] or queries,  # where none is ranked, `reranked` raises
             run,
             texts=texts,
             depth=watched.depth,
@@ -260,6 +260,6 @@ def _held_out(work: Work, name: str, watched: ValidateSpec, tuned: TrainableRank
 
 
 def write_log(folder: Path, trained: Trained) -> None:
-    """Write what was logged of a training, one JSON object a line."""
+    """Write the log of a training, one JSON object a line."""
     lines = [json.dumps(row, sort_keys=True) + "\n" for row in trained.log]
     (folder / "log.jsonl").write_text("".join(lines), "utf-8")

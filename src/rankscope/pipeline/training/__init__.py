@@ -1,1 +1,1 @@
-"""What a training stage learns from, and what guards see of it."""
+"""The samples and the objective of a training stage, and its guards."""

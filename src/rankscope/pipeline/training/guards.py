@@ -1,7 +1,7 @@
-"""What the guards see of a training stage before its first update, and what it did to rankings.
+"""The guards of a training stage before its first update, and its change of the rankings.
 
-`before` is what `rankscope run` hears before a training and `rankscope doctor` without one. Every
-sentence is about what the stage would be trained with: its data, tokens and weights.
+`rankscope run` calls `before` before a training, `rankscope doctor` without one. Every sentence is
+about the data, tokens and weights that the stage would be trained with.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -37,16 +37,16 @@ from rankscope.train.objectives.in_batch import InBatchObjective
 OneObjective = ListwiseObjective | InBatchObjective | MomentumObjective | AlignedObjective
 Objective = OneObjective | MixedObjective
 Finding = tuple[str, str | None]
-"""A guard's name and what it saw."""
+"""A guard's name and its finding, if it has one."""
 
 POOLS_READ = 1000
 """Queries whose negatives are compared with their relevant docs, at most."""
 POOLS_TOKENIZED = 200
 """Queries whose docs are counted in tokens, at most."""
 TRIAL_QUERIES = 2
-"""Queries of the batch that is tried for gradients."""
+"""Queries of the batch that tests for gradients."""
 TRIAL_DOCS = 8
-"""Docs of each, at most."""
+"""Docs of each query in that batch, at most."""
 QUERIES_COMPARED = 200
 """Validation queries whose rankings are compared before and after, at most."""
 
@@ -60,13 +60,13 @@ class Stage:
     still: Sequence[Tensor]
     """Weights that stay as they are."""
     learnt: Sequence[tuple[Topics, Pools]]
-    """The training queries and what is drawn for them, for each of its losses."""
+    """The training queries and the pools of their samples, for each of its losses."""
     objective: Objective
     planned: Step
-    """The step of the plan; what is looked at may be a lighter one."""
+    """The step of the plan; the guards may read a lighter one."""
 
     def objectives(self) -> list[OneObjective]:
-        """For each of its losses."""
+        """One objective for each of its losses."""
         both = self.objective
         return [both.first, both.second] if isinstance(both, MixedObjective) else [both]
 
@@ -74,11 +74,11 @@ class Stage:
         """The collections whose queries it learns from."""
         if isinstance(self.spec.samples, NoisyQueriesSpec):
             return {self.spec.samples.collection: self.learnt[0][0]}
-        return {asked.collection: topics for (_, asked), (topics, _) in _lessons(self)}
+        return {spec.collection: topics for (_, spec), (topics, _) in _lessons(self)}
 
 
 def before(work: Work, stage: Stage) -> Iterator[Finding]:
-    """What each guard of the first kind sees, in the order of the table."""
+    """The finding of each guard that looks before a training, in the order of the table."""
     yield "test_queries", _test_queries(work, stage)
     yield "validation_queries", _validation_queries(work, stage)
     if stage.spec.lessons:
@@ -94,7 +94,7 @@ def before(work: Work, stage: Stage) -> Iterator[Finding]:
 
 
 def _test_queries(work: Work, stage: Stage) -> str | None:
-    """Of the whole plan's test collections; the evaluation counts the ancestors' queries too."""
+    """Training queries in the plan's test collections; the evaluation counts the ancestors' queries too."""
     evaluate = next(step for step in work.plan.steps if step.kind == "evaluate")
     counted: list[str] = []
     for name in work.plan.study.study.evaluate.over:
@@ -103,7 +103,7 @@ def _test_queries(work: Work, stage: Stage) -> str | None:
     if not counted:
         return None
     return (
-        f"{' and '.join(counted)}: what is measured there does not hold for new queries. Train on others "
+        f"{' and '.join(counted)}: measures there do not hold for new queries. Train on others "
         "(`part` cuts a collection), or drop it from `evaluate.over`."
     )
 
@@ -117,13 +117,13 @@ def _validation_queries(work: Work, stage: Stage) -> str | None:
     if not counted:
         return None
     return (
-        f"{' and '.join(counted)}: the validation rises with what is learnt by heart. Hold others out "
+        f"{' and '.join(counted)}: the validation rises with queries learnt by heart. Hold others out "
         "(`part`)."
     )
 
 
 def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
-    """For each collection the stage learns from, how many of its queries these are."""
+    """How many queries of `topics` are among those of each collection that the stage learns from."""
     for collection, others in stage.queries_of().items():
         counted = leaks.shared_queries(what, topics, f" ({collection})", others)
         if counted:
@@ -131,12 +131,12 @@ def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
 
 
 def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topics, Pools]]]:
-    """What is learnt with labels."""
+    """Each loss over labelled samples, with its queries and pools."""
     return zip(stage.spec.lessons, stage.learnt, strict=False)
 
 
 def _relevant_negatives(work: Work, stage: Stage) -> str | None:
-    """In the first samples where there are any."""
+    """Relevant docs among the negatives, in the first samples that have any."""
     for place, (topics, pools) in enumerate(stage.learnt):
         stored = StoredDocs(work.folder(samples_role(place, "docs")))
         looked = _some(pools.pools, POOLS_READ)
@@ -152,7 +152,7 @@ def _relevant_negatives(work: Work, stage: Stage) -> str | None:
 
 
 def same_words(work: Work, stage: Stage) -> Iterator[str]:
-    """How many training queries ask what another does, and how many docs stand under several ids."""
+    """Sentences on training queries, and docs, that have the words of another."""
     for place, (topics, _) in enumerate(stage.learnt):
         role = samples_role(place, "docs")
         doc_ids: Sequence[str] = ()
@@ -162,14 +162,14 @@ def same_words(work: Work, stage: Stage) -> Iterator[str]:
             doc_ids, key = stored.doc_ids, stored.key
         by_words = ByWords(topics, key)
         query_ids = [query.query_id for query in topics.queries]
-        for what, names, found in (
+        for what, names, duplicates in (
             ("training queries", query_ids, by_words.twins(query_ids)),
             ("docs", doc_ids, by_words.doubles(doc_ids)),
         ):
-            if found:
+            if duplicates:
                 yield (
-                    f"{len(found)} of {len(names)} {what} have the words of another (first: {found[0]}): the same under "
-                    "several ids counts as one, so none is a negative of the other"
+                    f"{len(duplicates)} of {len(names)} {what} have the words of another (first: {duplicates[0]}): the "
+                    "same under several ids counts as one, so none is a negative of the other"
                 )
 
 
@@ -179,34 +179,34 @@ def _text_or_id(stored: StoredDocs, doc_id: str) -> str:
 
 
 def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
-    for place, ((_, asked), (topics, pools)) in enumerate(_lessons(stage)):
-        if asked.negatives is None:
+    for place, ((_, spec), (topics, pools)) in enumerate(_lessons(stage)):
+        if spec.negatives is None:
             continue
         seen = leaks.retrieved(
             pools,
             topics,
-            depth=asked.negatives.depth,
-            min_relevance=asked.min_relevance,
+            depth=spec.negatives.depth,
+            min_relevance=spec.min_relevance,
             n_docs=len(StoredDocs(work.folder(samples_role(place, "docs")))),
         )
         if seen.above_chance < guards.BETTER_THAN_CHANCE:
             return (
-                f"{asked.negatives.first_stage} finds a positive of {seen.n_found} of {seen.n_queries} queries "
-                f"in its top {asked.negatives.depth}; docs drawn at random would be found for "
+                f"{spec.negatives.first_stage} finds a positive of {seen.n_found} of {seen.n_queries} queries "
+                f"in its top {spec.negatives.depth}; docs drawn at random would be found for "
                 f"{seen.by_chance:.0%}. Check that queries, docs and qrels belong together (ids that were "
-                "numbered anew?), or use a better first stage."
+                "numbered again?), or use a better first stage."
             )
     return None
 
 
 def _truncated_docs(stage: Stage) -> str | None:
     pairs = []
-    for (_, asked), (_, pools), objective in zip(
+    for (_, spec), (_, pools), objective in zip(
         stage.spec.lessons, stage.learnt, stage.objectives(), strict=True
     ):
         for pool in _some(pools.pools, POOLS_TOKENIZED):
             rng = stream(objective.order.seed, "guards", pool.query_id)
-            query, docs = objective.texts(pool.draw(asked.group_size, rng))
+            query, docs = objective.texts(pool.draw(spec.group_size, rng))
             pairs += [(query, doc) for doc in docs]
     n_cut = stage.tuned.n_cut(pairs)
     if n_cut <= guards.CUT_SHARE * len(pairs):
@@ -229,35 +229,35 @@ def _special_tokens(stage: Stage) -> str | None:
 
 
 def _prompts(work: Work, stage: Stage) -> str | None:
-    """Of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
+    """Unused prompts of the model a stage's lineage begins with, and of the bi-encoders that teach it."""
     first = _first(stage.planned.inputs["start"])
     names = _left_out(work, first)
     folder = _given_folder(first)
     if folder is not None and PAIR in stage.tuned.sides and not stage.tuned.prompt_of(PAIR):
         names = sorted(inputs.prompts_in(folder))
-    found = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
+    unused = [f"{first.label} comes with prompts ({', '.join(names)})"] if names else []
     for place in range(len(stage.spec.lessons)):
         teacher = stage.planned.inputs[samples_role(place, "run")].inputs.get("ranker")
         names = _left_out(work, _first(teacher)) if teacher else []
         if teacher and names:
-            found.append(f"the teacher {teacher.label} has prompts ({', '.join(names)})")
-    if not found:
+            unused.append(f"the teacher {teacher.label} has prompts ({', '.join(names)})")
+    if not unused:
         return None
     return (
-        f"{' and '.join(found)} that are not used. Write them into the texts, name them `query` and `document` "
+        f"{' and '.join(unused)} that are not used. Write them into the texts, name them `query` and `document` "
         "in the model's config_sentence_transformers.json, or give a bi-encoder `prefixes`."
     )
 
 
 def _first(ranker: Step) -> Step:
-    """What a ranker's lineage begins with."""
+    """The first ranker of a lineage."""
     while ranker.kind == "train":
         ranker = ranker.inputs["start"]
     return ranker
 
 
 def _given_folder(ranker: Step) -> Path | None:
-    """Where the model of a ranker before any stage lies, if it is no hub's."""
+    """The folder of a ranker's model before any stage, if it is no hub's."""
     assert isinstance(ranker.params, RankerParams)
     weights = ranker.params.weights
     return None if weights is None else weights.location.folder
@@ -310,7 +310,7 @@ def _some(pools: Sequence[Pool], n: int) -> Sequence[Pool]:
 
 
 def ranking_change(begun: Sequence[Run], ended: Sequence[Run]) -> dict[str, float]:
-    """What a stage did to scores and rankings: means over docs and queries; {} without any."""
+    """How much a stage changed scores and rankings: means over docs and queries; {} without any."""
     moved, same, taus = [], [], []
     for old, new in zip(begun, ended, strict=True):
         for query_id, after in new.rankings.items():
@@ -331,7 +331,7 @@ def ranking_change(begun: Sequence[Run], ended: Sequence[Run]) -> dict[str, floa
 
 
 def rankings_unchanged(change: Mapping[str, float]) -> str | None:
-    """A stage after which the validation queries are ranked as before."""
+    """A finding if the stage left the rankings of the validation queries as they were."""
     if not change or change["same_order_share"] < guards.UNCHANGED_SHARE:
         return None
     return (

@@ -1,4 +1,4 @@
-"""What a stage learns from: the samples it draws, and the objective over them."""
+"""The samples that a stage draws, and the objective over them."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -38,13 +38,13 @@ from rankscope.train.objectives.in_batch import InBatchObjective
 
 
 def stage_seed(work: Work) -> int:
-    """A second stage does not draw again what the first drew."""
+    """The seed of a stage: a second stage does not repeat the draws of the first."""
     params = work.params(TrainParams)
     return seed_for(params.seed, "stage", params.stage)
 
 
 def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
-    """What the samples of each loss are drawn from."""
+    """The pools from which the samples of each loss are drawn."""
     if isinstance(chosen.samples, CropsSpec):
         docs = StoredDocs(work.folder(samples_role(0, "docs")))
         by_words = ByWords(Topics([], []), docs.key)
@@ -52,7 +52,7 @@ def all_pools(work: Work, chosen: TrainedSpec) -> list[samples.Pools]:
     if isinstance(chosen.samples, NoisyQueriesSpec):
         queries = _queries(work, 0)
         return [samples.pools_of_texts([*queries], lambda name: not queries[name].strip())]
-    return [_pools(work, place, asked) for place, (_, asked) in enumerate(chosen.lessons)]
+    return [_pools(work, place, spec) for place, (_, spec) in enumerate(chosen.lessons)]
 
 
 def _queries(work: Work, place: int) -> dict[str, str]:
@@ -61,40 +61,40 @@ def _queries(work: Work, place: int) -> dict[str, str]:
     return {query.query_id: query.text for query in topics.queries}
 
 
-def _pools(work: Work, place: int, asked: SamplesSpec) -> samples.Pools:
-    """What the samples of the first or the second loss are drawn from."""
+def _pools(work: Work, place: int, spec: SamplesSpec) -> samples.Pools:
+    """The pools of the first or the second loss."""
     topics, by_words = _compared(work, place)
-    if asked.negatives is None:
+    if spec.negatives is None:
         teacher = teacher_rankings(work.folder(samples_role(place, "run")))
         depth = work.params(TrainParams).teacher_depths[place]
         assert depth is not None
         query_ids = [query.query_id for query in topics.queries]
         return samples.pools_from_teacher(
-            query_ids, teacher, depth=depth, labels=asked.teacher_labels, by_words=by_words
+            query_ids, teacher, depth=depth, labels=spec.teacher_labels, by_words=by_words
         )
     run = read_run(work.folder(samples_role(place, "run")) / "run.trec")
-    return _with_negatives_of(run, topics, asked, by_words)
+    return _with_negatives_of(run, topics, spec, by_words)
 
 
 def _compared(work: Work, place: int) -> tuple[Topics, ByWords]:
-    """The training queries of the first or the second loss; and what of them and their docs is the same."""
+    """The training queries of the first or the second loss, and the duplicates among them and their docs."""
     topics = read_topics(work.folder(samples_role(place, "collection")))
     return topics, ByWords(topics, StoredDocs(work.folder(samples_role(place, "docs"))).key)
 
 
 def _with_negatives_of(
-    run: Run, topics: Topics, asked: SamplesSpec, by_words: ByWords
+    run: Run, topics: Topics, spec: SamplesSpec, by_words: ByWords
 ) -> samples.Pools:
-    """Positives by qrels, hard negatives out of a run."""
-    assert asked.negatives is not None
-    mining = asked.negatives
+    """Pools with positives from qrels and hard negatives from a run."""
+    assert spec.negatives is not None
+    mining = spec.negatives
     return samples.pools_from_qrels(
         topics.qrels,
         run,
         skip_top=mining.skip_top,
         depth=mining.depth,
-        missing_positive=asked.missing_positive,
-        min_relevance=asked.min_relevance,
+        missing_positive=spec.missing_positive,
+        min_relevance=spec.min_relevance,
         margin=negatives.ScoreMargin(mining.absolute_margin, mining.relative_margin),
         by_words=by_words,
     )
@@ -106,7 +106,7 @@ def objective_of(
     tuned: CrossEncoder | BiEncoder,
     pools: Sequence[samples.Pools],
 ) -> Objective:
-    """What the stage trains with."""
+    """The objective of the stage."""
     if isinstance(tuned, BiEncoder):
         if isinstance(chosen.samples, CropsSpec):
             return _momentum(work, chosen, chosen.samples, tuned, pools[0])
@@ -131,8 +131,10 @@ def _listwise(
         role, tuned.joiner, (doc_id for pool in pools.pools for doc_id in pool.doc_ids)
     )
     topics = read_topics(work.folder(samples_role(place, "collection")))
-    asked = tuned.query_tokens([query.text for query in topics.queries])
-    queries = {query.query_id: tokens for query, tokens in zip(topics.queries, asked, strict=True)}
+    query_tokens = tuned.query_tokens([query.text for query in topics.queries])
+    queries = {
+        query.query_id: tokens for query, tokens in zip(topics.queries, query_tokens, strict=True)
+    }
 
     def texts(sample: ListwiseSample) -> tuple[Tokens, list[Tokens]]:
         return queries[sample.query_id], docs.of(sample.doc_ids)
@@ -160,19 +162,19 @@ def _in_batch(
     def length(sample: ListwiseSample) -> int:
         return max(stored.n_bytes(doc_id) for doc_id in sample.doc_ids)
 
-    loss, asked = chosen.lessons[0]
-    mining = asked.negatives
+    loss, spec = chosen.lessons[0]
+    mining = spec.negatives
     every = mining.refresh_every if mining else None
 
     def refreshed(update: int) -> Order:
-        run = _found_now(work, tuned, stored, topics, asked, update)
-        pools = _with_negatives_of(run, topics, asked, by_words)
-        return _order(work, chosen, asked.group_size, pools, length, first_update=update)
+        run = _current_run(work, tuned, stored, topics, spec, update)
+        pools = _with_negatives_of(run, topics, spec, by_words)
+        return _order(work, chosen, spec.group_size, pools, length, first_update=update)
 
     return InBatchObjective(
         ranker=tuned,
         loss_function=LOSSES[loss],
-        order=_order(work, chosen, asked.group_size, pools, length),
+        order=_order(work, chosen, spec.group_size, pools, length),
         refreshed=refreshed,
         refresh_every=every,
         texts=texts,
@@ -183,29 +185,29 @@ def _in_batch(
     )
 
 
-def _found_now(
+def _current_run(
     work: Work,
     tuned: BiEncoder,
     stored: StoredDocs,
     topics: Topics,
-    asked: SamplesSpec,
+    spec: SamplesSpec,
     update: int,
 ) -> Run:
-    """What the bi-encoder finds for the training queries as it is at an update; found once, and kept."""
+    """The run of the bi-encoder over the training queries, as it is at an update; searched once, and kept."""
     place = found_folder(work.checkpoints, update)
     is_there = work.processes.from_first(broken_seal(place) is None)
     if not is_there:
-        assert asked.negatives is not None
+        assert spec.negatives is not None
         folder = work.checkpoints / f"embeddings-{update:09d}"
         embedded = work.embedded(tuned, stored, folder)
         if work.processes.is_first:
             queries = tuned.searchable(tuned.embed_queries([q.text for q in topics.queries]))
-            found = dense.nearest(
-                queries, embeddings.opened(embedded), depth=asked.negatives.depth,
+            nearest = dense.nearest(
+                queries, embeddings.opened(embedded), depth=spec.negatives.depth,
                 progress=work.progress,
             )  # fmt: skip
             with explained(place), written_sealed(place) as aside:
-                run = dense.run_of("found", topics.queries, stored.doc_ids, *found)
+                run = dense.run_of("found", topics.queries, stored.doc_ids, *nearest)
                 write_run(aside / "run.trec", run)
             shutil.rmtree(folder)
         work.processes.wait()
@@ -213,7 +215,7 @@ def _found_now(
 
 
 def _momentum(
-    work: Work, chosen: TrainedSpec, asked: CropsSpec, tuned: BiEncoder, pools: samples.Pools
+    work: Work, chosen: TrainedSpec, spec: CropsSpec, tuned: BiEncoder, pools: samples.Pools
 ) -> MomentumObjective:
     """The objective of a bi-encoder that learns from two crops of each doc."""
     if not tuned.is_shared:
@@ -222,7 +224,7 @@ def _momentum(
             "`towers: shared`."
         )
     stored = StoredDocs(work.folder(samples_role(0, "docs")))
-    cropping, queue = Cropping(asked.shortest, asked.longest, asked.deletion), chosen.momentum_queue
+    cropping, queue = Cropping(spec.shortest, spec.longest, spec.deletion), chosen.momentum_queue
     assert queue is not None
 
     def texts(sample: ListwiseSample) -> tuple[str, str]:
@@ -244,7 +246,7 @@ def _momentum(
 
 
 def _aligned(
-    work: Work, chosen: TrainedSpec, asked: NoisyQueriesSpec, tuned: BiEncoder, pools: samples.Pools
+    work: Work, chosen: TrainedSpec, spec: NoisyQueriesSpec, tuned: BiEncoder, pools: samples.Pools
 ) -> AlignedObjective:
     """The objective of a bi-encoder that learns to read noisy queries as their clean forms."""
     if tuned.is_shared:
@@ -253,15 +255,15 @@ def _aligned(
             "Give it `towers: separate`."
         )
     queries = _queries(work, 0)
-    docs = StoredDocs(work.folder(NOISY_DOCS)) if asked.docs is not None else None
+    docs = StoredDocs(work.folder(NOISY_DOCS)) if spec.docs is not None else None
 
     def texts(sample: ListwiseSample) -> tuple[str, str]:
         rng, clean = stream(sample.seed, "noise"), queries[sample.query_id]
-        if docs is not None and rng.random() < asked.crops:
+        if docs is not None and rng.random() < spec.crops:
             clean = short_crop(docs.text_at(rng.randrange(len(docs))), rng) or clean
-        if rng.random() < asked.clean:
+        if rng.random() < spec.clean:
             return clean, clean
-        return noisy(clean, asked.noise, rng), clean
+        return noisy(clean, spec.noise, rng), clean
 
     def length(sample: ListwiseSample) -> int:
         return len(queries[sample.query_id])
@@ -271,8 +273,8 @@ def _aligned(
         order=_order(work, chosen, 1, pools, length),
         texts=texts,
         temperature=chosen.temperature,
-        alignment=asked.alignment,
-        docs=_near(work, asked.depth) if docs is not None else None,
+        alignment=spec.alignment,
+        docs=_near(work, spec.depth) if docs is not None else None,
         processes=work.processes,
     )
 

@@ -1,6 +1,6 @@
-"""Lists in the fields of a ranker, as its spec reads them: where they stand, what they are called, their values.
+"""Lists in the fields of a ranker, as its spec reads them: their places, names and values.
 
-Which values a field takes is asked of the spec's annotation, so a field that is a list of its own makes no sweep.
+The spec's annotation says which values a field takes, so a field that is itself a list makes no sweep.
 """
 
 import re
@@ -22,10 +22,10 @@ from pydantic.fields import FieldInfo
 from rankscope.core.errors import BadStudy, listed
 from rankscope.core.visible import brief, visible
 from rankscope.pipeline.spec.fields import VALUE_IN_NAME, Spec, is_free
-from rankscope.study.mistakes import in_words
+from rankscope.study.mistakes import described
 
 MOST = 2500
-"""Rankers of a study: all are trained, ranked with and compared."""
+"""Rankers of a study, at most: all of them train, rank and are compared."""
 NO_LISTS = {
     "start": "a ranker starts from one ranker. Write a ranker for each",
     "seed": "several seeds stand in `seeds`",
@@ -34,14 +34,14 @@ NO_LISTS = {
 
 
 class Swept(NamedTuple):
-    """A list in a field of a ranker: where it stands, what it is called, its values."""
+    """A list in a field of a ranker: its place, its name in members' names, its values."""
 
     keys: tuple[str, ...]
     field: str
     values: tuple[Any, ...]
 
 
-# -- what is written --
+# -- the lists as written --
 
 
 def refuse_lists(name: str, base: Mapping[str, Any]) -> None:
@@ -54,7 +54,7 @@ def refuse_lists(name: str, base: Mapping[str, Any]) -> None:
 def seeds_of(
     name: str, base: Mapping[str, Any], spec: type[Spec], handed_on: tuple[int | None, ...]
 ) -> tuple[int | None, ...]:
-    """The seeds of a ranker: its own, or those it starts from."""
+    """The seeds of a ranker: its own, or those of the ranker it starts from."""
     if "seeds" not in base and "seed" not in base:
         return handed_on
     place = f"rankers.{name}.seeds"
@@ -77,7 +77,7 @@ def seeds_of(
 
 
 def lists_in(place: str, table: Mapping[str, Any], spec: type[Spec]) -> Iterator[Swept]:
-    """Every list that stands where one value is wanted; unknown fields are not our business."""
+    """Every list in the place of a single value; unknown fields are left to the specs."""
     names = _dotted(table, spec)
     for keys, value, field, shown in _fields(table, spec):
         if isinstance(value, list) and not any(_is_list(arm) for arm in _arms(field.annotation)):
@@ -94,7 +94,7 @@ def lists_in(place: str, table: Mapping[str, Any], spec: type[Spec]) -> Iterator
 def _fields(
     table: Mapping[str, Any], spec: type[Spec], keys: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any, FieldInfo, str]]:
-    """Where each value of a ranker stands: its keys, itself, its field, the field's dotted name."""
+    """Each value of a ranker: its keys, the value, its field, the field's dotted name."""
     known = {
         key: (field, field.alias or name)
         for name, field in spec.model_fields.items()
@@ -119,7 +119,7 @@ def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ..
             f"{place}: the list has {len(given):,} values, and a study {MOST:,} rankers at most. Give fewer."
         )
     reading: TypeAdapter[Any] = TypeAdapter(_typed(field))
-    found: list[Any] = []
+    values: list[Any] = []
     for value in given:
         if not isinstance(value, str | int | float):
             raise BadStudy(
@@ -128,17 +128,17 @@ def _values(place: str, given: Sequence[Any], field: FieldInfo) -> tuple[Any, ..
         try:
             read = reading.validate_python(value)
         except ValidationError as error:
-            wrong = in_words(error.errors(include_url=False)[0], in_rankers=True)
+            wrong = described(error.errors(include_url=False)[0], in_rankers=True)
             raise BadStudy(f"{place}: {wrong}") from error
         if not re.fullmatch(VALUE_IN_NAME, text_of(read)):
             raise BadStudy(
                 f"{place}: {brief(value)} cannot be part of a name, as the values of a list are. "
                 "Write a ranker for each."
             )
-        if read in found:
+        if read in values:
             raise BadStudy(f"{place}: {text_of(read)} stands in the list twice. Keep one.")
-        found.append(read)
-    return tuple(found)
+        values.append(read)
+    return tuple(values)
 
 
 def text_of(value: Any) -> str:
@@ -148,27 +148,27 @@ def text_of(value: Any) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-# -- what the specs say --
+# -- fields of the specs --
 
 
 def _typed(field: FieldInfo) -> Any:
-    """The field's type with its bounds, to read one value by."""
+    """The field's type with its bounds, by which one value is read."""
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 def _dotted(table: Mapping[str, Any], spec: type[Spec]) -> list[str]:
-    """The dotted names of all fields of a ranker, written or left out; not those of parts left out."""
-    found = []
+    """The dotted names of all fields of a ranker, written or left out, except in parts that are left out."""
+    names = []
     for name, field in spec.model_fields.items():
         shown = field.alias or name
         written = table.get(shown, table.get(name))
-        inner = [each for part in _parts(written, field) for each in _dotted(written, part)]
-        found += [shown, *(f"{shown}.{each}" for each in inner)]
-    return found
+        inner = [dotted for part in _parts(written, field) for dotted in _dotted(written, part)]
+        names += [shown, *(f"{shown}.{dotted}" for dotted in inner)]
+    return names
 
 
 def _parts(value: Any, field: FieldInfo) -> list[type[Spec]]:
-    """What a table in a field may be."""
+    """The specs that a table in a field may be of."""
     if not isinstance(value, dict):
         return []
     arms = [a for a in _arms(field.annotation) if isinstance(a, type) and issubclass(a, Spec)]
@@ -177,16 +177,16 @@ def _parts(value: Any, field: FieldInfo) -> list[type[Spec]]:
 
 
 def _names(spec: type[Spec]) -> set[str]:
-    """What its fields are called in a file."""
+    """The names of a spec's fields in a file."""
     return {key for name, field in spec.model_fields.items() for key in (name, field.alias or name)}
 
 
 def _shortest(name: str, names: Sequence[str]) -> str:
-    """The end of a dotted name, as long as it has to be to belong to no other field."""
+    """The shortest end of a dotted name that belongs to no other field."""
     parts = name.split(".")
     ends = (".".join(parts[at:]) for at in reversed(range(len(parts))))
     return next(
-        (end for end in ends if sum(f".{each}".endswith(f".{end}") for each in names) == 1), name
+        (end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1), name
     )
 
 
@@ -195,7 +195,7 @@ def _arms(annotation: Any) -> list[Any]:
     if get_origin(annotation) is Annotated:
         return _arms(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return [arm for each in get_args(annotation) for arm in _arms(each)]
+        return [arm for part in get_args(annotation) for arm in _arms(part)]
     return [annotation]
 
 

@@ -1,12 +1,12 @@
 """The members of sweeps, written out: a ranker for each value of its lists, and for each seed.
 
-Plain values in, plain values out, before anything is validated: what comes out could have been
-written by hand, so nobody after this knows of sweeps. Members are called by their values, the seed
+Plain values in, plain values out, before anything is validated: the result could have been
+written by hand, so no later module knows of sweeps. Members are named after their values, the seed
 last (`C-D.learning_rate=1e-06.seed=1`); without the seed that is the name of their system, since runs
 that differ in nothing else are one.
 
-A ranker that starts from a swept one has a member for each of its members and takes over what they are
-called by. Several lists are crossed. Seeds are not: a stage goes on with the seed it starts from.
+A ranker that starts from a swept one has a member for each of its members and takes over their values
+in its name. Several lists are crossed. Seeds are not: a stage goes on with the seed it starts from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from rankscope.study.sweeps.lists import MOST, Swept, lists_in, refuse_lists, se
 
 
 class Coordinate(NamedTuple):
-    """One value of a sweep: in whose list it stood, its field, and how it is written."""
+    """One value of a sweep: the ranker whose list it is from, its field, and its text."""
 
     owner: str
     field: str
@@ -30,7 +30,7 @@ class Coordinate(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One ranker of a sweep, and what a ranker that starts from it takes over."""
+    """One ranker of a sweep, and the values that a ranker takes over that starts from it."""
 
     name: str
     coordinates: tuple[Coordinate, ...] = ()
@@ -40,21 +40,21 @@ class Member(NamedTuple):
 def expand(values: Mapping[str, Any]) -> dict[str, Any]:
     """The study with every sweep written out; BadStudy where a list cannot be one.
 
-    What is wrong in other ways is left as it is, for the specs to say.
+    Other mistakes are left as they are, for the specs to report.
     """
     if not isinstance(values.get("rankers"), dict):
         return dict(values)
-    found = _Expansion(values["rankers"])
-    renamed = {"rankers": found.rankers()}
+    expansion = _Expansion(values["rankers"])
+    renamed = {"rankers": expansion.rankers()}
     if isinstance(values.get("teachers"), dict):
         renamed["teachers"] = {
-            name: found.taught(f"teachers.{name}.ranker", teacher)
+            name: expansion.taught(f"teachers.{name}.ranker", teacher)
             for name, teacher in values["teachers"].items()
         }
     if isinstance(values.get("evaluate"), dict):
-        renamed["evaluate"] = found.evaluated(values["evaluate"])
+        renamed["evaluate"] = expansion.evaluated(values["evaluate"])
     if isinstance(values.get("explain"), dict):
-        renamed["explain"] = found.explained(values["explain"])
+        renamed["explain"] = expansion.explained(values["explain"])
     return {**values, **renamed}
 
 
@@ -69,12 +69,14 @@ class _Expansion:
         self.n_members = 0
         mistakes: list[str] = []
         for name in written:
-            for each in self._starts_first(name):
+            for ranker in self._starts_first(name):
                 try:
-                    self._expand(each)
+                    self._expand(ranker)
                 except BadStudy as error:
                     mistakes += error.args
-                    self.made[each] = {each: written[each]}  # what starts from it is looked at too
+                    self.made[ranker] = {
+                        ranker: written[ranker]
+                    }  # rankers that start from it are checked too
             if self.n_members > MOST:
                 break
         if mistakes:
@@ -82,19 +84,19 @@ class _Expansion:
 
     def rankers(self) -> dict[str, Any]:
         """All members, in the order of the file."""
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name in self.written:
             for member, fields in self.made[name].items():
-                if member in found or (member != name and member in self.written):
+                if member in members or (member != name and member in self.written):
                     raise BadStudy(
                         f"rankers.{member}: the values of {member.partition('.')[0]} make a ranker of "
                         "this name too. Rename one."
                     )
-                found[member] = fields
-        return found
+                members[member] = fields
+        return members
 
     def named(self, name: str) -> tuple[Member, ...]:
-        """All that a name of the study stands for; the name alone where it leads nowhere."""
+        """All members that a name of the study stands for; the name alone where it is unknown."""
         return self.groups.get(name, (Member(name),))
 
     def taught(self, place: str, teacher: Any) -> Any:
@@ -109,42 +111,46 @@ class _Expansion:
             )
         return {**teacher, "ranker": names[0]}
 
-    def evaluated(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is asked of the evaluation: all members are ranked, and systems are compared."""
-        found = self._members_in(asked, "rankers")
-        baselines = asked.get("baseline")
+    def evaluated(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        """The evaluation with members for names: all members are ranked, and systems are compared."""
+        expanded = self._members_in(evaluation, "rankers")
+        baselines = evaluation.get("baseline")
         baselines = [baselines] if isinstance(baselines, str) else baselines
         if _is_list_of_names(baselines):
             systems = {
-                name: dict.fromkeys(system_of(of.name, of.seed) for of in self.named(name))
+                name: dict.fromkeys(
+                    system_of(member.name, member.seed) for member in self.named(name)
+                )
                 for name in baselines
             }
-            found["baseline"] = [system for name in baselines for system in systems[name]]
-        return found
+            expanded["baseline"] = [system for name in baselines for system in systems[name]]
+        return expanded
 
-    def explained(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is asked of the insides: every member by itself, as each seed's weights are others."""
-        found = self._members_in(asked, "rankers")
+    def explained(self, explain: Mapping[str, Any]) -> dict[str, Any]:
+        """The analyses with members for names: every member by itself, as each seed has other weights."""
+        expanded = self._members_in(explain, "rankers")
         for analysis in ANALYSES:
-            part = asked.get(analysis.field)
+            part = explain.get(analysis.field)
             if not isinstance(part, dict):
                 continue
             place = f"explain.{analysis.field}"
             if analysis.has_names:
-                found[analysis.field] = {
-                    key: self._question(f"{place}.{key}", each, analysis.swept)
-                    for key, each in part.items()
+                expanded[analysis.field] = {
+                    key: self._question(f"{place}.{key}", spec, analysis.swept)
+                    for key, spec in part.items()
                 }
             else:
-                found[analysis.field] = self._question(place, part, analysis.swept)
+                expanded[analysis.field] = self._question(place, part, analysis.swept)
             for field in analysis.systems:
                 if isinstance(name := part.get(field), str):
-                    found[analysis.field][field] = self._one_system(f"{place}.{field}", name)
-        return found
+                    expanded[analysis.field][field] = self._one_system(f"{place}.{field}", name)
+        return expanded
 
     def _one_system(self, place: str, name: str) -> str:
         """The system that a name stands for; BadStudy where it stands for several."""
-        systems = list(dict.fromkeys(system_of(of.name, of.seed) for of in self.named(name)))
+        systems = list(
+            dict.fromkeys(system_of(member.name, member.seed) for member in self.named(name))
+        )
         if len(systems) > 1:
             raise BadStudy(
                 f"{place}: {name} stands for {len(systems)} systems, and one is the baseline. "
@@ -152,25 +158,25 @@ class _Expansion:
             )
         return systems[0]
 
-    def _question(self, place: str, asked: Any, fields: Sequence[str]) -> Any:
-        """What is asked of one analysis, with all members in these fields."""
-        if not isinstance(asked, dict):
-            return asked
-        found = dict(asked)
+    def _question(self, place: str, question: Any, fields: Sequence[str]) -> Any:
+        """The question to one analysis, with all members in these fields."""
+        if not isinstance(question, dict):
+            return question
+        expanded = dict(question)
         for field in fields:
             name, _, inner = field.partition(".")
             if inner:
-                found[name] = self._question(f"{place}.{name}", found.get(name), [inner])
-            elif isinstance(found.get(name), dict):
-                found[name] = self._pairs(f"{place}.{name}", found[name])
+                expanded[name] = self._question(f"{place}.{name}", expanded.get(name), [inner])
+            elif isinstance(expanded.get(name), dict):
+                expanded[name] = self._pairs(f"{place}.{name}", expanded[name])
             else:
-                found = self._members_in(found, name)
-        return {name: value for name, value in found.items() if name in asked}
+                expanded = self._members_in(expanded, name)
+        return {name: value for name, value in expanded.items() if name in question}
 
-    def _pairs(self, place: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _pairs(self, place: str, table: Mapping[str, Any]) -> dict[str, Any]:
         """A table of rankers: every member against its counterpart among those that the other name stands for."""
         pairs = {}
-        for after, before in asked.items():
+        for after, before in table.items():
             others = self.named(before) if isinstance(before, str) else ()
             for member in self.named(after):
                 counterpart = self._counterpart(member, others) if others else before
@@ -184,7 +190,7 @@ class _Expansion:
         return pairs
 
     def _counterpart(self, member: Member, others: Sequence[Member]) -> str | None:
-        """The one there is, the nearest that the member was tuned from, or the one of its seed; else None."""
+        """The only one, the nearest that the member was tuned from, or the one of its seed; None without any of them."""
         names = [other.name for other in others]
         if len(names) == 1:
             return names[0]
@@ -197,18 +203,20 @@ class _Expansion:
         return of_its_seed[0] if len(of_its_seed) == 1 else None
 
     def _start_of(self, member: str) -> Any:
-        """What a member starts from; None for what leads nowhere."""
-        fields = next((of[member] for of in self.made.values() if member in of), None)
+        """The ranker that a member starts from; None for an unknown name."""
+        fields = next(
+            (members[member] for members in self.made.values() if member in members), None
+        )
         return fields.get("start") if isinstance(fields, dict) else None
 
-    def _members_in(self, asked: Mapping[str, Any], *fields: str) -> dict[str, Any]:
-        """The fields that are lists of names, with all that these stand for."""
-        found = dict(asked)
+    def _members_in(self, table: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+        """The fields that are lists of names, with all members that the names stand for."""
+        expanded = dict(table)
         for field in fields:
-            names = [asked[field]] if isinstance(asked.get(field), str) else asked.get(field)
+            names = [table[field]] if isinstance(table.get(field), str) else table.get(field)
             if _is_list_of_names(names):
-                found[field] = [member.name for name in names for member in self.named(name)]
-        return found
+                expanded[field] = [member.name for name in names for member in self.named(name)]
+        return expanded
 
     def _starts_first(self, name: str) -> list[str]:
         """A ranker and those it starts from that are not made yet, the first ancestor first."""
@@ -225,13 +233,13 @@ class _Expansion:
         return path[::-1]
 
     def _written_start(self, name: str) -> str | None:
-        """What of the file a ranker starts from: a member of a sweep stands there by the sweep's name."""
+        """The ranker in the file that a ranker starts from: for a member of a sweep, the sweep."""
         base = self.written[name]
         start = base.get("start") if isinstance(base, dict) else None
         if not isinstance(start, str):
             return None
         return next(
-            (each for each in (start, start.partition(".")[0]) if each in self.written), None
+            (known for known in (start, start.partition(".")[0]) if known in self.written), None
         )
 
     def _expand(self, name: str) -> None:
@@ -257,8 +265,10 @@ class _Expansion:
             made[member.name] = _written(base, start, values, seed)
         self.made[name] = made
         self.groups |= {member.name: (Member(member.name),) for member in members}
-        for system, of in groupby(members, key=lambda member: system_of(member.name, member.seed)):
-            self.groups[system] = tuple(Member(each.name, (), each.seed) for each in of)
+        for system, runs in groupby(
+            members, key=lambda member: system_of(member.name, member.seed)
+        ):
+            self.groups[system] = tuple(Member(run.name, (), run.seed) for run in runs)
         self.groups[name] = tuple(members)
 
     def _count(self, name: str, n: int) -> None:
@@ -272,13 +282,13 @@ class _Expansion:
 
 
 def _n_points(starts: Sequence[Member], lists: Sequence[Swept], seeds: Sequence[int | None]) -> int:
-    """How many members `_points` gives."""
+    """The number of members that `_points` gives."""
     with_seeds = sum(len(seeds) if start.seed is None else 1 for start in starts)
     return with_seeds * prod(len(at.values) for at in lists)
 
 
 def _without_lists(base: Mapping[str, Any], lists: Sequence[Swept]) -> dict[str, Any]:
-    """A ranker as it is written, nothing in the places of its lists: what every member is a copy of."""
+    """A ranker as it is written, with None in the places of its lists; every member is a copy of it."""
     made = deepcopy({key: value for key, value in base.items() if key != "seeds"})
     for at in lists:
         _put(made, at.keys, None)
@@ -316,7 +326,7 @@ def _written(
 
 
 def _member_name(name: str, coordinates: Sequence[Coordinate], seed: int | None) -> str:
-    """A field that stands in two stages' lists is told apart by the stage that handed it on."""
+    """The name of a member; a field in two stages' lists is preceded by the stage whose list it is."""
     fields = [at.field for at in coordinates]
     parts = [
         f"{at.owner}.{at.field}={at.text}"
@@ -328,4 +338,4 @@ def _member_name(name: str, coordinates: Sequence[Coordinate], seed: int | None)
 
 
 def _is_list_of_names(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

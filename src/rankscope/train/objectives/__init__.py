@@ -1,1 +1,1 @@
-"""What is learnt: batches, read by the ranker, to a loss and what is seen of it."""
+"""The objectives of training: batches that the ranker reads, their losses, and facts for the guards."""

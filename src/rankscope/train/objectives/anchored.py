@@ -52,7 +52,7 @@ TextsOf = Callable[[ListwiseSample], tuple[str, str]]
 
 
 def _contrast(scores: Tensor, temperature: float, mask: Tensor | None = None) -> BatchOutcome:
-    """Each query's positive (first column) against all else: (queries, candidates)."""
+    """The contrast of each query's positive (first column) with all other candidates: (queries, candidates)."""
     labels = torch.zeros_like(scores)
     labels[:, 0] = 1.0
     scaled = scores / temperature
@@ -106,7 +106,7 @@ class MomentumObjective:
     texts: TextsOf
     temperature: float
     momentum: float
-    """How much of itself the copy keeps at each update."""
+    """The share of its own weights that the copy keeps at each update."""
     size: int
     """Embeddings in the queue."""
     seed: int
@@ -165,7 +165,7 @@ class MomentumObjective:
             slow.mul_(self.momentum).add_(fast, alpha=1 - self.momentum)
 
     def _take_in(self, keys: Tensor) -> None:
-        """The oldest make room; of a batch larger than the queue, its last."""
+        """Put embeddings into the queue in place of the oldest; from a batch larger than the queue, its last."""
         places = (self._place + torch.arange(len(keys), device=keys.device)) % self.size
         kept = slice(-self.size, None)
         self._queue = self._queue.index_copy(0, places[kept], keys.detach()[kept].float())
@@ -190,7 +190,7 @@ class AlignedObjective:
     """A noisy query belongs to its clean form, as the ranker had it at the start.
 
     With `docs`, it is to score them as the clean one did: the divergence of its softmax over docs from the
-    clean one's (self-teaching: Zhuang & Zuccon 2022). Without, it is told from the batch's other clean queries.
+    clean one's (self-teaching: Zhuang & Zuccon 2022). Without, it is contrasted with the batch's other clean queries.
     """
 
     ranker: BiEncoder
@@ -201,7 +201,7 @@ class AlignedObjective:
     alignment: float
     """The weight of the distance that clean queries have moved, beside the loss."""
     docs: Callable[[Tensor], Tensor] | None = None
-    """Clean queries' embeddings (queries, width) to those of docs near them (docs, width)."""
+    """From clean queries' embeddings (queries, width) to those of docs near them (docs, width)."""
     processes: Processes = field(default=ALONE)
     splits_batches: ClassVar[bool] = True
 
@@ -222,7 +222,7 @@ class AlignedObjective:
         return _couples([*map(self.texts, batch)], lambda texts: self.ranker.inputs(texts, "query"))
 
     def outcome(self, model: nn.Module, batch: Couples) -> BatchOutcome:
-        """Noisy queries against the clean ones, and how far the clean ones have moved."""
+        """The loss of noisy queries against the clean ones, and of the distance that the clean ones have moved."""
         _refuse_shards(model)
         self._copy.model.to(self.ranker.where)
         read = batch.firsts + batch.seconds if self.alignment else batch.firsts

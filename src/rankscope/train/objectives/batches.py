@@ -1,7 +1,7 @@
-"""Samples to pairs and a mask, in an order fixed by the seed.
+"""Batches of samples, as pairs and a mask, in an order fixed by the seed.
 
 The samples of all epochs are one endless sequence; update u takes the places u*B to (u+1)*B of
-it. So the place in the data is a function of the update's number, no query is left out at the end
+it. So the position in the data is a function of the update's number, no query is left out at the end
 of an epoch, and a training that starts again needs no iterator to be restored.
 """
 
@@ -104,17 +104,17 @@ def length_aware_order(
 @final
 @dataclass
 class Order:
-    """Which samples are in which update and batch."""
+    """The order of samples: those of each update and batch."""
 
     epoch_samples: Callable[[int], Sequence[ListwiseSample]]
     """The samples of an epoch; the same number in every epoch."""
     length: Callable[[ListwiseSample], int]
-    """How long a sample's longest doc is, in any unit."""
+    """The length of a sample's longest doc, in any unit."""
     queries_per_update: int
     queries_per_batch: int
     seed: int
     first_update: int = 0
-    """Where the sequence of samples begins."""
+    """The update at which the sequence of samples begins."""
 
     def __post_init__(self) -> None:
         self._epoch = -1
@@ -190,7 +190,7 @@ class MixedObjective:
     first: ListwiseObjective
     second: ListwiseObjective
     weight: float
-    """Of the second loss; the first has the rest."""
+    """The weight of the second loss; the first has the rest."""
     splits_batches: ClassVar[bool] = False
 
     def batches(self, update: int) -> list[tuple[bool, Sequence[ListwiseSample]]]:

@@ -1,9 +1,9 @@
 """A bi-encoder's scores over a batch: each query against its own group, or every doc of the batch.
 
 In-batch negatives are the docs of the other queries (Karpukhin et al. 2020, DPR). A doc of several
-queries stands once, and so do docs of the same words; one that is known to be relevant for a query, is
-the positive of a query of the same words, or is in its group, is no negative of it. A query that is left
-without a negative has no loss.
+queries is one candidate, and so are docs of the same words. A doc is no negative of a query if it is known
+to be relevant for it, is the positive of a query of the same words, or is in its group. A query that is
+left without a negative has no loss.
 
 A batch is the same for any number of processes (`objectives.together`), so negatives come from all devices. Where
 batches give the negatives, those of one update count by their queries, and cutting an update into other batches
@@ -68,7 +68,7 @@ class InBatchObjective:
     """Divides similarities before the loss."""
     processes: Processes = field(default=ALONE)
     refreshed: Callable[[int], Order] | None = None
-    """An update to the order of samples from it on, with new negatives."""
+    """From an update to the order of samples from there on, with new negatives."""
     refresh_every: int | None = None
     splits_batches: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""What a training asks of what is learnt: batches, their losses, and what else some remember or make anew."""
+"""The protocols of an objective: batches and their losses, a state for checkpoints, samples that are refreshed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -9,7 +9,7 @@ from rankscope.train.facts import BatchFacts
 
 
 class BatchOutcome(NamedTuple):
-    """What one batch gives: its mean loss, and what is logged and looked at by the guards."""
+    """The outcome of one batch: its mean loss, and facts for the log and the guards."""
 
     loss: Tensor
     seen: BatchFacts | None = None
@@ -17,7 +17,7 @@ class BatchOutcome(NamedTuple):
 
 
 class Objective(Protocol):
-    """What is learnt: batches of an update, and the loss of a batch."""
+    """The batches of an update, and the loss of a batch."""
 
     @property
     def splits_batches(self) -> bool:
@@ -25,13 +25,13 @@ class Objective(Protocol):
         ...
 
     def batches(self, update: int) -> Sequence[Any]:
-        """What the update's batches hold; their number is the same in every update."""
+        """The contents of the update's batches; their number is the same in every update."""
         ...
 
     def shares(self, batches: Sequence[Any]) -> Sequence[float]:
-        """What the mean loss of each of an update's batches counts in the update's.
+        """The weight of each batch's mean loss in that of the update.
 
-        Known before any is done, so that every process knows all. EmptyBatch for an update that has
+        The weights are known before any batch is done, so that every process knows all. EmptyBatch for an update that has
         nothing to learn from.
         """
         ...
@@ -41,11 +41,11 @@ class Objective(Protocol):
         ...
 
     def outcome(self, model: Any, batch: Any) -> BatchOutcome:
-        """The mean loss of one prepared batch; 0 where only others of its update have one."""
+        """The mean loss of one prepared batch; 0 if only other batches of its update have a loss."""
         ...
 
     def looked_at(self, batch: Any) -> Any:
-        """What the guards look at of a prepared batch: some of its queries; None where it has none."""
+        """The part of a prepared batch that the guards look at: some of its queries; None without any."""
         ...
 
 
@@ -54,30 +54,30 @@ class Remembering(Protocol):
     """An objective whose next loss depends on more than the weights and the update's number."""
 
     def state(self) -> Mapping[str, Tensor]:
-        """What it remembers, for a checkpoint."""
+        """Its state, for a checkpoint."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to what it remembered."""
+        """Go back to a state."""
         ...
 
 
 @runtime_checkable
 class Refreshing(Protocol):
-    """An objective whose samples depend, from some updates on, on the weights as they are then."""
+    """An objective whose samples are made again, before some updates, with the weights of that moment."""
 
     def is_due(self, update: int) -> bool:
-        """Whether that is so before an update."""
+        """Whether new samples are due before an update."""
         ...
 
     def refresh(self, update: int) -> None:
-        """Make the samples from there on, by the model that was given to `fit`."""
+        """Make the samples from this update on, with the model that was given to `fit`."""
         ...
 
     def begin(self, update: int) -> None:
-        """Have the samples of an update at which a training goes on."""
+        """Restore the samples of an update at which a training resumes."""
         ...
 
     def found_at(self, update: int) -> int | None:
-        """The earlier update at which what its samples are made of was found; None where none was."""
+        """The earlier update at which the run behind an update's samples was searched; None without one."""
         ...

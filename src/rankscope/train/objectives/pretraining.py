@@ -82,7 +82,7 @@ class MaskedLanguageObjective:
         return BatchOutcome(cross_entropy(logits[predicted], truth[predicted]))
 
     def _hidden(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
-        """(tokens as the model sees them, which are to be predicted): both (docs, tokens)."""
+        """(tokens as the model reads them, whether each is to be predicted): both (docs, tokens)."""
         chance = torch.rand(ids.shape).masked_fill(special, 1.0)
         predicted = chance < PREDICTED
         predicted[0, 1] = True  # a batch of short docs may have no hidden token at all

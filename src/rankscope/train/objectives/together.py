@@ -64,8 +64,8 @@ def together(
 def _shared(parts: Sequence[SideBatch], processes: Processes) -> list[tuple[int, bool, SideBatch]]:
     """(number, whether it counts, part) of this process; the same number of parts on all.
 
-    Each process needs a part of each side, so that it has a gradient for every weight; one that
-    is left without takes the side's first along and counts it nothing.
+    Each process needs a part of each side, so that it has a gradient for every weight; a process
+    without one computes the side's first part with the weight 0.
     """
     mine = []
     for side in dict.fromkeys(part.side for part in parts):
