@@ -31,14 +31,14 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
 
 
 def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
-    """Of the run that negatives are drawn from."""
+    """The depth of the run that negatives are drawn from."""
     spec: AttributionSpec = question.spec
     if spec.first_stage:
         yield Depth(f"{question.place}.depth", spec.first_stage, spec.depth)
 
 
 def check(study: Pipeline, question: Question) -> None:
-    """BadStudy where attribution is asked of no ranker, or of one without a score of two texts."""
+    """Raises BadStudy where no ranker is attributed, or one that compares token by token."""
     place, rankers = question.place, attributed(study, question)
     if not rankers:
         raise BadStudy(f"{place}: the study has no bi_encoder. Name `rankers`, or drop it.")
