@@ -14,7 +14,7 @@ from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes.plan import AT_RANDOM, ChoicesParams, ProbeParams
-from rankscope.analyses.probes.results import Point
+from rankscope.analyses.probes.results import ProbePoint
 from rankscope.analyses.probes.spec import ProbesSpec
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -97,7 +97,7 @@ def test_every_point_has_an_accuracy_and_every_other_ranker_a_verdict(
         for name in [*names, "shuffled_queries", "random_labels"]:
             for layer in range(3):
                 for n in SMALL.spec.ns:
-                    point = Point(ranker, name, layer, n)
+                    point = ProbePoint(ranker, name, layer, n)
                     assert found.above_chance[point].baseline_mean == pytest.approx(1 / n)
                     assert ((point, "one") in found.against) == (ranker != "one")
     assert {point.ranker for point in found.above_chance} == {*rankers, probing.FIRST_STAGE}
@@ -112,7 +112,7 @@ def test_the_probe_without_parameters_is_retrieval_at_the_last_layer(
         docs = [given.docs[doc_id] for doc_id in choice.doc_ids]
         scores = torch.tensor(ranker.score(given.queries[choice.query_id], docs))
         right.append(float((scores == scores.max()).nonzero()[0, 0] == 0))
-    accuracy = found.above_chance[Point("one", "cosine", 2, 4)].system_mean
+    accuracy = found.above_chance[ProbePoint("one", "cosine", 2, 4)].system_mean
     assert accuracy == pytest.approx(sum(right) / len(right), abs=1e-9)
 
 
@@ -152,7 +152,7 @@ def test_as_published_has_its_control_its_test_and_its_warnings(
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"as_published", "as_published_shuffled_queries"}
     assert set(found.published_p) == {
-        (Point("two", "as_published", layer, n), "one") for layer in range(3) for n in (2, 3)
+        (ProbePoint("two", "as_published", layer, n), "one") for layer in range(3) for n in (2, 3)
     }
     assert all(0 <= p <= 1 for p in found.published_p.values())
     assert sum("As published" in note for note in found.notes) == 2

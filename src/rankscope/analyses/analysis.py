@@ -27,7 +27,7 @@ class Question(NamedTuple):
         return self.named or tuple(name for name in study.rankers if study.is_bi_encoder(name))
 
 
-class Depth(NamedTuple):
+class DepthNeed(NamedTuple):
     """How deep a question reads a first stage's run."""
 
     place: str
@@ -45,7 +45,7 @@ class Analysis(NamedTuple):
     """The field's description."""
     references: Callable[[Pipeline, Question], Iterator[Reference]]
     """The names in a question, each of which must exist in the study."""
-    depths: Callable[[Pipeline, Question], Iterator[Depth]]
+    depths: Callable[[Pipeline, Question], Iterator[DepthNeed]]
     check: Callable[[Pipeline, Question], None]
     """Raises BadStudy where another rule does not hold."""
     plan: Callable[[Planner, Question], Mapping[str, Step]]

@@ -9,8 +9,8 @@ from rankscope.cli.options import (
     FIRST_STAGE,
     STATISTICS,
     BaselineModels,
+    Bm25Options,
     Collection,
-    FirstStage,
     Language,
     ModelReading,
     Models,
@@ -30,7 +30,7 @@ SEED = 42
 def probe(
     models: Models,
     collection: Collection,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     reading: ModelReading,
     output: Output,
     baseline: BaselineModels = None,
@@ -210,7 +210,7 @@ def diff(
 def attribute(
     models: Models,
     collection: Collection,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     reading: ModelReading,
     output: Output,
     baseline: BaselineModels = None,

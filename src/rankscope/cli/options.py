@@ -230,7 +230,7 @@ def source(collection: str, split: str) -> "Source":
 
 
 @dataclass(frozen=True)
-class FirstStage:
+class Bm25Options:
     """How BM25 ranks the docs that are re-ranked or serve as negatives."""
 
     depth: Depth = 100

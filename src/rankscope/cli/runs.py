@@ -15,10 +15,10 @@ from rankscope.cli.options import (
     MEASURED,
     OUTPUT,
     STATISTICS,
+    Bm25Options,
     Collection,
     Depth,
     Family,
-    FirstStage,
     Judging,
     Measures,
     Out,
@@ -43,7 +43,7 @@ def search(
     model: Annotated[str, typer.Argument(help="bm25, or a bi-encoder: folder or hub id.")],
     collection: Collection,
     out: Out,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     revision: Revision = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
@@ -242,7 +242,7 @@ def reproduce(
         names_in(measures),
         original=original,
         baselines=reproduce.both_or_neither(baseline, original_baseline),
-        published=reproduce.Published(
+        published=reproduce.PublishedMeans(
             arguments.table_of_numbers(published or ()), arguments.table_of_margins(margin or ())
         ),
         depth=depth,

@@ -33,7 +33,7 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedMeans:
     """Published means by measure, and the differences that matter."""
 
     means: Mapping[str, Decimal] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class ReproduceSettings:
     original: Path | None
     baselines: tuple[Path, Path] | None
     """The own and the original run of the baseline, for the gain."""
-    published: Published
+    published: PublishedMeans
     depth: int
 
 
@@ -87,7 +87,7 @@ def reproduce(
     *,
     original: Path | None = None,
     baselines: tuple[Path, Path] | None = None,
-    published: Published = Published(),
+    published: PublishedMeans = PublishedMeans(),
     depth: int = 100,
 ) -> Reproduction:
     """The agreement of a run with another's rankings, values and gain, or with published means on the same queries.
@@ -150,7 +150,7 @@ def _check_reproduction(
     runs: Sequence[Path],
     original: Path | None,
     baselines: tuple[Path, Path] | None,
-    published: Published,
+    published: PublishedMeans,
 ) -> None:
     """Raises BadInput where runs, original, baselines and published means do not fit together."""
     if original is None and not published.means:

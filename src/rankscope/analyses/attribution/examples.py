@@ -25,7 +25,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Part:
+class ExampleSide:
     """One side of an example: its target, and the matrices and neurons it comes from."""
 
     side: str
@@ -62,7 +62,7 @@ class Example:
     """The query's text; empty where the page does not know it."""
     doc_ids: tuple[str, ...]
     """The relevant doc first."""
-    parts: tuple[Part, ...]
+    parts: tuple[ExampleSide, ...]
 
 
 def anchor(key: str, ranker: str, query_id: str) -> str:
@@ -131,11 +131,11 @@ def _ends(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> Part:
+def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> ExampleSide:
     low, high = ends
     scale = HEIGHT / (high - low) if high > low else 0.0
     zero = high * scale
-    return Part(
+    return ExampleSide(
         SIDES[side],
         row["target"],
         tuple(

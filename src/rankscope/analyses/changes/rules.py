@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec
 from rankscope.core.errors import BadStudy, listed
@@ -27,10 +27,10 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield to_ranker(study, f"{place}.pairs", name)
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:
     """The depth of the run whose top both rankers re-rank."""
     spec: ChangesSpec = question.spec
-    yield Depth(f"{question.place}.depth", spec.first_stage, changed_depth(study, spec))
+    yield DepthNeed(f"{question.place}.depth", spec.first_stage, changed_depth(study, spec))
 
 
 def check(study: Pipeline, question: Question) -> None:

@@ -8,14 +8,14 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import BY_PLAN, Count, Margin, Measure, Spec
 
-Pairs = Annotated[
+ComparedPairs = Annotated[
     Annotated[dict[str, str], Tag("table")] | Annotated[tuple[str, ...], Tag("list")],
     Discriminator(lambda value: "table" if isinstance(value, Mapping) else "list"),
 ]
 
 
 class HeadsSpec(Spec):
-    """Heads refitted on the encoders of cross-encoders, to see whether a loss lies in the encoder or in the head (Tao et al. 2023)."""
+    """Heads refitted on the encoders of cross-encoders, to locate a loss in encoder or head (Tao et al. 2023)."""
 
     train: str = Field(
         description="The collection whose queries' candidates heads learn from, over the same docs.",
@@ -56,7 +56,7 @@ class ChangesSpec(Spec):
         description="The first stage whose top both re-rank.",
         json_schema_extra=BY_PLAN,
     )
-    pairs: Pairs | None = Field(
+    pairs: ComparedPairs | None = Field(
         None,
         description="Ranker -> the one it is compared with; or rankers, each compared with the one it starts from. All "
         "tuned rankers (of `explain.rankers`, where given), if left out.",

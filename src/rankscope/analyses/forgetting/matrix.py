@@ -7,7 +7,7 @@ from rankscope.core.judged.plain import FLAT
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceMean:
     """The mean of a system that has no baseline itself."""
 
     system: str
@@ -16,7 +16,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """A system compared with its baseline in one place."""
 
     system: str
@@ -40,5 +40,5 @@ class Matrix:
     """The margin as stated: a difference, or a share of the baseline's mean; None where none was."""
     significance_level: float
     correction: str
-    references: tuple[Reference, ...]
-    cells: tuple[Cell, ...]
+    references: tuple[ReferenceMean, ...]
+    cells: tuple[MatrixCell, ...]

@@ -5,7 +5,7 @@ It is made from the evaluation's values; nothing is scored again. The family is 
 
 from collections.abc import Iterator, Mapping
 
-from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.analyses.forgetting.matrix import Matrix, MatrixCell, ReferenceMean
 from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
@@ -55,7 +55,7 @@ def forgotten(
         significance_level=level,
         correction=evaluation.correction,
         references=tuple(
-            Reference(result.system, result.place, result.means[measure])
+            ReferenceMean(result.system, result.place, result.means[measure])
             for result in evaluation.results
             if (result.system, result.place) in needed and result.system not in lines.against
         ),
@@ -79,9 +79,9 @@ def _results_with_baselines(
 
 def _cell(
     result: SystemResult, baseline: SystemResult, lines: ForgettingParams, verdict: Judged
-) -> Cell:
+) -> MatrixCell:
     collection = result.place.collection
-    return Cell(
+    return MatrixCell(
         result.system,
         baseline.system,
         result.place,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.forgetting.pairs import baselines_of_systems
 from rankscope.analyses.forgetting.spec import ForgettingSpec
 from rankscope.core.errors import BadStudy
@@ -17,7 +17,7 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield to_evaluated(study, f"{question.place}.baseline", spec.baseline)
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:  # noqa: ARG001
     """None: the matrix reads what the evaluation measured."""
     yield from ()
 

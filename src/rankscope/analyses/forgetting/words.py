@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.analyses.forgetting.matrix import Matrix, MatrixCell, ReferenceMean
 from rankscope.core.judged.plain import as_plain
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import between, signed, with_ends
@@ -19,7 +19,7 @@ REFERENCE = "mean itself"
 """The label, in place of a verdict, of a system without a baseline."""
 
 
-def place(cell: Cell | Reference, matrix: Matrix) -> str:
+def place(cell: MatrixCell | ReferenceMean, matrix: Matrix) -> str:
     """The column of a cell; it names the first stage where there are several."""
     if len({other.place.first_stage for other in matrix.cells}) == 1:
         return cell.place.collection
@@ -31,7 +31,7 @@ def interval(matrix: Matrix) -> str:
     return interval_name(matrix.significance_level, matrix.correction)
 
 
-def _row(cell: Cell) -> str:
+def _row(cell: MatrixCell) -> str:
     return f"{cell.system} \u2212 {cell.baseline}"
 
 
@@ -65,13 +65,13 @@ def cells(matrix: Matrix) -> list[dict[str, Any]]:
     ]
 
 
-def _taught(cell: Cell) -> str:
+def _taught(cell: MatrixCell) -> str:
     if not cell.is_tuned_from:
         return "of another line"
     return "learnt before" if cell.is_taught else "not learnt before"
 
 
-def _shown(cell: Cell) -> str:
+def _shown(cell: MatrixCell) -> str:
     return f"{signed(cell.judged.difference)} {VERDICTS[cell.judged.verdict].symbol}"
 
 
@@ -105,7 +105,7 @@ def sentences(matrix: Matrix) -> list[str]:
     return [*(_stage_sentences(tuned, matrix) if tuned else ()), *_other_sentences(other, matrix)]
 
 
-def _stage_sentences(cells: Sequence[Cell], matrix: Matrix) -> Iterator[str]:
+def _stage_sentences(cells: Sequence[MatrixCell], matrix: Matrix) -> Iterator[str]:
     lost = _with(cells, "worse")
     yield from (_lost(cell, matrix) for cell in lost)
     if not lost:
@@ -132,7 +132,7 @@ def _stage_sentences(cells: Sequence[Cell], matrix: Matrix) -> Iterator[str]:
         yield f"Cannot tell, which is no proof that nothing was lost: {summary}.{power}"
 
 
-def _other_sentences(cells: Sequence[Cell], matrix: Matrix) -> Iterator[str]:
+def _other_sentences(cells: Sequence[MatrixCell], matrix: Matrix) -> Iterator[str]:
     """Sentences on systems that were not tuned from their baselines: verdicts, but neither loss nor gain."""
     for verdict in ("worse", "better"):
         for cell in _with(cells, verdict):
@@ -149,11 +149,11 @@ def _other_sentences(cells: Sequence[Cell], matrix: Matrix) -> Iterator[str]:
             yield f"{start_of_list}: {', '.join(pairs)}."
 
 
-def _with(cells: Sequence[Cell], verdict: str) -> list[Cell]:
+def _with(cells: Sequence[MatrixCell], verdict: str) -> list[MatrixCell]:
     return [cell for cell in cells if cell.judged.verdict == verdict]
 
 
-def _lost(cell: Cell, matrix: Matrix) -> str:
+def _lost(cell: MatrixCell, matrix: Matrix) -> str:
     before = cell.baseline
     start = (
         f"{cell.system} lost on {place(cell, matrix)} against {before}: {_numbers(cell, matrix)}; "
@@ -173,7 +173,7 @@ def _lost(cell: Cell, matrix: Matrix) -> str:
     return f"{start}{line} queries over these docs, {but}, so this may have been forgotten."
 
 
-def _own(cell: Cell, matrix: Matrix) -> Cell | None:
+def _own(cell: MatrixCell, matrix: Matrix) -> MatrixCell | None:
     """The cell of a cell's baseline: the baseline compared with the system it was tuned from."""
     wanted = (cell.baseline, cell.place, True)
     return next(
@@ -181,16 +181,16 @@ def _own(cell: Cell, matrix: Matrix) -> Cell | None:
     )
 
 
-def _numbers(cell: Cell, matrix: Matrix) -> str:
+def _numbers(cell: MatrixCell, matrix: Matrix) -> str:
     judged = cell.judged
     carried = f"; {caution}" if (caution := cautions.carried(judged)) else ""
     return f"{signed(judged.difference)} ({with_ends(interval(matrix), judged.interval)}{carried})"
 
 
-def _listed(cells: Sequence[Cell], matrix: Matrix) -> str:
+def _listed(cells: Sequence[MatrixCell], matrix: Matrix) -> str:
     return ", ".join(f"{cell.system} on {place(cell, matrix)}{_fragility(cell)}" for cell in cells)
 
 
-def _fragility(cell: Cell) -> str:
+def _fragility(cell: MatrixCell) -> str:
     n = cell.judged.fragility
     return "" if n is None else f" (fragility {cautions.figure(n)})"

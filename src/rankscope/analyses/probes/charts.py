@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from rankscope.analyses.probes.words import Curves
+from rankscope.analyses.probes.words import LayerCurves
 from rankscope.report.charts import GREY, LINES, Spec, _rule_at, finished
 
 
@@ -34,7 +34,7 @@ def layers_of_rankers(
     )
 
 
-def layers_of_probes(data: Curves) -> Spec:
+def layers_of_probes(data: LayerCurves) -> Spec:
     """Every probe and control of one ranker by layer; controls dashed."""
     names = list(dict.fromkeys(str(point["probe"]) for point in data.points))
     lines = [(1 / data.n, "chance"), (data.first_stage, "first stage")]

@@ -28,7 +28,7 @@ PUBLISHED_WARNINGS = (
 )
 
 
-class Point(NamedTuple):
+class ProbePoint(NamedTuple):
     """One probe on one layer of one ranker, for choices among n docs."""
 
     ranker: str
@@ -41,13 +41,13 @@ class Point(NamedTuple):
 class ProbeResults:
     """The accuracies of probes, and their comparisons."""
 
-    above_chance: Mapping[Point, Comparison]
+    above_chance: Mapping[ProbePoint, Comparison]
     """Accuracy against 1/n, with its interval, clustered by query."""
-    against: Mapping[tuple[Point, str], Judged]
+    against: Mapping[tuple[ProbePoint, str], Judged]
     """A probe compared with that of the same layer of a baseline: a verdict corrected over the layers."""
-    reads_matches: Mapping[Point, Judged]
+    reads_matches: Mapping[ProbePoint, Judged]
     """A probe compared with the same probe on shuffled queries, corrected over the layers."""
-    published_p: Mapping[tuple[Point, str], float]
+    published_p: Mapping[tuple[ProbePoint, str], float]
     """The p of study A's own test against the same layer of a baseline, for its own probe."""
     baselines: tuple[str, ...]
     n_examples: int
@@ -83,13 +83,13 @@ def concluded(
     """The rankers' outcomes compared, with those of the run that the negatives come from."""
     ids = [str(place) for place in range(len(examples.test))]
     groups = {name: choice.query_id for name, choice in zip(ids, examples.test, strict=True)}
-    values: dict[Point, list[Values]] = {}
+    values: dict[ProbePoint, list[Values]] = {}
     spec, baselines = params.spec, list(dict.fromkeys(params.baselines))
     warnings = [*(PUBLISHED_WARNINGS if spec.is_published else ()), *examples.notes, *notes]
     for name, layers in by_ranker.items():
         for layer, outcome in layers:
             for place, n in enumerate(spec.ns):
-                point = Point(name, outcome.probe, layer, n)
+                point = ProbePoint(name, outcome.probe, layer, n)
                 values[point] = [_by_id(ids, seed[place]) for seed in outcome.credits]
             if outcome.n_unconverged:
                 warnings.append(
@@ -98,7 +98,9 @@ def concluded(
                 )
     scores = torch.tensor(examples.scores)
     for n in spec.ns:
-        values[Point(FIRST_STAGE, FIRST_STAGE, 0, n)] = [_by_id(ids, probes.credit(scores[:, :n]))]
+        values[ProbePoint(FIRST_STAGE, FIRST_STAGE, 0, n)] = [
+            _by_id(ids, probes.credit(scores[:, :n]))
+        ]
     against = _against(values, baselines, groups, spec.margin)
     return ProbeResults(
         above_chance=_above_chance(values, ids, groups),
@@ -120,8 +122,8 @@ def _by_id(ids: Sequence[str], accuracies: Tensor) -> dict[str, float]:
 
 
 def _above_chance(
-    values: Mapping[Point, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
-) -> dict[Point, Comparison]:
+    values: Mapping[ProbePoint, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
+) -> dict[ProbePoint, Comparison]:
     chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
     pairs = [
         Pair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
@@ -131,21 +133,21 @@ def _above_chance(
 
 
 def _against(
-    values: Mapping[Point, list[Values]],
+    values: Mapping[ProbePoint, list[Values]],
     baselines: Sequence[str],
     groups: Mapping[str, str],
     margin: float,
-) -> dict[tuple[Point, str], Judged]:
+) -> dict[tuple[ProbePoint, str], Judged]:
     """Verdicts against the baselines; a family is one probe of two rankers at one n, a test for each layer."""
     depth = _depths(values)
-    families: dict[tuple[str, str, str, int], list[Point]] = {}
+    families: dict[tuple[str, str, str, int], list[ProbePoint]] = {}
     for point in values:
         for baseline in baselines:
             is_other = point.ranker not in (baseline, FIRST_STAGE)
             if is_other and depth[point.ranker] == depth[baseline]:
                 key = (point.ranker, baseline, point.probe, point.n)
                 families.setdefault(key, []).append(point)
-    verdicts: dict[tuple[Point, str], Judged] = {}
+    verdicts: dict[tuple[ProbePoint, str], Judged] = {}
     for (_, baseline, _, _), points in families.items():
         pairs = [
             Pair(values[point], values[_twin(point, baseline, values)], Margin(margin))
@@ -156,7 +158,7 @@ def _against(
     return verdicts
 
 
-def _twin(point: Point, baseline: str, values: Mapping[Point, object]) -> Point:
+def _twin(point: ProbePoint, baseline: str, values: Mapping[ProbePoint, object]) -> ProbePoint:
     """The baseline's point; the rankers' own similarities, dot or cosine, are compared with each other."""
     named = point._replace(ranker=baseline)
     if named in values:
@@ -166,14 +168,14 @@ def _twin(point: Point, baseline: str, values: Mapping[Point, object]) -> Point:
 
 
 def _published_p(
-    values: Mapping[Point, list[Values]], against: Mapping[tuple[Point, str], object]
-) -> dict[tuple[Point, str], float]:
+    values: Mapping[ProbePoint, list[Values]], against: Mapping[tuple[ProbePoint, str], object]
+) -> dict[tuple[ProbePoint, str], float]:
     """The p-values of study A's test in each of its panels, for the first seed, as study A had one."""
-    panels: dict[tuple[str, str, int], list[Point]] = {}
+    panels: dict[tuple[str, str, int], list[ProbePoint]] = {}
     for point, baseline in against:
         if point.probe == "as_published":
             panels.setdefault((point.ranker, baseline, point.n), []).append(point)
-    p_values: dict[tuple[Point, str], float] = {}
+    p_values: dict[tuple[ProbePoint, str], float] = {}
     for (_, baseline, _), points in panels.items():
         ours, theirs = (
             [[*values[point][0].values()] for point in side]
@@ -184,18 +186,18 @@ def _published_p(
     return p_values
 
 
-def _rankers(values: Mapping[Point, object]) -> list[str]:
+def _rankers(values: Mapping[ProbePoint, object]) -> list[str]:
     return list(dict.fromkeys(point.ranker for point in values))
 
 
-def _depths(values: Mapping[Point, object]) -> dict[str, int]:
+def _depths(values: Mapping[ProbePoint, object]) -> dict[str, int]:
     return {
         ranker: max(point.layer for point in values if point.ranker == ranker)
         for ranker in _rankers(values)
     }
 
 
-def _depth_notes(values: Mapping[Point, object], baselines: Sequence[str]) -> list[str]:
+def _depth_notes(values: Mapping[ProbePoint, object], baselines: Sequence[str]) -> list[str]:
     depth = _depths(values)
     return [
         f"{ranker} has {depth[ranker]} layers and {baseline} {depth[baseline]}, so no layer of one is "
@@ -207,14 +209,14 @@ def _depth_notes(values: Mapping[Point, object], baselines: Sequence[str]) -> li
 
 
 def _reads_matches(
-    values: Mapping[Point, list[Values]], groups: Mapping[str, str]
-) -> dict[Point, Judged]:
+    values: Mapping[ProbePoint, list[Values]], groups: Mapping[str, str]
+) -> dict[ProbePoint, Judged]:
     """Whether a probe reads the match of query and doc: verdicts against its own control."""
-    families: dict[tuple[str, int], list[Point]] = {}
+    families: dict[tuple[str, int], list[ProbePoint]] = {}
     for point in values:
         if point.probe in CONTROL_OF:
             families.setdefault((point.ranker, point.n), []).append(point)
-    verdicts: dict[Point, Judged] = {}
+    verdicts: dict[ProbePoint, Judged] = {}
     for points in families.values():
         pairs = [
             Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
@@ -250,14 +252,14 @@ def as_json(results: ProbeResults) -> dict[str, Any]:
     }
 
 
-def _kind(point: Point) -> str:
+def _kind(point: ProbePoint) -> str:
     """The kind of its curve in the report: probe, control, or first stage."""
     if point.ranker == FIRST_STAGE:
         return FIRST_STAGE
     return "control" if point.probe in CONTROLS else "probe"
 
 
-def _rows(results: ProbeResults, point: Point) -> Iterator[dict[str, Any]]:
+def _rows(results: ProbeResults, point: ProbePoint) -> Iterator[dict[str, Any]]:
     comparison = results.above_chance[point]
     plain = {
         **point._asdict(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import BadStudy, listed
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -33,11 +33,11 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield Reference(f"{place}.baseline", name, among, "probed ranker")
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:  # noqa: ARG001
     """The depth of the run that negatives are drawn from."""
     examples = question.spec.examples
     if isinstance(examples, RunExamplesSpec):
-        yield Depth(f"{question.place}.examples.depth", examples.first_stage, examples.depth)
+        yield DepthNeed(f"{question.place}.examples.depth", examples.first_stage, examples.depth)
 
 
 def check(study: Pipeline, question: Question) -> None:

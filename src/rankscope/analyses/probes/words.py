@@ -16,7 +16,7 @@ StoredProbes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Curves:
+class LayerCurves:
     """The curves of one ranker's probes and controls by layer, for choices among n docs."""
 
     ranker: str
@@ -32,12 +32,12 @@ def ns(results: StoredProbes) -> list[int]:
     return sorted({row["n"] for row in results["rows"]})
 
 
-def curves(results: StoredProbes, n: int) -> list[Curves]:
+def curves(results: StoredProbes, n: int) -> list[LayerCurves]:
     """The curves of every ranker."""
     rows = [row for row in _points(results) if row["n"] == n]
     plain = first_stage(results, n)
     return [
-        Curves(
+        LayerCurves(
             ranker,
             n,
             [
@@ -116,7 +116,7 @@ def sentences(results: StoredProbes) -> list[str]:
             f"{ranker}: at the last layer the {name} probe is not shown to do better with the true query than with "
             "another query."
             if share is None
-            else f"{ranker}: from {share:.0%} of its depth on, the probe of every layer tells a query's doc from {n - 1} hard "
+            else f"{ranker}: from {share:.0%} of its depth on, the probe of every layer separates a query's doc from {n - 1} hard "
             "negatives better than the same probe does with another query."
         )
     lines += [
