@@ -73,9 +73,9 @@ MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
 """The default measures of `evaluate`, and of `compare` and `reproduce`."""
 
 
-def names_in(given: Sequence[str]) -> list[str]:
+def names_in(measures: Sequence[str]) -> list[str]:
     """The names in all `--measures`."""
-    return " ".join(given).split()
+    return " ".join(measures).split()
 
 
 def above_zero(value: float) -> float:
