@@ -217,7 +217,7 @@ def test_without_a_margin_the_caption_asks_for_one(rankscope: Command, files: Pa
     assert "observed" not in rankscope(*words, "--html").out.partition("</main>")[0]
     margin = rankscope(*words, "--margin", "RR@10=0.01").out
     assert "state one" not in margin
-    assert "Queries needed: to show one as large as the margin." in margin
+    assert "Queries needed: to show a difference as large as the margin." in margin
 
 
 def test_the_queries_needed_stand_beside_cannot_tell_alone(rankscope: Command, files: Path) -> None:
@@ -400,7 +400,7 @@ def test_several_runs_are_the_seeds_of_what_reproduces(rankscope: Command, files
     [
         (
             ["good.run", "poor.run", "--original", "mixed.run"],
-            "an original is held against one run",
+            "an original is compared with one run",
         ),
         (["good.run", "--published", "RR=0.5", "--margin", "AP=0.1"], "beside no published mean"),
         (["good.run", "--original", "poor.run", "--margin", "RR=0.1"], "Give --published RR=VALUE"),
@@ -517,8 +517,8 @@ def test_qrels_from_a_folder_bring_texts_to_the_page(
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--measures", "nDGC"], "Unknown measure"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "qrels.txt"], "2 columns"),
         (["good.run", "poor.run", "--qrels", "qrels.txt", "--groups", "twice.txt"], "Keep one"),
-        (["good.run", "poor.run", "--qrels", "qrels.txt", "--json", "--csv"], "One form at a time"),
-        (["good.run", "poor.run", "--qrels", "qrels.txt", "--out", "x.txt"], "in which form?"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--json", "--csv"], "one form at a time"),
+        (["good.run", "poor.run", "--qrels", "qrels.txt", "--out", "x.txt"], "the form is missing"),
     ],
 )
 def test_what_compare_refuses(
@@ -571,7 +571,7 @@ def test_queries_without_a_relevant_doc_at_the_level_asked_for_are_told(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--qrels", "other.txt"), "--qrels is given 2 times, and one is meant. Give it once."),
+        (("--qrels", "other.txt"), "--qrels is given 2 times, but takes one value. Give it once."),
         (("--split", "a", "--split=b"), "--split is given 2 times"),
         (("--drop-own-docs", "--keep-own-docs"), "--drop-own-docs/--keep-own-docs is given 2 times"),
         (("--margin", "RR=0.1", "--margin", "RR=0.2"), "RR has two margins, 0.1 and 0.2. Keep one."),

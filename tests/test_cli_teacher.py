@@ -70,7 +70,7 @@ def test_notes_of_the_candidates_are_told(rankscope: Command, files: Path) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["answers.jsonl"], "Give them by --candidates"),
+        (["answers.jsonl"], "Give the docs by --candidates"),
         (["none.jsonl"], "there is no such file"),
         (["answers.jsonl", "--candidates", "none.run"], "none.run: there is no such file"),
         (["answers.jsonl", "--candidates", "shown.run", "--format", "kid"], "Did you mean 'kd'"),

@@ -1,6 +1,6 @@
-"""Progress and tables on a terminal; plain lines where the output is none.
+"""Progress and tables on a terminal, and plain lines where the output is no terminal.
 
-What is shown is a `Text` or was made visible: a user's `bm25[k1=0.9]` is no markup, an escape code is none.
+All output is a `Text` or made visible, so that a user's `bm25[k1=0.9]` is not read as markup, nor an escape code obeyed.
 """
 
 import sys
@@ -22,13 +22,13 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def progress() -> Progress:
-    """What suits standard error: bars on a terminal, lines in a file."""
+    """The progress for standard error: bars on a terminal, lines in a file."""
     console = Console(stderr=True)
     return _OnTerminal(console) if console.is_terminal else _InLines()
 
 
 class _OnTerminal:
-    """Rich bars: done of all, rate, facts such as the loss, time left."""
+    """Bars of rich with the units done, the rate, facts such as the loss, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -51,7 +51,7 @@ class _OnTerminal:
 
 
 class _InLines:
-    """A line now and then."""
+    """A line at most every `SECONDS_BETWEEN_LINES`."""
 
     @contextmanager
     def task(self, label: str, total: int, unit: str, *, done: int = 0) -> Iterator[Task]:
@@ -72,7 +72,7 @@ class _InLines:
 
 
 class _Counting:
-    """Counts units, and words the rate and the facts."""
+    """Counts units, and puts the rate and the facts into words."""
 
     def __init__(self, unit: str, show: Any) -> None:
         self._unit, self._show = unit, show
@@ -94,10 +94,10 @@ def show_table(
     text: bool = False,
     n_names: int = 0,
 ) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated elsewhere; of numbers or of text.
+    """Print a table of numbers or text on standard output: drawn on a terminal, tab-separated elsewhere.
 
     Where its first `n_names` columns name its rows, a table too wide for the terminal is drawn as several
-    below each other, each with these columns, and no number is cut.
+    below each other, each with these columns, so that no number is cut.
     """
     columns = [visible(column) for column in columns]
     rows = [[visible(cell) for cell in row] for row in rows]
@@ -118,7 +118,7 @@ def show_table(
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Of each column so that no cell and no word of its head is cut."""
+    """The width of each column at which no cell and no word of its head is cut."""
     return [
         max(len(text) for text in (*column.split(), *(row[at] for row in rows)))
         for at, column in enumerate(columns)
@@ -126,12 +126,12 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _parts(widths: Sequence[int], n_names: int, width: int) -> list[list[int]]:
-    """The columns of each table, so that each fits into the width where one column beside the names can."""
+    """The columns of each table, as many as fit into the width, and at least one beside the names."""
     names = list(range(n_names))
     parts = [names.copy()]
-    for at in range(n_names, len(widths)):
-        needed = 1 + sum(widths[column] + 3 for column in (*parts[-1], at))  # a rule, two spaces
+    for column in range(n_names, len(widths)):
+        needed = 1 + sum(widths[name] + 3 for name in (*parts[-1], column))  # a rule, two spaces
         if needed > width and len(parts[-1]) > n_names:
             parts.append(names.copy())
-        parts[-1].append(at)
+        parts[-1].append(column)
     return parts

@@ -14,7 +14,7 @@ from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import charts as attribution_charts
 from rankscope.analyses.attribution import examples as attribution_examples
 from rankscope.analyses.attribution import words as attribution
-from rankscope.analyses.attribution.attributed import Side
+from rankscope.analyses.attribution.attributed import AttributedSide
 from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.section import shown
@@ -323,11 +323,11 @@ def test_of_an_unknown_collection_no_query_is_guessed(
 
 def test_the_page_has_the_section_and_all_words(found: dict[str, Any], html: str) -> None:
     assert "<h2>Through which neurons</h2>" in html
-    for sentence in attribution.in_words(found):
+    for sentence in attribution.sentences(found):
         assert sentence.replace("'", "&#39;") in html
     for title in ("plain, queries", "C-D \u2212 plain, docs", "Concentration: docs"):
         assert f"<h4>{title}</h4>" in html
-    assert "Neurons switched off: C-D, docs" in html
+    assert "Neuron ablation: C-D, docs" in html
     assert "who built the mill of town 1?" in html
     assert html.count('<svg class="layers"') == 2 * 2 * 6
 
@@ -337,7 +337,7 @@ def test_as_published_has_warnings_and_no_ablation(
 ) -> None:
     html = page.html(with_neurons(results, {"paper": published}))
     assert html.count('<p class="warning">As published') == 3
-    assert "Neurons switched off" not in html
+    assert "Neuron ablation" not in html
     assert "Concentration: docs, output" in html
 
 
@@ -355,9 +355,9 @@ def test_noise_is_said_in_words() -> None:
             (torch.arange(10) < 10 * changed).float().expand(4, 10),
             torch.full((4, 10), 1e-3),
         )
-        both = {name: {"query": Side(of, None)} for name in ("one", "two")}
+        both = {name: {"query": AttributedSide(of, None)} for name in ("one", "two")}
         found = concluded(both, choices, OF_ONE)
-        words = attribution.in_words(found)
+        words = attribution.sentences(found)
         assert [each for each in words if said in each]
         n_heard = 2 if changed else 0
         assert len([each for each in words if "largest share" in each]) == n_heard
@@ -375,8 +375,8 @@ def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
         torch.full((3, 3), 1e-3),
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
-    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
-    (told,) = (each for each in attribution.in_words(found) if "largest share" in each)
+    found = concluded({"one": {"query": AttributedSide(of, None)}}, choices, OF_ONE)
+    (told,) = (each for each in attribution.sentences(found) if "largest share" in each)
     assert "layer 2 of 3 has the largest share (48%)" in told
 
 
@@ -396,10 +396,10 @@ def test_a_gap_of_noise_is_not_said() -> None:
         torch.tensor([[0.01, 2e-9], [0.02, 2e-9], [0.03, 2e-9]]),
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
-    found = concluded({"one": {"query": Side(of, None)}}, choices, OF_ONE)
+    found = concluded({"one": {"query": AttributedSide(of, None)}}, choices, OF_ONE)
     gaps = [site["gap"] for site in found["rankers"]["one"]["query"]["sites"]]
     assert gaps == [{"median": pytest.approx(0.01), "largest": pytest.approx(0.015)}, None]
-    assert [each for each in attribution.in_words(found) if "1.5% of the sum" in each]
+    assert [each for each in attribution.sentences(found) if "1.5% of the sum" in each]
 
 
 def test_names_from_outside_are_text(results: StoredResults, found: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -
 
 
 def test_the_words_say_where_and_how_far() -> None:
-    said = changes.in_words(found())
+    said = changes.sentences(found())
     assert (
         said[0] == "C-D against C: 2 of 3 modules moved, all weights together by 10% of their size."
     )
@@ -72,19 +72,19 @@ def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
     tau = kendall_tau_b(range(10), range(1, 11))
     assert 1 - 1e-12 < tau < 1
     rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
-    said = changes.in_words(found(rankings=rankings))
+    said = changes.sentences(found(rankings=rankings))
     assert "Both order the same docs, up to 10 a query, alike, for all 40 queries." in said
     assert said[-1] == "So the weights moved, and none of these rankings did."
 
 
 def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
     rankings = found()["rankings"] | {"tied": {"before": 0.0, "after": 0.25}}
-    said = changes.in_words(found(rankings=rankings))
+    said = changes.sentences(found(rankings=rankings))
     told = [sentence for sentence in said if "by doc id" in sentence]
     assert told == [
         "C-D scores 25% of the docs like another of the same query: their order is by doc id, not the ranker's."
     ]
-    assert not any("by doc id" in sentence for sentence in changes.in_words(found()))
+    assert not any("by doc id" in sentence for sentence in changes.sentences(found()))
 
 
 @pytest.mark.parametrize(("chance", "is_told"), [(0.67, False), (0.69, True)])
@@ -92,26 +92,26 @@ def test_orders_no_more_alike_than_by_chance_are_told(chance: float, is_told: bo
     """The overlap's interval begins at 0.68."""
     values = found()
     said = " ".join(
-        changes.in_words(values | {"rankings": values["rankings"] | {"chance": chance}})
+        changes.sentences(values | {"rankings": values["rankings"] | {"chance": chance}})
     )
-    assert ("not shown to order docs more alike than by chance" in said) == is_told
+    assert ("not shown that they agree more than by chance" in said) == is_told
 
 
 def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digits() -> None:
     new = {**module(2, "dense", 1.0), "displacement": None}
     layers = [{"tower": "", "layer": 2, "displacement": None}]
     layers += [{"tower": "", "layer": layer, "displacement": 0.0} for layer in (0, 1)]
-    said = changes.in_words(found(modules=[new], layers=layers, displacement=None))
+    said = changes.sentences(found(modules=[new], layers=layers, displacement=None))
     assert said[:2] == ["C-D against C: 1 of 1 modules moved.", "Weights moved in layer 2 only."]
-    assert "together by 1e-05% of" in changes.in_words(found(displacement=1e-7))[0]
+    assert "together by 1e-05% of" in changes.sentences(found(displacement=1e-7))[0]
 
 
 def test_only_the_head_is_blamed_where_the_states_are_the_same() -> None:
     still = [state(layer, 0.0, 1.0) for layer in range(3)]
-    said = " ".join(changes.in_words(found(states=still)))
+    said = " ".join(changes.sentences(found(states=still)))
     assert "The states of queries are the same in every layer." in said
     assert "comes from behind them" in said
-    assert "comes from behind them" not in " ".join(changes.in_words(found()))
+    assert "comes from behind them" not in " ".join(changes.sentences(found()))
 
 
 def test_a_tables_cells_are_those_of_the_layer() -> None:
@@ -172,8 +172,8 @@ def head(verdict: str, difference: float) -> dict[str, Any]:
     [
         (
             "encoder",
-            "The encoder forgot: C-D is \u22120.300 behind with its own head, and still \u22120.100 where heads are "
-            "fitted alike on both encoders.",
+            "The encoder forgot: C-D loses with its own head (\u22120.300), and still does where heads are "
+            "refitted alike on both encoders (\u22120.100).",
         ),
         (
             "head",
@@ -182,9 +182,9 @@ def head(verdict: str, difference: float) -> dict[str, Any]:
         ("no loss", "No loss above the margin of 0.02 was shown"),
         (
             "heads too weak",
-            "on the encoder of C, too, heads fitted anew rank worse than its own (\u22120.050)",
+            "on the encoder of C, too, refitted heads rank worse than its own (\u22120.050)",
         ),
-        ("cannot tell", "cannot be told from 40 queries."),
+        ("cannot tell", "40 queries do not suffice to decide"),
     ],
 )
 def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
@@ -196,10 +196,10 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
         "measure": "nDCG@10", "margin": "0.02", "n_queries": 40, "comparisons": rows, "conclusion": conclusion,
         "n_unconverged": 1, "n_fits": 3, "means": dict.fromkeys(("before", "after"), 0.5),
     }  # fmt: skip
-    told = changes.in_words(found(heads=control))
+    told = changes.sentences(found(heads=control))
     assert any(said in sentence for sentence in told)
-    assert any("both with heads fitted anew: \u22120.100 (worse)" in sentence for sentence in told)
-    assert told[-1] == "1 of 6 heads were cut short before they had converged."
+    assert any("both with refitted heads: \u22120.100 (worse)" in sentence for sentence in told)
+    assert told[-1] == "1 of 6 heads were stopped before they had converged."
     columns, table = changes.head_table(found(heads=control))
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"
@@ -248,7 +248,7 @@ def matrix_of(**changes: Any) -> Matrix:
 
 
 def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
-    said = forgetting.in_words(matrix_of())
+    said = forgetting.sentences(matrix_of())
     assert said[0].startswith(
         "C-D lost on dev against C: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090)"
     )
@@ -259,11 +259,12 @@ def test_a_loss_is_forgetting_only_where_something_had_been_learnt() -> None:
     assert "in this study the line of C had learnt no query over these docs" in said[1]
     assert "so what was lost was not learnt from such queries" in said[1]
     assert "C gained on dev against plain" in said[2]
-    assert said[3] == "Shown to have kept what was there, within \u00b10.02: C-D on cranfield."
+    assert said[3] == "Shown to be kept, within \u00b10.02: C-D on cranfield."
     assert "no proof that nothing was lost: C on scifact. A loss of 0.030" in said[4]
     kept = matrix_of(cells=[cell("C", "plain", "dev", "better")])
     assert (
-        forgetting.in_words(kept)[0] == "No stage was shown to have lost nDCG@10 on any collection."
+        forgetting.sentences(kept)[0]
+        == "No stage was shown to have lost nDCG@10 on any collection."
     )
 
 
@@ -282,13 +283,13 @@ def test_without_a_gain_shown_before_a_loss_may_have_been_forgotten(
     own: list[dict[str, Any]], said: str
 ) -> None:
     lost = cell("C-D", "C", "dev", "worse", is_taught=True)
-    told = forgetting.in_words(matrix_of(cells=[*own, lost]))[0]
+    told = forgetting.sentences(matrix_of(cells=[*own, lost]))[0]
     assert f"{said}, so this may have been forgotten." in told
 
 
 def test_what_an_earlier_stage_learnt_may_have_been_forgotten() -> None:
     lost = cell("C-D", "C", "dev", "worse", is_taught=True, is_taught_last=False)
-    told = forgetting.in_words(matrix_of(cells=[cell("C", "plain", "dev", "better"), lost]))[0]
+    told = forgetting.sentences(matrix_of(cells=[cell("C", "plain", "dev", "better"), lost]))[0]
     assert "but not since plain, so this may have been forgotten." in told
 
 
@@ -297,12 +298,12 @@ def test_what_was_not_tuned_from_the_baseline_neither_loses_nor_gains() -> None:
     cells = [
         cell("plain", "C", name, name, is_tuned_from=False, is_taught=True) for name in verdicts
     ]
-    said = forgetting.in_words(matrix_of(cells=cells))
+    said = forgetting.sentences(matrix_of(cells=cells))
     assert said == [
         "plain is worse than C, from which it was not tuned, on worse: \u22120.100 (uncorrected 95\u00a0% interval \u22120.110 to \u22120.090).",
         "plain is better than C, from which it was not tuned, on better: +0.100 (uncorrected 95\u00a0% interval +0.090 to +0.110).",
         "Shown to be equivalent, within \u00b10.02: plain and C on equivalent.",
-        "Cannot be told apart, nor shown to be equivalent: plain and C on cannot tell.",
+        "Neither shown to differ nor shown to be equivalent: plain and C on cannot tell.",
     ]
     assert {each["taught"] for each in forgetting.cells(matrix_of(cells=cells, references=[]))} == {
         "of another line"
@@ -336,7 +337,7 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     other = cell("D", "C", "dev", "equivalent", is_tuned_from=False, fragility=1234)
     endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
     matrix = matrix_of(cells=[lost, kept, other, endless])
-    said = " ".join(forgetting.in_words(matrix))
+    said = " ".join(forgetting.sentences(matrix))
     assert (
         "a single query with the worst difference there can be would take the verdict away)" in said
     )

@@ -41,7 +41,7 @@ FOUND: dict[str, Any] = {
 
 
 def test_the_words_say_no_more_than_the_verdicts() -> None:
-    said = probes.in_words(FOUND)
+    said = probes.sentences(FOUND)
     assert said[0].startswith(
         "plain: at the last layer the bilinear probe is not shown to do better"
     )
@@ -49,7 +49,7 @@ def test_the_words_say_no_more_than_the_verdicts() -> None:
     (about,) = (sentence for sentence in said if sentence.startswith("tuned against plain"))
     assert "better at layer 1" in about
     assert "equivalent at layer 0" in about
-    assert "0.050 would have been seen" in about
+    assert "0.050 was detectable with 80 % power" in about
 
 
 def test_marks_are_those_against_the_first_baseline() -> None:

@@ -107,7 +107,7 @@ def test_a_study_of_changes_ends_in_a_page_tables_and_nothing_to_do(
         assert (row["is_tuned_from"], row["is_taught"]) == ("True", str(learnt))
 
     page = (folder / "report.html").read_text("utf-8")
-    for said in ("What fine-tuning changed", "Gained and forgotten", "with heads fitted anew"):
+    for said in ("What fine-tuning changed", "Gained and forgotten", "with refitted heads"):
         assert said in page
     tables = {path.name for path in (folder / "tables").iterdir()}
     assert tables >= {"forgetting.tex", "changes.scenes.C.tex", "changes.scenes.C-C.heads.tex"}
@@ -212,14 +212,14 @@ def test_pairs_may_be_any_of_one_lineage_and_seeds_are_held_against_their_own_st
     ("overrides", "said"),
     [
         (["explain.changes.scenes.pairs={C: bi}"], "of two lineages"),
-        (["explain.changes.scenes.pairs={C: C}"], "held against itself"),
+        (["explain.changes.scenes.pairs={C: C}"], "compared with itself"),
         (["explain.changes.scenes.pairs=[plain]"], "plain was not tuned from another ranker"),
         (["explain.changes.scenes.pairs={C: nobody}"], "There are: "),
         (["explain.changes.scenes.depth=50"], "50 docs are asked for, but bm25 ranks 12"),
         (["explain.changes.scenes.heads.rankers=[plain]"], "plain is not among the pairs"),
         (["explain.rankers=[bi]"], "no ranker of `explain.rankers` is tuned here"),
         (["evaluate.rankers=[C-C]"], "no evaluated ranker starts from another"),
-        (["explain.forgetting.measure=RR@10"], "RR@10 is not measured"),
+        (["explain.forgetting.measure=RR@10"], "RR@10 is not evaluated"),
         (["explain.forgetting.baseline=bi"], "There are: "),
         (
             ["explain.changes.scenes.neighbours=40"],
@@ -239,5 +239,5 @@ def test_refused(study: Path, overrides: list[str], said: str) -> None:
 
 
 def test_heads_learn_over_the_same_docs(study: Path) -> None:
-    with pytest.raises(BadStudy, match="train and places have other docs"):
+    with pytest.raises(BadStudy, match="train and places have different docs"):
         names(study, "explain.changes.scenes.over=places")

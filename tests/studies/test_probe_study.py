@@ -130,7 +130,7 @@ def test_files_of_listed_docs_are_probed_as_published_beside_reported_curves(
     assert (found["rankers"], found["baselines"]) == (["two", "one"], ["two"])
     assert [row["accuracy"] for row in found["published"]] == [0.60, 0.61, 0.62]
     assert {row["probe"] for row in found["rows"]} >= {"as_published", "first stage"}
-    assert "what the paper reports" in (folder / "report.html").read_text("utf-8")
+    assert "curve in the paper" in (folder / "report.html").read_text("utf-8")
 
 
 def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:

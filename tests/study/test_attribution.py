@@ -106,8 +106,8 @@ def test_sides_come_back_from_disk_as_they_were(
         )
         assert before == after
         for name, side in made.items():
-            assert back[name].found.sites == side.found.sites
-            assert all(map(torch.equal, back[name].found.values, side.found.values))
+            assert back[name].attributions.sites == side.attributions.sites
+            assert all(map(torch.equal, back[name].attributions.values, side.attributions.values))
 
 
 def test_as_published_has_its_warnings_and_both_kinds_of_matrix(

@@ -70,7 +70,7 @@ def test_two_identical_models_show_no_change_anywhere(
         assert {row["neighbours"], row["neighbours_low"], row["neighbours_high"]} <= {1.0, None}
     for name in ("overlap", "tau", "correlation", "same_first"):
         assert found["rankings"][name] == found["rankings"][f"{name}_low"] == 1
-    said = " ".join(words.in_words(found))
+    said = " ".join(words.sentences(found))
     assert "same has the weights of one: none differs, in any layer." in said
     assert "are the same in every layer" in said
     assert "order the same docs, up to 8 a query, alike, for all 27 queries" in said
@@ -95,7 +95,7 @@ def test_a_replaced_layer_is_shown_by_its_weights_and_by_the_states_from_it_on(
         else:
             assert rows[2]["chance"] == pytest.approx(of_all)
     assert found["rankings"]["overlap_high"] < 1
-    said = " ".join(words.in_words(found))
+    said = " ".join(words.sentences(found))
     assert "Weights moved in layer 2 only." in said
     assert "differ from layer 2 on" in said
 
@@ -122,9 +122,9 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
     source = beir_folder(data, "test")
     found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     assert found["rankings"]["tau"] == pytest.approx(-1)
-    said = " ".join(words.in_words(found))
+    said = " ".join(words.sentences(found))
     assert "Weights moved in the head only." in said
-    assert "what changed in the rankings comes from behind them" in said
+    assert "the change in the rankings comes from behind them" in said
 
 
 def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, data: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
     with torch.no_grad():
         anatomy.layers(after.tower("document").model)[0].output.dense.weight.mul_(1.5)
     source = beir_folder(data, "test")
-    pair = diff.Opened("before", "after", (before, after))
+    pair = diff.RankerPair("before", "after", (before, after))
     found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
     assert moved == {("document", 1)}
@@ -142,7 +142,7 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
     cells = dict(zip(columns, rows[1], strict=True))
     assert cells["weights (query)"] == "0"
     assert float(cells["weights (document)"]) > 0
-    said = " ".join(words.in_words(found))
+    said = " ".join(words.sentences(found))
     assert "Weights moved in layer 1 of the document tower only." in said
     assert "The states of queries are the same in every layer." in said
 
@@ -214,7 +214,7 @@ def test_states_that_are_not_finite_are_refused(tmp_path: Path, data: Path) -> N
             anatomy.layers(after.tower("query").model)[1].get_submodule(
                 f"{part}.dense"
             ).weight.mul_(1e30)
-    pair = diff.Opened("before", "after", (before, after))
+    pair = diff.RankerPair("before", "after", (before, after))
     source = beir_folder(data, "test")
     with pytest.raises(
         BadInput, match=r"The ranker after \(query\): .* texts have states that are not finite"
@@ -231,22 +231,22 @@ def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> 
     source = beir_folder(data, "test")
 
     def told(*rankers: Any) -> set[str]:
-        pair = diff.Opened("a", "b", rankers)
+        pair = diff.RankerPair("a", "b", rankers)
         found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
         return set(found["notes"])
 
     assert told(one, one) == set()
     assert told(one, other) == {
-        "a scores by dot, b by cosine: rankings differ for that alone.",
-        "a pools queries and docs by mean, b by cls: states differ for that alone.",
-        "a puts before queries '', b 'what ': states differ for that alone.",
-        "a reads of docs 32 tokens, b 24 tokens: states of longer texts differ for that alone.",
+        "a scores by dot, b by cosine: rankings differ for this reason alone.",
+        "a pools queries and docs by mean, b by cls: states differ for this reason alone.",
+        "a puts before queries '', b 'what ': states differ for this reason alone.",
+        "a reads of docs 32 tokens, b 24 tokens: states of longer texts differ for this reason alone.",
     }
     (vocabularies,) = told(other, added)
-    assert "tokenizers of other vocabularies" in vocabularies
+    assert "tokenizers with different vocabularies" in vocabularies
     scorers = [tiny.cross_encoder(tmp_path / str(n), max_length=n) for n in (32, 24)]
     assert told(*scorers) == {
-        "a reads of pairs 32 tokens, b 24 tokens: states of longer texts differ for that alone."
+        "a reads of pairs 32 tokens, b 24 tokens: states of longer texts differ for this reason alone."
     }
 
 
@@ -268,8 +268,8 @@ def test_weights_that_were_rounded_when_stored_are_told(
     (note,) = found["notes"]
     assert f"Note: {note}" in answer.err
     assert note == (
-        "copy's weights are stored as bfloat16: what moved by less than about 0.4 % of a weight may be rounding, and "
-        "effective ranks then too high."
+        "copy's weights are stored as bfloat16: changes of less than about 0.4 % of a weight may be rounding, which "
+        "makes effective ranks too high."
     )
     turned = diff.opened([str(tmp_path / "copy"), str(one)], revision=None, pooling=None)
     assert turned.stored == ("BF16", "F32")
@@ -283,11 +283,11 @@ def test_what_can_be_refused_is_refused_before_the_docs_are_read(
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "corpus.jsonl").write_text("docs that are never read\n", "utf-8")
     source = beir_folder(tmp_path / "data", "test")
-    heads = diff.Heads(source, changed.refitted())
+    heads = diff.HeadsTraining(source, changed.refitted())
     scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
     for paths, asked, said in (
         ([one, tmp_path / "other"], None, "of different architectures"),
-        ([one, models["bi_encoder same"]], heads, "a bi-encoder has none"),
+        ([one, models["bi_encoder same"]], heads, "a bi-encoder has no head"),
         (scorers, heads, "Give another split or collection to train on."),
     ):
         pair = diff.opened([str(path) for path in paths], revision=None, pooling=None)
@@ -333,7 +333,7 @@ def test_what_cannot_be_compared_is_one_sentence(
         (
             changed.compared("scenes", depth=8, texts=60, neighbours=30),
             5,
-            r"30 neighbours, and 40 texts \(pair\) of 5 queries allow 24",
+            r"30 neighbours: 40 texts \(pair\) of 5 queries allow 24",
         ),
     ):
         with pytest.raises(BadInput, match=said):

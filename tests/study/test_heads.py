@@ -1,4 +1,4 @@
-"""The control of heads fitted anew: a head that drifted and an encoder that forgot are told apart.
+"""The control with refitted heads: a head that drifted and an encoder that forgot are told apart.
 
 What is relevant can be read off the doc alone here, so that a head of random weights' states can be made good by
 hand. Turned round, it ranks the wrong way, and a new one on the same states does not. Where the encoder no
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rankscope.analyses.changes import command as diff
 from rankscope.analyses.changes import words
-from rankscope.analyses.changes.command import Heads
+from rankscope.analyses.changes.command import HeadsTraining
 from rankscope.analyses.changes.heads import conclusion, controlled, lesson
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict
@@ -75,13 +75,13 @@ def set_head(ranker: CrossEncoder, weights: Tensor) -> None:
 def control(
     before: CrossEncoder, after: CrossEncoder, data: Path, *, train: Path | None = None
 ) -> dict[str, Any]:
-    pair = diff.Opened("before", "after", (before, after))
+    pair = diff.RankerPair("before", "after", (before, after))
     return diff.diff(
         pair,
         beir_folder(data, "test"),
         SMALL,
         queries=50,
-        heads=Heads(beir_folder(train or data, "train"), HEADS),
+        heads=HeadsTraining(beir_folder(train or data, "train"), HEADS),
         progress=SILENT,
     )
 
@@ -101,7 +101,7 @@ def test_a_head_that_was_turned_round_drifted(tmp_path: Path, data: Path) -> Non
     assert verdicts["loss"] == "worse"
     assert verdicts["encoder"] == "equivalent"
     assert verdicts["head"] == "better"
-    said = " ".join(words.in_words(found))
+    said = " ".join(words.sentences(found))
     assert "The head drifted" in said
     assert "its encoder still has what the score needs" in said
 
@@ -115,7 +115,7 @@ def test_an_encoder_that_takes_all_places_for_one_forgot(tmp_path: Path, data: P
     found = control(before, after, data)
     assert found["heads"]["conclusion"] == "encoder"
     assert found["heads"]["means"]["after, head anew"] < 0.7
-    assert "The encoder forgot" in " ".join(words.in_words(found))
+    assert "The encoder forgot" in " ".join(words.sentences(found))
     columns, rows = words.head_table(found)
     assert [row[columns.index("verdict")] for row in rows][:2] == ["worse", "worse"]
 
@@ -167,7 +167,7 @@ def test_without_a_loss_nothing_is_laid_to_anyone(
     words = ["diff", tmp_path / "one", tmp_path / "same", "--collection", data, "--heads"]
     asked = [*words, "--depth", "12", "--texts", "40", "--neighbours", "5"]
     printed = str(rankscope(*asked).out)  # type: ignore[operator]
-    assert "both with heads fitted anew" in printed
+    assert "both with refitted heads" in printed
     assert "No loss above the margin of 0.02 was shown" in printed
 
 
@@ -210,13 +210,13 @@ def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
 
 def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: Path) -> None:
     tower = tiny.bi_encoder(tmp_path)
-    with pytest.raises(BadInput, match="a bi-encoder has none"):
+    with pytest.raises(BadInput, match="a bi-encoder has no head"):
         diff.diff(
-            diff.Opened("a", "b", (tower, tower)),
+            diff.RankerPair("a", "b", (tower, tower)),
             beir_folder(data, "test"),
             SMALL,
             queries=50,
-            heads=Heads(beir_folder(data, "train"), HEADS),
+            heads=HeadsTraining(beir_folder(data, "train"), HEADS),
             progress=SILENT,
         )
     lines = (data / "qrels" / "train.tsv").read_text("utf-8").splitlines(keepends=True)
@@ -224,10 +224,10 @@ def test_a_head_needs_a_cross_encoder_and_enough_queries(tmp_path: Path, data: P
     (data / "qrels" / "few.tsv").write_text("".join(kept), "utf-8")
     scorer = tiny.cross_encoder(tmp_path)
     fewer = changed.refitted(candidates=3, examples=200, depth=12, measure="nDCG@5", margin=0.3)
-    few = Heads(beir_folder(data, "few"), fewer)
+    few = HeadsTraining(beir_folder(data, "few"), fewer)
     with pytest.raises(BadInput, match="5 training queries have a relevant doc"):
         diff.diff(
-            diff.Opened("a", "b", (scorer, scorer)),
+            diff.RankerPair("a", "b", (scorer, scorer)),
             beir_folder(data, "test"),
             SMALL,
             queries=50,

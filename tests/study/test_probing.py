@@ -14,7 +14,7 @@ from rankscope.analyses.probes import command as probes_command
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes.plan import AT_RANDOM, ChoicesParams, ProbeParams
-from rankscope.analyses.probes.results import Point
+from rankscope.analyses.probes.results import ProbePoint
 from rankscope.analyses.probes.spec import ProbesSpec
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -56,21 +56,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def given(data: Path) -> probe_examples.Examples:
+def given(data: Path) -> probe_examples.ProbeExamples:
     return probes_command.examples(
         beir_folder(data, "train"), beir_folder(data, "test"), CHOICES, SILENT
     )
 
 
 @pytest.fixture(scope="module")
-def found(given: probe_examples.Examples, models: dict[str, str]) -> probing.Found:
+def found(given: probe_examples.ProbeExamples, models: dict[str, str]) -> probing.ProbeResults:
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["one"].at_random(seed=1)
     return probes_command.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
 
 
 def test_no_test_query_is_learnt_from_and_no_negative_is_relevant(
-    given: probe_examples.Examples, data: Path
+    given: probe_examples.ProbeExamples, data: Path
 ) -> None:
     learnt, tested = ({choice.query_id for choice in part} for part in (given.train, given.test))
     assert not learnt & tested
@@ -90,21 +90,21 @@ def test_no_test_query_is_learnt_from_and_no_negative_is_relevant(
 
 
 def test_every_point_has_an_accuracy_and_every_other_ranker_a_verdict(
-    found: probing.Found,
+    found: probing.ProbeResults,
 ) -> None:
     rankers, names = ["one", "two", AT_RANDOM], ["cosine", "bilinear", "docs_alone"]
     for ranker in rankers:
         for name in [*names, "shuffled_queries", "random_labels"]:
             for layer in range(3):
                 for n in SMALL.spec.ns:
-                    point = Point(ranker, name, layer, n)
+                    point = ProbePoint(ranker, name, layer, n)
                     assert found.above_chance[point].baseline_mean == pytest.approx(1 / n)
                     assert ((point, "one") in found.against) == (ranker != "one")
     assert {point.ranker for point in found.above_chance} == {*rankers, probing.FIRST_STAGE}
 
 
 def test_the_probe_without_parameters_is_retrieval_at_the_last_layer(
-    found: probing.Found, given: probe_examples.Examples, models: dict[str, str]
+    found: probing.ProbeResults, given: probe_examples.ProbeExamples, models: dict[str, str]
 ) -> None:
     ranker = opening.opened([models["one"]], revision=None, pooling=None)["one"]
     right = []
@@ -112,7 +112,7 @@ def test_the_probe_without_parameters_is_retrieval_at_the_last_layer(
         docs = [given.docs[doc_id] for doc_id in choice.doc_ids]
         scores = torch.tensor(ranker.score(given.queries[choice.query_id], docs))
         right.append(float((scores == scores.max()).nonzero()[0, 0] == 0))
-    accuracy = found.above_chance[Point("one", "cosine", 2, 4)].system_mean
+    accuracy = found.above_chance[ProbePoint("one", "cosine", 2, 4)].system_mean
     assert accuracy == pytest.approx(sum(right) / len(right), abs=1e-9)
 
 
@@ -128,7 +128,7 @@ def test_random_weights_share_nothing_but_the_architecture(models: dict[str, str
     assert torch.equal(representations.of_texts(again, ["a red cat"], "document"), drawn)
 
 
-def test_the_first_layer_that_reads_a_match_is_told(found: probing.Found) -> None:
+def test_the_first_layer_that_reads_a_match_is_told(found: probing.ProbeResults) -> None:
     verdicts = {
         point.layer: str(row.verdict)
         for point, row in found.reads_matches.items()
@@ -144,7 +144,7 @@ def test_the_first_layer_that_reads_a_match_is_told(found: probing.Found) -> Non
 
 
 def test_as_published_has_its_control_its_test_and_its_warnings(
-    given: probe_examples.Examples, models: dict[str, str]
+    given: probe_examples.ProbeExamples, models: dict[str, str]
 ) -> None:
     params = asked(candidates=(2, 3), fits=1, method="as_published")
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
@@ -152,14 +152,14 @@ def test_as_published_has_its_control_its_test_and_its_warnings(
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"as_published", "as_published_shuffled_queries"}
     assert set(found.published_p) == {
-        (Point("two", "as_published", layer, n), "one") for layer in range(3) for n in (2, 3)
+        (ProbePoint("two", "as_published", layer, n), "one") for layer in range(3) for n in (2, 3)
     }
     assert all(0 <= p <= 1 for p in found.published_p.values())
     assert sum("As published" in note for note in found.notes) == 2
 
 
 def test_rankers_of_other_depths_are_not_compared_and_it_is_said(
-    given: probe_examples.Examples, models: dict[str, str]
+    given: probe_examples.ProbeExamples, models: dict[str, str]
 ) -> None:
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
     layers = rankers["two"].tower("query").model
@@ -211,7 +211,7 @@ def test_models_that_cannot_be_told_or_read_are_refused(
 
 
 def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_control(
-    given: probe_examples.Examples, models: dict[str, str], tmp_path: Path
+    given: probe_examples.ProbeExamples, models: dict[str, str], tmp_path: Path
 ) -> None:
     paths = [str(tmp_path / "models" / name) for name in ("a", "b")]
     for path in paths:
@@ -230,7 +230,7 @@ def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_cont
 
 
 def test_what_cannot_be_probed_is_one_sentence(
-    data: Path, given: probe_examples.Examples, models: dict[str, str]
+    data: Path, given: probe_examples.ProbeExamples, models: dict[str, str]
 ) -> None:
     test = beir_folder(data, "test")
     with pytest.raises(BadInput, match="All training queries are test queries"):

@@ -1,4 +1,4 @@
-"""What of two rankers is compared, and how heads are fitted anew, where nothing else is said."""
+"""How two rankers are compared, and how heads are refitted, unless a test says more."""
 
 from typing import Any
 

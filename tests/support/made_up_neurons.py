@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankscope.analyses.attribution.attributed import Side
+from rankscope.analyses.attribution.attributed import AttributedSide
 from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
@@ -26,7 +26,7 @@ def side(
     *,
     n_neurons: int = N_NEURONS,
     is_sound: bool = True,
-) -> Side:
+) -> AttributedSide:
     """A few strong neurons in each layer, more of them further up; the earlier an example, the lower its target."""
     rng = torch.Generator().manual_seed(seed)
 
@@ -45,11 +45,11 @@ def side(
         tuple(sites), tuple(values), targets, changes, 1e-6 * changes if is_sound else None
     )
     if not is_sound:
-        return Side(found, None)
+        return AttributedSide(found, None)
     falls = torch.linspace(0.1, 0.9, len(COUNTS))[None]
     noise = [0.02 * drawn(n_examples, len(COUNTS)) for _ in range(4)]
     whole, none = targets[:, None], torch.full((n_examples, 1), 0.02)
-    return Side(
+    return AttributedSide(
         found,
         Curves(
             COUNTS,
@@ -72,7 +72,7 @@ def found(
     is_sound: bool = True,
     collection: str = "dev",
 ) -> dict[str, Any]:
-    """Bi-encoders over the first queries of the made-up study; all are held against the first."""
+    """Bi-encoders over the first queries of the made-up study; all are compared with the first."""
     sites = [(layer, name) for layer in range(n_layers) for name in names]
     by_ranker = {
         ranker: {

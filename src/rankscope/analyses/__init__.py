@@ -1,1 +1,1 @@
-"""What can be asked of rankers' insides: a folder each, and a row in `table`."""
+"""The analyses of rankers' insides: each is a folder, and a row in `table`."""

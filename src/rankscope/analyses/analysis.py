@@ -1,4 +1,4 @@
-"""What every analysis has: what a study file may ask of it, what must hold, its steps, its section of the page."""
+"""What every analysis provides: its fields in a study file, its rules, its steps, and its section of the page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,23 +11,23 @@ from rankscope.pipeline.step import Step
 
 
 class Question(NamedTuple):
-    """What a study asks of one analysis, once."""
+    """One use of an analysis in a study."""
 
     place: str
-    """In the study file, as `explain.probes.world`."""
+    """Its place in the study file, such as `explain.probes.world`."""
     key: str
     """The last part of the place."""
     spec: Any
-    """Of the analysis' own kind."""
+    """The analysis' own spec."""
     named: tuple[str, ...] | None
-    """`explain.rankers`, where it is given."""
+    """The rankers in `explain.rankers`, where it is given."""
 
     def explained(self, study: Pipeline) -> tuple[str, ...]:
-        """The rankers whose insides are looked at where the question names none: all bi-encoders."""
+        """The rankers that are analysed where the question names none: `explain.rankers`, or all bi-encoders."""
         return self.named or tuple(name for name in study.rankers if study.is_bi_encoder(name))
 
 
-class Depth(NamedTuple):
+class DepthNeed(NamedTuple):
     """How deep a question reads a first stage's run."""
 
     place: str
@@ -36,25 +36,25 @@ class Depth(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A row of the table."""
+    """A row of the table of analyses."""
 
     field: str
-    """Of `explain`."""
+    """Its field in `explain`."""
     spec: type[Spec]
     description: str
-    """Of the field."""
+    """The field's description."""
     references: Callable[[Pipeline, Question], Iterator[Reference]]
-    """The names in a question, each of which must lead somewhere."""
-    depths: Callable[[Pipeline, Question], Iterator[Depth]]
+    """The names in a question, each of which must exist in the study."""
+    depths: Callable[[Pipeline, Question], Iterator[DepthNeed]]
     check: Callable[[Pipeline, Question], None]
-    """BadStudy where something else does not hold."""
+    """Raises BadStudy where another rule does not hold."""
     plan: Callable[[Planner, Question], Mapping[str, Step]]
     """The steps that the report reads, by their roles."""
     section: str
-    """module:function of its section of the page, imported when a page is made."""
+    """module:function that makes its section of the page, imported when a page is made."""
     swept: tuple[str, ...] = ()
     """Fields, dotted, in which the name of a swept ranker stands for all its members."""
     systems: tuple[str, ...] = ()
     """Fields that name one system, as a baseline."""
     has_names: bool = True
-    """Whether a study may ask it several times, each under a name."""
+    """Whether a study may use it several times, each under a name."""

@@ -1,4 +1,4 @@
-"""Queries with a relevant doc and hard negatives, which most analyses are shown."""
+"""Queries with a relevant doc and hard negatives, which most analyses read."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ FEWEST_QUERIES = 20
 def indexed(
     source: Source, language: str, progress: Progress
 ) -> Iterator[tuple[StoredDocs, bm25.Index]]:
-    """A collection's docs and BM25 over them in a language of the analyzer, for as long as the block lasts."""
+    """A collection's docs and a BM25 index of them with an analyzer's language; both last as long as the block."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_docs(source.docs(), folder)
@@ -37,33 +37,33 @@ def indexed(
         yield stored, index
 
 
-def without(learnt: Topics, unseen: Topics) -> tuple[Topics, int]:
-    """Training topics whose query is no test query, by its id or its words; and how many were."""
-    known = {query.query_id for query in unseen.queries}
-    known_words = {words(query.text) for query in unseen.queries}
+def without(train: Topics, test: Topics) -> tuple[Topics, int]:
+    """The training topics whose query is no test query, by id or words; and how many queries were."""
+    test_ids = {query.query_id for query in test.queries}
+    test_words = {words(query.text) for query in test.queries}
     kept = {
         query.query_id
-        for query in learnt.queries
-        if query.query_id not in known and words(query.text) not in known_words
+        for query in train.queries
+        if query.query_id not in test_ids and words(query.text) not in test_words
     }
     if not kept:
         raise BadInput(
             "All training queries are test queries. Give another split or collection to train on."
         )
-    queries = [query for query in learnt.queries if query.query_id in kept]
-    qrels = [qrel for qrel in learnt.qrels if qrel.query_id in kept]
-    return Topics(queries, qrels), len(learnt.queries) - len(kept)
+    queries = [query for query in train.queries if query.query_id in kept]
+    qrels = [qrel for qrel in train.qrels if qrel.query_id in kept]
+    return Topics(queries, qrels), len(train.queries) - len(kept)
 
 
 def with_texts(topics: Topics, docs: StoredDocs) -> tuple[Topics, int]:
-    """The topics without judgements of docs that have no text; how many relevant docs those were."""
+    """The topics without judgements of docs that have no text; and how many of these docs were relevant."""
     kept = [qrel for qrel in topics.qrels if qrel.doc_id in docs]
     n_lost = sum(qrel.relevance > 0 and qrel.doc_id not in docs for qrel in topics.qrels)
     return Topics(topics.queries, kept), n_lost
 
 
 def check_enough(train: Sequence[Choice], test: Sequence[Choice]) -> None:
-    """Refuse too few training queries to hold some out, or test queries to compare over."""
+    """Raises BadInput for too few training queries to hold some out, or too few test queries for intervals."""
     n_learnt = len({choice.query_id for choice in train})
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
@@ -79,12 +79,12 @@ def check_enough(train: Sequence[Choice], test: Sequence[Choice]) -> None:
 
 
 def notes_on(n_shared: int, train: Choices, test: Choices, *, n_lost: int = 0) -> list[str]:
-    """What was left out of the examples."""
+    """Notes on what was left out of the examples."""
     notes = [f"{n_shared} training queries are test queries and were left out."] if n_shared else []
     if n_lost:
         notes.append(f"{n_lost} relevant docs have no text and were left out.")
     return notes + [
         f"{what}: {count} gave no example ({reason})."
-        for what, each in (("training", train), ("test", test))
-        for reason, count in each.dropped.items()
+        for what, choices in (("training", train), ("test", test))
+        for reason, count in choices.dropped.items()
     ]

@@ -1,4 +1,4 @@
-"""Fields that several analyses have."""
+"""Types of fields that several analyses have."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,4 +1,4 @@
-"""What an analysis' command answers, in the forms of files: its numbers, and what may be concluded from them."""
+"""The result of an analysis' command in the forms of files: its numbers and conclusions."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,9 @@ from rankscope.core.result import Rows
 
 
 def forms_of(
-    found: Mapping[str, Any], sentences: Sequence[str], full: Callable[[], Rows], table: Rows
+    results: Mapping[str, Any], sentences: Sequence[str], full: Callable[[], Rows], table: Rows
 ) -> dict[str, Callable[[], str]]:
-    """Everything with its conclusions as JSON, every number as CSV (`full`), the table for readers as LaTeX."""
+    """Results with conclusions as JSON, every number as CSV (`full`), the table for readers as LaTeX."""
 
     def csv() -> str:
         from rankscope.report.tables.as_csv import plain_csv
@@ -23,7 +23,7 @@ def forms_of(
         return plain_tex(*table)
 
     return {
-        "json": lambda: json.dumps({**found, "in_words": sentences}, allow_nan=False),
+        "json": lambda: json.dumps({**results, "in_words": sentences}, allow_nan=False),
         "csv": csv,
         "latex": latex,
     }

@@ -1,4 +1,4 @@
-"""The analyses there are: a row each."""
+"""The table of analyses, a row each."""
 
 from rankscope.analyses.analysis import Analysis
 from rankscope.analyses.attribution import plan as attribution_plan
@@ -18,7 +18,7 @@ ANALYSES = (
     Analysis(
         "probes",
         ProbesSpec,
-        "Probes of every layer, by the name of what they are over.",
+        "Probes of every layer, each set under a name of its own.",
         probes_rules.references,
         probes_rules.depths,
         probes_rules.check,
@@ -29,7 +29,7 @@ ANALYSES = (
     Analysis(
         "attribution",
         AttributionSpec,
-        "Attribution of feed-forward neurons, by the name of what it is over.",
+        "Attribution of feed-forward neurons, each set under a name of its own.",
         attribution_rules.references,
         attribution_rules.depths,
         attribution_rules.check,
@@ -40,7 +40,7 @@ ANALYSES = (
     Analysis(
         "changes",
         ChangesSpec,
-        "What moved between two rankers, by the name of what it is looked at over.",
+        "Changes between two rankers, each set under a name of its own.",
         changes_rules.references,
         changes_rules.depths,
         changes_rules.check,
@@ -51,7 +51,7 @@ ANALYSES = (
     Analysis(
         "forgetting",
         ForgettingSpec,
-        "Rankers x collections: what each stage gained and lost, with verdicts.",
+        "Rankers x collections: the gains and losses of each stage, with verdicts.",
         forgetting_rules.references,
         forgetting_rules.depths,
         forgetting_rules.check,

@@ -1,4 +1,4 @@
-"""The commands. Parses, calls, prints; no more."""
+"""The commands. This package parses, calls and prints; it does nothing else."""
 
 import os
 import sys
@@ -20,15 +20,15 @@ __all__ = ["app", "inside", "main", "runs", "studies"]
 
 
 def main() -> None:
-    """The entry point: one line for whatever ends a command (of a study file, one for each mistake), and no traceback.
+    """The entry point: an error ends a command with one line and no traceback (a bad study file has a line for each mistake).
 
-    Exit codes: 1 for our own errors, 2 for words that are no command, 130 where it was interrupted, 70 for a
-    bug of ours, which says that it is one.
+    Exit codes: 1 for our own errors, 2 for words that are no command, 130 for an interrupted command, 70 for a
+    bug of rankscope, whose message says that it is one.
     """
     for stream in (
         sys.stdout,
         sys.stderr,
-    ):  # half characters of files' names, terminals without Unicode
+    ):  # file names may have broken characters, and terminals may lack Unicode
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -39,10 +39,10 @@ def main() -> None:
     except KeyboardInterrupt:
         _leave(130, INTERRUPTED)
     except SystemExit as leaving:
-        if leaving.code == 130:  # typer's own, without a word
+        if leaving.code == 130:  # typer leaves so on an interrupt, without a message
             _leave(130, INTERRUPTED)
         raise
-    except BrokenPipeError:  # `rankscope plan ... | head` is no mistake
+    except BrokenPipeError:  # `rankscope plan ... | head` is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _leave(code: int, *lines: str) -> NoReturn:
-    """Each on one line: what a library says may have several."""
-    told = [visible(" ".join(line.split("\n"))) for line in lines]
-    say("\n".join(["rankscope: " + told[0], *told[1:]]), err=True)
+    """Print each message on one line, since a library's message may have several, and exit."""
+    visible_lines = [visible(" ".join(line.split("\n"))) for line in lines]
+    say("\n".join(["rankscope: " + visible_lines[0], *visible_lines[1:]]), err=True)
     sys.exit(code)

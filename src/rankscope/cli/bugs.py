@@ -1,4 +1,4 @@
-"""What is said where no error of ours explains what happened: that it is a bug, its place, where to report it."""
+"""The message for an error that is none of ours: it names the bug, its place, and where to report it."""
 
 import errno
 import os
@@ -16,15 +16,15 @@ SOFTWARE = 70
 SHOWN = "RANKSCOPE_TRACEBACK"
 """The variable that puts the traceback on standard error."""
 TRACKERS = ("issues", "bug tracker", "tracker", "repository", "source", "homepage")
-"""What a package may call the address where bugs are reported, the best first."""
+"""The names under which a package may give the address for bug reports, the best first."""
 PACKAGE = Path(rankscope.__file__).parent
 
 
 def explained(error: Exception) -> tuple[str, int]:
-    """One sentence on an error nobody expected, and the exit code it ends with."""
+    """A message for an unexpected error, and the exit code."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (
-            "not enough memory. Use fewer queries or docs at once, shorter texts or a smaller model, "
+            "there is not enough memory. Use fewer queries or docs at once, shorter texts or a smaller model, "
             f"or a machine with more. {_traceback_of(error)}",
             1,
         )
@@ -41,13 +41,13 @@ def explained(error: Exception) -> tuple[str, int]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, on one line and not at length."""
+    """The first line of an error's message, cut after 200 characters."""
     line = str(error).strip().splitlines()[0] if str(error).strip() else ""
     return line if len(line) <= 200 else f"{line[:200]}…"
 
 
 def _place(error: Exception) -> str:
-    """The last line of ours that was under way."""
+    """The innermost line of rankscope's code in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
     if not (ours or frames):
@@ -59,7 +59,7 @@ def _place(error: Exception) -> str:
 
 
 def _traceback_of(error: Exception) -> str:
-    """Where the traceback is now: on standard error where that is wished, else in a file."""
+    """Write the traceback to a file, or to standard error where the user wishes it, and say where it is."""
     text = "".join(traceback.format_exception(error))
     name = None if os.environ.get(SHOWN) else _kept(text)
     if name is not None:
@@ -69,7 +69,7 @@ def _traceback_of(error: Exception) -> str:
 
 
 def _kept(text: str) -> str | None:
-    """The file that the traceback was written to; None where there is no room even for that."""
+    """Write the traceback to a file and return its name; None where the disk has no room for it."""
     head = f"{sys.argv}\nrankscope {rankscope.__version__}, Python {sys.version}\n\n"
     try:
         handle, name = tempfile.mkstemp(prefix="rankscope-", suffix=".txt")
@@ -81,14 +81,14 @@ def _kept(text: str) -> str | None:
 
 
 def _where_to() -> str:
-    """At the address that the package gives (pyproject's project.urls); it may give none."""
+    """The address for bug reports from the package's metadata (project.urls), or words where it has none."""
     try:
-        given = metadata("rankscope").get_all("Project-URL") or []
+        lines = metadata("rankscope").get_all("Project-URL") or []
     except PackageNotFoundError:
-        given = []
+        lines = []
     links = {
         name.strip().lower(): link.strip()
-        for name, _, link in (each.partition(",") for each in given)
+        for name, _, link in (line.partition(",") for line in lines)
     }
-    found = next((links[name] for name in TRACKERS if name in links), None)
-    return f"at {found}" if found else "to whoever you have this copy of rankscope from"
+    address = next((links[name] for name in TRACKERS if name in links), None)
+    return f"at {address}" if address else "to whoever you have this copy of rankscope from"

@@ -9,8 +9,8 @@ from rankscope.cli.options import (
     FIRST_STAGE,
     STATISTICS,
     BaselineModels,
+    Bm25Options,
     Collection,
-    FirstStage,
     Language,
     ModelReading,
     Models,
@@ -23,14 +23,14 @@ from rankscope.cli.program import command
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 
 SEED = 42
-"""Of the examples of probes, and of what they are held against."""
+"""The seed of the examples of probes, their controls and intervals."""
 
 
 @command()
 def probe(
     models: Models,
     collection: Collection,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     reading: ModelReading,
     output: Output,
     baseline: BaselineModels = None,
@@ -38,7 +38,7 @@ def probe(
         str | None,
         typer.Option(
             "--train-collection",
-            help="Whose queries the probes are trained on, if others'; same docs.",
+            help="The collection whose queries probes are trained on, over the same docs; --collection, if left out.",
         ),
     ] = None,
     train_split: Annotated[
@@ -46,20 +46,25 @@ def probe(
     ] = "train",
     at_random: Annotated[
         bool,
-        typer.Option("--random", help="Also the first model's architecture with random weights."),
+        typer.Option(
+            "--random", help="Also probe the first model's architecture with random weights."
+        ),
     ] = False,
     mlp: Annotated[
-        bool, typer.Option("--mlp", help="Also a small MLP, as an upper bound.")
+        bool, typer.Option("--mlp", help="Also probe with a small MLP, as an upper bound.")
     ] = False,
     as_published: Annotated[
         bool,
-        typer.Option("--as-published", help="Study A's linear probe and test, with a control."),
+        typer.Option("--as-published", help="Use study A's linear probe and test, with a control."),
     ] = False,
     candidates: Annotated[
-        str, typer.Option("--candidates", help="Docs among which the relevant one is to be found.")
+        str,
+        typer.Option(
+            "--candidates", help="Numbers of docs from which a probe chooses the relevant one."
+        ),
     ] = "2 3 4 5",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
-    rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Rank of the bilinear probe.")] = 32,
     margin: Annotated[
         float,
         typer.Option(
@@ -112,14 +117,16 @@ def diff(
     after: Annotated[
         str,
         typer.Argument(
-            metavar="AFTER", help="One of the same lineage, as tuned from it.", show_default=False
+            metavar="AFTER",
+            help="A ranker of the same lineage, e.g. tuned from BEFORE.",
+            show_default=False,
         ),
     ],
     collection: Collection,
     reading: ModelReading,
     output: Output,
     queries: Annotated[
-        int, typer.Option("--queries", min=2, help="Judged queries drawn at most.")
+        int, typer.Option("--queries", min=2, help="Most judged queries that are drawn.")
     ] = 100,
     depth: Annotated[
         int,
@@ -131,40 +138,46 @@ def diff(
     texts: Annotated[
         int,
         typer.Option(
-            "--texts", min=20, help="States compared at most: of queries and docs, or pairs."
+            "--texts",
+            min=20,
+            help="Most texts whose states are compared: of queries and docs, or pairs.",
         ),
     ] = 500,
     neighbours: Annotated[
-        int, typer.Option("--neighbours", min=1, help="Nearest texts that may be shared.")
+        int,
+        typer.Option("--neighbours", min=1, help="Nearest neighbours of a text that are compared."),
     ] = 10,
     heads: Annotated[
         bool,
-        typer.Option("--heads", help="Also fit heads anew on both encoders: who lost what."),
+        typer.Option(
+            "--heads", help="Also refit heads on both encoders: does a loss lie in encoder or head?"
+        ),
     ] = False,
     train_collection: Annotated[
         str | None,
         typer.Option(
-            "--train-collection", help="Whose queries heads are fitted on, if others'; same docs."
+            "--train-collection",
+            help="The collection whose queries heads are fitted on, over the same docs; --collection, if left out.",
         ),
     ] = None,
     train_split: Annotated[
         str, typer.Option("--train-split", help="Which qrels heads are fitted on.")
     ] = "train",
     measure: Annotated[
-        str, typer.Option("--measure", help="Of the heads' runs; a name of ir_measures.")
+        str, typer.Option("--measure", help="Measure of the heads' runs; a name of ir_measures.")
     ] = "nDCG@10",
     margin: Annotated[
         float,
         typer.Option(
             "--margin",
             callback=above_zero,
-            help="The difference in it below which two are equivalent.",
+            help="The difference in the measure below which two runs are equivalent.",
             rich_help_panel=STATISTICS,
         ),
     ] = DEFAULT_MARGIN,
     seed: Seed = 42,
 ) -> None:
-    """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
+    """Show what changed between two rankers, layer by layer: weights, states, neighbours, rankings."""
     from rankscope.analyses.changes import command as changes
     from rankscope.terminal import progress
 
@@ -197,12 +210,12 @@ def diff(
 def attribute(
     models: Models,
     collection: Collection,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     reading: ModelReading,
     output: Output,
     baseline: BaselineModels = None,
     as_published: Annotated[
-        bool, typer.Option("--as-published", help="Study A's target and sums, with warnings.")
+        bool, typer.Option("--as-published", help="Use study A's target and sums, with warnings.")
     ] = False,
     path: Annotated[
         str | None,
@@ -219,7 +232,9 @@ def attribute(
     ] = 50,
     ablate: Annotated[
         bool | None,
-        typer.Option(help="Whether to switch neurons off, as a check (yes, if left out)."),
+        typer.Option(
+            help="Whether to check attributions by ablation of neurons (yes, if left out)."
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -234,7 +249,7 @@ def attribute(
         typer.Option(
             "--margin",
             callback=above_zero,
-            help="The difference in Gini coefficients below which two are equivalent.",
+            help="The difference in Gini coefficients below which two matrices are equivalent.",
             rich_help_panel=STATISTICS,
         ),
     ] = DEFAULT_MARGIN,
@@ -243,7 +258,7 @@ def attribute(
     ] = 2.0,
     seed: Seed = 42,
 ) -> None:
-    """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
+    """Show through which neurons rankers prefer a relevant doc, with checks of the numbers."""
     from rankscope.analyses.attribution import command as attribution
     from rankscope.terminal import progress
 

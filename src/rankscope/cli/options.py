@@ -1,4 +1,4 @@
-"""Options that several commands have, and the groups in which they are given.
+"""Options that several commands share, and groups of them.
 
 A group is a frozen dataclass whose fields are options; a command takes it as one parameter
 (`program.command`), and `--help` lists it under its heading.
@@ -26,8 +26,8 @@ OUTPUT, COLLECTION, FIRST_STAGE, MODEL = "Output", "Collection", "First stage", 
 JUDGEMENTS, STATISTICS = "Judgements", "Statistics"
 """Headings of `--help`."""
 
-Results = Annotated[Path, typer.Option("--results", help="Where results are kept.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Compute damaged results anew.")]
+Results = Annotated[Path, typer.Option("--results", help="The folder of results.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Compute damaged results again.")]
 Out = Annotated[
     Path,
     typer.Option("--out", help="The run file to write (.gz packs it).", rich_help_panel=OUTPUT),
@@ -63,30 +63,30 @@ BaselineModels = Annotated[
     list[str] | None,
     typer.Option(
         "--baseline",
-        help="A model all are compared with; may be repeated. Else the first.",
+        help="A model that all are compared with; may be repeated. The first, if left out.",
         rich_help_panel=MODEL,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
 
 MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
-"""What is measured, and what is compared, where nothing is asked for."""
+"""The default measures of `evaluate`, and of `compare` and `reproduce`."""
 
 
-def names_in(given: Sequence[str]) -> list[str]:
-    """The names of all `--measures`."""
-    return " ".join(given).split()
+def names_in(measures: Sequence[str]) -> list[str]:
+    """The names in all `--measures`."""
+    return " ".join(measures).split()
 
 
 def above_zero(value: float) -> float:
-    """A margin: two systems can be equivalent within a width only."""
+    """The margin, if above 0: no two systems are equivalent within a width of 0."""
     if not value > 0:
         raise typer.BadParameter("give a number above 0.")
     return value
 
 
 def _known_language(name: str | None) -> str | None:
-    """UnknownChoice for one that BM25's analyzer does not have, before anything is read."""
+    """The language, if BM25's analyzer has it; raises UnknownChoice before anything is read."""
     from rankscope.retrieve.analyzer import LANGUAGES
 
     if name is not None:
@@ -99,7 +99,7 @@ Language = Annotated[
     typer.Option(
         "--language",
         callback=_known_language,
-        help="Of BM25's words: english (if nothing is said), another that PyStemmer has a stemmer for, such as "
+        help="Language of BM25's analyzer: english (if left out), another for which PyStemmer has a stemmer, such as "
         "hindi, or none.",
         rich_help_panel=FIRST_STAGE,
     ),
@@ -124,7 +124,7 @@ class StudyFile:
     results: Results = RESULTS
 
     def settings(self, *, retry: bool = False) -> "StudySettings":
-        """The same, as the commands of studies take them."""
+        """The settings of the commands that take a study file."""
         from rankscope.study.command import StudySettings
 
         return StudySettings(self.study, self.overrides or (), self.results, retry=retry)
@@ -158,13 +158,13 @@ class TableOrJson:
 
     @property
     def form(self) -> str:
-        """Which of them."""
+        """The form: table or json."""
         return form_of(None, json=self.json)
 
 
 @dataclass(frozen=True)
 class Output:
-    """In which form a result is written, and where; refused before any work where that is not one form."""
+    """The form in which a result is written, and the file. Raises BadInput before any work for several forms."""
 
     json: AsJson = False
     csv: AsCsv = False
@@ -176,13 +176,13 @@ class Output:
 
     @property
     def form(self) -> str:
-        """The one that is asked for."""
+        """The one form of the options."""
         return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex)
 
 
 @dataclass(frozen=True)
 class OutputOrPage:
-    """As `Output`, or as a page."""
+    """The same as `Output`, or a page."""
 
     json: AsJson = False
     csv: AsCsv = False
@@ -195,7 +195,7 @@ class OutputOrPage:
 
     @property
     def form(self) -> str:
-        """The one that is asked for."""
+        """The one form of the options."""
         return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex, html=self.html)
 
 
@@ -204,7 +204,7 @@ class OutputOrPage:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection by its name, and which of its judgements."""
+    """A collection by its name, with the split of its judgements."""
 
     collection: Annotated[
         str,
@@ -218,38 +218,39 @@ class Collection:
 
     @property
     def source(self) -> "Source":
-        """Where its docs, queries and judgements are read from."""
+        """The source of its docs, queries and judgements."""
         return source(self.collection, self.split)
 
 
 def source(collection: str, split: str) -> "Source":
-    """A folder in BEIR layout if there is one of that name, else an ir_datasets id."""
+    """The source of a folder in BEIR layout, or of an ir_datasets id where there is no such folder."""
     from rankscope.data import collections
 
     return collections.source(collection, split)
 
 
 @dataclass(frozen=True)
-class FirstStage:
-    """How BM25 ranks what is ranked anew or taken for negatives."""
+class Bm25Options:
+    """How BM25 ranks the docs that are re-ranked or serve as negatives."""
 
     depth: Depth = 100
     language: Language = None
 
 
 Revision = Annotated[
-    str | None, typer.Option("--revision", help="Of a hub's model.", rich_help_panel=MODEL)
+    str | None,
+    typer.Option("--revision", help="Revision of a model on the hub.", rich_help_panel=MODEL),
 ]
 
 
 @dataclass(frozen=True)
 class ModelReading:
-    """How models are read that their files do not say all of."""
+    """How to read models whose files leave something open."""
 
     pooling: Annotated[
         str | None,
         typer.Option(
-            "--pooling", help="Of bare encoders: cls, mean or last.", rich_help_panel=MODEL
+            "--pooling", help="Pooling of bare encoders: cls, mean or last.", rich_help_panel=MODEL
         ),
     ] = None
     revision: Revision = None
@@ -263,7 +264,7 @@ class ModelReading:
 
 @dataclass(frozen=True)
 class Judging:
-    """Judgements, and how they are read."""
+    """Judgements, and the conventions by which they are read."""
 
     qrels: Annotated[
         str,
@@ -281,8 +282,8 @@ class Judging:
         typer.Option(
             "--relevance-level",
             min=1,
-            help="Lowest grade that counts as relevant in binary measures whose names do not say; 2 for TREC's "
-            "passage tracks by their ids, else 1.",
+            help="Lowest grade that counts as relevant in binary measures whose names do not say. If left out, 2 for the "
+            "ids of TREC's passage tracks, and 1 for all others.",
             rich_help_panel=JUDGEMENTS,
         ),
     ] = None
@@ -290,13 +291,13 @@ class Judging:
         bool | None,
         typer.Option(
             "--drop-own-docs/--keep-own-docs",
-            help="Whether docs with their query's id are left out; ArguAna and Quora by their ids: yes.",
+            help="Whether docs with their query's id are left out. If left out, yes for the ids of ArguAna and Quora.",
             rich_help_panel=JUDGEMENTS,
         ),
     ] = None
 
     def judgements(self) -> "Judgements":
-        """Read as the user says, else as the field does on this collection."""
+        """The judgements, read as the user says, or by the field's convention for the collection."""
         from rankscope.verbs import judgements
 
         return judgements.judged(self.qrels, self.split).read_as(
@@ -305,7 +306,7 @@ class Judging:
 
 
 class FamilyTerms(TypedDict):
-    """What decides over a family of comparisons."""
+    """The terms on which a family of comparisons is judged."""
 
     correction: str
     significance_level: float
@@ -348,7 +349,7 @@ class Family:
         typer.Option(
             "--family-size",
             min=1,
-            help="Comparisons declared beforehand, if more than are made.",
+            help="Number of comparisons declared beforehand, if larger than the number made.",
             rich_help_panel=STATISTICS,
         ),
     ] = None
@@ -360,6 +361,6 @@ class Family:
 
     @property
     def terms(self) -> "FamilyTerms":
-        """The rest, as it is called where it is judged."""
-        found: FamilyTerms = {"correction": self.correction, "significance_level": self.level}
-        return found if self.family_size is None else {**found, "family_size": self.family_size}
+        """All but the margins, as keyword arguments."""
+        terms: FamilyTerms = {"correction": self.correction, "significance_level": self.level}
+        return terms if self.family_size is None else {**terms, "family_size": self.family_size}

@@ -1,4 +1,4 @@
-"""What commands print: a result in one of its forms, on the terminal or into a file, and notes beside it."""
+"""Printing of results, in one of their forms, on the terminal or into a file, and of their notes."""
 
 import sys
 from pathlib import Path
@@ -14,9 +14,9 @@ TABLE = "table"
 
 
 def show(form: str, out: Path | None, result: Result | None) -> None:
-    """The result in that form, on the terminal or in a file, and its notes; ends the program where it says so.
+    """Print the result in that form, on the terminal or into a file, and its notes; exit if it has an exit code.
 
-    None is shown by another process.
+    A result of None is printed by another process.
     """
     if result is None:
         return
@@ -43,7 +43,7 @@ def _show_tables(result: Result) -> None:
 
 
 def _print_text(text: str, out: Path | None) -> None:
-    """On the terminal, or into a file, which is told."""
+    """Print on the terminal, or write a file and say so."""
     if out is None:
         shown = visible_lines(text) if sys.stdout.isatty() else text
         typer.echo(shown, nl=not text.endswith("\n"))
@@ -54,21 +54,21 @@ def _print_text(text: str, out: Path | None) -> None:
     say(f"{out}: written.")
 
 
-def form_of(out: Path | None, **asked: bool) -> str:
-    """The one form that is asked for; a table, which is for the terminal only, where none is."""
-    forms = [name for name, wanted in asked.items() if wanted]
+def form_of(out: Path | None, **choices: bool) -> str:
+    """The one form that the options choose; the table, which is for the terminal only, if they choose none."""
+    forms = [name for name, wanted in choices.items() if wanted]
     if len(forms) > 1:
-        raise BadInput(f"One form at a time: --{' or --'.join(forms)}, not both.")
+        raise BadInput(f"Give one form at a time: --{' or --'.join(forms)}, not both.")
     if out is not None and not forms:
-        raise BadInput(f"{out}: in which form? Give --{', --'.join(asked)} beside --out.")
+        raise BadInput(f"{out}: the form is missing. Give --{', --'.join(choices)} beside --out.")
     return forms[0] if forms else TABLE
 
 
 def say(words: str, *, err: bool = False) -> None:
-    """Words for a person, names of users among them; nothing in them steers the terminal."""
+    """Print words for a person; names in them may come from users, so control characters are made visible."""
     typer.echo(visible_lines(words), err=err)
 
 
 def print_note(note: str) -> None:
-    """On standard error, as soon as it is known."""
+    """Print a note on standard error."""
     say(f"Note: {note}", err=True)

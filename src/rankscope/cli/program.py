@@ -33,7 +33,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _all_commands(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass
@@ -42,11 +42,11 @@ def _all_commands(
 # -- commands --------------------------------------------------------------------------------------
 
 BODIES: dict[str, Callable[..., None]] = {}
-"""Every command's function as it is written, by the command's name."""
+"""Command name to the function as it is written."""
 
 
 def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command, called by its own name where none is given.
+    """Make a function a command, under its own name unless another is given.
 
     A parameter annotated with a dataclass is a group of options: each of its fields is an option of the
     command, and the function gets them as one value.
@@ -68,18 +68,18 @@ def groups_of(body: Callable[..., None]) -> dict[str, type[Any]]:
 
 
 def _with_groups(body: Callable[..., None]) -> Callable[..., None]:
-    """The function as typer reads it: the fields of its groups are parameters like all others."""
+    """The function as typer reads it, with the fields of its groups as parameters."""
     groups = groups_of(body)
     parameters = list(_parameters(body, groups))
 
     @wraps(body)
-    def flat(**given: Any) -> None:
+    def flat(**values: Any) -> None:
         for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
-        body(**given)
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        body(**values)
 
     flat.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    flat.__annotations__ = {each.name: each.annotation for each in parameters}
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return flat
 
 
@@ -92,13 +92,13 @@ def _parameters(body: Callable[..., None], groups: dict[str, type[Any]]) -> Iter
                 name, Parameter.KEYWORD_ONLY, default=parameter.default, annotation=hints[name]
             )
             continue
-        of_group = get_type_hints(groups[name], include_extras=True)
+        hints_of_group = get_type_hints(groups[name], include_extras=True)
         for field in fields(groups[name]):
             yield Parameter(
                 field.name,
                 Parameter.KEYWORD_ONLY,
                 default=_default(field),
-                annotation=of_group[field.name],
+                annotation=hints_of_group[field.name],
             )
 
 
@@ -108,19 +108,19 @@ def _default(field: Field[Any]) -> Any:
 
 @final
 class Command(TyperCommand):
-    """A command that lists its options under headings, and takes once what the last one would decide unsaid."""
+    """A command that lists its options under headings, and refuses a repeated option that has one value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any command's. Raises BadInput for an option that stands twice and does not add up."""
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        for option, n in Counter(given).items():
+        """Parse as typer does. Raises BadInput for a repeated option of which only the last would count."""
+        _, _, options = self.make_parser(ctx).parse_args(args=list(args))
+        for option, n in Counter(options).items():
             if n > 1 and option.param_type_name == "option" and _has_one_value(option):
                 name = "/".join([*option.opts, *option.secondary_opts])
-                raise BadInput(f"{name} is given {n} times, and one is meant. Give it once.")
+                raise BadInput(f"{name} is given {n} times, but takes one value. Give it once.")
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, then the options under the heading of their group, those of the command itself first."""
+        """Write the arguments, then the command's own options, then the others under the headings of their groups."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for param in self.get_params(ctx):
             if (record := param.get_help_record(ctx)) is not None:
@@ -138,5 +138,5 @@ def _heading(param: Any) -> str:
 
 
 def _has_one_value(option: Any) -> bool:
-    """Whether a second one would take the place of the first: `--json --json` says the same twice."""
+    """Whether a second one would replace the first; `--json --json` only says the same twice."""
     return not option.multiple and (not option.is_flag or bool(option.secondary_opts))

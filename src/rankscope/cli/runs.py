@@ -1,4 +1,4 @@
-"""Commands that make run files, or read them."""
+"""Commands that make or read run files."""
 
 import shlex
 import sys
@@ -15,10 +15,10 @@ from rankscope.cli.options import (
     MEASURED,
     OUTPUT,
     STATISTICS,
+    Bm25Options,
     Collection,
     Depth,
     Family,
-    FirstStage,
     Judging,
     Measures,
     Out,
@@ -34,7 +34,7 @@ from rankscope.cli.program import command
 
 
 def _typed() -> str:
-    """The command as it was typed."""
+    """The command line as it was typed."""
     return shlex.join(["rankscope", *sys.argv[1:]])
 
 
@@ -43,7 +43,7 @@ def search(
     model: Annotated[str, typer.Argument(help="bm25, or a bi-encoder: folder or hub id.")],
     collection: Collection,
     out: Out,
-    first_stage: FirstStage,
+    first_stage: Bm25Options,
     revision: Revision = None,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
@@ -118,14 +118,15 @@ def compare(
     baseline: Annotated[
         list[str] | None,
         typer.Option(
-            "--baseline", help="A system all are compared with; may be repeated. Else all pairs."
+            "--baseline",
+            help="A system that all are compared with; may be repeated. All pairs, if left out.",
         ),
     ] = None,
     groups: Annotated[
         Path | None,
         typer.Option(
             "--groups",
-            help="File of `query_id group`: queries that may depend on each other.",
+            help="File with lines `query_id group`; queries of one group may depend on each other.",
             rich_help_panel=STATISTICS,
         ),
     ] = None,
@@ -133,8 +134,8 @@ def compare(
         list[str] | None,
         typer.Option(
             "--lineage",
-            help="C,C-D,C-C: a system of several runs, and those whose k-th runs were tuned from its k-th run in one "
-            "stage, so that they are paired by seed; may be repeated.",
+            help="C,C-D,C-C: a system of several runs, and systems whose k-th runs were tuned from its k-th run in one "
+            "stage, so that their runs are paired by seed; may be repeated.",
             rich_help_panel=STATISTICS,
         ),
     ] = None,
@@ -151,13 +152,13 @@ def compare(
         typer.Option(
             "--resamples",
             min=0,
-            help="Of bootstrap and randomisation test; 0: neither.",
+            help="Resamples of the bootstrap and the randomisation test (0 turns both off).",
             rich_help_panel=STATISTICS,
         ),
     ] = 9_999,
     seed: Annotated[
         int,
-        typer.Option("--seed", min=0, help="Of the resamples.", rich_help_panel=STATISTICS),
+        typer.Option("--seed", min=0, help="Seed of the resamples.", rich_help_panel=STATISTICS),
     ] = 0,
     first_stage: Annotated[
         str | None,
@@ -198,20 +199,20 @@ def reproduce(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="The run that reproduces; several are those of one system's training seeds, for --published.",
+            help="The run that reproduces; for --published, several runs are one system's training seeds.",
             show_default=False,
         ),
     ],
     judging: Judging,
     output: TableOrJson,
     original: Annotated[
-        Path | None, typer.Option("--original", help="The run that it reproduces.")
+        Path | None, typer.Option("--original", help="The run that is reproduced.")
     ] = None,
     published: Annotated[
         list[str] | None,
         typer.Option(
             "--published",
-            help="A published mean on these queries with the digits it has, nDCG@10=0.7234; may be repeated.",
+            help="A published mean on these queries with its published digits, nDCG@10=0.7234; may be repeated.",
         ),
     ] = None,
     margin: Annotated[
@@ -223,17 +224,17 @@ def reproduce(
     ] = None,
     baseline: Annotated[
         Path | None,
-        typer.Option("--baseline", help="This study's run of the baseline, for the gain."),
+        typer.Option("--baseline", help="Your own run of the baseline, for the gain."),
     ] = None,
     original_baseline: Annotated[
-        Path | None, typer.Option("--original-baseline", help="The original's run of the baseline.")
+        Path | None, typer.Option("--original-baseline", help="The original run of the baseline.")
     ] = None,
     measures: Measures = COMPARED,
     depth: Annotated[
         int, typer.Option("--depth", min=1, help="Docs whose order is compared.")
     ] = 100,
 ) -> None:
-    """Hold a run against the one it reproduces, or against means published on the same queries."""
+    """Compare a run with the one it reproduces, or with means published on the same queries."""
     from rankscope.verbs import reproduce
 
     settings = reproduce.ReproduceSettings(
@@ -241,7 +242,7 @@ def reproduce(
         names_in(measures),
         original=original,
         baselines=reproduce.both_or_neither(baseline, original_baseline),
-        published=reproduce.Published(
+        published=reproduce.PublishedMeans(
             arguments.table_of_numbers(published or ()), arguments.table_of_margins(margin or ())
         ),
         depth=depth,
@@ -255,15 +256,17 @@ def pool(
         Path,
         typer.Argument(
             metavar="CELLS",
-            help="CSV of published means: test,first_stage,system,measure,mean, with the digits they have.",
+            help="CSV of published means: test,first_stage,system,measure,mean, with their published digits.",
             show_default=False,
         ),
     ],
-    baseline: Annotated[str, typer.Option("--baseline", help="The system all are compared with.")],
+    baseline: Annotated[
+        str, typer.Option("--baseline", help="The system that all are compared with.")
+    ],
     family: Family,
     output: TableOrJson,
 ) -> None:
-    """One verdict over several tests from published means, where nothing is known of single queries."""
+    """Judge systems over several tests from published means, without values for single queries."""
     from rankscope.verbs import pool
 
     settings = pool.PoolSettings(baseline=baseline, margins=family.margins, **family.terms)
@@ -274,11 +277,14 @@ def pool(
 def convert(
     run: Annotated[Path, typer.Argument(help="A run file, in any form.", show_default=False)],
     out: Out,
-    tag: Annotated[str | None, typer.Option("--tag", help="The run's tag; else its own.")] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The new tag; the run's own, if left out.")
+    ] = None,
     metadata: Annotated[
         Path | None,
         typer.Option(
-            "--metadata", help="YAML that becomes the head of the file, as ir_metadata has it."
+            "--metadata",
+            help="YAML file that becomes the head of the run, in ir_metadata's format.",
         ),
     ] = None,
 ) -> None:
@@ -298,56 +304,58 @@ def teacher(
         Path | None,
         typer.Option(
             "--candidates",
-            help="The docs it was shown, in their order: a run, or RankGPT's JSON lines. Needed where the "
-            "file holds an LLM's answers; else for the report.",
+            help="The docs that the teacher was shown, in their order: a run, or RankGPT's JSON lines. An LLM's answers "
+            "need it; for other files it adds to the report.",
         ),
     ] = None,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="permutations, run, kd, flag_embedding, tevatron or dpr; else by what the file holds.",
+            help="permutations, run, kd, flag_embedding, tevatron or dpr; recognised from the file, if left out.",
         ),
     ] = None,
     malformed: Annotated[
         str,
         typer.Option(
             "--malformed",
-            help="An answer that is no order of the docs shown: repair, repair_as_published (as RankGPT: every number "
-            "is an id), or drop (as study B).",
+            help="What to do with an answer that is no order of the docs shown: repair, repair_as_published (as RankGPT: every "
+            "number is an id), or drop (as study B).",
         ),
     ] = "repair",
     window: Annotated[
         int,
         typer.Option(
-            "--window", min=1, help="Docs shown at once, where the answers do not say which."
+            "--window",
+            min=1,
+            help="Docs shown at once, where the answers do not say which they were.",
         ),
     ] = 20,
     step: Annotated[
-        int, typer.Option("--step", min=1, help="Docs by which such a window moves up.")
+        int, typer.Option("--step", min=1, help="Number of docs by which such a window moves up.")
     ] = 10,
     collection: Annotated[
         str | None,
         typer.Option(
             "--collection",
-            help="A folder in BEIR layout or an ir_datasets id: looks texts up, and checks ids.",
+            help="A folder in BEIR layout or an ir_datasets id, in which texts are looked up and ids checked.",
         ),
     ] = None,
     qrels: Annotated[
         str | None,
         typer.Option(
             "--qrels",
-            help="Judgements the order is held against: a file, a folder or an id.",
+            help="Judgements that the order is compared with: a file, a folder or an id.",
             rich_help_panel=JUDGEMENTS,
         ),
     ] = None,
     split: Split = "test",
     tag: Annotated[
         str | None,
-        typer.Option("--tag", help="The run's tag; else its own, else the file's name."),
+        typer.Option("--tag", help="The run's tag; the file's own tag or name, if left out."),
     ] = None,
 ) -> None:
-    """Make a run of a teacher's file, and say how good the teacher is."""
+    """Make a run from a teacher's file, and report how good the teacher is."""
     from rankscope.verbs import judgements, teacher
 
     settings = teacher.TeacherSettings(

@@ -7,7 +7,7 @@ from rankscope.cli.program import command
 
 @command()
 def check(study: StudyFile, output: TableOrJson) -> None:
-    """Say what, if anything, is wrong with a study file."""
+    """Check a study file and list its mistakes."""
     from rankscope.study import command as studies
 
     printing.show(output.form, None, studies.check(study.settings()))
@@ -15,7 +15,7 @@ def check(study: StudyFile, output: TableOrJson) -> None:
 
 @command("plan")
 def show_plan(study: StudyFile, output: TableOrJson) -> None:
-    """List the steps of a study: what is stored and what is missing."""
+    """List the steps of a study, stored and missing ones."""
     from rankscope.study import command as studies
 
     result = studies.show_plan(study.settings(), tell=printing.print_note)
@@ -24,7 +24,7 @@ def show_plan(study: StudyFile, output: TableOrJson) -> None:
 
 @command()
 def status(study: StudyFile, output: TableOrJson) -> None:
-    """Say how far a study is: steps by state, and what failed last."""
+    """Show how far a study is: its steps by state, and the last failure."""
     from rankscope.study import command as studies
 
     result = studies.status(study.settings(), tell=printing.print_note)
@@ -33,7 +33,7 @@ def status(study: StudyFile, output: TableOrJson) -> None:
 
 @command()
 def doctor(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
-    """Look for what would make a training go wrong.
+    """Look for problems that would spoil a training.
 
     Nothing is trained. The exit code is 1 if a guard would stop a training.
     """
@@ -47,7 +47,7 @@ def doctor(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
 
 @command()
 def run(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
-    """Carry out a study, or go on where it stopped."""
+    """Carry out a study, or continue where it stopped."""
     from rankscope.study import command as studies
     from rankscope.terminal import progress
 
@@ -58,7 +58,7 @@ def run(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
 
 @command()
 def report(study: StudyFile) -> None:
-    """Make the report anew from stored results."""
+    """Make the report again from stored results."""
     from rankscope.study import command as studies
     from rankscope.terminal import progress
 
@@ -68,7 +68,7 @@ def report(study: StudyFile) -> None:
 
 @command()
 def demo(output: TableOrJson, results: Results = RESULTS, retry: Retry = False) -> None:
-    """Run a whole study on a made-up world, in minutes."""
+    """Run a whole study on a made-up world, in a few minutes."""
     from rankscope.study import command as studies
     from rankscope.terminal import progress
 

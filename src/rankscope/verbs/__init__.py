@@ -1,1 +1,1 @@
-"""What needs no study file."""
+"""The commands that need no study file."""

@@ -24,29 +24,29 @@ from rankscope.verbs import page
 from rankscope.verbs.judgements import Judgements
 
 LINES_OF_UNSEEN = 8
-"""So many comparisons are told of one by one."""
+"""The most comparisons that have a line of their own."""
 
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """Which runs are compared on which measures, and how the family of comparisons is judged."""
+    """The runs and measures that are compared, and how the family of comparisons is judged."""
 
     runs: Runs
     measures: Sequence[str]
     baselines: Sequence[str] = ()
-    """All pairs are compared where there is none."""
+    """The systems that all are compared with; all pairs are compared, if empty."""
     margins: Mapping[str, str] = field(default_factory=dict)
     terms: comparing.Terms = field(default_factory=comparing.Terms)
     first_stage: str | None = None
     """The system whose docs the others re-rank, for the page."""
     processes: int = 1
     command: str = ""
-    """The command that made the page, for the page."""
+    """The command that made the page, which the page shows."""
 
 
 def answer(judged: Judgements, settings: CompareSettings) -> Result:
-    """Differences, intervals and verdicts, of every pair and measure. UnknownChoice for names of no system."""
-    found = comparing.compare(
+    """Differences, intervals and verdicts of every pair and measure. Raises UnknownChoice for unknown systems."""
+    compared = comparing.compare(
         settings.runs,
         judged.qrels,
         settings.measures,
@@ -57,28 +57,28 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
         processes=settings.processes,
         **settings.terms,
     )
-    first_stage, measured = settings.first_stage, found.evaluation
+    first_stage, evaluation = settings.first_stage, compared.evaluation
     if first_stage is not None:
-        choose(measured.systems(), first_stage, what="first stage")
+        choose(evaluation.systems(), first_stage, what="first stage")
     return Result(
         tables=(
-            Table(f"{judged.name}, {measured.n_queries} queries", *systems_rows(found)),
-            Table("", *comparison_rows(found), n_names=2),
+            Table(f"{judged.name}, {evaluation.n_queries} queries", *systems_rows(compared)),
+            Table("", *comparison_rows(compared), n_names=2),
         ),
-        lines=(caption(found), *unseen(found)),
+        lines=(caption(compared), *unseen(compared)),
         forms={
-            "json": lambda: json.dumps(as_json(measured, found), allow_nan=False),
-            "csv": lambda: page.comparisons_csv(found, judged),
-            "latex": lambda: page.latex(found, judged),
+            "json": lambda: json.dumps(as_json(evaluation, compared), allow_nan=False),
+            "csv": lambda: page.comparisons_csv(compared, judged),
+            "latex": lambda: page.latex(compared, judged),
             "html": lambda: page.page(
-                found, judged, command=settings.command, first_stage=first_stage
+                compared, judged, command=settings.command, first_stage=first_stage
             ),
         },
         notes=(
-            *measured.notes,
-            *found.notes,
-            *page.seed_notes(found),
-            *(f"{run.tag}: {note}" for run in measured.runs for note in run.notes),
+            *evaluation.notes,
+            *compared.notes,
+            *page.seed_notes(compared),
+            *(f"{run.tag}: {note}" for run in evaluation.runs for note in run.notes),
         ),
     )
 
@@ -86,67 +86,70 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
 # -- on a terminal ---------------------------------------------------------------------------------
 
 
-def systems_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
-    """A row for each system: means, and the letters of the systems it is better than."""
-    measured = found.evaluation
-    letters = {measure: found.letters(measure) for measure in measured.measures}
+def systems_rows(compared: Compared) -> tuple[list[str], list[list[str]]]:
+    """A row for each system with its means and the letters of the systems it is better than."""
+    evaluation = compared.evaluation
+    letters = {measure: compared.letters(measure) for measure in evaluation.measures}
     rows = []
-    for place, (name, means) in enumerate(measured.means().items()):
+    for place, (name, means) in enumerate(evaluation.means().items()):
         cells = [
             f"{means[measure]:.4f} {letters[measure][name]}".rstrip()
-            for measure in measured.measures
+            for measure in evaluation.measures
         ]
         rows.append([letter(place), name, *cells])
-    return ["", "system", *measured.measures], rows
+    return ["", "system", *evaluation.measures], rows
 
 
-def comparison_rows(found: Compared) -> tuple[list[str], list[list[str]]]:
+def comparison_rows(compared: Compared) -> tuple[list[str], list[list[str]]]:
     """A row for each comparison."""
     return on_terminal(
-        [row.record() for row in found.rows], Terms(found.significance_level, found.correction)
+        [row.record() for row in compared.rows],
+        Terms(compared.significance_level, compared.correction),
     )
 
 
-def caption(found: Compared) -> str:
-    """What the tables' numbers are, in words."""
-    margins = {str(row.judged.comparison.margin) for row in found.rows} - {"None"}
-    corrected = CORRECTIONS[found.correction]
+def caption(compared: Compared) -> str:
+    """The caption of the tables: what their numbers mean."""
+    margins = {str(row.judged.comparison.margin) for row in compared.rows} - {"None"}
+    corrected = CORRECTIONS[compared.correction]
     stated = (
         f"equivalent: TOST against the margin ({', '.join(sorted(margins))}), corrected together with them"
         if margins
-        else f"no margin was stated, so nothing can be shown equivalent{WITHOUT_MARGIN}"
+        else f"no margin was stated, so no pair can be shown equivalent{WITHOUT_MARGIN}"
     )
     alone = (
-        "" if found.correction == "none" else " Intervals are of one comparison alone, uncorrected."
+        ""
+        if compared.correction == "none"
+        else " Intervals are of one comparison alone, uncorrected."
     )
-    is_sound = found.tests == "sound"
-    needed = " Queries needed: to show one as large as the margin." if margins else ""
+    is_sound = compared.tests == "sound"
+    needed = " Queries needed: to show a difference as large as the margin." if margins else ""
     return (
         f"Letters: better than these. {SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS}, {corrected}, "
-        f"{found.family_size} {'comparison' if found.family_size == 1 else 'comparisons'}, level {found.significance_level:g}; {stated}.{alone}\n"
+        f"{compared.family_size} {'comparison' if compared.family_size == 1 else 'comparisons'}, level {compared.significance_level:g}; {stated}.{alone}\n"
         f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the true difference shown in 80 % of cases at "
         f"the level left for one comparison.{needed} “Cannot tell” is not “equal”."
     )
 
 
-def unseen(found: Compared) -> list[str]:
-    """A line for each comparison in which nearly all queries have one difference; of many, the first."""
-    told = [
+def unseen(compared: Compared) -> list[str]:
+    """A line for each comparison in which nearly all queries have one difference, up to `LINES_OF_UNSEEN` lines."""
+    lines = [
         f"{row.measure}, {row.system} - {row.baseline}: {sentence}".replace("\u00a0", " ")
-        for row in found.rows
+        for row in compared.rows
         if (sentence := cautions.unseen(row.record().judged))
     ]
-    if len(told) <= LINES_OF_UNSEEN:
-        return told
-    more = f"{len(told) - LINES_OF_UNSEEN} more like these: --json has their numbers."
-    return [*told[:LINES_OF_UNSEEN], more]
+    if len(lines) <= LINES_OF_UNSEEN:
+        return lines
+    more = f"{len(lines) - LINES_OF_UNSEEN} more like these: --json has their numbers."
+    return [*lines[:LINES_OF_UNSEEN], more]
 
 
 # -- as JSON ---------------------------------------------------------------------------------------
 
 
-def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
-    """Runs with means and per-query values, and comparisons; plain values only."""
+def as_json(evaluation: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
+    """Runs with means and per-query values, and comparisons, as plain values."""
     terms = (
         None
         if compared is None
@@ -161,11 +164,11 @@ def as_json(found: Evaluation, compared: Compared | None = None) -> dict[str, An
         }
     )
     return {
-        "n_queries": found.n_queries,
-        "measures": list(found.measures),
+        "n_queries": evaluation.n_queries,
+        "measures": list(evaluation.measures),
         "terms": terms,
-        "notes": [*found.notes, *(compared.notes if compared else ())],
-        "runs": [_run_as_json(run) for run in found.runs],
+        "notes": [*evaluation.notes, *(compared.notes if compared else ())],
+        "runs": [_run_as_json(run) for run in evaluation.runs],
         "comparisons": [row.plain() for row in compared.rows] if compared else [],
         "seeds": {
             system: {measure: dict(vars(split)) for measure, split in of_system.items()}

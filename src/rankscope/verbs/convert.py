@@ -1,4 +1,4 @@
-"""A run file in another format."""
+"""Convert a run file to canonical TREC."""
 
 from pathlib import Path
 from typing import Any
@@ -15,31 +15,33 @@ from rankscope.store.files import writable, written_whole
 def convert(
     run: Path, out: Path, *, tag: str | None, metadata: Path | None
 ) -> tuple[Run, list[str]]:
-    """Write a run of any form as canonical TREC, under the user's tag; the run and its notes."""
+    """Write a run of any form as canonical TREC, under the user's tag; returns the run and its notes."""
     writable(out)
-    found = read_run_file(run)
-    named = found.run if tag is None else Run(tag, found.run.rankings)
+    run_file = read_run_file(run)
+    renamed = run_file.run if tag is None else Run(tag, run_file.run.rankings)
     head = None if metadata is None else _metadata(metadata)
     with written_whole(out) as aside:
-        write_run(aside, named, metadata=head)
-    return named, [f"read as {found.form}", *found.notes]
+        write_run(aside, renamed, metadata=head)
+    return renamed, [f"read as {run_file.form}", *run_file.notes]
 
 
 def answer(run: Path, out: Path, *, tag: str | None, metadata: Path | None) -> Result:
-    """The same; what was written, in a sentence."""
+    """Convert a run, with a sentence on the written file."""
     written, notes = convert(run, out, tag=tag, metadata=metadata)
     return Result(lines=(written_line(out, written),), notes=tuple(notes))
 
 
 def written_line(out: Path, run: Run) -> str:
-    """What a run file that was just written holds."""
+    """A sentence on a run file that was just written."""
     return f"{out}: {len(run.rankings)} queries by {run.tag}."
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     lines = dict(read_lines(path))
     text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1))
-    found = plain_yaml.read(text, str(path))
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: not a table. Give ir_metadata's tables (platform, method, ...).")
-    return found
+    tables = plain_yaml.read(text, str(path))
+    if not isinstance(tables, dict):
+        raise BadInput(
+            f"{path}: this is no table. Give ir_metadata's tables (platform, method, ...)."
+        )
+    return tables

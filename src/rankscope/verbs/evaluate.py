@@ -14,7 +14,7 @@ from rankscope.verbs.judgements import Judgements
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What is measured of which runs, and how it is shown."""
+    """The runs and measures that are evaluated, and how their values are shown."""
 
     runs: Runs
     measures: Sequence[str]
@@ -22,12 +22,12 @@ class EvaluateSettings:
     """Whether every query has a row of its own."""
     processes: int = 1
     command: str = ""
-    """The command that made the page, for the page."""
+    """The command that made the page, which the page shows."""
 
 
 def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
-    """The runs' means on the judged queries, and what is missing, unjudged or tied."""
-    found = measure(
+    """The runs' means on the judged queries, with notes on missing or unjudged queries and ties."""
+    evaluation = measure(
         settings.runs,
         judged.qrels,
         settings.measures,
@@ -35,26 +35,26 @@ def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
         drop_own_docs=judged.convention.drop_own_docs,
         processes=settings.processes,
     )
-    columns, rows = means_rows(found, per_query=settings.per_query)
+    columns, rows = means_rows(evaluation, per_query=settings.per_query)
     return Result(
-        tables=(Table(f"{judged.name}, {found.n_queries} queries", columns, rows),),
+        tables=(Table(f"{judged.name}, {evaluation.n_queries} queries", columns, rows),),
         forms={
-            "json": lambda: json.dumps(as_json(found), allow_nan=False),
-            "csv": lambda: _csv(found, per_query=settings.per_query),
+            "json": lambda: json.dumps(as_json(evaluation), allow_nan=False),
+            "csv": lambda: _csv(evaluation, per_query=settings.per_query),
             "latex": lambda: _latex(columns, rows),
-            "html": lambda: page.page_of_means(found, judged, command=settings.command),
+            "html": lambda: page.page_of_means(evaluation, judged, command=settings.command),
         },
         notes=(
-            *found.notes,
-            *(f"{run.tag}: {note}" for run in found.runs for note in run.notes),
+            *evaluation.notes,
+            *(f"{run.tag}: {note}" for run in evaluation.runs for note in run.notes),
         ),
     )
 
 
-def _csv(found: Evaluation, *, per_query: bool) -> str:
+def _csv(evaluation: Evaluation, *, per_query: bool) -> str:
     from rankscope.report.tables.as_csv import plain_csv
 
-    return plain_csv(*means_rows(found, per_query=per_query, digits=None))
+    return plain_csv(*means_rows(evaluation, per_query=per_query, digits=None))
 
 
 def _latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -64,26 +64,30 @@ def _latex(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def means_rows(
-    found: Evaluation, *, per_query: bool = False, digits: int | None = 4
+    evaluation: Evaluation, *, per_query: bool = False, digits: int | None = 4
 ) -> tuple[list[str], list[list[str]]]:
-    """A row for each run (and query); digits None gives full precision."""
+    """A row for each run (and query); with digits None, values have full precision."""
 
     def shown(value: float) -> str:
         return repr(value) if digits is None else f"{value:.{digits}f}"
 
     rows = []
-    for run in found.runs:
+    for run in evaluation.runs:
         values, means = run.measured.values, run.measured.means()
         if per_query:
             rows += [
                 [
                     run.tag,
                     query_id,
-                    *(shown(values[measure][query_id]) for measure in found.measures),
+                    *(shown(values[measure][query_id]) for measure in evaluation.measures),
                 ]
                 for query_id in next(iter(values.values()), {})
             ]
         rows.append(
-            [run.tag, *(["all"] if per_query else []), *(shown(means[m]) for m in found.measures)]
+            [
+                run.tag,
+                *(["all"] if per_query else []),
+                *(shown(means[m]) for m in evaluation.measures),
+            ]
         )
-    return ["run", *(["query"] if per_query else []), *found.measures], rows
+    return ["run", *(["query"] if per_query else []), *evaluation.measures], rows

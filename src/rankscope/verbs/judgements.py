@@ -1,4 +1,4 @@
-"""Judgements from a file, a folder in BEIR layout or an ir_datasets id, with what is known of their texts."""
+"""Judgements from a file, a folder in BEIR layout or an ir_datasets id, with the source of their texts."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +15,17 @@ from rankscope.evaluate.runs import judgements
 
 @dataclass(frozen=True)
 class Judgements:
-    """Judgements, where they come from, and what may be known of their queries and docs."""
+    """Judgements, their convention, and the source of their queries and docs, if there is one."""
 
     name: str
     qrels: list[Qrel]
     convention: Convention
     source: Source | None = None
     relevance_level: int | None = None
-    """The level that the user or the convention states; None where grade 1 counts because neither does."""
+    """The level that the user or the convention states; None if neither does, and grade 1 counts."""
 
     def read_as(self, *, relevance_level: int | None, drop_own_docs: bool | None) -> "Judgements":
-        """The same, with what the user states in the place of the convention."""
+        """The same judgements; the user's statements take the place of the convention."""
         usual = self.convention.relevance_level
         level = relevance_level or (usual if usual > 1 else None)
         drop = self.convention.drop_own_docs if drop_own_docs is None else drop_own_docs
@@ -34,8 +34,8 @@ class Judgements:
     def queries(self) -> dict[str, str]:
         """query_id to text, where the source has texts."""
         judged = {qrel.query_id for qrel in self.qrels}
-        found = () if self.source is None else self.source.queries()
-        return {query.query_id: query.text for query in found if query.query_id in judged}
+        queries = () if self.source is None else self.source.queries()
+        return {query.query_id: query.text for query in queries if query.query_id in judged}
 
 
 def judged(written: str, split: str) -> Judgements:

@@ -1,4 +1,4 @@
-"""What run files showed, as a page, CSV or LaTeX."""
+"""The results of run files as a page, CSV or LaTeX."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -23,24 +23,24 @@ from rankscope.store.artifacts import versions
 from rankscope.verbs.judgements import Judgements
 
 SHOWN_DOCS = 1000
-"""So deep rankings are kept for the page."""
+"""The depth to which rankings are kept for the page."""
 
 
 def record(
-    compared: Compared, of: Judgements, *, first_stage: str | None = None
+    compared: Compared, judgements: Judgements, *, first_stage: str | None = None
 ) -> EvaluationRecord:
-    """A comparison of run files as the evaluation of a study is stored: one place, and no claims."""
-    found = compared.evaluation
-    systems, run_of = found.systems(), _run_of(found)
-    place = Place(of.name, first_stage or "")
-    means, sds = found.means(), found.seed_sds()
+    """A comparison of run files, in the form of a study's stored evaluation: one place, and no claims."""
+    evaluation = compared.evaluation
+    systems, run_of = evaluation.systems(), _run_of(evaluation)
+    place = Place(judgements.name, first_stage or "")
+    means, sds = evaluation.means(), evaluation.seed_sds()
     is_all_pairs = set(compared.baselines) == set(systems)
     return EvaluationRecord(
         notes=tuple(f"{note.rstrip('.')}." for note in compared.notes),
-        remarks=(*found.notes, *seed_notes(compared), *_remarks(found)),
+        remarks=(*evaluation.notes, *seed_notes(compared), *_remarks(evaluation)),
         tests=compared.tests,
-        relevance_levels={of.name: of.convention.relevance_level},
-        measures=found.measures,
+        relevance_levels={judgements.name: judgements.convention.relevance_level},
+        measures=evaluation.measures,
         significance_level=compared.significance_level,
         correction=compared.correction,
         margin={
@@ -56,7 +56,7 @@ def record(
                 place=place,
                 system=name,
                 run=run_of[name],
-                n_queries=found.n_queries,
+                n_queries=evaluation.n_queries,
                 missing_queries=(),
                 tied_share=0.0,
                 means=means[name],
@@ -71,43 +71,49 @@ def record(
     )
 
 
-def _run_of(found: Evaluation) -> dict[str, str]:
-    """System to its (first) run's file; where two systems share a file, each goes by its name."""
-    paths = {name: runs[0].path for name, runs in found.systems().items()}
+def _run_of(evaluation: Evaluation) -> dict[str, str]:
+    """System to the file of its (first) run, or to its name where two systems share a file."""
+    paths = {name: runs[0].path for name, runs in evaluation.systems().items()}
     files = list(paths.values())
     return {name: path if path and files.count(path) == 1 else name for name, path in paths.items()}
 
 
 def stored_results(
-    compared: Compared, of: Judgements, *, command: str, first_stage: str | None, folder: Path
+    compared: Compared,
+    judgements: Judgements,
+    *,
+    command: str,
+    first_stage: str | None,
+    folder: Path,
 ) -> StoredResults:
-    """What the report's page needs. `folder` keeps the docs' texts while the page is made.
+    """The results that the report's page needs. `folder` keeps the docs' texts while the page is made.
 
-    Of a system with several seeds the first run's rankings are shown.
+    The page shows the rankings of a system's first run, if it has several.
     """
-    found = compared.evaluation
-    systems, run_of, values = found.systems(), _run_of(found), found.values()
+    evaluation = compared.evaluation
+    systems, run_of, values = evaluation.systems(), _run_of(evaluation), evaluation.values()
     return StoredResults(
-        study=f"{len(systems)} systems on {of.name}",
+        study=f"{len(systems)} systems on {judgements.name}",
         study_file=command,
         seed=None,
         steps=[],
         versions=versions(),
-        evaluation=record(compared, of, first_stage=first_stage),
+        evaluation=record(compared, judgements, first_stage=first_stage),
         per_query={
             run_of[name]: {
-                measure: variance.mean_values(values[name, measure]) for measure in found.measures
+                measure: variance.mean_values(values[name, measure])
+                for measure in evaluation.measures
             }
             for name in systems
         },
         training={},
-        queries={of.name: of.queries()},
-        rankings=_rankings({run_of[n]: runs[0] for n, runs in systems.items()}, of, folder),
+        queries={judgements.name: judgements.queries()},
+        rankings=_rankings({run_of[n]: runs[0] for n, runs in systems.items()}, judgements, folder),
     )
 
 
 def seed_notes(compared: Compared) -> list[str]:
-    """What the training seeds are worth, a line for each system that has several."""
+    """A line on the variance between training seeds, for each system that has several."""
     return [
         variance.in_words(system, measure, split)
         for system, of_system in compared.seeds.items()
@@ -115,12 +121,12 @@ def seed_notes(compared: Compared) -> list[str]:
     ]
 
 
-def _remarks(found: Evaluation) -> Iterable[str]:
-    return (f"{run.tag}: {note}." for run in found.runs for note in run.notes)
+def _remarks(evaluation: Evaluation) -> Iterable[str]:
+    return (f"{run.tag}: {note}." for run in evaluation.runs for note in run.notes)
 
 
 def _seeds(runs: Sequence[EvaluatedRun]) -> tuple[SeedResult, ...]:
-    """Each seed's result, where there are several."""
+    """The result of each seed; empty for a system of one run."""
     if len(runs) == 1:
         return ()
     return tuple(
@@ -128,18 +134,18 @@ def _seeds(runs: Sequence[EvaluatedRun]) -> tuple[SeedResult, ...]:
     )
 
 
-def _rankings(runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path) -> Rankings:
-    relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in of.qrels}
+def _rankings(runs: Mapping[str, EvaluatedRun], judgements: Judgements, folder: Path) -> Rankings:
+    relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in judgements.qrels}
 
     @cache
     def ranked(name: str) -> Run:
         path = runs[name].path
         run = Run("", {}) if path is None else read_run_file(Path(path)).run
-        return without_own_docs(run) if of.convention.drop_own_docs else run
+        return without_own_docs(run) if judgements.convention.drop_own_docs else run
 
     @cache
     def stored() -> StoredDocs | None:
-        if not isinstance(of.source, LocalFiles):
+        if not isinstance(judgements.source, LocalFiles):
             return None
         needed = {
             doc.doc_id
@@ -147,7 +153,7 @@ def _rankings(runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path) ->
             for ranking in ranked(name).rankings.values()
             for doc in ranking[:SHOWN_DOCS]
         }
-        write_docs((doc for doc in of.source.docs() if doc.doc_id in needed), folder)
+        write_docs((doc for doc in judgements.source.docs() if doc.doc_id in needed), folder)
         return StoredDocs(folder)
 
     def text(doc_id: str) -> str:
@@ -163,33 +169,35 @@ def _rankings(runs: Mapping[str, EvaluatedRun], of: Judgements, folder: Path) ->
     return rankings
 
 
-def page_of_means(found: Evaluation, of: Judgements, *, command: str) -> str:
+def page_of_means(evaluation: Evaluation, judgements: Judgements, *, command: str) -> str:
     """An evaluation without comparisons as one self-contained HTML page."""
-    nothing = Compared(found, (), 0.05, "holm", 0, (), {}, ())
-    return page(nothing, of, command=command, first_stage=None)
+    no_comparisons = Compared(evaluation, (), 0.05, "holm", 0, (), {}, ())
+    return page(no_comparisons, judgements, command=command, first_stage=None)
 
 
-def comparisons_csv(compared: Compared, of: Judgements) -> str:
+def comparisons_csv(compared: Compared, judgements: Judgements) -> str:
     """The comparisons as the report's CSV table."""
     from rankscope.report.tables import as_csv
 
-    return as_csv.comparisons_csv(record(compared, of))
+    return as_csv.comparisons_csv(record(compared, judgements))
 
 
-def latex(compared: Compared, of: Judgements) -> str:
+def latex(compared: Compared, judgements: Judgements) -> str:
     """The report's two LaTeX tables, means and comparisons."""
     from rankscope.report.tables import as_latex
 
-    found = record(compared, of)
-    return as_latex.means_tex(found) + "\n" + as_latex.comparisons_tex(found)
+    stored = record(compared, judgements)
+    return as_latex.means_tex(stored) + "\n" + as_latex.comparisons_tex(stored)
 
 
-def page(compared: Compared, of: Judgements, *, command: str, first_stage: str | None) -> str:
+def page(
+    compared: Compared, judgements: Judgements, *, command: str, first_stage: str | None
+) -> str:
     """The comparison as one self-contained HTML page."""
     from rankscope.report.page import html
 
     with TemporaryDirectory() as folder:
         stored = stored_results(
-            compared, of, command=command, first_stage=first_stage, folder=Path(folder)
+            compared, judgements, command=command, first_stage=first_stage, folder=Path(folder)
         )
         return html(stored)

@@ -1,4 +1,4 @@
-"""Published means from a CSV file to verdicts over tests."""
+"""Judge systems over several tests, from published means in a CSV file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from rankscope.report.wording.verdicts import interval_name
 COLUMNS = PublishedCell._fields
 
 MEANING = (
-    "The means say nothing of single queries. So a test counts as one number, whatever its size, and the interval is that "
-    "of the tests' spread: it speaks of the systems on average over tests like these, not of any one test, and of "
-    "these runs, not of other training seeds. Tests are taken as independent: where one has queries of another (DL-Hard has "
+    "The means have no values for single queries. So a test counts as one number, whatever its size, and the interval is "
+    "that of the tests' spread: it holds for the systems' average over tests like these, not for any one test, and for "
+    "these runs, not for other training seeds. Tests are taken as independent: where one has queries of another (DL-Hard has "
     "those of DL 2019 and 2020), the verdicts are too bold, so leave one of them out. “Cannot tell” is not “equal”."
 )
 
@@ -39,33 +39,33 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class PooledMeans:
-    """What published means show over their tests, and what to know of it."""
+    """The comparisons of published means over their tests, with notes for their reader."""
 
     pooled: tuple[JudgedOverTests, ...]
     notes: tuple[str, ...]
 
 
 def pool(path: Path, settings: PoolSettings) -> PooledMeans:
-    """Every system of the file against the baseline over its tests."""
-    found = pooled_published(
+    """Compare every system of the file with the baseline over its tests."""
+    comparisons = pooled_published(
         read_cells(path),
         baseline=settings.baseline,
         margins={measure: as_margin(written) for measure, written in settings.margins.items()},
         significance_level=settings.significance_level,
     )
     judged = pooled.judged(
-        found,
+        comparisons,
         significance_level=settings.significance_level,
         correction=settings.correction,
         family_size=settings.family_size,
     )
-    rows = tuple(pooled.recorded(each) for each in judged)
+    rows = tuple(pooled.recorded(row) for row in judged)
     few = [TWO_TESTS] if any(row.n_tests == 2 for row in rows) else []
     return PooledMeans(rows, (MEANING, *few, *_unequal(rows)))
 
 
 def answer(path: Path, settings: PoolSettings) -> Result:
-    """The same, as tables and as JSON."""
+    """The comparisons as a table and as JSON."""
     pooled_means = pool(path, settings)
     name = interval_name(settings.significance_level, settings.correction).replace("\u00a0", " ")
     rows = table(pooled_means.pooled, interval=name)
@@ -78,18 +78,18 @@ def answer(path: Path, settings: PoolSettings) -> Result:
 
 
 def _unequal(rows: Sequence[JudgedOverTests]) -> list[str]:
-    """Who was compared on fewer tests or from fewer first stages than others."""
-    of_row = {
+    """A note on systems that were compared on fewer tests or first stages than others."""
+    cells_of_row = {
         f"{row.system} ({row.measure})": {(cell.test, cell.first_stage) for cell in row.cells}
         for row in rows
     }
-    most = max(map(len, of_row.values()), default=0)
-    fewer = [name for name, cells in of_row.items() if len(cells) < most]
+    largest = max(map(len, cells_of_row.values()), default=0)
+    fewer = [name for name, cells in cells_of_row.items() if len(cells) < largest]
     return [f"Compared on fewer cells than the others: {', '.join(fewer)}."] if fewer else []
 
 
 def read_cells(path: Path) -> list[PublishedCell]:
-    """Means as CSV with the columns test, first_stage, system, measure, mean; others are left out."""
+    """Means from a CSV file with the columns test, first_stage, system, measure, mean; other columns are not read."""
     cells = [_cell(row) for row in read_rows(path, COLUMNS)]
     if not cells:
         raise BadInput(f"{path}: there are no means below the first line. Give one a line.")

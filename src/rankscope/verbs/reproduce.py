@@ -1,4 +1,4 @@
-"""A run against the one it reproduces, and its means against published numbers."""
+"""Compare a run with the one it reproduces, and its means with published numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,20 +21,20 @@ from rankscope.verbs.judgements import Judgements
 
 
 @dataclass(frozen=True)
-class Reproduced:
-    """A run against its original and against published numbers."""
+class Reproduction:
+    """The agreement of a run with its original and with published numbers."""
 
     order: reproduction.OrderAgreement | None
     values: Mapping[str, reproduction.ValueAgreement]
     effects: Mapping[str, reproduction.EffectAgreement]
     published: Mapping[str, reproduction.PublishedNumber]
     notes: tuple[str, ...]
-    """What a reader of the numbers should know, of each run."""
+    """Notes on each run for a reader of the numbers."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """Published means, by measure, and the differences that are held to matter."""
+class PublishedMeans:
+    """Published means by measure, and the differences that matter."""
 
     means: Mapping[str, Decimal] = field(default_factory=dict)
     margins: Mapping[str, str] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class Published:
 
 @dataclass(frozen=True)
 class ReproduceSettings:
-    """What a run is held against, and in what."""
+    """The runs, what they are compared with, and on which measures."""
 
     runs: Sequence[Path]
     measures: Sequence[str]
     original: Path | None
     baselines: tuple[Path, Path] | None
-    """This study's and the original's run of the baseline, for a gain."""
-    published: Published
+    """The own and the original run of the baseline, for the gain."""
+    published: PublishedMeans
     depth: int
 
 
 def answer(judged: Judgements, settings: ReproduceSettings) -> Result:
-    """How far the run agrees with its original and with the published means."""
-    found = reproduce(
+    """The agreement of the run with its original and with the published means."""
+    reproduced = reproduce(
         settings.runs,
         judged,
         settings.measures,
@@ -65,14 +65,14 @@ def answer(judged: Judgements, settings: ReproduceSettings) -> Result:
         depth=settings.depth,
     )
     return Result(
-        tables=(Table("", *reproduction_rows(found)),),
-        forms={"json": lambda: json_of(reproduced_as_json(found))},
-        notes=found.notes,
+        tables=(Table("", *reproduction_rows(reproduced)),),
+        forms={"json": lambda: json_of(reproduced_as_json(reproduced))},
+        notes=reproduced.notes,
     )
 
 
 def both_or_neither(ours: Path | None, theirs: Path | None) -> tuple[Path, Path] | None:
-    """The two runs of the baseline, this study's and the original's; BadInput for one without the other."""
+    """The two runs of the baseline, the own and the original one; raises BadInput for one without the other."""
     if (ours is None) != (theirs is None):
         raise BadInput(
             "A gain needs both runs of the baseline: --baseline and --original-baseline."
@@ -82,60 +82,64 @@ def both_or_neither(ours: Path | None, theirs: Path | None) -> tuple[Path, Path]
 
 def reproduce(
     runs: Sequence[Path],
-    of: Judgements,
+    judgements: Judgements,
     measures: Sequence[str],
     *,
     original: Path | None = None,
     baselines: tuple[Path, Path] | None = None,
-    published: Published = Published(),
+    published: PublishedMeans = PublishedMeans(),
     depth: int = 100,
-) -> Reproduced:
-    """How far a run reproduces another's rankings, values and gain, or published means on the same queries.
+) -> Reproduction:
+    """The agreement of a run with another's rankings, values and gain, or with published means on the same queries.
 
-    `baselines` are this study's and the original's run of the baseline. Several runs are those of one
-    system's training seeds, and are held against published means alone.
+    `baselines` are the own and the original run of the baseline. Several runs are the training seeds of one
+    system, and are compared with published means only.
     """
     _check_reproduction(runs, original, baselines, published)
-    told, relevance_level = published.means, of.convention.relevance_level
+    published_means, relevance_level = published.means, judgements.convention.relevance_level
     notes: list[str] = []
     names = list(
-        dict.fromkeys(with_relevance_level(name, relevance_level) for name in (*measures, *told))
+        dict.fromkeys(
+            with_relevance_level(name, relevance_level) for name in (*measures, *published_means)
+        )
     )
-    measuring = Measuring(of.qrels, names)
+    measuring = Measuring(judgements.qrels, names)
 
     def read(path: Path) -> tuple[Run, Mapping[str, Values]]:
         whole = read_run_file(path).run
-        done = evaluated(path.name, path, measuring, drop_own_docs=of.convention.drop_own_docs)
-        notes.extend(f"{path}: {note}" for note in done.notes)
+        evaluated_run = evaluated(
+            path.name, path, measuring, drop_own_docs=judgements.convention.drop_own_docs
+        )
+        notes.extend(f"{path}: {note}" for note in evaluated_run.notes)
         return without_own_docs(
             whole
-        ) if of.convention.drop_own_docs else whole, done.measured.values
+        ) if judgements.convention.drop_own_docs else whole, evaluated_run.measured.values
 
-    (ours, found), *others = [read(run) for run in runs]
+    (ours, our_values), *others = [read(run) for run in runs]
     theirs, original_values = (None, {}) if original is None else read(original)
     effects = {}
     if baselines:
         base, original_base = (read(path)[1] for path in baselines)
         effects = {
             name: reproduction.effect_agreement(
-                found[name], base[name], original_values[name], original_base[name]
+                our_values[name], base[name], original_values[name], original_base[name]
             )
             for name in names
         }
-    return Reproduced(
+    return Reproduction(
         order=None if theirs is None else reproduction.order_agreement(ours, theirs, depth=depth),
         values={
-            name: reproduction.value_agreement(found[name], values)
+            name: reproduction.value_agreement(our_values[name], values)
             for name, values in original_values.items()
         },
         effects=effects,
         published={
             name: reproduction.published_number(
-                [values[computed] for values in (found, *(values for _, values in others))],
+                [values[computed] for values in (our_values, *(values for _, values in others))],
                 value,
                 margin=as_margin(published.margins[name]) if name in published.margins else None,
             )
-            for name, value in told.items()
+            for name, value in published_means.items()
             for computed in [with_relevance_level(name, relevance_level)]
         },
         notes=tuple(notes),
@@ -146,9 +150,9 @@ def _check_reproduction(
     runs: Sequence[Path],
     original: Path | None,
     baselines: tuple[Path, Path] | None,
-    published: Published,
+    published: PublishedMeans,
 ) -> None:
-    """Refuse what cannot be held against one another."""
+    """Raises BadInput where runs, original, baselines and published means do not fit together."""
     if original is None and not published.means:
         raise BadInput(
             "There is nothing to compare with. Give --original RUN or --published MEASURE=VALUE."
@@ -157,7 +161,7 @@ def _check_reproduction(
         raise BadInput("A gain is compared with the original's. Give --original RUN too.")
     if original is not None and len(runs) > 1:
         raise BadInput(
-            f"{len(runs)} runs are the training seeds of one system, and an original is held against one run. "
+            f"{len(runs)} runs are the training seeds of one system, and an original is compared with one run. "
             "Give one, or leave --original out."
         )
     for name in published.margins:
@@ -167,26 +171,30 @@ def _check_reproduction(
             )
 
 
-def reproduced_as_json(found: Reproduced) -> dict[str, Any]:
-    """All that was found, as plain values."""
+def reproduced_as_json(reproduced: Reproduction) -> dict[str, Any]:
+    """All agreements as plain values."""
     return {
-        "order": None if found.order is None else asdict(found.order),
-        "values": {name: asdict(of) for name, of in found.values.items()},
-        "effects": {name: asdict(of) for name, of in found.effects.items()},
-        "notes": list(found.notes),
+        "order": None if reproduced.order is None else asdict(reproduced.order),
+        "values": {name: asdict(agreement) for name, agreement in reproduced.values.items()},
+        "effects": {name: asdict(agreement) for name, agreement in reproduced.effects.items()},
+        "notes": list(reproduced.notes),
         "published": {
-            name: asdict(of)
-            | {"difference": of.difference, "is_same": of.is_same, "times_margin": of.times_margin}
-            for name, of in found.published.items()
+            name: asdict(agreement)
+            | {
+                "difference": agreement.difference,
+                "is_same": agreement.is_same,
+                "times_margin": agreement.times_margin,
+            }
+            for name, agreement in reproduced.published.items()
         },
     }
 
 
-def reproduction_rows(found: Reproduced) -> tuple[list[str], list[list[str]]]:
-    """What agrees with the original and the published means, and how far."""
+def reproduction_rows(reproduced: Reproduction) -> tuple[list[str], list[list[str]]]:
+    """A row for each number of agreement, with its meaning."""
     rows = []
-    if found.order is not None:
-        order = found.order
+    if reproduced.order is not None:
+        order = reproduced.order
         rows += [
             [
                 f"Kendall's tau, top {order.depth}",
@@ -197,13 +205,15 @@ def reproduction_rows(found: Reproduced) -> tuple[list[str], list[list[str]]]:
             ["rank-biased overlap", f"{order.rank_biased_overlap:.4f}", "1 is the same order"],
             ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
         ]
-    for name, of in found.values.items():
-        means = f"{of.mean:.4f} against {of.original_mean:.4f}, p {ascii_p(of.p_value)}"
-        rows.append([f"{name}: root mean square error", f"{of.root_mean_square_error:.4f}", means])
-    for name, effect in found.effects.items():
+    for name, agreement in reproduced.values.items():
+        means = f"{agreement.mean:.4f} against {agreement.original_mean:.4f}, p {ascii_p(agreement.p_value)}"
+        rows.append(
+            [f"{name}: root mean square error", f"{agreement.root_mean_square_error:.4f}", means]
+        )
+    for name, effect in reproduced.effects.items():
         relative = f"delta relative improvement {effect.delta_relative_improvement:+.4f}"
         rows.append([f"{name}: effect ratio", f"{effect.effect_ratio:.4f}", relative])
-    for name, number in found.published.items():
+    for name, number in reproduced.published.items():
         rows += _published_rows(name, number)
     return ["what", "value", "meaning"], rows
 
@@ -224,7 +234,7 @@ def _published_rows(name: str, number: reproduction.PublishedNumber) -> list[lis
     ]
     if number.seeds is not None:
         means = number.seeds.means
-        for of, (low, high), told in (
+        for mean_name, (low, high), meaning in (
             (
                 f"mean of {len(means)} seeds",
                 number.seeds.interval,
@@ -238,6 +248,10 @@ def _published_rows(name: str, number: reproduction.PublishedNumber) -> list[lis
         ):
             inside = "inside" if number.is_inside((low, high)) else "outside"
             rows.append(
-                [f"{name}: {of}", f"{low:.4f} to {high:.4f}", f"published is {inside}: {told}"]
+                [
+                    f"{name}: {mean_name}",
+                    f"{low:.4f} to {high:.4f}",
+                    f"published is {inside}: {meaning}",
+                ]
             )
     return rows

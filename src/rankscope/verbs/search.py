@@ -1,4 +1,4 @@
-"""Search and re-rank without a study file."""
+"""Search a collection and re-rank runs, without a study file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,19 +29,19 @@ from rankscope.store.files import writable, written_whole
 from rankscope.verbs.convert import written_line
 
 BM25 = "bm25"
-"""The model that is none."""
+"""The name that stands for BM25 in the place of a model."""
 
 Tell = Callable[[str], None]
-"""Takes a note on how a model's folder was read."""
+"""A function that takes a note on how a model's folder was read."""
 
 
 def _untold(note: str) -> None:
-    """Notes of a caller who asked for none."""
+    """Drop a note, for callers who want none."""
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Who searches which collection how deep, and where the run is written."""
+    """The model that searches, the collection, the depth, and the file of the run."""
 
     model: str
     """bm25, or a bi-encoder's folder or hub id."""
@@ -49,18 +49,18 @@ class SearchSettings:
     out: Path
     depth: int = 100
     language: str | None = None
-    """Of BM25's analyzer; English, if None. BadInput for a model, which has words of its own."""
+    """The language of BM25's analyzer; English, if None. Raises BadInput for another model, which has its own tokenizer."""
     revision: str | None = None
 
     def __post_init__(self) -> None:
         if self.language is not None and self.model != BM25:
             raise BadInput(
-                f"--language is for bm25, and {self.model} has words of its own. Drop it."
+                f"--language is for bm25, and {self.model} has its own tokenizer. Drop it."
             )
 
 
 def search(settings: SearchSettings, progress: Progress, tell: Tell = _untold) -> Result:
-    """Rank all docs for the judged queries, write the run, and say so."""
+    """Rank all docs for the judged queries, and write the run."""
     is_bm25 = settings.model == BM25
     model = None if is_bm25 else located(settings.model, revision=settings.revision)
     writable(settings.out)
@@ -96,16 +96,16 @@ def _by_bi_encoder(
         write_docs(settings.source.docs(), Path(folder))
         docs = StoredDocs(Path(folder))
         path = embedded(encoder, docs, Path(folder), processes=ALONE, progress=progress)
-        asked = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
-        found = dense.nearest(
-            asked, embeddings.opened(path), depth=settings.depth, progress=progress
+        vectors = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
+        nearest = dense.nearest(
+            vectors, embeddings.opened(path), depth=settings.depth, progress=progress
         )
-        return dense.run_of(_tag(model), queries, docs.doc_ids, *found)
+        return dense.run_of(_tag(model), queries, docs.doc_ids, *nearest)
 
 
 @dataclass(frozen=True)
 class RerankSettings:
-    """Who re-ranks which run how deep, and where the new run is written."""
+    """The model that re-ranks, the run, the depth, and the file of the new run."""
 
     model: str
     """A ranker's folder or hub id."""
@@ -117,7 +117,7 @@ class RerankSettings:
 
 
 def rerank(settings: RerankSettings, progress: Progress, tell: Tell = _untold) -> Result:
-    """Re-order the top of a run with a model, write the new run, and say so."""
+    """Re-rank the top of a run with a model, and write the new run."""
     model = located(settings.model, revision=settings.revision)
     writable(settings.out)
     queries, run = judged_topics(settings.source).queries, read_run(settings.run)
@@ -127,7 +127,7 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = _untold) -
     ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
     with TemporaryDirectory() as folder:
         write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), Path(folder))
-        again = reranked(
+        reranked_run = reranked(
             ranker,
             queries,
             run,
@@ -136,12 +136,12 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = _untold) -
             tag=_tag(model),
             progress=progress,
         )
-    _write(settings.out, again)
-    return Result(lines=(written_line(settings.out, again),))
+    _write(settings.out, reranked_run)
+    return Result(lines=(written_line(settings.out, reranked_run),))
 
 
 def _tag(model: Location) -> str:
-    """What a model's run is called: its folder's name, or its step's where a study keeps it."""
+    """The tag of a model's run: the name of its folder, or of its step where a study keeps it."""
     path = Path(model.name)
     return path.parent.name if path.name == "model" else path.name
 

@@ -1,4 +1,4 @@
-"""Make a run of a teacher's file without a study file."""
+"""Make a run from a teacher's file, without a study file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from rankscope.verbs.judgements import Judgements
 
 @dataclass(frozen=True)
 class TeacherSettings:
-    """What a teacher's file is, and what its numbers and texts mean."""
+    """The kind of a teacher's file, and how its numbers and texts are read."""
 
     kind: str | None = None
-    """None: to be seen from what the file holds."""
+    """The kind of file; recognised from the file, if None."""
     candidates: Path | None = None
     collection: Source | None = None
-    """Where texts are looked up, and ids checked."""
+    """The collection in which texts are looked up and ids checked."""
     malformed: Malformed = "repair"
     window: int = 20
     step: int = 10
@@ -39,14 +39,14 @@ MALFORMED: dict[str, Malformed] = {way: way for way in get_args(Malformed)}
 
 
 def known_malformed(name: str) -> Malformed:
-    """What is done with malformed answers, if there is such a thing."""
+    """The way with malformed answers of that name; raises UnknownChoice if there is none."""
     return choose(MALFORMED, name, what="way with malformed answers")
 
 
 def to_run(
     path: Path, out: Path, settings: TeacherSettings, qrels: Sequence[Qrel] | None
 ) -> tuple[Run, dict[str, Any]]:
-    """Write a teacher's file as a run; the run, and how good it is."""
+    """Write a teacher's file as a run; returns the run, and numbers on its quality."""
     if settings.kind is not None:
         choose(dict.fromkeys(KINDS), settings.kind, what="kind of teacher's file")
     if settings.step > settings.window:
@@ -58,7 +58,7 @@ def to_run(
     kind = settings.kind or recognised(path)
     if kind == "permutations" and settings.candidates is None:
         raise BadInput(
-            f"{path}: answers of an LLM, whose numbers mean docs it was shown. Give them by --candidates."
+            f"{path}: these are answers of an LLM, whose numbers stand for the docs it was shown. Give the docs by --candidates."
         )
     teacher, shown = _with_names(
         settings.collection, lambda names: _opened(path, kind, settings, names)
@@ -70,7 +70,7 @@ def to_run(
 
 
 def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements | None) -> Result:
-    """The same; what was written in a sentence, and how good it is."""
+    """The numbers on the teacher's quality, with a sentence on the written run."""
     run, quality = to_run(path, out, settings, None if judged is None else judged.qrels)
     notes = quality.pop("notes", [])
     return Result(
@@ -96,7 +96,7 @@ def _opened(path: Path, kind: str, settings: TeacherSettings, names: IdLookup) -
 
 
 def _with_names(source: Source | None, call: Callable[[IdLookup], Opened]) -> Opened:
-    """The call with the names of a collection, whose docs lie in a folder only as long as it lasts."""
+    """The result of the call with the names of a collection, whose docs are in a folder as long as the call lasts."""
     if source is None:
         return call(AsGiven())
     with TemporaryDirectory() as folder:
@@ -107,18 +107,18 @@ def _with_names(source: Source | None, call: Callable[[IdLookup], Opened]) -> Op
 # -- on a terminal ---------------------------------------------------------------------------------
 
 
-def teacher_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """What is worth knowing of a teacher: a row for each number, under the name of its group."""
+def teacher_rows(quality: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """A row for each number on a teacher's quality, under the name of its group."""
     rows = []
-    for key, value in found.items():
+    for key, value in quality.items():
         if not isinstance(value, Mapping):
             rows.append([_plain_name(key), _plain_value(value)])
         elif not value:
             rows.append([_plain_name(key), "none"])
         else:
             rows += [
-                [f"{_plain_name(key)}: {_plain_name(str(name))}", _plain_value(each)]
-                for name, each in value.items()
+                [f"{_plain_name(key)}: {_plain_name(str(name))}", _plain_value(number)]
+                for name, number in value.items()
             ]
     return ["what", "value"], rows
 
@@ -131,5 +131,5 @@ def _plain_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list | tuple):
-        return ", ".join(_plain_value(each) for each in value)
+        return ", ".join(_plain_value(item) for item in value)
     return "-" if value is None else str(value)

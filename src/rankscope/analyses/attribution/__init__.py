@@ -1,1 +1,1 @@
-"""Through which feed-forward neurons rankers prefer a relevant doc."""
+"""Attribution of rankers' preference for a relevant doc to feed-forward neurons."""

@@ -1,4 +1,4 @@
-"""Attribute rankers' neurons over the same examples of a collection."""
+"""Attribution of rankers' neurons over the same examples of a collection."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -24,45 +24,45 @@ from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.models.ranker import Side as RankerSide
 
 NAMES: dict[RankerSide, str] = {"query": "query", "document": "document", PAIR: "pairs"}
-"""What attributions call a ranker's sides, in the order in which they are shown."""
+"""A ranker's side to its name in attributions, in the order in which sides are shown."""
 FEWEST = 2
 THRESHOLD, PUBLISHED_FOR_GATED = 0.1, 0.01
-"""Of the active; study A has the lower one for LLaMA."""
+"""The shares above which neurons are active; study A takes the lower one for gated blocks such as LLaMA's."""
 
 
-def threshold_of(asked: AttributionSpec, found: Attributions) -> float:
-    """Of what counts as active among these."""
-    if asked.threshold is not None:
-        return asked.threshold
-    is_gated = any(name == "gate" for _, name in found.sites)
-    return PUBLISHED_FOR_GATED if asked.is_published and is_gated else THRESHOLD
+def threshold_of(spec: AttributionSpec, attributions: Attributions) -> float:
+    """The share of an example's largest value above which a neuron of these is active."""
+    if spec.threshold is not None:
+        return spec.threshold
+    is_gated = any(name == "gate" for _, name in attributions.sites)
+    return PUBLISHED_FOR_GATED if spec.is_published and is_gated else THRESHOLD
 
 
-def integration_of(asked: AttributionSpec) -> Integration:
-    """How attributions are computed."""
-    memory = int(asked.memory * 1e9)
-    if asked.is_published:
+def integration_of(spec: AttributionSpec) -> Integration:
+    """The path, nodes and memory with which attributions are integrated."""
+    memory = int(spec.memory * 1e9)
+    if spec.is_published:
         return Integration(rule=as_published(), is_published=True, memory=memory)
-    return Integration(asked.path, gauss_legendre(asked.nodes), memory=memory)
+    return Integration(spec.path, gauss_legendre(spec.nodes), memory=memory)
 
 
-class Examples(NamedTuple):
+class AttributedExamples(NamedTuple):
     """Queries, each with a relevant doc and a hard negative, and their texts."""
 
     choices: tuple[Choice, ...]
     texts: tuple[Preference, ...]
 
 
-class Side(NamedTuple):
-    """What was found of one side of a ranker's reading."""
+class AttributedSide(NamedTuple):
+    """The attributions of one side of a ranker's reading, and its ablation."""
 
-    found: Attributions
+    attributions: Attributions
     curves: ablation.Curves | None
-    """None as published, or where it is not asked for."""
+    """None for the published method, and where ablation is turned off."""
 
 
 def drawn(choices: Sequence[Choice], n: int, *, seed: int) -> list[Choice]:
-    """One choice of each of at most n queries, drawn by the seed; sorted by query.
+    """One choice for each of at most n queries, drawn by the seed; sorted by query.
 
     Raises BadInput where there are too few queries for intervals over them.
     """
@@ -75,42 +75,42 @@ def drawn(choices: Sequence[Choice], n: int, *, seed: int) -> list[Choice]:
             "queries. Give a collection with more judged queries."
         )
     rng = stream(seed, "attributed queries")
-    some = sorted(rng.sample(sorted(by_query), min(n, len(by_query))))
-    return [rng.choice(by_query[query_id]) for query_id in some]
+    query_ids = sorted(rng.sample(sorted(by_query), min(n, len(by_query))))
+    return [rng.choice(by_query[query_id]) for query_id in query_ids]
 
 
 def examples(
     choices: Sequence[Choice], queries: Mapping[str, str], docs: Mapping[str, str]
-) -> Examples:
+) -> AttributedExamples:
     """The choices with their texts."""
     texts = (
-        Preference(queries[each.query_id], *(docs[doc_id] for doc_id in each.doc_ids))
-        for each in choices
+        Preference(queries[choice.query_id], *(docs[doc_id] for doc_id in choice.doc_ids))
+        for choice in choices
     )
-    return Examples(tuple(choices), tuple(texts))
+    return AttributedExamples(tuple(choices), tuple(texts))
 
 
 def examples_of(
     topics: Topics, run: Run, docs: StoredDocs, params: AttributeParams
-) -> tuple[Examples, list[str]]:
-    """A collection's examples, with negatives out of a run, and what was left out."""
-    asked = params.spec
+) -> tuple[AttributedExamples, list[str]]:
+    """A collection's examples, with negatives from a run, and notes on what was left out."""
+    spec = params.spec
     topics, n_lost = with_texts(topics, docs)
-    made = choices_from_qrels(
+    drawn_choices = choices_from_qrels(
         topics.qrels,
         run,
         n_docs=2,
-        depth=asked.depth,
-        skip_top=asked.skip_top,
-        min_relevance=asked.min_relevance,
+        depth=spec.depth,
+        skip_top=spec.skip_top,
+        min_relevance=spec.min_relevance,
         seed=params.seed,
         by_words=ByWords(topics, docs.key),
     )
-    choices = drawn(made.choices, asked.examples, seed=params.seed)
-    wanted = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
-    texts = dict(zip(wanted, docs.texts(wanted), strict=True))
-    notes = notes_on(0, Choices((), {}), made, n_lost=n_lost)
-    queries = {each.query_id: each.text for each in topics.queries}
+    choices = drawn(drawn_choices.choices, spec.examples, seed=params.seed)
+    doc_ids = sorted({doc_id for choice in choices for doc_id in choice.doc_ids})
+    texts = dict(zip(doc_ids, docs.texts(doc_ids), strict=True))
+    notes = notes_on(0, Choices((), {}), drawn_choices, n_lost=n_lost)
+    queries = {query.query_id: query.text for query in topics.queries}
     return examples(choices, queries, texts), notes
 
 
@@ -118,39 +118,47 @@ def examples_of(
 
 
 def attributed(
-    ranker: TrainableRanker, given: Examples, params: AttributeParams, progress: Progress
-) -> dict[str, Side]:
-    """Each side of a ranker's reading: query and document, or pairs."""
+    ranker: TrainableRanker,
+    examples_read: AttributedExamples,
+    params: AttributeParams,
+    progress: Progress,
+) -> dict[str, AttributedSide]:
+    """The attributions of each side of a ranker's reading: query and document, or pairs."""
     return {
         side: _side(reading, params, progress)
-        for side, reading in _readings(ranker, given, params.spec)
+        for side, reading in _readings(ranker, examples_read, params.spec)
     }
 
 
-def _side(reading: Reading, params: AttributeParams, progress: Progress) -> Side:
-    how = integration_of(params.spec)
-    found = attributing.attributions(reading, how, progress=progress)
-    if not all(torch.isfinite(each).all() for each in (*found.values, found.targets)):
+def _side(reading: Reading, params: AttributeParams, progress: Progress) -> AttributedSide:
+    integration = integration_of(params.spec)
+    attributions = attributing.attributions(reading, integration, progress=progress)
+    if not all(
+        torch.isfinite(tensor).all() for tensor in (*attributions.values, attributions.targets)
+    ):
         raise BadInput("Some attributions are not finite. Check the model's weights.")
     if params.spec.is_published or not params.spec.ablate:
-        return Side(found, None)
+        return AttributedSide(attributions, None)
     seed = seed_for(params.seed, "random neurons")
-    return Side(found, ablation.curves(reading, found, how, seed=seed, progress=progress))
+    return AttributedSide(
+        attributions,
+        ablation.curves(reading, attributions, integration, seed=seed, progress=progress),
+    )
 
 
 def _readings(
-    ranker: TrainableRanker, given: Examples, asked: AttributionSpec
+    ranker: TrainableRanker, examples_read: AttributedExamples, spec: AttributionSpec
 ) -> Iterator[tuple[str, Reading]]:
     for side in ranker.sides:
-        if asked.is_published:
-            texts = [_read(side, each) for each in given.texts]
+        if spec.is_published:
+            texts = [_read(side, example) for example in examples_read.texts]
             yield NAMES[side], attributing.of_norms(ranker, texts, side)
         else:
-            yield NAMES[side], attributing.MARGINS[side](ranker, given.texts)
+            yield NAMES[side], attributing.MARGINS[side](ranker, examples_read.texts)
 
 
 def _read(side: RankerSide, example: Preference) -> str | tuple[str, str]:
-    """What the published target is of: a query, its relevant doc, or the pair of them."""
+    """The text whose norm is the published target: a query, its relevant doc, or the pair of them."""
     if side == PAIR:
         return example.query, example.relevant
     return example.query if side == "query" else example.relevant
@@ -159,45 +167,57 @@ def _read(side: RankerSide, example: Preference) -> str | tuple[str, str]:
 # -- as tensors on disk ---------------------------------------------------------------------------
 
 
-def as_tensors(sides: Mapping[str, Side]) -> dict[str, Tensor]:
-    """Everything that was computed, by names that `from_tensors` reads."""
-    made: dict[str, Tensor] = {}
+def as_tensors(sides: Mapping[str, AttributedSide]) -> dict[str, Tensor]:
+    """All attributions and ablation curves as tensors, by names that `from_tensors` reads."""
+    tensors: dict[str, Tensor] = {}
     for name, side in sides.items():
-        found = side.found
-        for (layer, site), values in zip(found.sites, found.values, strict=True):
-            made[f"{name}.values.{layer:03d}.{site}"] = values.contiguous()
-        made[f"{name}.targets"], made[f"{name}.changes"] = found.targets, found.changes
-        if found.gaps is not None:
-            made[f"{name}.gaps"] = found.gaps
+        attributions = side.attributions
+        for (layer, site), values in zip(attributions.sites, attributions.values, strict=True):
+            tensors[f"{name}.values.{layer:03d}.{site}"] = values.contiguous()
+        tensors[f"{name}.targets"], tensors[f"{name}.changes"] = (
+            attributions.targets,
+            attributions.changes,
+        )
+        if attributions.gaps is not None:
+            tensors[f"{name}.gaps"] = attributions.gaps
         if side.curves is not None:
             curves = asdict(side.curves) | {"counts": torch.tensor(side.curves.counts)}
-            made |= {f"{name}.curves.{what}": each for what, each in curves.items()}
-    return {name: each.contiguous() for name, each in made.items()}
+            tensors |= {f"{name}.curves.{what}": tensor for what, tensor in curves.items()}
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def from_tensors(stored: Mapping[str, Tensor]) -> dict[str, Side]:
+def from_tensors(stored: Mapping[str, Tensor]) -> dict[str, AttributedSide]:
     """The sides that `as_tensors` stored, sites in the order of a layer's block."""
-    found: dict[str, Side] = {}
+    sides: dict[str, AttributedSide] = {}
     for name in dict.fromkeys(key.split(".")[0] for key in stored):
-        of = {
-            key[len(name) + 1 :]: each for key, each in stored.items() if key.split(".")[0] == name
+        side_tensors = {
+            key[len(name) + 1 :]: tensor
+            for key, tensor in stored.items()
+            if key.split(".")[0] == name
         }
         values = {
-            (int(layer), site): each
-            for (_, layer, site), each in (
-                (key.split("."), each) for key, each in of.items() if key.startswith("values.")
+            (int(layer), site): tensor
+            for (_, layer, site), tensor in (
+                (key.split("."), tensor)
+                for key, tensor in side_tensors.items()
+                if key.startswith("values.")
             )
         }
         sites = sorted(values, key=lambda site: (site[0], _ORDER.index(site[1])))
-        curves = {key.split(".")[1]: each for key, each in of.items() if key.startswith("curves.")}
+        curves = {
+            key.split(".")[1]: tensor
+            for key, tensor in side_tensors.items()
+            if key.startswith("curves.")
+        }
         counts = curves.pop("counts", None)
-        found[name] = Side(
+        sides[name] = AttributedSide(
             Attributions(
-                tuple(sites), tuple(values[site] for site in sites), of["targets"], of["changes"], of.get("gaps")
+                tuple(sites), tuple(values[site] for site in sites),
+                side_tensors["targets"], side_tensors["changes"], side_tensors.get("gaps"),
             ),
             None if counts is None else ablation.Curves(tuple(counts.tolist()), **curves),
         )  # fmt: skip
-    return {side: found[side] for side in NAMES.values() if side in found}
+    return {side: sides[side] for side in NAMES.values() if side in sides}
 
 
 _ORDER = ("intermediate", "gate", "up", "up_and_gate", "output", "down", "neurons")

@@ -1,18 +1,18 @@
-"""What the charts of attribution draw: cells and points, from what was stored of it."""
+"""The data of the charts of attribution: cells and points from its stored results."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from rankscope.analyses.attribution.words import Found, sides
+from rankscope.analyses.attribution.words import AttributionResults, sides
 
 
-def heat_cells(each: Found) -> list[dict[str, Any]]:
+def heat_cells(side_results: AttributionResults) -> list[dict[str, Any]]:
     """A cell for each tenth of a matrix's neurons: how often its most often active neuron is active.
 
-    Matrices one below the other, the layers of each in order.
+    Matrices follow each other, the layers of each in order.
     """
-    n_names = len({site["name"] for site in each["sites"]})
+    n_names = len({site["name"] for site in side_results["sites"]})
     return [
         {
             "row": str(site["layer"] + 1)
@@ -24,15 +24,15 @@ def heat_cells(each: Found) -> list[dict[str, Any]]:
             "neurons": neurons,
             "active": active,
         }
-        for site in _by_matrix(each["sites"])
+        for site in _by_matrix(side_results["sites"])
         for part, (neurons, active) in enumerate(
             zip(_parts(site["n_neurons"], len(site["bins"])), site["bins"], strict=True), start=1
         )
     ]
 
 
-def difference_cells(mine: Found, theirs: Found) -> list[dict[str, Any]]:
-    """The heat map of one ranker less that of another of the same shape."""
+def difference_cells(mine: AttributionResults, theirs: AttributionResults) -> list[dict[str, Any]]:
+    """The cells of one ranker's heat map minus those of another of the same shape."""
     return [
         {**own, "ranker": own["active"], "baseline": other["active"]}
         | {"active": own["active"] - other["active"]}
@@ -40,19 +40,19 @@ def difference_cells(mine: Found, theirs: Found) -> list[dict[str, Any]]:
     ]
 
 
-def _by_matrix(of_sites: Sequence[Found]) -> list[Found]:
-    names = list(dict.fromkeys(site["name"] for site in of_sites))
-    return sorted(of_sites, key=lambda site: (names.index(site["name"]), site["layer"]))
+def _by_matrix(sites: Sequence[AttributionResults]) -> list[AttributionResults]:
+    names = list(dict.fromkeys(site["name"] for site in sites))
+    return sorted(sites, key=lambda site: (names.index(site["name"]), site["layer"]))
 
 
 def _parts(n_neurons: int, n_parts: int) -> list[str]:
-    """Which neurons each part holds, counted from 0: the first parts have one more where it does not come out even."""
+    """The range of neurons in each part, counted from 0; the first parts have one more where the division leaves a rest."""
     size, more = divmod(n_neurons, n_parts)
     starts = [part * size + min(part, more) for part in range(n_parts + 1)]
     return [f"{start}\u2013{end - 1}" for start, end in pairwise(starts)]
 
 
-def gini_points(found: Found) -> list[dict[str, Any]]:
+def gini_points(results: AttributionResults) -> list[dict[str, Any]]:
     """The Gini coefficient by layer, of every ranker, side and matrix."""
     return [
         {
@@ -64,13 +64,13 @@ def gini_points(found: Found) -> list[dict[str, Any]]:
             "low": site["concentration"]["gini"]["low"],
             "high": site["concentration"]["gini"]["high"],
         }
-        for name, side, each in sides(found)
-        for site in each["sites"]
+        for name, side, side_results in sides(results)
+        for site in side_results["sites"]
     ]
 
 
-def ablation_points(curves: Found) -> list[dict[str, Any]]:
-    """Targets by how many neurons are deleted or inserted, the top ones and random ones."""
+def ablation_points(curves: AttributionResults) -> list[dict[str, Any]]:
+    """Targets by the number of deleted or inserted neurons, for the top ones and random ones."""
     return [
         {"count": count, "what": what, "neurons": neurons, "target": target}
         for what in ("deleted", "inserted")

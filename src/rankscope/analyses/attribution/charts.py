@@ -1,4 +1,4 @@
-"""Through which neurons rankers prefer a relevant doc, as Vega-Lite charts."""
+"""The attribution of neurons as Vega-Lite charts."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
@@ -11,53 +11,60 @@ from rankscope.analyses.attribution import words as attribution
 from rankscope.report.charts import BLUE, GREY, LINES, VERMILION, Spec, finished
 
 CELL, LEAST, TALLEST = 22, 9, 520
-"""Pixels of a row of a heat map, at most and at least, and of so many that rows become lower."""
+"""Pixels of a heat map: the most and the least for a row, and the height of the map above which rows become lower."""
 NONE = "rgba(138, 138, 138, 0)"
-"""No ink: the page's ground is seen, light or dark."""
+"""No ink: the page's background shows through, light or dark."""
 SIGN = 0.1
 """A difference of at least this share of the largest has its sign written into its cell."""
 
 
-def heat_maps(found: attribution.Found, side: str) -> list[tuple[str, Spec]]:
+def heat_maps(results: attribution.AttributionResults, side: str) -> list[tuple[str, Spec]]:
     """A map for each ranker that has the side, all on one scale."""
-    of_side = attribution.of_side(found, side)
-    largest = max(max(site["bins"]) for each in of_side.values() for site in each["sites"])
-    return [(name, heat_map(each, name, largest=largest)) for name, each in of_side.items()]
+    rankers = attribution.of_side(results, side)
+    largest = max(
+        max(site["bins"]) for side_results in rankers.values() for site in side_results["sites"]
+    )
+    return [
+        (name, heat_map(side_results, name, largest=largest))
+        for name, side_results in rankers.items()
+    ]
 
 
-def difference_maps(found: attribution.Found, side: str) -> list[tuple[tuple[str, str], Spec]]:
+def difference_maps(
+    results: attribution.AttributionResults, side: str
+) -> list[tuple[tuple[str, str], Spec]]:
     """A map for each ranker and baseline of the same shape, all on one scale."""
-    of_side = attribution.of_side(found, side)
+    rankers = attribution.of_side(results, side)
     rows = {
-        (ranker, baseline): chart_data.difference_cells(of_side[ranker], of_side[baseline])
-        for ranker, baseline in attribution.pairs(found, side)
+        (ranker, baseline): chart_data.difference_cells(rankers[ranker], rankers[baseline])
+        for ranker, baseline in attribution.pairs(results, side)
     }
     largest = max((abs(cell["active"]) for cells in rows.values() for cell in cells), default=0.0)
     return [(names, difference_map(cells, names, largest=largest)) for names, cells in rows.items()]
 
 
-def concentrations(found: attribution.Found) -> list[tuple[str, Spec]]:
-    """A chart for each side and kind of matrix, all on one scale; what each is of."""
-    points = chart_data.gini_points(found)
+def concentrations(results: attribution.AttributionResults) -> list[tuple[str, Spec]]:
+    """A chart for each side and kind of matrix, with its title, all on one scale."""
+    points = chart_data.gini_points(results)
     domain = gini_domain(points)
     n_matrices = len({point["matrix"] for point in points})
-    made = []
+    titled = []
     for side, matrix in dict.fromkeys((point["side"], point["matrix"]) for point in points):
         title = attribution.SIDES[side] + (f", {matrix}" if n_matrices > 1 else "")
-        rows = [each for each in points if (each["side"], each["matrix"]) == (side, matrix)]
-        made.append((title, concentration(rows, list(found["rankers"]), domain, title)))
-    return made
+        rows = [point for point in points if (point["side"], point["matrix"]) == (side, matrix)]
+        titled.append((title, concentration(rows, list(results["rankers"]), domain, title)))
+    return titled
 
 
-def heat_map(each: attribution.Found, ranker: str, *, largest: float) -> Spec:
+def heat_map(side_results: attribution.AttributionResults, ranker: str, *, largest: float) -> Spec:
     """Layers down, tenths of their neurons across: how often the most active neuron is active.
 
-    `largest` is that of all rankers that stand side by side, so that the same ink is the same frequency.
+    `largest` is the highest frequency of all rankers side by side, so that the same ink is the same frequency.
     """
-    rows = chart_data.heat_cells(each)
+    rows = chart_data.heat_cells(side_results)
     colours = alt.Scale(domain=[0, largest or 1], range=[NONE, BLUE])
-    shown = [0, (largest or 1) / 2, largest or 1]
-    chart = _cells(rows, colours, "active on", shown, ".0%").encode(
+    ticks = [0, (largest or 1) / 2, largest or 1]
+    chart = _cells(rows, colours, "active on", ticks, ".0%").encode(
         tooltip=[*_where(), alt.Tooltip("active:Q", title="active on", format=".1%")]
     )
     words = f"How often neurons of {ranker} are active, by layer and tenth of its neurons"
@@ -67,7 +74,7 @@ def heat_map(each: attribution.Found, ranker: str, *, largest: float) -> Spec:
 def difference_map(
     cells: Sequence[dict[str, Any]], names: tuple[str, str], *, largest: float
 ) -> Spec:
-    """A ranker's heat map less a baseline's: blue where it is active more often, vermilion where less; with its sign."""
+    """A ranker's heat map minus a baseline's: blue where it is active more often, vermilion where less, with the sign."""
     at = largest or 1
     rows = [cell | {"sign": _sign(cell["active"], SIGN * at)} for cell in cells]
     colours = alt.Scale(domain=[-at, 0, at], range=[VERMILION, NONE, BLUE])
@@ -204,14 +211,14 @@ def gini_domain(points: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return max(0.0, floor(low * 20) / 20), min(1.0, ceil(high * 20) / 20)
 
 
-def ablation(curves: attribution.Found, title: str) -> Spec:
-    """The target by how many neurons are off, or alone on: the top ones in full, random ones dashed."""
+def ablation(curves: attribution.AttributionResults, title: str) -> Spec:
+    """The target by the number of ablated neurons, or of the only ones kept; top neurons in full, random ones dashed."""
     points = chart_data.ablation_points(curves)
-    won = dict(zip(curves["counts"], curves["advantage"], strict=True))
+    advantages = dict(zip(curves["counts"], curves["advantage"], strict=True))
     rows = [
         {**point, "name": f"{point['neurons']} {point['what']}"}
         | (
-            {"further": _interval(won[point["count"]])}
+            {"further": _interval(advantages[point["count"]])}
             if (point["what"], point["neurons"]) == ("deleted", "top")
             else {}
         )
@@ -254,10 +261,10 @@ def ablation(curves: attribution.Found, title: str) -> Spec:
         .resolve_axis(y="independent")
         .properties(width="container", height=200)
     )
-    return finished(chart, f"The target of {title} with neurons switched off")
+    return finished(chart, f"The target of {title} with ablated neurons")
 
 
-def _levels(curves: attribution.Found) -> alt.Chart:
+def _levels(curves: attribution.AttributionResults) -> alt.Chart:
     """Dotted lines at the target with all neurons and with none, named at the right."""
     rows = [{"at": curves["whole"]}, {"at": curves["none"]}]
     names = f"datum.value === {curves['whole']} ? 'all neurons' : 'no neuron'"
@@ -279,6 +286,8 @@ def _levels(curves: attribution.Found) -> alt.Chart:
     return chart
 
 
-def _interval(won: Mapping[str, float]) -> str:
-    mean, low, high = (attribution.significant(won[name]) for name in ("value", "low", "high"))
+def _interval(advantage: Mapping[str, float]) -> str:
+    mean, low, high = (
+        attribution.significant(advantage[name]) for name in ("value", "low", "high")
+    )
     return f"{mean} ({low} to {high})"

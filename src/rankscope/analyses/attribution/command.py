@@ -1,4 +1,4 @@
-"""`rankscope attribute`: rankers' neurons over a collection, without a study."""
+"""`rankscope attribute`: attribution of rankers' neurons over a collection, without a study file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,38 +24,38 @@ from rankscope.retrieve.analyzer import ENGLISH
 def params_of(
     collection: str, seed: int, *, as_published: bool, stated: Mapping[str, Any], **others: Any
 ) -> AttributeParams:
-    """How every ranker's neurons are attributed; `stated` holds path, nodes and ablate, None for the method's own.
+    """How every ranker's neurons are attributed; `stated` has path, nodes and ablate, None for the method's own.
 
-    Raises BadInput where one of them is stated for the published method, and for a value that does not hold.
+    Raises BadInput where one of them is stated for the published method, and for an invalid value.
     """
     chosen = {name: value for name, value in stated.items() if value is not None}
     if as_published and chosen:
         raise BadInput(
-            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and switches "
-            "nothing off. Leave the one or the other out."
+            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and ablates "
+            "nothing. Leave one or the other out."
         )
     method = "as_published" if as_published else "sound"
-    asked = {"over": collection, "first_stage": "bm25", "method": method}
-    return AttributeParams(spec_of(AttributionSpec, **asked, **chosen, **others), None, seed)
+    fields = {"over": collection, "first_stage": "bm25", "method": method}
+    return AttributeParams(spec_of(AttributionSpec, **fields, **chosen, **others), None, seed)
 
 
 @dataclass(frozen=True)
 class AttributeSettings:
-    """What `rankscope attribute` is told: over whose queries and docs, and how neurons are attributed."""
+    """The settings of `rankscope attribute`: a collection's queries and docs, and how neurons are attributed."""
 
     source: Source
     neurons: AttributeParams
     baselines: Sequence[str] = ()
-    """The first ranker, if none."""
+    """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
-    """Of BM25's analyzer; English, if None."""
+    """The language of BM25's analyzer; English, if None."""
 
 
 def answer(
     rankers: Mapping[str, TrainableRanker], settings: AttributeSettings, progress: Progress
 ) -> Result:
-    """Through which neurons the rankers prefer relevant docs, in every form."""
-    found = attribute(
+    """The neurons through which the rankers prefer relevant docs, in every form."""
+    results = attribute(
         rankers,
         settings.source,
         settings.neurons,
@@ -63,18 +63,18 @@ def answer(
         language=settings.language or ENGLISH,
         progress=progress,
     )
-    sentences, table = words.in_words(found), words.layer_table(found)
-    tables = [Table(f"{found['n_examples']} examples", *table)]
-    if found["comparisons"]:
+    sentences, table = words.sentences(results), words.layer_table(results)
+    tables = [Table(f"{results['n_examples']} examples", *table)]
+    if results["comparisons"]:
         tables += [
-            Table("How concentrated", *words.comparison_table(found)),
-            Table("The same neurons", *words.overlap_table(found)),
+            Table("How concentrated", *words.comparison_table(results)),
+            Table("The same neurons", *words.overlap_table(results)),
         ]
     return Result(
         tables=tuple(tables),
         lines=tuple(sentences),
-        forms=forms_of(found, sentences, lambda: words.full_rows(found), table),
-        notes=tuple(found["notes"]),
+        forms=forms_of(results, sentences, lambda: words.full_rows(results), table),
+        notes=tuple(results["notes"]),
     )
 
 
@@ -87,18 +87,19 @@ def attribute(
     language: str = ENGLISH,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Every ranker's neurons over the same examples of a collection, as plain data; negatives by BM25.
+    """The attribution of every ranker's neurons over the same examples, as plain data; negatives come from BM25.
 
-    `language` is that of BM25's analyzer. Raises UnknownChoice for a baseline there is none of.
+    `language` is that of BM25's analyzer. Raises UnknownChoice for an unknown baseline.
     """
     for name in baselines:
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with examples.indexed(source, language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
-        given, notes = examples_of(topics, run, docs, params)
+        examples_read, notes = examples_of(topics, run, docs, params)
     by_ranker = {
-        name: attributed(ranker, given, params, progress) for name, ranker in rankers.items()
+        name: attributed(ranker, examples_read, params, progress)
+        for name, ranker in rankers.items()
     }
-    compared = NeuronsParams(params.spec, tuple(baselines), params.seed)
-    return neurons.concluded(by_ranker, given.choices, compared, notes=notes)
+    comparison = NeuronsParams(params.spec, tuple(baselines), params.seed)
+    return neurons.concluded(by_ranker, examples_read.choices, comparison, notes=notes)

@@ -1,15 +1,15 @@
-"""The examples with the lowest targets: from which layers and neurons their targets come, and where the page shows them."""
+"""The examples with the lowest targets: the layers and neurons their targets come from, and their place on the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from rankscope.analyses.attribution.words import SIDES, Found, sides, significant
+from rankscope.analyses.attribution.words import SIDES, AttributionResults, sides, significant
 from rankscope.report.section import Link
 
 WIDTH, GAP, HEIGHT = 8, 2, 34
-"""Pixels of a matrix's bar, between two, and from the lowest to the highest of all."""
+"""Pixels: the width of a matrix's bar, the gap between two, and the height from the lowest to the highest bar."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,25 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One side of an example: its target, and where that comes from."""
+class ExampleSide:
+    """One side of an example: its target, and the matrices and neurons it comes from."""
 
     side: str
     target: float
     bars: tuple[Bar, ...]
     zero: float
-    """Where the bars begin."""
+    """The height at which the bars begin."""
     neurons: tuple[str, ...]
-    """Those of the largest values, in words."""
+    """The neurons of the largest values, in words."""
 
     @property
     def width(self) -> int:
-        """Of all bars."""
+        """The width of all bars, in pixels."""
         return len(self.bars) * (WIDTH + GAP)
 
     @property
-    def in_words(self) -> str:
-        """The bars for those who cannot see them."""
+    def bars_as_text(self) -> str:
+        """The bars in words, for readers who cannot see them."""
         return ", ".join(f"{bar.place} {significant(bar.value)}" for bar in self.bars)
 
     @property
@@ -54,76 +54,88 @@ class Part:
 
 @dataclass(frozen=True)
 class Example:
-    """A query with its two docs, and what was found of it."""
+    """A query with its docs, and where its targets come from."""
 
     anchor: str
     query_id: str
     text: str
-    """Empty where the page does not know it."""
+    """The query's text; empty where the page does not know it."""
     doc_ids: tuple[str, ...]
     """The relevant doc first."""
-    parts: tuple[Part, ...]
+    parts: tuple[ExampleSide, ...]
 
 
 def anchor(key: str, ranker: str, query_id: str) -> str:
-    """What the example is called in addresses: only letters that need no escape, and no two alike."""
+    """The example's name in addresses, unique and of letters that need no escape."""
     escaped = (quote(part, safe="").replace("-", "%2D") for part in (key, ranker, query_id))
     return "-".join(["attribution", *escaped])
 
 
 def links(
-    attributed: Mapping[str, Found], collection: str, rankers: Sequence[str], query_id: str
+    attributed: Mapping[str, AttributionResults],
+    collection: str,
+    rankers: Sequence[str],
+    query_id: str,
 ) -> tuple[Link, ...]:
-    """To the rankers' examples of a query, where it is among those shown."""
+    """Links to the rankers' examples of a query, where it is among those shown."""
     return tuple(
         Link(ranker, anchor(key, ranker, query_id))
-        for key, found in attributed.items()
-        if found.get("collection") == collection
+        for key, results in attributed.items()
+        if results.get("collection") == collection
         for ranker in dict.fromkeys(rankers)
-        if any(row["query_id"] == query_id for row in _rows(found, ranker))
+        if any(row["query_id"] == query_id for row in _rows(results, ranker))
     )
 
 
-def _rows(found: Found, ranker: str) -> list[Mapping[str, Any]]:
-    return [row for name, _, each in sides(found) if name == ranker for row in each["examples"]]
+def _rows(results: AttributionResults, ranker: str) -> list[Mapping[str, Any]]:
+    return [
+        row
+        for name, _, side_results in sides(results)
+        if name == ranker
+        for row in side_results["examples"]
+    ]
 
 
-def examples(key: str, found: Found, texts: Mapping[str, str]) -> dict[str, list[Example]]:
-    """Every ranker's, the lowest target first; sides of one query stand together.
+def examples(
+    key: str, results: AttributionResults, texts: Mapping[str, str]
+) -> dict[str, list[Example]]:
+    """Every ranker's examples, the lowest target first; the sides of one query stand together.
 
-    texts: of queries, as far as they are known.
+    texts: query_id to text, as far as texts are known.
     """
     by_ranker: dict[str, dict[str, Example]] = {}
-    for ranker, side, each in sides(found):
-        of_ranker = by_ranker.setdefault(ranker, {})
-        ends = _ends(each["examples"])
-        for row in each["examples"]:
+    for ranker, side, side_results in sides(results):
+        ranker_examples = by_ranker.setdefault(ranker, {})
+        ends = _ends(side_results["examples"])
+        for row in side_results["examples"]:
             query_id = row["query_id"]
-            before = of_ranker.get(query_id)
-            of_ranker[query_id] = Example(
+            earlier = ranker_examples.get(query_id)
+            ranker_examples[query_id] = Example(
                 anchor(key, ranker, query_id),
                 query_id,
                 texts.get(query_id, ""),
                 tuple(row["doc_ids"]),
-                (*(before.parts if before else ()), _part(side, row, ends)),
+                (*(earlier.parts if earlier else ()), _part(side, row, ends)),
             )
     return {
-        ranker: sorted(found.values(), key=lambda each: min(part.target for part in each.parts))
-        for ranker, found in by_ranker.items()
+        ranker: sorted(
+            by_query.values(), key=lambda example: min(part.target for part in example.parts)
+        )
+        for ranker, by_query in by_ranker.items()
     }
 
 
 def _ends(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """The lowest and the highest part of any matrix, zero among them."""
+    """The lowest and the highest part of any matrix, or zero."""
     values = [0.0, *(value for row in rows for value in _values(row))]
     return min(values), max(values)
 
 
-def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> Part:
+def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> ExampleSide:
     low, high = ends
     scale = HEIGHT / (high - low) if high > low else 0.0
     zero = high * scale
-    return Part(
+    return ExampleSide(
         SIDES[side],
         row["target"],
         tuple(
@@ -137,7 +149,7 @@ def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> Part:
             for n, part in enumerate(row["parts"])
         ),
         round(zero, 2),
-        tuple(_neuron(each) for each in row["neurons"]),
+        tuple(_neuron(neuron) for neuron in row["neurons"]),
     )
 
 
@@ -150,6 +162,8 @@ def _place(part: Mapping[str, Any]) -> str:
     return layer if part["name"] == "neurons" else f"{layer} ({part['name']})"
 
 
-def _neuron(each: Mapping[str, Any]) -> str:
-    matrix = "neuron" if each["name"] == "neurons" else each["name"]
-    return f"layer {each['layer'] + 1}, {matrix} {each['neuron']}: {significant(each['value'])}"
+def _neuron(neuron: Mapping[str, Any]) -> str:
+    matrix = "neuron" if neuron["name"] == "neurons" else neuron["name"]
+    return (
+        f"layer {neuron['layer'] + 1}, {matrix} {neuron['neuron']}: {significant(neuron['value'])}"
+    )

@@ -1,4 +1,4 @@
-"""The steps of attribution: each ranker's, and what follows from all."""
+"""The steps of attribution: one for each ranker, and the comparison of all."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class AttributeParams:
 
     spec: AttributionSpec
     file: Path | None
-    """In place of a collection and a run, which are inputs."""
+    """A file of examples, which takes the place of the inputs collection and run."""
     seed: int
 
 
@@ -34,33 +34,33 @@ NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons", Neu
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
-    """The neurons of all rankers, compared."""
-    asked: AttributionSpec = question.spec
+    """The step that compares the neurons of all rankers."""
+    spec: AttributionSpec = question.spec
     key, rankers, seed = question.key, attributed(planner.study, question), planner.study.seed
     inputs = {}
-    if asked.over and asked.first_stage:
+    if spec.over and spec.first_stage:
         inputs = {
-            "docs": planner.docs(asked.over),
-            "collection": planner.collection(asked.over),
-            "run": planner.first_stage_run(asked.first_stage, asked.over),
+            "docs": planner.docs(spec.over),
+            "collection": planner.collection(spec.over),
+            "run": planner.first_stage_run(spec.first_stage, spec.over),
         }
-    file = planner.loaded.path(asked.file.path) if asked.file else None
-    params = AttributeParams(asked, file, seed)
+    file = planner.loaded.path(spec.file.path) if spec.file else None
+    params = AttributeParams(spec, file, seed)
     by_ranker = {
         attribute_role(name): planner.step(
             ATTRIBUTE, f"{name}.{key}", params, {**inputs, "ranker": planner.ranker(name)}
         )
         for name in rankers
     }
-    compared = NeuronsParams(asked, asked.baseline or rankers[:1], seed)
+    compared = NeuronsParams(spec, spec.baseline or rankers[:1], seed)
     return {neurons_role(key): planner.step(NEURONS, key, compared, by_ranker)}
 
 
 def attribute_role(ranker: str) -> str:
-    """What the comparison of neurons calls a ranker's attributions among its inputs."""
+    """The role of a ranker's attributions among the inputs of the comparison."""
     return f"attributions of {ranker}"
 
 
 def neurons_role(key: str) -> str:
-    """What the report calls what attribution found among its inputs."""
+    """The role of the compared neurons among the report's inputs."""
     return f"neurons {key}"

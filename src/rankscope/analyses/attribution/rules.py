@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.errors import BadStudy, listed
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -30,15 +30,15 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield Reference(f"{place}.baseline", name, among, "attributed ranker")
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
-    """Of the run that negatives are drawn from."""
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:  # noqa: ARG001
+    """The depth of the run that negatives are drawn from."""
     spec: AttributionSpec = question.spec
     if spec.first_stage:
-        yield Depth(f"{question.place}.depth", spec.first_stage, spec.depth)
+        yield DepthNeed(f"{question.place}.depth", spec.first_stage, spec.depth)
 
 
 def check(study: Pipeline, question: Question) -> None:
-    """BadStudy where attribution is asked of no ranker, or of one without a score of two texts."""
+    """Raises BadStudy where no ranker is attributed, or one that compares token by token."""
     place, rankers = question.place, attributed(study, question)
     if not rankers:
         raise BadStudy(f"{place}: the study has no bi_encoder. Name `rankers`, or drop it.")

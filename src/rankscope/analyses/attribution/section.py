@@ -1,4 +1,4 @@
-"""What the page shows of rankers' neurons."""
+"""The page's section on rankers' neurons."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ Queries = Mapping[str, Mapping[str, str]]
 
 
 def section(work: Work, questions: Sequence[Question], queries: Queries) -> Section:
-    """Of what is stored."""
+    """The section, from the stored results."""
     return shown(
         {
             question.key: read_json(work.folder(neurons_role(question.key)) / NEURONS)
@@ -32,23 +32,26 @@ def section(work: Work, questions: Sequence[Question], queries: Queries) -> Sect
     )
 
 
-def shown(found: Mapping[str, words.Found], queries: Queries) -> Section:
-    """By the name of what attribution was over."""
+def shown(results: Mapping[str, words.AttributionResults], queries: Queries) -> Section:
+    """The section of attribution results, given by the key of their question."""
     tables = {}
-    for key, each in found.items():
-        tables[f"attribution.{key}.csv"] = plain_csv(*words.full_rows(each))
-        tables[f"attribution.{key}.tex"] = plain_tex(*words.layer_table(each))
+    for key, key_results in results.items():
+        tables[f"attribution.{key}.csv"] = plain_csv(*words.full_rows(key_results))
+        tables[f"attribution.{key}.tex"] = plain_tex(*words.layer_table(key_results))
 
     def body(drawing: Drawing) -> Markup:
         return rendered(
             "analyses/attribution/section.html.j2",
-            attributed={key: _drawn(key, each, queries, drawing) for key, each in found.items()},
+            attributed={
+                key: _drawn(key, key_results, queries, drawing)
+                for key, key_results in results.items()
+            },
             significant=words.significant,
             figure=drawing.figure(),
         )
 
     def links(collection: str, systems: Sequence[str], query_id: str) -> Sequence[Link]:
-        return examples.links(found, collection, systems, query_id)
+        return examples.links(results, collection, systems, query_id)
 
     return Section(
         "attribution",
@@ -56,40 +59,42 @@ def shown(found: Mapping[str, words.Found], queries: Queries) -> Section:
         "Neurons",
         body,
         tables,
-        found,
+        results,
         more="Through which neurons",
         links=links,
     )
 
 
-def _drawn(key: str, found: words.Found, queries: Queries, drawing: Drawing) -> Mapping[str, Any]:
+def _drawn(
+    key: str, results: words.AttributionResults, queries: Queries, drawing: Drawing
+) -> Mapping[str, Any]:
     return {
-        "found": found,
-        "is_published": words.is_published(found),
-        "thresholds": words.thresholds(found),
-        "words": words.in_words(found),
-        "sides": [_maps(found, side, drawing) for side in words.all_sides(found)],
+        "found": results,
+        "is_published": words.is_published(results),
+        "thresholds": words.thresholds(results),
+        "words": words.sentences(results),
+        "sides": [_maps(results, side, drawing) for side in words.all_sides(results)],
         "concentration": [
-            (title, drawing.chart(spec)) for title, spec in charts.concentrations(found)
+            (title, drawing.chart(spec)) for title, spec in charts.concentrations(results)
         ],
         "ablation": [
-            (title, drawing.chart(charts.ablation(each["ablation"], title)))
-            for title, each in words.named(found)
-            if each["ablation"]
+            (title, drawing.chart(charts.ablation(side_results["ablation"], title)))
+            for title, side_results in words.named(results)
+            if side_results["ablation"]
         ],
-        "table": words.layer_table(found),
-        "comparisons": words.comparison_table(found),
-        "overlaps": words.overlap_table(found),
-        "examples": examples.examples(key, found, queries.get(found.get("collection", ""), {})),
+        "table": words.layer_table(results),
+        "comparisons": words.comparison_table(results),
+        "overlaps": words.overlap_table(results),
+        "examples": examples.examples(key, results, queries.get(results.get("collection", ""), {})),
     }
 
 
-def _maps(found: words.Found, side: str, drawing: Drawing) -> Mapping[str, Any]:
+def _maps(results: words.AttributionResults, side: str, drawing: Drawing) -> Mapping[str, Any]:
     """The heat maps of one side, and the differences, each kind on one scale."""
     return {
-        "maps": [(name, drawing.chart(spec)) for name, spec in charts.heat_maps(found, side)],
+        "maps": [(name, drawing.chart(spec)) for name, spec in charts.heat_maps(results, side)],
         "differences": [
-            (names, drawing.chart(spec)) for names, spec in charts.difference_maps(found, side)
+            (names, drawing.chart(spec)) for names, spec in charts.difference_maps(results, side)
         ],
         "name": words.SIDES[side],
     }

@@ -1,4 +1,4 @@
-"""What a study asks of rankers' neurons."""
+"""The fields of a study file that attribute rankers' neurons."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import BY_PLAN, FREE, Count, Number, Spec, Whole, read_by
 
 PUBLISHED_HAS_ITS_OWN = ("path", "nodes", "ablate")
-"""Of attribution: choices that study A made otherwise, or does not have."""
+"""Fields of attribution for which study A has other values, or no counterpart."""
 
 
 class AttributedFileSpec(Spec):
@@ -56,7 +56,7 @@ class AttributionSpec(Spec):
     )
     path: Literal["activations", "weights"] = Field(
         "activations",
-        description="What is scaled from 0, of the sound method; weights, as in Dai et al. 2022.",
+        description="What the sound method scales from 0; weights, as in Dai et al. 2022.",
     )
     nodes: Count = Field(
         8,
@@ -89,7 +89,7 @@ class AttributionSpec(Spec):
     )
     ablate: bool = Field(
         True,
-        description="Whether neurons are switched off, as a check (Vast et al. 2024).",
+        description="Whether attributions are checked by ablation of neurons (Vast et al. 2024).",
     )
     memory: Annotated[Number, Field(gt=0)] = Field(
         2.0, description="Gigabytes for gradients.", json_schema_extra=FREE
@@ -99,13 +99,13 @@ class AttributionSpec(Spec):
 
     @property
     def is_published(self) -> bool:
-        """Whether study A's method is taken."""
+        """Whether the method is study A's."""
         return self.method == "as_published"
 
     @model_validator(mode="after")
     def _texts_come_from_one_place(self) -> Self:
-        asked = (self.over, self.first_stage)
-        if (self.file is None) != all(asked) or any(asked) != all(asked):
+        names = (self.over, self.first_stage)
+        if (self.file is None) != all(names) or any(names) != all(names):
             raise ValueError("give `over` and `from`, or `file` without them")
         if self.depth <= self.skip_top:
             raise ValueError("`depth` and `skip_top` leave no rank for negatives")
@@ -120,6 +120,6 @@ class AttributionSpec(Spec):
         return self
 
     def _refuse(self, names: Iterable[str], why: str) -> None:
-        found = [f"`{name}`" for name in names if name in self.model_fields_set]
-        if found:
-            raise ValueError(f"{', '.join(found)}: these {why}")
+        stated = [f"`{name}`" for name in names if name in self.model_fields_set]
+        if stated:
+            raise ValueError(f"{', '.join(stated)}: these {why}")

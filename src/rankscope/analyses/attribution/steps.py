@@ -1,4 +1,4 @@
-"""Steps inside rankers: the attributions of each ranker's neurons, and what follows from all of them."""
+"""How the steps of attribution are carried out: each ranker's attributions, and their comparison."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import results as conclusions
-from rankscope.analyses.attribution.attributed import Examples
+from rankscope.analyses.attribution.attributed import AttributedExamples
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams, attribute_role
 from rankscope.core.formats import read_run
 from rankscope.core.records import Choice
@@ -20,18 +20,22 @@ CHOSEN, SIDES, NEURONS = "choices.json", "attributions.safetensors", "neurons.js
 
 
 def attribute(work: Work) -> Summary:
-    """Both sides of a ranker's reading, or its pairs, over examples that are the same for every ranker."""
+    """The attributions of a ranker's sides, over examples that are the same for every ranker."""
     params = work.params(AttributeParams)
-    given, notes = _of_run(work, params) if params.file is None else _of_file(params, params.file)
+    examples, notes = (
+        _examples_of_run(work, params)
+        if params.file is None
+        else _examples_of_file(params, params.file)
+    )
     ranker = open_trainable(work.folder("ranker") / "model")
-    found = attribution.attributed(ranker, given, params, work.progress)
-    save_file(attribution.as_tensors(found), work.out / SIDES)
-    write_json(work.out / CHOSEN, given.choices)
-    return {"n_examples": len(given.choices), "notes": notes}
+    sides = attribution.attributed(ranker, examples, params, work.progress)
+    save_file(attribution.as_tensors(sides), work.out / SIDES)
+    write_json(work.out / CHOSEN, examples.choices)
+    return {"n_examples": len(examples.choices), "notes": notes}
 
 
-def _of_run(work: Work, params: AttributeParams) -> tuple[Examples, list[str]]:
-    """Of a collection, with negatives out of a first stage's run."""
+def _examples_of_run(work: Work, params: AttributeParams) -> tuple[AttributedExamples, list[str]]:
+    """The examples of a collection, with negatives from a first stage's run."""
     return attribution.examples_of(
         read_topics(work.folder("collection")),
         read_run(work.folder("run") / "run.trec"),
@@ -40,22 +44,22 @@ def _of_run(work: Work, params: AttributeParams) -> tuple[Examples, list[str]]:
     )
 
 
-def _of_file(params: AttributeParams, file: Path) -> tuple[Examples, list[str]]:
-    """Of a file whose queries bring their own docs."""
-    asked = params.spec
-    assert asked.file is not None
-    listed = read_listed(file, asked.file.kind)
-    made = listed.choices(n_docs=2, seed=params.seed)
-    choices = attribution.drawn(made.choices, asked.examples, seed=params.seed)
+def _examples_of_file(params: AttributeParams, file: Path) -> tuple[AttributedExamples, list[str]]:
+    """The examples of a file whose queries bring their own docs."""
+    spec = params.spec
+    assert spec.file is not None
+    listed = read_listed(file, spec.file.kind)
+    drawn_choices = listed.choices(n_docs=2, seed=params.seed)
+    choices = attribution.drawn(drawn_choices.choices, spec.examples, seed=params.seed)
     return attribution.examples(choices, listed.queries, listed.docs), [*listed.notes]
 
 
 def neurons(work: Work) -> Summary:
-    """All rankers' neurons beside the baselines'."""
+    """All rankers' neurons compared with the baselines'."""
     names = [role.removeprefix(attribute_role("")) for role in work.step.inputs]
     first = work.folder(attribute_role(names[0]))
     manifest = work.store.manifest(work.step.inputs[attribute_role(names[0])].name)
-    found = conclusions.concluded(
+    comparison = conclusions.concluded(
         {
             name: attribution.from_tensors(load_file(work.folder(attribute_role(name)) / SIDES))
             for name in names
@@ -64,5 +68,5 @@ def neurons(work: Work) -> Summary:
         work.params(NeuronsParams),
         notes=manifest["summary"]["notes"],
     )
-    write_json(work.out / NEURONS, found)
-    return {"n_examples": found["n_examples"], "notes": found["notes"]}
+    write_json(work.out / NEURONS, comparison)
+    return {"n_examples": comparison["n_examples"], "notes": comparison["notes"]}

@@ -1,1 +1,1 @@
-"""What moved between two rankers, before and after."""
+"""The changes between two rankers, before and after a stage."""

@@ -2,8 +2,7 @@
 
 import altair as alt
 
-from rankscope.analyses.changes import chart_data
-from rankscope.analyses.changes import words as changes
+from rankscope.analyses.changes import chart_data, words
 from rankscope.report.charts import (
     BLUE,
     GREY,
@@ -17,13 +16,13 @@ from rankscope.report.charts import (
 CELL = 22
 """Pixels of a row of the change map."""
 LABEL = 180
-"""Of the longest name of a module."""
+"""Pixels of the longest name of a module."""
 
 
-def change_map(found: changes.Found) -> Spec:
+def change_map(stored: words.StoredChanges) -> Spec:
     """Modules down, layers across: the more ink, the further its weights moved; no ink, no change."""
-    rows = chart_data.map_cells(found)
-    layers = [changes.layer_name(n, found["depth"]) for n in range(found["depth"] + 2)]
+    rows = chart_data.map_cells(stored)
+    layers = [words.layer_name(n, stored["depth"]) for n in range(stored["depth"] + 2)]
     present = {row["layer"] for row in rows}
     chart = (
         alt.Chart(alt.InlineData(values=rows))
@@ -58,12 +57,14 @@ def change_map(found: changes.Found) -> Spec:
         )
         .properties(width="container", height=alt.Step(CELL))
     )
-    return finished(chart, f"How far each module of {found['after']} moved from {found['before']}")
+    return finished(
+        chart, f"How far each module of {stored['after']} moved from {stored['before']}"
+    )
 
 
-def likeness(found: changes.Found, what: str) -> Spec:
-    """CKA or shared neighbours by layer, a line and a band for each side; dashed: what chance gives."""
-    rows = [row for row in chart_data.curves(found) if row["what"] == what]
+def likeness(stored: words.StoredChanges, what: str) -> Spec:
+    """CKA or shared neighbours by layer, a line and a band for each side; dashed: the level of chance."""
+    rows = [row for row in chart_data.curves(stored) if row["what"] == what]
     names = list(dict.fromkeys(row["side"] for row in rows))
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X(
@@ -95,4 +96,4 @@ def likeness(found: changes.Found, what: str) -> Spec:
         ],
     )
     chart = alt.layer(chance, bands, curves, dots).properties(width="container", height=200)
-    return finished(chart, f"{what} of {found['after']} and {found['before']} by layer")
+    return finished(chart, f"{what} of {stored['after']} and {stored['before']} by layer")

@@ -1,4 +1,4 @@
-"""What moved between two rankers over a collection, without a study file."""
+"""`rankscope diff`: the changes between two rankers over a collection, without a study file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,13 +44,13 @@ from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
 
 READ: dict[Side, str] = {"query": "queries", "document": "docs", PAIR: "pairs"}
-"""What a side's texts are called."""
+"""Side to the name of its texts."""
 ROUNDED = {"BF16": ("bfloat16", "0.4 %"), "F16": ("float16", "0.05 %")}
-"""What safetensors calls a narrow type, its name, and half the distance of two numbers over their size at most."""
+"""safetensors' code of a narrow type to its name and its largest relative rounding error."""
 
 
 @dataclass(frozen=True)
-class Opened:
+class RankerPair:
     """Two rankers of one kind, by name."""
 
     before: str
@@ -61,33 +61,33 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class FirstStage:
+class Bm25Top:
     """The BM25 whose top both rankers re-rank."""
 
     language: str = ENGLISH
-    """Of its analyzer."""
+    """The language of its analyzer."""
     drop_own_docs: bool = False
     """Whether docs that have their query's id are left out of the top."""
 
 
 @dataclass(frozen=True)
-class Heads:
-    """Heads that are to be fitted anew, and the queries they learn from."""
+class HeadsTraining:
+    """How heads are refitted, and the queries they learn from."""
 
     train: Source
     params: HeadsParams
     drop_own_docs: bool = False
-    """Whether docs that have their query's id are left out of what they learn from."""
+    """Whether docs that have their query's id are left out of their examples."""
 
 
 @dataclass(frozen=True)
 class DiffSettings:
-    """What `rankscope diff` is told: over which texts two rankers are compared, and whether heads are refitted."""
+    """The settings of `rankscope diff`: the texts over which two rankers are compared, and whether heads are refitted."""
 
     collection: str
     split: str = "test"
     train_collection: str | None = None
-    """Whose queries heads are fitted on, if others'; over the same docs."""
+    """The collection whose queries heads are fitted on, over the same docs; `collection`, if None."""
     train_split: str = "train"
     queries: int = 100
     depth: int = 20
@@ -95,14 +95,14 @@ class DiffSettings:
     neighbours: int = 10
     heads: bool = False
     measure: str = "nDCG@10"
-    """Of the heads' runs."""
+    """The measure of the heads' runs."""
     margin: float = DEFAULT_MARGIN
     language: str | None = None
-    """Of BM25's analyzer; English, if None."""
+    """The language of BM25's analyzer; English, if None."""
     seed: int = 42
 
     def __post_init__(self) -> None:
-        """Raises BadInput before any work for a measure there is none of, and for too few texts."""
+        """Raises BadInput before any work for an unknown measure and for too few texts."""
         computable(self.measure)
         if self.neighbours >= self.texts:
             raise BadInput(
@@ -111,7 +111,7 @@ class DiffSettings:
             )
 
     def params(self) -> ChangeParams:
-        """What of states and rankings is compared."""
+        """How states and rankings are compared."""
         spec = spec_of(
             ChangesSpec,
             over=self.collection,
@@ -121,22 +121,22 @@ class DiffSettings:
         )
         return ChangeParams(spec, self.depth, self.seed)
 
-    def fitted(self) -> Heads | None:
-        """The heads that are to be fitted anew; None where none are."""
+    def fitted(self) -> HeadsTraining | None:
+        """How heads are refitted; None where they are not."""
         if not self.heads:
             return None
-        learnt_from = self.train_collection or self.collection
-        usual, of_train = convention(self.collection), convention(learnt_from)
+        train_name = self.train_collection or self.collection
+        over, train_convention = convention(self.collection), convention(train_name)
         params = HeadsParams(
-            spec_of(HeadsSpec, train=learnt_from),
+            spec_of(HeadsSpec, train=train_name),
             depth=self.depth,
-            measure=with_relevance_level(self.measure, usual.relevance_level),
+            measure=with_relevance_level(self.measure, over.relevance_level),
             margin=self.margin,
-            train_relevance_level=of_train.relevance_level,
+            train_relevance_level=train_convention.relevance_level,
             seed=self.seed,
         )
-        train = collections.source(learnt_from, self.train_split)
-        return Heads(train, params, of_train.drop_own_docs)
+        train = collections.source(train_name, self.train_split)
+        return HeadsTraining(train, params, train_convention.drop_own_docs)
 
 
 def answer(
@@ -147,69 +147,69 @@ def answer(
     pooling: str | None,
     progress: Progress,
 ) -> Result:
-    """What moved from the first model to the second, in every form."""
+    """The changes from the first model to the second, in every form."""
     params, heads = settings.params(), settings.fitted()
     source = collections.source(settings.collection, settings.split)
-    found = diff(
+    changes = diff(
         opened(models, revision=revision, pooling=pooling),
         source,
         params,
         queries=settings.queries,
         heads=heads,
-        first_stage=FirstStage(
+        first_stage=Bm25Top(
             settings.language or ENGLISH, convention(settings.collection).drop_own_docs
         ),
         progress=progress,
     )
-    sentences, table = [*words.in_words(found), words.CAVEAT], words.layer_table(found)
-    title = f"{found['after']} against {found['before']}, {settings.collection}"
-    control = found["heads"]
+    sentences, table = [*words.sentences(changes), words.CAVEAT], words.layer_table(changes)
+    title = f"{changes['after']} against {changes['before']}, {settings.collection}"
+    control = changes["heads"]
     return Result(
         tables=(
             Table(title, *table),
-            *([Table(control["measure"], *words.head_table(found))] if control else []),
+            *([Table(control["measure"], *words.head_table(changes))] if control else []),
         ),
         lines=tuple(sentences),
-        forms=forms_of(found, sentences, lambda: words.full_rows([found]), table),
-        notes=(*found["notes"], *(control["notes"] if control else [])),
+        forms=forms_of(changes, sentences, lambda: words.full_rows([changes]), table),
+        notes=(*changes["notes"], *(control["notes"] if control else [])),
     )
 
 
-def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> Opened:
+def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> RankerPair:
     """The two rankers: NAME=MODEL, or a model by its own name. BadInput where they are of two kinds."""
     (before, first), (after, second) = opening.opened(
         models, revision=revision, pooling=pooling
     ).items()
-    places = [located(opening.named(each)[1], revision=revision) for each in models]
-    old, new = (tensors.stored_as(downloaded(place)) for place in places)
-    return Opened(before, after, (first, second), (old, new))
+    places = [located(opening.named(model)[1], revision=revision) for model in models]
+    stored_before, stored_after = (tensors.stored_as(downloaded(place)) for place in places)
+    return RankerPair(before, after, (first, second), (stored_before, stored_after))
 
 
 def diff(
-    pair: Opened,
+    pair: RankerPair,
     source: Source,
     params: ChangeParams,
     *,
     queries: int,
-    heads: Heads | None = None,
-    first_stage: FirstStage | None = None,
+    heads: HeadsTraining | None = None,
+    first_stage: Bm25Top | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Everything that moved between the two, as plain data; what they rank is the top of BM25.
+    """All changes between the two, as plain data; both re-rank the top of BM25.
 
-    `queries` are drawn from the judged ones. With `heads`, the control for cross-encoders too. Raises BadInput
-    where the architectures differ, or heads cannot be fitted.
+    `queries` of the judged ones are drawn. With `heads` the result has the control for cross-encoders too. Raises
+    BadInput where the architectures differ, or heads cannot be fitted.
     """
-    how = first_stage or FirstStage()
+    bm25_top = first_stage or Bm25Top()
     weights = weights_changed(pair.rankers)
     topics = judged_topics(source, limit=queries, seed=params.seed)
     train = heads and judged_topics(heads.train)
     if train:
         check_heads(pair.rankers)
         examples.without(train, topics)
-    with examples.indexed(source, how.language, progress) as (docs, index):
+    with examples.indexed(source, bm25_top.language, progress) as (docs, index):
         run = bm25.search(index, topics.queries, depth=params.depth, progress=progress)
-        run = without_own_docs(run) if how.drop_own_docs else run
+        run = without_own_docs(run) if bm25_top.drop_own_docs else run
         top = {doc.doc_id for ranking in run.rankings.values() for doc in ranking}
         texts = dict(zip(sorted(top), docs.texts(sorted(top)), strict=True))
         compared = sides(pair.rankers[0], topics.queries, run, texts, params)
@@ -228,9 +228,9 @@ def diff(
         ]
         control = None
         if heads and train:
-            asked = topics, run, runs
-            control = _control(pair, heads, train, asked, (docs, index), progress)
-    found = as_json(
+            ranked = topics, run, runs
+            control = _control(pair, heads, train, ranked, (docs, index), progress)
+    changes = as_json(
         Changes(
             before=pair.before,
             after=pair.after,
@@ -240,42 +240,42 @@ def diff(
             rankings=ranking_change(runs[0], runs[1], params),
         )
     )
-    return found | {"heads": control, "notes": [*_read_otherwise(pair), *_rounded(pair)]}
+    return changes | {"heads": control, "notes": [*_reading_notes(pair), *_rounding_notes(pair)]}
 
 
-def _read_otherwise(pair: Opened) -> list[str]:
-    """In what the two read texts otherwise or score otherwise, whatever their weights: a sentence each."""
-    mine, theirs = (_reading(ranker) for ranker in pair.rankers)
-    of_sides: dict[tuple[str, str, str, str], list[str]] = {}
-    for (what, side, differ), how in mine.items():
-        other = theirs[what, side, differ]
-        if how != other:
-            of_sides.setdefault((what, how, other, differ), []).append(side)
+def _reading_notes(pair: RankerPair) -> list[str]:
+    """A sentence for each setting by which the two read or score texts differently, whatever their weights."""
+    mine, theirs = (_reading_settings(ranker) for ranker in pair.rankers)
+    sides_of: dict[tuple[str, str, str, str], list[str]] = {}
+    for (verb, side, effect), setting in mine.items():
+        other = theirs[verb, side, effect]
+        if setting != other:
+            sides_of.setdefault((verb, setting, other, effect), []).append(side)
     notes = [
-        f"{pair.before} {what.format(' and '.join(of))} {how}, {pair.after} {other}: {differ} for that alone."
-        for (what, how, other, differ), of in of_sides.items()
+        f"{pair.before} {verb.format(' and '.join(sides))} {setting}, {pair.after} {other}: {effect} for this reason alone."
+        for (verb, setting, other, effect), sides in sides_of.items()
     ]
     if _vocabularies(pair.rankers[0]) != _vocabularies(pair.rankers[1]):
         notes.append(
-            f"{pair.before} and {pair.after} have tokenizers of other vocabularies, so one text is other tokens to "
-            "each: states differ for that alone."
+            f"{pair.before} and {pair.after} have tokenizers with different vocabularies, so they split one text into "
+            "different tokens: for that alone states differ."
         )
     return notes
 
 
-def _reading(ranker: TrainableRanker) -> dict[tuple[str, str, str], str]:
-    """How a ranker does what, by what it does, of which side, and what differs where another does otherwise."""
-    found: dict[tuple[str, str, str], str] = {}
+def _reading_settings(ranker: TrainableRanker) -> dict[tuple[str, str, str], str]:
+    """Settings that affect how a ranker reads or scores text: {(setting, side, effect of a difference): value}."""
+    settings: dict[tuple[str, str, str], str] = {}
     if ranker.compares_by is not None:
-        found["scores", "", "rankings differ"] = f"by {ranker.compares_by}"
+        settings["scores", "", "rankings differ"] = f"by {ranker.compares_by}"
     for side in ranker.sides:
         texts = READ[side]
         if side != PAIR:
-            found["pools {}", texts, "states differ"] = f"by {ranker.pooling(side)}"
-            found["puts before {}", texts, "states differ"] = repr(ranker.prompt_of(side))
-        longer = "states of longer texts differ"
-        found["reads of {}", texts, longer] = f"{ranker.most_tokens(side)} tokens"
-    return found
+            settings["pools {}", texts, "states differ"] = f"by {ranker.pooling(side)}"
+            settings["puts before {}", texts, "states differ"] = repr(ranker.prompt_of(side))
+        longer_texts = "states of longer texts differ"
+        settings["reads of {}", texts, longer_texts] = f"{ranker.most_tokens(side)} tokens"
+    return settings
 
 
 def _vocabularies(ranker: TrainableRanker) -> list[dict[str, int]]:
@@ -283,13 +283,16 @@ def _vocabularies(ranker: TrainableRanker) -> list[dict[str, int]]:
     return [ranker.tokenizer_of(side).get_vocab() for side in ranker.sides]
 
 
-def _rounded(pair: Opened) -> list[str]:
-    """What of the update is the stored numbers' rounding; a ranker tuned from rounded ones began at just them."""
+def _rounding_notes(pair: RankerPair) -> list[str]:
+    """A note on which part of the update may be rounding of the stored weights.
+
+    A ranker tuned from rounded weights began at exactly these, so rounding is no part of its update.
+    """
     before, after = (ROUNDED.get(stored or "") for stored in pair.stored)
     if after:
-        name, (kind, share), unless = pair.after, after, ""
+        name, (number_type, share), unless = pair.after, after, ""
     elif before:
-        name, (kind, share), unless = (
+        name, (number_type, share), unless = (
             pair.before,
             before,
             f" unless {pair.after} was tuned from these",
@@ -297,24 +300,24 @@ def _rounded(pair: Opened) -> list[str]:
     else:
         return []
     return [
-        f"{name}'s weights are stored as {kind}: what moved by less than about {share} of a weight may be rounding, and "
-        f"effective ranks then too high{unless}."
+        f"{name}'s weights are stored as {number_type}: changes of less than about {share} of a weight may be rounding, which "
+        f"makes effective ranks too high{unless}."
     ]
 
 
 def _control(
-    pair: Opened,
-    heads: Heads,
+    pair: RankerPair,
+    heads: HeadsTraining,
     train: Topics,
-    asked: tuple[Topics, Run, Sequence[Run]],
+    ranked: tuple[Topics, Run, Sequence[Run]],
     over: tuple[StoredDocs, bm25.Index],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Heads fitted anew on both encoders, with queries that are not among those ranked."""
-    (topics, run, runs), (docs, index) = asked, over
+    """The control with heads refitted on both encoders, from queries that are not among those ranked."""
+    (topics, run, runs), (docs, index) = ranked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
     if heads.drop_own_docs:
         train_run = without_own_docs(train_run)
-    made, notes = lesson(train, train_run, topics, run, docs, heads.params)
-    found = controlled(pair.rankers, made, runs, topics.qrels, heads.params, progress)
-    return found | {"notes": notes}
+    taught, notes = lesson(train, train_run, topics, run, docs, heads.params)
+    control = controlled(pair.rankers, taught, runs, topics.qrels, heads.params, progress)
+    return control | {"notes": notes}

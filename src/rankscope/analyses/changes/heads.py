@@ -1,7 +1,7 @@
-"""Heads fitted anew on two encoders: what a ranker lost in its encoder, and what only in its head.
+"""Heads refitted on two encoders: which part of a loss lies in the encoder, and which only in the head.
 
-Four runs over the same docs: before and after with their own heads, and both with heads that are fitted alike.
-The loss is that of the first two; what of it is left between the last two was lost in the encoder.
+There are four runs over the same docs: before and after with their own heads, and both with refitted heads. The
+first two show the loss; the part of it that remains between the last two was lost in the encoder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,70 +33,70 @@ from rankscope.retrieve.rerank import reordered
 
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
-BEFORE_ANEW, AFTER_ANEW = "before, head anew", "after, head anew"
+BEFORE_REFITTED, AFTER_REFITTED = "before, head anew", "after, head anew"
 COMPARED = {
     "loss": (AFTER, BEFORE),
-    "encoder": (AFTER_ANEW, BEFORE_ANEW),
-    "head": (AFTER_ANEW, AFTER),
-    "control": (BEFORE_ANEW, BEFORE),
+    "encoder": (AFTER_REFITTED, BEFORE_REFITTED),
+    "head": (AFTER_REFITTED, AFTER),
+    "control": (BEFORE_REFITTED, BEFORE),
 }
-"""What each comparison is called, and which run stands against which."""
+"""Comparison to its two runs: the system and the baseline."""
 NO_LOSS, IN_ENCODER, IN_HEAD, UNKNOWN = "no loss", "encoder", "head", "cannot tell"
 TOO_WEAK = "heads too weak"
-"""Where a loss lies."""
+"""The conclusions about where a loss lies."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a head learns from, and what it then ranks."""
+    """The examples that a head learns from, and the queries and docs that it then ranks."""
 
     train: Sequence[Choice]
     queries: Mapping[str, str]
-    """Texts, of training and test queries."""
+    """The texts of training and test queries."""
     docs: Mapping[str, str]
-    asked: Sequence[Query]
+    ranked: Sequence[Query]
     run: Run
-    """Whose top is re-ranked."""
+    """The run whose top is re-ranked."""
 
     def some(self, n: int, *, seed: int) -> list[Choice]:
-        """So many of the training examples at most, drawn."""
-        drawn = list(self.train)
-        stream(seed, "examples of a head").shuffle(drawn)
-        return sorted(drawn[:n])
+        """At most n of the training examples, drawn by the seed."""
+        shuffled = list(self.train)
+        stream(seed, "examples of a head").shuffle(shuffled)
+        return sorted(shuffled[:n])
 
 
 def lesson(
     train: Topics,
     train_run: Run,
-    asked: Topics,
+    topics: Topics,
     run: Run,
     docs: StoredDocs,
     params: HeadsParams,
 ) -> tuple[Lesson, list[str]]:
-    """What heads learn from and then rank, and what was left out; no query that is ranked is learnt from.
+    """The lesson for heads, and notes on what was left out; heads learn from no query that they rank.
 
-    Hard negatives come out of the first `DEPTH_OF_NEGATIVES` ranks of `train_run`.
+    Hard negatives come from the first `DEPTH_OF_NEGATIVES` ranks of `train_run`.
     """
-    learnt, n_shared = examples.without(train, asked)
-    learnt, n_lost = examples.with_texts(learnt, docs)
-    made = choices_from_qrels(
-        learnt.qrels,
+    train_topics, n_shared = examples.without(train, topics)
+    train_topics, n_lost = examples.with_texts(train_topics, docs)
+    examples_made = choices_from_qrels(
+        train_topics.qrels,
         train_run,
         n_docs=params.spec.candidates,
         depth=DEPTH_OF_NEGATIVES,
         min_relevance=params.train_relevance_level,
         seed=params.seed,
-        by_words=ByWords(learnt, docs.key),
+        by_words=ByWords(train_topics, docs.key),
     )
-    wanted = {doc_id for choice in made.choices for doc_id in choice.doc_ids}
-    wanted |= {doc.doc_id for top in run.rankings.values() for doc in top[: params.depth]}
+    doc_ids = {doc_id for choice in examples_made.choices for doc_id in choice.doc_ids}
+    doc_ids |= {doc.doc_id for top in run.rankings.values() for doc in top[: params.depth]}
     return Lesson(
-        made.choices,
-        {query.query_id: query.text for query in (*learnt.queries, *asked.queries)},
-        dict(zip(sorted(wanted), docs.texts(sorted(wanted)), strict=True)),
-        asked.queries,
+        examples_made.choices,
+        {query.query_id: query.text for query in (*train_topics.queries, *topics.queries)},
+        dict(zip(sorted(doc_ids), docs.texts(sorted(doc_ids)), strict=True)),
+        topics.queries,
         run,
-    ), examples.notes_on(n_shared, made, Choices((), {}), n_lost=n_lost)
+    ), examples.notes_on(n_shared, examples_made, Choices((), {}), n_lost=n_lost)
 
 
 def controlled(
@@ -107,7 +107,7 @@ def controlled(
     params: HeadsParams,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Heads fitted anew on the encoders before and after, beside their `own` runs: means, verdicts, conclusion.
+    """Heads refitted on both encoders, compared with the `own` runs of before and after: means, verdicts, conclusion.
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
@@ -115,7 +115,9 @@ def controlled(
     examples = [
         lesson.some(params.spec.examples, seed=params.seed + n) for n in range(params.spec.fits)
     ]
-    n_learnt = min(len({choice.query_id for choice in some}) for some in examples)
+    n_learnt = min(
+        len({choice.query_id for choice in lesson_choices}) for lesson_choices in examples
+    )
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
             f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
@@ -123,24 +125,24 @@ def controlled(
             "collection to fit heads on."
         )
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
-    fitted: list[Refitted] = []
-    for name, scorer in zip((BEFORE_ANEW, AFTER_ANEW), rankers, strict=True):
-        anew = refitted_runs(scorer, lesson, examples, params, tag=name, progress=progress)
-        runs[name] = [run for run, _ in anew]
-        fitted += [fit for _, fit in anew]
+    fits: list[Refitted] = []
+    for name, scorer in zip((BEFORE_REFITTED, AFTER_REFITTED), rankers, strict=True):
+        run_fits = refitted_runs(scorer, lesson, examples, params, tag=name, progress=progress)
+        runs[name] = [run for run, _ in run_fits]
+        fits += [fit for _, fit in run_fits]
     return concluded(runs, qrels, params) | {
         "n_examples": len(examples[0]),
         "n_fits": params.spec.fits,
-        "n_unconverged": sum(not fit.has_converged for fit in fitted),
-        "penalties": [fit.penalty for fit in fitted],
+        "n_unconverged": sum(not fit.has_converged for fit in fits),
+        "penalties": [fit.penalty for fit in fits],
     }
 
 
 def check_heads(rankers: Sequence[TrainableRanker]) -> None:
-    """BadInput for bi-encoders, which have no head."""
+    """Raises BadInput for bi-encoders, which have no head."""
     if any(PAIR not in ranker.sides for ranker in rankers):
         raise BadInput(
-            "A head is fitted anew on cross-encoders: a bi-encoder has none. Leave the control out."
+            "Heads are refitted on cross-encoders only: a bi-encoder has no head. Leave the control out."
         )
 
 
@@ -153,40 +155,44 @@ def refitted_runs(
     tag: str,
     progress: Progress,
 ) -> list[tuple[Run, Refitted]]:
-    """The run's top re-ranked by heads fitted anew on the ranker's encoder, one to each set of examples."""
-    learnt = pairs_of([choice for some in examples for choice in some])
+    """The run's top re-ranked by heads refitted on the ranker's encoder, one for each set of examples."""
+    train_pairs = pairs_of([choice for subset in examples for choice in subset])
     tops = {
         query.query_id: [doc.doc_id for doc in lesson.run.rankings[query.query_id]][: params.depth]
-        for query in lesson.asked
+        for query in lesson.ranked
         if lesson.run.rankings.get(query.query_id)
     }
-    asked = [(query_id, doc_id) for query_id, top in tops.items() for doc_id in top]
-    texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*learnt.pairs, *asked)]
+    ranked_pairs = [(query_id, doc_id) for query_id, top in tops.items() for doc_id in top]
+    texts = [(lesson.queries[q], lesson.docs[d]) for q, d in (*train_pairs.pairs, *ranked_pairs)]
     states = representations.in_parts(
         texts,
-        lambda some: representations.of_texts(ranker, some, PAIR)[:, -1],
+        lambda subset: representations.of_texts(ranker, subset, PAIR)[:, -1],
         task=f"represent pairs for {tag}",
         progress=progress,
     )
-    made = []
-    for n, some in enumerate(examples):
-        fit = heads.refitted(states, learnt.candidates(some), seed=params.seed + n)
-        scores = iter(fit.scores[len(learnt.pairs) :].tolist())
+    runs = []
+    for n, subset in enumerate(examples):
+        fit = heads.refitted(states, train_pairs.candidates(subset), seed=params.seed + n)
+        scores = iter(fit.scores[len(train_pairs.pairs) :].tolist())
         rankings = {
             query_id: reordered(lesson.run.rankings[query_id], [next(scores) for _ in top])
             for query_id, top in tops.items()
         }
-        made.append((Run(tag, rankings), fit))
-    return made
+        runs.append((Run(tag, rankings), fit))
+    return runs
 
 
 def concluded(
     runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], params: HeadsParams
 ) -> dict[str, Any]:
-    """Means and verdicts, and where the loss lies; `runs` by `BEFORE`, `AFTER` and anew, a run a head."""
+    """Means, verdicts, and where the loss lies.
+
+    `runs` has a run for each head, by `BEFORE`, `AFTER`, `BEFORE_REFITTED` and `AFTER_REFITTED`.
+    """
     measuring, margin = Measuring(qrels, (params.measure,)), as_margin(params.margin)
     values = {
-        name: [measuring.of(run).values[params.measure] for run in of] for name, of in runs.items()
+        name: [measuring.of(run).values[params.measure] for run in seed_runs]
+        for name, seed_runs in runs.items()
     }
     pairs = [
         Pair(values[system], values[baseline], margin, span=span(params.measure))
@@ -203,7 +209,10 @@ def concluded(
         "measure": params.measure,
         "margin": str(margin),
         "n_queries": len(measuring.query_ids),
-        "means": {name: fmean(fmean(each.values()) for each in of) for name, of in values.items()},
+        "means": {
+            name: fmean(fmean(query_values.values()) for query_values in seed_runs)
+            for name, seed_runs in values.items()
+        },
         "comparisons": {name: as_plain(recorded(row)) for name, row in by_name.items()},
         "conclusion": conclusion({name: row.verdict for name, row in by_name.items()}),
     }
@@ -212,9 +221,10 @@ def concluded(
 def conclusion(verdicts: Mapping[str, Verdict]) -> str:
     """Where a loss lies, by the verdict of each of `COMPARED`.
 
-    Where new heads rank worse than the old one on the encoder before, they have learnt too little to tell. Else
-    it lies in the encoder, if new heads leave the one after behind; and in the head, if they do not (equivalent
-    or better), beat the old one on the encoder after, and are shown to be as good as the old one on that before.
+    If refitted heads rank worse than the own head on the encoder before, they learnt too little, and the control
+    decides nothing. If they do not, the loss lies in the encoder where refitted heads still rank worse on the
+    encoder after than on that before. It lies in the head where they rank equivalently or better there, rank
+    better than the own head on the encoder after, and are shown to be as good as the own head on that before.
     """
     if verdicts["loss"] is not Verdict.WORSE:
         return NO_LOSS

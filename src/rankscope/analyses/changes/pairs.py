@@ -1,4 +1,4 @@
-"""Which ranker is held against which: each against the one it starts from, if nothing else is said."""
+"""Which ranker is compared with which: each with the one it starts from, unless the study names pairs."""
 
 from rankscope.analyses.analysis import Question
 from rankscope.analyses.changes.spec import ChangesSpec
@@ -10,7 +10,7 @@ DEPTH = 20
 
 
 def changed_pairs(study: Pipeline, question: Question) -> dict[str, str]:
-    """Ranker to the one it is held against, in the order asked for, or of the study."""
+    """Ranker to the one it is compared with, in the order in which `pairs` or the study names them."""
     spec: ChangesSpec = question.spec
     if isinstance(spec.pairs, dict):
         return dict(spec.pairs)
@@ -19,7 +19,7 @@ def changed_pairs(study: Pipeline, question: Question) -> dict[str, str]:
 
 
 def with_heads(study: Pipeline, question: Question) -> tuple[str, ...]:
-    """The rankers for which heads are fitted anew, on their encoder and on that before."""
+    """The rankers for which heads are refitted, on their encoder and on that of the ranker before."""
     spec: ChangesSpec = question.spec
     if spec.heads is None:
         return ()
@@ -27,6 +27,6 @@ def with_heads(study: Pipeline, question: Question) -> tuple[str, ...]:
 
 
 def changed_depth(study: Pipeline, spec: ChangesSpec) -> int:
-    """How many docs both re-rank: then runs that the evaluation needs too are made once."""
+    """How many docs both re-rank: as many as the evaluation, if it re-ranks, so that a run serves both."""
     rerank = study.evaluate.rerank
     return spec.depth or (rerank.depth if rerank else DEPTH)

@@ -1,4 +1,4 @@
-"""The steps between two rankers: what moved, and heads fitted anew."""
+"""The steps that compare two rankers: their changes, and the control with refitted heads."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ from rankscope.pipeline.step import Kind, Step
 
 @dataclass(frozen=True)
 class ChangeParams:
-    """What of two rankers is compared."""
+    """How two rankers are compared."""
 
     spec: ChangesSpec
     depth: int
-    """Docs of each query that both re-rank."""
+    """Docs for each query that both re-rank."""
     seed: int
 
 
 @dataclass(frozen=True)
 class HeadsParams:
-    """How heads are fitted anew on two encoders, and how their runs are compared."""
+    """How heads are refitted on two encoders, and how their runs are compared."""
 
     spec: HeadsSpec
     depth: int
-    """Docs of each query that are re-ranked."""
+    """Docs for each query that are re-ranked."""
     measure: str
     """At the collection's relevance level."""
     margin: float | str
@@ -44,49 +44,49 @@ HEADS = Kind("heads", 5, "rankscope.analyses.changes.steps:heads", HeadsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
-    """What moved between every pair, and the heads fitted anew."""
-    asked: ChangesSpec = question.spec
-    key, found = question.key, dict[str, Step]()
-    depth = changed_depth(planner.study, asked)
+    """The changes between every pair, and the refitted heads."""
+    spec: ChangesSpec = question.spec
+    key, steps = question.key, dict[str, Step]()
+    depth = changed_depth(planner.study, spec)
     for after, before in changed_pairs(planner.study, question).items():
         inputs = {
             "before": planner.ranker(before),
             "after": planner.ranker(after),
-            "docs": planner.docs(asked.over),
-            "collection": planner.collection(asked.over),
-            "run": planner.first_stage_run(asked.first_stage, asked.over),
-            "before run": planner.rerank(before, asked.over, asked.first_stage, depth),
-            "after run": planner.rerank(after, asked.over, asked.first_stage, depth),
+            "docs": planner.docs(spec.over),
+            "collection": planner.collection(spec.over),
+            "run": planner.first_stage_run(spec.first_stage, spec.over),
+            "before run": planner.rerank(before, spec.over, spec.first_stage, depth),
+            "after run": planner.rerank(after, spec.over, spec.first_stage, depth),
         }
-        params = ChangeParams(asked, depth, planner.study.seed)
+        params = ChangeParams(spec, depth, planner.study.seed)
         change = planner.step(CHANGE, f"{after}.{key}", params, inputs)
-        found[change_role("change", key, after)] = change
+        steps[change_role("change", key, after)] = change
         if after in with_heads(planner.study, question):
-            found[change_role("heads", key, after)] = _heads(planner, question, after, inputs)
-    return found
+            steps[change_role("heads", key, after)] = _heads(planner, question, after, inputs)
+    return steps
 
 
 def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, Step]) -> Step:
-    """Heads fitted anew on the encoders of a pair."""
-    asked: ChangesSpec = question.spec
-    assert asked.heads is not None
-    train, over = asked.heads.train, asked.over
+    """The step that refits heads on the encoders of a pair."""
+    spec: ChangesSpec = question.spec
+    assert spec.heads is not None
+    train, over = spec.heads.train, spec.over
     if planner.docs(train) is not planner.docs(over):
         raise BadStudy(
-            f"{question.place}.heads: {train} and {over} have other docs. Fit heads over the same."
+            f"{question.place}.heads: {train} and {over} have different docs. Fit heads over the same."
         )
     inputs = inputs | {
         "train collection": planner.collection(train),
-        "train run": planner.first_stage_run(asked.first_stage, train),
+        "train run": planner.first_stage_run(spec.first_stage, train),
     }
     evaluate = planner.study.evaluate
-    measure = asked.heads.measure or evaluate.measures[0]
+    measure = spec.heads.measure or evaluate.measures[0]
     level = planner.study.collections[over].convention().relevance_level
     params = HeadsParams(
-        asked.heads,
-        depth=changed_depth(planner.study, asked),
+        spec.heads,
+        depth=changed_depth(planner.study, spec),
         measure=with_relevance_level(measure, level),
-        margin=asked.heads.margin or evaluate.margin.get(measure, DEFAULT_MARGIN),
+        margin=spec.heads.margin or evaluate.margin.get(measure, DEFAULT_MARGIN),
         significance_level=evaluate.significance_level,
         correction=evaluate.correction,
         train_relevance_level=planner.study.collections[train].convention().relevance_level,
@@ -96,5 +96,5 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
 
 
 def change_role(kind: str, key: str, ranker: str) -> str:
-    """What the report calls what moved in a ranker, or its heads fitted anew, among its inputs."""
+    """The role among the report's inputs of a ranker's changes, or of its refitted heads."""
     return f"{kind} {key} {ranker}"

@@ -1,4 +1,4 @@
-"""What moved between two rankers: weights, the states of drawn texts, and how a collection is ranked."""
+"""The changes between two rankers: in weights, in the states of drawn texts, and in rankings."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.models.ranker import Side as RankerSide
 
 FEWEST_TEXTS = 20
-"""Below, an interval over texts says nothing."""
+"""With fewer texts an interval over them says nothing."""
 FEWEST_QUERIES = 5
-"""Of which one in turn is left out, and 4 are still compared."""
+"""Each query is left out in turn, so that at least 4 remain."""
 
 
 @dataclass(frozen=True)
-class Side:
+class SideTexts:
     """Texts whose states are compared: queries, docs, or pairs of both."""
 
     name: RankerSide
@@ -41,7 +41,7 @@ class Side:
 
 
 class StateChange(NamedTuple):
-    """What moved in the states of one layer; None where the states of a layer do not vary."""
+    """The change in the states of one layer; None where the states of a layer do not vary."""
 
     side: str
     layer: int
@@ -51,12 +51,12 @@ class StateChange(NamedTuple):
     neighbours: Estimate | None
     k: int
     chance: float
-    """The share of neighbours that two layers share which have nothing to do with each other."""
+    """The share of neighbours that two unrelated layers have in common."""
 
 
 @dataclass(frozen=True)
 class RankingChange:
-    """How far two rankers order the same docs alike, as means over queries."""
+    """The agreement of two rankers' orders of the same docs, as means over queries."""
 
     n_queries: int
     depth: int
@@ -64,20 +64,20 @@ class RankingChange:
     overlap: Estimate
     """Rank-biased overlap, extrapolated."""
     chance: float
-    """The overlap of two drawn orders of the same docs."""
+    """The overlap of two random orders of the same docs."""
     tau: Estimate
     """Kendall's tau-b."""
     correlation: Estimate
-    """Pearson's, of the scores."""
+    """Pearson's correlation of the scores."""
     same_first: Estimate
     """The share of queries with the same doc first."""
     tied: tuple[float, float]
-    """The share of docs that the ranker before, and that after, scores like another of the same query."""
+    """The share of docs that share their score with another doc of the query, in the ranker before and after."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What moved between two rankers over a collection."""
+    """All changes between two rankers over a collection."""
 
     before: str
     after: str
@@ -101,11 +101,11 @@ def sides(
     run: Run,
     texts: Mapping[str, str],
     params: ChangeParams,
-) -> list[Side]:
+) -> list[SideTexts]:
     """The texts whose states are compared, drawn from the queries and the top of their rankings.
 
-    `texts` has that of every doc in the top. Two queries or docs of the same words are one: each would
-    always be the other's nearest. Raises BadInput where too few are left.
+    `texts` has the text of every doc in the top. Two queries or docs of the same words count as one: each would
+    always be the other's nearest neighbour. Raises BadInput where too few are left.
     """
     run = compared_top(run, params)
     ranked = sorted(query for query in queries if run.rankings.get(query.query_id))
@@ -115,10 +115,10 @@ def sides(
             f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
     tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
-    found = [_side(name, ranked, tops, texts, params) for name in ranker.sides]
-    for side in found:
+    drawn_sides = [_side(name, ranked, tops, texts, params) for name in ranker.sides]
+    for side in drawn_sides:
         _check_enough(side, params)
-    return found
+    return drawn_sides
 
 
 def _side(
@@ -127,38 +127,40 @@ def _side(
     tops: Sequence[Sequence[str]],
     texts: Mapping[str, str],
     params: ChangeParams,
-) -> Side:
+) -> SideTexts:
     """The texts drawn for a side; `tops` has each query's docs."""
     if name == PAIR:
-        every = [
+        candidates = [
             (place, text)
             for place, top in enumerate(tops)
             for text in _distinct([texts[doc_id] for doc_id in top])
         ]
-        drawn = _drawn(every, PAIR, params)
+        drawn = _drawn(candidates, PAIR, params)
         pairs = [(queries[place].text, text) for place, text in drawn]
-        return Side(PAIR, pairs, torch.tensor([place for place, _ in drawn]))
+        return SideTexts(PAIR, pairs, torch.tensor([place for place, _ in drawn]))
     if name == "query":
-        return Side(name, _drawn([query.text for query in queries], name, params), None)
+        return SideTexts(name, _drawn([query.text for query in queries], name, params), None)
     doc_ids = sorted({doc_id for top in tops for doc_id in top})
-    return Side(name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, params), None)
+    return SideTexts(
+        name, _drawn(_distinct([texts[doc_id] for doc_id in doc_ids]), name, params), None
+    )
 
 
-def _check_enough(side: Side, params: ChangeParams) -> None:
-    """BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
+def _check_enough(side: SideTexts, params: ChangeParams) -> None:
+    """Raises BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
     n_texts, k, groups = len(side.texts), params.spec.neighbours, side.groups
     n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
-    told = f"{n_texts} texts ({side.name})" + (
+    texts_there = f"{n_texts} texts ({side.name})" + (
         f" of {n_queries} queries" if groups is not None else ""
     )
     if n_texts < FEWEST_TEXTS or n_queries < FEWEST_QUERIES:
-        least = f"{FEWEST_TEXTS}" + (f" of {FEWEST_QUERIES} queries" if groups is not None else "")
+        needed = f"{FEWEST_TEXTS}" + (f" of {FEWEST_QUERIES} queries" if groups is not None else "")
         raise BadInput(
-            f"{told} to compare states of; {least} are needed for intervals. Take more queries, or a greater depth."
+            f"{texts_there} to compare states of; {needed} are needed for intervals. Take more queries, or a greater depth."
         )
     if k > (most := changes.most_neighbours(n_texts, groups)):
         raise BadInput(
-            f"{k} neighbours, and {told} allow {most}. Ask for fewer neighbours, or take more queries."
+            f"{k} neighbours: {texts_there} allow {most}. Set fewer neighbours, or take more queries."
         )
 
 
@@ -166,10 +168,10 @@ def _distinct(texts: Sequence[str]) -> list[str]:
     return [*{words(text): text for text in texts}.values()]
 
 
-def _drawn(every: list[Any], name: str, params: ChangeParams) -> list[Any]:
-    """As many as are asked for, in a drawn order."""
-    stream(params.seed, "texts whose states are compared", name).shuffle(every)
-    return every[: params.spec.texts]
+def _drawn(candidates: list[Any], name: str, params: ChangeParams) -> list[Any]:
+    """As many as `texts` of the spec allows, in a drawn order."""
+    stream(params.seed, "texts whose states are compared", name).shuffle(candidates)
+    return candidates[: params.spec.texts]
 
 
 # -- comparisons ----------------------------------------------------------------------------------
@@ -180,28 +182,28 @@ Both = tuple[TrainableRanker, TrainableRanker]
 
 
 def weights_changed(rankers: Both) -> list[ModuleChange]:
-    """What moved in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
+    """The changes in the weights. Raises BadInput where the architectures differ, or weights are not finite."""
     before, after = (weights.modules(ranker) for ranker in rankers)
     return weights.weight_changes(before, after)
 
 
 def states_changed(
-    rankers: Both, compared: Sequence[Side], params: ChangeParams, progress: Progress
+    rankers: Both, compared: Sequence[SideTexts], params: ChangeParams, progress: Progress
 ) -> list[StateChange]:
-    """What moved in the states of texts. Raises BadInput where states are not finite."""
-    found = []
+    """The changes in the states of texts. Raises BadInput where states are not finite."""
+    changed = []
     for side in compared:
         states = []
-        for which, ranker in zip(("before", "after"), rankers, strict=True):
+        for place, ranker in zip(("before", "after"), rankers, strict=True):
             try:
                 states.append(_states(ranker, side, progress))
             except BadInput as error:
-                raise BadInput(f"The ranker {which} ({side.name}): {error}") from error
-        found += state_changes(side, states[0], states[1], params)
-    return found
+                raise BadInput(f"The ranker {place} ({side.name}): {error}") from error
+        changed += state_changes(side, states[0], states[1], params)
+    return changed
 
 
-def _states(ranker: TrainableRanker, side: Side, progress: Progress) -> Tensor:
+def _states(ranker: TrainableRanker, side: SideTexts, progress: Progress) -> Tensor:
     """(texts, layers + 1, width)."""
     return representations.in_parts(
         side.texts,
@@ -212,7 +214,7 @@ def _states(ranker: TrainableRanker, side: Side, progress: Progress) -> Tensor:
 
 
 def state_changes(
-    side: Side, before: Tensor, after: Tensor, params: ChangeParams
+    side: SideTexts, before: Tensor, after: Tensor, params: ChangeParams
 ) -> list[StateChange]:
     """Every layer's change; states: (texts, layers + 1, width)."""
     k, groups = params.spec.neighbours, side.groups
@@ -250,9 +252,9 @@ def mean_estimates(values: Floats, seed: int, *, groups: Tensor | None = None) -
 
 
 def compared_top(run: Run, params: ChangeParams) -> Run:
-    """What of a run is compared: its top with its ties, whether it was written and read or not.
+    """The part of a run that is compared: its top, with the ties that a run read from a file has too.
 
-    What lies below was not re-ranked.
+    The docs below were not re-ranked.
     """
     rankings = {q: with_ties(ranking[: params.depth]) for q, ranking in run.rankings.items()}
     return Run(run.tag, rankings)
@@ -269,7 +271,7 @@ def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChan
         old, new = ({doc.doc_id: doc.score for doc in top} for top in tops)
         if old.keys() != new.keys():
             raise BadInput(
-                f"Query {query_id}: the two rankers re-ranked other docs. Re-rank one run, to one depth."
+                f"Query {query_id}: the two rankers re-ranked different docs. Re-rank one run, to one depth."
             )
         if len(old) < 2:
             continue
@@ -281,8 +283,8 @@ def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChan
         taus.append(changes.kendall_tau_b(*scores))
         correlations.append(changes.score_agreement(*scores))
         n_docs += len(old)
-        for side, mine in enumerate(scores):
-            n_tied[side] += sum(n for n in Counter(mine).values() if n > 1)
+        for side, side_scores in enumerate(scores):
+            n_tied[side] += sum(n for n in Counter(side_scores).values() if n > 1)
         firsts.append(float(next(iter(old)) == next(iter(new))))
     if len(overlaps) < 2:
         raise BadInput(
@@ -307,16 +309,16 @@ def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChan
 # -- as plain data --------------------------------------------------------------------------------
 
 
-def as_json(found: Changes) -> dict[str, Any]:
-    """Everything, as the report reads it."""
+def as_json(changed: Changes) -> dict[str, Any]:
+    """All changes as plain data, as the report reads them."""
     return {
-        "before": found.before,
-        "after": found.after,
-        "collection": found.collection,
-        "depth": found.depth,
-        "displacement": weights.displacement(found.modules),
-        "modules": [_module(change) for change in found.modules],
-        "layers": _layers(found),
+        "before": changed.before,
+        "after": changed.after,
+        "collection": changed.collection,
+        "depth": changed.depth,
+        "displacement": weights.displacement(changed.modules),
+        "modules": [_module(change) for change in changed.modules],
+        "layers": _layers(changed),
         "states": [
             {
                 **{
@@ -326,18 +328,18 @@ def as_json(found: Changes) -> dict[str, Any]:
                 **_flat("cka", row.cka),
                 **_flat("neighbours", row.neighbours),
             }
-            for row in found.states
+            for row in changed.states
         ],
         "rankings": {
             **{
-                name: getattr(found.rankings, name)
+                name: getattr(changed.rankings, name)
                 for name in ("n_queries", "depth", "persistence", "chance")
             },
-            **_flat("overlap", found.rankings.overlap),
-            **_flat("tau", found.rankings.tau),
-            **_flat("correlation", found.rankings.correlation),
-            **_flat("same_first", found.rankings.same_first),
-            "tied": dict(zip(("before", "after"), found.rankings.tied, strict=True)),
+            **_flat("overlap", changed.rankings.overlap),
+            **_flat("tau", changed.rankings.tau),
+            **_flat("correlation", changed.rankings.correlation),
+            **_flat("same_first", changed.rankings.same_first),
+            "tied": dict(zip(("before", "after"), changed.rankings.tied, strict=True)),
         },
     }
 
@@ -353,12 +355,12 @@ def _module(change: ModuleChange) -> dict[str, Any]:
     return plain
 
 
-def _layers(found: Changes) -> list[dict[str, Any]]:
-    """Every layer of every tower, its modules together."""
+def _layers(changed: Changes) -> list[dict[str, Any]]:
+    """The displacement of every layer of every tower, over all its modules."""
     by_layer: dict[tuple[str, int], list[ModuleChange]] = {}
-    for change in found.modules:
+    for change in changed.modules:
         by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
     return [
-        {"tower": tower, "layer": layer, "displacement": weights.displacement(of)}
-        for (tower, layer), of in sorted(by_layer.items())
+        {"tower": tower, "layer": layer, "displacement": weights.displacement(layer_modules)}
+        for (tower, layer), layer_modules in sorted(by_layer.items())
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec
 from rankscope.core.errors import BadStudy, listed
@@ -27,14 +27,14 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield to_ranker(study, f"{place}.pairs", name)
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:
-    """Of the run whose top both rankers re-rank."""
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:
+    """The depth of the run whose top both rankers re-rank."""
     spec: ChangesSpec = question.spec
-    yield Depth(f"{question.place}.depth", spec.first_stage, changed_depth(study, spec))
+    yield DepthNeed(f"{question.place}.depth", spec.first_stage, changed_depth(study, spec))
 
 
 def check(study: Pipeline, question: Question) -> None:
-    """BadStudy where two rankers are compared that have no weights in common, or heads that are none."""
+    """Raises BadStudy where two compared rankers have no weights in common, or a bi-encoder is to have a head."""
     spec: ChangesSpec = question.spec
     place, pairs = question.place, changed_pairs(study, question)
     if isinstance(spec.pairs, tuple):
@@ -63,7 +63,7 @@ def check(study: Pipeline, question: Question) -> None:
 def _check_pair(study: Pipeline, place: str, after: str, before: str) -> None:
     roots = [study.lineage(name)[0] for name in (after, before)]
     if after == before:
-        raise BadStudy(f"{place}.pairs: {after} is held against itself. Name another ranker.")
+        raise BadStudy(f"{place}.pairs: {after} is compared with itself. Name another ranker.")
     if roots[0] != roots[1]:
         raise BadStudy(
             f"{place}.pairs: {after} and {before} are of two lineages ({roots[0]}, {roots[1]}), so their weights "

@@ -1,4 +1,4 @@
-"""What the page shows of pairs of rankers, before and after."""
+"""The page's section on the changes between pairs of rankers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,25 +20,25 @@ from rankscope.store.artifacts import read_json
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
-    """Of what is stored."""
+    """The section, from the stored results."""
     return shown({question.key: _stored(work, question) for question in questions})
 
 
 def _stored(work: Work, question: Question) -> list[dict[str, Any]]:
-    """What moved in every ranker that was looked at, with its heads where they were fitted anew."""
-    found = []
+    """The changes of every compared ranker, with its refitted heads where there are any."""
+    changes = []
     for after in changed_pairs(work.plan.study.study, question):
         change = read_json(work.folder(change_role("change", question.key, after)) / CHANGE)
         role = change_role("heads", question.key, after)
         heads = read_json(work.folder(role) / HEADS) if role in work.step.inputs else None
-        found.append(change | {"heads": heads})
-    return found
+        changes.append(change | {"heads": heads})
+    return changes
 
 
-def shown(found: Mapping[str, Sequence[words.Found]]) -> Section:
-    """By the name of what pairs were looked at over."""
+def shown(changed: Mapping[str, Sequence[words.StoredChanges]]) -> Section:
+    """The section of changes, given by the key of their question."""
     tables = {}
-    for key, pairs in found.items():
+    for key, pairs in changed.items():
         tables[f"changes.{key}.csv"] = plain_csv(*words.full_rows(pairs))
         for pair in pairs:
             name = f"changes.{key}.{pair['after']}"
@@ -50,25 +50,26 @@ def shown(found: Mapping[str, Sequence[words.Found]]) -> Section:
         return rendered(
             "analyses/changes/section.html.j2",
             changed={
-                key: [_drawn(pair, drawing) for pair in pairs] for key, pairs in found.items()
+                key: [_drawn(pair, drawing) for pair in pairs] for key, pairs in changed.items()
             },
             caveat=words.CAVEAT,
             what_fragility_is=cautions.FRAGILITY,
             figure=drawing.figure(),
         )
 
-    return Section("changes", "What fine-tuning changed", "Changes", body, tables, found)
+    return Section("changes", "What fine-tuning changed", "Changes", body, tables, changed)
 
 
-def _drawn(found: words.Found, drawing: Drawing) -> Mapping[str, Any]:
+def _drawn(changes: words.StoredChanges, drawing: Drawing) -> Mapping[str, Any]:
     return {
-        "found": found,
-        "map": drawing.chart(charts.change_map(found)),
+        "found": changes,
+        "map": drawing.chart(charts.change_map(changes)),
         "curves": [
-            drawing.chart(charts.likeness(found, what)) for what in chart_data.drawn_curves(found)
+            drawing.chart(charts.likeness(changes, what))
+            for what in chart_data.drawn_curves(changes)
         ],
-        "table": words.layer_table(found),
-        "modules": words.module_table(found),
-        "heads": words.head_table(found) if found["heads"] else None,
-        "words": words.in_words(found),
+        "table": words.layer_table(changes),
+        "modules": words.module_table(changes),
+        "heads": words.head_table(changes) if changes["heads"] else None,
+        "words": words.sentences(changes),
     }

@@ -1,4 +1,4 @@
-"""What a study asks of two rankers, before and after."""
+"""The fields of a study file that compare rankers before and after a stage."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -8,14 +8,14 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.pipeline.spec.fields import BY_PLAN, Count, Margin, Measure, Spec
 
-Pairs = Annotated[
+ComparedPairs = Annotated[
     Annotated[dict[str, str], Tag("table")] | Annotated[tuple[str, ...], Tag("list")],
     Discriminator(lambda value: "table" if isinstance(value, Mapping) else "list"),
 ]
 
 
 class HeadsSpec(Spec):
-    """Heads fitted anew on the encoders of cross-encoders: whether a loss lies in the encoder or in the head (Tao et al. 2023)."""
+    """Heads refitted on the encoders of cross-encoders, to locate a loss in encoder or head (Tao et al. 2023)."""
 
     train: str = Field(
         description="The collection whose queries' candidates heads learn from, over the same docs.",
@@ -23,29 +23,32 @@ class HeadsSpec(Spec):
     )
     rankers: tuple[str, ...] | None = Field(
         None,
-        description="Those of `pairs` whose losses are looked at; all, if left out.",
+        description="The rankers of `pairs` whose heads are refitted; all, if left out.",
         json_schema_extra=BY_PLAN,
     )
     candidates: Annotated[Count, Field(ge=2, le=1000)] = Field(
-        8, description="Docs of an example, the relevant one among them."
+        8, description="Docs of an example, including the relevant one."
     )
     examples: Annotated[Count, Field(ge=20, le=1_000_000)] = Field(
-        400, description="Examples learnt from at most; 20 or more, as some choose the penalty."
+        400,
+        description="Most examples that a head learns from; at least 20, as some choose the penalty.",
     )
-    fits: Count = Field(3, le=1000, description="Heads on each encoder, which count as seeds.")
+    fits: Count = Field(
+        3, le=1000, description="Refitted heads on each encoder, which count as seeds."
+    )
     measure: Measure | None = Field(
         None, description="The headline measure, if left out.", json_schema_extra=BY_PLAN
     )
     margin: Margin | None = Field(
         None,
-        description="The difference in it below which two runs are equivalent; that of `evaluate.margin`, or "
+        description="The difference in the measure below which two runs are equivalent; that of `evaluate.margin`, or "
         f"{DEFAULT_MARGIN:g}, if left out.",
         json_schema_extra=BY_PLAN,
     )
 
 
 class ChangesSpec(Spec):
-    """What moved between two rankers of one lineage, over a collection."""
+    """The changes between two rankers of one lineage, over a collection."""
 
     over: str = Field(description="The collection whose texts and rankings are compared.")
     first_stage: str = Field(
@@ -53,26 +56,26 @@ class ChangesSpec(Spec):
         description="The first stage whose top both re-rank.",
         json_schema_extra=BY_PLAN,
     )
-    pairs: Pairs | None = Field(
+    pairs: ComparedPairs | None = Field(
         None,
-        description="Ranker -> the one it is held against; or rankers, each against the one it starts from. All tuned "
-        "rankers (of `explain.rankers`, where given), if left out.",
+        description="Ranker -> the one it is compared with; or rankers, each compared with the one it starts from. All "
+        "tuned rankers (of `explain.rankers`, where given), if left out.",
         json_schema_extra=BY_PLAN,
     )
     depth: Annotated[Count, Field(ge=2)] | None = Field(
         None,
-        description="Docs re-ranked; as many as in `evaluate.rerank`, or 20.",
+        description="Docs that both re-rank; as many as in `evaluate.rerank`, or 20, if left out.",
         json_schema_extra=BY_PLAN,
     )
     texts: Annotated[Count, Field(ge=20, le=1_000_000)] = Field(
-        500, description="States compared at most: of queries and docs, or of pairs."
+        500, description="Most texts whose states are compared: of queries and docs, or of pairs."
     )
     neighbours: Count = Field(
         10,
-        description="Nearest texts that may be shared (Gonen et al. 2020, of words).",
+        description="Nearest neighbours of a text that are compared (as Gonen et al. 2020 do for words).",
     )
     heads: HeadsSpec | None = Field(
-        None, description="The control of heads fitted anew.", json_schema_extra=BY_PLAN
+        None, description="The control with refitted heads.", json_schema_extra=BY_PLAN
     )
 
     model_config = ConfigDict(populate_by_name=True)

@@ -1,4 +1,4 @@
-"""Steps between two rankers: what moved, and heads fitted anew."""
+"""How the steps that compare two rankers are carried out: their changes, and the refitted heads."""
 
 from rankscope.analyses.changes import results as changes
 from rankscope.analyses.changes.heads import controlled, lesson
@@ -14,7 +14,7 @@ CHANGE, HEADS = "change.json", "heads.json"
 
 
 def change(work: Work) -> Summary:
-    """What moved between two rankers: weights, states, rankings."""
+    """The changes between two rankers: weights, states, rankings."""
     params = work.params(ChangeParams)
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
     rankers = _rankers(work)
@@ -24,7 +24,7 @@ def change(work: Work) -> Summary:
     modules = changes.weights_changed(rankers)
     states = changes.states_changed(rankers, compared, params, work.progress)
     before, after = _runs(work)
-    found = changes.Changes(
+    changed = changes.Changes(
         before=before.tag,
         after=after.tag,
         collection=params.spec.over,
@@ -32,7 +32,7 @@ def change(work: Work) -> Summary:
         states=tuple(states),
         rankings=changes.ranking_change(before, after, params),
     )
-    stored = changes.as_json(found)
+    stored = changes.as_json(changed)
     write_json(work.out / CHANGE, stored)
     return {"displacement": stored["displacement"], "overlap": stored["rankings"]["overlap"]}
 
@@ -43,21 +43,21 @@ def _rankers(work: Work) -> changes.Both:
 
 
 def _runs(work: Work) -> list[Run]:
-    """Both rankers' own re-rankings."""
+    """The two rankers' re-rankings with their own heads."""
     return [read_run(work.folder(role) / "run.trec") for role in ("before run", "after run")]
 
 
 def _texts(work: Work, run: Run, depth: int) -> dict[str, str]:
-    """Of every doc in the top of the run."""
+    """The text of every doc in the top of the run."""
     wanted = sorted({doc.doc_id for top in run.rankings.values() for doc in top[:depth]})
     return dict(zip(wanted, StoredDocs(work.folder("docs")).texts(wanted), strict=True))
 
 
 def heads(work: Work) -> Summary:
-    """Heads fitted anew on both encoders, and where a loss lies."""
+    """Heads refitted on both encoders, and where a loss lies."""
     params = work.params(HeadsParams)
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
-    made, notes = lesson(
+    taught, notes = lesson(
         read_topics(work.folder("train collection")),
         read_run(work.folder("train run") / "run.trec"),
         topics,
@@ -65,6 +65,6 @@ def heads(work: Work) -> Summary:
         StoredDocs(work.folder("docs")),
         params,
     )
-    found = controlled(_rankers(work), made, _runs(work), topics.qrels, params, work.progress)
-    write_json(work.out / HEADS, found | {"notes": notes})
-    return {"conclusion": found["conclusion"], "notes": notes}
+    control = controlled(_rankers(work), taught, _runs(work), topics.qrels, params, work.progress)
+    write_json(work.out / HEADS, control | {"notes": notes})
+    return {"conclusion": control["conclusion"], "notes": notes}

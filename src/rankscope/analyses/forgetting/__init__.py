@@ -1,1 +1,1 @@
-"""What each stage gained and lost on every collection."""
+"""The gains and losses of each training stage on every collection."""

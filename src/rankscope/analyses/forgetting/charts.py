@@ -8,9 +8,9 @@ from rankscope.report.charts import GREY, NO_INK, ROW, VERDICT_COLOURS, Spec, _o
 from rankscope.report.wording.verdicts import VERDICTS
 
 
-def matrix(found: Matrix) -> Spec:
-    """Rankers down, collections across: the difference in numbers, the verdict as colour and mark."""
-    rows = forgetting.cells(found)
+def matrix(stored: Matrix) -> Spec:
+    """Rankers down, collections across: the difference as a number, the verdict as colour and mark."""
+    rows = forgetting.cells(stored)
     verdicts = [
         word
         for word in (*VERDICTS, forgetting.REFERENCE)
@@ -36,7 +36,7 @@ def matrix(found: Matrix) -> Spec:
             alt.Tooltip("taught:N"),
             alt.Tooltip("verdict:N"),
             alt.Tooltip("difference:Q", format="+.3f"),
-            alt.Tooltip("interval:N", title=forgetting.interval(found)),
+            alt.Tooltip("interval:N", title=forgetting.interval(stored)),
             *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "before")),
             alt.Tooltip("corrected p:Q", format=".3f"),
             alt.Tooltip("fragility:N"),
@@ -44,4 +44,4 @@ def matrix(found: Matrix) -> Spec:
     )
     numbers = base.mark_text(fontSize=12).encode(text="shown:N")
     chart = alt.layer(squares, numbers).properties(width="container", height=alt.Step(ROW))
-    return finished(chart, f"Differences in {found.measure} by ranker and collection")
+    return finished(chart, f"Differences in {stored.measure} by ranker and collection")

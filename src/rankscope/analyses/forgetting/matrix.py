@@ -1,4 +1,4 @@
-"""The forgetting matrix as it is stored: rankers x collections, each against what it is held against."""
+"""The forgetting matrix as it is stored: rankers x collections, each compared with its baseline."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ from rankscope.core.judged.plain import FLAT
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The mean of a system that is held against nothing itself."""
+class ReferenceMean:
+    """The mean of a system that has no baseline itself."""
 
     system: str
     place: Place = field(metadata=FLAT)
@@ -16,8 +16,8 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A system against its baseline in one place."""
+class MatrixCell:
+    """A system compared with its baseline in one place."""
 
     system: str
     baseline: str
@@ -25,9 +25,9 @@ class Cell:
     is_tuned_from: bool
     """Whether the system was tuned from the baseline: only then can it forget."""
     is_taught: bool
-    """Whether the baseline's line has learnt queries over the collection's docs."""
+    """Whether the baseline, or an ancestor of it, learnt from queries over the collection's docs."""
     is_taught_last: bool
-    """The same, since what the baseline is held against itself."""
+    """The same, counted only since the baseline's own baseline."""
     judged: JudgedDifference = field(metadata=FLAT)
 
 
@@ -37,8 +37,8 @@ class Matrix:
 
     measure: str
     margin: float | str | None
-    """As it was stated: a difference, or a share of the baseline's mean; None where nothing was."""
+    """The margin as stated: a difference, or a share of the baseline's mean; None where none was."""
     significance_level: float
     correction: str
-    references: tuple[Reference, ...]
-    cells: tuple[Cell, ...]
+    references: tuple[ReferenceMean, ...]
+    cells: tuple[MatrixCell, ...]

@@ -1,16 +1,16 @@
-"""Which system is held against which, and what their lines have learnt."""
+"""The baseline of each system, and the collections that its lineage learnt from."""
 
 from rankscope.analyses.forgetting.spec import ForgettingSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
 
 
-def held_against(study: Pipeline, asked: ForgettingSpec) -> dict[str, str]:
-    """Evaluated system to what it is held against: its nearest evaluated ancestor, if nothing is said."""
+def baselines_of_systems(study: Pipeline, spec: ForgettingSpec) -> dict[str, str]:
+    """Evaluated system to its baseline: its nearest evaluated ancestor, unless the spec names one."""
     systems = study.systems()
-    if asked.baseline is not None:
-        return dict.fromkeys((name for name in systems if name != asked.baseline), asked.baseline)
+    if spec.baseline is not None:
+        return dict.fromkeys((name for name in systems if name != spec.baseline), spec.baseline)
     nearest = {
-        name: next((each for each in ancestors(study, name) if each in systems), None)
+        name: next((ancestor for ancestor in ancestors(study, name) if ancestor in systems), None)
         for name in systems
     }
     return {name: start for name, start in nearest.items() if start is not None}
@@ -24,7 +24,7 @@ def ancestors(study: Pipeline, system: str) -> list[str]:
 
 
 def taught(study: Pipeline, system: str, *, since: str | None = None) -> list[str]:
-    """The collections whose queries a system's line learnt from (since an ancestor); none for a first stage."""
+    """The collections whose queries a system's lineage learnt from (since an ancestor); none for a first stage."""
     rankers = study.systems().get(system, ())
     line = study.lineage(rankers[0]) if rankers else []
     systems = [study.system_of(name) for name in line]

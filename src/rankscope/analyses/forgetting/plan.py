@@ -1,10 +1,10 @@
-"""The step of the forgetting matrix, out of what the evaluation measured."""
+"""The step of the forgetting matrix, from the evaluation's values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rankscope.analyses.analysis import Question
-from rankscope.analyses.forgetting.pairs import ancestors, held_against, taught
+from rankscope.analyses.forgetting.pairs import ancestors, baselines_of_systems, taught
 from rankscope.analyses.forgetting.spec import ForgettingSpec
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.planner import Planner
@@ -13,20 +13,20 @@ from rankscope.pipeline.step import Kind, Step
 
 @dataclass(frozen=True)
 class ForgettingParams:
-    """Who is held against whom, what their lines had learnt, and in which measure; all of systems."""
+    """The baseline of each system, what their lineages learnt, and the measure they are compared on."""
 
     against: Mapping[str, str]
-    """System to what it is held against, its baseline."""
+    """System to its baseline."""
     tuned: Sequence[str]
-    """Those that were tuned from what they are held against; only they can forget."""
+    """The systems that were tuned from their baselines; only they can forget."""
     taught: Mapping[str, Sequence[str]]
-    """Baseline to the collections over whose docs its line has learnt queries."""
+    """Baseline to the collections over whose docs its lineage learnt from queries."""
     taught_last: Mapping[str, Sequence[str]]
-    """The same, since what the baseline is held against itself."""
+    """The same, counted only since the baseline's own baseline."""
     kinship: Mapping[str, str]
-    """System to what its runs have in common with those of what it is held against (`Kinship`)."""
+    """System to what its runs have in common with those of its baseline (`Kinship`)."""
     seed_lineage: Mapping[str, str]
-    """System to the one whose seeds its runs follow; "" of one run."""
+    """System to the one whose seeds its runs follow; "" for a system of one run."""
     measure: str
 
 
@@ -35,14 +35,14 @@ FORGETTING = Kind(
 )
 
 ROLE = "forgetting"
-"""What the report calls the matrix among its inputs."""
+"""The role of the matrix among the report's inputs."""
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
-    """Rankers x collections, from what the evaluation measured."""
+    """The step that compares systems on every collection, from the evaluation's values."""
     study = planner.study
-    asked: ForgettingSpec = question.spec
-    against = held_against(study, asked)
+    spec: ForgettingSpec = question.spec
+    against = baselines_of_systems(study, spec)
 
     def over_docs_of(learnt: list[str]) -> list[str]:
         docs = {planner.docs(name).fingerprint for name in learnt}
@@ -51,15 +51,15 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
     baselines = list(dict.fromkeys(against.values()))
     params = ForgettingParams(
         against=against,
-        tuned=[name for name, of in against.items() if of in ancestors(study, name)],
+        tuned=[name for name, baseline in against.items() if baseline in ancestors(study, name)],
         taught={name: over_docs_of(taught(study, name)) for name in baselines},
         taught_last={
             name: over_docs_of(taught(study, name, since=against.get(name))) for name in baselines
         },
-        kinship={name: kinship(study, name, of).value for name, of in against.items()},
+        kinship={name: kinship(study, name, baseline).value for name, baseline in against.items()},
         seed_lineage={
             name: seed_lineage(study, name) for name in dict.fromkeys([*against, *baselines])
         },
-        measure=asked.measure or study.evaluate.measures[0],
+        measure=spec.measure or study.evaluate.measures[0],
     )
     return {ROLE: planner.step(FORGETTING, "all", params, {"evaluate": planner.evaluate()})}

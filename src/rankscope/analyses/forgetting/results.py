@@ -1,11 +1,11 @@
-"""The forgetting matrix: rankers x collections, each against what it is held against, with verdicts.
+"""The forgetting matrix: rankers x collections, each compared with its baseline, with verdicts.
 
-Made of what an evaluation measured; nothing is scored again. The family is all cells.
+It is made from the evaluation's values; nothing is scored again. The family is all cells.
 """
 
 from collections.abc import Iterator, Mapping
 
-from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.analyses.forgetting.matrix import Matrix, MatrixCell, ReferenceMean
 from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
@@ -20,13 +20,13 @@ def forgotten(
     per_query: Mapping[tuple[str, str], Values],
     lines: ForgettingParams,
 ) -> Matrix:
-    """A cell for every system that is held against another, on every collection both are measured on.
+    """A cell for every system that has a baseline, on every collection both are measured on.
 
-    per_query: a run's path and a measure to its values. The references are the means of those that are held against nothing themselves.
+    per_query: a run's path and a measure to its values. The references are the means of baselines that have no baseline themselves.
     """
     measure = lines.measure
     margin = evaluation.margin.get(measure)
-    held = list(_held(evaluation, lines))
+    measured_pairs = list(_results_with_baselines(evaluation, lines))
     pairs = [
         Pair(
             [per_query[seed.run, measure] for seed in result.seeds],
@@ -40,7 +40,7 @@ def forgotten(
             ),
             span=span(measure),
         )
-        for result, baseline in held
+        for result, baseline in measured_pairs
     ]
     level = evaluation.significance_level
     verdicts = judged(
@@ -48,28 +48,28 @@ def forgotten(
         significance_level=level,
         correction=evaluation.correction,
     )
-    needed = {(baseline.system, baseline.place) for _, baseline in held}
+    needed = {(baseline.system, baseline.place) for _, baseline in measured_pairs}
     return Matrix(
         measure=measure,
         margin=margin,
         significance_level=level,
         correction=evaluation.correction,
         references=tuple(
-            Reference(result.system, result.place, result.means[measure])
+            ReferenceMean(result.system, result.place, result.means[measure])
             for result in evaluation.results
             if (result.system, result.place) in needed and result.system not in lines.against
         ),
         cells=tuple(
             _cell(result, baseline, lines, verdict)
-            for (result, baseline), verdict in zip(held, verdicts, strict=True)
+            for (result, baseline), verdict in zip(measured_pairs, verdicts, strict=True)
         ),
     )
 
 
-def _held(
+def _results_with_baselines(
     evaluation: EvaluationRecord, lines: ForgettingParams
 ) -> Iterator[tuple[SystemResult, SystemResult]]:
-    """Every system's result with that of what it is held against, where both are measured."""
+    """Every system's result with that of its baseline, where both are measured."""
     result_of = {(result.place, result.system): result for result in evaluation.results}
     for result in evaluation.results:
         baseline = result_of.get((result.place, lines.against.get(result.system, "")))
@@ -79,9 +79,9 @@ def _held(
 
 def _cell(
     result: SystemResult, baseline: SystemResult, lines: ForgettingParams, verdict: Judged
-) -> Cell:
+) -> MatrixCell:
     collection = result.place.collection
-    return Cell(
+    return MatrixCell(
         result.system,
         baseline.system,
         result.place,

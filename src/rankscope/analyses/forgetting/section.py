@@ -1,4 +1,4 @@
-"""What the page shows of the forgetting matrix."""
+"""The page's section on the forgetting matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,29 +21,29 @@ from rankscope.store.artifacts import read_json
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
-    """Of what is stored."""
+    """The section, from the stored matrix."""
     path = work.folder(ROLE) / FORGETTING
     return shown(from_plain(Matrix, read_json(path), where=str(path)))
 
 
-def shown(found: Matrix) -> Section:
-    """Of one matrix."""
+def shown(matrix: Matrix) -> Section:
+    """The section of one matrix."""
     tables = {
-        "forgetting.csv": plain_csv(*words.full_rows(found)),
-        "forgetting.tex": plain_tex(*words.table(found)),
+        "forgetting.csv": plain_csv(*words.full_rows(matrix)),
+        "forgetting.tex": plain_tex(*words.table(matrix)),
     }
 
     def body(drawing: Drawing) -> Markup:
         return rendered(
             "analyses/forgetting/section.html.j2",
-            found=found,
-            matrix=drawing.chart(charts.matrix(found)),
-            table=words.table(found),
-            words=words.in_words(found),
+            found=matrix,
+            matrix=drawing.chart(charts.matrix(matrix)),
+            table=words.table(matrix),
+            words=words.sentences(matrix),
             what_fragility_is=cautions.FRAGILITY,
             figure=drawing.figure(),
         )
 
     return Section(
-        "forgetting", "Gained and forgotten", "Forgetting", body, tables, as_stored(found)
+        "forgetting", "Gained and forgotten", "Forgetting", body, tables, as_stored(matrix)
     )

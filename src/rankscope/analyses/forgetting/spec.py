@@ -1,4 +1,4 @@
-"""What a study asks of the forgetting matrix."""
+"""The fields of a study file for the forgetting matrix."""
 
 from pydantic import Field
 
@@ -6,10 +6,10 @@ from rankscope.pipeline.spec.fields import Measure, Spec
 
 
 class ForgettingSpec(Spec):
-    """Every evaluated ranker against the one it starts from, on every collection: what a stage cost."""
+    """Every evaluated ranker compared with the one it starts from, on every collection: the cost of a stage."""
 
     baseline: str | None = Field(
         None,
-        description="What all are held against; each one's nearest evaluated ancestor, if left out.",
+        description="The system that all are compared with; each one's nearest evaluated ancestor, if left out.",
     )
     measure: Measure | None = Field(None, description="The headline measure, if left out.")

@@ -17,22 +17,22 @@ FORGETTING = "forgetting.json"
 
 
 def forgetting(work: Work) -> Summary:
-    """Rankers x collections, from what the evaluation stored."""
+    """The matrix of rankers x collections, from the stored evaluation."""
     stored = work.folder("evaluate") / EVALUATION
-    found = forgotten(
+    matrix = forgotten(
         from_plain(EvaluationRecord, read_json(stored), where=str(stored)),
         _per_query(work),
         work.params(ForgettingParams),
     )
-    write_json(work.out / FORGETTING, as_plain(found))
-    verdicts = [cell.judged.verdict for cell in found.cells]
+    write_json(work.out / FORGETTING, as_plain(matrix))
+    verdicts = [cell.judged.verdict for cell in matrix.cells]
     return {"n_cells": len(verdicts), "n_worse": verdicts.count(Verdict.WORSE)}
 
 
 def _per_query(work: Work) -> Mapping[tuple[str, str], Values]:
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    values: dict[tuple[str, str], dict[str, float]] = {}
     with (work.folder("evaluate") / "per_query.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             run, query_id = plain_cell(row["run"]), plain_cell(row["query_id"])
-            found.setdefault((run, row["measure"]), {})[query_id] = float(row["value"])
-    return found
+            values.setdefault((run, row["measure"]), {})[query_id] = float(row["value"])
+    return values

@@ -1,9 +1,9 @@
-"""The forgetting matrix in rows, cells and words: what each stage gained and lost on every collection."""
+"""The forgetting matrix as rows, cells and sentences: the gains and losses of each stage on every collection."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rankscope.analyses.forgetting.matrix import Cell, Matrix, Reference
+from rankscope.analyses.forgetting.matrix import Matrix, MatrixCell, ReferenceMean
 from rankscope.core.judged.plain import as_plain
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import between, signed, with_ends
@@ -16,41 +16,41 @@ COLUMNS = (
 )  # fmt: skip
 
 REFERENCE = "mean itself"
-"""Of a row that is held against nothing, instead of a verdict."""
+"""The label, in place of a verdict, of a system without a baseline."""
 
 
-def place(cell: Cell | Reference, found: Matrix) -> str:
-    """The column a cell stands in; the first stage is named where there are several."""
-    if len({each.place.first_stage for each in found.cells}) == 1:
+def place(cell: MatrixCell | ReferenceMean, matrix: Matrix) -> str:
+    """The column of a cell; it names the first stage where there are several."""
+    if len({other.place.first_stage for other in matrix.cells}) == 1:
         return cell.place.collection
     return f"{cell.place.collection} from {cell.place.first_stage}"
 
 
-def interval(found: Matrix) -> str:
-    """What the cells' intervals are."""
-    return interval_name(found.significance_level, found.correction)
+def interval(matrix: Matrix) -> str:
+    """The name of the cells' intervals."""
+    return interval_name(matrix.significance_level, matrix.correction)
 
 
-def _row(cell: Cell) -> str:
+def _row(cell: MatrixCell) -> str:
     return f"{cell.system} \u2212 {cell.baseline}"
 
 
-def cells(found: Matrix) -> list[dict[str, Any]]:
-    """Every cell as it is drawn: row, column, what it says, and the verdict; first what all begins with."""
-    begun = [
+def cells(matrix: Matrix) -> list[dict[str, Any]]:
+    """Every cell as it is drawn: row, column, text and verdict; the references come first."""
+    references = [
         {
             "ranker": row.system,
-            "collection": place(row, found),
+            "collection": place(row, matrix),
             "shown": f"{row.mean:.3f}",
             "verdict": REFERENCE,
             "mean": row.mean,
         }
-        for row in found.references
+        for row in matrix.references
     ]
-    return begun + [
+    return references + [
         {
             "ranker": _row(cell),
-            "collection": place(cell, found),
+            "collection": place(cell, matrix),
             "shown": _shown(cell),
             "verdict": cell.judged.verdict.value,
             "difference": cell.judged.difference,
@@ -61,36 +61,36 @@ def cells(found: Matrix) -> list[dict[str, Any]]:
             "fragility": cautions.figure(cell.judged.fragility),
             "taught": _taught(cell),
         }
-        for cell in found.cells
+        for cell in matrix.cells
     ]
 
 
-def _taught(cell: Cell) -> str:
+def _taught(cell: MatrixCell) -> str:
     if not cell.is_tuned_from:
         return "of another line"
     return "learnt before" if cell.is_taught else "not learnt before"
 
 
-def _shown(cell: Cell) -> str:
+def _shown(cell: MatrixCell) -> str:
     return f"{signed(cell.judged.difference)} {VERDICTS[cell.judged.verdict].symbol}"
 
 
-def table(found: Matrix) -> tuple[list[str], list[list[str]]]:
+def table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: rankers down, collections across; the difference and the verdict's mark."""
-    columns = list(dict.fromkeys(place(cell, found) for cell in found.cells))
-    shown = {(cell["ranker"], cell["collection"]): cell["shown"] for cell in cells(found)}
+    columns = list(dict.fromkeys(place(cell, matrix) for cell in matrix.cells))
+    shown = {(cell["ranker"], cell["collection"]): cell["shown"] for cell in cells(matrix)}
     rows = list(dict.fromkeys(row for row, _ in shown))
     return ["ranker", *columns], [
         [row, *(shown.get((row, column), "\u2013") for column in columns)] for row in rows
     ]
 
 
-def full_rows(found: Matrix) -> tuple[list[str], list[list[str]]]:
+def full_rows(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of every cell, for a file."""
-    of_all = {"intervals": interval(found).replace("\u00a0", " ")}
-    stored = [as_plain(cell) for cell in found.cells]
+    common = {"intervals": interval(matrix).replace("\u00a0", " ")}
+    stored = [as_plain(cell) for cell in matrix.cells]
     rows = [
-        {**cell, **of_all, "low": cell["interval"][0], "high": cell["interval"][1]}
+        {**cell, **common, "low": cell["interval"][0], "high": cell["interval"][1]}
         for cell in stored
     ]
     return list(COLUMNS), [
@@ -98,64 +98,70 @@ def full_rows(found: Matrix) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def in_words(found: Matrix) -> list[str]:
-    """What may be concluded, a sentence each; only what was tuned from another can lose or gain."""
-    tuned = [cell for cell in found.cells if cell.is_tuned_from]
-    other = [cell for cell in found.cells if not cell.is_tuned_from]
-    return [*(_of_stages(tuned, found) if tuned else ()), *_of_others(other, found)]
+def sentences(matrix: Matrix) -> list[str]:
+    """The conclusions, a sentence each; only a system that was tuned from its baseline can lose or gain."""
+    tuned = [cell for cell in matrix.cells if cell.is_tuned_from]
+    other = [cell for cell in matrix.cells if not cell.is_tuned_from]
+    return [*(_stage_sentences(tuned, matrix) if tuned else ()), *_other_sentences(other, matrix)]
 
 
-def _of_stages(cells: Sequence[Cell], found: Matrix) -> Iterator[str]:
+def _stage_sentences(cells: Sequence[MatrixCell], matrix: Matrix) -> Iterator[str]:
     lost = _with(cells, "worse")
-    yield from (_lost(cell, found) for cell in lost)
+    yield from (_lost(cell, matrix) for cell in lost)
     if not lost:
-        yield f"No stage was shown to have lost {found.measure} on any collection."
+        yield f"No stage was shown to have lost {matrix.measure} on any collection."
     for cell in _with(cells, "better"):
-        gained = f"{cell.system} gained on {place(cell, found)} against {cell.baseline}"
-        yield f"{gained}: {_numbers(cell, found)}."
-    if kept := _with(cells, "equivalent"):
-        told = _listed(kept, found)
-        yield f"Shown to have kept what was there, within \u00b1{found.margin}: {told}."
+        start = f"{cell.system} gained on {place(cell, matrix)} against {cell.baseline}"
+        yield f"{start}: {_numbers(cell, matrix)}."
+    if equivalent := _with(cells, "equivalent"):
+        summary = _listed(equivalent, matrix)
+        yield f"Shown to be kept, within \u00b1{matrix.margin}: {summary}."
     if unknown := _with(cells, "cannot tell"):
-        told = _listed(unknown, found)
-        seen = [each for cell in unknown if (each := cell.judged.smallest_detectable) is not None]
+        summary = _listed(unknown, matrix)
+        detectable = [
+            smallest
+            for cell in unknown
+            if (smallest := cell.judged.smallest_detectable) is not None
+        ]
         power = (
-            f" A loss of {max(seen):.3f} would have been seen four times in five in each of them."
-            if len(seen) == len(unknown)
-            and not cautions.is_beyond(max(seen), unknown[0].judged.span)
+            f" A loss of {max(detectable):.3f} was detectable with 80 % power in each of them."
+            if len(detectable) == len(unknown)
+            and not cautions.is_beyond(max(detectable), unknown[0].judged.span)
             else ""
         )
-        yield f"Cannot tell, which is no proof that nothing was lost: {told}.{power}"
+        yield f"Cannot tell, which is no proof that nothing was lost: {summary}.{power}"
 
 
-def _of_others(cells: Sequence[Cell], found: Matrix) -> Iterator[str]:
-    """Of what was not tuned from what it is held against: verdicts, and nothing lost or gained."""
+def _other_sentences(cells: Sequence[MatrixCell], matrix: Matrix) -> Iterator[str]:
+    """Sentences on systems that were not tuned from their baselines: verdicts, but neither loss nor gain."""
     for verdict in ("worse", "better"):
         for cell in _with(cells, verdict):
-            held = f"{cell.system} is {verdict} than {cell.baseline}, from which it was not tuned"
-            yield f"{held}, on {place(cell, found)}: {_numbers(cell, found)}."
-    for verdict, said in (
-        ("equivalent", f"Shown to be equivalent, within \u00b1{found.margin}"),
-        ("cannot tell", "Cannot be told apart, nor shown to be equivalent"),
+            start = f"{cell.system} is {verdict} than {cell.baseline}, from which it was not tuned"
+            yield f"{start}, on {place(cell, matrix)}: {_numbers(cell, matrix)}."
+    for verdict, start_of_list in (
+        ("equivalent", f"Shown to be equivalent, within \u00b1{matrix.margin}"),
+        ("cannot tell", "Neither shown to differ nor shown to be equivalent"),
     ):
         if listed := _with(cells, verdict):
-            told = (
-                f"{c.system} and {c.baseline} on {place(c, found)}{_fragility(c)}" for c in listed
+            pairs = (
+                f"{c.system} and {c.baseline} on {place(c, matrix)}{_fragility(c)}" for c in listed
             )
-            yield f"{said}: {', '.join(told)}."
+            yield f"{start_of_list}: {', '.join(pairs)}."
 
 
-def _with(cells: Sequence[Cell], verdict: str) -> list[Cell]:
+def _with(cells: Sequence[MatrixCell], verdict: str) -> list[MatrixCell]:
     return [cell for cell in cells if cell.judged.verdict == verdict]
 
 
-def _lost(cell: Cell, found: Matrix) -> str:
+def _lost(cell: MatrixCell, matrix: Matrix) -> str:
     before = cell.baseline
-    told = f"{cell.system} lost on {place(cell, found)} against {before}: {_numbers(cell, found)}; "
+    start = (
+        f"{cell.system} lost on {place(cell, matrix)} against {before}: {_numbers(cell, matrix)}; "
+    )
     line = f"in this study the line of {before} had learnt"
     if not cell.is_taught:
-        return f"{told}{line} no query over these docs, so what was lost was not learnt from such queries."
-    own = _own(cell, found)
+        return f"{start}{line} no query over these docs, so what was lost was not learnt from such queries."
+    own = _own(cell, matrix)
     if own is None:
         but = f"but whether {before} gained there was not tested"
     elif own.judged.verdict != "better":
@@ -163,28 +169,28 @@ def _lost(cell: Cell, found: Matrix) -> str:
     elif not cell.is_taught_last:
         but = f"but not since {own.baseline}"
     else:
-        return f"{told}{line} queries over these docs, and {before} gained there, so this was forgotten."
-    return f"{told}{line} queries over these docs, {but}, so this may have been forgotten."
+        return f"{start}{line} queries over these docs, and {before} gained there, so this was forgotten."
+    return f"{start}{line} queries over these docs, {but}, so this may have been forgotten."
 
 
-def _own(cell: Cell, found: Matrix) -> Cell | None:
-    """The cell of what a cell is held against: the baseline against what it was tuned from."""
+def _own(cell: MatrixCell, matrix: Matrix) -> MatrixCell | None:
+    """The cell of a cell's baseline: the baseline compared with the system it was tuned from."""
     wanted = (cell.baseline, cell.place, True)
     return next(
-        (own for own in found.cells if (own.system, own.place, own.is_tuned_from) == wanted), None
+        (own for own in matrix.cells if (own.system, own.place, own.is_tuned_from) == wanted), None
     )
 
 
-def _numbers(cell: Cell, found: Matrix) -> str:
+def _numbers(cell: MatrixCell, matrix: Matrix) -> str:
     judged = cell.judged
-    carried = f"; {told}" if (told := cautions.carried(judged)) else ""
-    return f"{signed(judged.difference)} ({with_ends(interval(found), judged.interval)}{carried})"
+    carried = f"; {caution}" if (caution := cautions.carried(judged)) else ""
+    return f"{signed(judged.difference)} ({with_ends(interval(matrix), judged.interval)}{carried})"
 
 
-def _listed(of: Sequence[Cell], found: Matrix) -> str:
-    return ", ".join(f"{cell.system} on {place(cell, found)}{_fragility(cell)}" for cell in of)
+def _listed(cells: Sequence[MatrixCell], matrix: Matrix) -> str:
+    return ", ".join(f"{cell.system} on {place(cell, matrix)}{_fragility(cell)}" for cell in cells)
 
 
-def _fragility(cell: Cell) -> str:
+def _fragility(cell: MatrixCell) -> str:
     n = cell.judged.fragility
     return "" if n is None else f" (fragility {cautions.figure(n)})"

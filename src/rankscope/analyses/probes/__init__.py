@@ -1,1 +1,1 @@
-"""What each layer knows of relevance."""
+"""Probes of what each layer knows of relevance."""

@@ -1,11 +1,11 @@
-"""What probes find in each layer, as Vega-Lite charts."""
+"""The accuracy of probes by layer, as Vega-Lite charts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
-from rankscope.analyses.probes.words import Curves
+from rankscope.analyses.probes.words import LayerCurves
 from rankscope.report.charts import GREY, LINES, Spec, _rule_at, finished
 
 
@@ -16,9 +16,9 @@ def layers_of_rankers(
     chance: float,
     first_stage: float,
 ) -> Spec:
-    """One probe's accuracy by layer, a line and a band of intervals for each ranker; chance, the first stage.
+    """One probe's accuracy by layer, a line and a band of intervals for each ranker, with chance and the first stage.
 
-    In a ranker's colour, its control is dashed, and what a paper reports of it dotted.
+    A ranker's control is dashed in its colour, and a paper's curve of it dotted.
     """
     names = list(dict.fromkeys(str(point["ranker"]) for point in points))
     reported = [
@@ -34,7 +34,7 @@ def layers_of_rankers(
     )
 
 
-def layers_of_probes(data: Curves) -> Spec:
+def layers_of_probes(data: LayerCurves) -> Spec:
     """Every probe and control of one ranker by layer; controls dashed."""
     names = list(dict.fromkeys(str(point["probe"]) for point in data.points))
     lines = [(1 / data.n, "chance"), (data.first_stage, "first stage")]

@@ -1,4 +1,4 @@
-"""`rankscope probe`: the layers of rankers over a collection, without a study file."""
+"""`rankscope probe`: probes of rankers' layers over a collection, without a study file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any
 from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
 from rankscope.analyses.forms import forms_of
 from rankscope.analyses.probes import words
-from rankscope.analyses.probes.examples import Examples
+from rankscope.analyses.probes.examples import ProbeExamples
 from rankscope.analyses.probes.plan import (
     AT_RANDOM,
     ChoicesParams,
     ConcludeParams,
     ProbeParams,
 )
-from rankscope.analyses.probes.results import Found, as_json, concluded
+from rankscope.analyses.probes.results import ProbeResults, as_json, concluded
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
 from rankscope.core.errors import BadInput, choose
@@ -36,12 +36,12 @@ from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 SEED = 42
-"""Of the examples, and of what probes are compared with."""
+"""The seed of the examples, the controls and the intervals."""
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """What `rankscope probe` is told: over which examples, which rankers beside those named, and how they are probed."""
+    """The settings of `rankscope probe`: its examples, further rankers beside those named, and how they are probed."""
 
     train: Source
     test: Source
@@ -50,9 +50,9 @@ class ProbeSettings:
     at_random: bool = False
     """Whether the first ranker's architecture with random weights is probed too."""
     baselines: Sequence[str] = ()
-    """The first ranker, if none."""
+    """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
-    """Of BM25's analyzer; English, if None."""
+    """The language of BM25's analyzer; English, if None."""
 
 
 def params_of(
@@ -65,7 +65,7 @@ def params_of(
     as_published: bool,
     **others: Any,
 ) -> tuple[ChoicesParams, ProbeParams]:
-    """How examples are drawn and layers probed, over collections by name; BadInput for a value that does not hold."""
+    """How examples are drawn and layers probed, over collections by name; raises BadInput for an invalid value."""
     spec = spec_of(
         ProbesSpec,
         examples={"over": test, "train": train, "from": "bm25", "depth": depth},
@@ -86,7 +86,7 @@ def answer(
     if settings.at_random:
         untrained = rankers[first].at_random(seed=seed_for(1, "random weights"))
         rankers = {**rankers, AT_RANDOM: untrained}
-    given = examples(
+    choices_read = examples(
         settings.train,
         settings.test,
         settings.choices,
@@ -94,60 +94,60 @@ def answer(
         language=settings.language or ENGLISH,
     )
     baselines = settings.baselines or [first]
-    probed = probe(rankers, given, settings.probes, baselines=baselines, progress=progress)
-    found, n = as_json(probed), max(settings.probes.spec.ns)
-    sentences, table = words.in_words(found), words.layer_table(found, n)
+    probed = probe(rankers, choices_read, settings.probes, baselines=baselines, progress=progress)
+    stored, n = as_json(probed), max(settings.probes.spec.ns)
+    sentences, table = words.sentences(stored), words.layer_table(stored, n)
     return Result(
-        tables=(Table(f"{len(given.test)} examples, {n} docs each", *table),),
+        tables=(Table(f"{len(choices_read.test)} examples, {n} docs each", *table),),
         lines=tuple(sentences),
-        forms=forms_of(found, sentences, lambda: words.full_rows(found), table),
-        notes=tuple(found["notes"]),
+        forms=forms_of(stored, sentences, lambda: words.full_rows(stored), table),
+        notes=tuple(stored["notes"]),
     )
 
 
 def probe(
     rankers: Mapping[str, TrainableRanker],
-    given: Examples,
+    choices_read: ProbeExamples,
     params: ProbeParams,
     *,
     baselines: Sequence[str],
     progress: Progress,
-) -> Found:
-    """Every ranker's layers probed over the same examples, and compared with the baselines' layer by layer.
+) -> ProbeResults:
+    """The probes of every ranker's layers over the same examples, compared with the baselines' layer by layer.
 
-    Raises UnknownChoice for a baseline there is none of.
+    Raises UnknownChoice for an unknown baseline.
     """
     for name in baselines:
         choose(rankers, name, what="baseline")
     by_ranker, notes = {}, []
     for name, ranker in rankers.items():
         with TemporaryDirectory() as folder:
-            represented(ranker, given, Path(folder), seed=params.seed, progress=progress)
+            represented(ranker, choices_read, Path(folder), seed=params.seed, progress=progress)
             by_ranker[name] = [
                 *outcomes(
                     Path(folder),
-                    given,
+                    choices_read,
                     params,
                     similarity=similarity_of(ranker),
                     progress=progress,
                 )
             ]
         notes += notes_of(name, ranker)
-    compared = ConcludeParams(params.spec, tuple(baselines), None)
-    return concluded(by_ranker, given, compared, notes=notes)
+    comparison = ConcludeParams(params.spec, tuple(baselines), None)
+    return concluded(by_ranker, choices_read, comparison, notes=notes)
 
 
 def numbers(written: str) -> tuple[int, ...]:
     """Numbers of candidates as a user writes them: "2 3 4 5"."""
     try:
-        found = tuple(sorted({int(word) for word in written.split()}))
+        counts = tuple(sorted({int(word) for word in written.split()}))
     except ValueError:
-        found = ()
-    if not found or found[0] < 2:
+        counts = ()
+    if not counts or counts[0] < 2:
         raise BadInput(
             f'Candidates {written!r}: whole numbers from 2 on are needed, as in "2 3 4 5".'
         )
-    return found
+    return counts
 
 
 def examples(
@@ -157,41 +157,44 @@ def examples(
     progress: Progress,
     *,
     language: str = ENGLISH,
-) -> Examples:
+) -> ProbeExamples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
     Both are over the docs of `test`; `language` is that of BM25's analyzer.
     """
-    drawn = params.spec
-    assert isinstance(drawn, RunExamplesSpec)
-    unseen = judged_topics(test)
-    learnt, n_shared = without(judged_topics(train), unseen)
-    with indexed(test, language, progress) as (stored, index):
-        learnt, n_lost_of_train = with_texts(learnt, stored)
-        unseen, n_lost = with_texts(unseen, stored)
-        made = [
+    spec = params.spec
+    assert isinstance(spec, RunExamplesSpec)
+    test_topics = judged_topics(test)
+    train_topics, n_shared = without(judged_topics(train), test_topics)
+    with indexed(test, language, progress) as (stored_docs, index):
+        train_topics, n_lost_of_train = with_texts(train_topics, stored_docs)
+        test_topics, n_lost = with_texts(test_topics, stored_docs)
+        drawn_choices = [
             choices_from_qrels(
                 topics.qrels,
-                bm25.search(index, topics.queries, depth=drawn.depth, progress=progress),
+                bm25.search(index, topics.queries, depth=spec.depth, progress=progress),
                 n_docs=params.n_docs,
-                depth=drawn.depth,
-                skip_top=drawn.skip_top,
-                min_relevance=drawn.min_relevance,
+                depth=spec.depth,
+                skip_top=spec.skip_top,
+                min_relevance=spec.min_relevance,
                 seed=params.seed,
-                by_words=ByWords(topics, stored.key),
+                by_words=ByWords(topics, stored_docs.key),
             )
-            for topics in (learnt, unseen)
+            for topics in (train_topics, test_topics)
         ]
-        check_enough(made[0].choices, made[1].choices)
-        queries = {q.query_id: q.text for q in (*learnt.queries, *unseen.queries)}
-        scores = [index.score(queries[each.query_id], each.doc_ids) for each in made[1].choices]
-        doc_ids = texts_of([*made[0].choices, *made[1].choices]).doc_ids
-        docs = dict(zip(doc_ids, stored.texts(doc_ids), strict=True))
-    return Examples(
-        train=made[0].choices,
-        test=made[1].choices,
+        check_enough(drawn_choices[0].choices, drawn_choices[1].choices)
+        queries = {q.query_id: q.text for q in (*train_topics.queries, *test_topics.queries)}
+        scores = [
+            index.score(queries[choice.query_id], choice.doc_ids)
+            for choice in drawn_choices[1].choices
+        ]
+        doc_ids = texts_of([*drawn_choices[0].choices, *drawn_choices[1].choices]).doc_ids
+        docs = dict(zip(doc_ids, stored_docs.texts(doc_ids), strict=True))
+    return ProbeExamples(
+        train=drawn_choices[0].choices,
+        test=drawn_choices[1].choices,
         queries=queries,
         docs=docs,
         scores=scores,
-        notes=tuple(notes_on(n_shared, *made, n_lost=n_lost + n_lost_of_train)),
+        notes=tuple(notes_on(n_shared, *drawn_choices, n_lost=n_lost + n_lost_of_train)),
     )

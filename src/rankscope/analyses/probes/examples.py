@@ -1,4 +1,4 @@
-"""What the layers of rankers are probed with: choices over a collection with their texts, and seeds."""
+"""The examples that layers are probed with: choices over a collection with their texts, and seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from rankscope.explain.probing import PUBLISHED_SEED, Texts, texts_of
 from rankscope.retrieve import bm25
 
 
-def seeds_of(asked: ProbesSpec) -> tuple[int, ...]:
+def seeds_of(spec: ProbesSpec) -> tuple[int, ...]:
     """The seeds of the fits of every probe; study A's is 42."""
-    first = PUBLISHED_SEED if asked.is_published else 1
-    return tuple(range(first, first + asked.fits))
+    first = PUBLISHED_SEED if spec.is_published else 1
+    return tuple(range(first, first + spec.fits))
 
 
 @dataclass(frozen=True)
-class Examples:
+class ProbeExamples:
     """Choices over a collection, with their texts."""
 
     train: tuple[Choice, ...]
@@ -29,7 +29,7 @@ class Examples:
     queries: Mapping[str, str]
     docs: Mapping[str, str]
     scores: Sequence[Sequence[float]]
-    """Of the run that the negatives come from, of every doc of the test choices."""
+    """For every doc of the test choices, its score in the run that the negatives come from."""
     notes: tuple[str, ...]
 
     @property
@@ -41,8 +41,8 @@ class Examples:
 def bm25_scores(
     docs: StoredDocs, queries: Mapping[str, str], test: Sequence[Choice]
 ) -> list[list[float]]:
-    """Of every doc of the choices: what a lexical first stage makes of them."""
+    """The BM25 score of every doc of the choices, as a lexical first stage gives it."""
     with TemporaryDirectory() as name:
         bm25.build(docs, Path(name))
         index = bm25.Index.load(Path(name))
-        return [index.score(queries[each.query_id], each.doc_ids) for each in test]
+        return [index.score(queries[choice.query_id], choice.doc_ids) for choice in test]

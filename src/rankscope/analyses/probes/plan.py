@@ -1,4 +1,4 @@
-"""The steps of probes: choices, every layer's states, probes, and what follows from all."""
+"""The steps of probes: choices, every layer's states, probes, and their comparison."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ class ChoicesParams:
     n_docs: int
     seed: int
     files: Mapping[str, Path] = field(default_factory=dict)
-    """In place of collections and runs, which are inputs: those of training and test."""
+    """Part (train, test) to its file; files take the place of the inputs collection and run."""
     as_published: bool = False
-    """Whether those of files are drawn as study A drew them."""
+    """Whether examples of files are drawn as study A drew them."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class RepresentParams:
     """How the states of one ranker's layers are made and stored."""
 
     pooling: str | None
-    """As the ranker pools, if None."""
+    """The pooling of states; the ranker's own, if None."""
     dtype: str
     at_random: int | None
     """The seed of random weights; None where the ranker's own are kept."""
     seed: int | None
-    """Of the other queries that a cross-encoder reads; None of a bi-encoder, which reads each text alone."""
+    """The seed of the other queries that a cross-encoder reads; None for a bi-encoder, which reads each text alone."""
 
 
 @dataclass(frozen=True)
@@ -69,54 +69,57 @@ REPRESENT = Kind(
 PROBE = Kind("probe", 2, f"{STEPS}:probe", ProbeParams)
 CONCLUDE = Kind("conclude", 3, f"{STEPS}:conclude", ConcludeParams)
 AT_RANDOM = "random weights"
-"""What the first ranker's architecture without its weights is called."""
+"""The name of the first ranker's architecture with random weights."""
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
-    """What the probes found in all rankers, compared."""
-    asked: ProbesSpec = question.spec
+    """The step that compares the probes of all rankers."""
+    spec: ProbesSpec = question.spec
     key, rankers = question.key, probed(planner.study, question)
     choices = _choices(planner, question)
     inputs = {"choices": choices}
     for name in rankers:
         inputs[probe_role(name)] = _probe(planner, question, name, choices)
-    if asked.at_random:
+    if spec.at_random:
         inputs[probe_role(AT_RANDOM)] = _probe(
             planner, question, rankers[0], choices, at_random=True
         )
-    curves = _published(planner, question, asked.published) if asked.published else None
-    params = ConcludeParams(asked, asked.baseline or rankers[:1], curves)
+    curves = _published(planner, question, spec.published) if spec.published else None
+    params = ConcludeParams(spec, spec.baseline or rankers[:1], curves)
     return {probes_role(key): planner.step(CONCLUDE, key, params, inputs)}
 
 
-def _published(planner: Planner, question: Question, asked: PublishedCurvesSpec) -> Path:
-    """The file of reported curves, which has all that are asked for."""
-    path = planner.loaded.path(asked.path)
-    known = {point.curve: point for point in published_points(path, asked.dataset)}
-    for curve in asked.curves.values():
+def _published(planner: Planner, question: Question, spec: PublishedCurvesSpec) -> Path:
+    """The file of reported curves; raises UnknownChoice where it lacks one that the spec names."""
+    path = planner.loaded.path(spec.path)
+    known = {point.curve: point for point in published_points(path, spec.dataset)}
+    for curve in spec.curves.values():
         choose(known, curve, what=f"curve in {question.place}.published")
     return path
 
 
 def _choices(planner: Planner, question: Question) -> Step:
-    asked: ProbesSpec = question.spec
-    key, drawn = question.key, asked.examples
-    n_docs, seed = max(asked.candidates), planner.study.seed
-    if isinstance(drawn, FileExamplesSpec):
-        files = {"train": planner.loaded.path(drawn.train), "test": planner.loaded.path(drawn.test)}
-        is_published = asked.method == "as_published"
-        params = ChoicesParams(drawn, n_docs, seed, files, as_published=is_published)
+    spec: ProbesSpec = question.spec
+    key, examples = question.key, spec.examples
+    n_docs, seed = max(spec.candidates), planner.study.seed
+    if isinstance(examples, FileExamplesSpec):
+        files = {
+            "train": planner.loaded.path(examples.train),
+            "test": planner.loaded.path(examples.test),
+        }
+        is_published = spec.method == "as_published"
+        params = ChoicesParams(examples, n_docs, seed, files, as_published=is_published)
         return planner.step(CHOICES, key, params, {})
-    if planner.docs(drawn.over) is not planner.docs(drawn.train):
+    if planner.docs(examples.over) is not planner.docs(examples.train):
         raise BadStudy(
-            f"{question.place}: {drawn.train} and {drawn.over} have other docs. Train and test probes "
+            f"{question.place}: {examples.train} and {examples.over} have different docs. Train and test probes "
             "over the same."
         )
-    inputs = {"docs": planner.docs(drawn.over)}
-    for role, name in (("train", drawn.train), ("test", drawn.over)):
+    inputs = {"docs": planner.docs(examples.over)}
+    for role, name in (("train", examples.train), ("test", examples.over)):
         inputs[f"{role} collection"] = planner.collection(name)
-        inputs[f"{role} run"] = planner.first_stage_run(drawn.first_stage, name)
-    return planner.step(CHOICES, key, ChoicesParams(drawn, n_docs, seed), inputs)
+        inputs[f"{role} run"] = planner.first_stage_run(examples.first_stage, name)
+    return planner.step(CHOICES, key, ChoicesParams(examples, n_docs, seed), inputs)
 
 
 def _probe(
@@ -134,24 +137,24 @@ def _probe(
         "docs": choices.inputs.get("docs", choices),
     }
     label = f"{ranker}.random.{question.key}" if at_random else f"{ranker}.{question.key}"
-    of_pairs = not planner.study.is_bi_encoder(ranker)  # then the seed draws others' queries
+    reads_pairs = not planner.study.is_bi_encoder(ranker)  # then the seed draws others' queries
     seed = planner.study.seed
     params = RepresentParams(
         spec.pooling,
         spec.dtype,
         at_random=seed if at_random else None,
-        seed=seed if of_pairs else None,
+        seed=seed if reads_pairs else None,
     )
     states = planner.step(REPRESENT, label, params, inputs)
-    found = {"states": states, "choices": choices}
-    return planner.step(PROBE, label, ProbeParams(spec, seed), found)
+    probe_inputs = {"states": states, "choices": choices}
+    return planner.step(PROBE, label, ProbeParams(spec, seed), probe_inputs)
 
 
 def probe_role(ranker: str) -> str:
-    """What the comparison of probes calls those of a ranker among its inputs."""
+    """The role of a ranker's probes among the inputs of their comparison."""
     return f"probe {ranker}"
 
 
 def probes_role(key: str) -> str:
-    """What the report calls the comparison of probes of one name among its inputs."""
+    """The role of the comparison of probes of one key among the report's inputs."""
     return f"probes {key}"

@@ -1,4 +1,4 @@
-"""Accuracies by layer that a paper reports, to be drawn beside one's own.
+"""A paper's accuracies by layer, drawn beside a study's own.
 
 A CSV file with a header and the columns `dataset, encoder, model, num_passages, layer, accuracy`: study A's
 figures, read off exactly (papers.md A.6). A curve is called `encoder/model`, as `cls/dpr-question`.
@@ -24,7 +24,7 @@ class PublishedPoint(NamedTuple):
 
 
 def published_points(path: Path, dataset: str) -> list[PublishedPoint]:
-    """The points of one dataset; BadInput for another kind of file or a dataset that is not in it."""
+    """The points of one dataset; raises BadInput for a file of another kind, and for a dataset it lacks."""
     by_dataset: dict[str, list[PublishedPoint]] = {}
     for name, point in _points(path):
         by_dataset.setdefault(name, []).append(point)

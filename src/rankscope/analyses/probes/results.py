@@ -1,4 +1,4 @@
-"""What probes find, compared: above chance, against the baselines, and what may be concluded."""
+"""The comparisons of probes: with chance, with the baselines, and with their controls."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rankscope.analyses.probes.examples import Examples
+from rankscope.analyses.probes.examples import ProbeExamples
 from rankscope.analyses.probes.plan import ConcludeParams
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
@@ -19,7 +19,7 @@ from rankscope.explain import probes
 from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
 
 FIRST_STAGE = "first stage"
-"""What the run is called that the negatives come from."""
+"""The name of the run that the negatives come from."""
 PUBLISHED_WARNINGS = (
     "As published (study A): the probe is additive in query and docs, so it cannot see whether they match, and it "
     "stops long before it has converged, the sooner the wider the states. Read it beside its control, in which "
@@ -28,8 +28,8 @@ PUBLISHED_WARNINGS = (
 )
 
 
-class Point(NamedTuple):
-    """One probe on one layer of one ranker, among n docs."""
+class ProbePoint(NamedTuple):
+    """One probe on one layer of one ranker, for choices among n docs."""
 
     ranker: str
     probe: str
@@ -38,17 +38,17 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the probes found, and how it compares."""
+class ProbeResults:
+    """The accuracies of probes, and their comparisons."""
 
-    above_chance: Mapping[Point, Comparison]
+    above_chance: Mapping[ProbePoint, Comparison]
     """Accuracy against 1/n, with its interval, clustered by query."""
-    against: Mapping[tuple[Point, str], Judged]
-    """The same layer of a baseline: a verdict corrected over the layers."""
-    reads_matches: Mapping[Point, Judged]
-    """A probe against the same with shuffled queries, corrected over the layers."""
-    published_p: Mapping[tuple[Point, str], float]
-    """Study A's own test against the same layer of a baseline, where its probe is asked for."""
+    against: Mapping[tuple[ProbePoint, str], Judged]
+    """A probe compared with that of the same layer of a baseline: a verdict corrected over the layers."""
+    reads_matches: Mapping[ProbePoint, Judged]
+    """A probe compared with the same probe on shuffled queries, corrected over the layers."""
+    published_p: Mapping[tuple[ProbePoint, str], float]
+    """The p of study A's own test against the same layer of a baseline, for its own probe."""
     baselines: tuple[str, ...]
     n_examples: int
     n_queries: int
@@ -75,89 +75,91 @@ class Found:
 
 def concluded(
     by_ranker: Mapping[str, Sequence[tuple[int, Outcome]]],
-    given: Examples,
+    examples: ProbeExamples,
     params: ConcludeParams,
     *,
     notes: Sequence[str],
-) -> Found:
-    """The rankers' outcomes, with the run's that the negatives come from, compared."""
-    ids = [str(place) for place in range(len(given.test))]
-    groups = {name: choice.query_id for name, choice in zip(ids, given.test, strict=True)}
-    values: dict[Point, list[Values]] = {}
-    asked, baselines = params.spec, list(dict.fromkeys(params.baselines))
-    told = [*(PUBLISHED_WARNINGS if asked.is_published else ()), *given.notes, *notes]
+) -> ProbeResults:
+    """The rankers' outcomes compared, with those of the run that the negatives come from."""
+    ids = [str(place) for place in range(len(examples.test))]
+    groups = {name: choice.query_id for name, choice in zip(ids, examples.test, strict=True)}
+    values: dict[ProbePoint, list[Values]] = {}
+    spec, baselines = params.spec, list(dict.fromkeys(params.baselines))
+    warnings = [*(PUBLISHED_WARNINGS if spec.is_published else ()), *examples.notes, *notes]
     for name, layers in by_ranker.items():
         for layer, outcome in layers:
-            for place, n in enumerate(asked.ns):
-                point = Point(name, outcome.probe, layer, n)
+            for place, n in enumerate(spec.ns):
+                point = ProbePoint(name, outcome.probe, layer, n)
                 values[point] = [_by_id(ids, seed[place]) for seed in outcome.credits]
             if outcome.n_unconverged:
-                told.append(
-                    f"{name}, layer {layer}: {outcome.n_unconverged} of {asked.fits} fits of "
-                    f"{outcome.probe} were cut short."
+                warnings.append(
+                    f"{name}, layer {layer}: {outcome.n_unconverged} of {spec.fits} fits of "
+                    f"{outcome.probe} were stopped before they had converged."
                 )
-    scores = torch.tensor(given.scores)
-    for n in asked.ns:
-        values[Point(FIRST_STAGE, FIRST_STAGE, 0, n)] = [_by_id(ids, probes.credit(scores[:, :n]))]
-    against = _against(values, baselines, groups, asked.margin)
-    return Found(
+    scores = torch.tensor(examples.scores)
+    for n in spec.ns:
+        values[ProbePoint(FIRST_STAGE, FIRST_STAGE, 0, n)] = [
+            _by_id(ids, probes.credit(scores[:, :n]))
+        ]
+    against = _against(values, baselines, groups, spec.margin)
+    return ProbeResults(
         above_chance=_above_chance(values, ids, groups),
         against=against,
-        reads_matches=_reading(values, groups),
+        reads_matches=_reads_matches(values, groups),
         published_p=_published_p(values, against),
         baselines=tuple(baselines),
         n_examples=len(ids),
         n_queries=len(set(groups.values())),
-        notes=(*told, *_of_other_depths(values, baselines)),
+        notes=(*warnings, *_depth_notes(values, baselines)),
     )
 
 
-def _by_id(ids: Sequence[str], given: Tensor) -> dict[str, float]:
-    return dict(zip(ids, given.tolist(), strict=True))
+def _by_id(ids: Sequence[str], accuracies: Tensor) -> dict[str, float]:
+    return dict(zip(ids, accuracies.tolist(), strict=True))
 
 
 # -- comparisons ----------------------------------------------------------------------------------
 
 
 def _above_chance(
-    values: Mapping[Point, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
-) -> dict[Point, Comparison]:
+    values: Mapping[ProbePoint, list[Values]], ids: Sequence[str], groups: Mapping[str, str]
+) -> dict[ProbePoint, Comparison]:
     chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
     pairs = [
-        Pair(mine, chance[point.n], pool=f"{point.probe} {point.n}")
-        for point, mine in values.items()
+        Pair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
+        for point, accuracies in values.items()
     ]
     return dict(zip(values, compared(pairs, groups=groups), strict=True))
 
 
 def _against(
-    values: Mapping[Point, list[Values]],
+    values: Mapping[ProbePoint, list[Values]],
     baselines: Sequence[str],
     groups: Mapping[str, str],
     margin: float,
-) -> dict[tuple[Point, str], Judged]:
-    """A family is a probe of two rankers at one n: as many tests as layers."""
+) -> dict[tuple[ProbePoint, str], Judged]:
+    """Verdicts against the baselines; a family is one probe of two rankers at one n, a test for each layer."""
     depth = _depths(values)
-    families: dict[tuple[str, str, str, int], list[Point]] = {}
+    families: dict[tuple[str, str, str, int], list[ProbePoint]] = {}
     for point in values:
         for baseline in baselines:
             is_other = point.ranker not in (baseline, FIRST_STAGE)
             if is_other and depth[point.ranker] == depth[baseline]:
                 key = (point.ranker, baseline, point.probe, point.n)
                 families.setdefault(key, []).append(point)
-    found: dict[tuple[Point, str], Judged] = {}
+    verdicts: dict[tuple[ProbePoint, str], Judged] = {}
     for (_, baseline, _, _), points in families.items():
         pairs = [
             Pair(values[point], values[_twin(point, baseline, values)], Margin(margin))
             for point in points
         ]
         rows = judged(compared(pairs, groups=groups))
-        found |= {(point, baseline): row for point, row in zip(points, rows, strict=True)}
-    return found
+        verdicts |= {(point, baseline): row for point, row in zip(points, rows, strict=True)}
+    return verdicts
 
 
-def _twin(point: Point, baseline: str, values: Mapping[Point, object]) -> Point:
-    """The baseline's point; two rankers' own similarities stand against each other, dot or cosine."""
+def _twin(point: ProbePoint, baseline: str, values: Mapping[ProbePoint, object]) -> ProbePoint:
+    """The baseline's point; the rankers' own similarities, dot or cosine, are compared with each other."""
     named = point._replace(ranker=baseline)
     if named in values:
         return named
@@ -166,36 +168,36 @@ def _twin(point: Point, baseline: str, values: Mapping[Point, object]) -> Point:
 
 
 def _published_p(
-    values: Mapping[Point, list[Values]], against: Mapping[tuple[Point, str], object]
-) -> dict[tuple[Point, str], float]:
-    """Study A's test in each of its panels, of the first seed, as it had one."""
-    panels: dict[tuple[str, str, int], list[Point]] = {}
+    values: Mapping[ProbePoint, list[Values]], against: Mapping[tuple[ProbePoint, str], object]
+) -> dict[tuple[ProbePoint, str], float]:
+    """The p-values of study A's test in each of its panels, for the first seed, as study A had one."""
+    panels: dict[tuple[str, str, int], list[ProbePoint]] = {}
     for point, baseline in against:
         if point.probe == "as_published":
             panels.setdefault((point.ranker, baseline, point.n), []).append(point)
-    found: dict[tuple[Point, str], float] = {}
+    p_values: dict[tuple[ProbePoint, str], float] = {}
     for (_, baseline, _), points in panels.items():
-        mine, theirs = (
+        ours, theirs = (
             [[*values[point][0].values()] for point in side]
             for side in (points, [point._replace(ranker=baseline) for point in points])
         )
-        for point, star in zip(points, unpaired_stars(mine, theirs), strict=True):
-            found[point, baseline] = 1.0 if math.isnan(star.corrected_p) else star.corrected_p
-    return found
+        for point, star in zip(points, unpaired_stars(ours, theirs), strict=True):
+            p_values[point, baseline] = 1.0 if math.isnan(star.corrected_p) else star.corrected_p
+    return p_values
 
 
-def _rankers(values: Mapping[Point, object]) -> list[str]:
+def _rankers(values: Mapping[ProbePoint, object]) -> list[str]:
     return list(dict.fromkeys(point.ranker for point in values))
 
 
-def _depths(values: Mapping[Point, object]) -> dict[str, int]:
+def _depths(values: Mapping[ProbePoint, object]) -> dict[str, int]:
     return {
         ranker: max(point.layer for point in values if point.ranker == ranker)
         for ranker in _rankers(values)
     }
 
 
-def _of_other_depths(values: Mapping[Point, object], baselines: Sequence[str]) -> list[str]:
+def _depth_notes(values: Mapping[ProbePoint, object], baselines: Sequence[str]) -> list[str]:
     depth = _depths(values)
     return [
         f"{ranker} has {depth[ranker]} layers and {baseline} {depth[baseline]}, so no layer of one is "
@@ -206,36 +208,36 @@ def _of_other_depths(values: Mapping[Point, object], baselines: Sequence[str]) -
     ]
 
 
-def _reading(
-    values: Mapping[Point, list[Values]], groups: Mapping[str, str]
-) -> dict[Point, Judged]:
-    """Whether a probe reads the match of query and doc: against its own control."""
-    families: dict[tuple[str, int], list[Point]] = {}
+def _reads_matches(
+    values: Mapping[ProbePoint, list[Values]], groups: Mapping[str, str]
+) -> dict[ProbePoint, Judged]:
+    """Whether a probe reads the match of query and doc: verdicts against its own control."""
+    families: dict[tuple[str, int], list[ProbePoint]] = {}
     for point in values:
         if point.probe in CONTROL_OF:
             families.setdefault((point.ranker, point.n), []).append(point)
-    found: dict[Point, Judged] = {}
+    verdicts: dict[ProbePoint, Judged] = {}
     for points in families.values():
         pairs = [
             Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
             for p in points
         ]
-        found |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
-    return found
+        verdicts |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
+    return verdicts
 
 
 # -- as plain data --------------------------------------------------------------------------------
 
 
-def as_json(found: Found) -> dict[str, Any]:
-    """Everything: a row for each probe, layer and n of each ranker, and for each baseline it was compared with."""
-    rankers = [name for name in _rankers(found.above_chance) if name != FIRST_STAGE]
+def as_json(results: ProbeResults) -> dict[str, Any]:
+    """All results as plain data: a row for each probe, layer and n of each ranker, and for each of its baselines."""
+    rankers = [name for name in _rankers(results.above_chance) if name != FIRST_STAGE]
     return {
-        "n_examples": found.n_examples,
-        "n_queries": found.n_queries,
+        "n_examples": results.n_examples,
+        "n_queries": results.n_queries,
         "rankers": rankers,
-        "baselines": list(found.baselines),
-        "rows": [row for point in found.above_chance for row in _rows(found, point)],
+        "baselines": list(results.baselines),
+        "rows": [row for point in results.above_chance for row in _rows(results, point)],
         "reads_matches": [
             {
                 **point._asdict(),
@@ -243,31 +245,31 @@ def as_json(found: Found) -> dict[str, Any]:
                 "difference": row.comparison.difference,
                 "verdict": str(row.verdict),
             }
-            for point, row in found.reads_matches.items()
+            for point, row in results.reads_matches.items()
         ],
-        "readable_from": {ranker: found.readable_from(ranker) for ranker in rankers},
-        "notes": list(found.notes),
+        "readable_from": {ranker: results.readable_from(ranker) for ranker in rankers},
+        "notes": list(results.notes),
     }
 
 
-def _kind(point: Point) -> str:
-    """What the report draws it as: probe, control, or the first stage's order."""
+def _kind(point: ProbePoint) -> str:
+    """The kind of its curve in the report: probe, control, or first stage."""
     if point.ranker == FIRST_STAGE:
         return FIRST_STAGE
     return "control" if point.probe in CONTROLS else "probe"
 
 
-def _rows(found: Found, point: Point) -> Iterator[dict[str, Any]]:
-    above = found.above_chance[point]
+def _rows(results: ProbeResults, point: ProbePoint) -> Iterator[dict[str, Any]]:
+    comparison = results.above_chance[point]
     plain = {
         **point._asdict(),
         "kind": _kind(point),
-        "accuracy": above.system_mean,
-        "low": above.baseline_mean + above.interval[0],
-        "high": above.baseline_mean + above.interval[1],
-        "chance": above.baseline_mean,
+        "accuracy": comparison.system_mean,
+        "low": comparison.baseline_mean + comparison.interval[0],
+        "high": comparison.baseline_mean + comparison.interval[1],
+        "chance": comparison.baseline_mean,
     }
-    against = [(name, row) for (at, name), row in found.against.items() if at == point]
+    against = [(name, row) for (place, name), row in results.against.items() if place == point]
     for baseline, row in against:
         yield plain | {
             "baseline": baseline,
@@ -277,7 +279,7 @@ def _rows(found: Found, point: Point) -> Iterator[dict[str, Any]]:
             "corrected_p": row.corrected_p,
             "verdict": str(row.verdict),
             "smallest_detectable": row.smallest_detectable,
-            "published_p": found.published_p.get((point, baseline)),
+            "published_p": results.published_p.get((point, baseline)),
         }
     if not against:
         yield plain

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rankscope.analyses.analysis import Depth, Question
+from rankscope.analyses.analysis import DepthNeed, Question
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.core.errors import BadStudy, listed
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -33,22 +33,22 @@ def references(study: Pipeline, question: Question) -> Iterator[Reference]:
         yield Reference(f"{place}.baseline", name, among, "probed ranker")
 
 
-def depths(study: Pipeline, question: Question) -> Iterator[Depth]:  # noqa: ARG001
-    """Of the run that negatives are drawn from."""
+def depths(study: Pipeline, question: Question) -> Iterator[DepthNeed]:  # noqa: ARG001
+    """The depth of the run that negatives are drawn from."""
     examples = question.spec.examples
     if isinstance(examples, RunExamplesSpec):
-        yield Depth(f"{question.place}.examples.depth", examples.first_stage, examples.depth)
+        yield DepthNeed(f"{question.place}.examples.depth", examples.first_stage, examples.depth)
 
 
 def check(study: Pipeline, question: Question) -> None:
-    """BadStudy where layers cannot be compared, or the rankers chose their own negatives."""
+    """Raises BadStudy where layers cannot be compared, or the rankers chose their own negatives."""
     _check_kinds(study, question)
     _check_compared(study, question)
     _check_first_stage(study, question)
 
 
 def _check_kinds(study: Pipeline, question: Question) -> None:
-    """Layers have states of the same things: of texts, or of pairs."""
+    """All layers have states of the same kind: of texts, or of pairs."""
     spec: ProbesSpec = question.spec
     place, rankers = question.place, probed(study, question)
     if not rankers:
@@ -63,7 +63,7 @@ def _check_kinds(study: Pipeline, question: Question) -> None:
     if together and len(together) < len(rankers):
         raise BadStudy(
             f"{place}: {together[0]} reads query and doc together, others apart, so their layers "
-            "have states of other things. Give each kind probes of its own, by `rankers`."
+            "have states of different kinds. Give each kind probes of its own, by `rankers`."
         )
     if together and (spec.method == "as_published" or spec.mlp):
         raise BadStudy(
@@ -73,13 +73,13 @@ def _check_kinds(study: Pipeline, question: Question) -> None:
 
 
 def _check_compared(study: Pipeline, question: Question) -> None:
-    """Baselines and reported curves are of rankers that are probed."""
+    """Baselines and reported curves name rankers that are probed."""
     spec: ProbesSpec = question.spec
     rankers = probed(study, question)
-    named = {"baseline": spec.baseline}
+    ranker_names = {"baseline": spec.baseline}
     if spec.published:
-        named["published.curves"] = tuple(spec.published.curves)
-    for field, name in ((field, name) for field, names in named.items() for name in names):
+        ranker_names["published.curves"] = tuple(spec.published.curves)
+    for field, name in ((field, name) for field, names in ranker_names.items() for name in names):
         if name not in rankers:
             raise BadStudy(
                 f"{question.place}.{field}: {name} is not probed. There are: {listed(rankers)}."
@@ -87,7 +87,7 @@ def _check_compared(study: Pipeline, question: Question) -> None:
 
 
 def _check_first_stage(study: Pipeline, question: Question) -> None:
-    """No probed ranker chose the docs among which the relevant one is to be found."""
+    """No probed ranker chose the hard negatives."""
     examples = question.spec.examples
     if not isinstance(examples, RunExamplesSpec):
         return
@@ -96,22 +96,22 @@ def _check_first_stage(study: Pipeline, question: Question) -> None:
         if family & set(study.lineage(ranker)):
             raise BadStudy(
                 f"{question.place}.examples.from: {examples.first_stage} searches with {ranker}, which is "
-                "probed itself or of the family of one that is: what it ranks high is hard for it and not "
+                "probed itself or of the lineage of one that is: docs that it ranks high are hard for it and not "
                 "for others. Name another."
             )
 
 
 def _searching(study: Pipeline, first_stage: str) -> list[str]:
     """The rankers that a first stage searches with, those of its parts included."""
-    found = {first_stage: None}
-    for name in (waiting := [first_stage]):
-        parts = [part for part in _named(study, name, "first_stages") if part not in found]
-        found |= dict.fromkeys(parts)
-        waiting += parts
-    return [ranker for name in found for ranker in _named(study, name, "rankers")]
+    names_seen = {first_stage: None}
+    for name in (queue := [first_stage]):
+        parts = [part for part in _named(study, name, "first_stages") if part not in names_seen]
+        names_seen |= dict.fromkeys(parts)
+        queue += parts
+    return [ranker for name in names_seen for ranker in _named(study, name, "rankers")]
 
 
 def _named(study: Pipeline, first_stage: str, table: str) -> list[str]:
-    """What a first stage names of a table of the study."""
+    """The entries of a table of the study that a first stage needs."""
     needs = study.first_stages[first_stage].needs
-    return [needed.name for needed in needs if needed.table == table]
+    return [need.name for need in needs if need.table == table]

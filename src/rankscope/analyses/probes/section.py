@@ -1,4 +1,4 @@
-"""What the page shows of probes."""
+"""The page's section on probes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,47 +19,47 @@ from rankscope.store.artifacts import read_json
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
-    """Of what is stored."""
+    """The section, from the stored results."""
     keys = [question.key for question in questions]
     return shown({key: read_json(work.folder(probes_role(key)) / FOUND) for key in keys})
 
 
-def shown(found: Mapping[str, words.Found]) -> Section:
-    """By the name of what the probes were over."""
+def shown(results: Mapping[str, words.StoredProbes]) -> Section:
+    """The section of probes, given by the key of their question."""
     tables = {}
-    for key, each in found.items():
-        tables[f"probes.{key}.csv"] = plain_csv(*words.full_rows(each))
-        for n in words.ns(each):
-            tables[f"probes.{key}.{n}.tex"] = plain_tex(*words.layer_table(each, n))
+    for key, key_results in results.items():
+        tables[f"probes.{key}.csv"] = plain_csv(*words.full_rows(key_results))
+        for n in words.ns(key_results):
+            tables[f"probes.{key}.{n}.tex"] = plain_tex(*words.layer_table(key_results, n))
 
     def body(drawing: Drawing) -> Markup:
-        probed = {key: _drawn(each, drawing) for key, each in found.items()}
+        probed = {key: _drawn(key_results, drawing) for key, key_results in results.items()}
         template = "analyses/probes/section.html.j2"
         return rendered(template, probed=probed, figure=drawing.figure())
 
-    return Section("probes", "What each layer knows", "Layers", body, tables, found)
+    return Section("probes", "What each layer knows", "Layers", body, tables, results)
 
 
-def _drawn(found: words.Found, drawing: Drawing) -> Mapping[str, Any]:
-    ns = words.ns(found)
+def _drawn(results: words.StoredProbes, drawing: Drawing) -> Mapping[str, Any]:
+    ns = words.ns(results)
     return {
-        "found": found,
+        "found": results,
         "ns": ns,
-        "compared": [(n, drawing.chart(_compared_layers(found, n))) for n in ns],
+        "compared": [(n, drawing.chart(_compared_layers(results, n))) for n in ns],
         "rankers": [
             (curve, drawing.chart(charts.layers_of_probes(curve)))
-            for curve in words.curves(found, max(ns))
+            for curve in words.curves(results, max(ns))
         ],
-        "tables": [words.layer_table(found, n) for n in ns],
-        "words": words.in_words(found),
-        "has_published": bool(found.get("published")),
+        "tables": [words.layer_table(results, n) for n in ns],
+        "words": words.sentences(results),
+        "has_published": bool(results.get("published")),
     }
 
 
-def _compared_layers(found: words.Found, n: int) -> Spec:
+def _compared_layers(results: words.StoredProbes, n: int) -> Spec:
     return charts.layers_of_rankers(
-        words.compared_curves(found, n),
-        words.published_curves(found, n),
+        words.compared_curves(results, n),
+        words.published_curves(results, n),
         chance=1 / n,
-        first_stage=words.first_stage(found, n),
+        first_stage=words.first_stage(results, n),
     )

@@ -1,4 +1,4 @@
-"""What a study asks of the layers of its rankers."""
+"""The fields of a study file that probe the layers of rankers."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -19,20 +19,22 @@ PROBE_DEFAULTS = (2, 3, 4, 5)
 
 
 class RunExamplesSpec(Spec):
-    """A collection's queries, one of their relevant docs, and hard negatives out of a first stage's run."""
+    """A collection's queries, each with a relevant doc and hard negatives from a first stage's run."""
 
     kind: Literal["collection"] = "collection"
-    over: str = Field(description="The collection that is tested on.", json_schema_extra=BY_PLAN)
+    over: str = Field(
+        description="The collection that probes are tested on.", json_schema_extra=BY_PLAN
+    )
     train: str = Field(
         description="The collection whose queries probes are trained on, over the same docs.",
         json_schema_extra=BY_PLAN,
     )
     first_stage: str = Field(
         alias="from",
-        description="A first stage that none of the rankers has a part in.",
+        description="A first stage in which none of the probed rankers takes part.",
         json_schema_extra=BY_PLAN,
     )
-    depth: Count = Field(100, description="Ranks drawn from.")
+    depth: Count = Field(100, description="Ranks that negatives are drawn from.")
     skip_top: Whole = Field(
         0,
         description="Ranks left out at the top, where unjudged positives are (Moreira et al. 2024: top-k shifted).",
@@ -54,7 +56,7 @@ class FileExamplesSpec(Spec):
     train: str = Field(
         description="JSON lines, one JSON list or Parquet.", json_schema_extra=BY_PLAN
     )
-    test: str = Field(description="Another file of the kind.", json_schema_extra=BY_PLAN)
+    test: str = Field(description="Another file of the same kind.", json_schema_extra=BY_PLAN)
 
 
 def _kind_of_examples(value: Any) -> str:
@@ -63,14 +65,14 @@ def _kind_of_examples(value: Any) -> str:
     return "collection" if kind in (None, "collection") else "files"
 
 
-Examples = Annotated[
+ExamplesSpec = Annotated[
     Annotated[RunExamplesSpec, Tag("collection")] | Annotated[FileExamplesSpec, Tag("files")],
     Discriminator(_kind_of_examples),
 ]
 
 
 class PublishedCurvesSpec(Spec):
-    """Accuracies by layer out of a paper, drawn beside one's own."""
+    """A paper's accuracies by layer, drawn beside the study's own."""
 
     path: str = Field(
         description="CSV with dataset, encoder, model, num_passages, layer, accuracy.",
@@ -85,7 +87,7 @@ class PublishedCurvesSpec(Spec):
 class ProbesSpec(Spec):
     """What a probe reads of relevance in every layer of the bi-encoders."""
 
-    examples: Examples = Field(json_schema_extra=BY_PLAN)
+    examples: ExamplesSpec = Field(json_schema_extra=BY_PLAN)
     rankers: tuple[str, ...] | None = Field(
         None, description="All of `explain.rankers`, if left out.", json_schema_extra=BY_PLAN
     )
@@ -93,14 +95,14 @@ class ProbesSpec(Spec):
         PROBE_DEFAULTS,
         min_length=1,
         max_length=100,
-        description="Among how many docs the relevant one is to be found.",
+        description="The numbers of docs from which a probe chooses the relevant one.",
     )
     method: Literal["sound", "as_published"] = Field(
         "sound", description="sound, or study A's linear probe and test, with warnings."
     )
     fits: Count = Field(3, le=1000, description="Fits of every probe, each with a seed of its own.")
-    rank: Count = Field(32, le=65_536, description="Of the bilinear probe.")
-    mlp: bool = Field(False, description="Also a small MLP, as an upper bound.")
+    rank: Count = Field(32, le=65_536, description="The rank of the bilinear probe.")
+    mlp: bool = Field(False, description="Whether a small MLP probes too, as an upper bound.")
     margin: Number = Field(
         DEFAULT_MARGIN,
         gt=0,
@@ -114,12 +116,12 @@ class ProbesSpec(Spec):
     )
     pooling: Literal["cls", "mean", "last"] | None = Field(
         None,
-        description="What of a text's tokens is its state; as the ranker pools, if left out.",
+        description="How a text's state is pooled from its tokens; as the ranker pools, if left out.",
         json_schema_extra=BY_PLAN,
     )
     dtype: Literal["float32", "float16"] = Field(
         "float32",
-        description="Of the stored states; float16 takes half the room, for models as wide as study A's decoders.",
+        description="The type of the stored states; float16 takes half the space, for models as wide as study A's decoders.",
         json_schema_extra=BY_PLAN,
     )
     at_random: bool = Field(
@@ -129,26 +131,26 @@ class ProbesSpec(Spec):
     )
     published: PublishedCurvesSpec | None = Field(
         None,
-        description="Reported curves that stand beside these.",
+        description="Reported curves that are drawn beside these.",
         json_schema_extra=read_by("conclude"),
     )
 
     @property
     def is_published(self) -> bool:
-        """Whether study A's method is taken."""
+        """Whether the method is study A's."""
         return self.method == "as_published"
 
     @property
     def ns(self) -> tuple[int, ...]:
-        """The numbers of candidates, each once, rising."""
+        """The distinct numbers of candidates, in ascending order."""
         return tuple(sorted(set(self.candidates)))
 
     @model_validator(mode="after")
     def _enough_to_choose_from(self) -> Self:
-        drawn = self.examples
+        examples = self.examples
         if (
-            isinstance(drawn, RunExamplesSpec)
-            and drawn.depth - drawn.skip_top < max(self.candidates) - 1
+            isinstance(examples, RunExamplesSpec)
+            and examples.depth - examples.skip_top < max(self.candidates) - 1
         ):
             raise ValueError(
                 "`examples.depth` and `skip_top` leave too few ranks for so many `candidates`"

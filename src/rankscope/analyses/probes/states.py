@@ -1,7 +1,7 @@
-"""The states of a ranker's layers for the examples of probes, stored, and every probe on every layer of them.
+"""The stored states of a ranker's layers for the examples of probes, and every probe on every layer.
 
-A bi-encoder has a state for each text, query or doc; a cross-encoder one for each pair that it reads together,
-with the true query and, for the control, with another's.
+A bi-encoder has a state for each text, query or doc; a cross-encoder has one for each pair of a doc with its own
+query and, for the control, with another query.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rankscope.analyses.probes.examples import Examples, seeds_of
+from rankscope.analyses.probes.examples import ProbeExamples, seeds_of
 from rankscope.analyses.probes.plan import ProbeParams
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice
@@ -26,40 +26,40 @@ from rankscope.store.rows import ProcessGroup
 
 
 @dataclass(frozen=True)
-class How:
-    """How states are made of tokens, and stored."""
+class StateSettings:
+    """How states are pooled from tokens, and stored."""
 
     pooling: str | None = None
-    """As the ranker pools, if None."""
+    """The pooling of states; the ranker's own, if None."""
     dtype: str = "float32"
 
 
-HOW = How()
+DEFAULT_SETTINGS = StateSettings()
 
 
 def represented(
     ranker: TrainableRanker,
-    given: Examples,
+    examples: ProbeExamples,
     folder: Path,
     *,
     seed: int,
-    how: How = HOW,
+    settings: StateSettings = DEFAULT_SETTINGS,
     processes: ProcessGroup = ALONE,
     progress: Progress,
 ) -> None:
-    """The states of every layer for the examples, in folders of `folder`; what is missing is made.
+    """Store the states of every layer for the examples, a folder for each side; stored parts are not made again.
 
-    `seed` draws the other queries of a cross-encoder's control, whose states are those its head reads if `how`
-    does not say.
+    `seed` draws the other queries of a cross-encoder's control. Its states are those that its head reads, unless
+    `settings` names a pooling.
     """
     for side in ranker.sides:
-        texts = _texts(given, side, seed)
+        texts = _texts(examples, side, seed)
         representations.store(
             folder / side,
             lambda at, side=side, texts=texts: representations.of_texts(  # type: ignore[misc]
-                ranker, [texts[place] for place in at], side, pooling=how.pooling
+                ranker, [texts[place] for place in at], side, pooling=settings.pooling
             ),
-            dtype=how.dtype,
+            dtype=settings.dtype,
             n_texts=len(texts),
             n_layers=ranker.n_layers(side) + 1,
             width=ranker.hidden_width(side),
@@ -68,84 +68,87 @@ def represented(
         )
 
 
-def _texts(given: Examples, side: Side, seed: int) -> list[Any]:
-    """What of the examples a ranker reads on a side."""
+def _texts(examples: ProbeExamples, side: Side, seed: int) -> list[Any]:
+    """The texts, or pairs, of the examples that a ranker reads on a side."""
     if side == PAIR:
-        pairs = _all_pairs(given, seed).pairs
-        return [(given.queries[query_id], given.docs[doc_id]) for query_id, doc_id in pairs]
+        pairs = _all_pairs(examples, seed).pairs
+        return [(examples.queries[query_id], examples.docs[doc_id]) for query_id, doc_id in pairs]
     if side == "query":
-        return [given.queries[query_id] for query_id in given.texts.query_ids]
-    return [given.docs[doc_id] for doc_id in given.texts.doc_ids]
+        return [examples.queries[query_id] for query_id in examples.texts.query_ids]
+    return [examples.docs[doc_id] for doc_id in examples.texts.doc_ids]
 
 
-def _shuffled(given: Examples, seed: int) -> list[list[Choice]]:
-    """Training and test choices, with other queries of their own part."""
-    return [with_other_queries(part, seed) for part in (given.train, given.test)]
+def _shuffled(examples: ProbeExamples, seed: int) -> list[list[Choice]]:
+    """Training and test choices, each with another query of its own part."""
+    return [with_other_queries(part, seed) for part in (examples.train, examples.test)]
 
 
-def _all_pairs(given: Examples, seed: int) -> Pairs:
-    others = [choice for part in _shuffled(given, seed) for choice in part]
-    return pairs_of([*given.train, *given.test, *others])
+def _all_pairs(examples: ProbeExamples, seed: int) -> Pairs:
+    shuffled = [choice for part in _shuffled(examples, seed) for choice in part]
+    return pairs_of([*examples.train, *examples.test, *shuffled])
 
 
 def similarity_of(ranker: TrainableRanker) -> str | None:
-    """The probe without parameters that is the ranker's own way to compare; a cross-encoder has none."""
+    """The probe without parameters that compares as the ranker does; a cross-encoder has none."""
     return ranker.compares_by and ("cosine" if ranker.compares_by == "cosine" else "dot")
 
 
 def notes_of(name: str, ranker: TrainableRanker) -> list[str]:
-    """What must be known of a ranker beside what its layers show."""
+    """Notes on a ranker that a reader of its layers must know."""
     if not ranker.is_projected:
         return []
     return [
-        f"{name}: a dense layer makes its embeddings out of what the probes read at the last layer."
+        f"{name}: a dense layer makes its embeddings from the states that the probes read at the last layer."
     ]
 
 
 def outcomes(
     folder: Path,
-    given: Examples,
+    examples: ProbeExamples,
     params: ProbeParams,
     *,
     similarity: str | None,
     progress: Progress,
 ) -> Iterator[tuple[int, Outcome]]:
-    """(layer, outcome) of every probe and control on every stored layer, lowest first."""
+    """(layer, outcome) for every probe and control on every stored layer, the lowest layer first."""
     spec = params.spec
-    asked = Probing(similarity or "dot", spec.ns, seeds_of(spec), spec.rank, with_mlp=spec.mlp)
-    of_layer = _of_pairs if similarity is None else _of_texts
+    probing = Probing(similarity or "dot", spec.ns, seeds_of(spec), spec.rank, with_mlp=spec.mlp)
+    layer_outcomes = _pair_outcomes if similarity is None else _text_outcomes
     n_layers = representations.n_layers(folder / (PAIR if similarity is None else "query"))
     with progress.task("probe layers", n_layers, "layers") as task:
         for layer in range(n_layers):
-            for outcome in of_layer(folder, layer, asked, given, params):
+            for outcome in layer_outcomes(folder, layer, probing, examples, params):
                 yield layer, outcome
             task.advance()
 
 
-def _of_texts(
-    folder: Path, layer: int, asked: Probing, given: Examples, params: ProbeParams
+def _text_outcomes(
+    folder: Path, layer: int, probing: Probing, examples: ProbeExamples, params: ProbeParams
 ) -> list[Outcome]:
-    texts = given.texts
-    read = States(*(representations.layer(folder / side, layer) for side in SIDES))
-    train, test = (texts.candidates(choices) for choices in (given.train, given.test))
+    texts = examples.texts
+    states = States(*(representations.layer(folder / side, layer) for side in SIDES))
+    train, test = (texts.candidates(choices) for choices in (examples.train, examples.test))
     if params.spec.is_published:
-        return asked.layer_as_published(read, train, test)
-    drawn = _drawn_labels(texts.doc_ids, params.seed)
-    return asked.layer(read, train, test, drawn_labels=drawn)
+        return probing.layer_as_published(states, train, test)
+    labels = _drawn_labels(texts.doc_ids, params.seed)
+    return probing.layer(states, train, test, drawn_labels=labels)
 
 
-def _of_pairs(
-    folder: Path, layer: int, asked: Probing, given: Examples, params: ProbeParams
+def _pair_outcomes(
+    folder: Path, layer: int, probing: Probing, examples: ProbeExamples, params: ProbeParams
 ) -> list[Outcome]:
-    pairs = _all_pairs(given, params.seed)
-    true, shuffled = (
+    pairs = _all_pairs(examples, params.seed)
+    true_candidates, shuffled_candidates = (
         tuple(pairs.candidates(part) for part in parts)
-        for parts in ((given.train, given.test), _shuffled(given, params.seed))
+        for parts in ((examples.train, examples.test), _shuffled(examples, params.seed))
     )
-    drawn = _drawn_labels([doc_id for _, doc_id in pairs.pairs], params.seed)
-    read = representations.layer(folder / PAIR, layer)
-    return asked.layer_of_pairs(
-        read, (true[0], true[1]), (shuffled[0], shuffled[1]), drawn_labels=drawn
+    labels = _drawn_labels([doc_id for _, doc_id in pairs.pairs], params.seed)
+    states = representations.layer(folder / PAIR, layer)
+    return probing.layer_of_pairs(
+        states,
+        (true_candidates[0], true_candidates[1]),
+        (shuffled_candidates[0], shuffled_candidates[1]),
+        drawn_labels=labels,
     )
 
 

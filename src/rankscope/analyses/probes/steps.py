@@ -1,4 +1,4 @@
-"""Steps inside rankers: choices for probes, every layer's states, probes, and what follows from them."""
+"""How the steps of probes are carried out: choices, every layer's states, probes, and their comparison."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,98 +41,108 @@ CHOICES, OUTCOMES, CREDITS, FOUND = (
 def choices(work: Work) -> Summary:
     """The examples of all probes: choices for training and test, and their queries' texts."""
     params = work.params(ChoicesParams)
-    drawn = params.spec
-    if isinstance(drawn, FileExamplesSpec):
-        made = _of_files(work, params, drawn)
+    spec = params.spec
+    if isinstance(spec, FileExamplesSpec):
+        chosen = _examples_of_files(work, params, spec)
     else:
-        made = _of_runs(work, params, drawn)
-    examples.check_enough(made.train, made.test)
+        chosen = _examples_of_runs(work, params, spec)
+    examples.check_enough(chosen.train, chosen.test)
     write_json(
         work.out / CHOICES,
         {
-            "train": made.train,
-            "test": made.test,
-            "queries": made.queries,
-            "places": made.scores,
-            "notes": made.notes,
+            "train": chosen.train,
+            "test": chosen.test,
+            "queries": chosen.queries,
+            "places": chosen.scores,
+            "notes": chosen.notes,
         },
     )
-    return {"n_train": len(made.train), "n_test": len(made.test), "notes": made.notes}
+    return {"n_train": len(chosen.train), "n_test": len(chosen.test), "notes": chosen.notes}
 
 
-def _of_runs(work: Work, params: ChoicesParams, drawn: RunExamplesSpec) -> probe_examples.Examples:
+def _examples_of_runs(
+    work: Work, params: ChoicesParams, spec: RunExamplesSpec
+) -> probe_examples.ProbeExamples:
     topics = {part: read_topics(work.folder(f"{part} collection")) for part in ("train", "test")}
     topics["train"], n_shared = examples.without(topics["train"], topics["test"])
     docs, n_lost = StoredDocs(work.folder("docs")), 0
-    for part, all_of_it in topics.items():
-        topics[part], n = examples.with_texts(all_of_it, docs)
+    for part, part_topics in topics.items():
+        topics[part], n = examples.with_texts(part_topics, docs)
         n_lost += n
     runs = {part: read_run(work.folder(f"{part} run") / "run.trec") for part in topics}
-    made = {
+    drawn_choices = {
         part: choices_from_qrels(
             topics[part].qrels,
             runs[part],
             n_docs=params.n_docs,
-            depth=drawn.depth,
-            skip_top=drawn.skip_top,
-            min_relevance=drawn.min_relevance,
+            depth=spec.depth,
+            skip_top=spec.skip_top,
+            min_relevance=spec.min_relevance,
             seed=params.seed,
             by_words=ByWords(topics[part], docs.key),
         )
         for part in topics
     }
-    return probe_examples.Examples(
-        train=made["train"].choices,
-        test=made["test"].choices,
+    return probe_examples.ProbeExamples(
+        train=drawn_choices["train"].choices,
+        test=drawn_choices["test"].choices,
         queries={q.query_id: q.text for part in topics.values() for q in part.queries},
         docs={},
-        scores=[_places(each, runs["test"]) for each in made["test"].choices],
-        notes=tuple(examples.notes_on(n_shared, made["train"], made["test"], n_lost=n_lost)),
+        scores=[_places(choice, runs["test"]) for choice in drawn_choices["test"].choices],
+        notes=tuple(
+            examples.notes_on(
+                n_shared, drawn_choices["train"], drawn_choices["test"], n_lost=n_lost
+            )
+        ),
     )
 
 
-def _of_files(
-    work: Work, params: ChoicesParams, drawn: FileExamplesSpec
-) -> probe_examples.Examples:
+def _examples_of_files(
+    work: Work, params: ChoicesParams, spec: FileExamplesSpec
+) -> probe_examples.ProbeExamples:
     """The examples, whose docs are written beside them."""
-    listed = {part: read_listed(params.files[part], drawn.kind) for part in ("train", "test")}
-    made = {
-        part: found.published_choices(n_docs=params.n_docs)
+    listed = {part: read_listed(params.files[part], spec.kind) for part in ("train", "test")}
+    drawn_choices = {
+        part: rows.published_choices(n_docs=params.n_docs)
         if params.as_published
-        else found.choices(n_docs=params.n_docs, seed=params.seed)
-        for part, found in listed.items()
+        else rows.choices(n_docs=params.n_docs, seed=params.seed)
+        for part, rows in listed.items()
     }
-    asked = listed["test"].queries
-    known = {words(text) for text in asked.values()}
+    test_queries = listed["test"].queries
+    test_words = {words(text) for text in test_queries.values()}
     shared = {
         query_id
         for query_id, text in listed["train"].queries.items()
-        if query_id in asked or words(text) in known
+        if query_id in test_queries or words(text) in test_words
     }
-    learnt = [choice for choice in made["train"].choices if choice.query_id not in shared]
+    train_choices = [
+        choice for choice in drawn_choices["train"].choices if choice.query_id not in shared
+    ]
     docs = {**listed["train"].docs, **listed["test"].docs}
     write_docs((Doc(doc_id, docs[doc_id]) for doc_id in sorted(docs)), work.out)
     queries = {**listed["train"].queries, **listed["test"].queries}
-    return probe_examples.Examples(
-        train=tuple(learnt),
-        test=made["test"].choices,
+    return probe_examples.ProbeExamples(
+        train=tuple(train_choices),
+        test=drawn_choices["test"].choices,
         queries=queries,
         docs={},
-        scores=probe_examples.bm25_scores(StoredDocs(work.out), queries, made["test"].choices),
+        scores=probe_examples.bm25_scores(
+            StoredDocs(work.out), queries, drawn_choices["test"].choices
+        ),
         notes=(
-            *examples.notes_on(len(shared), made["train"], made["test"]),
+            *examples.notes_on(len(shared), drawn_choices["train"], drawn_choices["test"]),
             *dict.fromkeys(note for rows in listed.values() for note in rows.notes),
         ),
     )
 
 
 def _places(choice: Choice, run: Run) -> list[float]:
-    """Minus the rank of every doc in the run; a doc that is not in it is behind all."""
+    """Minus the rank of every doc in the run; a doc that is not in it ranks behind all."""
     ranks = {doc.doc_id: place for place, doc in enumerate(run.rankings[choice.query_id])}
     return [-float(ranks.get(doc_id, len(ranks))) for doc_id in choice.doc_ids]
 
 
-def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
+def _examples(work: Work, *, with_docs: bool) -> probe_examples.ProbeExamples:
     stored = read_json(work.folder("choices") / CHOICES)
     train, test = (
         tuple(Choice(query_id, tuple(doc_ids)) for query_id, doc_ids in stored[part])
@@ -143,7 +153,7 @@ def _examples(work: Work, *, with_docs: bool) -> probe_examples.Examples:
         doc_ids = texts_of([*train, *test]).doc_ids
         texts = StoredDocs(work.folder("docs")).texts(doc_ids)
         docs = dict(zip(doc_ids, texts, strict=True))
-    return probe_examples.Examples(
+    return probe_examples.ProbeExamples(
         train, test, stored["queries"], docs, stored["places"], tuple(stored["notes"])
     )
 
@@ -154,20 +164,20 @@ def represent(work: Work) -> Summary:
     params = work.params(RepresentParams)
     if params.at_random is not None:
         ranker = ranker.at_random(seed=seed_for(params.at_random, "random weights"))
-    given = _examples(work, with_docs=True)
+    chosen = _examples(work, with_docs=True)
     states.represented(
         ranker,
-        given,
+        chosen,
         work.checkpoints,
         seed=params.seed or 0,
-        how=states.How(params.pooling, params.dtype),
+        settings=states.StateSettings(params.pooling, params.dtype),
         processes=work.processes,
         progress=work.progress,
     )
     if work.processes.is_first:
-        for made in sorted(work.checkpoints.glob("*/*.npy")):
-            (work.out / made.parent.name).mkdir(exist_ok=True)
-            linked(made, work.out / made.parent.name / made.name)
+        for file in sorted(work.checkpoints.glob("*/*.npy")):
+            (work.out / file.parent.name).mkdir(exist_ok=True)
+            linked(file, work.out / file.parent.name / file.name)
     return {
         "similarity": states.similarity_of(ranker),
         "notes": states.notes_of(work.step.label, ranker),
@@ -177,7 +187,7 @@ def represent(work: Work) -> Summary:
 def probe(work: Work) -> Summary:
     """Every probe and control on every stored layer of one ranker."""
     represented = work.step.inputs["states"]
-    found = list(
+    outcomes = list(
         states.outcomes(
             work.folder("states"),
             _examples(work, with_docs=False),
@@ -187,7 +197,7 @@ def probe(work: Work) -> Summary:
         )
     )
     save_file(
-        {f"{layer}.{outcome.probe}": outcome.credits.contiguous() for layer, outcome in found},
+        {f"{layer}.{outcome.probe}": outcome.credits.contiguous() for layer, outcome in outcomes},
         work.out / CREDITS,
     )
     rows = [
@@ -197,10 +207,10 @@ def probe(work: Work) -> Summary:
             "penalties": outcome.penalties,
             "n_unconverged": outcome.n_unconverged,
         }
-        for layer, outcome in found
+        for layer, outcome in outcomes
     ]
     write_json(work.out / OUTCOMES, rows)
-    return {"n_unconverged": sum(outcome.n_unconverged for _, outcome in found)}
+    return {"n_unconverged": sum(outcome.n_unconverged for _, outcome in outcomes)}
 
 
 def conclude(work: Work) -> Summary:
@@ -214,43 +224,43 @@ def conclude(work: Work) -> Summary:
         if name != AT_RANDOM:
             notes += _seen_before(work, name, params.spec)
             notes += work.store.manifest(step.inputs["states"].name)["summary"]["notes"]
-    found = probing.concluded(
+    results = probing.concluded(
         by_ranker,
         _examples(work, with_docs=False),
         params,
         notes=notes,
     )
-    write_json(work.out / FOUND, probing.as_json(found) | {"published": _published(params)})
-    return {"n_comparisons": len(found.against), "notes": list(found.notes)}
+    write_json(work.out / FOUND, probing.as_json(results) | {"published": _published(params)})
+    return {"n_comparisons": len(results.against), "notes": list(results.notes)}
 
 
-def _seen_before(work: Work, ranker: str, asked: ProbesSpec) -> list[str]:
+def _seen_before(work: Work, ranker: str, spec: ProbesSpec) -> list[str]:
     """A note where a ranker was tuned on the queries that its layers are probed with."""
-    drawn, study = asked.examples, work.plan.study.study
-    if not isinstance(drawn, RunExamplesSpec):
+    examples_spec, study = spec.examples, work.plan.study.study
+    if not isinstance(examples_spec, RunExamplesSpec):
         return []
     return [
-        f"{ranker} was tuned on queries of {name}, with which it is probed: its layers have seen them, the "
-        "others' have not. Part the collection."
+        f"{ranker} was tuned on queries of {name}, with which it is probed: its layers have seen them, those of "
+        "the others have not. Split the collection."
         for name in study.learnt_from(ranker)
-        if name in (drawn.train, drawn.over)
+        if name in (examples_spec.train, examples_spec.over)
     ]
 
 
 def _published(params: ConcludeParams) -> list[dict[str, Any]]:
-    """The reported points of the rankers that have a curve, among as many docs as were asked for."""
-    asked, path = params.spec, params.published
-    if asked.published is None or path is None:
+    """The reported points of the rankers that have a curve, for the spec's numbers of candidates."""
+    spec, path = params.spec, params.published
+    if spec.published is None or path is None:
         return []
-    points = published_points(path, asked.published.dataset)
+    points = published_points(path, spec.published.dataset)
     by_curve: dict[str, list[PublishedPoint]] = {}
     for point in points:
         by_curve.setdefault(point.curve, []).append(point)
     return [
         {"ranker": ranker, "n": point.n, "layer": point.layer, "accuracy": point.accuracy}
-        for ranker, curve in asked.published.curves.items()
+        for ranker, curve in spec.published.curves.items()
         for point in choose(by_curve, curve, what="published curve")
-        if point.n in asked.candidates
+        if point.n in spec.candidates
     ]
 
 
