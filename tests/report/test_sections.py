@@ -7,7 +7,7 @@ from rankscope.core.judged.comparisons import Place
 from rankscope.report import findings, page
 from rankscope.report.forests import forests
 from rankscope.report.means import means as means_of
-from rankscope.report.stored import StoredResults, in_words, main_baselines
+from rankscope.report.stored import StoredResults, main_baselines, place_name
 from rankscope.report.tables import as_latex
 from rankscope.report.wording.numbers import between, clipped, has_numbers, p_text, signed
 from rankscope.report.wording.verdicts import caption as caption_of
@@ -199,7 +199,7 @@ def test_several_groups_name_the_first_stage_and_leave_gaps(results):
     rows = [*stored(results)["results"][:3], uneven, dense]
     two = with_evaluation(results, results=rows)
     table = means_of(two.evaluation)
-    assert [in_words(group, two.evaluation) for group, _ in table.places] == [
+    assert [place_name(group, two.evaluation) for group, _ in table.places] == [
         "dev from bm25",
         "dev from dense",
     ]

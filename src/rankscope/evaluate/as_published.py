@@ -50,27 +50,27 @@ def unpaired_stars(
         raise BadInput(
             f"{len(tuned)} layers of the tuned model and {len(base)} of the base. Give the same layers."
         )
-    found = []
+    stars = []
     for of_tuned, of_base in zip(tuned, base, strict=True):
         a, b = np.asarray(of_tuned, dtype=float), np.asarray(of_base, dtype=float)
         p = float(stats.ttest_ind(a, b).pvalue)
         corrected = min(1.0, p * len(tuned))
-        found.append(Star(float(a.mean() - b.mean()), p, corrected, corrected < significance_level))
-    return found
+        stars.append(Star(float(a.mean() - b.mean()), p, corrected, corrected < significance_level))
+    return stars
 
 
-def paired_t(found: Comparison, *, significance_level: float = 0.05) -> Comparison:
+def paired_t(comparison: Comparison, *, significance_level: float = 0.05) -> Comparison:
     """Study B's test of a comparison, and its interval: t alone, blind to skewness and to what a sample has not seen."""
-    error, freedom = found.standard_error, found.degrees_of_freedom
+    error, freedom = comparison.standard_error, comparison.degrees_of_freedom
     half = float(stats.t.isf(significance_level / 2, freedom)) * error
     if error:
-        p = float(2 * stats.t.sf(abs(found.difference) / error, freedom))
+        p = float(2 * stats.t.sf(abs(comparison.difference) / error, freedom))
     else:
-        p = float(abs(found.difference) <= SAME)
+        p = float(abs(comparison.difference) <= SAME)
     return replace(
-        found,
+        comparison,
         p_value=p,
-        interval=Interval(found.difference - half, found.difference + half),
+        interval=Interval(comparison.difference - half, comparison.difference + half),
         is_few=False,
-        sample=replace(found.sample, span=None),  # so that no fragility is told
+        sample=replace(comparison.sample, span=None),  # so that no fragility is told
     )

@@ -50,10 +50,10 @@ class Evaluation:
 
     def systems(self) -> dict[str, list[EvaluatedRun]]:
         """System to its runs, one for each training seed, in the order given."""
-        found: dict[str, list[EvaluatedRun]] = {}
+        by_system: dict[str, list[EvaluatedRun]] = {}
         for run in self.runs:
-            found.setdefault(run.system, []).append(run)
-        return found
+            by_system.setdefault(run.system, []).append(run)
+        return by_system
 
     def means(self) -> dict[str, dict[str, float]]:
         """System and measure to the mean over judged queries (and over seeds)."""
@@ -98,8 +98,8 @@ def evaluated(
     system: str, run: RunLike, measuring: Measuring, *, drop_own_docs: bool = False
 ) -> EvaluatedRun:
     """One run's measures, its ties, and what a reader of the numbers should know."""
-    found = read(run, system)
-    whole = without_own_docs(found.run) if drop_own_docs else found.run
+    run_file = read(run, system)
+    whole = without_own_docs(run_file.run) if drop_own_docs else run_file.run
     measured = measuring.of(whole)
     if len(measured.missing_queries) == measured.n_queries:
         raise BadInput(
@@ -108,8 +108,8 @@ def evaluated(
         )
     of_ties = ties(whole, measuring, measured)
     path = str(run) if isinstance(run, str | Path) else None
-    notes = (*found.notes, *_notes(measured, of_ties))
-    return EvaluatedRun(system, found.run.tag, path, measured, of_ties, notes)
+    notes = (*run_file.notes, *_notes(measured, of_ties))
+    return EvaluatedRun(system, run_file.run.tag, path, measured, of_ties, notes)
 
 
 def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
@@ -160,13 +160,13 @@ def measure(
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
     if processes > 1:
         with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
-            found = list(pool.map(work, jobs))
+            evaluated_runs = list(pool.map(work, jobs))
     else:
-        found = [work(job) for job in jobs]
+        evaluated_runs = [work(job) for job in jobs]
     return Evaluation(
         computed,
         n_queries=len(measuring.query_ids),
-        runs=tuple(_told_apart(found)),
+        runs=tuple(_with_tags(evaluated_runs)),
         notes=(
             *_level_notes(measures, computed, measuring, relevance_level),
             *measuring.notes(),
@@ -183,7 +183,10 @@ def computed_names(measures: Sequence[str], level: int | None) -> dict[str, str]
     """What is asked for to what is computed: the first of several names (RR@10, MRR@10) of one measure."""
     first: dict[Any, str] = {}
     with_level = {name: with_relevance_level(name, level or 1) for name in measures}
-    return {name: first.setdefault(parse(found), found) for name, found in with_level.items()}
+    return {
+        name: first.setdefault(parse(level_name), level_name)
+        for name, level_name in with_level.items()
+    }
 
 
 def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
@@ -191,7 +194,7 @@ def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bo
         return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
 
 
-def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
+def _with_tags(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
     """A system's one run carries the system's name; several keep their number."""
     counts: dict[str, int] = {}
     for run in runs:
@@ -202,9 +205,9 @@ def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
 
 
 def _level_notes(
-    asked: Sequence[str], computed: Sequence[str], measuring: Measuring, level: int | None
+    names: Sequence[str], computed: Sequence[str], measuring: Measuring, level: int | None
 ) -> Iterable[str]:
-    changed = [name for name in computed if name not in asked]
+    changed = [name for name in computed if name not in names]
     if changed:
         yield f"grades below {level} are not relevant: {', '.join(changed)}"
     elif level is None:

@@ -194,8 +194,8 @@ def _apart(measures: Iterable[Any]) -> list[list[Any]]:
     """
     groups: dict[str, list[Any]] = {}
     for measure in measures:
-        asked = {name: measure.params.get(name) for name in ("gains", "judged_only")}
-        groups.setdefault(repr(asked), []).append(measure)
+        options = {name: measure.params.get(name) for name in ("gains", "judged_only")}
+        groups.setdefault(repr(options), []).append(measure)
     return list(groups.values())
 
 
@@ -279,7 +279,9 @@ class Measuring:
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
         numbered = {self._numbers[query_id]: docs for query_id, docs in relevance.items()}
-        self._evaluators = [(of, ir_measures.evaluator(of, numbered)) for of in _apart(self._names)]
+        self._evaluators = [
+            (group, ir_measures.evaluator(group, numbered)) for group in _apart(self._names)
+        ]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Made ready again where it is sent to: the tools behind it cannot travel."""
@@ -297,15 +299,15 @@ class Measuring:
             level = level_of(measure)
             if level is not None:
                 by_level.setdefault(level, []).append(measure)
-        found = []
+        notes = []
         for level, measures in sorted(by_level.items()):
             without = self.without_relevant(level)
             if without:
-                found.append(
+                notes.append(
                     f"{len(without)} of {len(self.query_ids)} queries have no doc of grade {level} or above (first: "
                     f"{without[0]}): they count 0 in {', '.join(measures)}, as in trec_eval"
                 )
-        return found
+        return notes
 
     def without_relevant(self, level: int) -> list[str]:
         """The judged queries without a doc of that grade or above."""
@@ -328,7 +330,7 @@ class Measuring:
 
     def _check_grades(self) -> None:
         """BadInput for grades that gdeval, the tool behind ERR and an exponential gain, does not know."""
-        by_gdeval = [names[0] for of, names in self._names.items() if _is_gdevals(of)]
+        by_gdeval = [names[0] for measure, names in self._names.items() if _is_gdevals(measure)]
         if not by_gdeval:
             return
         for query_id, docs in self.relevance.items():

@@ -191,8 +191,8 @@ def rank_biased_overlap_to_depth(
     seen: tuple[set[str], set[str]] = (set(), set())
     score, highest = 0.0, 0.0
     for rank in range(1, min(depth, max(len(ranking), len(original))) + 1):
-        for docs, found in zip((ranking, original), seen, strict=True):
-            found.update(docs[rank - 1 : rank])
+        for docs, docs_seen in zip((ranking, original), seen, strict=True):
+            docs_seen.update(docs[rank - 1 : rank])
         weight = persistence ** (rank - 1)
         score += weight * len(seen[0] & seen[1]) / rank
         highest += weight

@@ -94,11 +94,12 @@ def named(runs: Runs) -> dict[str, list[RunLike]]:
     if isinstance(runs, str | Path | Run) or hasattr(runs, "columns"):
         raise BadInput("One run stands alone. Give a list of runs, or a table of names and runs.")
     if isinstance(runs, Mapping):
-        for name, of in runs.items():
-            if isinstance(of, list | tuple) and not of:
+        for name, system_runs in runs.items():
+            if isinstance(system_runs, list | tuple) and not system_runs:
                 raise BadInput(f"The system {name!r} has no run. Give it one, or leave it out.")
         return {
-            name: list(of) if isinstance(of, list | tuple) else [of] for name, of in runs.items()
+            name: list(system_runs) if isinstance(system_runs, list | tuple) else [system_runs]
+            for name, system_runs in runs.items()
         }
     tags = [tag_of(Path(run)) if isinstance(run, str | Path) else read(run).run.tag for run in runs]
     names = [

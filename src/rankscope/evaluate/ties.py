@@ -34,9 +34,9 @@ class Ties:
 
 
 def ties(
-    run: Run, measuring: Measuring, found: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
+    run: Run, measuring: Measuring, measured: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
 ) -> Ties | None:
-    """The report of a run's ties; None where no judged query has one. `found` is what it measures."""
+    """The report of a run's ties; None where no judged query has one. `measured` is what it measures."""
     with_ties = {
         query_id: ranking
         for query_id in measuring.query_ids
@@ -54,14 +54,14 @@ def ties(
 
     def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
         if not tied:
-            return found.means()
+            return measured.means()
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
         again = of_tied.of(Run(run.tag, orders)).values
         return {
             measure: mean
-            + sum(again[measure][query] - found.values[measure][query] for query in tied)
-            / found.n_queries
-            for measure, mean in found.means().items()
+            + sum(again[measure][query] - measured.values[measure][query] for query in tied)
+            / measured.n_queries
+            for measure, mean in measured.means().items()
         }
 
     def by_grade(sign: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
@@ -88,7 +88,9 @@ def ties(
         n_queries=len(with_ties),
         worst=means(by_grade(1)),
         best=means(by_grade(-1)),
-        expected={name: sum(of[name] for of in random) / n_orders for name in measuring.measures},
+        expected={
+            name: sum(order[name] for order in random) / n_orders for name in measuring.measures
+        },
         n_orders=n_orders,
     )
 

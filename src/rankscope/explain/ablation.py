@@ -51,7 +51,7 @@ class Curves:
 
 def curves(
     reading: Reading,
-    found: Attributions,
+    attributions: Attributions,
     how: Integration,
     *,
     seed: int,
@@ -60,9 +60,9 @@ def curves(
 ) -> Curves:
     """Deletion and insertion of each example's own neurons, ties in the neurons' order.
 
-    `found` are the attributions of the same reading. Counts above the number of neurons are left out.
+    `attributions` are those of the same reading. Counts above the number of neurons are left out.
     """
-    values = torch.cat(found.values, 1)
+    values = torch.cat(attributions.values, 1)
     n_examples, n_all = values.shape
     counts = tuple(count for count in counts if count <= n_all)
     by_value = values.argsort(dim=1, descending=True, stable=True).argsort(1)  # a neuron's rank

@@ -82,7 +82,7 @@ class Attributions:
         """(examples, sites): each gap over the sum of the sizes of its values; nan where these are noise."""
         if self.gaps is None:
             return None
-        sizes = torch.stack([each.abs().sum(1) for each in self.values], 1)
+        sizes = torch.stack([values.abs().sum(1) for values in self.values], 1)
         return torch.where(self.is_noise, torch.nan, self.gaps.abs() / sizes)
 
 
@@ -108,31 +108,31 @@ def attributions(
     refused.
     """
     reading.model.eval()
-    found: list[tuple[Tensor, list[Attributed]]] = []
+    batches: list[tuple[Tensor, list[Attributed]]] = []
     places: list[int] = []
     with progress.task("attribute neurons", len(reading.n_tokens), "examples") as task:
-        for some in _batches(reading, how):
-            batch = reading.batch(some)
+        for chunk in _batches(reading, how):
+            batch = reading.batch(chunk)
             by_site = attributed(reading.model, reading.layers, batch, how)
             with torch.no_grad():
-                found.append((reached(batch)[0], by_site))
-            places += some
-            task.advance(len(some))
+                batches.append((reached(batch)[0], by_site))
+            places += chunk
+            task.advance(len(chunk))
     order = torch.tensor(places).argsort()
     wanted = how.sites(reading.layers)
 
-    def together(of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
-        return torch.cat([of(parts[site]) for _, parts in found]).cpu()[order]  # type: ignore[misc]
+    def together(part_of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
+        return torch.cat([part_of(parts[site]) for _, parts in batches]).cpu()[order]  # type: ignore[misc]
 
     numbers = range(len(wanted))
     return Attributions(
         sites=tuple((site.layer, site.name) for site in wanted),
-        values=tuple(together(lambda each: each.values, n) for n in numbers),
-        targets=torch.cat([each for each, _ in found]).cpu()[order],
-        changes=torch.stack([together(lambda each: each.change, n) for n in numbers], 1),
+        values=tuple(together(lambda part: part.values, n) for n in numbers),
+        targets=torch.cat([targets for targets, _ in batches]).cpu()[order],
+        changes=torch.stack([together(lambda part: part.change, n) for n in numbers], 1),
         gaps=None
         if how.is_published
-        else torch.stack([together(lambda each: each.gap, n) for n in numbers], 1),
+        else torch.stack([together(lambda part: part.gap, n) for n in numbers], 1),
     )
 
 
@@ -159,7 +159,7 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     with torch.no_grad():
         relevant, other = _embedded_docs(ranker, examples)
         directions = relevant - other
-    inputs = ranker.inputs([each.query for each in examples], "query")
+    inputs = ranker.inputs([example.query for example in examples], "query")
 
     def batch(places: list[int]) -> Batch:
         toward = directions[places]
@@ -172,7 +172,7 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     return Reading(
         ranker.model,
         anatomy.layers(ranker.encoder("query")),
-        [len(each.ids) for each in inputs],
+        [len(text.ids) for text in inputs],
         1,
         batch,
     )
@@ -181,9 +181,9 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
 def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     """Margins, where the ranker reads the docs: the relevant one and the other."""
     with torch.no_grad():
-        queries = ranker.searchable(ranker.embed_queries([each.query for each in examples]))
-    inputs = ranker.inputs([doc for each in examples for doc in each[1:]], "document")
-    longest = [max(len(each.ids) for each in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
+        queries = ranker.searchable(ranker.embed_queries([example.query for example in examples]))
+    inputs = ranker.inputs([doc for example in examples for doc in example[1:]], "document")
+    longest = [max(len(text.ids) for text in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
 
     def batch(places: list[int]) -> Batch:
         toward = queries[places][:, None]
@@ -202,7 +202,7 @@ def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
 def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
     """Margins, where the ranker reads the query with the relevant doc and with the other."""
     pairs = ranker.pairs([(query, docs) for query, *docs in examples])
-    longest = [max(len(each.ids) for each in pairs[n : n + 2]) for n in range(0, len(pairs), 2)]
+    longest = [max(len(pair.ids) for pair in pairs[n : n + 2]) for n in range(0, len(pairs), 2)]
 
     def margin(logits: Tensor) -> Tensor:
         pairs = logits.view(len(logits), -1, 2)
@@ -249,13 +249,13 @@ def of_norms(ranker: TrainableRanker, texts: Sequence[Any], side: Side) -> Readi
         return Batch(run, _norm, len(places), moved["input_ids"].numel())
 
     return Reading(
-        ranker.model, anatomy.layers(encoder), [len(each.ids) for each in inputs], 1, batch
+        ranker.model, anatomy.layers(encoder), [len(text.ids) for text in inputs], 1, batch
     )
 
 
 def _norm(representations: Tensor) -> Tensor:
-    found: Tensor = torch.linalg.vector_norm(representations, dim=-1)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(representations, dim=-1)
+    return norms
 
 
 def _representation(read: Any, side: Side, pooling: str, mask: Tensor) -> Tensor:
@@ -268,9 +268,9 @@ def _representation(read: Any, side: Side, pooling: str, mask: Tensor) -> Tensor
 
 def _embedded_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> tuple[Tensor, Tensor]:
     """Of the relevant docs and of the others, ready for dot products: (examples, width) each."""
-    docs = ranker.embed_docs([doc for each in examples for doc in each[1:]])
-    found = ranker.searchable(docs)
-    return found[::2], found[1::2]
+    docs = ranker.embed_docs([doc for example in examples for doc in example[1:]])
+    embeddings = ranker.searchable(docs)
+    return embeddings[::2], embeddings[1::2]
 
 
 def _embedding(

@@ -82,13 +82,13 @@ def sites(layers: Sequence[nn.Module], path: PathKind, *, is_published: bool = F
 
     As published LLaMA's `up` is left out (papers.md A.8-20).
     """
-    found = [anatomy.feed_forward(layer) for layer in layers]
+    blocks = [anatomy.feed_forward(layer) for layer in layers]
     if path == "activations":
-        return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(found)]
+        return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(blocks)]
     return [
-        Site(n, name, each)
-        for n, dense in enumerate(found)
-        for name, each in dense.items()
+        Site(n, name, dense_layer)
+        for n, dense in enumerate(blocks)
+        for name, dense_layer in dense.items()
         if not (is_published and name == "up")
     ]
 
@@ -175,8 +175,8 @@ def attributed(
 
 def reached(batch: Batch, copies: int = 1) -> Tensor:
     """The targets, as the model is inside the block this is called in: (copies, examples)."""
-    found = batch.run(copies)
-    return batch.target(found.view(copies, -1, *found.shape[1:]))
+    outputs = batch.run(copies)
+    return batch.target(outputs.view(copies, -1, *outputs.shape[1:]))
 
 
 def _at_site(
@@ -195,10 +195,10 @@ def _at_site(
     for part in _chunks(how, above, batch, whole.device):
         scales = gradient.new_tensor(part.nodes)[:, None, None, None]
         scaled = (scales * whole).to(whole.dtype).flatten(0, 1).requires_grad_(True)
-        found_at = _targets_given(scaled, layers, batch, how.path, site, calls)
-        (found,) = torch.autograd.grad(found_at.sum(), scaled)
+        targets = _targets_given(scaled, layers, batch, how.path, site, calls)
+        (slopes,) = torch.autograd.grad(targets.sum(), scaled)
         shares = gradient.new_tensor(part.weights)
-        gradient += (shares @ found.view(len(shares), -1).to(shares.dtype)).view_as(gradient)
+        gradient += (shares @ slopes.view(len(shares), -1).to(shares.dtype)).view_as(gradient)
     with torch.no_grad():
         start = _targets_given(torch.zeros_like(whole), layers, batch, how.path, site, calls)[0]
         n_examples = len(full)
@@ -217,8 +217,8 @@ def _weight_by_weight(gradient: Tensor, given: Tensor, weight: Tensor, n_example
     is as large as the matrix.
     """
     by_example = (
-        each.reshape(n_examples, -1, each.shape[-1])
-        for each in (gradient, given.to(gradient.dtype))
+        states.reshape(n_examples, -1, states.shape[-1])
+        for states in (gradient, given.to(gradient.dtype))
     )
     size = weight.abs()
     return torch.stack(
@@ -291,7 +291,7 @@ def bytes_needed(
     What a layer keeps is its architecture's affair (three matrices or two, attention's table where it is
     written out), so it is not computed but counted. Raises BadInput as soon as it is more than `at_most`.
     """
-    weights = {_address(each) for each in (*model.parameters(), *model.buffers())}
+    weights = {_address(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
     def counted(tensor: Tensor) -> Tensor:
@@ -339,12 +339,12 @@ def _chunks(how: Integration, room: _Room, batch: Batch, where: torch.device) ->
     """Parts of the rule, as many nodes as fit; the fewer layers are run, the more."""
     at_once = max(1, room.tokens(batch.n_tokens, where) // batch.n_tokens)
     for start in range(0, len(how.rule.nodes), at_once):
-        some = slice(start, start + at_once)
-        yield Rule(how.rule.nodes[some], how.rule.weights[some])
+        places = slice(start, start + at_once)
+        yield Rule(how.rule.nodes[places], how.rule.weights[places])
 
 
 def _held(calls: Mapping[nn.Module, Call]) -> int:
     """Bytes of what was recorded."""
     tensors = (part for call in calls.values() for part in (call.given, call.gave))
-    found = [_states(part) for part in tensors if part is not None]
-    return sum({_address(each): each.untyped_storage().nbytes() for each in found}.values())
+    states = [_states(part) for part in tensors if part is not None]
+    return sum({_address(tensor): tensor.untyped_storage().nbytes() for tensor in states}.values())

@@ -41,8 +41,8 @@ def shifts(before: Tensor, after: Tensor) -> Tensor:
     states: (texts, width). Unlike CKA it sees a rotation.
     """
     old = before.double()
-    found: Tensor = (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
-    return found
+    moved: Tensor = (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
+    return moved
 
 
 def varies(states: Tensor) -> bool:
@@ -64,18 +64,20 @@ def cka(before: Tensor, after: Tensor, *, groups: Tensor | None = None) -> Estim
     None where the states of either do not vary, or all texts lie equally far apart. Raises BadInput for fewer
     than 4 texts or groups.
     """
-    of = _groups(len(before), groups)
-    if int(of.max()) + 1 < FEWEST_TEXTS:
+    group_of = _groups(len(before), groups)
+    if int(group_of.max()) + 1 < FEWEST_TEXTS:
         what = "texts" if groups is None else "groups of texts"
-        raise BadInput(f"CKA needs at least {FEWEST_TEXTS} {what}, found {int(of.max()) + 1}.")
+        raise BadInput(
+            f"CKA needs at least {FEWEST_TEXTS} {what}, found {int(group_of.max()) + 1}."
+        )
     if not (varies(before) and varies(after)):
         return None
     products = [_products(states) for states in (before, after)]
-    value = _cosine(products, _rounds(of))
+    value = _cosine(products, _rounds(group_of))
     if value is None:
         return None
-    left_out = [_cosine(products, _rounds(of, kept)) for kept in _kept(of)]
-    half = _jackknife_half([each for each in left_out if each is not None])
+    left_out = [_cosine(products, _rounds(group_of, kept)) for kept in _kept(group_of)]
+    half = _jackknife_half([value for value in left_out if value is not None])
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
@@ -115,13 +117,13 @@ def _cosine(products: Sequence[Tensor], rounds: Sequence[Tensor]) -> float | Non
     """Of two double-centred matrices, summed over the rounds; None where there is nothing but rounding in one."""
     both = mine = theirs = 0.0
     for places in rounds:
-        a, b = (_double_centred(each[places][:, places]) for each in products)
+        a, b = (_double_centred(matrix[places][:, places]) for matrix in products)
         both += float((a * b).sum())
         mine += float((a * a).sum())
         theirs += float((b * b).sum())
     is_rounding = (
-        size <= (FLAT * float(each.norm())) ** 2
-        for size, each in zip((mine, theirs), products, strict=True)
+        size <= (FLAT * float(matrix.norm())) ** 2
+        for size, matrix in zip((mine, theirs), products, strict=True)
     )
     return None if any(is_rounding) else both / math.sqrt(mine * theirs)
 
@@ -130,8 +132,8 @@ def _groups(n_texts: int, groups: Tensor | None) -> Tensor:
     """Each text's group, numbered from 0; each its own where none are given."""
     if groups is None:
         return torch.arange(n_texts)
-    found: Tensor = torch.unique(groups, return_inverse=True)[1]
-    return found
+    numbers: Tensor = torch.unique(groups, return_inverse=True)[1]
+    return numbers
 
 
 def _kept(groups: Tensor) -> list[Tensor]:
@@ -161,25 +163,27 @@ def shared_neighbours(
     too wide. None where the states of either do not vary: then nothing is near or far. Raises BadInput for more
     than `most_neighbours`.
     """
-    of = _groups(len(before), groups)
+    group_of = _groups(len(before), groups)
     if not 1 <= k <= (most := most_neighbours(len(before), groups)):
         raise BadInput(
             f"{k} neighbours, where {most} is the most that {len(before)} texts allow. Give at least 1, and no more."
         )
     if not (varies(before) and varies(after)):
         return None
-    alike = [_likeness(states, of) for states in (before, after)]
+    alike = [_likeness(states, group_of) for states in (before, after)]
     value = _share(alike, k)
     half = _jackknife_half(
-        [_share([each[kept][:, kept] for each in alike], k) for kept in _kept(of)]
+        [_share([cosines[kept][:, kept] for cosines in alike], k) for kept in _kept(group_of)]
     )
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
 def most_neighbours(n_texts: int, groups: Tensor | None = None) -> int:
     """How many others each text has, whichever block of texts, or of groups, is left out."""
-    of = _groups(n_texts, groups)
-    return min((int(_eligible(of[kept]).min()) for kept in _kept(of) if len(kept)), default=0)
+    group_of = _groups(n_texts, groups)
+    return min(
+        (int(_eligible(group_of[kept]).min()) for kept in _kept(group_of) if len(kept)), default=0
+    )
 
 
 def _likeness(states: Tensor, groups: Tensor) -> Tensor:
@@ -189,15 +193,15 @@ def _likeness(states: Tensor, groups: Tensor) -> Tensor:
 
 
 def _share(alike: Sequence[Tensor], k: int) -> float:
-    mine, theirs = (each.topk(k, dim=1).indices for each in alike)
+    mine, theirs = (cosines.topk(k, dim=1).indices for cosines in alike)
     return float((mine[:, :, None] == theirs[:, None, :]).any(2).double().mean())
 
 
 def _eligible(groups: Tensor) -> Tensor:
     """How many texts of other groups each text has: (texts,)."""
     sizes = torch.unique(groups, return_counts=True, return_inverse=True)
-    found: Tensor = len(groups) - sizes[2][sizes[1]]
-    return found
+    n_eligible: Tensor = len(groups) - sizes[2][sizes[1]]
+    return n_eligible
 
 
 def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> float:

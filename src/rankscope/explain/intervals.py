@@ -25,10 +25,10 @@ def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Esti
     mean = float(given.mean())
     if len(given) < 2 or given.max() - given.min() <= ROUNDING * abs(given).max():
         return Estimate(mean, mean, mean)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed
     ).confidence_interval
-    return Estimate(mean, float(found.low), float(found.high))
+    return Estimate(mean, float(interval.low), float(interval.high))
 
 
 def ratio_interval(
@@ -39,19 +39,19 @@ def ratio_interval(
     Examples whose whole is 0 count for nothing, and are not drawn.
     """
     has_any = wholes > 0
-    of, over = (each[has_any].double().numpy() for each in (parts, wholes))
-    if not len(of):
+    part, over = (numbers[has_any].double().numpy() for numbers in (parts, wholes))
+    if not len(part):
         return None
-    ratio = float(of.sum() / over.sum())
-    off = of - ratio * over
-    if len(of) < 2 or abs(off).max() <= ROUNDING * over.max():
+    ratio = float(part.sum() / over.sum())
+    off = part - ratio * over
+    if len(part) < 2 or abs(off).max() <= ROUNDING * over.max():
         return Estimate(ratio, ratio, ratio)
 
     def ratios(x: NDArray[np.float64], y: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = x.sum(axis) / y.sum(axis)
-        return found
+        quotients: NDArray[np.float64] = x.sum(axis) / y.sum(axis)
+        return quotients
 
-    found = stats.bootstrap(
-        (of, over), ratios, paired=True, confidence_level=level, rng=seed
+    interval = stats.bootstrap(
+        (part, over), ratios, paired=True, confidence_level=level, rng=seed
     ).confidence_interval
-    return Estimate(ratio, float(found.low), float(found.high))
+    return Estimate(ratio, float(interval.low), float(interval.high))

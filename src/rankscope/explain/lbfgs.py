@@ -57,16 +57,16 @@ def minimised(
         downhill = -gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1.0)
         is_plain |= slope >= 0
         direction = torch.where(is_plain[:, None] | (not steps), downhill, direction)
-        found, new_loss, new_gradient = _searched(
+        step, new_loss, new_gradient = _searched(
             losses, at, direction, slope=(direction * gradient).sum(1), loss=loss, open_=~is_done
         )
-        moved = found.any(1)
+        moved = step.any(1)
         is_done |= is_plain & ~moved
         has_converged |= is_plain & ~moved & ((gradient**2).sum(1) <= tolerance)
         is_plain = ~moved
-        change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(found))
-        steps, changes = [*steps, found][-HISTORY:], [*changes, change][-HISTORY:]
-        at, loss = at + found, new_loss
+        change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(step))
+        steps, changes = [*steps, step][-HISTORY:], [*changes, change][-HISTORY:]
+        at, loss = at + step, new_loss
         gradient = torch.where(moved[:, None], new_gradient, gradient)
         before = [*before, loss][-STEPS_WATCHED - 1 :]
         if len(before) > STEPS_WATCHED:
@@ -78,9 +78,9 @@ def minimised(
 def _evaluated(losses: Losses, at: Tensor) -> tuple[Tensor, Tensor]:
     """Losses (problems,) and their gradients (problems, parameters)."""
     leaf = at.detach().requires_grad_(True)
-    found = losses(leaf)
-    (gradient,) = torch.autograd.grad(found.sum(), leaf)
-    return found.detach(), gradient
+    loss = losses(leaf)
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return loss.detach(), gradient
 
 
 def _times_inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
@@ -117,10 +117,10 @@ def _searched(
     new_loss, length = loss, torch.ones_like(loss)
     for _ in range(HALVINGS):
         tried = torch.where(open_, length, 0.0)[:, None] * direction
-        found, gradient = _evaluated(losses, at + tried)
-        is_enough = open_ & (found <= loss + SUFFICIENT * length * slope) & (found < loss)
+        tried_loss, gradient = _evaluated(losses, at + tried)
+        is_enough = open_ & (tried_loss <= loss + SUFFICIENT * length * slope) & (tried_loss < loss)
         taken = torch.where(is_enough[:, None], tried, taken)
-        new_loss = torch.where(is_enough, found, new_loss)
+        new_loss = torch.where(is_enough, tried_loss, new_loss)
         new_gradient = torch.where(is_enough[:, None], gradient, new_gradient)
         open_ = open_ & ~is_enough
         if not open_.any():

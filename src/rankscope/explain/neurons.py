@@ -24,8 +24,8 @@ def active(values: Sequence[Tensor], threshold: float) -> list[Tensor]:
 
     Of an example whose values are all 0 no neuron is active.
     """
-    largest = torch.stack([each.abs().amax(1) for each in values]).amax(0)
-    return [each.abs() > threshold * largest[:, None] for each in values]
+    largest = torch.stack([site.abs().amax(1) for site in values]).amax(0)
+    return [site.abs() > threshold * largest[:, None] for site in values]
 
 
 def frequencies(is_active: Tensor) -> Tensor:
@@ -45,8 +45,8 @@ def gini(values: Tensor) -> Tensor:
     n = sizes.shape[1]
     ranks = torch.arange(1, n + 1, dtype=torch.float64)
     total = sizes.sum(1)
-    found = 2 * (sizes @ ranks) / (n * total.clamp(min=1e-300)) - (n + 1) / n
-    return torch.where(total > 0, found, 0.0)
+    coefficients = 2 * (sizes @ ranks) / (n * total.clamp(min=1e-300)) - (n + 1) / n
+    return torch.where(total > 0, coefficients, 0.0)
 
 
 def effective_number(values: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0
     bootstrap draws agree less than it does.
     """
     n_neurons = first.shape[1]
-    both, of_first, of_second = (each.sum(1).double() for each in (first & second, first, second))
+    both, of_first, of_second = (sets.sum(1).double() for sets in (first & second, first, second))
     either = of_first + of_second - both
     expected = of_first * of_second / n_neurons
     return Overlap(

@@ -44,11 +44,11 @@ def standardised(states: States, candidates: Sequence[Candidates]) -> States:
         torch.unique(torch.cat([c.queries for c in candidates])),
         torch.unique(torch.cat([c.docs.flatten() for c in candidates])),
     )
-    return States(*(_standardised(side, of) for side, of in zip(states, places, strict=True)))
+    return States(*(_standardised(side, seen) for side, seen in zip(states, places, strict=True)))
 
 
-def _standardised(texts: Tensor, of: Tensor) -> Tensor:
-    seen = texts[of].double()
+def _standardised(texts: Tensor, places: Tensor) -> Tensor:
+    seen = texts[places].double()
     mean, deviation = seen.mean(0), seen.std(0, unbiased=False)
     varies = deviation > 1e-5 * seen.square().mean().sqrt()
     scale = torch.where(varies, 1 / deviation.where(varies, torch.ones_like(deviation)), 0)
@@ -84,12 +84,12 @@ def fitted(
     validation loss of the set no longer falls (of a probe whose minima lead to one another). The loss is the
     mean cross-entropy plus penalty / 2 times the probe's norm. A rank above the width is the width.
     """
-    most = max(each.docs.numel() for each in train)
+    most = max(examples.docs.numel() for examples in train)
     at_once = max(1, SCORES_AT_ONCE // (most * (how.rank + HIDDEN)))
     groups = [slice(n, n + at_once) for n in range(0, len(train), at_once)]
     fits = [
-        _fitted(probe, states, train[some], validation[some], seeds=seeds[some], how=how)
-        for some in groups
+        _fitted(probe, states, train[group], validation[group], seeds=seeds[group], how=how)
+        for group in groups
     ]
     return Fit(
         fits[0].shape,
@@ -113,8 +113,8 @@ def _fitted(
     shape = Shape(width, min(how.rank, width))
     start = torch.stack(
         [
-            probe.start(states, each, shape, torch.Generator().manual_seed(seed))
-            for each, seed in zip(train, seeds, strict=True)
+            probe.start(states, examples, shape, torch.Generator().manual_seed(seed))
+            for examples, seed in zip(train, seeds, strict=True)
         ]
     )
     best = torch.full((len(train),), torch.inf, dtype=states.docs.dtype)
@@ -158,16 +158,18 @@ class _OfOneSize(NamedTuple):
 
 
 def _of_one_size(sets: Sequence[Candidates]) -> _OfOneSize:
-    size = max(len(each.queries) for each in sets)
-    filled = [torch.arange(size).clamp(max=len(each.queries) - 1) for each in sets]
-    counts = torch.stack([torch.arange(size) < len(each.queries) for each in sets])
-    return _OfOneSize([each.at(places) for each, places in zip(sets, filled, strict=True)], counts)
+    size = max(len(examples.queries) for examples in sets)
+    filled = [torch.arange(size).clamp(max=len(examples.queries) - 1) for examples in sets]
+    counts = torch.stack([torch.arange(size) < len(examples.queries) for examples in sets])
+    return _OfOneSize(
+        [examples.at(places) for examples, places in zip(sets, filled, strict=True)], counts
+    )
 
 
-def _cross_entropy(scores: Tensor, of: _OfOneSize) -> Tensor:
+def _cross_entropy(scores: Tensor, sets: _OfOneSize) -> Tensor:
     """The mean loss of the first candidate, a problem each: (problems, examples, N) to (problems,)."""
-    losses = (scores.logsumexp(-1) - scores[..., 0]) * of.counts
-    return losses.sum(-1) / of.counts.sum(-1)
+    losses = (scores.logsumexp(-1) - scores[..., 0]) * sets.counts
+    return losses.sum(-1) / sets.counts.sum(-1)
 
 
 def credits_of(
@@ -178,8 +180,10 @@ def credits_of(
     The sets' test examples must be as many.
     """
     with torch.no_grad():
-        found = [
+        scores_of_sets = [
             probe.scores(parameters[None], states, [examples], fit.shape)[0]
             for parameters, examples in zip(fit.parameters, test, strict=True)
         ]
-    return torch.stack([torch.stack([credit(each[:, :n]) for n in ns]) for each in found])
+    return torch.stack(
+        [torch.stack([credit(scores[:, :n]) for n in ns]) for scores in scores_of_sets]
+    )

@@ -122,7 +122,7 @@ def _gathered(projected: Tensor, places: Sequence[Tensor]) -> Tensor:
     is one `index_add`, where that of indexing sorts.
     """
     n_problems, n_texts, width = projected.shape
-    flat = torch.stack([each + n * n_texts for n, each in enumerate(places)])
+    flat = torch.stack([of_problem + n * n_texts for n, of_problem in enumerate(places)])
     rows = projected.reshape(-1, width).index_select(0, flat.flatten())
     return rows.view(n_problems, *places[0].shape, width)
 

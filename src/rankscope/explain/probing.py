@@ -65,8 +65,8 @@ class Pairs(NamedTuple):
 
 def pairs_of(choices: Sequence[Choice]) -> Pairs:
     """The pairs of choices, each once, sorted."""
-    found = {(choice.query_id, doc_id) for choice in choices for doc_id in choice.doc_ids}
-    return Pairs(tuple(sorted(found)))
+    pairs = {(choice.query_id, doc_id) for choice in choices for doc_id in choice.doc_ids}
+    return Pairs(tuple(sorted(pairs)))
 
 
 def with_other_queries(choices: Sequence[Choice], seed: int) -> list[Choice]:
@@ -132,7 +132,7 @@ class Probing:
             "mlp": ("mlp", true),
             "mlp_shuffled_queries": ("mlp", shuffled),
         }
-        asked: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
+        fits: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
             "bilinear": ("bilinear", true),
             **(mlp if self.with_mlp else {}),
             "docs_alone": ("docs_alone", true),
@@ -140,7 +140,7 @@ class Probing:
         }
         return [
             Outcome(self.similarity, plain[None].expand(len(self.seeds), -1, -1)),
-            *(self._fitted(name, probe, made, sets) for name, (probe, sets) in asked.items()),
+            *(self._fitted(name, probe, made, sets) for name, (probe, sets) in fits.items()),
             self._fitted("random_labels", "bilinear", _with_ones(made), relabelled),
         ]
 
@@ -157,9 +157,9 @@ class Probing:
         states: (pairs, width), of query and doc read together; `true` and `shuffled` are training and test
         examples, with their own queries and with others'. `drawn_labels`, (pairs,), are alike for a doc.
         """
-        asked = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
-        found = []
-        for name, (train, test) in asked.items():
+        trainings = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
+        outcomes = []
+        for name, (train, test) in trainings.items():
             n_queries = 1 + max(int(part.queries.max()) for part in (train, test))
             no_queries = states.new_zeros(n_queries, states.shape[1])
             made = probe_fits.standardised(States(no_queries, states), [train])
@@ -168,8 +168,8 @@ class Probing:
             ]
             if name == "random_labels":
                 sets = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in sets]
-            found.append(self._fitted(name, "docs_alone", made, sets))
-        return found
+            outcomes.append(self._fitted(name, "docs_alone", made, sets))
+        return outcomes
 
     def _fitted(
         self, name: str, probe_name: str, states: States, sets: Sequence[tuple[Candidates, ...]]
@@ -178,8 +178,8 @@ class Probing:
         train, validation, tests = zip(*sets, strict=True)
         how = probe_fits.Fitting(rank=self.rank)
         fit = probe_fits.fitted(probe, states, train, validation, seeds=self.seeds, how=how)
-        found = probe_fits.credits_of(probe, fit, states, tests, ns=self.ns)
-        return Outcome(name, found, fit.penalties, int((~fit.has_converged).sum()))
+        per_example = probe_fits.credits_of(probe, fit, states, tests, ns=self.ns)
+        return Outcome(name, per_example, fit.penalties, int((~fit.has_converged).sum()))
 
     def layer_as_published(
         self, states: States, train: Candidates, test: Candidates
@@ -189,9 +189,12 @@ class Probing:
         Docs stand in an order drawn once, 1 % of the examples are held out at random, whatever their query
         (papers.md A.2); the second outcome is the control that the study lacks.
         """
-        found: dict[str, list[Tensor]] = {"as_published": [], "as_published_shuffled_queries": []}
+        credits_by_name: dict[str, list[Tensor]] = {
+            "as_published": [],
+            "as_published_shuffled_queries": [],
+        }
         for n in self.ns:
-            for name, of_ns in found.items():
+            for name, of_ns in credits_by_name.items():
                 parts = [train.among(n), test.among(n)]
                 if name != "as_published":
                     parts = [_shuffled(part, PUBLISHED_SEED) for part in parts]
@@ -203,7 +206,7 @@ class Probing:
                     states, learnt.at(order[n_held:]), learnt.at(order[:n_held]), seeds=self.seeds
                 )
                 of_ns.append(published_probes.published_credits(fit, states, tested))
-        return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in found.items()]
+        return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in credits_by_name.items()]
 
 
 def _with_ones(states: States) -> States:

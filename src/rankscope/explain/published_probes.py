@@ -102,8 +102,8 @@ def published(
             mean_losses.sum().backward()  # type: ignore[no-untyped-call]
             adam.step()
         with torch.no_grad():
-            found = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
-        accuracies = (found == validation.correct).double().mean(1)
+            columns = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
+        accuracies = (columns == validation.correct).double().mean(1)
         is_better = accuracies > best
         best = torch.where(is_better, accuracies, best)
         for now, then in zip((weights, biases), kept, strict=True):
@@ -131,8 +131,8 @@ def _outputs(inputs: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
     one long product it takes twice as long.
     """
     n_seeds, n = biases.shape
-    found = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
-    by_seed = found.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
+    products = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
+    by_seed = products.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
     return by_seed.flatten(1, 2) + biases[:, None]
 
 

@@ -70,7 +70,7 @@ def of_texts(
         return torch.stack([pool(layer.float(), mask) for layer in states], 1).cpu()
 
     budget = _tokens_at_once(ranker.where, n_layers + 1, width)
-    batches = list(lengths.by_length([len(each.ids) for each in inputs], budget))
+    batches = list(lengths.by_length([len(text.ids) for text in inputs], budget))
     with torch.inference_mode():
         parts = passes.carried_out(pooled, batches, ranker.model)
     return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
@@ -85,11 +85,11 @@ def in_parts(
 ) -> Tensor:
     """What `states_of` gives of texts (or pairs), `TEXTS_AT_ONCE` at a time, with progress."""
     parts = []
-    with progress.task(task, len(texts), "texts") as told:
+    with progress.task(task, len(texts), "texts") as bar:
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            some = texts[start : start + TEXTS_AT_ONCE]
-            parts.append(states_of(some))
-            told.advance(len(some))
+            chunk = texts[start : start + TEXTS_AT_ONCE]
+            parts.append(states_of(chunk))
+            bar.advance(len(chunk))
     return torch.cat(parts)
 
 
@@ -98,17 +98,17 @@ def _tokens_at_once(where: torch.device, n_layers: int, width: int) -> int:
     return max(1, min(lengths.budget(where), BYTES_AT_ONCE // (4 * n_layers * width)))
 
 
-def _in_order(found: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
+def _in_order(states: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
     """As the texts stand; BadInput for states that are no numbers, of which no probe can learn."""
-    spoilt = ~found.isfinite().all(2)
+    spoilt = ~states.isfinite().all(2)
     if spoilt.any():
         raise BadInput(
-            f"{int(spoilt.any(1).sum())} of {len(found)} texts have states that are not finite (from layer "
+            f"{int(spoilt.any(1).sum())} of {len(states)} texts have states that are not finite (from layer "
             f"{int(spoilt.any(0).int().argmax())} on): weights of the model are not, or too large. Give a checkpoint from "
             "before its training broke."
         )
     places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
-    return found[places.argsort()]
+    return states[places.argsort()]
 
 
 # -- on disk --------------------------------------------------------------------------------------

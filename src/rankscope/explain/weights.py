@@ -68,19 +68,20 @@ def modules(ranker: TrainableRanker) -> dict[str, Module]:
     sides = _sides(ranker)
     unread = _unread(ranker)
     depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
-    found: dict[str, Module] = {}
+    by_name: dict[str, Module] = {}
     inside: dict[str, Place] = {}
     for name, module in ranker.model.named_modules():
         side = sides.get(id(module), "")
         if id(module) in encoders:
             inside |= {
-                f"{name}.{of}" if name else of: place for of, place in _places(module, side).items()
+                f"{name}.{local_name}" if name else local_name: place
+                for local_name, place in _places(module, side).items()
             }
         weights = dict(module.named_parameters(recurse=False))
         if weights and id(module) not in unread:
             part = name.rpartition(f".{side}.")[2] if side else name
-            found[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
-    return found
+            by_name[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
+    return by_name
 
 
 def _sides(ranker: TrainableRanker) -> Mapping[int, str]:
@@ -117,18 +118,18 @@ def _places(encoder: Any, tower: str) -> dict[str, Place]:
     """
     blocks = _blocks(encoder)
     numbers = {id(block): number for number, block in enumerate(blocks, start=1)}
-    found: dict[str, Place] = {}
+    by_name: dict[str, Place] = {}
     block, layer = "", 0
     for name, module in encoder.named_modules():
         if id(module) in numbers:
             block, layer = f"{name}.", numbers[id(module)]
         if block and f"{name}.".startswith(block):
-            found[name] = Place(tower, layer, name.removeprefix(block))
+            by_name[name] = Place(tower, layer, name.removeprefix(block))
         else:
             is_behind = layer > 0 and not isinstance(module, nn.Embedding)
             part = name.removeprefix(f"{encoder.base_model_prefix}.")
-            found[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
-    return found
+            by_name[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
+    return by_name
 
 
 def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
@@ -170,9 +171,9 @@ def _change(name: str, before: Module, after: Module) -> ModuleChange:
     moved = size = 0.0
     matrix: Tensor | None = None
     for weight, tensor in before.weights.items():
-        old, new = (each.detach().cpu().double() for each in (tensor, after.weights[weight]))
-        for which, each in (("before", old), ("after", new)):
-            if not each.isfinite().all():
+        old, new = (values.detach().cpu().double() for values in (tensor, after.weights[weight]))
+        for which, values in (("before", old), ("after", new)):
+            if not values.isfinite().all():
                 raise BadInput(
                     f"{name}.{weight} of the ranker {which} has values that are not finite. Give a checkpoint from "
                     "before its training broke, or save it in a wider precision."

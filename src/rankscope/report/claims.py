@@ -9,7 +9,7 @@ from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference
 from rankscope.core.judged.evaluation import Claimed, EvaluationRecord
 from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.report import pooled
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.wording.numbers import signed
 from rankscope.report.wording.verdicts import interval
 
@@ -50,7 +50,7 @@ class Shown:
         return replace(self, direction=None if self.direction is None else TURNED[self.direction])
 
     @property
-    def in_words(self) -> str:
+    def phrase(self) -> str:
         """The direction, and what is known of the size; of neither, what that leaves open."""
         if self.direction is None:
             within = "equivalent within the margin, but neither better nor worse is shown"
@@ -95,7 +95,7 @@ def judged(claimed: Verdict, shown: Shown) -> str:
 def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
     level = evaluation.significance_level
     on_one_test = [
-        (match, f"{in_words(row.place, evaluation)}, {_said(claimed, match)})")
+        (match, f"{place_name(row.place, evaluation)}, {_said(claimed, match)})")
         for row in evaluation.comparisons
         for match in _matches(claimed, row, row.judged, level)
     ]
@@ -128,23 +128,23 @@ class Match(NamedTuple):
 def _matches(
     claimed: Claimed,
     row: JudgedComparison | JudgedOverTests,
-    found: JudgedDifference | JudgedOverTests,
+    statistics: JudgedDifference | JudgedOverTests,
     level: float,
 ) -> Iterator[Match]:
     """Every system of the claim that is compared here with the claim's baseline."""
-    shown, pair = _shown(found, level), (row.system, row.baseline)
+    shown, pair = _shown(statistics, level), (row.system, row.baseline)
     for system in claimed.systems if row.measure == claimed.measure else ():
         if pair == (system, claimed.baseline):
             outcome = judged(claimed.verdict, shown)
-            yield Match(system, shown, found.difference, False, outcome)
+            yield Match(system, shown, statistics.difference, False, outcome)
         elif pair == (claimed.baseline, system):
             outcome = judged(claimed.verdict, shown.turned)
-            yield Match(system, shown.turned, -found.difference, True, outcome)
+            yield Match(system, shown.turned, -statistics.difference, True, outcome)
 
 
 def _said(claimed: Claimed, match: Match) -> str:
     numbers = f"{claimed.measure} {signed(match.difference)}"
-    return f"{match.system} against {claimed.baseline}: {match.shown.in_words} ({numbers}"
+    return f"{match.system} against {claimed.baseline}: {match.shown.phrase} ({numbers}"
 
 
 def _over_tests(

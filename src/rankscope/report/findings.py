@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
-from rankscope.report.stored import in_words, main_baselines
+from rankscope.report.stored import main_baselines, place_name
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import n_seeds, signed, with_ends
 from rankscope.report.wording.verdicts import VERDICTS, Mark, interval
@@ -31,15 +31,15 @@ class Headline:
 
 def headlines(evaluation: EvaluationRecord) -> list[Headline]:
     """For each place a sentence per main comparison on the first measure, in the stored order."""
-    found = []
+    by_place = []
     for place in evaluation.places:
         rows = [row for row in evaluation.comparisons if _is_main(row, place, evaluation)]
         if rows:
             findings = tuple(
                 Finding(VERDICTS[row.judged.verdict], _sentence(row, evaluation)) for row in rows
             )
-            found.append(Headline(place, _tally(rows), findings))
-    return found
+            by_place.append(Headline(place, _tally(rows), findings))
+    return by_place
 
 
 def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) -> bool:
@@ -60,17 +60,17 @@ def _tally(rows: Iterable[JudgedComparison]) -> str:
 
 def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     judged, pair = row.judged, (row.system, row.baseline)
-    where = in_words(row.place, evaluation)
+    where = place_name(row.place, evaluation)
     numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}"
     if judged.n_seeds != (1, 1):
         numbers += f", {seeds_against(judged)}"
-    unseen = f" {told}" if (told := cautions.unseen(judged)) else ""
+    unseen = f" {caution}" if (caution := cautions.unseen(judged)) else ""
     if judged.verdict is Verdict.CANNOT_TELL:
         return (
             f"We cannot tell {' from '.join(pair)} on {where} ({numbers}).{unseen}"
             f"{_could_have_shown(row, evaluation.n_corrected_for)}"
         )
-    carried = f"; {told}" if (told := cautions.carried(judged)) else ""
+    carried = f"; {caution}" if (caution := cautions.carried(judged)) else ""
     if judged.verdict is Verdict.EQUIVALENT:
         margin = "" if judged.margin is None else f", margin ±{judged.margin:g}"
         return f"{' is equivalent to '.join(pair)} on {where} ({numbers}{margin}){carried}.{unseen}"
@@ -105,7 +105,7 @@ def _could_have_shown(row: JudgedComparison, n_tests: int) -> str:
 def unseen(evaluation: EvaluationRecord) -> list[str]:
     """A sentence for each comparison in which nearly all queries have one difference."""
     return [
-        f"{row.measure} on {in_words(row.place, evaluation)}, {row.system} \u2212 {row.baseline}: {told}"
+        f"{row.measure} on {place_name(row.place, evaluation)}, {row.system} \u2212 {row.baseline}: {caution}"
         for row in evaluation.comparisons
-        if (told := cautions.unseen(row.judged))
+        if (caution := cautions.unseen(row.judged))
     ]

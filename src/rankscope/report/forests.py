@@ -21,7 +21,7 @@ class Forest:
 
 def forests(evaluation: EvaluationRecord) -> list[Forest]:
     """The comparisons that have an interval, by measure, the headline measure first, and by place."""
-    found = []
+    drawn = []
     for measure in evaluation.measures:
         for place in evaluation.places:
             rows = tuple(
@@ -32,5 +32,5 @@ def forests(evaluation: EvaluationRecord) -> list[Forest]:
             if rows:
                 margins = {row.judged.margin for row in rows}
                 margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
-                found.append(Forest(place, measure, margin, rows, interval(evaluation)))
-    return found
+                drawn.append(Forest(place, measure, margin, rows, interval(evaluation)))
+    return drawn

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.wording.numbers import letters, n_queries, n_seeds
 from rankscope.report.wording.verdicts import caption
 
@@ -144,14 +144,14 @@ def _seeds(evaluation: EvaluationRecord) -> str:
             by_count.setdefault(len(result.runs), {})[result.system] = None
     if not by_count:
         return ""
-    of = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
-    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({of})"
+    counts = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
+    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({counts})"
     return f"Means with ± are over {over}; ± is the standard deviation of the seeds' means."
 
 
 def _notes(evaluation: EvaluationRecord) -> Iterable[str]:
     for result in evaluation.results:
-        where = in_words(result.place, evaluation)
+        where = place_name(result.place, evaluation)
         for seed in result.seeds:
             missing = seed.missing_queries
             if missing:

@@ -15,7 +15,7 @@ from rankscope.report import charts, claims, findings, forests, pooled, queries,
 from rankscope.report.means import means
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing
-from rankscope.report.stored import StoredResults, in_words
+from rankscope.report.stored import StoredResults, place_name
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
@@ -77,15 +77,20 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
                 (forest, drawing.chart(charts.forest(forest)))
                 for forest in forests.forests(evaluation)
             ],
-            differences=[(each, drawing.chart(charts.query_differences(each))) for each in shown],
+            differences=[
+                (pair_differences, drawing.chart(charts.query_differences(pair_differences)))
+                for pair_differences in shown
+            ],
             trainings=[_curves(training, drawing) for training in steps.trainings(results)],
-            cases=[queries.cases(each, results) for each in shown],
+            cases=[queries.cases(pair_differences, results) for pair_differences in shown],
             reaches=queries.reaches(results),
             n_left_out=len(pairs) - len(shown),
             n_drawn=queries.MAX_DRAWN,
-            is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
+            is_thinned=any(
+                len(pair_differences.rows) > queries.MAX_DRAWN for pair_differences in shown
+            ),
             steps=steps.step_rows(results),
-            place=lambda place: in_words(place, evaluation),
+            place=lambda place: place_name(place, evaluation),
             run_link=lambda run: runs_at + quote(run),
             bundle=Markup(_bundle()),  # noqa: S704 - our own dependency's script, not data
             verdicts=VERDICTS,

@@ -163,13 +163,13 @@ def pairs(evaluation: EvaluationRecord) -> list[Pair]:
     """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
     compared = {(row.place, row.system, row.baseline) for row in evaluation.comparisons}
     result_of = {(result.place, result.system): result for result in evaluation.results}
-    found = []
+    system_pairs = []
     for (place, system), result in result_of.items():
         offered = result_of.get((place, place.first_stage))
         for baseline in main_baselines(system, place, evaluation):
             if (place, system, baseline) in compared:
                 other = result_of[place, baseline]
-                found.append(
+                system_pairs.append(
                     Pair(
                         place,
                         system,
@@ -181,7 +181,7 @@ def pairs(evaluation: EvaluationRecord) -> list[Pair]:
                         tuple(seed.name for seed in other.runs),
                     )
                 )
-    return found
+    return system_pairs
 
 
 def differences(pair: Pair, results: StoredResults) -> Differences:
@@ -204,17 +204,17 @@ def differences(pair: Pair, results: StoredResults) -> Differences:
     return Differences(pair, measure, tuple(rows))
 
 
-def cases(found: Differences, results: StoredResults) -> Cases:
+def cases(differences: Differences, results: StoredResults) -> Cases:
     """The biggest wins and losses; a query without a difference is neither."""
     losses = sorted(
-        (row for row in found.rows if row.difference < 0),
+        (row for row in differences.rows if row.difference < 0),
         key=lambda row: (row.difference, row.query_id),
     )
-    wins = [row for row in found.rows if row.difference > 0]
+    wins = [row for row in differences.rows if row.difference > 0]
     return Cases(
-        found,
-        wins=tuple(_case(row, found.pair, results) for row in wins[:N_CASES]),
-        losses=tuple(_case(row, found.pair, results) for row in losses[:N_CASES]),
+        differences,
+        wins=tuple(_case(row, differences.pair, results) for row in wins[:N_CASES]),
+        losses=tuple(_case(row, differences.pair, results) for row in losses[:N_CASES]),
     )
 
 
@@ -241,11 +241,11 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
 def _links(
     query: QueryDifference, pair: Pair, results: StoredResults
 ) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-    found = (
+    by_section = (
         (section.more, section.links(pair.place.collection, pair.rankings, query.query_id))
         for section in results.sections
     )
-    return tuple((more, tuple(links)) for more, links in found if links)
+    return tuple((more, tuple(links)) for more, links in by_section if links)
 
 
 def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[Move, ...]:
@@ -262,13 +262,13 @@ def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[
         to = move.system_rank or len(system) + 1
         return abs(to - (move.baseline_rank or len(baseline) + 1))
 
-    found = [
+    moves = [
         Move(doc_id, relevance, system_ranks.get(doc_id), baseline_ranks.get(doc_id))
         for doc_id, relevance in judged.items()
     ]
-    found = [move for move in found if move.system_rank != move.baseline_rank]
-    found.sort(key=lambda move: (-move.relevance, -distance(move), move.doc_id))
-    return tuple(found[:N_MOVES])
+    moves = [move for move in moves if move.system_rank != move.baseline_rank]
+    moves.sort(key=lambda move: (-move.relevance, -distance(move), move.doc_id))
+    return tuple(moves[:N_MOVES])
 
 
 def _top(ranking: Sequence[StoredDoc], other: Sequence[StoredDoc]) -> tuple[RankedDoc, ...]:
@@ -296,12 +296,12 @@ def _first_relevant_rank(ranking: Sequence[StoredDoc], level: int) -> int | None
 
 def reaches(results: StoredResults) -> list[Reach]:
     """For each place, the queries that no re-ranking of its first stage can help."""
-    found = (
+    all_reaches = (
         _reach(result.place, result.run, results)
         for result in results.evaluation.results
         if result.system == result.place.first_stage
     )
-    return [reach for reach in found if reach is not None]
+    return [reach for reach in all_reaches if reach is not None]
 
 
 def _reach(place: Place, run: str, results: StoredResults) -> Reach | None:

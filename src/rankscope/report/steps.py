@@ -125,9 +125,9 @@ def _fact(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case Mapping():
-            words = (f"{str(key).replace('_', ' ')} {_fact(each)}" for key, each in value.items())
+            words = (f"{str(key).replace('_', ' ')} {_fact(entry)}" for key, entry in value.items())
             return ", ".join(words) or "none"
         case list() | tuple():
-            return ", ".join(_fact(each) for each in value) or "none"
+            return ", ".join(_fact(entry) for entry in value) or "none"
         case _:
             return str(value)

@@ -60,11 +60,11 @@ class StoredResults:
     """What analyses add, in the order of the page."""
 
 
-def in_words(place: Place | None, evaluation: EvaluationRecord) -> str:
+def place_name(place: Place | None, evaluation: EvaluationRecord) -> str:
     """A place in words, empty for none; the first stage is named where there is more than one."""
     if place is None:
         return ""
-    if len({each.first_stage for each in evaluation.places}) == 1:
+    if len({other.first_stage for other in evaluation.places}) == 1:
         return place.collection
     return f"{place.collection} from {place.first_stage}"
 

@@ -109,7 +109,7 @@ def stored_results(
 def seed_notes(compared: Compared) -> list[str]:
     """What the training seeds are worth, a line for each system that has several."""
     return [
-        variance.in_words(system, measure, split)
+        variance.seed_sentence(system, measure, split)
         for system, of_system in compared.seeds.items()
         for measure, split in of_system.items()
     ]

@@ -66,9 +66,9 @@ def _written(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _written(each) for key, each in value.items()}
+        return {key: _written(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(each) for each in value]
+        return [_written(item) for item in value]
     return value
 
 
@@ -131,8 +131,8 @@ def _compound(hint: Any, value: Any, where: str) -> Any:
         return _items(get_args(hint), value, where)
     if not isinstance(value, Mapping):
         raise _damaged(where, f"is {_kind_of(value)} and not an object")
-    of = get_args(hint)[1]
-    return {key: _read(of, each, f"{where}: {key}") for key, each in value.items()}
+    value_hint = get_args(hint)[1]
+    return {key: _read(value_hint, item, f"{where}: {key}") for key, item in value.items()}
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -151,12 +151,12 @@ def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
 def _items(hints: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise _damaged(where, f"is {_kind_of(value)} and not a list")
-    of_each = [hints[0]] * len(value) if hints[-1] is Ellipsis else list(hints)
-    if len(of_each) != len(value):
-        raise _damaged(where, f"has {len(value)} entries and not {len(of_each)}")
+    item_hints = [hints[0]] * len(value) if hints[-1] is Ellipsis else list(hints)
+    if len(item_hints) != len(value):
+        raise _damaged(where, f"has {len(value)} entries and not {len(item_hints)}")
     return tuple(
-        _read(hint, each, f"{where}: entry {number}")
-        for number, (hint, each) in enumerate(zip(of_each, value, strict=True), start=1)
+        _read(hint, item, f"{where}: entry {number}")
+        for number, (hint, item) in enumerate(zip(item_hints, value, strict=True), start=1)
     )
 
 
@@ -192,7 +192,7 @@ def _keys(kind: Any) -> frozenset[str]:
 
 def _record_in(hint: Any) -> Any:
     """The record of `Place` and of `Place | None`."""
-    return next((each for each in get_args(hint) if is_dataclass(each)), hint)
+    return next((option for option in get_args(hint) if is_dataclass(option)), hint)
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -105,8 +105,8 @@ def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, flo
         return None, None
     # statsmodels goes on with a tau squared below 0, and divides by what is left of an error
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = combine_effects(effects, variances, method_re="dl")
-    return float(np.sqrt(max(0.0, found.tau2))), float(max(0.0, found.i2))
+        estimates = combine_effects(effects, variances, method_re="dl")
+    return float(np.sqrt(max(0.0, estimates.tau2))), float(max(0.0, estimates.i2))
 
 
 def of_queries(differences: Floats, span: float | None) -> float:
@@ -131,7 +131,7 @@ class Names(NamedTuple):
     measure: str
 
 
-def told(
+def difference_over_tests(
     names: Names,
     effects: tuple[Effect, ...],
     tested: tuple[OverTests, OverTests, OverTests],

@@ -48,10 +48,10 @@ from rankscope.evaluate.over_tests.mean import (
     Names,
     OverTests,
     Pooled,
+    difference_over_tests,
     heterogeneity,
     of_queries,
     over_tests,
-    told,
 )
 from rankscope.evaluate.pairs.comparison import Pair, Values
 from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
@@ -112,7 +112,7 @@ def pooled(cells: Iterable[Cell], *, significance_level: float = 0.05) -> list[P
 
 
 def _contests(cells: Iterable[Cell]) -> list[Contest]:
-    found: dict[tuple[str, str, str], dict[str, list[Cell]]] = {}
+    contests: dict[tuple[str, str, str], dict[str, list[Cell]]] = {}
     queries: dict[str, Set[str]] = {}
     for cell in cells:
         for run in (*cell.pair.system, *cell.pair.baseline):
@@ -121,9 +121,9 @@ def _contests(cells: Iterable[Cell]) -> list[Contest]:
                     f"The runs of {cell.test} do not have the same queries, by which they are paired. Measure all of a "
                     "test's with the same qrels."
                 )
-        of = found.setdefault((cell.system, cell.baseline, cell.measure), {})
-        of.setdefault(cell.test, []).append(cell)
-    return list(found.values())
+        by_test = contests.setdefault((cell.system, cell.baseline, cell.measure), {})
+        by_test.setdefault(cell.test, []).append(cell)
+    return list(contests.values())
 
 
 def _first(contest: Contest) -> Cell:
@@ -158,11 +158,11 @@ def _pooled(contest: Contest, matrices: _Matrices, seeds: Seeds, level: float) -
         for side in ("system", "baseline")
     )
 
-    def tested(share: float, of: SeedError) -> OverTests:
+    def tested(share: float, seed_part: SeedError) -> OverTests:
         """System - (1 - share) x baseline."""
         moved = [a - (1 - share) * b for a, b in zip(systems, baselines, strict=True)]
         means, variances = _of_tests(moved, span)
-        return over_tests(means[None], variances[None], of)
+        return over_tests(means[None], variances[None], seed_part)
 
     plain = lower = upper = tested(0.0, seeds[0])
     if margin is not None and margin.is_relative:
@@ -170,22 +170,26 @@ def _pooled(contest: Contest, matrices: _Matrices, seeds: Seeds, level: float) -
     differences = [a - b for a, b in zip(systems, baselines, strict=True)]
     means, variances = _of_tests(differences, span)
     effects = tuple(
-        Effect(test, len(each), float(mean), float(variance**0.5), _by_first_stage(cells, matrices))
-        for (test, cells), each, mean, variance in zip(
+        Effect(
+            test, len(by_query), float(mean), float(variance**0.5), _by_first_stage(cells, matrices)
+        )
+        for (test, cells), by_query, mean, variance in zip(
             contest.items(), differences, means, variances, strict=True
         )
     )
-    baseline_mean = float(np.mean([each.mean() for each in baselines]))
+    baseline_mean = float(np.mean([values.mean() for values in baselines]))
     names = Names(cell.system, cell.baseline, cell.measure)
-    found = told(names, effects, (plain, lower, upper), (margin, baseline_mean), level)
+    pooled_difference = difference_over_tests(
+        names, effects, (plain, lower, upper), (margin, baseline_mean), level
+    )
     tau, i_squared = heterogeneity(means, variances)
-    return replace(found, tau=tau, i_squared=i_squared)
+    return replace(pooled_difference, tau=tau, i_squared=i_squared)
 
 
 def _of_tests(differences: Sequence[Floats], span: float | None) -> tuple[Floats, Floats]:
     """The effect of every test, and the queries' part of its variance."""
-    means = np.array([each.mean() for each in differences])
-    return means, np.array([of_queries(each, span) for each in differences])
+    means = np.array([values.mean() for values in differences])
+    return means, np.array([of_queries(values, span) for values in differences])
 
 
 def _by_first_stage(cells: Sequence[Cell], matrices: _Matrices) -> dict[str, float]:
@@ -202,7 +206,7 @@ def _by_first_stage(cells: Sequence[Cell], matrices: _Matrices) -> dict[str, flo
 
 def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     """The seeds' part of every contest's error, pooled over all that have its measure, tests and first stages."""
-    found: list[Seeds] = [_NO_SEEDS] * len(contests)
+    parts: list[Seeds] = [_NO_SEEDS] * len(contests)
     blocks: dict[Any, list[int]] = {}
     for at, contest in enumerate(contests):
         places = [(test, cell.first_stage) for test, cells in contest.items() for cell in cells]
@@ -210,8 +214,8 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     for block in blocks.values():
         of_block = _of_block([contests[at] for at in block], matrices, len(blocks) > 1)
         for at, seeds in zip(block, of_block, strict=True):
-            found[at] = seeds
-    return found
+            parts[at] = seeds
+    return parts
 
 
 _NO_SEEDS = (SeedError.none(1),) * 3
@@ -243,7 +247,7 @@ def _of_block(contests: Sequence[Contest], matrices: _Matrices, has_others: bool
 
 
 def _at(three: Sequence[SeedError], at: int) -> Seeds:
-    plain, lower, upper = (each.at(slice(at, at + 1)) for each in three)
+    plain, lower, upper = (error.at(slice(at, at + 1)) for error in three)
     return plain, lower, upper
 
 
@@ -266,18 +270,18 @@ def judged(
     family_size: int | None = None,
 ) -> list[JudgedPooled]:
     """A verdict for every pooled difference, in the same order; they are a family of their own."""
-    tests = [PValues(each.p_value, each.equivalence_p) for each in family]
+    tests = [PValues(difference.p_value, difference.equivalence_p) for difference in family]
     both = corrected_together(tests, method=correction, family_size=family_size)
     size = 1 if correction == "none" else family_size or len(family)
     return [
         JudgedPooled(
-            each,
+            difference,
             corrected_p=p,
             corrected_equivalence_p=q,
-            corrected_beyond_margin_p=times(size, each.beyond_margin_p),
-            verdict=verdict_of(each.difference, p, q, significance_level),
+            corrected_beyond_margin_p=times(size, difference.beyond_margin_p),
+            verdict=verdict_of(difference.difference, p, q, significance_level),
         )
-        for each, (p, q) in zip(family, both, strict=True)
+        for difference, (p, q) in zip(family, both, strict=True)
     ]
 
 

@@ -16,7 +16,13 @@ import numpy as np
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.margins import Margin
-from rankscope.evaluate.over_tests.mean import Effect, Names, Pooled, over_tests, told
+from rankscope.evaluate.over_tests.mean import (
+    Effect,
+    Names,
+    Pooled,
+    difference_over_tests,
+    over_tests,
+)
 
 
 class PublishedCell(NamedTuple):
@@ -45,7 +51,7 @@ def pooled_published(
     Raises UnknownChoice for a baseline or a measure in `margins` that is not there; BadInput where a mean stands
     twice, or where a system and the baseline have fewer than two tests in common.
     """
-    found = _by_contest(cells)
+    by_contest = _by_contest(cells)
     systems = dict.fromkeys(cell.system for cell in cells)
     choose(systems, baseline, what="baseline")
     measures = dict.fromkeys(cell.measure for cell in cells)
@@ -55,7 +61,9 @@ def pooled_published(
         Names(system, baseline, measure)
         for measure in measures
         for system in systems
-        if system != baseline and (system, measure) in found and (baseline, measure) in found
+        if system != baseline
+        and (system, measure) in by_contest
+        and (baseline, measure) in by_contest
     ]
     if not pairs:
         raise BadInput(
@@ -64,8 +72,8 @@ def pooled_published(
     return [
         _pooled(
             pair,
-            found[pair.system, pair.measure],
-            found[baseline, pair.measure],
+            by_contest[pair.system, pair.measure],
+            by_contest[baseline, pair.measure],
             margins.get(pair.measure),
             significance_level,
         )
@@ -74,15 +82,15 @@ def pooled_published(
 
 
 def _by_contest(cells: Sequence[PublishedCell]) -> dict[tuple[str, str], dict[tuple[str, str], Decimal]]:  # fmt: skip
-    found: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = {}
+    by_contest: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = {}
     for cell in cells:
-        of = found.setdefault((cell.system, cell.measure), {})
-        if (cell.test, cell.first_stage) in of:
+        of_contest = by_contest.setdefault((cell.system, cell.measure), {})
+        if (cell.test, cell.first_stage) in of_contest:
             raise BadInput(
                 f"{cell.system} has two means of {cell.measure} on {cell.test} from {cell.first_stage}. Keep one."
             )
-        of[cell.test, cell.first_stage] = cell.mean
-    return found
+        of_contest[cell.test, cell.first_stage] = cell.mean
+    return by_contest
 
 
 def _pooled(
@@ -108,7 +116,7 @@ def _pooled(
     )
     means = np.array([[effect.difference for effect in effects]])
     rounding = [
-        sum(_rounding(of[place]) for place in places for of in (system, baseline)) / len(places) ** 2
+        sum(_rounding(means[place]) for place in places for means in (system, baseline)) / len(places) ** 2
         for places in tests.values()
     ]  # fmt: skip
     of_baseline = np.array(
@@ -120,7 +128,7 @@ def _pooled(
         lower = over_tests(means + margin.value * of_baseline, variances)
         upper = over_tests(means - margin.value * of_baseline, variances)
     stated = (margin, float(of_baseline.mean()))
-    return told(names, effects, (plain, lower, upper), stated, level)
+    return difference_over_tests(names, effects, (plain, lower, upper), stated, level)
 
 
 def _rounding(mean: Decimal) -> float:

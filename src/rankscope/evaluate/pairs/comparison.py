@@ -73,7 +73,7 @@ class Sample:
     def evidence(self, differences: Floats) -> "Tested":
         """What differences in place of these show: (rows, queries), a sample a row."""
         n = len(differences)
-        seeds = [each.repeated(n) for each in self.seeds]
+        seeds = [error.repeated(n) for error in self.seeds]
         baseline = np.repeat(self.baseline[None], n, axis=0)
         spans = np.full(n, np.nan if self.span is None else self.span)
         return tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
@@ -160,7 +160,7 @@ def compared(
     places: dict[tuple[str, ...], list[int]] = {}
     for place, pair in enumerate(pairs):
         places.setdefault(_queries(pair), []).append(place)
-    found: dict[int, Comparison] = {}
+    comparisons: dict[int, Comparison] = {}
     seeded = {pair.pool for pair in pairs if max(len(pair.system), len(pair.baseline)) > 1}
     for queries, of_block in places.items():
         block = _Block(
@@ -170,8 +170,8 @@ def compared(
             has_other_pools=len(seeded) > 1,
         )
         made = block.comparisons(significance_level, resampling)
-        found |= dict(zip(of_block, made, strict=True))
-    return [found[place] for place in range(len(pairs))]
+        comparisons |= dict(zip(of_block, made, strict=True))
+    return [comparisons[place] for place in range(len(pairs))]
 
 
 def _queries(pair: Pair) -> tuple[str, ...]:
@@ -249,17 +249,17 @@ class _Block:
                 f"{len(without)} of {len(self.queries)} judged queries have no group "
                 f"(first: {without[0]}). Give every query one."
             )
-        names, found = np.unique([groups[query] for query in self.queries], return_inverse=True)
+        names, group_of = np.unique([groups[query] for query in self.queries], return_inverse=True)
         if len(names) < 2:
             raise BadInput("All queries are in one group; a comparison needs at least 2 groups.")
-        return found
+        return group_of
 
     def comparisons(self, level: float, resampling: Resampling | None) -> list[Comparison]:
         """Every pair's."""
-        found = self.tested.difference
+        differences = self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
-        low, high = found.interval(level)
-        p_values = found.two_sided()
+        low, high = differences.interval(level)
+        p_values = differences.two_sided()
         bootstrap, randomisation = self._resampled(level, resampling)
         wilcoxon = self._wilcoxon()
         n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
@@ -270,14 +270,16 @@ class _Block:
                 n_seeds=(self.rankers[a].n, self.rankers[b].n),
                 system_mean=float(self.values[a].mean()),
                 baseline_mean=float(self.values[b].mean()),
-                difference=float(found.mean[at]),
+                difference=float(differences.mean[at]),
                 sd=float(sd[at]) if sd[at] > SAME else 0.0,
-                standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
-                degrees_of_freedom=float(found.tail.degrees_of_freedom[at]),
+                standard_error=float(differences.standard_error[at])
+                if differences.has_spread[at]
+                else 0.0,
+                degrees_of_freedom=float(differences.tail.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
                 interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
-                effect_size=float(found.mean[at] / sd[at]) if sd[at] > SAME else None,
+                effect_size=float(differences.mean[at] / sd[at]) if sd[at] > SAME else None,
                 effect_interval=self._effect_interval(at, float(sd[at]), level),
                 p_value=float(p_values[at]),
                 wilcoxon_p=wilcoxon[at],
@@ -288,7 +290,7 @@ class _Block:
                 non_inferiority_p=_known(pair, self.tested.non_inferiority[at]),
                 beyond_margin_p=_known(pair, self.tested.beyond_margin[at]),
                 n_differing=int(n_differing[at]),
-                is_few=bool(found.is_few[at]),
+                is_few=bool(differences.is_few[at]),
                 sample=self._sample(at),
             )
             for at, (pair, a, b) in enumerate(
@@ -297,7 +299,7 @@ class _Block:
         ]
 
     def _sample(self, at: int) -> Sample:
-        plain, lower, upper = (each.at(slice(at, at + 1)) for each in self.seeds)
+        plain, lower, upper = (error.at(slice(at, at + 1)) for error in self.seeds)
         return Sample(
             self.differences[at],
             self.values[self.baselines[at]],
@@ -356,10 +358,12 @@ class _Block:
         """By the noncentral t; where groups or seeds count, a t interval of the mean over the deviation."""
         if sd <= SAME:
             return None
-        found = self.tested.difference
-        mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
+        differences = self.tested.difference
+        mean, standard_error = float(differences.mean[at]), float(differences.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
-            half = stats.t.ppf(1 - level / 2, found.tail.degrees_of_freedom[at]) * standard_error
+            half = (
+                stats.t.ppf(1 - level / 2, differences.tail.degrees_of_freedom[at]) * standard_error
+            )
             return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error

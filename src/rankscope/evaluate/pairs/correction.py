@@ -56,14 +56,14 @@ def corrected_together(
         ]
         return [PValues(p or 0.0, q) for p, q in zip(*apart, strict=True)]
     left, waiting = _size(len(family), family_size), [2 - tests.count(None) for tests in family]
-    found: list[list[float | None]] = [[None, None] for _ in family]
+    corrected_tests: list[list[float | None]] = [[None, None] for _ in family]
     highest = 0.0
     for p, at, kind in _in_order(family):
         highest = max(highest, min(1.0, left * p))
-        found[at][kind] = highest
+        corrected_tests[at][kind] = highest
         waiting[at] -= 1
         left -= not waiting[at]
-    return [PValues(p or 0.0, q) for p, q in found]
+    return [PValues(p or 0.0, q) for p, q in corrected_tests]
 
 
 def times(size: int, p_value: float | None) -> float | None:

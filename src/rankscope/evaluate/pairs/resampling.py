@@ -64,18 +64,18 @@ class Resampling:
     def _bootstrapped(self, sums: Floats, sizes: Floats) -> Floats:
         """Means of resampled groups: (draws, rankers)."""
         rng, n = np.random.default_rng([self.seed, 0]), len(sums)
-        found = []
+        means = []
         for rows in self._chunks(n):
             drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
             times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
-            found.append((times @ sums) / (times @ sizes)[:, None])
-        return np.concatenate(found)
+            means.append((times @ sums) / (times @ sizes)[:, None])
+        return np.concatenate(means)
 
     def _flipped(self, sums: Floats) -> Floats:
         """Sums under random signs: (draws, rankers). Swapping two rankers flips a difference's sign."""
         rng, n = np.random.default_rng([self.seed, 1]), len(sums)
-        found = [(2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n)]
-        return np.concatenate(found)
+        flipped = [(2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n)]
+        return np.concatenate(flipped)
 
     def _p_values(self, flipped: Floats, differences: Floats) -> Floats:
         """Share of sign flips at least as extreme, the observed one among them."""
@@ -105,8 +105,8 @@ def _bca(means: Floats, differences: Floats, sizes: Floats, level: float) -> Flo
         z = bias + special.ndtri(tail)
         with np.errstate(invalid="ignore"):
             bounds.append(special.ndtr(bias + z / (1 - acceleration * z)))
-    found = np.tile(observed[:, None], 2)
+    intervals = np.tile(observed[:, None], 2)
     for at in np.flatnonzero(spread > CLOSE**2):
-        asked = np.nan_to_num([bound[at] for bound in bounds], nan=0.5)
-        found[at] = np.quantile(means[:, at], asked)
-    return found
+        chances = np.nan_to_num([bound[at] for bound in bounds], nan=0.5)
+        intervals[at] = np.quantile(means[:, at], chances)
+    return intervals

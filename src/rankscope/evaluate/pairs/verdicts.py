@@ -74,13 +74,13 @@ def pairs(systems: Sequence[str], baselines: Sequence[str]) -> list[tuple[str, s
     With several baselines, the first of two that could be the baseline is it.
     """
     seen: set[frozenset[str]] = set()
-    found = []
+    name_pairs = []
     for baseline in (name for name in baselines if name in systems):
         for system in systems:
             if system != baseline and frozenset((system, baseline)) not in seen:
                 seen.add(frozenset((system, baseline)))
-                found.append((system, baseline))
-    return found
+                name_pairs.append((system, baseline))
+    return name_pairs
 
 
 def judged(
@@ -99,14 +99,14 @@ def judged(
     )  # fmt: skip
     size = 1 if correction == "none" else family_size or len(family)
     level = significance_level / max(size, 1)
-    found = []
+    verdicts = []
     for at, (comparison, (p, q), r) in enumerate(zip(family, both, non_inferiority, strict=True)):
         verdict = verdict_of(comparison.difference, p, q, significance_level)
         left = levels_left(
             tests, at, level=significance_level, method=correction, family_size=family_size
         )
         unseen = unseen_share(comparison.n_groups, level) if comparison.is_few else None
-        found.append(
+        verdicts.append(
             Judged(
                 comparison,
                 corrected_p=p,
@@ -120,7 +120,7 @@ def judged(
                 queries_needed=queries_needed(comparison, level),
             )
         )
-    return found
+    return verdicts
 
 
 def verdict_of(difference: float, p: float, q: float | None, level: float) -> Verdict:

@@ -38,7 +38,7 @@ class VarianceSplit:
         return seeds / (seeds + rest) if seeds + rest else 0.0
 
 
-def in_words(system: str, measure: str, split: VarianceSplit) -> str:
+def seed_sentence(system: str, measure: str, split: VarianceSplit) -> str:
     """What one system's training seeds are worth, as a sentence."""
     return (
         f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "

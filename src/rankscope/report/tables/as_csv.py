@@ -74,7 +74,7 @@ def _names(result: SystemResult) -> dict[str, str]:
 
 def comparisons_csv(evaluation: EvaluationRecord) -> str:
     """One comparison a line; an empty field where nothing was tested."""
-    said = interval(evaluation).replace("\u00a0", " ")
+    intervals = interval(evaluation).replace("\u00a0", " ")
     rows = (
         {
             "collection": row.place.collection if row.place else "",
@@ -82,7 +82,7 @@ def comparisons_csv(evaluation: EvaluationRecord) -> str:
             "measure": row.measure,
             "system": row.system,
             "baseline": row.baseline,
-            INTERVALS: said,
+            INTERVALS: intervals,
             **{column.name: column.value(row.judged) for column in in_csv() if column.value},
         }
         for row in evaluation.comparisons

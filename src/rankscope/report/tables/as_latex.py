@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rankscope.core.judged.comparisons import JudgedComparison
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.means import MeanCell, MeansRow, means
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.tables.columns import in_latex, terms_of
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import letters
@@ -48,7 +48,7 @@ def means_tex(evaluation: EvaluationRecord) -> str:
     letter_of = {} if is_all_pairs else dict(zip(table.baselines, letters(), strict=False))
     n_measures = len(table.measures)
     spans = [
-        rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(in_words(place, evaluation))} ({n})}}"
+        rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(place_name(place, evaluation))} ({n})}}"
         for place, n in table.places
     ]
     ends = [(2 + n_measures * at, 1 + n_measures * (at + 1)) for at in range(len(spans))]
@@ -107,7 +107,7 @@ def comparisons_tex(evaluation: EvaluationRecord) -> str:
 
 
 def _comparison(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
-    names = [in_words(row.place, evaluation), row.measure, row.system, row.baseline]
+    names = [place_name(row.place, evaluation), row.measure, row.system, row.baseline]
     numbers = (column.text(row.judged) for column in in_latex())
     return _row([tex(text) for text in [*names, *numbers]])
 

@@ -235,8 +235,12 @@ def on_terminal(
 ) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a table on a terminal, a row for each comparison."""
     shown = [column.terminal for column in _in_order(ON_TERMINAL) if column.terminal is not None]
-    heads = [terms.heading(each).replace("\u00a0", " ") for each in shown]
+    heads = [terms.heading(column).replace("\u00a0", " ") for column in shown]
     return ["measure", "systems", *heads], [
-        [row.measure, f"{row.system} - {row.baseline}", *(each.text(row.judged) for each in shown)]
+        [
+            row.measure,
+            f"{row.system} - {row.baseline}",
+            *(column.text(row.judged) for column in shown),
+        ]
         for row in comparisons
     ]
