@@ -67,7 +67,8 @@ def test_the_captions_say_how_many_seeds(seeded, results):
         "Means with ± are over 3 seeds; ± is the standard deviation of the seeds' means."
     )
     assert (
-        "The seeds' spread is part of the error: pooled over all trained systems;" in means.caption
+        "The seeds' spread is part of the error: it is pooled over all trained systems;"
+        in means.caption
     )
     rows = [dict(row) for row in stored(seeded)["results"]]
     rows[3] |= {"runs": rows[2]["runs"][:2], "seed_sd": rows[2]["seed_sd"]}

@@ -1,4 +1,4 @@
-"""Others' conclusions, held against what the comparisons of a study show."""
+"""Published conclusions, compared with the verdicts of a study."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ WITHOUT_MARGIN = f"{OPEN}, for want of a margin"
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion, whether this study bears it out, and each comparison it speaks of in words."""
+    """A published conclusion, whether this study supports it, and the comparisons that it is about, in words."""
 
     claim: str
     source: str
     outcome: str
     evidence: tuple[str, ...]
     pooled_outcome: str
-    """Whether the verdicts over all tests bear it out; empty where it speaks of one test."""
+    """Whether the verdicts over all tests support it; empty without such verdicts."""
     pooled: tuple[str, ...]
-    """Each of them in words."""
+    """The verdicts over all tests, in words."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What one comparison shows, each by a corrected test of its own; several may hold at once."""
+    """What one comparison shows; each field rests on a corrected test of its own, and several may hold at once."""
 
     direction: Verdict | None
     """Better or worse; None where no difference is shown."""
@@ -42,16 +42,16 @@ class Shown:
     is_within: bool
     """Whether the difference is shown to be smaller than the margin."""
     is_beyond: bool | None
-    """Whether it is shown to be larger, in the direction shown; None where that was not tested."""
+    """Whether the difference is shown to exceed the margin, in its direction; None where that was not tested."""
 
     @property
     def turned(self) -> "Shown":
-        """What is shown of the baseline against the system."""
+        """The same for the baseline compared with the system."""
         return replace(self, direction=None if self.direction is None else TURNED[self.direction])
 
     @property
     def phrase(self) -> str:
-        """The direction, and what is known of the size; of neither, what that leaves open."""
+        """The direction and the size of the difference, as far as they are shown, in words."""
         if self.direction is None:
             within = "equivalent within the margin, but neither better nor worse is shown"
             return within if self.is_within else "cannot tell"
@@ -68,9 +68,9 @@ class Shown:
 def claims(evaluation: EvaluationRecord) -> list[Claim]:
     """Every claim of the study file, in its order.
 
-    A comparison supports a claim where it shows what is claimed, contradicts it where it shows that to be
-    false, and else leaves it open (`judged`). One contradiction contradicts the whole; with none, what
-    could be judged decides.
+    A comparison supports a claim where it shows what is claimed, contradicts it where it shows the claim to be
+    false, and in all other cases leaves it open (`judged`). One contradiction contradicts the whole claim; without
+    one, the comparisons that could be judged decide.
     """
     return [_judged(claim, evaluation) for claim in evaluation.claims]
 
@@ -78,10 +78,10 @@ def claims(evaluation: EvaluationRecord) -> list[Claim]:
 def judged(claimed: Verdict, shown: Shown) -> str:
     """Whether what is shown supports a verdict that somebody claimed, contradicts it, or leaves it open.
 
-    "Worse" and "better" say nothing of size: a difference in that direction supports them, also one within
-    the margin; one in the other direction contradicts them; equivalence alone does neither.
-    "Equivalent" speaks of the margin: a difference that is not zero contradicts it only where it is shown
-    to be larger than the margin. Without a margin it says nothing that could be shown.
+    "Worse" and "better" make no claim about size: a difference in that direction supports them, even one within
+    the margin; a difference in the other direction contradicts them; equivalence alone does neither.
+    "Equivalent" refers to the margin: a difference that is not zero contradicts it only where it is shown
+    to be larger than the margin. Without a margin, it cannot be judged.
     """
     if claimed is Verdict.EQUIVALENT:
         if shown.is_within:
@@ -115,13 +115,13 @@ def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
 
 
 class Match(NamedTuple):
-    """A system that a claim speaks of and a comparison has, the way round that the claim has it."""
+    """A system of a claim in a comparison, in the claim's direction."""
 
     system: str
     shown: Shown
     difference: float
     is_turned: bool
-    """Whether it is the baseline of the comparison."""
+    """Whether the system is the baseline of the comparison."""
     outcome: str
 
 
@@ -150,7 +150,7 @@ def _said(claimed: Claimed, match: Match) -> str:
 def _over_tests(
     claimed: Claimed, match: Match, row: JudgedOverTests, evaluation: EvaluationRecord
 ) -> str:
-    """A verdict over tests in words, with its interval and how far the tests lie apart."""
+    """A verdict over tests in words, with its interval and the heterogeneity of the tests."""
     ends = pooled.ends(row.interval.turned if match.is_turned else row.interval)
     few = f"; {pooled.TWO_TESTS[0].lower()}{pooled.TWO_TESTS[1:-1]}" if row.n_tests == 2 else ""
     return (

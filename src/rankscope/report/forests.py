@@ -1,4 +1,4 @@
-"""The comparisons that have an interval, as they are drawn together."""
+"""The comparisons that have an interval, grouped into forest plots."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Forest:
     margin: float | None
     rows: tuple[JudgedComparison, ...]
     interval: str
-    """What the intervals are."""
+    """The name of the intervals."""
 
 
 def forests(evaluation: EvaluationRecord) -> list[Forest]:
@@ -31,6 +31,8 @@ def forests(evaluation: EvaluationRecord) -> list[Forest]:
             )
             if rows:
                 margins = {row.judged.margin for row in rows}
-                margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
+                margin = (
+                    margins.pop() if len(margins) == 1 else None
+                )  # relative margins differ between comparisons
                 drawn.append(Forest(place, measure, margin, rows, interval(evaluation)))
     return drawn

@@ -1,7 +1,7 @@
-"""Sections and a template to one self-contained HTML file, with its tables and its summary beside it.
+"""The report: one self-contained HTML file made from sections and a template, with tables and a summary beside it.
 
-The page fetches nothing: scripts, styles, charts and data stand inside it, and its content
-security policy lets a browser refuse the rest. The same results give the same bytes.
+The page fetches nothing: scripts, styles, charts and data are inside it, and its content
+security policy makes a browser refuse anything else. The same results give the same bytes.
 """
 
 from functools import cache
@@ -24,9 +24,9 @@ from rankscope.report.wording.verdicts import VERDICTS, interval
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; tables of seeds and of analyses where there are such.
+    """Write report.html, summary.json and tables/ into `folder`, with tables of seeds and analyses where there are any.
 
-    `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
+    `runs_at` is the relative path from the page to the folder that run paths start from, such as `../../`.
     """
     tables, evaluation = folder / "tables", results.evaluation
     tables.mkdir()
@@ -49,7 +49,7 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
 
 
 def html(results: StoredResults, *, runs_at: str = "") -> str:
-    """The page."""
+    """The page as HTML."""
     drawing, evaluation = Drawing(), results.evaluation
     terms = terms_of(evaluation)
     pairs = queries.pairs(evaluation)
@@ -108,5 +108,5 @@ def _curves(
 
 @cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, which leaves `vegaEmbed` to the page."""
+    """Vega, Vega-Lite and Vega-Embed as one script, which defines `vegaEmbed` for the page."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

@@ -1,6 +1,6 @@
-"""Query by query: differences, the biggest wins and losses, and what re-ranking could not reach.
+"""Query by query: differences, the biggest wins and losses, and queries that re-ranking cannot help.
 
-Pairs by query_id. Ties are broken by query_id, so that the same results choose the same queries.
+Values are paired by query_id. Ties are broken by query_id, so that the same results choose the same queries.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from rankscope.report.stored import StoredDoc, StoredResults, main_baselines
 from rankscope.report.wording.numbers import clipped
 
 MAX_PAIRS = 12
-"""So many pairs of systems are shown query by query; each costs the page up to some 100 kB."""
+"""How many pairs of systems are shown query by query; each adds up to some 100 kB to the page."""
 
 MAX_DRAWN = 300
-"""So many queries of a pair are drawn; of more, evenly spaced ones, the extremes among them."""
+"""How many queries of a pair are drawn; of more, evenly spaced ones are, with the extremes among them."""
 
 N_CASES = 3
-"""So many wins and so many losses are shown for each pair."""
+"""How many wins, and how many losses, are shown for each pair."""
 
 N_DOCS = 5
-"""So much of each ranking is shown side by side."""
+"""How many docs of each ranking are shown side by side."""
 
 N_MOVES = 4
-"""So many docs of a case are told from where to where they moved."""
+"""For how many docs of a case the page says from which rank to which they moved."""
 
 DEPTH = 1000
-"""So deep the rankings are read, to say where a doc stood and whether any relevant one was there."""
+"""How deep rankings are read, to find a doc's other rank and whether any relevant doc was ranked."""
 
 MAX_READ = 500
-"""For more queries than this, the rankings are not all read to find those out of reach."""
+"""With more queries than this, the rankings are not read to find queries out of reach."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Pair:
     baseline_run: str
     first_stage_run: str | None
     system_seeds: tuple[str, ...] = ()
-    """What the runs of several seeds are called: values are their means, rankings the first one's."""
+    """The names of the seeds' runs, where there are several: values are their means, rankings are the first one's."""
     baseline_seeds: tuple[str, ...] = ()
 
     @property
     def means(self) -> str:
-        """Whose values are means over seeds, in words; empty where none are."""
+        """Which values are means over seeds, in words; empty where none are."""
         sides = ((self.system, self.system_seeds), (self.baseline, self.baseline_seeds))
         if self.system_seeds and len(self.system_seeds) == len(self.baseline_seeds):
             return f"means of {len(self.system_seeds)} seeds"
@@ -58,7 +58,7 @@ class Pair:
 
     @property
     def rankings(self) -> tuple[str, str]:
-        """Whose rankings are shown: system's, baseline's."""
+        """The runs whose rankings are shown, of system and baseline."""
         return (*self.system_seeds, self.system)[0], (*self.baseline_seeds, self.baseline)[0]
 
 
@@ -93,7 +93,7 @@ class Differences:
 
     @property
     def drawn(self) -> tuple[tuple[int, QueryDifference], ...]:
-        """The queries that are drawn and listed, each with its place among all, from 1."""
+        """The queries that are drawn and listed, each with its place among all queries, from 1."""
         last = len(self.rows) - 1
         if last < MAX_DRAWN:
             return tuple(enumerate(self.rows, start=1))
@@ -103,7 +103,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class RankedDoc:
-    """A doc of a top ranking, its judged grade, and where the other ranking had it."""
+    """A doc at the top of a ranking, its judged grade, and its rank in the other ranking."""
 
     rank: int
     doc_id: str
@@ -114,7 +114,7 @@ class RankedDoc:
 
 @dataclass(frozen=True)
 class Move:
-    """A judged doc whose rank differs between two rankings; None where one did not rank it."""
+    """A judged doc whose rank differs between two rankings; a rank is None where a ranking lacks the doc."""
 
     doc_id: str
     relevance: int
@@ -130,13 +130,13 @@ class Case:
     system: tuple[RankedDoc, ...]
     baseline: tuple[RankedDoc, ...]
     moves: tuple[Move, ...]
-    """Of the judged docs of both tops, those that moved: most relevant first, then furthest."""
+    """The judged docs of both tops that moved, the most relevant first, then the furthest."""
     out_of_reach: bool
-    """True where the first stage offered no relevant doc at all."""
+    """Whether the first stage ranked no relevant doc at all."""
     first_relevant_rank: int | None
-    """Where the first stage ranked its first relevant doc; None too where no first stage is known."""
+    """The rank of the first stage's first relevant doc; None, too, where no first stage is known."""
     links: tuple[tuple[str, tuple[Link, ...]], ...] = ()
-    """Where sections show more of the query, each with what stands before it."""
+    """Links to sections that show more of the query, each with the words before it."""
 
 
 @dataclass(frozen=True)
@@ -150,17 +150,17 @@ class Cases:
 
 @dataclass(frozen=True)
 class Reach:
-    """For how many queries the first stage offered something relevant to re-rank."""
+    """For how many queries the first stage ranked a relevant doc."""
 
     place: Place
     n_queries: int
     out_of_reach: tuple[str, ...]
     depth: int
-    """The most docs any of these queries had."""
+    """The largest number of docs that the first stage ranked for one of these queries."""
 
 
 def pairs(evaluation: EvaluationRecord) -> list[Pair]:
-    """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
+    """Every system with its main baselines (`main_baselines`), where they were compared."""
     compared = {(row.place, row.system, row.baseline) for row in evaluation.comparisons}
     result_of = {(result.place, result.system): result for result in evaluation.results}
     system_pairs = []
@@ -249,7 +249,7 @@ def _links(
 
 
 def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[Move, ...]:
-    """A doc that one side did not rank is taken as ranked just below that side's last."""
+    """The judged docs that moved; a doc that one side did not rank counts as just below that side's last."""
     system_ranks = {doc.doc_id: doc.rank for doc in system}
     baseline_ranks = {doc.doc_id: doc.rank for doc in baseline}
     judged = {

@@ -12,7 +12,7 @@ from rankscope.report.wording.numbers import letters
 from rankscope.report.wording.verdicts import VERDICTS, caption, interval
 
 LINES_ON_A_PAGE = 40
-"""Of a LaTeX table; a longer one runs over several pages."""
+"""The number of lines above which a LaTeX table runs over several pages."""
 
 TEX = str.maketrans(
     {
@@ -37,12 +37,12 @@ TEX = str.maketrans(
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX shows it letter by letter."""
+    """Text with the characters that LaTeX treats specially escaped."""
     return text.translate(TEX)
 
 
 def means_tex(evaluation: EvaluationRecord) -> str:
-    """The table of measures: best in bold, verdicts as marks with the baseline's letter."""
+    """The table of means: the best in bold, verdicts as marks with the baseline's letter."""
     table = means(evaluation)
     is_all_pairs = any(row.letter for row in table.rows)
     letter_of = {} if is_all_pairs else dict(zip(table.baselines, letters(), strict=False))
@@ -97,8 +97,8 @@ def comparisons_tex(evaluation: EvaluationRecord) -> str:
     rows = (_comparison(row, evaluation) for row in evaluation.comparisons)
     explained = (
         f"System minus baseline with its {interval(evaluation)}; d: mean difference over its "
-        "standard deviation; both last p-values are corrected; detectable: the smallest "
-        "difference shown in 80\u00a0% of cases at the level left for one comparison. "
+        "standard deviation; the last two p-values are corrected; detectable: the minimum detectable effect, the true "
+        "difference that is detectable with 80\u00a0% power at the level left for one comparison. "
         f"{cautions.FRAGILITY} "
     )
     aligned = "".join("l" if column.heading == "Verdict" else "r" for column in columns)
@@ -131,7 +131,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _table(columns: str, lines: Sequence[str], caption_tex: str) -> str:
-    """A table that floats, or, too long for a page, one that runs over several."""
+    """A floating table, or one that runs over several pages where it is too long for one."""
     if len(lines) > LINES_ON_A_PAGE:
         head, rule, *body = lines
         return "\n".join(

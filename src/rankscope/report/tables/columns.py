@@ -1,7 +1,7 @@
-"""The columns of comparisons: what each is called and how it is written, in CSV, in LaTeX, on the page, on the terminal.
+"""The columns of comparisons: their headings and formats in CSV, in LaTeX, on the page and on the terminal.
 
-One table for all four. They have the same columns in the same groups; where a reader looks first differs, so a medium
-has the groups in an order of its own. What is compared with what stands before these columns, as each medium puts it.
+One table serves all four media. They have the same columns in the same groups, but each medium has its own order of
+groups, because readers look first for different things. Each medium puts the names of a comparison before the columns.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from rankscope.report.wording.verdicts import interval_name, marked
 
 
 class Part(Enum):
-    """What a column speaks of."""
+    """The topic of a column."""
 
     COUNTS = "how much was compared"
     DIFFERENCE = "how large the difference is"
@@ -29,10 +29,10 @@ class Part(Enum):
 
 
 class Shown(NamedTuple):
-    """How a medium has a column."""
+    """How a medium shows a column."""
 
     heading: str
-    """`{interval}` stands for what the intervals are, `{p}` for whether p-values are corrected."""
+    """`{interval}` stands for the name of the intervals, `{p}` for "p" or "corrected p"."""
     text: Callable[[JudgedDifference], str]
 
 
@@ -42,18 +42,18 @@ class Column:
 
     part: Part
     name: str
-    """In CSV."""
+    """The name in CSV."""
     value: Callable[[JudgedDifference], Any] | None = None
-    """In CSV, in full precision; None where it is not in CSV, as its parts are."""
+    """The value in CSV, in full precision; None where CSV has only its parts."""
     latex: Shown | None = None
     page: Shown | None = None
     terminal: Shown | None = None
     only_with_seeds: bool = False
-    """Whether the page has it only where a system has several seeds."""
+    """Whether the page shows it only where a system has several seeds."""
 
 
 class Terms(NamedTuple):
-    """What all comparisons of a family have in common."""
+    """The terms that all comparisons of a family share."""
 
     significance_level: float
     correction: str
@@ -61,7 +61,7 @@ class Terms(NamedTuple):
 
     @property
     def interval(self) -> str:
-        """What the intervals are."""
+        """The name of the intervals."""
         return interval_name(self.significance_level, self.correction)
 
     def heading(self, shown: Shown) -> str:
@@ -73,7 +73,7 @@ class Terms(NamedTuple):
 
 
 def terms_of(evaluation: EvaluationRecord) -> Terms:
-    """What all comparisons of an evaluation have in common."""
+    """The terms that all comparisons of an evaluation share."""
     return Terms(evaluation.significance_level, evaluation.correction, evaluation.has_seeds)
 
 
@@ -82,7 +82,7 @@ def _end(interval: Interval | None, at: int) -> float | None:
 
 
 def _dash(text: str) -> str:
-    """As a terminal has it, where a dash is one letter that every font has."""
+    """The text with a hyphen for a dash, because some terminals' fonts lack dashes."""
     return text.replace("\u2013", "-")
 
 
@@ -92,7 +92,7 @@ def _ascii_ends(judged: JudgedDifference) -> str:
 
 
 def ascii_p(p_value: float | None) -> str:
-    """A p-value as a terminal has it: to four digits, a dash where nothing was tested."""
+    """A p-value on a terminal, to four digits; a hyphen where nothing was tested."""
     if p_value is None:
         return "-"
     return "<0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
@@ -180,7 +180,7 @@ COLUMNS: Sequence[Column] = (
     Column(
         Part.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
         latex=Shown("Detectable", _detectable),
-        page=Shown("Smallest<br>detectable", _detectable_number),
+        page=Shown("Detectable", _detectable_number),
         terminal=Shown("detectable", lambda j: _dash(_detectable(j, 4))),
     ),
     Column(
