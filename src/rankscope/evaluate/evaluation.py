@@ -1,6 +1,6 @@
-"""Anybody's runs against judgements: means and ties. What studies use, too.
+"""Runs measured against relevance judgements: means and ties, for run files and for studies.
 
-`measure` takes runs as people have them: a `Run`, the path of a file in any form that
+`measure` takes runs in several forms: a `Run`, the path of a file in any form that
 `core.formats` reads, a `{query_id: {doc_id: score}}` table, or a data frame.
 """
 
@@ -22,16 +22,16 @@ from rankscope.evaluate.runs import RunLike, Runs, judgements, named, read, with
 from rankscope.evaluate.ties import Ties, ties
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@100", "Judged@10")
-"""What is measured where nothing is asked for."""
+"""The measures that are computed by default."""
 
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """One run and what it measures."""
+    """One run and its measures."""
 
     system: str
     tag: str
-    """The system's name; with several training seeds, the run's own."""
+    """The system's name; where a system has several training seeds, the run's own name."""
     path: str | None
     measured: Measured
     ties: Ties | None
@@ -40,13 +40,13 @@ class EvaluatedRun:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Runs over one set of judgements."""
+    """Runs measured against one set of judgements."""
 
     measures: tuple[str, ...]
     n_queries: int
     runs: tuple[EvaluatedRun, ...]
     notes: tuple[str, ...]
-    """What holds for all runs."""
+    """Notes that hold for all runs."""
 
     def systems(self) -> dict[str, list[EvaluatedRun]]:
         """System to its runs, one for each training seed, in the order given."""
@@ -66,7 +66,7 @@ class Evaluation:
         }
 
     def values(self) -> dict[tuple[str, str], list[Values]]:
-        """System and measure to the queries' values, once for each seed."""
+        """System and measure to the values per query, one mapping for each seed."""
         return {
             (system, measure): [run.measured.values[measure] for run in runs]
             for system, runs in self.systems().items()
@@ -74,7 +74,7 @@ class Evaluation:
         }
 
     def seed_sds(self) -> dict[str, dict[str, float]]:
-        """Of systems with several seeds, by measure: the standard deviation of the seeds' means."""
+        """System and measure to the standard deviation of the seeds' means, for systems with several seeds."""
         return {
             system: {
                 measure: stdev(run.measured.means()[measure] for run in runs)
@@ -91,13 +91,13 @@ class Evaluation:
         return pd.DataFrame.from_dict(self.means(), orient="index", columns=list(self.measures))
 
 
-# -- reading what people have ----------------------------------------------------------------------
+# -- measuring runs --------------------------------------------------------------------------------
 
 
 def evaluated(
     system: str, run: RunLike, measuring: Measuring, *, drop_own_docs: bool = False
 ) -> EvaluatedRun:
-    """One run's measures, its ties, and what a reader of the numbers should know."""
+    """One run with its measures, its ties, and notes for readers of the numbers."""
     run_file = read(run, system)
     whole = without_own_docs(run_file.run) if drop_own_docs else run_file.run
     measured = measuring.of(whole)
@@ -139,20 +139,21 @@ def measure(
     drop_own_docs: bool = False,
     processes: int = 1,
 ) -> Evaluation:
-    """Every run's measures.
+    """The measures of every run.
 
-    runs: `{name: run}`, a list of runs called by their tags, or `{name: [run, ...]}` where a system was
+    runs: `{name: run}`, a list of runs named by their tags, or `{name: [run, ...]}` where a system was
     trained with several seeds. qrels: a file's path, `{query_id: {doc_id: grade}}`, a data frame or Qrels.
-    relevance_level: the lowest grade that counts as relevant in binary measures whose names do not say
-    (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. processes: runs
-    measured at once; above 1, a script must begin under `if __name__ == "__main__":`. Raises BadInput
-    with the place for what cannot be read, UnknownChoice for an unknown measure.
+    relevance_level: the lowest grade that counts as relevant in binary measures whose names do not give one
+    (default 1). drop_own_docs: leave out docs whose id is that of the query, as ArguAna and Quora require.
+    processes: how many runs are measured in parallel; above 1, a script must start under
+    `if __name__ == "__main__":`. Raises BadInput with the place for what cannot be read, UnknownChoice for an
+    unknown measure.
     """
     if not measures:
         raise BadInput("Nothing is measured. Give at least one measure, such as nDCG@10.")
     if relevance_level is not None and relevance_level < 1:
         raise BadInput(
-            f"The relevance level {relevance_level} is below 1, where grade 0 counts. Give 1 or more."
+            f"The relevance level {relevance_level} is below 1, so grade 0 would count as relevant. Give 1 or more."
         )
     computed = tuple(dict.fromkeys(computed_names(measures, relevance_level).values()))
     measuring = Measuring(judgements(qrels), computed)
@@ -180,7 +181,7 @@ def measure(
 
 
 def computed_names(measures: Sequence[str], level: int | None) -> dict[str, str]:
-    """What is asked for to what is computed: the first of several names (RR@10, MRR@10) of one measure."""
+    """The name as given to the name that is computed: of several names of one measure (RR@10, MRR@10), the first."""
     first: dict[Any, str] = {}
     with_level = {name: with_relevance_level(name, level or 1) for name in measures}
     return {
@@ -195,7 +196,7 @@ def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bo
 
 
 def _with_tags(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
-    """A system's one run carries the system's name; several keep their number."""
+    """Runs tagged with the system's name; where a system has several runs, with their number, too."""
     counts: dict[str, int] = {}
     for run in runs:
         counts[run.system] = counts.get(run.system, 0) + 1
@@ -218,6 +219,3 @@ def _level_notes(
                 f"grades go up to {highest}, and {', '.join(binary)} count every grade from 1 as relevant; "
                 "TREC's passage tracks count from 2 (relevance level 2)"
             )
-
-
-# -- comparing -------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""Published means of systems over several tests, without values per query: pooled as tests are.
+"""Published means of systems over several tests, without values per query, pooled like other tests.
 
-No variance within a test is known, so a test's effect is the mean of its first stages' differences, and the
-error of their mean over tests is that of their spread (`pooled`): the t interval over tests, by (tests - 1)
-degrees of freedom. What it can say is that systems differ on average over tests like these. What it cannot: on
-which test they differ, how much of the spread between tests is that of their queries, and anything of training
-seeds: the published runs stand for themselves. Digits that rounding took away are counted in the error, so that
-means that look alike are not shown to be equal by their rounding.
+No variance within a test is known. So a test's effect is the mean of its first stages' differences, and the
+error of the mean over tests comes from the spread of the effects (`pooled`): a t interval over tests with (tests - 1)
+degrees of freedom. It can show that systems differ on average over tests like these. It cannot show on which test they
+differ, how much of the spread between tests comes from queries, or anything about training seeds: it treats the
+published runs as the systems. The error includes rounding, so that means that agree to the published digits are not
+shown to be equivalent by their rounding alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +46,9 @@ def pooled_published(
     margins: Mapping[str, Margin],
     significance_level: float = 0.05,
 ) -> list[Pooled]:
-    """Every other system against the baseline, on every measure that both have.
+    """Every other system minus the baseline, on every measure that both have.
 
-    Raises UnknownChoice for a baseline or a measure in `margins` that is not there; BadInput where a mean stands
+    Raises UnknownChoice for an unknown baseline or an unknown measure in `margins`; BadInput where a mean is given
     twice, or where a system and the baseline have fewer than two tests in common.
     """
     by_contest = _by_contest(cells)
@@ -67,7 +67,7 @@ def pooled_published(
     ]
     if not pairs:
         raise BadInput(
-            f"There is nothing to hold against {baseline!r}. Give means of another system on the same measure."
+            f"There is nothing to compare with {baseline!r}. Give means of another system on the same measure."
         )
     return [
         _pooled(
@@ -132,6 +132,6 @@ def _pooled(
 
 
 def _rounding(mean: Decimal) -> float:
-    """The variance of what rounding took away: anything up to half a unit of the last digit."""
+    """The variance of the rounding error, uniform up to half a unit of the last digit."""
     exponent = mean.as_tuple().exponent
     return (10.0 ** int(exponent) / 2) ** 2 / 3
