@@ -147,7 +147,7 @@ def test_other_architectures_are_refused_in_one_sentence(tmp_path: Path) -> None
         weights.modules(tiny.bi_encoder(tmp_path, name)) for name in ("bert", "roberta")
     )
     scorer = weights.modules(tiny.cross_encoder(tmp_path))
-    with pytest.raises(BadInput, match="weights stand in one of them only"):
+    with pytest.raises(BadInput, match="weights are in one of them only"):
         weights.weight_changes(bert, scorer)
     with pytest.raises(
         BadInput, match=r"position_embeddings.weight is 512 x 32 in one and 66 x 32"

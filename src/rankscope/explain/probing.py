@@ -1,8 +1,8 @@
-"""A ranker's layers probed over the same examples: every probe, every control, every seed.
+"""A ranker's layers probed over the same examples, with every probe, control and seed.
 
-The test examples are the same for all rankers, layers and seeds, so that what differs between two of them is
-paired. A seed decides which training queries are held out for the choice of the penalty, where a probe
-starts, and whose query the shuffled ones get.
+The test examples are the same for all rankers, layers and seeds, so that differences between them are paired. A seed
+decides which training queries are held out to choose the penalty, where a probe starts, and which query replaces which
+in the control with shuffled queries.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ CONTROL_OF = {
     "linear": "shuffled_queries",
     "as_published": "as_published_shuffled_queries",
 }
-"""A probe, and the same probe with every query another's."""
+"""A probe to its control in which every query is replaced by another."""
 CONTROLS = ("docs_alone", "random_labels", "mlp_shuffled_queries", *CONTROL_OF.values())
-"""Beside the probes, on every layer."""
+"""The controls that are fitted beside the probes on every layer."""
 
 
 class Texts(NamedTuple):
-    """The distinct texts of choices, whose places are the rows of a ranker's states."""
+    """The distinct texts of choices; their places are the rows of a ranker's states."""
 
     query_ids: tuple[str, ...]
     doc_ids: tuple[str, ...]
@@ -46,7 +46,7 @@ class Texts(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The distinct pairs of query and doc in choices, whose places are the rows of a cross-encoder's states."""
+    """The distinct pairs of query and doc in choices; their places are the rows of a cross-encoder's states."""
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -70,7 +70,7 @@ def pairs_of(choices: Sequence[Choice]) -> Pairs:
 
 
 def with_other_queries(choices: Sequence[Choice], seed: int) -> list[Choice]:
-    """The choices with every query replaced by another: the next in a drawn order."""
+    """The choices with every query replaced by the next one in a random order."""
     query_ids = sorted({choice.query_id for choice in choices})
     stream(seed, "other queries").shuffle(query_ids)
     following = dict(zip(query_ids, query_ids[1:] + query_ids[:1], strict=True))
@@ -87,21 +87,21 @@ def texts_of(choices: Sequence[Choice]) -> Texts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one probe made of one layer."""
+    """The outcome of one probe on one layer."""
 
     probe: str
-    """A probe's name, or a control's."""
+    """The name of a probe or of a control."""
     credits: Tensor
-    """(seeds, ns, test examples), float64: 1 where it was right, 1/k where it shares the highest score."""
+    """(seeds, ns, test examples), float64: 1 where the probe was right, 1/k where k docs share the highest score."""
     penalties: tuple[float, ...] = ()
-    """The chosen ones, a seed each; none for probes without parameters."""
+    """The chosen penalty of each seed; empty for probes without parameters."""
     n_unconverged: int = 0
-    """Seeds whose fit was cut short."""
+    """The number of seeds whose fit did not converge."""
 
 
 @dataclass(frozen=True)
 class Probing:
-    """What is asked of every layer."""
+    """The probes and controls of every layer."""
 
     similarity: str
     """The probe without parameters: the ranker's own similarity."""
@@ -113,10 +113,10 @@ class Probing:
     def layer(
         self, states: States, train: Candidates, test: Candidates, *, drawn_labels: Tensor
     ) -> list[Outcome]:
-        """Every sound probe's and control's outcome on one layer.
+        """The outcome of every sound probe and control on one layer.
 
-        `drawn_labels` gives each doc of the states a number, (docs,): with random labels, the docs with the
-        highest of their choices are the ones to be found.
+        `drawn_labels`, (docs,), gives each doc a random number: in the control with random labels, the right doc of a
+        choice is the one with the highest number.
         """
         scores = probes.SIMILARITIES[self.similarity](states, test)
         plain = torch.stack([probes.credit(scores[:, :n]) for n in self.ns])
@@ -152,10 +152,10 @@ class Probing:
         *,
         drawn_labels: Tensor,
     ) -> list[Outcome]:
-        """A linear probe's and its controls' outcomes on one layer of a cross-encoder.
+        """The outcomes of a linear probe and its controls on one layer of a cross-encoder.
 
-        states: (pairs, width), of query and doc read together; `true` and `shuffled` are training and test
-        examples, with their own queries and with others'. `drawn_labels`, (pairs,), are alike for a doc.
+        states: (pairs, width), of query and doc read together. `true` and `shuffled` are training and test examples,
+        with their own queries and with other ones. `drawn_labels`, (pairs,), are the same for all pairs of a doc.
         """
         trainings = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
         outcomes = []
@@ -184,10 +184,10 @@ class Probing:
     def layer_as_published(
         self, states: States, train: Candidates, test: Candidates
     ) -> list[Outcome]:
-        """The published probe's outcome on one layer, a probe for each n; and with other queries' queries.
+        """The outcomes of the published probe and of its control with shuffled queries on one layer.
 
-        Docs stand in an order drawn once, 1 % of the examples are held out at random, whatever their query
-        (papers.md A.2); the second outcome is the control that the study lacks.
+        There is a probe for each n. Docs stand in an order that is drawn once, and 1 % of the examples are held out at
+        random, whatever their query (papers.md A.2). The control is not in the study.
         """
         credits_by_name: dict[str, list[Tensor]] = {
             "as_published": [],
@@ -210,19 +210,19 @@ class Probing:
 
 
 def _with_ones(states: States) -> States:
-    """A constant beside every state, so that a bilinear form has a term for the doc alone, too."""
+    """The states with a constant 1 appended, so that a bilinear form has a term for the doc alone, too."""
     return States(*(torch.cat([side, side.new_ones(len(side), 1)], 1) for side in states))
 
 
 def split(train: Candidates, seed: int) -> tuple[Candidates, Candidates]:
-    """Training and validation examples, by query: no query is in both."""
+    """Training and validation examples, split by query."""
     order = _drawn_order(train, seed, "validation")
     held = torch.isin(train.queries, order[: max(1, int(len(order) * VALIDATION_SHARE))])
     return train.at((~held).nonzero().flatten()), train.at(held.nonzero().flatten())
 
 
 def _shuffled(examples: Candidates, seed: int) -> Candidates:
-    """Every query is replaced by another: the next in a drawn order."""
+    """The examples with every query replaced by the next one in a random order."""
     order = _drawn_order(examples, seed, "shuffled queries")
     next_one = torch.empty(int(order.max()) + 1, dtype=torch.int64)
     next_one[order] = torch.roll(order, 1)
@@ -230,14 +230,14 @@ def _shuffled(examples: Candidates, seed: int) -> Candidates:
 
 
 def _drawn_order(examples: Candidates, seed: int, purpose: str) -> Tensor:
-    """The examples' queries, each once, in an order of the seed's."""
+    """The distinct queries of the examples, in a random order that the seed and the purpose determine."""
     queries: Tensor = torch.unique(examples.queries)
     rng = torch.Generator().manual_seed(seed_for(seed, purpose))
     return queries[torch.randperm(len(queries), generator=rng)]
 
 
 def _relabelled(examples: Candidates, drawn: Tensor) -> Candidates:
-    """The doc with the highest drawn number changes places with the relevant one."""
+    """The examples with the doc of the highest random number in the place of the relevant one, and vice versa."""
     highest = drawn[examples.docs].argmax(1)
     rows = torch.arange(len(highest))
     docs = examples.docs.clone()
