@@ -312,7 +312,7 @@ def test_seeds_and_groups(rankscope: Command, files: Path) -> None:
     assert found["seeds"]["C"]["nDCG@10"]["n_seeds"] == 2
     assert [run["tag"] for run in found["runs"]] == ["C#1", "C#2", "bm25"]
     table = rankscope(*words)
-    assert "Note: C, nDCG@10: 2 seeds, whose means spread by" in table.err
+    assert "Note: C, nDCG@10: 2 seeds, whose means have a standard deviation of" in table.err
     assert "Note: bm25: one run each" in table.err
 
 

@@ -99,7 +99,7 @@ def test_query_by_query_says_what_is_a_mean_and_whose_rankings_are_shown(seeded,
 
 
 def test_pairs_of_equally_many_seeds_say_it_once():
-    both = queries.Pair(
+    both = queries.SystemPair(
         Place("dev", "bm25"), "a", "b", "", "", None, ("a.1", "a.2"), ("b.1", "b.2")
     )
     assert both.means == "means of 2 seeds"

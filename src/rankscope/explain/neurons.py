@@ -86,7 +86,7 @@ CONCENTRATIONS = {
 # -- agreement ------------------------------------------------------------------------------------
 
 
-class Overlap(NamedTuple):
+class NeuronOverlap(NamedTuple):
     """How far the same neurons are active in two models that read the same examples."""
 
     n_first: float
@@ -99,7 +99,7 @@ class Overlap(NamedTuple):
     """The Jaccard index of random sets of the same sizes."""
 
 
-def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0) -> Overlap:
+def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0) -> NeuronOverlap:
     """The overlap of the neurons that are active in two models, example by example.
 
     first, second: (examples, neurons), bool, over the same examples. The sets of each example are compared, not the
@@ -110,7 +110,7 @@ def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0
     both, of_first, of_second = (sets.sum(1).double() for sets in (first & second, first, second))
     either = of_first + of_second - both
     expected = of_first * of_second / n_neurons
-    return Overlap(
+    return NeuronOverlap(
         n_first=float(of_first.mean()),
         n_second=float(of_second.mean()),
         n_both=float(both.mean()),

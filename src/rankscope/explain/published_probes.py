@@ -19,7 +19,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRecipe:
     """Study A's training (its Table 1 and released code)."""
 
     learning_rate: float = 1e-4
@@ -27,7 +27,7 @@ class Published:
     epochs: int = 30
 
 
-PUBLISHED = Published()
+PUBLISHED = PublishedRecipe()
 
 
 class PublishedFit(NamedTuple):
@@ -64,7 +64,7 @@ def published(
     validation: InColumns,
     *,
     seeds: Sequence[int],
-    recipe: Published = PUBLISHED,
+    recipe: PublishedRecipe = PUBLISHED,
 ) -> PublishedFit:
     """The probes of one layer for all seeds, trained together.
 

@@ -19,7 +19,7 @@ from rankscope.models import anatomy
 from rankscope.models.ranker import TrainableRanker
 
 
-class Place(NamedTuple):
+class ModulePlace(NamedTuple):
     """A module's position in a ranker."""
 
     tower: str
@@ -30,10 +30,10 @@ class Place(NamedTuple):
     """The module's name inside the layer, such as attention.self.query."""
 
 
-class Module(NamedTuple):
+class ModuleWeights(NamedTuple):
     """A module's own weights, without those of its children."""
 
-    place: Place
+    place: ModulePlace
     weights: Mapping[str, Tensor]
 
 
@@ -42,7 +42,7 @@ class ModuleChange:
     """How far a module's weights moved, and in how many directions."""
 
     module: str
-    place: Place
+    place: ModulePlace
     n_weights: int
     moved: float
     """||after - before||, the Frobenius norm over matrix and bias."""
@@ -58,7 +58,7 @@ class ModuleChange:
         return displacement([self])
 
 
-def modules(ranker: TrainableRanker) -> dict[str, Module]:
+def modules(ranker: TrainableRanker) -> dict[str, ModuleWeights]:
     """Every module of a ranker that has weights of its own, by its name in the model.
 
     Poolers of bi-encoders are left out: no pooling here reads them, and where a checkpoint has none, every loading
@@ -68,8 +68,8 @@ def modules(ranker: TrainableRanker) -> dict[str, Module]:
     sides = _sides(ranker)
     unread = _unread(ranker)
     depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
-    by_name: dict[str, Module] = {}
-    inside: dict[str, Place] = {}
+    by_name: dict[str, ModuleWeights] = {}
+    inside: dict[str, ModulePlace] = {}
     for name, module in ranker.model.named_modules():
         side = sides.get(id(module), "")
         if id(module) in encoders:
@@ -80,7 +80,9 @@ def modules(ranker: TrainableRanker) -> dict[str, Module]:
         weights = dict(module.named_parameters(recurse=False))
         if weights and id(module) not in unread:
             part = name.rpartition(f".{side}.")[2] if side else name
-            by_name[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
+            by_name[name] = ModuleWeights(
+                inside.get(name, ModulePlace(side, depth + 1, part)), weights
+            )
     return by_name
 
 
@@ -110,7 +112,7 @@ def _blocks(encoder: Any) -> list[nn.Module]:
     return blocks
 
 
-def _places(encoder: Any, tower: str) -> dict[str, Place]:
+def _places(encoder: Any, tower: str) -> dict[str, ModulePlace]:
     """The place of each module of an encoder, by its name in it.
 
     Modules that are registered before the blocks feed the first block, and so do embedding tables wherever they are
@@ -118,27 +120,29 @@ def _places(encoder: Any, tower: str) -> dict[str, Place]:
     """
     blocks = _blocks(encoder)
     numbers = {id(block): number for number, block in enumerate(blocks, start=1)}
-    by_name: dict[str, Place] = {}
+    by_name: dict[str, ModulePlace] = {}
     block, layer = "", 0
     for name, module in encoder.named_modules():
         if id(module) in numbers:
             block, layer = f"{name}.", numbers[id(module)]
         if block and f"{name}.".startswith(block):
-            by_name[name] = Place(tower, layer, name.removeprefix(block))
+            by_name[name] = ModulePlace(tower, layer, name.removeprefix(block))
         else:
             is_behind = layer > 0 and not isinstance(module, nn.Embedding)
             part = name.removeprefix(f"{encoder.base_model_prefix}.")
-            by_name[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
+            by_name[name] = ModulePlace(tower, len(blocks) + 1 if is_behind else 0, part)
     return by_name
 
 
-def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
+def weight_changes(
+    before: Mapping[str, ModuleWeights], after: Mapping[str, ModuleWeights]
+) -> list[ModuleChange]:
     """Every module's change, matched by name. Raises BadInput where the architectures differ."""
     _check_alike(before, after)
     return [_change(name, module, after[name]) for name, module in before.items()]
 
 
-def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
+def _check_alike(before: Mapping[str, ModuleWeights], after: Mapping[str, ModuleWeights]) -> None:
     """Raise BadInput where the architectures differ in names or shapes of weights."""
     shapes = [
         {
@@ -167,7 +171,7 @@ def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _change(name: str, before: Module, after: Module) -> ModuleChange:
+def _change(name: str, before: ModuleWeights, after: ModuleWeights) -> ModuleChange:
     moved = size = 0.0
     matrix: Tensor | None = None
     for weight, tensor in before.weights.items():

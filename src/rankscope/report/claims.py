@@ -33,7 +33,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownDifference:
     """What one comparison shows; each field rests on a corrected test of its own, and several may hold at once."""
 
     direction: Verdict | None
@@ -45,7 +45,7 @@ class Shown:
     """Whether the difference is shown to exceed the margin, in its direction; None where that was not tested."""
 
     @property
-    def turned(self) -> "Shown":
+    def turned(self) -> "ShownDifference":
         """The same for the baseline compared with the system."""
         return replace(self, direction=None if self.direction is None else TURNED[self.direction])
 
@@ -75,7 +75,7 @@ def claims(evaluation: EvaluationRecord) -> list[Claim]:
     return [_judged(claim, evaluation) for claim in evaluation.claims]
 
 
-def judged(claimed: Verdict, shown: Shown) -> str:
+def judged(claimed: Verdict, shown: ShownDifference) -> str:
     """Whether what is shown supports a verdict that somebody claimed, contradicts it, or leaves it open.
 
     "Worse" and "better" make no claim about size: a difference in that direction supports them, even one within
@@ -118,7 +118,7 @@ class Match(NamedTuple):
     """A system of a claim in a comparison, in the claim's direction."""
 
     system: str
-    shown: Shown
+    shown: ShownDifference
     difference: float
     is_turned: bool
     """Whether the system is the baseline of the comparison."""
@@ -159,14 +159,14 @@ def _over_tests(
     )
 
 
-def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> Shown:
+def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> ShownDifference:
     def is_shown(p_value: float | None) -> bool:
         return p_value is not None and p_value < level
 
     different = is_shown(row.corrected_p)
     beyond = row.corrected_beyond_margin_p
     direction = Verdict.BETTER if row.difference > 0 else Verdict.WORSE
-    return Shown(
+    return ShownDifference(
         direction=direction if different else None,
         has_margin=row.margin is not None,
         is_within=is_shown(row.corrected_equivalence_p),

@@ -35,7 +35,7 @@ MAX_READ = 500
 
 
 @dataclass(frozen=True)
-class Pair:
+class SystemPair:
     """A system and a baseline in one place, with the runs they were measured on."""
 
     place: Place
@@ -77,7 +77,7 @@ class QueryDifference:
 class Differences:
     """Every query of a pair, the biggest win first."""
 
-    pair: Pair
+    pair: SystemPair
     measure: str
     rows: tuple[QueryDifference, ...]
 
@@ -159,7 +159,7 @@ class Reach:
     """The largest number of docs that the first stage ranked for one of these queries."""
 
 
-def pairs(evaluation: EvaluationRecord) -> list[Pair]:
+def pairs(evaluation: EvaluationRecord) -> list[SystemPair]:
     """Every system with its main baselines (`main_baselines`), where they were compared."""
     compared = {(row.place, row.system, row.baseline) for row in evaluation.comparisons}
     result_of = {(result.place, result.system): result for result in evaluation.results}
@@ -170,7 +170,7 @@ def pairs(evaluation: EvaluationRecord) -> list[Pair]:
             if (place, system, baseline) in compared:
                 other = result_of[place, baseline]
                 system_pairs.append(
-                    Pair(
+                    SystemPair(
                         place,
                         system,
                         baseline,
@@ -184,7 +184,7 @@ def pairs(evaluation: EvaluationRecord) -> list[Pair]:
     return system_pairs
 
 
-def differences(pair: Pair, results: StoredResults) -> Differences:
+def differences(pair: SystemPair, results: StoredResults) -> Differences:
     """The differences on the first measure, sorted from the biggest win to the biggest loss."""
     measure = results.evaluation.headline
     system = results.per_query[pair.system_run][measure]
@@ -218,7 +218,7 @@ def cases(differences: Differences, results: StoredResults) -> Cases:
     )
 
 
-def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
+def _case(query: QueryDifference, pair: SystemPair, results: StoredResults) -> Case:
     system = results.rankings(pair.system_run, query.query_id, DEPTH)
     baseline = results.rankings(pair.baseline_run, query.query_id, DEPTH)
     offered = (
@@ -239,7 +239,7 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
 
 
 def _links(
-    query: QueryDifference, pair: Pair, results: StoredResults
+    query: QueryDifference, pair: SystemPair, results: StoredResults
 ) -> tuple[tuple[str, tuple[Link, ...]], ...]:
     by_section = (
         (section.more, section.links(pair.place.collection, pair.rankings, query.query_id))

@@ -123,7 +123,7 @@ def of_queries(differences: Floats, span: float | None) -> float:
     return max(seen, np.inf if span is None else (span / n) ** 2)
 
 
-class Names(NamedTuple):
+class ContestNames(NamedTuple):
     """The names of a comparison over tests."""
 
     system: str
@@ -132,7 +132,7 @@ class Names(NamedTuple):
 
 
 def difference_over_tests(
-    names: Names,
+    names: ContestNames,
     effects: tuple[Effect, ...],
     tested: tuple[OverTests, OverTests, OverTests],
     stated: tuple[Margin | None, float],

@@ -44,8 +44,8 @@ from rankscope.core.judged.over_tests import (
 )
 from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.over_tests.mean import (
+    ContestNames,
     Effect,
-    Names,
     OverTests,
     Pooled,
     difference_over_tests,
@@ -175,7 +175,7 @@ def _pooled(contest: Contest, matrices: _Matrices, seeds: Seeds, level: float) -
         )
     )
     baseline_mean = float(np.mean([values.mean() for values in baselines]))
-    names = Names(cell.system, cell.baseline, cell.measure)
+    names = ContestNames(cell.system, cell.baseline, cell.measure)
     pooled_difference = difference_over_tests(
         names, effects, (plain, lower, upper), (margin, baseline_mean), level
     )

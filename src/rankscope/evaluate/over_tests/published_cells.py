@@ -17,8 +17,8 @@ import numpy as np
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.over_tests.mean import (
+    ContestNames,
     Effect,
-    Names,
     Pooled,
     difference_over_tests,
     over_tests,
@@ -58,7 +58,7 @@ def pooled_published(
     for measure in margins:
         choose(measures, measure, what="measure in `margin`")
     pairs = [
-        Names(system, baseline, measure)
+        ContestNames(system, baseline, measure)
         for measure in measures
         for system in systems
         if system != baseline
@@ -94,7 +94,7 @@ def _by_contest(cells: Sequence[PublishedCell]) -> dict[tuple[str, str], dict[tu
 
 
 def _pooled(
-    names: Names, system: Means, baseline: Means, margin: Margin | None, level: float
+    names: ContestNames, system: Means, baseline: Means, margin: Margin | None, level: float
 ) -> Pooled:
     shared = [place for place in system if place in baseline]
     tests = {name: [place for place in shared if place[0] == name] for name in dict(shared)}

@@ -41,8 +41,8 @@ class VarianceSplit:
 def seed_sentence(system: str, measure: str, split: VarianceSplit) -> str:
     """How much one system's training seeds vary, as a sentence."""
     return (
-        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
-        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+        f"{system}, {measure}: {split.n_seeds} seeds, whose means have a standard deviation of {split.seed_sd:.4f} "
+        f"beyond the queries' noise; {100 * split.seed_share:.0f} % of the mean's variance comes from the seeds"
     )
 
 

@@ -18,7 +18,7 @@ from rankscope.report.wording.numbers import NO_INTERVAL, between, p_text, signe
 from rankscope.report.wording.verdicts import interval_name, marked
 
 
-class Part(Enum):
+class ColumnGroup(Enum):
     """The topic of a column."""
 
     COUNTS = "how much was compared"
@@ -28,7 +28,7 @@ class Part(Enum):
     VERDICT = "what is concluded"
 
 
-class Shown(NamedTuple):
+class Format(NamedTuple):
     """How a medium shows a column."""
 
     heading: str
@@ -40,14 +40,14 @@ class Shown(NamedTuple):
 class Column:
     """A statistic of a comparison."""
 
-    part: Part
+    part: ColumnGroup
     name: str
     """The name in CSV."""
     value: Callable[[JudgedDifference], Any] | None = None
     """The value in CSV, in full precision; None where CSV has only its parts."""
-    latex: Shown | None = None
-    page: Shown | None = None
-    terminal: Shown | None = None
+    latex: Format | None = None
+    page: Format | None = None
+    terminal: Format | None = None
     only_with_seeds: bool = False
     """Whether the page shows it only where a system has several seeds."""
 
@@ -64,7 +64,7 @@ class Terms(NamedTuple):
         """The name of the intervals."""
         return interval_name(self.significance_level, self.correction)
 
-    def heading(self, shown: Shown) -> str:
+    def heading(self, shown: Format) -> str:
         """The heading of a column."""
         p = "p" if self.correction == "none" else "corrected p"
         return shown.heading.format(
@@ -118,96 +118,114 @@ def _needed(judged: JudgedDifference) -> str:
 
 COLUMNS: Sequence[Column] = (
     Column(
-        Part.COUNTS, "n_queries", lambda j: j.n_queries,
-        page=Shown("Queries", lambda j: str(j.n_queries)),
+        ColumnGroup.COUNTS, "n_queries", lambda j: j.n_queries,
+        page=Format("Queries", lambda j: str(j.n_queries)),
     ),
-    Column(Part.COUNTS, "n_differing", lambda j: j.n_differing),
+    Column(ColumnGroup.COUNTS, "n_differing", lambda j: j.n_differing),
     Column(
-        Part.COUNTS, "system_seeds", lambda j: j.n_seeds[0],
-        page=Shown("Seeds", lambda j: f"{j.n_seeds[0]} \u2212 {j.n_seeds[1]}"), only_with_seeds=True,
+        ColumnGroup.COUNTS, "system_seeds", lambda j: j.n_seeds[0],
+        page=Format("Seeds", lambda j: f"{j.n_seeds[0]} \u2212 {j.n_seeds[1]}"), only_with_seeds=True,
     ),
-    Column(Part.COUNTS, "baseline_seeds", lambda j: j.n_seeds[1]),
+    Column(ColumnGroup.COUNTS, "baseline_seeds", lambda j: j.n_seeds[1]),
     Column(
-        Part.DIFFERENCE, "difference", lambda j: j.difference,
-        latex=Shown("Difference", lambda j: signed(j.difference)),
-        page=Shown("Difference", lambda j: signed(j.difference)),
-        terminal=Shown("difference", lambda j: f"{j.difference:+.4f}"),
-    ),
-    Column(
-        Part.DIFFERENCE, "interval",
-        latex=Shown("Interval", lambda j: between(j.interval)),
-        page=Shown("{Interval}", lambda j: between(j.interval)),
-        terminal=Shown("{interval}", _ascii_ends),
-    ),
-    Column(Part.DIFFERENCE, "interval_low", lambda j: _end(j.interval, 0)),
-    Column(Part.DIFFERENCE, "interval_high", lambda j: _end(j.interval, 1)),
-    Column(Part.DIFFERENCE, "bootstrap_low", lambda j: _end(j.bootstrap_interval, 0)),
-    Column(Part.DIFFERENCE, "bootstrap_high", lambda j: _end(j.bootstrap_interval, 1)),
-    Column(
-        Part.DIFFERENCE, "effect_size", lambda j: j.effect_size,
-        latex=Shown("$d$", _effect),
-        page=Shown("Effect<br>size", _effect),
-        terminal=Shown("effect", lambda j: "-" if j.effect_size is None else f"{j.effect_size:+.2f}"),
-    ),
-    Column(Part.DIFFERENCE, "effect_low", lambda j: _end(j.effect_interval, 0)),
-    Column(Part.DIFFERENCE, "effect_high", lambda j: _end(j.effect_interval, 1)),
-    Column(
-        Part.TESTS, "p_value", lambda j: j.p_value,
-        latex=Shown("$p$", lambda j: p_text(j.p_value)),
-        page=Shown("<i>p</i>", lambda j: p_text(j.p_value)),
+        ColumnGroup.DIFFERENCE, "difference", lambda j: j.difference,
+        latex=Format("Difference", lambda j: signed(j.difference)),
+        page=Format("Difference", lambda j: signed(j.difference)),
+        terminal=Format("difference", lambda j: f"{j.difference:+.4f}"),
     ),
     Column(
-        Part.TESTS, "corrected_p", lambda j: j.corrected_p,
-        latex=Shown(r"$p_{{\mathrm{{corr}}}}$", lambda j: p_text(j.corrected_p)),
-        page=Shown("<i>p</i>,<br>corrected", lambda j: p_text(j.corrected_p)),
-        terminal=Shown("{p}", lambda j: ascii_p(j.corrected_p)),
+        ColumnGroup.DIFFERENCE, "interval",
+        latex=Format("Interval", lambda j: between(j.interval)),
+        page=Format("{Interval}", lambda j: between(j.interval)),
+        terminal=Format("{interval}", _ascii_ends),
     ),
-    Column(Part.TESTS, "wilcoxon_p", lambda j: j.wilcoxon_p),
-    Column(Part.TESTS, "randomisation_p", lambda j: j.randomisation_p),
-    Column(Part.TESTS, "mcnemar_p", lambda j: j.mcnemar_p),
-    Column(Part.TESTS, "margin", lambda j: j.margin),
-    Column(Part.TESTS, "equivalence_p", lambda j: j.equivalence_p),
+    Column(ColumnGroup.DIFFERENCE, "interval_low", lambda j: _end(j.interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "interval_high", lambda j: _end(j.interval, 1)),
+    Column(ColumnGroup.DIFFERENCE, "bootstrap_low", lambda j: _end(j.bootstrap_interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "bootstrap_high", lambda j: _end(j.bootstrap_interval, 1)),
     Column(
-        Part.TESTS, "corrected_equivalence_p", lambda j: j.corrected_equivalence_p,
-        latex=Shown(r"$p_{{\mathrm{{equiv}}}}$", lambda j: p_text(j.corrected_equivalence_p)),
-        page=Shown("Equivalence<br><i>p</i>, corrected", lambda j: p_text(j.corrected_equivalence_p)),
-        terminal=Shown("{p} equivalent", lambda j: ascii_p(j.corrected_equivalence_p)),
+        ColumnGroup.DIFFERENCE, "effect_size", lambda j: j.effect_size,
+        latex=Format("$d$", _effect),
+        page=Format("Effect<br>size", _effect),
+        terminal=Format("effect", lambda j: "-" if j.effect_size is None else f"{j.effect_size:+.2f}"),
     ),
-    Column(Part.TESTS, "non_inferiority_p", lambda j: j.non_inferiority_p),
-    Column(Part.TESTS, "corrected_non_inferiority_p", lambda j: j.corrected_non_inferiority_p),
-    Column(Part.TESTS, "beyond_margin_p", lambda j: j.beyond_margin_p),
-    Column(Part.TESTS, "corrected_beyond_margin_p", lambda j: j.corrected_beyond_margin_p),
+    Column(ColumnGroup.DIFFERENCE, "effect_low", lambda j: _end(j.effect_interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "effect_high", lambda j: _end(j.effect_interval, 1)),
     Column(
-        Part.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
-        latex=Shown("Detectable", _detectable),
-        page=Shown("Detectable", _detectable_number),
-        terminal=Shown("detectable", lambda j: _dash(_detectable(j, 4))),
+        ColumnGroup.TESTS, "p_value", lambda j: j.p_value,
+        latex=Format("$p$", lambda j: p_text(j.p_value)),
+        page=Format("<i>p</i>", lambda j: p_text(j.p_value)),
     ),
     Column(
-        Part.POWER, "queries_needed", lambda j: j.queries_needed,
-        terminal=Shown("queries needed", _needed),
+        ColumnGroup.TESTS, "corrected_p", lambda j: j.corrected_p,
+        latex=Format(r"$p_{{\mathrm{{corr}}}}$", lambda j: p_text(j.corrected_p)),
+        page=Format("<i>p</i>,<br>corrected", lambda j: p_text(j.corrected_p)),
+        terminal=Format("{p}", lambda j: ascii_p(j.corrected_p)),
+    ),
+    Column(ColumnGroup.TESTS, "wilcoxon_p", lambda j: j.wilcoxon_p),
+    Column(ColumnGroup.TESTS, "randomisation_p", lambda j: j.randomisation_p),
+    Column(ColumnGroup.TESTS, "mcnemar_p", lambda j: j.mcnemar_p),
+    Column(ColumnGroup.TESTS, "margin", lambda j: j.margin),
+    Column(ColumnGroup.TESTS, "equivalence_p", lambda j: j.equivalence_p),
+    Column(
+        ColumnGroup.TESTS, "corrected_equivalence_p", lambda j: j.corrected_equivalence_p,
+        latex=Format(r"$p_{{\mathrm{{equiv}}}}$", lambda j: p_text(j.corrected_equivalence_p)),
+        page=Format("Equivalence<br><i>p</i>, corrected", lambda j: p_text(j.corrected_equivalence_p)),
+        terminal=Format("{p} equivalent", lambda j: ascii_p(j.corrected_equivalence_p)),
+    ),
+    Column(ColumnGroup.TESTS, "non_inferiority_p", lambda j: j.non_inferiority_p),
+    Column(ColumnGroup.TESTS, "corrected_non_inferiority_p", lambda j: j.corrected_non_inferiority_p),
+    Column(ColumnGroup.TESTS, "beyond_margin_p", lambda j: j.beyond_margin_p),
+    Column(ColumnGroup.TESTS, "corrected_beyond_margin_p", lambda j: j.corrected_beyond_margin_p),
+    Column(
+        ColumnGroup.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
+        latex=Format("Detectable", _detectable),
+        page=Format("Detectable", _detectable_number),
+        terminal=Format("detectable", lambda j: _dash(_detectable(j, 4))),
     ),
     Column(
-        Part.VERDICT, "verdict", lambda j: j.verdict.value,
-        latex=Shown("Verdict", lambda j: j.verdict.value),
-        page=Shown("Verdict", lambda j: j.verdict.value),
-        terminal=Shown("verdict", lambda j: marked(j.verdict)),
+        ColumnGroup.POWER, "queries_needed", lambda j: j.queries_needed,
+        terminal=Format("queries needed", _needed),
     ),
     Column(
-        Part.VERDICT, "fragility", lambda j: j.fragility,
-        latex=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
-        page=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
-        terminal=Shown("fragility", lambda j: _dash(cautions.figure(j.fragility))),
+        ColumnGroup.VERDICT, "verdict", lambda j: j.verdict.value,
+        latex=Format("Verdict", lambda j: j.verdict.value),
+        page=Format("Verdict", lambda j: j.verdict.value),
+        terminal=Format("verdict", lambda j: marked(j.verdict)),
     ),
-    Column(Part.VERDICT, "unseen_share", lambda j: j.unseen_share),
+    Column(
+        ColumnGroup.VERDICT, "fragility", lambda j: j.fragility,
+        latex=Format("Fragility", lambda j: cautions.figure(j.fragility)),
+        page=Format("Fragility", lambda j: cautions.figure(j.fragility)),
+        terminal=Format("fragility", lambda j: _dash(cautions.figure(j.fragility))),
+    ),
+    Column(ColumnGroup.VERDICT, "unseen_share", lambda j: j.unseen_share),
 )  # fmt: skip
 
-IN_FILES = (Part.COUNTS, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.VERDICT)
-ON_PAGE = (Part.VERDICT, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.COUNTS)
-ON_TERMINAL = (Part.DIFFERENCE, Part.TESTS, Part.VERDICT, Part.POWER, Part.COUNTS)
+IN_FILES = (
+    ColumnGroup.COUNTS,
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.POWER,
+    ColumnGroup.VERDICT,
+)
+ON_PAGE = (
+    ColumnGroup.VERDICT,
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.POWER,
+    ColumnGroup.COUNTS,
+)
+ON_TERMINAL = (
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.VERDICT,
+    ColumnGroup.POWER,
+    ColumnGroup.COUNTS,
+)
 
 
-def _in_order(parts: Iterable[Part]) -> Iterable[Column]:
+def _in_order(parts: Iterable[ColumnGroup]) -> Iterable[Column]:
     return (column for part in parts for column in COLUMNS if column.part is part)
 
 
@@ -216,12 +234,12 @@ def in_csv() -> list[Column]:
     return [column for column in _in_order(IN_FILES) if column.value is not None]
 
 
-def in_latex() -> list[Shown]:
+def in_latex() -> list[Format]:
     """The columns of a LaTeX table, in order."""
     return [column.latex for column in _in_order(IN_FILES) if column.latex is not None]
 
 
-def on_page(terms: Terms) -> list[tuple[str, Shown]]:
+def on_page(terms: Terms) -> list[tuple[str, Format]]:
     """The columns of the page's table, in order, each with its name."""
     return [
         (column.name, column.page)
