@@ -660,7 +660,7 @@ def _met(
 def plain_power(
     rng: np.random.Generator, draw: Draw, n_queries: int, n: int, n_tests: int
 ) -> float:
-    """Share of tests that show the smallest difference that is stated to be shown in 80 %."""
+    """Share of tests that detect the minimum detectable effect, which is stated for 80 % power."""
     level, sd = LEVEL / n_tests, float(draw(np.random.default_rng(0), (1, 1_000_000)).std())
     difference = smallest_detectable(with_error(n_queries, sd), level)
     assert difference is not None

@@ -88,7 +88,7 @@ def test_other_columns_blank_lines_and_quotes_do_not_matter(
         (HEAD + "a,x,C,AP,0.5,0.6\n", (), "cells.csv, line 2: more fields than the first line has."),
         (HEAD, (), "cells.csv: there are no means below the first line. Give one a line."),
         (table(D="0.5 0.6"), (), "Unknown baseline 'C'. There are: D."),
-        (table(C="0.5 0.6"), (), "There is nothing to hold against 'C'. Give means of another system"),
+        (table(C="0.5 0.6"), (), "There is nothing to compare with 'C'. Give means of another system"),
         (table(C="0.5", D="0.6"), (), "D and C share 1 test of nDCG@10, and one verdict over tests needs at least 2."),
         (FOUR + "a,bm25,C,nDCG@10,0.7\n", (), "C has two means of nDCG@10 on a from bm25. Keep one."),
         (FOUR, ("--margin", "nDCG=0.02"), "Unknown measure in `margin` 'nDCG'. Did you mean 'nDCG@10'?"),

@@ -162,9 +162,7 @@ def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, f
     out = rankscope(*words).out
     shown = [(row["verdict"], row["fragility"]) for row in comparisons_of(out)]
     assert [verdict for verdict, _ in shown] == ["▼ worse", "? cannot tell"]
-    assert (
-        "Fragility: how many of these queries, had they the worst difference there can be," in out
-    )
+    assert "Fragility: how many of these queries would take the verdict away if they had" in out
     rows = json.loads(rankscope(*words, "--json").out)["comparisons"]
     (n, none) = [row["fragility"] for row in rows]
     assert (shown, n > 2, none) == ([("▼ worse", str(n)), ("? cannot tell", "-")], True, None)
@@ -174,9 +172,7 @@ def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, f
     assert [row["n_differing"] for row in of_file] == ["20", "2"]
     assert rf"& worse & {n} \\" in rankscope(*words, "--latex").out
     page = rankscope(*words, "--html").out
-    assert (
-        f"; {n} queries with the worst difference there can be would take the verdict away." in page
-    )
+    assert f"; {n} queries with the worst possible difference would take the verdict away." in page
     assert f'"fragility": "{n}"' in page, "in the figure's tooltip"
     table = page.partition('aria-label="Table 2"')[2].partition("</section>")[0]
     assert f'<td class="number">{n}</td>' in table
@@ -211,7 +207,7 @@ def test_without_a_margin_the_caption_asks_for_one(rankscope: Command, files: Pa
     """How many queries an observed difference needs says nothing that its p-value has not said."""
     words = answered(files, 40, a=1.0, b=0.5, c=0.8)
     out = rankscope(*words).out
-    assert "and how many queries are needed has no answer: state one." in out
+    assert "and the number of queries needed is not known: state a margin." in out
     assert "observed" not in out
     assert {row["queries needed"] for row in comparisons_of(out)} == {"-"}
     assert "observed" not in rankscope(*words, "--html").out.partition("</main>")[0]
@@ -316,7 +312,7 @@ def test_seeds_and_groups(rankscope: Command, files: Path) -> None:
     assert found["seeds"]["C"]["nDCG@10"]["n_seeds"] == 2
     assert [run["tag"] for run in found["runs"]] == ["C#1", "C#2", "bm25"]
     table = rankscope(*words)
-    assert "Note: C, nDCG@10: 2 seeds, whose means spread by" in table.err
+    assert "Note: C, nDCG@10: 2 seeds, whose means have a standard deviation of" in table.err
     assert "Note: bm25: one run each" in table.err
 
 
@@ -451,9 +447,9 @@ def test_the_page_words_the_family_and_the_level_that_count(
     """One of 28 declared comparisons, or alone where nothing is corrected; grade 1 is no relevant doc."""
     words = ("compare", files / "good.run", files / "mixed.run", "--qrels", files / "qrels.txt")
     page = rankscope(*words, "--family-size", 28, "--html").out
-    assert "allows is shown by these 3 queries, as one of 28 comparisons, in 80" in page
+    assert "allows is detectable with these 3 queries as one of 28 comparisons (80" in page
     alone = rankscope(*words, "--correction", "none", "--html").out
-    assert "The smallest difference these 3 queries show in 80" in alone
+    assert "The minimum detectable effect of these 3 queries is" in alone
     stage = ("--first-stage", "good", "--html")
     reached = "for 0 of 3 queries the first stage (good"
     assert reached in rankscope(*words, *stage).out

@@ -117,9 +117,9 @@ def test_the_runs_under_one_name_are_its_seeds() -> None:
     [
         ({"a": 5}, "The run 'a' is of type int. Give a Run, a file's path"),
         ({"a": []}, "The system 'a' has no run"),
-        ("a.run", "One run stands alone. Give a list of runs"),
-        (as_run("r", GOOD), "One run stands alone"),
-        (as_frame(GOOD, "qid", "docno", "score"), "One run stands alone"),
+        ("a.run", "This is a single run. Give a list of runs"),
+        (as_run("r", GOOD), "This is a single run"),
+        (as_frame(GOOD, "qid", "docno", "score"), "This is a single run"),
         (GOOD, "the run 'q1': expected a table of queries"),
         ({"a": "no/such.run"}, "no/such.run: there is no such file"),
         ({"a": {"q9": {"d": 1.0}}}, "a: it ranks none of the 4 judged queries"),

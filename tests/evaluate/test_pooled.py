@@ -321,7 +321,7 @@ def test_a_share_of_published_means() -> None:
         (published(("a", "x", "C", "0.5"), ("a", "y", "D", "0.6")), "C", "share 0 tests of nDCG@10"),
         (published(("a", "x", "C", "0.5"), ("a", "x", "D", "0.6")), "C", "share 1 test of nDCG@10"),
         (published(("a", "x", "C", "0.5"), ("a", "x", "C", "0.6")), "C", "two means of nDCG@10 on a"),
-        (published(("a", "x", "C", "0.5")), "C", "nothing to hold against 'C'"),
+        (published(("a", "x", "C", "0.5")), "C", "nothing to compare with 'C'"),
         (published(("a", "x", "C", "0.5")), "c", "Unknown baseline 'c'"),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from rankscope.core.rng import stream
 from rankscope.evaluate import reproduction
 from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import extrapolated_rank_biased_overlap
-from rankscope.explain.weights import Module, Place
+from rankscope.explain.weights import ModulePlace, ModuleWeights
 from rankscope.models import anatomy
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
@@ -32,9 +32,9 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def dense(weight: Tensor, bias: Tensor | None = None) -> Mapping[str, Module]:
+def dense(weight: Tensor, bias: Tensor | None = None) -> Mapping[str, ModuleWeights]:
     weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
-    return {"layer.0.dense": Module(Place("", 1, "dense"), weights)}
+    return {"layer.0.dense": ModuleWeights(ModulePlace("", 1, "dense"), weights)}
 
 
 # -- weights --------------------------------------------------------------------------------------
@@ -91,8 +91,8 @@ def test_contract_of_every_architecture(tmp_path: Path, architecture: str) -> No
 
 def test_a_scoring_head_and_two_towers_are_told_apart(tmp_path: Path) -> None:
     scorer = weights.modules(tiny.cross_encoder(tmp_path))
-    assert scorer["classifier"].place == Place("", 3, "classifier")
-    assert scorer["bert.pooler.dense"].place == Place("", 3, "pooler.dense")
+    assert scorer["classifier"].place == ModulePlace("", 3, "classifier")
+    assert scorer["bert.pooler.dense"].place == ModulePlace("", 3, "pooler.dense")
     parts = {module.place.part for module in scorer.values() if module.place.layer == 2}
     assert "attention.self.query" in parts
     towers = {
@@ -117,9 +117,12 @@ def test_a_dense_layer_of_one_tower_is_that_towers(tmp_path: Path) -> None:
     before, after = (with_dense(tiny.bi_encoder(tmp_path)) for _ in range(2))
     found = [weights.modules(ranker) for ranker in (before, after)]
     behind = {m.place: m for m in found[1].values() if m.place.layer == 3}
-    assert set(behind) == {Place("query", 3, "2.linear"), Place("document", 3, "2.linear")}
+    assert set(behind) == {
+        ModulePlace("query", 3, "2.linear"),
+        ModulePlace("document", 3, "2.linear"),
+    }
     with torch.no_grad():
-        behind[Place("document", 3, "2.linear")].weights["weight"].mul_(2)
+        behind[ModulePlace("document", 3, "2.linear")].weights["weight"].mul_(2)
     moved = {change.place.tower for change in weights.weight_changes(*found) if change.moved}
     assert moved == {"document"}
 
@@ -135,7 +138,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(which: str) -> None:
 def test_of_several_matrices_in_a_module_the_largest_ones_rank_counts() -> None:
     small, large = torch.zeros(2, 2), torch.zeros(3, 4)
     made = [
-        {"one": Module(Place("", 1, "one"), {"large": large + add, "small": small})}
+        {"one": ModuleWeights(ModulePlace("", 1, "one"), {"large": large + add, "small": small})}
         for add in (0, torch.eye(3, 4))
     ]
     (change,) = weights.weight_changes(*made)
@@ -147,7 +150,7 @@ def test_other_architectures_are_refused_in_one_sentence(tmp_path: Path) -> None
         weights.modules(tiny.bi_encoder(tmp_path, name)) for name in ("bert", "roberta")
     )
     scorer = weights.modules(tiny.cross_encoder(tmp_path))
-    with pytest.raises(BadInput, match="weights stand in one of them only"):
+    with pytest.raises(BadInput, match="weights are in one of them only"):
         weights.weight_changes(bert, scorer)
     with pytest.raises(
         BadInput, match=r"position_embeddings.weight is 512 x 32 in one and 66 x 32"

@@ -59,7 +59,7 @@ def in_columns(examples: Candidates, seed: int) -> published_probes.InColumns:
 
 
 def published_accuracy(
-    states: States, examples: Candidates, recipe: published_probes.Published
+    states: States, examples: Candidates, recipe: published_probes.PublishedRecipe
 ) -> float:
     train, validation, test = (in_columns(part, n) for n, part in enumerate(parts(examples)))
     fit = published_probes.published(states, train, validation, seeds=[1], recipe=recipe)
@@ -68,7 +68,7 @@ def published_accuracy(
 
 ERROR = 4 * math.sqrt(1 / N * (1 - 1 / N) / len(TEST))
 """Four standard errors of an accuracy that is chance."""
-LONG = published_probes.Published(learning_rate=1e-2, batch_size=256, epochs=30)
+LONG = published_probes.PublishedRecipe(learning_rate=1e-2, batch_size=256, epochs=30)
 """The published probe, given time to learn what it can."""
 
 
@@ -193,7 +193,7 @@ def test_the_published_probe_is_a_plain_training_of_one_linear_layer(batch_size:
     examples = planted("artefact", n=330)[1].among(3)
     train = in_columns(examples.at(torch.arange(250)), 1)
     validation = in_columns(examples.at(torch.arange(250, 330)), 2)
-    recipe = published_probes.Published(learning_rate=1e-3, batch_size=batch_size, epochs=12)
+    recipe = published_probes.PublishedRecipe(learning_rate=1e-3, batch_size=batch_size, epochs=12)
     fit = published_probes.published(states, train, validation, seeds=[7, 8], recipe=recipe)
     found = published_probes.published_credits(fit, states, validation)
     for place, seed in enumerate((7, 8)):
@@ -208,7 +208,7 @@ def plain(
     train: published_probes.InColumns,
     validation: published_probes.InColumns,
     seed: int,
-    recipe: published_probes.Published,
+    recipe: published_probes.PublishedRecipe,
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
     """The layer at its best epoch, and the validation examples it is right on."""
 

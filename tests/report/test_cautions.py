@@ -62,11 +62,11 @@ def test_what_is_ruled_out_is_rounded_up() -> None:
 
 def test_how_few_queries_carry_a_verdict() -> None:
     assert carried(row(fragility=None)) == ""
-    told = "with the worst difference there can be would take the verdict away"
+    told = "with the worst possible difference would take the verdict away"
     assert carried(row(fragility=1)) == f"a single query {told}"
     assert carried(row(fragility=2)) == f"two queries {told}"
     assert carried(row(fragility=1234)) == f"1,234 queries {told}"
-    assert "the worst difference there can be, would take the verdict away" in FRAGILITY
+    assert "would take the verdict away if they had the worst possible difference" in FRAGILITY
     assert (figure(None), figure(1), figure(12_345)) == ("\u2013", "1", "12,345")
     assert FRAGILITY.count(".") == 1, "one sentence"
 

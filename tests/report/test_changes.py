@@ -338,9 +338,7 @@ def test_a_cell_says_how_few_queries_carry_it_and_where_it_has_no_interval() -> 
     endless = cell("C", "plain", "scifact", "better", fragility=None, interval=[None, None])
     matrix = matrix_of(cells=[lost, kept, other, endless])
     said = " ".join(forgetting.sentences(matrix))
-    assert (
-        "a single query with the worst difference there can be would take the verdict away)" in said
-    )
+    assert "a single query with the worst possible difference would take the verdict away)" in said
     assert "within \u00b10.02: C on dev (fragility 12)." in said
     assert "D and C on dev (fragility 1,234)." in said
     assert "C gained on scifact against plain: +0.100 (no interval)." in said

@@ -75,7 +75,7 @@ def test_every_medium_has_its_columns_in_its_own_order() -> None:
     page = [TERMS.heading(shown) for _, shown in on_page(TERMS)]
     assert page == [
         "Verdict", "Fragility", "Difference", "Uncorrected 95\u00a0% interval", "Effect<br>size", "<i>p</i>",
-        "<i>p</i>,<br>corrected", "Equivalence<br><i>p</i>, corrected", "Smallest<br>detectable", "Queries",
+        "<i>p</i>,<br>corrected", "Equivalence<br><i>p</i>, corrected", "Detectable", "Queries",
     ]  # fmt: skip
     assert [name for name, _ in on_page(TERMS._replace(has_seeds=True))][-1] == "system_seeds"
     assert [TERMS.heading(shown) for shown in in_latex()] == [

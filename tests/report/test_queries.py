@@ -18,7 +18,7 @@ def differing(results, **values):
     return replace(results, per_query=runs)
 
 
-PAIR = queries.Pair(DEV, "C", "bm25", run_of("C"), run_of("bm25"), run_of("bm25"))
+PAIR = queries.SystemPair(DEV, "C", "bm25", run_of("C"), run_of("bm25"), run_of("bm25"))
 
 
 def test_pairs_are_those_compared_with_first_stage_and_last_baseline(results):

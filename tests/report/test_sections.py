@@ -7,7 +7,7 @@ from rankscope.core.judged.comparisons import Place
 from rankscope.report import findings, page
 from rankscope.report.forests import forests
 from rankscope.report.means import means as means_of
-from rankscope.report.stored import StoredResults, in_words, main_baselines
+from rankscope.report.stored import StoredResults, main_baselines, place_name
 from rankscope.report.tables import as_latex
 from rankscope.report.wording.numbers import between, clipped, has_numbers, p_text, signed
 from rankscope.report.wording.verdicts import caption as caption_of
@@ -47,23 +47,23 @@ def test_cannot_tell_says_what_could_have_been_shown(results):
     start = "We cannot tell C from bm25 on dev (nDCG@10 +0.004, uncorrected 95 % interval \u22120.010 to +0.018)."
     assert sentence(results, smallest_detectable=None, **changes) == start
     assert sentence(results, smallest_detectable=0.0196, **changes) == (
-        f"{start} The smallest difference these 40 queries show in 80 % of cases is 0.020."
+        f"{start} The minimum detectable effect of these 40 queries is 0.020 (80 % power)."
     )
     assert sentence(results, smallest_detectable=2.2, **changes) == (
-        f"{start} No difference that nDCG@10 allows is shown by these 40 queries in 80 % of cases."
+        f"{start} No difference that nDCG@10 allows is detectable with these 40 queries (80 % power)."
     )
     needed = changes | {"smallest_detectable": 0.0196, "queries_needed": 1234, "margin": 0.05}
     assert sentence(results, **needed).endswith(
-        "is 0.020; one as large as the margin would need 1,234 queries."
+        "is 0.020 (80 % power); an effect as large as the margin needs 1,234 queries."
     )
 
 
 @pytest.mark.parametrize(
     ("fragility", "said"),
     [
-        (1, "a single query with the worst difference there can be would take the verdict away"),
-        (2, "two queries with the worst difference there can be would take the verdict away"),
-        (1234, "1,234 queries with the worst difference there can be would take the verdict away"),
+        (1, "a single query with the worst possible difference would take the verdict away"),
+        (2, "two queries with the worst possible difference would take the verdict away"),
+        (1234, "1,234 queries with the worst possible difference would take the verdict away"),
     ],
 )
 def test_a_finding_says_how_few_queries_carry_it(results, fragility, said):
@@ -84,7 +84,7 @@ def test_what_was_not_seen_follows_a_finding(results):
     ]
     shown = sentence(results, verdict="equivalent", fragility=3, **same)
     assert shown.endswith(
-        "; 3 queries with the worst difference there can be would take the verdict away. No query differs; "
+        "; 3 queries with the worst possible difference would take the verdict away. No query differs; "
         "40 queries rule out that more than 7.3 % of all differ."
     )
     assert findings.unseen(results.evaluation) == []
@@ -199,7 +199,7 @@ def test_several_groups_name_the_first_stage_and_leave_gaps(results):
     rows = [*stored(results)["results"][:3], uneven, dense]
     two = with_evaluation(results, results=rows)
     table = means_of(two.evaluation)
-    assert [in_words(group, two.evaluation) for group, _ in table.places] == [
+    assert [place_name(group, two.evaluation) for group, _ in table.places] == [
         "dev from bm25",
         "dev from dense",
     ]
@@ -235,8 +235,8 @@ def test_the_caption_states_test_correction_level_and_margin(results):
     assert "corrected by other" in caption_of(both.evaluation)
     assert "never equivalent" not in caption_of(both.evaluation)
     assert (
-        "No margin was stated, so nothing could be shown equivalent, and how many queries are needed has no "
-        "answer: state one." in caption_of(with_evaluation(results, margin={}).evaluation)
+        "No margin was stated, so nothing could be shown equivalent, and the number of queries needed is not known: "
+        "state a margin." in caption_of(with_evaluation(results, margin={}).evaluation)
     )
     published = caption_of(with_evaluation(results, tests="as_published").evaluation)
     assert published.startswith("Two-sided paired t-tests over queries")

@@ -67,7 +67,8 @@ def test_the_captions_say_how_many_seeds(seeded, results):
         "Means with ± are over 3 seeds; ± is the standard deviation of the seeds' means."
     )
     assert (
-        "The seeds' spread is part of the error: pooled over all trained systems;" in means.caption
+        "The seeds' spread is part of the error: it is pooled over all trained systems;"
+        in means.caption
     )
     rows = [dict(row) for row in stored(seeded)["results"]]
     rows[3] |= {"runs": rows[2]["runs"][:2], "seed_sd": rows[2]["seed_sd"]}
@@ -98,7 +99,7 @@ def test_query_by_query_says_what_is_a_mean_and_whose_rankings_are_shown(seeded,
 
 
 def test_pairs_of_equally_many_seeds_say_it_once():
-    both = queries.Pair(
+    both = queries.SystemPair(
         Place("dev", "bm25"), "a", "b", "", "", None, ("a.1", "a.2"), ("b.1", "b.2")
     )
     assert both.means == "means of 2 seeds"

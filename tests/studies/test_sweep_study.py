@@ -147,7 +147,7 @@ def test_the_page_says_so_and_shows_each_seeds_training(study: tuple[Plan, Store
         "Means with ± are over 2 seeds",
         "2 seeds against 1",
         "means of 2 seeds",
-        "The seeds&#39; spread is part of the error: pooled over all trained systems",
+        "The seeds&#39; spread is part of the error: it is pooled over all trained systems",
         "two seeds a system, so nothing tells whether",
         "C on test from bm25, nDCG@10: 2 seeds, whose means",
     ):

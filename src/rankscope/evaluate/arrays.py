@@ -1,4 +1,4 @@
-"""Types of arrays, and when numbers are the same up to rounding."""
+"""Types of arrays, and the tolerance for rounding."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,4 +8,4 @@ Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
 
 SAME = 1e-12
-"""The difference, or spread, under which numbers are the same up to rounding."""
+"""Numbers whose difference, or spread, is smaller count as the same."""

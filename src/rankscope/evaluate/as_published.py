@@ -1,4 +1,4 @@
-"""The two studies' own tests, with the warning that belongs to each.
+"""The significance tests of the two studies as published, each with its warning.
 
 Study A (arXiv 2505.07166): a base and a tuned model answer the same examples right or wrong; per
 layer an *unpaired* two-sided t-test, Bonferroni over the layers of one panel. Study B (arXiv
@@ -18,20 +18,20 @@ from rankscope.evaluate.arrays import SAME
 from rankscope.evaluate.pairs.comparison import Comparison
 
 STUDY_A_WARNING = (
-    "As published (study A): an unpaired test on paired examples is too timid, examples that share a "
-    "question make it too bold, and Bonferroni counts one panel's layers only. The two errors do not "
+    "As published (study A): an unpaired test on paired examples is conservative, examples that share a "
+    "question make it liberal, and Bonferroni corrects for the layers of one panel only. The two errors do not "
     "cancel; the sound tests are the default."
 )
 STUDY_B_WARNING = (
-    "As published (study B): paired t-tests at the level each, uncorrected, so that of twenty "
-    "comparisons without a difference one is a finding; and “not significant” was read as “on par”, which "
-    "nothing here tests. The sound tests are the default."
+    "As published (study B): paired t-tests without correction, so that about one in twenty comparisons without a "
+    "true difference is significant; and “not significant” was read as “on par”, which these tests do not show. "
+    "The sound tests are the default."
 )
 
 
 @dataclass(frozen=True)
 class Star:
-    """One layer's test: tuned minus base, and whether the paper marks it."""
+    """The test of one layer, tuned minus base, and whether the paper marks it as significant."""
 
     difference: float
     p_value: float
@@ -45,32 +45,32 @@ def unpaired_stars(
     *,
     significance_level: float = 0.05,
 ) -> list[Star]:
-    """Study A's test of each layer of one panel, from 0/1 vectors of right answers, a layer each."""
+    """Study A's test of each layer of one panel; `tuned` and `base` hold one 0/1 vector of right answers a layer."""
     if len(tuned) != len(base):
         raise BadInput(
             f"{len(tuned)} layers of the tuned model and {len(base)} of the base. Give the same layers."
         )
-    found = []
+    stars = []
     for of_tuned, of_base in zip(tuned, base, strict=True):
         a, b = np.asarray(of_tuned, dtype=float), np.asarray(of_base, dtype=float)
         p = float(stats.ttest_ind(a, b).pvalue)
         corrected = min(1.0, p * len(tuned))
-        found.append(Star(float(a.mean() - b.mean()), p, corrected, corrected < significance_level))
-    return found
+        stars.append(Star(float(a.mean() - b.mean()), p, corrected, corrected < significance_level))
+    return stars
 
 
-def paired_t(found: Comparison, *, significance_level: float = 0.05) -> Comparison:
-    """Study B's test of a comparison, and its interval: t alone, blind to skewness and to what a sample has not seen."""
-    error, freedom = found.standard_error, found.degrees_of_freedom
+def paired_t(comparison: Comparison, *, significance_level: float = 0.05) -> Comparison:
+    """The comparison with study B's paired t-test and interval, which ignore skewness and unseen queries."""
+    error, freedom = comparison.standard_error, comparison.degrees_of_freedom
     half = float(stats.t.isf(significance_level / 2, freedom)) * error
     if error:
-        p = float(2 * stats.t.sf(abs(found.difference) / error, freedom))
+        p = float(2 * stats.t.sf(abs(comparison.difference) / error, freedom))
     else:
-        p = float(abs(found.difference) <= SAME)
+        p = float(abs(comparison.difference) <= SAME)
     return replace(
-        found,
+        comparison,
         p_value=p,
-        interval=Interval(found.difference - half, found.difference + half),
+        interval=Interval(comparison.difference - half, comparison.difference + half),
         is_few=False,
-        sample=replace(found.sample, span=None),  # so that no fragility is told
+        sample=replace(comparison.sample, span=None),  # without a span, no fragility is computed
     )

@@ -1,4 +1,4 @@
-"""Anybody's runs compared: a family of comparisons with verdicts, and what to know of it. What studies use, too."""
+"""Runs compared: a family of comparisons with verdicts and notes, for run files and for studies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from rankscope.evaluate.seeds.descent import Descent
 from rankscope.evaluate.seeds.variance import VarianceSplit, variance_split
 
 HEADLINE = ("nDCG@10",)
-"""What is compared where nothing is asked for: every further measure makes the family larger."""
+"""The measures that are compared by default: every further measure makes the family larger."""
 
 
 NAMED_SYSTEMS = 6
-"""So many are named in a note."""
+"""How many systems a note names."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Row:
     judged: Judged
 
     def record(self, place: Place | None = None) -> JudgedComparison:
-        """What is stored and shown of it."""
+        """The record that is stored and shown."""
         return JudgedComparison(
             place, self.measure, self.system, self.baseline, recorded(self.judged)
         )
 
     def plain(self) -> dict[str, Any]:
-        """All numbers as plain values, for JSON and tables."""
+        """All statistics as plain values, for JSON and tables."""
         return as_plain(self.record())
 
 
@@ -56,15 +56,15 @@ class Compared:
     correction: str
     family_size: int
     baselines: tuple[str, ...]
-    """What systems were compared with; all systems where all pairs were."""
+    """The systems that others were compared with; every system where all pairs were compared."""
     seeds: Mapping[str, Mapping[str, VarianceSplit]]
-    """Of systems with several training seeds, by measure."""
+    """System and measure to the split of the variance, for systems with several training seeds."""
     notes: tuple[str, ...]
     tests: str = "sound"
-    """Or as_published."""
+    """sound or as_published."""
 
     def frame(self) -> Any:
-        """The comparisons as a pandas DataFrame, one a row."""
+        """The comparisons as a pandas DataFrame, a row each."""
         import pandas as pd
 
         return pd.DataFrame([row.plain() for row in self.rows])
@@ -84,7 +84,7 @@ class Compared:
 
 
 def letter(place: int) -> str:
-    """A to z, then aa, ab and on."""
+    """The letter of a place: a to z, then aa, ab and so on."""
     text = ""
     place += 1
     while place:
@@ -94,14 +94,14 @@ def letter(place: int) -> str:
 
 
 class Terms(TypedDict, total=False):
-    """How runs are compared; all may be left out."""
+    """How runs are compared; every term is optional."""
 
     correction: str
     """holm (default), benjamini_hochberg, bonferroni or none."""
     significance_level: float
-    """Of the whole family; 0.05."""
+    """The level of the whole family; default 0.05."""
     family_size: int
-    """How many comparisons were declared before the runs, if more than are made here."""
+    """How many comparisons were declared beforehand, if more than are made here."""
     groups: Mapping[str, str]
     """query_id to a group of queries that may depend on each other."""
     lineages: Sequence[Sequence[str]]
@@ -110,9 +110,9 @@ class Terms(TypedDict, total=False):
     tests: str
     """sound (default), or as_published: study B's uncorrected tests, with a warning."""
     resamples: int
-    """Of bootstrap and randomisation test; 9,999. 0 leaves both out."""
+    """Resamples of the bootstrap and the randomisation test; default 9,999. 0 turns both off."""
     seed: int
-    """Of the resamples; 0."""
+    """The random seed of the resamples; default 0."""
 
 
 def compare(
@@ -153,7 +153,7 @@ def compare_evaluated(
     asked: Mapping[str, str] | None = None,
     **terms: Unpack[Terms],
 ) -> Compared:
-    """`compare`, of what `measure` gave. `asked` leads from names without a relevance level to those with it."""
+    """`compare` for runs that are measured already. asked: measures without a relevance level to those with it."""
     _check(terms)
     systems = found.systems()
     baselines = [baseline] if isinstance(baseline, str) else list(baseline or systems)
@@ -222,7 +222,7 @@ def compare_evaluated(
 
 
 def _check(terms: Terms) -> None:
-    """Refuse what is no term of a comparison, which Python would let pass."""
+    """Raise UnknownChoice for a name that is not in `Terms`, which Python would let pass; BadInput for a bad value."""
     known = dict.fromkeys(Terms.__annotations__)
     for name in terms:
         choose(known, name, what="term of a comparison")
@@ -281,16 +281,16 @@ OF_THESE_RUNS = (
     "verdicts are of these runs, not of the methods: with another training seed the order may be another "
     "(docs/verdicts.md says how often)"
 )
-"""What verdicts are worth where a method was trained once."""
+"""The caveat on verdicts about methods that were trained once."""
 
 
 def one_run_each(systems: Sequence[str]) -> str:
-    """Which systems have one run."""
+    """The systems that have one run each, in words."""
     return f"{_listed(systems)}: one run each"
 
 
 def two_seeds_each(systems: Sequence[str]) -> str:
-    """Which systems have two seeds, and what cannot be known of them."""
+    """The systems that have two seeds each, in words, and what two seeds cannot show."""
     return (
         f"{_listed(systems)}: two seeds a system, so nothing tells whether one system's seeds spread more than the "
         "others'; docs/verdicts.md says what that costs"
@@ -298,6 +298,6 @@ def two_seeds_each(systems: Sequence[str]) -> str:
 
 
 def _listed(systems: Sequence[str]) -> str:
-    """Names; of many, the first."""
+    """The names; where there are many, the first few and a count."""
     more = len(systems) - NAMED_SYSTEMS
     return ", ".join(systems[:NAMED_SYSTEMS]) + (f" and {more} more" if more > 0 else "")

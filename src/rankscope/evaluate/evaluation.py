@@ -1,6 +1,6 @@
-"""Anybody's runs against judgements: means and ties. What studies use, too.
+"""Runs measured against relevance judgements: means and ties, for run files and for studies.
 
-`measure` takes runs as people have them: a `Run`, the path of a file in any form that
+`measure` takes runs in several forms: a `Run`, the path of a file in any form that
 `core.formats` reads, a `{query_id: {doc_id: score}}` table, or a data frame.
 """
 
@@ -22,16 +22,16 @@ from rankscope.evaluate.runs import RunLike, Runs, judgements, named, read, with
 from rankscope.evaluate.ties import Ties, ties
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@100", "Judged@10")
-"""What is measured where nothing is asked for."""
+"""The measures that are computed by default."""
 
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """One run and what it measures."""
+    """One run and its measures."""
 
     system: str
     tag: str
-    """The system's name; with several training seeds, the run's own."""
+    """The system's name; where a system has several training seeds, the run's own name."""
     path: str | None
     measured: Measured
     ties: Ties | None
@@ -40,20 +40,20 @@ class EvaluatedRun:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Runs over one set of judgements."""
+    """Runs measured against one set of judgements."""
 
     measures: tuple[str, ...]
     n_queries: int
     runs: tuple[EvaluatedRun, ...]
     notes: tuple[str, ...]
-    """What holds for all runs."""
+    """Notes that hold for all runs."""
 
     def systems(self) -> dict[str, list[EvaluatedRun]]:
         """System to its runs, one for each training seed, in the order given."""
-        found: dict[str, list[EvaluatedRun]] = {}
+        by_system: dict[str, list[EvaluatedRun]] = {}
         for run in self.runs:
-            found.setdefault(run.system, []).append(run)
-        return found
+            by_system.setdefault(run.system, []).append(run)
+        return by_system
 
     def means(self) -> dict[str, dict[str, float]]:
         """System and measure to the mean over judged queries (and over seeds)."""
@@ -66,7 +66,7 @@ class Evaluation:
         }
 
     def values(self) -> dict[tuple[str, str], list[Values]]:
-        """System and measure to the queries' values, once for each seed."""
+        """System and measure to the values per query, one mapping for each seed."""
         return {
             (system, measure): [run.measured.values[measure] for run in runs]
             for system, runs in self.systems().items()
@@ -74,7 +74,7 @@ class Evaluation:
         }
 
     def seed_sds(self) -> dict[str, dict[str, float]]:
-        """Of systems with several seeds, by measure: the standard deviation of the seeds' means."""
+        """System and measure to the standard deviation of the seeds' means, for systems with several seeds."""
         return {
             system: {
                 measure: stdev(run.measured.means()[measure] for run in runs)
@@ -91,15 +91,15 @@ class Evaluation:
         return pd.DataFrame.from_dict(self.means(), orient="index", columns=list(self.measures))
 
 
-# -- reading what people have ----------------------------------------------------------------------
+# -- measuring runs --------------------------------------------------------------------------------
 
 
 def evaluated(
     system: str, run: RunLike, measuring: Measuring, *, drop_own_docs: bool = False
 ) -> EvaluatedRun:
-    """One run's measures, its ties, and what a reader of the numbers should know."""
-    found = read(run, system)
-    whole = without_own_docs(found.run) if drop_own_docs else found.run
+    """One run with its measures, its ties, and notes for readers of the numbers."""
+    run_file = read(run, system)
+    whole = without_own_docs(run_file.run) if drop_own_docs else run_file.run
     measured = measuring.of(whole)
     if len(measured.missing_queries) == measured.n_queries:
         raise BadInput(
@@ -108,8 +108,8 @@ def evaluated(
         )
     of_ties = ties(whole, measuring, measured)
     path = str(run) if isinstance(run, str | Path) else None
-    notes = (*found.notes, *_notes(measured, of_ties))
-    return EvaluatedRun(system, found.run.tag, path, measured, of_ties, notes)
+    notes = (*run_file.notes, *_notes(measured, of_ties))
+    return EvaluatedRun(system, run_file.run.tag, path, measured, of_ties, notes)
 
 
 def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
@@ -139,20 +139,21 @@ def measure(
     drop_own_docs: bool = False,
     processes: int = 1,
 ) -> Evaluation:
-    """Every run's measures.
+    """The measures of every run.
 
-    runs: `{name: run}`, a list of runs called by their tags, or `{name: [run, ...]}` where a system was
+    runs: `{name: run}`, a list of runs named by their tags, or `{name: [run, ...]}` where a system was
     trained with several seeds. qrels: a file's path, `{query_id: {doc_id: grade}}`, a data frame or Qrels.
-    relevance_level: the lowest grade that counts as relevant in binary measures whose names do not say
-    (1). drop_own_docs: leave out docs that have their query's id, as ArguAna and Quora ask. processes: runs
-    measured at once; above 1, a script must begin under `if __name__ == "__main__":`. Raises BadInput
-    with the place for what cannot be read, UnknownChoice for an unknown measure.
+    relevance_level: the lowest grade that counts as relevant in binary measures whose names do not give one
+    (default 1). drop_own_docs: leave out docs whose id is that of the query, as ArguAna and Quora require.
+    processes: how many runs are measured in parallel; above 1, a script must start under
+    `if __name__ == "__main__":`. Raises BadInput with the place for what cannot be read, UnknownChoice for an
+    unknown measure.
     """
     if not measures:
         raise BadInput("Nothing is measured. Give at least one measure, such as nDCG@10.")
     if relevance_level is not None and relevance_level < 1:
         raise BadInput(
-            f"The relevance level {relevance_level} is below 1, where grade 0 counts. Give 1 or more."
+            f"The relevance level {relevance_level} is below 1, so grade 0 would count as relevant. Give 1 or more."
         )
     computed = tuple(dict.fromkeys(computed_names(measures, relevance_level).values()))
     measuring = Measuring(judgements(qrels), computed)
@@ -160,13 +161,13 @@ def measure(
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
     if processes > 1:
         with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
-            found = list(pool.map(work, jobs))
+            evaluated_runs = list(pool.map(work, jobs))
     else:
-        found = [work(job) for job in jobs]
+        evaluated_runs = [work(job) for job in jobs]
     return Evaluation(
         computed,
         n_queries=len(measuring.query_ids),
-        runs=tuple(_told_apart(found)),
+        runs=tuple(_with_tags(evaluated_runs)),
         notes=(
             *_level_notes(measures, computed, measuring, relevance_level),
             *measuring.notes(),
@@ -180,10 +181,13 @@ def measure(
 
 
 def computed_names(measures: Sequence[str], level: int | None) -> dict[str, str]:
-    """What is asked for to what is computed: the first of several names (RR@10, MRR@10) of one measure."""
+    """The name as given to the name that is computed: of several names of one measure (RR@10, MRR@10), the first."""
     first: dict[Any, str] = {}
     with_level = {name: with_relevance_level(name, level or 1) for name in measures}
-    return {name: first.setdefault(parse(found), found) for name, found in with_level.items()}
+    return {
+        name: first.setdefault(parse(level_name), level_name)
+        for name, level_name in with_level.items()
+    }
 
 
 def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
@@ -191,8 +195,8 @@ def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bo
         return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
 
 
-def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
-    """A system's one run carries the system's name; several keep their number."""
+def _with_tags(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
+    """Runs tagged with the system's name; where a system has several runs, with their number, too."""
     counts: dict[str, int] = {}
     for run in runs:
         counts[run.system] = counts.get(run.system, 0) + 1
@@ -202,9 +206,9 @@ def _told_apart(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:
 
 
 def _level_notes(
-    asked: Sequence[str], computed: Sequence[str], measuring: Measuring, level: int | None
+    names: Sequence[str], computed: Sequence[str], measuring: Measuring, level: int | None
 ) -> Iterable[str]:
-    changed = [name for name in computed if name not in asked]
+    changed = [name for name in computed if name not in names]
     if changed:
         yield f"grades below {level} are not relevant: {', '.join(changed)}"
     elif level is None:
@@ -215,6 +219,3 @@ def _level_notes(
                 f"grades go up to {highest}, and {', '.join(binary)} count every grade from 1 as relevant; "
                 "TREC's passage tracks count from 2 (relevance level 2)"
             )
-
-
-# -- comparing -------------------------------------------------------------------------------------

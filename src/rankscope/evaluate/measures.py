@@ -1,9 +1,8 @@
 """Per-query values of IR measures, named as ir_measures writes them.
 
-A run is handed over in its own total order (scores -1, -2, ...), because the tools behind
-ir_measures break ties in opposite directions; queries by their numbers, because gdeval takes
-`PLAIN-2` for query 2. The mean is over the judged queries: one that the run leaves out counts 0 and
-is named.
+The tools behind ir_measures break ties in opposite directions, so they get a run in its own total order
+(scores -1, -2, ...). They get queries by number, because gdeval takes `PLAIN-2` for query 2. The mean is over the
+judged queries: a query that the run leaves out counts 0 and is named.
 """
 
 import re
@@ -24,7 +23,7 @@ from rankscope.core.records import Qrel, Run, ScoredDoc
 FAILURES = (
     ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
 )  # fmt: skip
-"""What the tools behind ir_measures raise."""
+"""The exceptions that the tools behind ir_measures raise."""
 
 DOC_ID = itemgetter(ScoredDoc._fields.index("doc_id"))
 
@@ -41,7 +40,7 @@ class Measured:
 
     @property
     def n_queries(self) -> int:
-        """How many queries are judged."""
+        """The number of judged queries."""
         return len(next(iter(self.values.values()), {}))
 
     def means(self) -> dict[str, float]:
@@ -52,7 +51,7 @@ class Measured:
         }
 
     def called(self, names: Mapping[str, str]) -> "Measured":
-        """The same values under other names: each to the one it has here. Several may have one's values."""
+        """The same values under other names. names: new name to the name here; several may share one."""
         values = {name: self.values[measure] for name, measure in names.items()}
         return Measured(values, self.missing_queries, self.unjudged_queries)
 
@@ -98,11 +97,12 @@ LIMITS: Mapping[str, tuple[float, float, str]] = {
     "recall": (0, 1, "a level of recall lies from 0 to 1"),
     "T": (1e-9, 1e9, "`T` is above 0"),
 }
-"""What a parameter may be. The tools behind ir_measures divide by it or end the process: none is asked."""
+"""The range of each parameter. Outside it the tools behind ir_measures divide by zero or end the process, so they
+never see such a value."""
 
 
 def _check_parameter(measure: str, name: str, value: Any) -> None:
-    """Refuse what no tool should see. Other parameters are flags and choices, which ir_measures checks."""
+    """Refuse a parameter out of range. Other parameters are flags and choices, which ir_measures checks."""
     low, high, meaning = LIMITS.get(name, (0, 0, ""))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if meaning and not (is_number and low <= value <= high):
@@ -145,7 +145,7 @@ def _are_gains(value: Any) -> bool:
 
 @cache
 def computable(measure: str) -> None:
-    """Refuse a measure that cannot be had from qrels and a run, or whose tool is not installed."""
+    """Refuse a measure that cannot be computed from qrels and a run, or whose tool is not installed."""
     parsed = parse(measure)
     _check_together(measure, parsed)
     qrels = [Qrel("1", "d1", 1), Qrel("1", "d2", 0)]
@@ -187,20 +187,20 @@ def _is_gdevals(measure: Any) -> bool:
 
 
 def _apart(measures: Iterable[Any]) -> list[list[Any]]:
-    """The measures in groups that share a tool without harm.
+    """The measures in groups that can share one call of a tool.
 
-    ir_measures puts a plain nDCG or NumRet into whatever call there is: into one with other gains, or without
-    the docs that are not judged, it had their value, or none.
+    ir_measures adds a plain nDCG or NumRet to any call: in a call with other gains, or without unjudged docs, it
+    would get the value of those settings, or none.
     """
     groups: dict[str, list[Any]] = {}
     for measure in measures:
-        asked = {name: measure.params.get(name) for name in ("gains", "judged_only")}
-        groups.setdefault(repr(asked), []).append(measure)
+        options = {name: measure.params.get(name) for name in ("gains", "judged_only")}
+        groups.setdefault(repr(options), []).append(measure)
     return list(groups.values())
 
 
 def with_relevance_level(measure: str, level: int) -> str:
-    """The measure with `rel=level`, where it has such a level and the name does not give one."""
+    """The measure with `rel=level`, where it takes a relevance level and its name does not give one."""
     parsed = parse(measure)
     takes_level = "rel" in parsed.SUPPORTED_PARAMS and parsed.NAME not in {"NumRet", "NumRel"}
     if level == 1 or not takes_level or "rel" in parsed.params:
@@ -209,7 +209,7 @@ def with_relevance_level(measure: str, level: int) -> str:
 
 
 def level_of(measure: str) -> int | None:
-    """The lowest grade that a measure counts as relevant; None for one that does not ask for relevant docs."""
+    """The lowest grade that a measure counts as relevant; None for a measure that does not count relevant docs."""
     parsed = parse(measure)
     if parsed.NAME in {"Judged", "NumQ", "NumRel", "NumRet"}:
         return None
@@ -261,7 +261,7 @@ def span(measure: str) -> float | None:
 
 @final
 class Measuring:
-    """Measures over one set of judgements, made ready once for any number of runs."""
+    """Measures over one set of judgements, prepared once for any number of runs."""
 
     def __init__(self, qrels: Iterable[Qrel], measures: Sequence[str]) -> None:
         relevance: dict[str, dict[str, int]] = {}
@@ -279,10 +279,12 @@ class Measuring:
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
         numbered = {self._numbers[query_id]: docs for query_id, docs in relevance.items()}
-        self._evaluators = [(of, ir_measures.evaluator(of, numbered)) for of in _apart(self._names)]
+        self._evaluators = [
+            (group, ir_measures.evaluator(group, numbered)) for group in _apart(self._names)
+        ]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Made ready again where it is sent to: the tools behind it cannot travel."""
+        """Another process prepares it again, because the tools behind it cannot be pickled."""
         qrels = [
             Qrel(query_id, doc_id, grade)
             for query_id, docs in self.relevance.items()
@@ -291,21 +293,21 @@ class Measuring:
         return Measuring, (qrels, self.measures)
 
     def notes(self) -> list[str]:
-        """How many queries have no relevant doc at the levels of the measures: their values are 0 whatever is ranked."""
+        """How many queries have no relevant doc at the measures' levels, so that their values are 0 in any run."""
         by_level: dict[int, list[str]] = {}
         for measure in self.measures:
             level = level_of(measure)
             if level is not None:
                 by_level.setdefault(level, []).append(measure)
-        found = []
+        notes = []
         for level, measures in sorted(by_level.items()):
             without = self.without_relevant(level)
             if without:
-                found.append(
+                notes.append(
                     f"{len(without)} of {len(self.query_ids)} queries have no doc of grade {level} or above (first: "
                     f"{without[0]}): they count 0 in {', '.join(measures)}, as in trec_eval"
                 )
-        return found
+        return notes
 
     def without_relevant(self, level: int) -> list[str]:
         """The judged queries without a doc of that grade or above."""
@@ -327,8 +329,8 @@ class Measuring:
         )
 
     def _check_grades(self) -> None:
-        """BadInput for grades that gdeval, the tool behind ERR and an exponential gain, does not know."""
-        by_gdeval = [names[0] for of, names in self._names.items() if _is_gdevals(of)]
+        """Raise BadInput for grades that gdeval, the tool behind ERR and exponential gains, does not know."""
+        by_gdeval = [names[0] for measure, names in self._names.items() if _is_gdevals(measure)]
         if not by_gdeval:
             return
         for query_id, docs in self.relevance.items():
@@ -340,7 +342,7 @@ class Measuring:
                     )
 
     def _check_pairs(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> None:
-        """BadInput where Accuracy has nothing to count: 0/0, or a query that its tool's mean leaves out."""
+        """Raise BadInput where Accuracy has no pair to count: its tool divides 0 by 0 or leaves the query out."""
         for measure, names in self._names.items():
             if measure.NAME != "Accuracy":
                 continue
@@ -357,7 +359,7 @@ class Measuring:
                     )
 
     def _metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
-        """What the tools say; where one fails on these grades or docs, one sentence."""
+        """The metrics that the tools compute. Raises BadInput, in one sentence, where a tool fails."""
         for measures, evaluator in self._evaluators:
             try:
                 yield from evaluator.iter_calc(scored)
@@ -381,7 +383,7 @@ class Measuring:
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
         seen: dict[int, tuple[Any, dict[str, float]]] = {}
         for metric in self._metrics(run.tag, scored):
-            key = id(metric.measure)  # its hash is that of a text made anew each time
+            key = id(metric.measure)  # hashing the measure itself would format it every time
             if key not in seen:  # kept beside its values, so that no other object gets its id
                 seen[key] = metric.measure, values[self._names[metric.measure][0]]
             seen[key][1][self.query_ids[int(metric.query_id)]] = float(metric.value)

@@ -1,8 +1,8 @@
-"""A run against the one it reproduces, and a mean against a published number.
+"""A run compared with the run it reproduces, and a mean compared with a published number.
 
-The measures of reproducibility are those of Breuer et al. (SIGIR 2020) and of their tool repro_eval, from
-the order of docs (Kendall's tau union, rank-biased overlap) over the values per query (root mean square
-error) to the effect (effect ratio, delta relative improvement).
+The measures of reproducibility are those of Breuer et al. (SIGIR 2020) and of their tool repro_eval. They compare
+the order of docs (Kendall's tau union, rank-biased overlap), the values per query (root mean square error) and the
+effect over a baseline (effect ratio, delta relative improvement).
 """
 
 from collections.abc import Sequence
@@ -27,31 +27,31 @@ class OrderAgreement:
 
     n_queries: int
     kendall_tau_union: float
-    """As published; see the function's warning."""
+    """As published; the function of that name says what is wrong with it."""
     kendall_tau: float
-    """Over the docs of both; a doc that one run leaves out stands below its last."""
+    """Over the docs of both runs; a doc that one run leaves out stands below its last."""
     rank_biased_overlap: float
-    """To the depth, as `rank_biased_overlap_to_depth` has it."""
+    """To the depth, as `rank_biased_overlap_to_depth` computes it."""
     overlap: float
-    """Share of docs in common at the depth."""
+    """The share of docs in common at the depth."""
     depth: int
 
 
 @dataclass(frozen=True)
 class ValueAgreement:
-    """How far two runs measure alike, query by query."""
+    """How far the values of two runs agree, query by query."""
 
     n_queries: int
     mean: float
     original_mean: float
     root_mean_square_error: float
     p_value: float
-    """Two-sided paired t-test; large is no proof of sameness."""
+    """Two-sided paired t-test; a large p-value does not show that the runs are the same."""
 
 
 @dataclass(frozen=True)
 class EffectAgreement:
-    """Whether the gain over a baseline is the original's gain."""
+    """How the gain over a baseline compares with the original's gain."""
 
     effect_ratio: float
     """Mean gain over the original's mean gain: 1 is perfect, 0 none of it, below 0 a loss."""
@@ -61,7 +61,7 @@ class EffectAgreement:
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """Where means lie by the training seed alone, from those of several seeds' runs over the same queries."""
+    """How far means vary with the training seed alone, from several seeds' runs over the same queries."""
 
     means: tuple[float, ...]
     interval: tuple[float, float]
@@ -72,19 +72,19 @@ class SeedSpread:
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """A published mean against ours over the same queries, between which no query was drawn anew."""
+    """A published mean compared with ours over the same queries."""
 
     published: float
     written: str
-    """The published mean with the digits it has."""
+    """The published mean as it was written."""
     mean: float
-    """Ours; of several seeds, over them."""
+    """Our mean, over seeds where there are several."""
     half_unit: float
-    """Half a unit of the last digit that was published, which rounding may have added."""
+    """Half a unit of the last published digit, the largest error of rounding."""
     margin: float | None = None
-    """How large a difference is held to matter, in units of the measure."""
+    """The difference that matters, in units of the measure."""
     seeds: SeedSpread | None = None
-    """None with one run: how far apart seeds lie is not known then."""
+    """None with one run, which does not show how far seeds vary."""
 
     @property
     def difference(self) -> float:
@@ -98,7 +98,7 @@ class PublishedNumber:
 
     @property
     def times_margin(self) -> float | None:
-        """How often the margin goes into the difference; None without one."""
+        """The difference as a multiple of the margin; None without a margin."""
         return None if self.margin is None else abs(self.difference) / self.margin
 
     def is_inside(self, interval: tuple[float, float]) -> bool:
@@ -159,7 +159,7 @@ def kendall_tau_union(ranking: Sequence[str], original: Sequence[str]) -> float:
 def kendall_tau(ranking: Sequence[str], original: Sequence[str]) -> float:
     """Kendall's tau over the docs of both rankings.
 
-    What one ranking leaves out stands behind its last doc, in the order of the other.
+    Docs that one ranking leaves out follow its last doc, in the order of the other ranking.
     """
     places = []
     for mine, other in ((ranking, original), (original, ranking)):
@@ -171,7 +171,7 @@ def kendall_tau(ranking: Sequence[str], original: Sequence[str]) -> float:
 
 
 def _tau(a: list[int], b: list[int]) -> float:
-    """Of fewer than two docs, 1 if they are the same, else 0."""
+    """Kendall's tau; for fewer than two docs, 1 if they are the same and 0 if not."""
     return float(stats.kendalltau(a, b).statistic) if len(a) > 1 else float(a == b)
 
 
@@ -182,7 +182,7 @@ def rank_biased_overlap_to_depth(
     *,
     persistence: float = RBO_PERSISTENCE,
 ) -> float:
-    """RBO to a depth, over its highest possible value there (Webber et al. 2010; as repro_eval has it).
+    """RBO to a depth, divided by its highest possible value there (Webber et al. 2010; as in repro_eval).
 
     The depth is at most that of the longer ranking: behind both ends there is nothing to agree on.
     (`explain.changes.extrapolated_rank_biased_overlap` is not cut: with a persistence of 0.8, `ab` and `ba` have
@@ -191,8 +191,8 @@ def rank_biased_overlap_to_depth(
     seen: tuple[set[str], set[str]] = (set(), set())
     score, highest = 0.0, 0.0
     for rank in range(1, min(depth, max(len(ranking), len(original))) + 1):
-        for docs, found in zip((ranking, original), seen, strict=True):
-            found.update(docs[rank - 1 : rank])
+        for docs, docs_seen in zip((ranking, original), seen, strict=True):
+            docs_seen.update(docs[rank - 1 : rank])
         weight = persistence ** (rank - 1)
         score += weight * len(seen[0] & seen[1]) / rank
         highest += weight
@@ -211,7 +211,7 @@ def value_agreement(values: Values, original: Values) -> ValueAgreement:
 def effect_agreement(
     values: Values, baseline: Values, original: Values, original_baseline: Values
 ) -> EffectAgreement:
-    """Effect ratio and delta relative improvement; a baseline or gain of 0 in the original has none."""
+    """Effect ratio and delta relative improvement. Raises BadInput for a gain or a baseline's mean of 0."""
     ours, base = _aligned(values, baseline)
     theirs, their_base = _aligned(original, original_baseline)
     gain = float((theirs - their_base).mean())
@@ -234,11 +234,11 @@ def published_number(
     margin: Margin | None = None,
     significance_level: float = 0.05,
 ) -> PublishedNumber:
-    """A published mean against that of ours over the same queries; of several runs, one a training seed.
+    """A published mean compared with ours over the same queries. runs: values by query, one run a training seed.
 
-    A Decimal was rounded to the digits it has ("0.720" has three); a float counts as exact. How far the
-    measure spreads over queries is no tolerance here: the queries are the same. A relative margin is a share
-    of the published mean. Raises BadInput where there is no query, or such a share is of nothing.
+    A Decimal counts as rounded to its digits ("0.720" has three), a float as exact. The spread over queries gives no
+    tolerance here, because the queries are the same. A relative margin is a share of the published mean. Raises
+    BadInput where there is no query, or where the published mean of a relative margin is 0.
     """
     if not all(runs):
         raise BadInput("A mean needs at least 1 query.")
@@ -271,7 +271,7 @@ def _seed_spread(means: Sequence[float], level: float) -> SeedSpread:
 def _aligned(values: Values, other: Values) -> tuple[Floats, Floats]:
     if values.keys() != other.keys() or len(values) < 2:
         raise BadInput(
-            "Two runs agree or not over the same queries, at least 2 of them. Measure both with the "
+            "Agreement of two runs needs the same queries in both, at least 2 of them. Measure both with the "
             "same qrels."
         )
     queries = sorted(values)

@@ -1,4 +1,4 @@
-"""Runs and judgements as people have them: a path, a table, a data frame, or our own."""
+"""Runs and judgements in any of their forms: a path, a table, a data frame, or our own records."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,11 +23,11 @@ RunLike = Run | Path | str | Mapping[str, Any] | Any
 
 
 Runs = Mapping[str, RunLike | Sequence[RunLike]] | Sequence[RunLike]
-"""Systems by name, a list under a name for several training seeds; or runs called by their tags."""
+"""Systems by name, with a list of runs for several training seeds; or a list of runs named by their tags."""
 
 
 def read(run: RunLike, tag: str | None = None) -> RunFile:
-    """A run with its notes, from whatever it comes as."""
+    """The run, with notes on how it was read."""
     if isinstance(run, Run):
         source = f"the run {run.tag!r}"
         docs = (
@@ -75,7 +75,7 @@ def judgements(qrels: Any) -> list[Qrel]:
 
 
 def without_own_docs(run: Run) -> Run:
-    """The run without the docs that have their query's id: where queries are docs of the collection."""
+    """The run without docs whose id is that of the query, for collections whose queries are docs themselves."""
     return Run(
         run.tag,
         {
@@ -88,17 +88,18 @@ def without_own_docs(run: Run) -> Run:
 def named(runs: Runs) -> dict[str, list[RunLike]]:
     """System to its runs, one for each training seed.
 
-    Runs without names of their own are called by their tags; where two tags are the same, by their
-    files. A list under a name is one system, trained with several seeds.
+    Runs without a name are named by their tags, or by their files where two tags are the same. A list
+    under a name is one system, trained with several seeds.
     """
     if isinstance(runs, str | Path | Run) or hasattr(runs, "columns"):
-        raise BadInput("One run stands alone. Give a list of runs, or a table of names and runs.")
+        raise BadInput("This is a single run. Give a list of runs, or a table of names and runs.")
     if isinstance(runs, Mapping):
-        for name, of in runs.items():
-            if isinstance(of, list | tuple) and not of:
+        for name, system_runs in runs.items():
+            if isinstance(system_runs, list | tuple) and not system_runs:
                 raise BadInput(f"The system {name!r} has no run. Give it one, or leave it out.")
         return {
-            name: list(of) if isinstance(of, list | tuple) else [of] for name, of in runs.items()
+            name: list(system_runs) if isinstance(system_runs, list | tuple) else [system_runs]
+            for name, system_runs in runs.items()
         }
     tags = [tag_of(Path(run)) if isinstance(run, str | Path) else read(run).run.tag for run in runs]
     names = [

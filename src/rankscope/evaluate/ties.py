@@ -1,8 +1,8 @@
-"""What ties in a run's scores are worth: its measures under the worst, the best and random orders.
+"""How much ties in a run's scores matter: its measures under the worst, the best and random orders of tied docs.
 
-A run has one total order here, as in trec_eval; another tool may break a tie otherwise. Within equal
-scores the best order puts higher grades first, the worst last (and unjudged docs below judged ones, or
-above). The expected value is the mean over random orders of the tied docs.
+A run has one total order here, as in trec_eval; other tools may break ties in another way. Among docs of equal
+score, the best order puts higher grades first and unjudged docs last; the worst order is its reverse. The expected
+value is the mean over random orders of the tied docs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,28 +15,28 @@ from rankscope.evaluate.measures import Measured, Measuring
 
 N_ORDERS = 32
 UNJUDGED = -0.5
-"""Between grade 0 and what some collections judge worse than that."""
+"""Below grade 0, and above the negative grades of some collections."""
 
 
 @dataclass(frozen=True)
 class Ties:
-    """How much of a run is tied, and its means under other orders of the ties."""
+    """How much of a run is tied, and its means under other orders of the tied docs."""
 
     share: float
-    """Of neighbours in the rankings that have equal scores."""
+    """The share of neighbouring docs in the rankings that have equal scores."""
     n_queries: int
-    """Judged queries with a tie."""
+    """The number of judged queries with a tie."""
     worst: Mapping[str, float]
     best: Mapping[str, float]
     expected: Mapping[str, float]
     n_orders: int
-    """Random orders behind `expected`."""
+    """The number of random orders behind `expected`."""
 
 
 def ties(
-    run: Run, measuring: Measuring, found: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
+    run: Run, measuring: Measuring, measured: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
 ) -> Ties | None:
-    """The report of a run's ties; None where no judged query has one. `found` is what it measures."""
+    """The ties of a run; None where no judged query has one. `measured` holds the run's values."""
     with_ties = {
         query_id: ranking
         for query_id in measuring.query_ids
@@ -54,14 +54,14 @@ def ties(
 
     def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
         if not tied:
-            return found.means()
+            return measured.means()
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
         again = of_tied.of(Run(run.tag, orders)).values
         return {
             measure: mean
-            + sum(again[measure][query] - found.values[measure][query] for query in tied)
-            / found.n_queries
-            for measure, mean in found.means().items()
+            + sum(again[measure][query] - measured.values[measure][query] for query in tied)
+            / measured.n_queries
+            for measure, mean in measured.means().items()
         }
 
     def by_grade(sign: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
@@ -88,7 +88,9 @@ def ties(
         n_queries=len(with_ties),
         worst=means(by_grade(1)),
         best=means(by_grade(-1)),
-        expected={name: sum(of[name] for of in random) / n_orders for name in measuring.measures},
+        expected={
+            name: sum(order[name] for order in random) / n_orders for name in measuring.measures
+        },
         n_orders=n_orders,
     )
 
@@ -98,7 +100,7 @@ def _is_tied(ranking: list[ScoredDoc]) -> bool:
 
 
 def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:
-    """Whether docs of equal score differ in grade: else their order changes no measure."""
+    """Whether docs of equal score differ in grade; where they do not, their order changes no measure."""
     return any(len({grades.get(doc.doc_id) for doc in same}) > 1 for same in _levels(ranking))
 
 

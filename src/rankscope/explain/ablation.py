@@ -1,9 +1,9 @@
-"""Neurons switched off, to see whether those that attribution names carry the target.
+"""Ablation of neurons, which tests whether the neurons with the highest attribution carry the target.
 
-A neuron is off when its number is 0 in every token: what the last matrix reads on the path of activations,
-what a matrix gives on the path of weights. *Deletion* switches an example's own k neurons of the highest
-attribution off, and the target should fall; *insertion* switches all off but them, and it should come
-back. Random neurons, as many, are what both are held against (Samek et al. 2017; Petsiuk et al. 2018).
+An ablated neuron is 0 at every token: an input of the last matrix on the path of activations, an output of a matrix on
+the path of weights. *Deletion* ablates the k neurons with the highest attribution in an example, and the target should
+fall. *Insertion* ablates all other neurons, and the target should come back. Both are compared with the ablation of
+equally many random neurons (Samek et al. 2017; Petsiuk et al. 2018).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,47 +22,47 @@ from rankscope.models.interventions import Forward, replaced
 
 COUNTS = (1, 5, 20, 100, 500)
 DRAWS = 4
-"""Random choices of neurons whose mean is compared with."""
+"""The number of random choices of neurons, whose mean is the comparison."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The targets of examples with neurons off: (examples, counts) each."""
+    """The targets of examples with some neurons ablated: (examples, counts) each."""
 
     counts: tuple[int, ...]
     whole: Tensor
     """(examples,): the targets with all neurons."""
     none: Tensor
-    """(examples,): with no neuron at all."""
+    """(examples,): the targets with all neurons ablated."""
     deleted: Tensor
-    """Without the k of the highest attribution."""
+    """Without the k neurons of the highest attribution."""
     deleted_random: Tensor
-    """Without k random ones; the mean of `DRAWS` choices."""
+    """Without k random neurons; the mean of `DRAWS` choices."""
     inserted: Tensor
-    """With the k of the highest attribution alone."""
+    """With only the k neurons of the highest attribution."""
     inserted_random: Tensor
-    """With k random ones alone."""
+    """With only k random neurons; the mean of `DRAWS` choices."""
 
     def advantage(self, count: int, *, level: float = 0.95, seed: int = 0) -> Estimate:
-        """By how much more the target falls without the top neurons than without random ones, over examples."""
+        """How much further the target falls without the top neurons than without random ones: a mean over examples."""
         place = self.counts.index(count)
         return mean_interval((self.deleted_random - self.deleted)[:, place], level=level, seed=seed)
 
 
 def curves(
     reading: Reading,
-    found: Attributions,
+    attributions: Attributions,
     how: Integration,
     *,
     seed: int,
     counts: Sequence[int] = COUNTS,
     progress: Progress = SILENT,
 ) -> Curves:
-    """Deletion and insertion of each example's own neurons, ties in the neurons' order.
+    """Deletion and insertion curves of each example; neurons of equal attribution rank in their own order.
 
-    `found` are the attributions of the same reading. Counts above the number of neurons are left out.
+    `attributions` are those of the same reading. Counts above the number of neurons are left out.
     """
-    values = torch.cat(found.values, 1)
+    values = torch.cat(attributions.values, 1)
     n_examples, n_all = values.shape
     counts = tuple(count for count in counts if count <= n_all)
     by_value = values.argsort(dim=1, descending=True, stable=True).argsort(1)  # a neuron's rank
@@ -71,7 +71,7 @@ def curves(
         torch.rand(n_examples, n_all, generator=rng).argsort(1).argsort(1) for _ in range(DRAWS)
     ]
     n_passes = 2 * len(counts) * (1 + DRAWS) + 2
-    with progress.task("switch neurons off", n_passes, "passes") as task:
+    with progress.task("ablate neurons", n_passes, "passes") as task:
 
         def with_neurons(keep: Tensor) -> Tensor:
             reached = targets_with(reading, how, keep)
@@ -96,9 +96,9 @@ def curves(
 
 
 def targets_with(reading: Reading, how: Integration, keep: Tensor) -> Tensor:
-    """The targets (examples,) where only some of each example's neurons are on.
+    """The targets (examples,) where only some of each example's neurons are kept and the others are ablated.
 
-    keep: (examples, neurons), bool: all sites' neurons, site after site.
+    keep: (examples, neurons), bool, over the neurons of all sites, site after site.
     """
     reading.model.eval()
     wanted = how.sites(reading.layers)
@@ -122,7 +122,7 @@ def targets_with(reading: Reading, how: Integration, keep: Tensor) -> Tensor:
 
 
 def _kept(site: Site, path: PathKind, keep: Tensor) -> Forward:
-    """The site's `forward` with some neurons at 0; keep: (texts, 1, neurons)."""
+    """The site's `forward` with some neurons ablated; keep: (texts, 1, neurons)."""
     dense = site.dense
 
     def forward(given: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
-"""A ranker's neurons attributed: what is explained of which texts, for bi-encoders and cross-encoders.
+"""Attribution of a ranker's neurons: the targets and the texts, for bi-encoders and cross-encoders.
 
 **Sound.** The target is the margin of a query's relevant doc over a hard negative. A bi-encoder reads query
-and docs apart, so it is attributed a side at a time, with the other side's embeddings as they are:
-`query` scales a matrix where it reads the query, `document` where it reads both docs. A cross-encoder is
+and docs separately, so attribution goes a side at a time, with the other side's embeddings fixed:
+`query` scales a matrix where it reads the query, `document` where it reads both docs. In a cross-encoder a matrix is
 scaled where it reads both pairs.
 
 **As published** (Yao et al. 2025; papers.md A.5): the target is the norm of a text's representation, after
-the pooler where a model has one and reads [CLS]. It says nothing of relevance: of a state that a LayerNorm
-with unit weights gives, the norm is a constant, whatever the text (A.8-5).
+the pooler where a model has one and reads [CLS]. This target does not depend on relevance: the norm of a state behind
+a LayerNorm with unit weights is a constant, whatever the text (A.8-5).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,11 +35,11 @@ from rankscope.models.fast import lengths
 from rankscope.models.ranker import PAIR, Side, TrainableRanker
 
 ROUNDING = 64
-"""A change of less than so many units in the last place of the largest target is rounding noise."""
+"""A change of at most so many units in the last place of the largest target is rounding noise."""
 
 
 class Preference(NamedTuple):
-    """A query, a relevant doc, and one that should stand below it: their texts."""
+    """The texts of a query, a relevant doc, and another doc that should rank below it."""
 
     query: str
     relevant: str
@@ -53,50 +53,50 @@ class Attributions:
     sites: tuple[tuple[int, str], ...]
     """Layer (from 0) and name of every site."""
     values: tuple[Tensor, ...]
-    """Of every site: (examples, neurons), on the processor."""
+    """The attributions at every site: (examples, neurons), on the CPU."""
     targets: Tensor
     """(examples,)."""
     changes: Tensor
-    """(examples, sites): what the target changes by along the site's path."""
+    """(examples, sites): the change of the target along the site's path."""
     gaps: Tensor | None
-    """(examples, sites): the sums of the values less the changes; None as published."""
+    """(examples, sites): the completeness gaps, the sums of the values minus the changes; None as published."""
 
     @property
     def is_noise(self) -> Tensor:
-        """(examples, sites), bool: whether the target changes by no more than rounding, so that values are noise."""
+        """(examples, sites), bool: whether the target changes only by rounding, so that the values are noise."""
         rounding = ROUNDING * torch.finfo(self.targets.dtype).eps * self.targets.abs().max()
         return self.changes.abs() <= rounding
 
     @property
     def share_of_noise(self) -> float:
-        """At how many examples' sites there is noise."""
+        """The share of examples' sites where the values are noise."""
         return float(self.is_noise.double().mean())
 
     @property
     def is_degenerate(self) -> bool:
-        """Whether there is noise at most examples' sites."""
+        """Whether the values are noise at most examples' sites."""
         return self.share_of_noise > 0.5
 
     @property
     def gap_shares(self) -> Tensor | None:
-        """(examples, sites): each gap over the sum of the sizes of its values; nan where these are noise."""
+        """(examples, sites): each gap divided by the sum of the values' sizes; nan where the values are noise."""
         if self.gaps is None:
             return None
-        sizes = torch.stack([each.abs().sum(1) for each in self.values], 1)
+        sizes = torch.stack([values.abs().sum(1) for values in self.values], 1)
         return torch.where(self.is_noise, torch.nan, self.gaps.abs() / sizes)
 
 
 class Reading(NamedTuple):
-    """Examples of a ranker: how each is read, and what of it is explained."""
+    """Examples of a ranker, with how it reads them."""
 
     model: nn.Module
     layers: Sequence[nn.Module]
     n_tokens: Sequence[int]
-    """Of each example's longest text (or pair)."""
+    """The length of each example's longest text (or pair)."""
     per_example: int
-    """Texts of an example."""
+    """The number of texts an example."""
     batch: Callable[[list[int]], Batch]
-    """The places of some examples to their batch."""
+    """Places of examples to the batch of these examples."""
 
 
 def attributions(
@@ -104,40 +104,40 @@ def attributions(
 ) -> Attributions:
     """The attributions of all examples, in their order.
 
-    The same in every batch up to rounding. An example whose gradients need more than `how.memory` is
-    refused.
+    They do not depend on how examples are batched, up to rounding. Raises BadInput for an example whose gradients
+    need more than `how.memory`, and for a model whose layers share their weights.
     """
     reading.model.eval()
-    found: list[tuple[Tensor, list[Attributed]]] = []
+    batches: list[tuple[Tensor, list[Attributed]]] = []
     places: list[int] = []
     with progress.task("attribute neurons", len(reading.n_tokens), "examples") as task:
-        for some in _batches(reading, how):
-            batch = reading.batch(some)
+        for chunk in _batches(reading, how):
+            batch = reading.batch(chunk)
             by_site = attributed(reading.model, reading.layers, batch, how)
             with torch.no_grad():
-                found.append((reached(batch)[0], by_site))
-            places += some
-            task.advance(len(some))
+                batches.append((reached(batch)[0], by_site))
+            places += chunk
+            task.advance(len(chunk))
     order = torch.tensor(places).argsort()
     wanted = how.sites(reading.layers)
 
-    def together(of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
-        return torch.cat([of(parts[site]) for _, parts in found]).cpu()[order]  # type: ignore[misc]
+    def together(part_of: Callable[[Attributed], Tensor | None], site: int) -> Tensor:
+        return torch.cat([part_of(parts[site]) for _, parts in batches]).cpu()[order]  # type: ignore[misc]
 
     numbers = range(len(wanted))
     return Attributions(
         sites=tuple((site.layer, site.name) for site in wanted),
-        values=tuple(together(lambda each: each.values, n) for n in numbers),
-        targets=torch.cat([each for each, _ in found]).cpu()[order],
-        changes=torch.stack([together(lambda each: each.change, n) for n in numbers], 1),
+        values=tuple(together(lambda part: part.values, n) for n in numbers),
+        targets=torch.cat([targets for targets, _ in batches]).cpu()[order],
+        changes=torch.stack([together(lambda part: part.change, n) for n in numbers], 1),
         gaps=None
         if how.is_published
-        else torch.stack([together(lambda each: each.gap, n) for n in numbers], 1),
+        else torch.stack([together(lambda part: part.gap, n) for n in numbers], 1),
     )
 
 
 def _batches(reading: Reading, how: Integration) -> list[list[int]]:
-    """Examples of similar length, so many that all copies of them for a rule fit."""
+    """Batches of examples of similar length, as large as memory allows with a copy for each node of the rule."""
     if not reading.layers:
         raise BadInput(
             "The model's layers share their weights, so no neuron belongs to one of them. Give a model whose layers "
@@ -151,15 +151,15 @@ def _batches(reading: Reading, how: Integration) -> list[list[int]]:
     return list(lengths.by_length(reading.n_tokens, budget))
 
 
-# -- what is read ---------------------------------------------------------------------------------
+# -- readings -------------------------------------------------------------------------------------
 
 
 def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
-    """Margins, where the ranker reads the queries."""
+    """The reading of queries; the targets are margins."""
     with torch.no_grad():
         relevant, other = _embedded_docs(ranker, examples)
         directions = relevant - other
-    inputs = ranker.inputs([each.query for each in examples], "query")
+    inputs = ranker.inputs([example.query for example in examples], "query")
 
     def batch(places: list[int]) -> Batch:
         toward = directions[places]
@@ -172,18 +172,18 @@ def of_queries(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
     return Reading(
         ranker.model,
         anatomy.layers(ranker.encoder("query")),
-        [len(each.ids) for each in inputs],
+        [len(text.ids) for text in inputs],
         1,
         batch,
     )
 
 
 def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
-    """Margins, where the ranker reads the docs: the relevant one and the other."""
+    """The reading of docs, the relevant one and the other; the targets are margins."""
     with torch.no_grad():
-        queries = ranker.searchable(ranker.embed_queries([each.query for each in examples]))
-    inputs = ranker.inputs([doc for each in examples for doc in each[1:]], "document")
-    longest = [max(len(each.ids) for each in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
+        queries = ranker.searchable(ranker.embed_queries([example.query for example in examples]))
+    inputs = ranker.inputs([doc for example in examples for doc in example[1:]], "document")
+    longest = [max(len(text.ids) for text in inputs[n : n + 2]) for n in range(0, len(inputs), 2)]
 
     def batch(places: list[int]) -> Batch:
         toward = queries[places][:, None]
@@ -200,9 +200,9 @@ def of_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> Reading:
 
 
 def of_pairs(ranker: CrossEncoder, examples: Sequence[Preference]) -> Reading:
-    """Margins, where the ranker reads the query with the relevant doc and with the other."""
+    """The reading of pairs, the query with the relevant doc and with the other; the targets are margins."""
     pairs = ranker.pairs([(query, docs) for query, *docs in examples])
-    longest = [max(len(each.ids) for each in pairs[n : n + 2]) for n in range(0, len(pairs), 2)]
+    longest = [max(len(pair.ids) for pair in pairs[n : n + 2]) for n in range(0, len(pairs), 2)]
 
     def margin(logits: Tensor) -> Tensor:
         pairs = logits.view(len(logits), -1, 2)
@@ -226,14 +226,14 @@ MARGINS: dict[Side, Callable[[Any, Sequence[Preference]], Reading]] = {
     "document": of_docs,
     PAIR: of_pairs,
 }
-"""What explains the margins of a ranker where it reads a side."""
+"""Side to the function that makes its reading with margins as targets."""
 
 
 def of_norms(ranker: TrainableRanker, texts: Sequence[Any], side: Side) -> Reading:
-    """The norms of representations of texts, or pairs: the published target, of bi-encoders.
+    """The reading of texts, or pairs, with the published target: the norm of the representation.
 
-    Study A has no cross-encoders. Of theirs it is the states that the head reads; a pooler counts as part of the head,
-    which may be fresh.
+    Study A has only bi-encoders. For a cross-encoder, the representation is the state that its head reads; a pooler
+    counts as part of the head, which may be untrained.
     """
     inputs = ranker.inputs(texts, side)
     encoder, pooling = ranker.encoder(side), ranker.pooling(side)
@@ -249,17 +249,17 @@ def of_norms(ranker: TrainableRanker, texts: Sequence[Any], side: Side) -> Readi
         return Batch(run, _norm, len(places), moved["input_ids"].numel())
 
     return Reading(
-        ranker.model, anatomy.layers(encoder), [len(each.ids) for each in inputs], 1, batch
+        ranker.model, anatomy.layers(encoder), [len(text.ids) for text in inputs], 1, batch
     )
 
 
 def _norm(representations: Tensor) -> Tensor:
-    found: Tensor = torch.linalg.vector_norm(representations, dim=-1)
-    return found
+    norms: Tensor = torch.linalg.vector_norm(representations, dim=-1)
+    return norms
 
 
 def _representation(read: Any, side: Side, pooling: str, mask: Tensor) -> Tensor:
-    """What study A's code takes: the pooler's output of [CLS] where there is one, else the pooled states."""
+    """The representation in study A's code: the pooler's output for [CLS] where there is one, else pooled states."""
     pooled = getattr(read, "pooler_output", None)
     if pooling == "cls" and pooled is not None and side != PAIR:
         return pooled  # type: ignore[no-any-return]
@@ -267,16 +267,16 @@ def _representation(read: Any, side: Side, pooling: str, mask: Tensor) -> Tensor
 
 
 def _embedded_docs(ranker: BiEncoder, examples: Sequence[Preference]) -> tuple[Tensor, Tensor]:
-    """Of the relevant docs and of the others, ready for dot products: (examples, width) each."""
-    docs = ranker.embed_docs([doc for each in examples for doc in each[1:]])
-    found = ranker.searchable(docs)
-    return found[::2], found[1::2]
+    """Embeddings of the relevant docs and of the others, ready for dot products: (examples, width) each."""
+    docs = ranker.embed_docs([doc for example in examples for doc in example[1:]])
+    embeddings = ranker.searchable(docs)
+    return embeddings[::2], embeddings[1::2]
 
 
 def _embedding(
     ranker: BiEncoder, inputs: Sequence[Any], side: Side, target: Callable[[Tensor], Tensor]
 ) -> Batch:
-    """A batch of texts to their embeddings."""
+    """A batch whose output are the embeddings of texts."""
     moved = _moved(ranker.padded(inputs, side), ranker.where)
     prompt = ranker.prompt_length(side)
     return Batch(

@@ -1,27 +1,28 @@
 """Integrated gradients for feed-forward neurons, with the completeness gap.
 
-How much of a number that a model gives, the target, comes through a neuron? One dense matrix W (bias b) of
-one feed-forward block is scaled by a, from 0 to 1, and the target's gradient is followed on the way
+How much does a neuron contribute to an output of a model, the target? One dense matrix W (bias b) of one feed-forward
+block is scaled by a, from 0 to 1, and the target's gradient is integrated along this path
 (Sundararajan et al. 2017; for neurons' weights Dai et al. 2022):
 
     attribution of neuron i = sum_j W_ij  integral_0^1 dF/dW_ij (a W, a b) da  (+ the same of b_i)
 
-No weight is written. To scale W and b by a is to scale what the matrix gives, z = W x + b, by a; x stays,
-since it is computed below. So with g(a) = dF/dz where z is a z, and the mean gradient g = integral g(a) da,
+No weight is changed. Scaling W and b by a scales the output of the matrix, z = W x + b, by a; x does not change,
+because it comes from below. So let g(a) = dF/dz at the scaled output a z, and g = integral g(a) da; then
 
     sum_j of the above = sum over tokens of g_i z_i        one weight's = W_ij sum over tokens of g_i x_j.
 
-All scales a of a text share a batch, and only what comes after the scaled matrix is run: layers below, and what
-stands before it in its own layer (attention), give what they gave. Two paths:
+All scales a of a text share a batch, and only what follows the scaled matrix is computed: layers below it, and what
+comes before it in its own layer (attention), return their recorded outputs. There are two paths:
 
-- `weights`: as above, for every dense matrix of the block; a neuron is a row of one.
-- `activations`: what the last matrix reads, one number a neuron, goes from 0 to what it is; its bias stays.
+- `weights`: as above, for every dense matrix of the block; a neuron is a row of a matrix.
+- `activations`: the input of the last matrix, one number a neuron, goes from 0 to its value; the bias stays.
 
-On either path the neurons' attributions add up to F(1) - F(0), the change of the target over the path: what
-is missing is the completeness gap, and it is kept for every example and site.
+On either path the neurons' attributions add up to F(1) - F(0), the change of the target along the path. The numerical
+error of this sum is the completeness gap, which is kept for every example and site.
 
-**As published** (Yao et al. 2025, section 5.1, as their code has it; papers.md A.5): sum_j of |one weight's|,
-without the bias, by a rule that counts both ends (A.8-13, A.8-14). It is not signed and adds up to nothing.
+**As published** (Yao et al. 2025, section 5.1, as in their code; papers.md A.5): the sum over j of the absolute
+attribution of each weight, without the bias, by a rule that counts both ends (A.8-13, A.8-14). It has no sign, and
+the sum over neurons has no meaning.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,30 +41,30 @@ from rankscope.models.interventions import Call, Forward, as_constants, recorded
 
 PathKind = Literal["weights", "activations"]
 NODES = 8
-"""Of the sound rule: nearer to the integral than the published one with 20 (docs/performance.md)."""
+"""Nodes of the sound rule, which is closer to the integral than the published one with 20 (docs/performance.md)."""
 MEMORY = 2_000_000_000
-"""Bytes."""
+"""The default memory for gradients, in bytes."""
 ON_THEIR_WAY = 1.25
-"""Of what autograd keeps: the gradients that a pass holds beside it; a benchmark measures it."""
+"""The memory of a pass as a multiple of what autograd keeps, for the gradients beside it; a benchmark measures it."""
 TOKENS_AT_ONCE = {"cpu": 2_048}
-"""More fill no core better and the caches worse; an accelerator is bounded by memory alone."""
+"""More tokens do not use the cores better and the caches less well; an accelerator is bounded by memory alone."""
 
 
 class Rule(NamedTuple):
-    """Where on the path the gradient is taken, and what each place counts for."""
+    """A quadrature rule: the points of the path at which the gradient is taken, and their weights."""
 
     nodes: tuple[float, ...]
     weights: tuple[float, ...]
 
 
 def gauss_legendre(n: int = NODES) -> Rule:
-    """Exact for polynomials of degree 2n - 1."""
+    """The Gauss-Legendre rule on [0, 1], which is exact for polynomials of degree 2n - 1."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return Rule(tuple(((nodes + 1) / 2).tolist()), tuple((weights / 2).tolist()))
 
 
 def as_published(n: int = 20) -> Rule:
-    """N even steps from 1e-6 to 1, each worth 1/n, both ends too (papers.md A.8-14)."""
+    """The published rule: n even steps from 1e-6 to 1, all with weight 1/n, the ends too (papers.md A.8-14)."""
     return Rule(tuple(np.linspace(1e-6, 1.0, n).tolist()), (1 / n,) * n)
 
 
@@ -71,24 +72,24 @@ class Site(NamedTuple):
     """One dense matrix of a layer's feed-forward block."""
 
     layer: int
-    """From 0, the lowest."""
+    """Counted from 0, the lowest."""
     name: str
-    """As `anatomy.FEED_FORWARDS` has it; `neurons` for the path of activations."""
+    """The name in `anatomy.FEED_FORWARDS`; `neurons` for the path of activations."""
     dense: nn.Linear
 
 
 def sites(layers: Sequence[nn.Module], path: PathKind, *, is_published: bool = False) -> list[Site]:
-    """Where neurons are: every dense matrix, or the last of each layer, whose inputs are the activations.
+    """The sites of a path: every dense matrix, or the last one of each layer, whose inputs are the activations.
 
-    As published LLaMA's `up` is left out (papers.md A.8-20).
+    As published, LLaMA's `up` is left out (papers.md A.8-20).
     """
-    found = [anatomy.feed_forward(layer) for layer in layers]
+    blocks = [anatomy.feed_forward(layer) for layer in layers]
     if path == "activations":
-        return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(found)]
+        return [Site(n, "neurons", [*dense.values()][-1]) for n, dense in enumerate(blocks)]
     return [
-        Site(n, name, each)
-        for n, dense in enumerate(found)
-        for name, each in dense.items()
+        Site(n, name, dense_layer)
+        for n, dense in enumerate(blocks)
+        for name, dense_layer in dense.items()
         if not (is_published and name == "up")
     ]
 
@@ -99,16 +100,16 @@ def n_neurons(site: Site, path: PathKind) -> int:
 
 
 class Batch(NamedTuple):
-    """Texts (or pairs) that a model reads together, and what of it is explained."""
+    """Texts (or pairs) that a model reads together, and the target that is explained."""
 
     run: Callable[[int], Tensor]
-    """So many copies of the texts to what the model gives for them: (copies x texts, ...), copy after copy."""
+    """The number of copies of the texts to the model's outputs: (copies x texts, ...), copy after copy."""
     target: Callable[[Tensor], Tensor]
-    """(copies, texts, ...) to the targets of the examples: (copies, examples)."""
+    """Outputs (copies, texts, ...) to the targets of the examples: (copies, examples)."""
     n_texts: int
-    """Those of one example stand beside each other, equally many each."""
+    """The texts of an example are adjacent, and all examples have equally many."""
     n_tokens: int
-    """Of one copy, padding included."""
+    """The tokens of one copy, padding included."""
 
 
 class Attributed(NamedTuple):
@@ -118,9 +119,9 @@ class Attributed(NamedTuple):
     values: Tensor
     """(examples, neurons)."""
     change: Tensor
-    """(examples,): F(1) - F(0), what the target changes by over the path."""
+    """(examples,): F(1) - F(0), the change of the target along the path."""
     gap: Tensor | None
-    """(examples,): the sum of the values less the change; None as published, where nothing adds up."""
+    """(examples,): the completeness gap, the sum of the values minus the change; None as published."""
 
 
 @dataclass(frozen=True)
@@ -130,28 +131,28 @@ class Integration:
     path: PathKind = "weights"
     rule: Rule = field(default_factory=gauss_legendre)
     is_published: bool = False
-    """Absolute values of single weights, summed, without biases; on the path of weights."""
+    """Whether values are sums of the absolute attributions of single weights, without biases (path `weights`)."""
     memory: int = MEMORY
-    """Bytes that a pass may hold for gradients."""
+    """The bytes that a pass may use for gradients."""
 
     def sites(self, layers: Sequence[nn.Module]) -> list[Site]:
-        """Where this asks for neurons."""
+        """The sites whose neurons are attributed."""
         return sites(layers, self.path, is_published=self.is_published)
 
 
 class _Room(NamedTuple):
-    """What gradients need, and what there is for them."""
+    """The memory that gradients need, and the memory that is free for them."""
 
     needed: int
-    """Bytes of one copy of a batch through the layers that are run."""
+    """The bytes for one copy of a batch through the layers that are run."""
     memory: int
 
     def of_layers(self, share: float) -> "_Room":
-        """Where no more than this share of the layers is run."""
+        """The same where only this share of the layers is run."""
         return self._replace(needed=int(share * self.needed))
 
     def tokens(self, n_tokens: int, where: torch.device) -> int:
-        """What one pass reads, if one copy has so many: what memory holds, or cores make use of."""
+        """How many tokens one pass reads, where one copy has `n_tokens`: limited by memory and by the cores."""
         fits = self.memory * n_tokens // max(self.needed, 1)
         return min(fits, TOKENS_AT_ONCE.get(where.type, fits))
 
@@ -159,9 +160,9 @@ class _Room(NamedTuple):
 def attributed(
     model: nn.Module, layers: Sequence[nn.Module], batch: Batch, how: Integration
 ) -> list[Attributed]:
-    """A batch's attributions at every site, from the lowest.
+    """The attributions of a batch at every site, the lowest first.
 
-    `layers` are those of the model that reads the batch, which is in evaluation mode.
+    `layers` are the layers of the model, which reads the batch in evaluation mode.
     """
     wanted = how.sites(layers)
     with as_constants(model), by_convolution(model), torch.enable_grad():
@@ -174,9 +175,9 @@ def attributed(
 
 
 def reached(batch: Batch, copies: int = 1) -> Tensor:
-    """The targets, as the model is inside the block this is called in: (copies, examples)."""
-    found = batch.run(copies)
-    return batch.target(found.view(copies, -1, *found.shape[1:]))
+    """The targets (copies, examples), with the replacements of modules that are active at the call."""
+    outputs = batch.run(copies)
+    return batch.target(outputs.view(copies, -1, *outputs.shape[1:]))
 
 
 def _at_site(
@@ -195,10 +196,10 @@ def _at_site(
     for part in _chunks(how, above, batch, whole.device):
         scales = gradient.new_tensor(part.nodes)[:, None, None, None]
         scaled = (scales * whole).to(whole.dtype).flatten(0, 1).requires_grad_(True)
-        found_at = _targets_given(scaled, layers, batch, how.path, site, calls)
-        (found,) = torch.autograd.grad(found_at.sum(), scaled)
+        targets = _targets_given(scaled, layers, batch, how.path, site, calls)
+        (slopes,) = torch.autograd.grad(targets.sum(), scaled)
         shares = gradient.new_tensor(part.weights)
-        gradient += (shares @ found.view(len(shares), -1).to(shares.dtype)).view_as(gradient)
+        gradient += (shares @ slopes.view(len(shares), -1).to(shares.dtype)).view_as(gradient)
     with torch.no_grad():
         start = _targets_given(torch.zeros_like(whole), layers, batch, how.path, site, calls)[0]
         n_examples = len(full)
@@ -211,14 +212,14 @@ def _at_site(
 
 
 def _weight_by_weight(gradient: Tensor, given: Tensor, weight: Tensor, n_examples: int) -> Tensor:
-    """The sums of |W_ij (sum over the example's tokens of g_i x_j)| over j: (examples, neurons).
+    """The sums over j of |W_ij (sum over the example's tokens of g_i x_j)|: (examples, neurons).
 
-    gradient: (texts, tokens, neurons); given: (texts, tokens, inputs). One example at a time: the product
-    is as large as the matrix.
+    gradient: (texts, tokens, neurons); given: (texts, tokens, inputs). It takes one example at a time, because the
+    product is as large as the matrix.
     """
     by_example = (
-        each.reshape(n_examples, -1, each.shape[-1])
-        for each in (gradient, given.to(gradient.dtype))
+        states.reshape(n_examples, -1, states.shape[-1])
+        for states in (gradient, given.to(gradient.dtype))
     )
     size = weight.abs()
     return torch.stack(
@@ -234,9 +235,9 @@ def _targets_given(
     site: Site,
     calls: dict[nn.Module, Call],
 ) -> Tensor:
-    """The targets (copies, examples) where the site's numbers are the scaled ones: (copies x texts, tokens, ...).
+    """The targets (copies, examples) with the site's values replaced by `scaled`: (copies x texts, tokens, ...).
 
-    Layers under the site's are not run: the one below it gives what it gave.
+    Layers below the site's are not run; they return their recorded outputs.
     """
     copies = len(scaled) // batch.n_texts
     dense = site.dense
@@ -255,7 +256,7 @@ def _targets_given(
 def _before(
     site: Site, layer: nn.Module, n_texts: int, calls: Mapping[nn.Module, Call]
 ) -> list[nn.Module]:
-    """The parts of the site's layer that are called before the site, once, and so do not depend on it."""
+    """The parts of the site's layer that are called once, before the site, and so do not depend on it."""
     order = list(calls)
     earlier = set(order[: order.index(site.dense)])
     return [
@@ -270,7 +271,7 @@ def _states(gave: Tensor | tuple[Tensor, ...]) -> Tensor:
 
 
 def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
-    """A layer's `forward` that gives copies of what it gave, in the same form."""
+    """A layer's `forward` that returns copies of its recorded output, in the same form."""
 
     def forward(*_: Any, **__: Any) -> Tensor | tuple[Tensor, ...]:
         states = _states(gave)
@@ -286,12 +287,12 @@ def _giving(gave: Tensor | tuple[Tensor, ...], copies: int) -> Forward:
 def bytes_needed(
     model: nn.Module, layers: Sequence[nn.Module], batch: Batch, *, at_most: int | None = None
 ) -> int:
-    """For the gradients of one copy of a batch through all layers: seen, by running it once.
+    """The bytes for the gradients of one copy of a batch through all layers, measured by running it once.
 
-    What a layer keeps is its architecture's affair (three matrices or two, attention's table where it is
-    written out), so it is not computed but counted. Raises BadInput as soon as it is more than `at_most`.
+    What a layer keeps depends on its architecture (three matrices or two, attention weights where they are
+    materialised), so it is counted and not computed. Raises BadInput as soon as it is more than `at_most`.
     """
-    weights = {_address(each) for each in (*model.parameters(), *model.buffers())}
+    weights = {_address(tensor) for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
     def counted(tensor: Tensor) -> Tensor:
@@ -299,8 +300,8 @@ def bytes_needed(
             kept[_address(tensor)] = tensor.untyped_storage().nbytes()
         if at_most is not None and ON_THEIR_WAY * sum(kept.values()) > at_most:
             raise BadInput(
-                f"{batch.n_tokens} tokens of one example need more than {at_most / 1e9:.2f} GB for their gradients, "
-                "which is what is allowed. Allow more memory, or cut texts shorter."
+                f"The gradients of {batch.n_tokens} tokens of one example need more than the {at_most / 1e9:.2f} GB "
+                "that are allowed. Allow more memory, or cut texts shorter."
             )
         return tensor
 
@@ -311,7 +312,7 @@ def bytes_needed(
 
     counting = torch.autograd.graph.saved_tensors_hooks(counted, lambda tensor: tensor)
     with as_constants(model), torch.enable_grad(), replaced({first: from_here}), counting:
-        held = reached(batch)  # as long as it lives, no address is given out twice
+        held = reached(batch)  # while it is alive, no address is reused
     del held
     return int(ON_THEIR_WAY * sum(kept.values()))
 
@@ -327,24 +328,24 @@ def tokens_at_once(
     how: Integration,
     where: torch.device,
 ) -> int:
-    """What one pass may read, seen by a batch of one example that is the largest of all.
+    """How many tokens one pass may read, measured with a batch of the longest example.
 
-    Raises BadInput where not even one copy of it fits.
+    Raises BadInput where not even one copy of it fits into memory.
     """
     needed = bytes_needed(model, layers, batch, at_most=how.memory)
     return _Room(needed, how.memory).tokens(batch.n_tokens, where)
 
 
 def _chunks(how: Integration, room: _Room, batch: Batch, where: torch.device) -> Iterator[Rule]:
-    """Parts of the rule, as many nodes as fit; the fewer layers are run, the more."""
+    """Parts of the rule with as many nodes as fit; where fewer layers are run, more nodes fit."""
     at_once = max(1, room.tokens(batch.n_tokens, where) // batch.n_tokens)
     for start in range(0, len(how.rule.nodes), at_once):
-        some = slice(start, start + at_once)
-        yield Rule(how.rule.nodes[some], how.rule.weights[some])
+        places = slice(start, start + at_once)
+        yield Rule(how.rule.nodes[places], how.rule.weights[places])
 
 
 def _held(calls: Mapping[nn.Module, Call]) -> int:
-    """Bytes of what was recorded."""
+    """The bytes of the recorded inputs and outputs."""
     tensors = (part for call in calls.values() for part in (call.given, call.gave))
-    found = [_states(part) for part in tensors if part is not None]
-    return sum({_address(each): each.untyped_storage().nbytes() for each in found}.values())
+    states = [_states(part) for part in tensors if part is not None]
+    return sum({_address(tensor): tensor.untyped_storage().nbytes() for tensor in states}.values())

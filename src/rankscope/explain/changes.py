@@ -1,13 +1,12 @@
-"""Representations, neighbours and rankings before and after: what moved, layer by layer.
+"""Changes of representations, neighbours and rankings between two rankers, layer by layer.
 
-For two rankers of one architecture, of which one was tuned from the other or both from a third. Layers are
-numbered as in `representations`.
+The rankers have one architecture: one was tuned from the other, or both from a third. Layers are numbered as in
+`representations`.
 
-Three things that are easily taken for one another are kept apart. *Weights* (in `weights`): how far they moved, and in how
-many directions. *States*: how far a text's own state moved; whether the texts lie to one another as before
-(linear CKA, which rotation and scale leave as it is); whether the nearest of a text are the same, against the
-level that chance gives. *Rankings*: whether the same docs come first. None of them says what the change is
-good for.
+Three kinds of change are kept apart, because they are easily confused. *Weights* (in `weights`): how far they moved,
+and in how many directions. *States*: how far a text's own state moved; whether the geometry of the texts is the same
+(linear CKA, which ignores rotation and scale); whether a text has the same nearest neighbours, compared with chance.
+*Rankings*: whether the same docs come first. None of them says whether the change is an improvement.
 """
 
 import math
@@ -23,14 +22,14 @@ from rankscope.core.errors import BadInput
 from rankscope.explain.intervals import Estimate
 
 PERSISTENCE = 0.9
-"""Of rank-biased overlap: the top ten ranks then carry 86 % of the weight (Webber et al. 2010)."""
+"""The persistence of rank-biased overlap: the top ten ranks carry 86 % of the weight (Webber et al. 2010)."""
 BLOCKS = 20
-"""Of texts, or of groups of them, which a jackknife leaves out in turn."""
+"""The number of blocks of texts, or of groups, that a jackknife leaves out in turn."""
 FEWEST_TEXTS = 4
-"""Below, no double-centred matrix without bias is defined."""
+"""With fewer texts, the unbiased double-centred matrix is not defined."""
 LEVEL = 0.05
 FLAT = 1e-12
-"""Double-centred products of less than this share of the products' size are rounding."""
+"""Double-centred products below this share of the products' size are rounding."""
 
 # -- states ---------------------------------------------------------------------------------------
 
@@ -38,57 +37,58 @@ FLAT = 1e-12
 def shifts(before: Tensor, after: Tensor) -> Tensor:
     """How far each text's own state moved: ||after - before|| / ||before||, (texts,), float64.
 
-    states: (texts, width). Unlike CKA it sees a rotation.
+    states: (texts, width). Unlike CKA, it detects a rotation.
     """
     old = before.double()
-    found: Tensor = (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
-    return found
+    moved: Tensor = (after.double() - old).norm(dim=1) / old.norm(dim=1).clamp(min=1e-30)
+    return moved
 
 
 def varies(states: Tensor) -> bool:
-    """Whether a layer's states differ between texts; an embedded [CLS] that has read nothing does not."""
+    """Whether a layer's states differ between texts; the embedding of [CLS] before the first block does not."""
     deviation = states.double() - states.double().mean(0)
     return bool(deviation.norm() > 1e-5 * states.double().norm())
 
 
 def cka(before: Tensor, after: Tensor, *, groups: Tensor | None = None) -> Estimate | None:
-    """Linear CKA without bias: 1 where texts lie to one another as before, 0 where chance does as well.
+    """Unbiased linear CKA: 1 where the geometry of the texts is the same, 0 on average for unrelated geometries.
 
-    CKA is that of Kornblith et al. (2019), with double-centred matrices whose products have no bias
-    (Song et al. 2012; Szekely & Rizzo 2014), as Nguyen et al. (2021) have it: the plain one nears 1 for any
-    two layers that have more dimensions than there are texts (Murphy et al. 2024). It may fall below 0.
+    CKA (Kornblith et al. 2019) is computed from unbiased double-centred matrices (Song et al. 2012; Szekely & Rizzo
+    2014), as by Nguyen et al. (2021): the biased form approaches 1 for any two layers that have more dimensions than
+    there are texts (Murphy et al. 2024). It may be negative.
 
     states: (texts, width) each; the widths may differ. Texts that depend on each other (pairs of one query) are
-    alike in any two models: groups, (texts,) int, says which, and only texts of different groups are held
-    against each other. The interval is a jackknife's, which leaves out blocks of texts, or of groups.
-    None where the states of either do not vary, or all texts lie equally far apart. Raises BadInput for fewer
-    than 4 texts or groups.
+    alike in any two models: groups, (texts,) int, says which do, and only texts of different groups are compared. The
+    interval is a jackknife's, which leaves out blocks of texts, or of groups. None where the states of either do not
+    vary, or all texts are equally far apart. Raises BadInput for fewer than 4 texts or groups.
     """
-    of = _groups(len(before), groups)
-    if int(of.max()) + 1 < FEWEST_TEXTS:
+    group_of = _groups(len(before), groups)
+    if int(group_of.max()) + 1 < FEWEST_TEXTS:
         what = "texts" if groups is None else "groups of texts"
-        raise BadInput(f"CKA needs at least {FEWEST_TEXTS} {what}, found {int(of.max()) + 1}.")
+        raise BadInput(
+            f"CKA needs at least {FEWEST_TEXTS} {what}, found {int(group_of.max()) + 1}."
+        )
     if not (varies(before) and varies(after)):
         return None
     products = [_products(states) for states in (before, after)]
-    value = _cosine(products, _rounds(of))
+    value = _cosine(products, _rounds(group_of))
     if value is None:
         return None
-    left_out = [_cosine(products, _rounds(of, kept)) for kept in _kept(of)]
-    half = _jackknife_half([each for each in left_out if each is not None])
+    left_out = [_cosine(products, _rounds(group_of, kept)) for kept in _kept(group_of)]
+    half = _jackknife_half([value for value in left_out if value is not None])
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
 def _products(states: Tensor) -> Tensor:
-    """All dot products of the states less their mean: (texts, texts), float64."""
+    """All dot products of the states minus their mean: (texts, texts), float64."""
     centred = states.double() - states.double().mean(0)
     return centred @ centred.mT
 
 
 def _rounds(groups: Tensor, kept: Tensor | None = None) -> list[Tensor]:
-    """The texts kept, in rounds: places of each group's first text, of each one's second, and so on.
+    """The kept texts in rounds: the places of each group's first text, then of each group's second, and so on.
 
-    So the texts of a round are independent. Rounds of fewer than `FEWEST_TEXTS` are left out.
+    So the texts of a round are independent. Rounds with fewer than `FEWEST_TEXTS` texts are left out.
     """
     seen: Counter[int] = Counter()
     rounds: dict[int, list[int]] = {}
@@ -100,9 +100,9 @@ def _rounds(groups: Tensor, kept: Tensor | None = None) -> list[Tensor]:
 
 
 def _double_centred(products: Tensor) -> Tensor:
-    """Rows and columns less their means, without what a text has in common with itself.
+    """The products minus the means of rows and columns, with a diagonal of 0.
 
-    Szekely & Rizzo (2014), definition 2: then sums of elementwise products estimate without bias.
+    By definition 2 of Szekely & Rizzo (2014), sums of elementwise products of such matrices are unbiased estimates.
     """
     n = len(products)
     own = products.clone().fill_diagonal_(0)
@@ -112,30 +112,30 @@ def _double_centred(products: Tensor) -> Tensor:
 
 
 def _cosine(products: Sequence[Tensor], rounds: Sequence[Tensor]) -> float | None:
-    """Of two double-centred matrices, summed over the rounds; None where there is nothing but rounding in one."""
+    """The cosine of two double-centred matrices, summed over the rounds; None where one of them is only rounding."""
     both = mine = theirs = 0.0
     for places in rounds:
-        a, b = (_double_centred(each[places][:, places]) for each in products)
+        a, b = (_double_centred(matrix[places][:, places]) for matrix in products)
         both += float((a * b).sum())
         mine += float((a * a).sum())
         theirs += float((b * b).sum())
     is_rounding = (
-        size <= (FLAT * float(each.norm())) ** 2
-        for size, each in zip((mine, theirs), products, strict=True)
+        size <= (FLAT * float(matrix.norm())) ** 2
+        for size, matrix in zip((mine, theirs), products, strict=True)
     )
     return None if any(is_rounding) else both / math.sqrt(mine * theirs)
 
 
 def _groups(n_texts: int, groups: Tensor | None) -> Tensor:
-    """Each text's group, numbered from 0; each its own where none are given."""
+    """Each text's group, numbered from 0; without groups, each text is a group of its own."""
     if groups is None:
         return torch.arange(n_texts)
-    found: Tensor = torch.unique(groups, return_inverse=True)[1]
-    return found
+    numbers: Tensor = torch.unique(groups, return_inverse=True)[1]
+    return numbers
 
 
 def _kept(groups: Tensor) -> list[Tensor]:
-    """Places of the texts that stay when each block of groups is left out."""
+    """The places of the texts that stay, for each block of groups that is left out."""
     n_blocks = min(BLOCKS, int(groups.max()) + 1)
     return [(groups % n_blocks != block).nonzero().flatten() for block in range(n_blocks)]
 
@@ -153,55 +153,56 @@ def _jackknife_half(left_out: Sequence[float]) -> float:
 def shared_neighbours(
     before: Tensor, after: Tensor, *, k: int, groups: Tensor | None = None
 ) -> Estimate | None:
-    """Which share of a text's k nearest others, by cosine, is the same: the mean over texts.
+    """The share of a text's k nearest neighbours, by cosine, that is the same: the mean over texts.
 
-    Two layers that have nothing to do with each other share `chance_of_neighbours`. Groups as for `cka`: texts
-    of its own group are no neighbours of a text. A text's neighbours are among the same texts over which the
-    mean goes, so a bootstrap over texts gives intervals that are too narrow; a jackknife's, as here, is rather
-    too wide. None where the states of either do not vary: then nothing is near or far. Raises BadInput for more
-    than `most_neighbours`.
+    Two unrelated layers share `chance_of_neighbours`. Groups are as for `cka`: texts of its own group are no
+    neighbours of a text. A text's neighbours are among the texts over which the mean is taken, so a bootstrap over
+    texts gives intervals that are too narrow; the jackknife used here is rather too wide. None where the states of
+    either do not vary, so that no text is nearer than another. Raises BadInput for more than `most_neighbours`.
     """
-    of = _groups(len(before), groups)
+    group_of = _groups(len(before), groups)
     if not 1 <= k <= (most := most_neighbours(len(before), groups)):
         raise BadInput(
             f"{k} neighbours, where {most} is the most that {len(before)} texts allow. Give at least 1, and no more."
         )
     if not (varies(before) and varies(after)):
         return None
-    alike = [_likeness(states, of) for states in (before, after)]
+    alike = [_likeness(states, group_of) for states in (before, after)]
     value = _share(alike, k)
     half = _jackknife_half(
-        [_share([each[kept][:, kept] for each in alike], k) for kept in _kept(of)]
+        [_share([cosines[kept][:, kept] for cosines in alike], k) for kept in _kept(group_of)]
     )
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
 def most_neighbours(n_texts: int, groups: Tensor | None = None) -> int:
-    """How many others each text has, whichever block of texts, or of groups, is left out."""
-    of = _groups(n_texts, groups)
-    return min((int(_eligible(of[kept]).min()) for kept in _kept(of) if len(kept)), default=0)
+    """The largest k for which each text has k neighbours, whichever block of texts, or of groups, is left out."""
+    group_of = _groups(n_texts, groups)
+    return min(
+        (int(_eligible(group_of[kept]).min()) for kept in _kept(group_of) if len(kept)), default=0
+    )
 
 
 def _likeness(states: Tensor, groups: Tensor) -> Tensor:
-    """Cosines of texts of different groups, the others lowest: (texts, texts)."""
+    """The cosines of texts of different groups, and -inf for texts of one group: (texts, texts)."""
     directions = nn.functional.normalize(states.double(), dim=1)
     return (directions @ directions.mT).masked_fill(groups[:, None] == groups, -torch.inf)
 
 
 def _share(alike: Sequence[Tensor], k: int) -> float:
-    mine, theirs = (each.topk(k, dim=1).indices for each in alike)
+    mine, theirs = (cosines.topk(k, dim=1).indices for cosines in alike)
     return float((mine[:, :, None] == theirs[:, None, :]).any(2).double().mean())
 
 
 def _eligible(groups: Tensor) -> Tensor:
-    """How many texts of other groups each text has: (texts,)."""
+    """The number of texts of other groups, for each text: (texts,)."""
     sizes = torch.unique(groups, return_counts=True, return_inverse=True)
-    found: Tensor = len(groups) - sizes[2][sizes[1]]
-    return found
+    n_eligible: Tensor = len(groups) - sizes[2][sizes[1]]
+    return n_eligible
 
 
 def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> float:
-    """The share that two drawn sets of k neighbours have in common: k over the others, the mean over texts."""
+    """The expected share in common of two random sets of k neighbours: the mean over texts of k over the others."""
     return float((k / _eligible(_groups(n_texts, groups)).double()).mean())
 
 
@@ -211,10 +212,10 @@ def chance_of_neighbours(k: int, n_texts: int, groups: Tensor | None = None) -> 
 def extrapolated_rank_biased_overlap(
     ranking: Sequence[str], other: Sequence[str], *, persistence: float = PERSISTENCE
 ) -> float:
-    """Rank-biased overlap, extrapolated: how far two rankings agree, the top counting most, in [0, 1].
+    """Extrapolated rank-biased overlap: the agreement of two rankings, top-weighted, in [0, 1].
 
-    Webber et al. (2010), equation 32: behind what is seen, agreement goes on as it was at the end; the
-    rankings may be of unequal length. Counted from 1 downwards, so that a ranking with itself has exactly 1.
+    By equation 32 of Webber et al. (2010): below the last seen rank, the agreement is taken to continue; the rankings
+    may have unequal lengths. It is computed as 1 minus the disagreement, so that a ranking with itself has exactly 1.
     (`evaluate.reproduction.rank_biased_overlap_to_depth` is cut at a depth and divided by its highest value there.)
     """
     short, long = sorted((ranking, other), key=len)
@@ -229,7 +230,7 @@ def extrapolated_rank_biased_overlap(
         if depth <= len(short):
             at_short = common
         beyond = max(0, depth - len(short))
-        # of the short ranking's docs still to come, as many would agree as of those seen
+        # the rest of the short ranking is taken to agree as often as its seen part
         agreement = (common + at_short * beyond / len(short)) / depth
         apart += (1 - persistence) * persistence ** (depth - 1) * (1 - agreement)
     at_end = (common - at_short) / len(long) + at_short / len(short)
@@ -237,9 +238,9 @@ def extrapolated_rank_biased_overlap(
 
 
 def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float:
-    """The mean rank-biased overlap of two drawn orders of the same docs.
+    """The expected rank-biased overlap of two random orders of the same docs.
 
-    Of their first d docs they share d / n on average. It is far above 0: at the end, all docs are the same.
+    Their first d docs agree in a share of d / n on average. It is far above 0, because the last docs always agree.
     """
     seen = sum(
         (1 - persistence) * persistence ** (depth - 1) * depth / n_docs
@@ -249,9 +250,9 @@ def chance_of_overlap(n_docs: int, *, persistence: float = PERSISTENCE) -> float
 
 
 def kendall_tau_b(before: Sequence[float], after: Sequence[float]) -> float:
-    """Kendall's tau-b of the orders that two rankers' scores give the same docs of one query.
+    """Kendall's tau-b of two rankers' scores for the same docs of one query.
 
-    1 for the same scores; 0 where one of them scores all docs alike, since no order agrees with none.
+    It is 1 for identical scores, and 0 where one ranker scores all docs alike, because then there is no order.
     Raises BadInput for fewer than 2 docs.
     """
     _check_scores(before)
@@ -262,9 +263,9 @@ def kendall_tau_b(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
-    """Pearson's correlation of two rankers' scores of the same docs of one query.
+    """Pearson's correlation of two rankers' scores for the same docs of one query.
 
-    Scale and offset do not count. 1 for the same scores; 0 where one of them scores all docs alike.
+    Scale and offset do not matter. It is 1 for identical scores, and 0 where one ranker scores all docs alike.
     Raises BadInput for fewer than 2 docs.
     """
     _check_scores(before)
@@ -277,4 +278,4 @@ def score_agreement(before: Sequence[float], after: Sequence[float]) -> float:
 
 def _check_scores(scores: Sequence[float]) -> None:
     if len(scores) < 2:
-        raise BadInput("Scores agree or not over at least 2 docs.")
+        raise BadInput("Agreement of scores needs at least 2 docs. Give queries with more docs.")

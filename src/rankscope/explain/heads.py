@@ -1,11 +1,12 @@
-"""A scoring head fitted anew on frozen states, to tell what an encoder forgot from what its head no longer reads.
+"""A scoring head refitted on frozen states, which separates forgetting in the encoder from drift of the head.
 
-A ranker that lost quality on a collection may have lost what the score needs, or only the way from its states
-to a score. Tao et al. (2023, "Can BERT refrain from forgetting?") tell the two apart by a decoder that is
-trained anew on the frozen encoder. Here it is the sound linear probe of pairs (`probes.DOCS_ALONE`): standardised
-states of the token that the old head reads, the relevant doc's cross-entropy among its candidates, minimised to
-convergence, the penalty chosen on held-out training queries. It is fitted on the encoder before, too: a head that
-learns from the collection's own queries may beat any original one, on either encoder.
+A ranker that lost quality on a collection may have lost the information in its states, or only the mapping from states
+to scores. Tao et al. (2023, "Can BERT refrain from forgetting?") separate the two by training a new decoder on the
+frozen encoder. The refitted head here is the sound linear probe of pairs (`probes.DOCS_ALONE`): it reads the
+standardised states of the token that the old head reads, its loss is the relevant doc's cross-entropy among its
+candidates, minimised to convergence, and its penalty is chosen on held-out training queries. A head is refitted on the
+encoder before tuning, too: a head that learns from the collection's own queries may beat the original head of either
+encoder.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from rankscope.explain.probing import split
 
 @dataclass(frozen=True)
 class Refitted:
-    """What a head that was fitted anew makes of pairs."""
+    """A refitted head's scores of pairs, and its fit."""
 
     scores: Tensor
     """(pairs,)."""
@@ -28,11 +29,11 @@ class Refitted:
 
 
 def refitted(states: Tensor, train: Candidates, *, seed: int) -> Refitted:
-    """A linear head on the states of pairs of query and doc, and its score of every pair.
+    """A linear head refitted on the states of pairs of query and doc, with its score of every pair.
 
-    states: (pairs, width); `train`: examples whose docs are places among the pairs. The other pairs, those to
-    be ranked, take no part in the fit, nor in what states are standardised by. The seed decides which training
-    queries choose the penalty.
+    states: (pairs, width); `train`: examples whose docs are places among the pairs. The other pairs, which are to be
+    ranked, are used neither in the fit nor for the means and deviations of standardisation. The seed decides which
+    training queries are held out to choose the penalty.
     """
     no_queries = states.new_zeros(int(train.queries.max()) + 1, states.shape[1])
     made = probe_fits.standardised(States(no_queries, states), [train])

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over examples, of means and of ratios of sums (scipy's BCa)."""
+"""BCa bootstrap intervals over examples (scipy's), for means and for ratios of sums."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from scipy import stats
 from torch import Tensor
 
 ROUNDING = 1e-12
-"""Values that differ by a smaller share of their size are equal."""
+"""Values that differ by a smaller share of their size count as equal."""
 
 
 class Estimate(NamedTuple):
-    """A number over examples and its 95 % interval, if no other level is asked for."""
+    """An estimate over examples and its interval, at 95 % unless another level is given."""
 
     value: float
     low: float
@@ -20,38 +20,38 @@ class Estimate(NamedTuple):
 
 
 def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Estimate:
-    """The mean of values (examples,); equal values have no interval but themselves."""
+    """The mean of values, (examples,); the interval of equal values has width 0."""
     given = values.double().numpy()
     mean = float(given.mean())
     if len(given) < 2 or given.max() - given.min() <= ROUNDING * abs(given).max():
         return Estimate(mean, mean, mean)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (given,), lambda x, axis: x.mean(axis), confidence_level=level, rng=seed
     ).confidence_interval
-    return Estimate(mean, float(found.low), float(found.high))
+    return Estimate(mean, float(interval.low), float(interval.high))
 
 
 def ratio_interval(
     parts: Tensor, wholes: Tensor, *, level: float = 0.95, seed: int = 0
 ) -> Estimate | None:
-    """The sum of the parts over that of the wholes, (examples,) each, not negative; None where all wholes are 0.
+    """The sum of the parts over the sum of the wholes, (examples,) each, not negative; None where all wholes are 0.
 
-    Examples whose whole is 0 count for nothing, and are not drawn.
+    Examples whose whole is 0 are left out.
     """
     has_any = wholes > 0
-    of, over = (each[has_any].double().numpy() for each in (parts, wholes))
-    if not len(of):
+    part, over = (numbers[has_any].double().numpy() for numbers in (parts, wholes))
+    if not len(part):
         return None
-    ratio = float(of.sum() / over.sum())
-    off = of - ratio * over
-    if len(of) < 2 or abs(off).max() <= ROUNDING * over.max():
+    ratio = float(part.sum() / over.sum())
+    off = part - ratio * over
+    if len(part) < 2 or abs(off).max() <= ROUNDING * over.max():
         return Estimate(ratio, ratio, ratio)
 
     def ratios(x: NDArray[np.float64], y: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = x.sum(axis) / y.sum(axis)
-        return found
+        quotients: NDArray[np.float64] = x.sum(axis) / y.sum(axis)
+        return quotients
 
-    found = stats.bootstrap(
-        (of, over), ratios, paired=True, confidence_level=level, rng=seed
+    interval = stats.bootstrap(
+        (part, over), ratios, paired=True, confidence_level=level, rng=seed
     ).confidence_interval
-    return Estimate(ratio, float(found.low), float(found.high))
+    return Estimate(ratio, float(interval.low), float(interval.high))

@@ -1,8 +1,8 @@
-"""Many small problems minimised at once, each as if it were alone.
+"""Many small problems minimised together, each as if it were alone.
 
-L-BFGS (Nocedal & Wright 2006, algorithm 7.4) with every quantity a row per problem: one evaluation of
-all losses is one batch of matrix products, and a problem that has converged, or whose step is still
-too long, does not hold up or change the others. PyTorch's own takes one problem and one step length.
+This is L-BFGS (Nocedal & Wright 2006, algorithm 7.4) with a row per problem in every quantity. One evaluation of
+all losses is one batch of matrix products, and a problem that has converged, or whose step is still too long, neither
+delays nor changes the others. PyTorch's L-BFGS takes one problem and one step length.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from torch import Tensor
 
 HISTORY = 10
 SUFFICIENT = 1e-4
-"""Armijo's constant: the share of the promised decrease that a step must bring."""
+"""Armijo's constant: the share of the predicted decrease that a step must achieve."""
 HALVINGS = 30
 STEPS_WATCHED = 10
-"""A problem is done when so many steps together no longer lower its loss."""
+"""A problem has converged when so many steps together no longer lower its loss."""
 
 Losses = Callable[[Tensor], Tensor]
-"""Parameters (problems, parameters) to losses (problems,); a row must depend on its own row only."""
+"""Parameters (problems, parameters) to losses (problems,); a loss must depend only on its own row."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def minimised(
 ) -> Minimum:
     """Every problem's minimum from its own start, by L-BFGS with backtracking.
 
-    start: (problems, parameters). A problem is done when `STEPS_WATCHED` steps have together lowered its
-    loss by at most `tolerance`, in the loss's own unit, whatever the scale of the parameters; or when not
-    even the gradient's direction lowers it in this precision.
+    start: (problems, parameters). A problem stops when `STEPS_WATCHED` steps together have lowered its loss by at
+    most `tolerance`, in the unit of the loss, whatever the scale of the parameters; or when not even a step along the
+    gradient lowers the loss in this precision.
     """
     at = start.detach().clone()
     loss, gradient = _evaluated(losses, at)
@@ -47,7 +47,9 @@ def minimised(
     steps: list[Tensor] = []
     changes: list[Tensor] = []
     has_converged = ~gradient.any(1)
-    is_plain = torch.zeros_like(has_converged)  # the last direction lowered nothing: try -gradient
+    is_plain = torch.zeros_like(
+        has_converged
+    )  # the last direction did not lower the loss: try -gradient
     is_done = has_converged.clone()
     for _ in range(max_iterations):
         if is_done.all():
@@ -57,16 +59,16 @@ def minimised(
         downhill = -gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1.0)
         is_plain |= slope >= 0
         direction = torch.where(is_plain[:, None] | (not steps), downhill, direction)
-        found, new_loss, new_gradient = _searched(
+        step, new_loss, new_gradient = _searched(
             losses, at, direction, slope=(direction * gradient).sum(1), loss=loss, open_=~is_done
         )
-        moved = found.any(1)
+        moved = step.any(1)
         is_done |= is_plain & ~moved
         has_converged |= is_plain & ~moved & ((gradient**2).sum(1) <= tolerance)
         is_plain = ~moved
-        change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(found))
-        steps, changes = [*steps, found][-HISTORY:], [*changes, change][-HISTORY:]
-        at, loss = at + found, new_loss
+        change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(step))
+        steps, changes = [*steps, step][-HISTORY:], [*changes, change][-HISTORY:]
+        at, loss = at + step, new_loss
         gradient = torch.where(moved[:, None], new_gradient, gradient)
         before = [*before, loss][-STEPS_WATCHED - 1 :]
         if len(before) > STEPS_WATCHED:
@@ -78,13 +80,13 @@ def minimised(
 def _evaluated(losses: Losses, at: Tensor) -> tuple[Tensor, Tensor]:
     """Losses (problems,) and their gradients (problems, parameters)."""
     leaf = at.detach().requires_grad_(True)
-    found = losses(leaf)
-    (gradient,) = torch.autograd.grad(found.sum(), leaf)
-    return found.detach(), gradient
+    loss = losses(leaf)
+    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return loss.detach(), gradient
 
 
 def _times_inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
-    """The two-loop recursion, a row per problem; a pair without curvature counts for nothing."""
+    """The two-loop recursion, a row per problem; pairs without curvature are ignored."""
     turned = gradient.clone()
     kept = []
     for step, change in zip(reversed(steps), reversed(changes), strict=True):
@@ -112,15 +114,15 @@ def _times_inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[
 def _searched(
     losses: Losses, at: Tensor, direction: Tensor, *, slope: Tensor, loss: Tensor, open_: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The step of each open problem that lowers its loss enough, and loss and gradient there; else a step of 0."""
+    """A step for each open problem that lowers its loss enough (0 where none does), with loss and gradient there."""
     taken, new_gradient = torch.zeros_like(at), torch.zeros_like(at)
     new_loss, length = loss, torch.ones_like(loss)
     for _ in range(HALVINGS):
         tried = torch.where(open_, length, 0.0)[:, None] * direction
-        found, gradient = _evaluated(losses, at + tried)
-        is_enough = open_ & (found <= loss + SUFFICIENT * length * slope) & (found < loss)
+        tried_loss, gradient = _evaluated(losses, at + tried)
+        is_enough = open_ & (tried_loss <= loss + SUFFICIENT * length * slope) & (tried_loss < loss)
         taken = torch.where(is_enough[:, None], tried, taken)
-        new_loss = torch.where(is_enough, found, new_loss)
+        new_loss = torch.where(is_enough, tried_loss, new_loss)
         new_gradient = torch.where(is_enough[:, None], gradient, new_gradient)
         open_ = open_ & ~is_enough
         if not open_.any():

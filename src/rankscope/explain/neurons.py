@@ -1,10 +1,10 @@
-"""Which neurons carry a target, how concentrated it is on them, and how far two models' sets agree.
+"""Which neurons carry a target, how concentrated the target is on them, and how far two models' neurons agree.
 
-Values are attributions, (examples, neurons) of each site, signed or not; only their sizes count here.
+Values are attributions, (examples, neurons) at each site, signed or not; only their absolute size matters here.
 
-**Active** neurons, as published (Yao et al. 2025, section 5; papers.md A.5): those whose size is above a share
-of the example's largest. That count hangs on the share and on one outlier neuron (A.8-19), and "active at
-least once" grows with the number of examples. **Concentration** hangs on neither: the Gini coefficient, the
+**Active** neurons, as published (Yao et al. 2025, section 5; papers.md A.5), are those whose size is above a share
+of the example's largest. Their number depends on the share and on a single outlier neuron (A.8-19), and "active at
+least once" grows with the number of examples. **Concentration** depends on neither: the Gini coefficient, the
 entropy of the sizes as an effective number of neurons, the participation ratio, and the share of the top k.
 """
 
@@ -20,12 +20,12 @@ TOP = 20
 
 
 def active(values: Sequence[Tensor], threshold: float) -> list[Tensor]:
-    """Whether a neuron's size is above `threshold` times the example's largest, of all sites: bool, as `values`.
+    """Whether a neuron's size is above `threshold` times the example's largest over all sites: bool, as `values`.
 
-    Of an example whose values are all 0 no neuron is active.
+    In an example whose values are all 0, no neuron is active.
     """
-    largest = torch.stack([each.abs().amax(1) for each in values]).amax(0)
-    return [each.abs() > threshold * largest[:, None] for each in values]
+    largest = torch.stack([site.abs().amax(1) for site in values]).amax(0)
+    return [site.abs() > threshold * largest[:, None] for site in values]
 
 
 def frequencies(is_active: Tensor) -> Tensor:
@@ -37,16 +37,17 @@ def frequencies(is_active: Tensor) -> Tensor:
 
 
 def gini(values: Tensor) -> Tensor:
-    """Of the sizes of each example's values: 0 where all are equal, (n - 1) / n where one is all; (examples,).
+    """The Gini coefficient of the sizes of each example's values: (examples,).
 
-    values: (examples, neurons). An example of zeros has 0.
+    values: (examples, neurons). It is 0 where all sizes are equal, (n - 1) / n where all but one are 0, and 0 for an
+    example of zeros.
     """
     sizes = values.abs().double().sort(1).values
     n = sizes.shape[1]
     ranks = torch.arange(1, n + 1, dtype=torch.float64)
     total = sizes.sum(1)
-    found = 2 * (sizes @ ranks) / (n * total.clamp(min=1e-300)) - (n + 1) / n
-    return torch.where(total > 0, found, 0.0)
+    coefficients = 2 * (sizes @ ranks) / (n * total.clamp(min=1e-300)) - (n + 1) / n
+    return torch.where(total > 0, coefficients, 0.0)
 
 
 def effective_number(values: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ def top_share(values: Tensor, k: int = TOP) -> Tensor:
 
 
 def _shares(values: Tensor) -> Tensor:
-    """Sizes over their sum; of an example of zeros, all alike."""
+    """The sizes divided by their sum; equal shares for an example of zeros."""
     sizes = values.abs().double()
     total = sizes.sum(1, keepdim=True)
     return torch.where(total > 0, sizes / total.clamp(min=1e-300), 1 / sizes.shape[1])
@@ -85,31 +86,31 @@ CONCENTRATIONS = {
 # -- agreement ------------------------------------------------------------------------------------
 
 
-class Overlap(NamedTuple):
+class NeuronOverlap(NamedTuple):
     """How far the same neurons are active in two models that read the same examples."""
 
     n_first: float
-    """Active on an example, on average."""
+    """The mean number of neurons that are active on an example."""
     n_second: float
     n_both: float
     jaccard: Estimate | None
-    """Neurons active in both over those active in either, summed over examples; None where none ever is."""
+    """The Jaccard index, with both counts summed over examples; None where no neuron is active in either."""
     by_chance: float | None
-    """The index of random sets of the same sizes."""
+    """The Jaccard index of random sets of the same sizes."""
 
 
-def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0) -> Overlap:
-    """Of the neurons that are active in each of two models, example by example.
+def overlap(first: Tensor, second: Tensor, *, level: float = 0.95, seed: int = 0) -> NeuronOverlap:
+    """The overlap of the neurons that are active in two models, example by example.
 
-    first, second: (examples, neurons), bool, over the same examples. Sets of each example are compared, not of
-    those active on many examples: a set made by a threshold over examples is itself an estimate, and its
-    bootstrap draws agree less than it does.
+    first, second: (examples, neurons), bool, over the same examples. The sets of each example are compared, not the
+    sets of neurons that are active on many examples: such a set is itself an estimate, and the sets of bootstrap draws
+    agree less than those of the sample.
     """
     n_neurons = first.shape[1]
-    both, of_first, of_second = (each.sum(1).double() for each in (first & second, first, second))
+    both, of_first, of_second = (sets.sum(1).double() for sets in (first & second, first, second))
     either = of_first + of_second - both
     expected = of_first * of_second / n_neurons
-    return Overlap(
+    return NeuronOverlap(
         n_first=float(of_first.mean()),
         n_second=float(of_second.mean()),
         n_both=float(both.mean()),

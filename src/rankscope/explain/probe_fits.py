@@ -1,8 +1,8 @@
-"""Probes fitted to convergence, each set of examples as if it were alone.
+"""Probes fitted to convergence, several sets of examples together, each as if it were alone.
 
-Features are standardised; the loss is the cross-entropy of the relevant doc among its candidates (a conditional logit:
-with two candidates and full rank it is logistic regression on q x (p1 - p2), and a test holds it to scikit-learn's); it
-is minimised to convergence, for ever smaller penalties, for as long as the loss of validation queries falls.
+Features are standardised. The loss is the cross-entropy of the relevant doc among its candidates: a conditional logit,
+which with two candidates and full rank is logistic regression on q x (p1 - p2) (a test compares it with
+scikit-learn's). It is minimised to convergence for decreasing penalties, while the loss of validation queries falls.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from rankscope.explain.lbfgs import minimised
 from rankscope.explain.probes import HIDDEN, Candidates, Probe, Shape, States, credit
 
 SCORES_AT_ONCE = 1 << 26
-"""Numbers held for the gathered features of one evaluation."""
+"""How many numbers the gathered features of one evaluation may hold."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A probe as trained: one set of parameters for each set of examples."""
+    """A fitted probe: one row of parameters for each set of examples."""
 
     shape: Shape
     parameters: Tensor
@@ -35,20 +35,20 @@ class Fit:
 
 
 def standardised(states: States, candidates: Sequence[Candidates]) -> States:
-    """Each side less its mean and over its deviation.
+    """The states of each side minus their mean, divided by their standard deviation.
 
-    Means and deviations are of the texts in the examples given, the training ones; a number that does
-    not vary among them becomes 0.
+    Means and deviations are those of the texts in `candidates`, the training examples; a dimension that does not
+    vary among them becomes 0.
     """
     places = (
         torch.unique(torch.cat([c.queries for c in candidates])),
         torch.unique(torch.cat([c.docs.flatten() for c in candidates])),
     )
-    return States(*(_standardised(side, of) for side, of in zip(states, places, strict=True)))
+    return States(*(_standardised(side, seen) for side, seen in zip(states, places, strict=True)))
 
 
-def _standardised(texts: Tensor, of: Tensor) -> Tensor:
-    seen = texts[of].double()
+def _standardised(texts: Tensor, places: Tensor) -> Tensor:
+    seen = texts[places].double()
     mean, deviation = seen.mean(0), seen.std(0, unbiased=False)
     varies = deviation > 1e-5 * seen.square().mean().sqrt()
     scale = torch.where(varies, 1 / deviation.where(varies, torch.ones_like(deviation)), 0)
@@ -60,11 +60,11 @@ class Fitting:
     """How a probe is fitted."""
 
     rank: int = 32
-    """Of the bilinear form, and of the product that the MLP sees."""
+    """The rank of the bilinear form, and of the product that the MLP reads."""
     penalties: tuple[float, ...] = ()
-    """Those to choose from; none: the probe's own."""
+    """The penalties to choose from; the probe's own where empty."""
     tolerance: float = 1e-4
-    """In nats: see `lbfgs.minimised`."""
+    """The tolerance of `lbfgs.minimised`, in nats."""
     max_iterations: int = 500
 
 
@@ -77,19 +77,19 @@ def fitted(
     seeds: Sequence[int],
     how: Fitting,
 ) -> Fit:
-    """The probe fitted to each set of examples, with the penalty that is best for its validation loss.
+    """The probe fitted to each set of examples, with the penalty of the lowest validation loss.
 
-    states: standardised. A set starts where its seed says. The sets are fitted together, each as if it were
-    alone: first with the largest penalty, then with smaller ones, each from where the last ended, until the
-    validation loss of the set no longer falls (of a probe whose minima lead to one another). The loss is the
-    mean cross-entropy plus penalty / 2 times the probe's norm. A rank above the width is the width.
+    states: standardised. The start of a set depends on its seed. The sets are fitted together, each as if it were
+    alone: first with the largest penalty, then with smaller ones. A probe with `is_followed` starts each fit from the
+    last minimum and stops when the validation loss of the set no longer falls. The loss is the mean cross-entropy plus
+    penalty / 2 times the probe's norm. A rank above the width counts as the width.
     """
-    most = max(each.docs.numel() for each in train)
+    most = max(examples.docs.numel() for examples in train)
     at_once = max(1, SCORES_AT_ONCE // (most * (how.rank + HIDDEN)))
     groups = [slice(n, n + at_once) for n in range(0, len(train), at_once)]
     fits = [
-        _fitted(probe, states, train[some], validation[some], seeds=seeds[some], how=how)
-        for some in groups
+        _fitted(probe, states, train[group], validation[group], seeds=seeds[group], how=how)
+        for group in groups
     ]
     return Fit(
         fits[0].shape,
@@ -113,8 +113,8 @@ def _fitted(
     shape = Shape(width, min(how.rank, width))
     start = torch.stack(
         [
-            probe.start(states, each, shape, torch.Generator().manual_seed(seed))
-            for each, seed in zip(train, seeds, strict=True)
+            probe.start(states, examples, shape, torch.Generator().manual_seed(seed))
+            for examples, seed in zip(train, seeds, strict=True)
         ]
     )
     best = torch.full((len(train),), torch.inf, dtype=states.docs.dtype)
@@ -150,7 +150,7 @@ def _fitted(
 
 
 class _OfOneSize(NamedTuple):
-    """Sets of examples, the shorter ones filled up with examples that do not count."""
+    """Sets of examples of one size; shorter sets are padded with examples that do not count."""
 
     examples: list[Candidates]
     counts: Tensor
@@ -158,28 +158,32 @@ class _OfOneSize(NamedTuple):
 
 
 def _of_one_size(sets: Sequence[Candidates]) -> _OfOneSize:
-    size = max(len(each.queries) for each in sets)
-    filled = [torch.arange(size).clamp(max=len(each.queries) - 1) for each in sets]
-    counts = torch.stack([torch.arange(size) < len(each.queries) for each in sets])
-    return _OfOneSize([each.at(places) for each, places in zip(sets, filled, strict=True)], counts)
+    size = max(len(examples.queries) for examples in sets)
+    filled = [torch.arange(size).clamp(max=len(examples.queries) - 1) for examples in sets]
+    counts = torch.stack([torch.arange(size) < len(examples.queries) for examples in sets])
+    return _OfOneSize(
+        [examples.at(places) for examples, places in zip(sets, filled, strict=True)], counts
+    )
 
 
-def _cross_entropy(scores: Tensor, of: _OfOneSize) -> Tensor:
-    """The mean loss of the first candidate, a problem each: (problems, examples, N) to (problems,)."""
-    losses = (scores.logsumexp(-1) - scores[..., 0]) * of.counts
-    return losses.sum(-1) / of.counts.sum(-1)
+def _cross_entropy(scores: Tensor, sets: _OfOneSize) -> Tensor:
+    """The mean cross-entropy of the first candidate in each problem: (problems, examples, N) to (problems,)."""
+    losses = (scores.logsumexp(-1) - scores[..., 0]) * sets.counts
+    return losses.sum(-1) / sets.counts.sum(-1)
 
 
 def credits_of(
     probe: Probe, fit: Fit, states: States, test: Sequence[Candidates], *, ns: Sequence[int]
 ) -> Tensor:
-    """Of every set's probe on its own test examples, among the first n docs: (sets, ns, examples).
+    """The credit of every set's probe on its test examples, among the first n docs: (sets, ns, examples).
 
-    The sets' test examples must be as many.
+    All sets must have equally many test examples.
     """
     with torch.no_grad():
-        found = [
+        scores_of_sets = [
             probe.scores(parameters[None], states, [examples], fit.shape)[0]
             for parameters, examples in zip(fit.parameters, test, strict=True)
         ]
-    return torch.stack([torch.stack([credit(each[:, :n]) for n in ns]) for each in found])
+    return torch.stack(
+        [torch.stack([credit(scores[:, :n]) for n in ns]) for scores in scores_of_sets]
+    )

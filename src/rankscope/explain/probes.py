@@ -1,14 +1,14 @@
-"""Probes on frozen states: which of N docs is the relevant one? With controls.
+"""Probes on frozen states, with controls, that ask which of N docs is the relevant one.
 
-Every probe scores a query's candidates and is right where the relevant doc's score is the highest; tied
-highest scores share the credit, so that states which tell nothing give chance, 1/N, and not 1.
+Every probe scores a query's candidates and is right where the relevant doc has the highest score. Tied highest scores
+share the credit, so that states without information give chance, 1/N, and not 1.
 
-**Sound.** `dot` and `cosine` have no parameters: what retrieval itself would do with a layer. `bilinear`
-is q A p with A of low rank; `mlp` is an upper bound. They see a query and a doc at a time, so one probe,
-trained on all candidates (`probe_fits`), serves every N.
+**Sound.** `dot` and `cosine` have no parameters: they do with a layer what retrieval would do. `bilinear` is q A p with
+A of low rank; `mlp` is an upper bound. They read a query and one doc at a time, so one probe, trained on all candidates
+(`probe_fits`), serves every N.
 
-**Controls**, by the same fit: `docs_alone` sees no query; with `shuffled_queries` a query is another's;
-with `random_labels` the doc to be found is one that a hash of its id picks, which only memory of docs can find.
+**Controls** are fitted in the same way. `docs_alone` reads no query; `shuffled_queries` replaces each query by another;
+with `random_labels` a hash of doc ids picks the right doc, which a probe can find only by memorising docs.
 
 **As published**, study A's: `published_probes`.
 """
@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Times half the variance that a score would have over unrelated standardised texts: of any width alike."""
+"""Factors of half the variance of a score over unrelated standardised texts, so that they suit any width."""
 START = 0.5
-"""The deviation that scores have where a bilinear probe begins."""
+"""The standard deviation of the scores of a bilinear probe at its start."""
 HIDDEN = 32
 POWER_STEPS = 4
 
@@ -39,7 +39,7 @@ class States(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Examples: a query and its docs, as places in `States`; the first doc is the relevant one."""
+    """Examples of a query and its docs, as places in `States`; the first doc is the relevant one."""
 
     queries: Tensor
     """(examples,), int64."""
@@ -51,12 +51,12 @@ class Candidates(NamedTuple):
         return Candidates(self.queries, self.docs[:, :n])
 
     def at(self, places: Tensor) -> "Candidates":
-        """Some of the examples."""
+        """The examples at some places."""
         return Candidates(self.queries[places], self.docs[places])
 
 
 class Shape(NamedTuple):
-    """What the number of a probe's parameters depends on."""
+    """The sizes that determine the number of a probe's parameters."""
 
     width: int
     rank: int
@@ -64,7 +64,7 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Probe:
-    """A scorer of (query, doc) with parameters; `problems` are several at once, a row of parameters each."""
+    """A scorer of (query, doc) with parameters; `problems` are several probes at once, a row of parameters each."""
 
     n_parameters: Callable[[Shape], int]
     start: Callable[[States, Candidates, Shape, torch.Generator], Tensor]
@@ -72,11 +72,11 @@ class Probe:
     scores: Callable[[Tensor, States, Sequence[Candidates], Shape], Tensor]
     """Parameters (problems, parameters) and each one's examples to (problems, examples, N)."""
     norm: Callable[[Tensor, Shape], Tensor]
-    """What is penalised: (problems,)."""
+    """The penalised norm: (problems,)."""
     penalties: tuple[float, ...] = PENALTIES
-    """Those to choose from."""
+    """The penalties to choose from."""
     is_followed: bool = True
-    """Whether the minimum at one penalty leads to that at the next; else all are tried, each from the start."""
+    """Whether the fit at each penalty starts from the last minimum; if not, all penalties are fitted from the start."""
 
 
 # -- scores without parameters --------------------------------------------------------------------
@@ -86,7 +86,7 @@ def dot(states: States, candidates: Candidates) -> Tensor:
     """The dot products of a query with its docs: (examples, N)."""
     docs = states.docs[candidates.docs]
     queries = states.queries[candidates.queries][:, None]
-    return (docs * queries).sum(-1)  # a row each: ties stay ties
+    return (docs * queries).sum(-1)  # row by row, so that ties stay ties
 
 
 def cosine(states: States, candidates: Candidates) -> Tensor:
@@ -98,7 +98,7 @@ SIMILARITIES = {"dot": dot, "cosine": cosine}
 
 
 def credit(scores: Tensor) -> Tensor:
-    """1 where the first of the candidates has the highest score, 1/k where it shares it with k - 1 others.
+    """1 where the first candidate has the highest score alone, 1/k where k - 1 others have the same score, else 0.
 
     scores: (..., N); the result (...,), float64.
     """
@@ -116,13 +116,13 @@ def _low_rank_parts(parameters: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def _gathered(projected: Tensor, places: Sequence[Tensor]) -> Tensor:
-    """The rows that each problem asks for of its own table: (problems, *places' shape, width).
+    """The rows of each problem's own table at its places: (problems, *shape of the places, width).
 
-    projected: (problems, texts, width). By `index_select` on all tables laid end to end: its gradient
-    is one `index_add`, where that of indexing sorts.
+    projected: (problems, texts, width). This uses `index_select` on the concatenated tables, because its gradient is
+    one `index_add`, while the gradient of indexing sorts.
     """
     n_problems, n_texts, width = projected.shape
-    flat = torch.stack([each + n * n_texts for n, each in enumerate(places)])
+    flat = torch.stack([of_problem + n * n_texts for n, of_problem in enumerate(places)])
     rows = projected.reshape(-1, width).index_select(0, flat.flatten())
     return rows.view(n_problems, *places[0].shape, width)
 
@@ -144,7 +144,7 @@ def _bilinear_scores(
 
 
 def _bilinear_norm(parameters: Tensor, shape: Shape) -> Tensor:
-    """The squared Frobenius norm of A, without making A."""
+    """The squared Frobenius norm of A, computed without A."""
     of_query, of_doc = _low_rank_parts(parameters, shape)
     return (of_query.mT @ of_query * (of_doc.mT @ of_doc)).sum((1, 2))
 
@@ -152,10 +152,10 @@ def _bilinear_norm(parameters: Tensor, shape: Shape) -> Tensor:
 def _bilinear_start(
     states: States, candidates: Candidates, shape: Shape, rng: torch.Generator
 ) -> Tensor:
-    """The directions along which the loss falls fastest at A = 0: what the relevant doc has beyond the mean.
+    """The directions along which the loss falls fastest at A = 0.
 
-    They are found by subspace iteration on that gradient, whose square matrix is the cross-covariance of
-    queries and relevant docs less that of queries and candidates.
+    Subspace iteration finds them in the gradient: the cross-covariance of queries and relevant docs minus that of
+    queries and all candidates.
     """
     docs = states.docs[candidates.docs]
     beyond = docs[:, 0] - docs.mean(1)
@@ -165,7 +165,7 @@ def _bilinear_start(
     for _ in range(POWER_STEPS):
         of_doc = torch.linalg.qr(gradient.T @ (gradient @ of_doc))[0]
     of_query = gradient @ of_doc
-    size = of_query.norm()  # that of U V^T, V being orthonormal
+    size = of_query.norm()  # the norm of U V^T, because V is orthonormal
     scale = (START / size.clamp(min=1e-12)) ** 0.5
     return torch.stack([of_query * scale, of_doc * scale]).flatten()
 
@@ -204,7 +204,7 @@ def _mlp_scores(
 def _mlp_start(
     states: States, candidates: Candidates, shape: Shape, rng: torch.Generator
 ) -> Tensor:
-    """The product's projections as in the bilinear probe; the rest drawn, so that scores begin small."""
+    """The bilinear probe's start for the product's projections, and small random values for the rest."""
     width, rank = shape
     n = MLP.n_parameters(shape) - 2 * width * rank
     rest = torch.randn(n, generator=rng, dtype=torch.float64).to(states.queries) * HIDDEN**-0.5

@@ -1,8 +1,8 @@
-"""A ranker's layers probed over the same examples: every probe, every control, every seed.
+"""A ranker's layers probed over the same examples, with every probe, control and seed.
 
-The test examples are the same for all rankers, layers and seeds, so that what differs between two of them is
-paired. A seed decides which training queries are held out for the choice of the penalty, where a probe
-starts, and whose query the shuffled ones get.
+The test examples are the same for all rankers, layers and seeds, so that differences between them are paired. A seed
+decides which training queries are held out to choose the penalty, where a probe starts, and which query replaces which
+in the control with shuffled queries.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ CONTROL_OF = {
     "linear": "shuffled_queries",
     "as_published": "as_published_shuffled_queries",
 }
-"""A probe, and the same probe with every query another's."""
+"""A probe to its control in which every query is replaced by another."""
 CONTROLS = ("docs_alone", "random_labels", "mlp_shuffled_queries", *CONTROL_OF.values())
-"""Beside the probes, on every layer."""
+"""The controls that are fitted beside the probes on every layer."""
 
 
 class Texts(NamedTuple):
-    """The distinct texts of choices, whose places are the rows of a ranker's states."""
+    """The distinct texts of choices; their places are the rows of a ranker's states."""
 
     query_ids: tuple[str, ...]
     doc_ids: tuple[str, ...]
@@ -46,7 +46,7 @@ class Texts(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The distinct pairs of query and doc in choices, whose places are the rows of a cross-encoder's states."""
+    """The distinct pairs of query and doc in choices; their places are the rows of a cross-encoder's states."""
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -65,12 +65,12 @@ class Pairs(NamedTuple):
 
 def pairs_of(choices: Sequence[Choice]) -> Pairs:
     """The pairs of choices, each once, sorted."""
-    found = {(choice.query_id, doc_id) for choice in choices for doc_id in choice.doc_ids}
-    return Pairs(tuple(sorted(found)))
+    pairs = {(choice.query_id, doc_id) for choice in choices for doc_id in choice.doc_ids}
+    return Pairs(tuple(sorted(pairs)))
 
 
 def with_other_queries(choices: Sequence[Choice], seed: int) -> list[Choice]:
-    """The choices with every query replaced by another: the next in a drawn order."""
+    """The choices with every query replaced by the next one in a random order."""
     query_ids = sorted({choice.query_id for choice in choices})
     stream(seed, "other queries").shuffle(query_ids)
     following = dict(zip(query_ids, query_ids[1:] + query_ids[:1], strict=True))
@@ -87,21 +87,21 @@ def texts_of(choices: Sequence[Choice]) -> Texts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one probe made of one layer."""
+    """The outcome of one probe on one layer."""
 
     probe: str
-    """A probe's name, or a control's."""
+    """The name of a probe or of a control."""
     credits: Tensor
-    """(seeds, ns, test examples), float64: 1 where it was right, 1/k where it shares the highest score."""
+    """(seeds, ns, test examples), float64: 1 where the probe was right, 1/k where k docs share the highest score."""
     penalties: tuple[float, ...] = ()
-    """The chosen ones, a seed each; none for probes without parameters."""
+    """The chosen penalty of each seed; empty for probes without parameters."""
     n_unconverged: int = 0
-    """Seeds whose fit was cut short."""
+    """The number of seeds whose fit did not converge."""
 
 
 @dataclass(frozen=True)
 class Probing:
-    """What is asked of every layer."""
+    """The probes and controls of every layer."""
 
     similarity: str
     """The probe without parameters: the ranker's own similarity."""
@@ -113,10 +113,10 @@ class Probing:
     def layer(
         self, states: States, train: Candidates, test: Candidates, *, drawn_labels: Tensor
     ) -> list[Outcome]:
-        """Every sound probe's and control's outcome on one layer.
+        """The outcome of every sound probe and control on one layer.
 
-        `drawn_labels` gives each doc of the states a number, (docs,): with random labels, the docs with the
-        highest of their choices are the ones to be found.
+        `drawn_labels`, (docs,), gives each doc a random number: in the control with random labels, the right doc of a
+        choice is the one with the highest number.
         """
         scores = probes.SIMILARITIES[self.similarity](states, test)
         plain = torch.stack([probes.credit(scores[:, :n]) for n in self.ns])
@@ -132,7 +132,7 @@ class Probing:
             "mlp": ("mlp", true),
             "mlp_shuffled_queries": ("mlp", shuffled),
         }
-        asked: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
+        fits: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
             "bilinear": ("bilinear", true),
             **(mlp if self.with_mlp else {}),
             "docs_alone": ("docs_alone", true),
@@ -140,7 +140,7 @@ class Probing:
         }
         return [
             Outcome(self.similarity, plain[None].expand(len(self.seeds), -1, -1)),
-            *(self._fitted(name, probe, made, sets) for name, (probe, sets) in asked.items()),
+            *(self._fitted(name, probe, made, sets) for name, (probe, sets) in fits.items()),
             self._fitted("random_labels", "bilinear", _with_ones(made), relabelled),
         ]
 
@@ -152,14 +152,14 @@ class Probing:
         *,
         drawn_labels: Tensor,
     ) -> list[Outcome]:
-        """A linear probe's and its controls' outcomes on one layer of a cross-encoder.
+        """The outcomes of a linear probe and its controls on one layer of a cross-encoder.
 
-        states: (pairs, width), of query and doc read together; `true` and `shuffled` are training and test
-        examples, with their own queries and with others'. `drawn_labels`, (pairs,), are alike for a doc.
+        states: (pairs, width), of query and doc read together. `true` and `shuffled` are training and test examples,
+        with their own queries and with other ones. `drawn_labels`, (pairs,), are the same for all pairs of a doc.
         """
-        asked = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
-        found = []
-        for name, (train, test) in asked.items():
+        trainings = {"linear": true, "shuffled_queries": shuffled, "random_labels": true}
+        outcomes = []
+        for name, (train, test) in trainings.items():
             n_queries = 1 + max(int(part.queries.max()) for part in (train, test))
             no_queries = states.new_zeros(n_queries, states.shape[1])
             made = probe_fits.standardised(States(no_queries, states), [train])
@@ -168,8 +168,8 @@ class Probing:
             ]
             if name == "random_labels":
                 sets = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in sets]
-            found.append(self._fitted(name, "docs_alone", made, sets))
-        return found
+            outcomes.append(self._fitted(name, "docs_alone", made, sets))
+        return outcomes
 
     def _fitted(
         self, name: str, probe_name: str, states: States, sets: Sequence[tuple[Candidates, ...]]
@@ -178,20 +178,23 @@ class Probing:
         train, validation, tests = zip(*sets, strict=True)
         how = probe_fits.Fitting(rank=self.rank)
         fit = probe_fits.fitted(probe, states, train, validation, seeds=self.seeds, how=how)
-        found = probe_fits.credits_of(probe, fit, states, tests, ns=self.ns)
-        return Outcome(name, found, fit.penalties, int((~fit.has_converged).sum()))
+        per_example = probe_fits.credits_of(probe, fit, states, tests, ns=self.ns)
+        return Outcome(name, per_example, fit.penalties, int((~fit.has_converged).sum()))
 
     def layer_as_published(
         self, states: States, train: Candidates, test: Candidates
     ) -> list[Outcome]:
-        """The published probe's outcome on one layer, a probe for each n; and with other queries' queries.
+        """The outcomes of the published probe and of its control with shuffled queries on one layer.
 
-        Docs stand in an order drawn once, 1 % of the examples are held out at random, whatever their query
-        (papers.md A.2); the second outcome is the control that the study lacks.
+        There is a probe for each n. Docs stand in an order that is drawn once, and 1 % of the examples are held out at
+        random, whatever their query (papers.md A.2). The control is not in the study.
         """
-        found: dict[str, list[Tensor]] = {"as_published": [], "as_published_shuffled_queries": []}
+        credits_by_name: dict[str, list[Tensor]] = {
+            "as_published": [],
+            "as_published_shuffled_queries": [],
+        }
         for n in self.ns:
-            for name, of_ns in found.items():
+            for name, of_ns in credits_by_name.items():
                 parts = [train.among(n), test.among(n)]
                 if name != "as_published":
                     parts = [_shuffled(part, PUBLISHED_SEED) for part in parts]
@@ -203,23 +206,23 @@ class Probing:
                     states, learnt.at(order[n_held:]), learnt.at(order[:n_held]), seeds=self.seeds
                 )
                 of_ns.append(published_probes.published_credits(fit, states, tested))
-        return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in found.items()]
+        return [Outcome(name, torch.stack(of_ns, 1)) for name, of_ns in credits_by_name.items()]
 
 
 def _with_ones(states: States) -> States:
-    """A constant beside every state, so that a bilinear form has a term for the doc alone, too."""
+    """The states with a constant 1 appended, so that a bilinear form has a term for the doc alone, too."""
     return States(*(torch.cat([side, side.new_ones(len(side), 1)], 1) for side in states))
 
 
 def split(train: Candidates, seed: int) -> tuple[Candidates, Candidates]:
-    """Training and validation examples, by query: no query is in both."""
+    """Training and validation examples, split by query."""
     order = _drawn_order(train, seed, "validation")
     held = torch.isin(train.queries, order[: max(1, int(len(order) * VALIDATION_SHARE))])
     return train.at((~held).nonzero().flatten()), train.at(held.nonzero().flatten())
 
 
 def _shuffled(examples: Candidates, seed: int) -> Candidates:
-    """Every query is replaced by another: the next in a drawn order."""
+    """The examples with every query replaced by the next one in a random order."""
     order = _drawn_order(examples, seed, "shuffled queries")
     next_one = torch.empty(int(order.max()) + 1, dtype=torch.int64)
     next_one[order] = torch.roll(order, 1)
@@ -227,14 +230,14 @@ def _shuffled(examples: Candidates, seed: int) -> Candidates:
 
 
 def _drawn_order(examples: Candidates, seed: int, purpose: str) -> Tensor:
-    """The examples' queries, each once, in an order of the seed's."""
+    """The distinct queries of the examples, in a random order that the seed and the purpose determine."""
     queries: Tensor = torch.unique(examples.queries)
     rng = torch.Generator().manual_seed(seed_for(seed, purpose))
     return queries[torch.randperm(len(queries), generator=rng)]
 
 
 def _relabelled(examples: Candidates, drawn: Tensor) -> Candidates:
-    """The doc with the highest drawn number changes places with the relevant one."""
+    """The examples with the doc of the highest random number in the place of the relevant one, and vice versa."""
     highest = drawn[examples.docs].argmax(1)
     rows = torch.arange(len(highest))
     docs = examples.docs.clone()

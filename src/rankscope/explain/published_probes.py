@@ -1,7 +1,7 @@
 """Study A's probes as published (Yao et al. 2025, section 4; papers.md A.2): linear layers, trained by Adam.
 
-One linear layer over [q; p1; ...; pN] with N outputs. It is additive in query and docs, so it cannot see whether they
-match (A.8-2), and stops long before it has converged (A.8-3).
+The probe is one linear layer over [q; p1; ...; pN] with N outputs. It is additive in query and docs, so it cannot
+detect whether they match (A.8-2), and its training stops long before convergence (A.8-3).
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from torch.nn.functional import cross_entropy, linear
 from rankscope.explain.probes import Candidates, States
 
 BLOCK = 512
-"""Examples of one product, of the published probe."""
+"""The number of examples in one matrix product."""
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedRecipe:
     """Study A's training (its Table 1 and released code)."""
 
     learning_rate: float = 1e-4
@@ -27,11 +27,11 @@ class Published:
     epochs: int = 30
 
 
-PUBLISHED = Published()
+PUBLISHED = PublishedRecipe()
 
 
 class PublishedFit(NamedTuple):
-    """Linear probes of one layer, a seed each, at their best epoch by validation accuracy (the first of several)."""
+    """Linear probes of one layer, a seed each, at the first epoch with the best validation accuracy."""
 
     weights: Tensor
     """(seeds, N, (N + 1) x width)."""
@@ -40,19 +40,19 @@ class PublishedFit(NamedTuple):
 
 
 class InColumns(NamedTuple):
-    """Examples whose docs stand in the order that the published probe sees."""
+    """Examples with their docs in the order in which the published probe reads them."""
 
     examples: Candidates
     correct: Tensor
     """(examples,): the column of the relevant doc."""
 
     def at(self, places: Tensor) -> "InColumns":
-        """Some of the examples."""
+        """The examples at some places."""
         return InColumns(self.examples.at(places), self.correct[places])
 
 
 def in_columns(examples: Candidates, rng: torch.Generator) -> InColumns:
-    """Every example's docs in a drawn order."""
+    """The examples with their docs in a random order."""
     order = torch.rand(examples.docs.shape, generator=rng).argsort(1)
     mixed = Candidates(examples.queries, examples.docs.gather(1, order))
     return InColumns(mixed, (order == 0).int().argmax(1))
@@ -64,11 +64,11 @@ def published(
     validation: InColumns,
     *,
     seeds: Sequence[int],
-    recipe: Published = PUBLISHED,
+    recipe: PublishedRecipe = PUBLISHED,
 ) -> PublishedFit:
-    """One layer's probes for all seeds, trained together.
+    """The probes of one layer for all seeds, trained together.
 
-    A probe's first weights and the order of its batches come from its seed alone, as `torch.nn.Linear` and
+    A probe's initial weights and the order of its batches depend on its seed alone, as `torch.nn.Linear` and
     `torch.randperm` draw them.
     """
     n_examples, n = train.examples.docs.shape
@@ -102,8 +102,8 @@ def published(
             mean_losses.sum().backward()  # type: ignore[no-untyped-call]
             adam.step()
         with torch.no_grad():
-            found = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
-        accuracies = (found == validation.correct).double().mean(1)
+            columns = _outputs(unseen, weights, biases)[:, : len(validation.correct)].argmax(-1)
+        accuracies = (columns == validation.correct).double().mean(1)
         is_better = accuracies > best
         best = torch.where(is_better, accuracies, best)
         for now, then in zip((weights, biases), kept, strict=True):
@@ -118,26 +118,26 @@ def published_credits(fit: PublishedFit, states: States, test: InColumns) -> Ten
 
 
 def _linear(n_inputs: int, n_outputs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The first weights of `torch.nn.Linear`: uniform within 1 / sqrt(inputs)."""
+    """The initial weights and biases of `torch.nn.Linear`: uniform within 1 / sqrt(inputs)."""
     bound = n_inputs**-0.5
     weight = torch.empty(n_outputs, n_inputs).uniform_(-bound, bound, generator=rng)
     return weight, torch.empty(n_outputs).uniform_(-bound, bound, generator=rng)
 
 
 def _outputs(inputs: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
-    """Of all seeds' probes on the same inputs: (seeds, examples, N), with those that fill the last block.
+    """The outputs of all seeds' probes on the same inputs: (seeds, examples, N), with the padding of the last block.
 
-    inputs: as `_in_blocks` has them. The gradient of a product with so few columns is summed over blocks: as
-    one long product it takes twice as long.
+    inputs: from `_in_blocks`. The gradient of a product with so few columns is summed over blocks, because one long
+    product takes twice as long.
     """
     n_seeds, n = biases.shape
-    found = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
-    by_seed = found.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
+    products = torch.bmm(weights.flatten(0, 1).expand(len(inputs), -1, -1), inputs.mT)
+    by_seed = products.view(-1, n_seeds, n, BLOCK).permute(1, 0, 3, 2)
     return by_seed.flatten(1, 2) + biases[:, None]
 
 
 def _in_blocks(states: States, examples: Candidates) -> Tensor:
-    """`_joined` examples: (blocks, BLOCK, (N + 1) x width); the last is filled up with the first example."""
+    """`_joined` examples in blocks: (blocks, BLOCK, (N + 1) x width); the last is padded with the first example."""
     n_examples = len(examples.queries)
     filled = torch.zeros(-(-n_examples // BLOCK) * BLOCK, dtype=torch.int64)
     filled[:n_examples] = torch.arange(n_examples)

@@ -1,8 +1,8 @@
 """The representations of every layer, streamed to memory-mapped files.
 
-One pass a text gives all layers: layer 0 is what goes into the first block, layer n what comes out of the
-nth (of the last, after the model's final norm). Each is pooled as the ranker pools, or as asked; padding
-and what is not the text's own never counts, so a text's representation is the same in every batch.
+One pass over a text gives all layers: layer 0 is the input of the first block, layer n the output of the nth (of the
+last one, after the model's final norm). Each layer is pooled as the ranker pools, or by a given pooling. Padding and
+tokens that do not belong to the text never count, so a text's representation does not depend on its batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ from rankscope.models.ranker import Side, TrainableRanker
 from rankscope.store import rows
 
 BYTES_AT_ONCE = 1 << 30
-"""Hidden states of all layers that one pass may hold."""
+"""The bytes that the hidden states of all layers may take in one pass."""
 BYTES_PER_BLOCK = 1 << 27
 MOST_PER_BLOCK = 4_096
 TEXTS_AT_ONCE = 128
 
 Pooling = Callable[[Tensor, Tensor], Tensor]
-"""States (texts, tokens, width) and mask (texts, tokens) of tokens that count to (texts, width)."""
+"""States (texts, tokens, width) and a mask (texts, tokens) of the tokens that count, to (texts, width)."""
 
 
 def first_token(states: Tensor, mask: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def mean(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def last_token(states: Tensor, mask: Tensor) -> Tensor:
-    """The last token that counts, whichever side is padded."""
+    """The last token that counts, on whichever side the padding is."""
     return states[_rows(states), mask.shape[1] - 1 - mask.int().flip(1).argmax(1)]
 
 
@@ -56,7 +56,7 @@ POOLINGS: dict[str, Pooling] = {"cls": first_token, "mean": mean, "last": last_t
 def of_texts(
     ranker: TrainableRanker, texts: Sequence[Any], side: Side, *, pooling: str | None = None
 ) -> Tensor:
-    """The layers' representations of a side's texts, or pairs: (texts, layers + 1, width), float32, on the processor.
+    """The layers' representations of a side's texts, or pairs: (texts, layers + 1, width), float32, on the CPU.
 
     `pooling` is one of `POOLINGS`; without it, the ranker's own, or what its head reads.
     """
@@ -70,7 +70,7 @@ def of_texts(
         return torch.stack([pool(layer.float(), mask) for layer in states], 1).cpu()
 
     budget = _tokens_at_once(ranker.where, n_layers + 1, width)
-    batches = list(lengths.by_length([len(each.ids) for each in inputs], budget))
+    batches = list(lengths.by_length([len(text.ids) for text in inputs], budget))
     with torch.inference_mode():
         parts = passes.carried_out(pooled, batches, ranker.model)
     return _in_order(torch.cat([torch.empty(0, n_layers + 1, width), *parts]), batches)
@@ -83,32 +83,32 @@ def in_parts(
     task: str,
     progress: Progress,
 ) -> Tensor:
-    """What `states_of` gives of texts (or pairs), `TEXTS_AT_ONCE` at a time, with progress."""
+    """The states of texts (or pairs) by `states_of`, `TEXTS_AT_ONCE` at a time, with progress."""
     parts = []
-    with progress.task(task, len(texts), "texts") as told:
+    with progress.task(task, len(texts), "texts") as bar:
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            some = texts[start : start + TEXTS_AT_ONCE]
-            parts.append(states_of(some))
-            told.advance(len(some))
+            chunk = texts[start : start + TEXTS_AT_ONCE]
+            parts.append(states_of(chunk))
+            bar.advance(len(chunk))
     return torch.cat(parts)
 
 
 def _tokens_at_once(where: torch.device, n_layers: int, width: int) -> int:
-    """What the device holds, less if the states of all layers would not fit."""
+    """How many tokens fit on the device, with the states of all layers."""
     return max(1, min(lengths.budget(where), BYTES_AT_ONCE // (4 * n_layers * width)))
 
 
-def _in_order(found: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
-    """As the texts stand; BadInput for states that are no numbers, of which no probe can learn."""
-    spoilt = ~found.isfinite().all(2)
+def _in_order(states: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
+    """The states in the order of the texts. Raises BadInput for states that are not finite."""
+    spoilt = ~states.isfinite().all(2)
     if spoilt.any():
         raise BadInput(
-            f"{int(spoilt.any(1).sum())} of {len(found)} texts have states that are not finite (from layer "
-            f"{int(spoilt.any(0).int().argmax())} on): weights of the model are not, or too large. Give a checkpoint from "
-            "before its training broke."
+            f"{int(spoilt.any(1).sum())} of {len(states)} texts have states that are not finite (from layer "
+            f"{int(spoilt.any(0).int().argmax())} on): weights of the model are not finite, or too large. Give a "
+            "checkpoint from before its training broke."
         )
     places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
-    return found[places.argsort()]
+    return states[places.argsort()]
 
 
 # -- on disk --------------------------------------------------------------------------------------
@@ -125,9 +125,9 @@ def store(
     processes: rows.ProcessGroup = ALONE,
     progress: Progress = SILENT,
 ) -> list[Path]:
-    """Make what is missing of every layer's (texts, width) file, in blocks that resume; where they are.
+    """Write every layer's (texts, width) file in blocks, skipping blocks that are written already; the files' paths.
 
-    `states_of` gives the texts at some places: (texts, layers, width). `dtype` is float32 or float16.
+    `states_of` gives the states of the texts at some places: (texts, layers, width). `dtype` is float32 or float16.
     """
     names = [f"layer-{layer:02d}" for layer in range(n_layers)]
     block = max(1, min(MOST_PER_BLOCK, BYTES_PER_BLOCK // (4 * n_layers * width)))
@@ -142,7 +142,7 @@ def store(
 
 
 def _held(states: Tensor, dtype: str) -> Tensor:
-    """The states, if numbers of the type can hold them."""
+    """The states. Raises BadInput where numbers of the type cannot hold them."""
     largest = float(states.abs().max()) if states.numel() else 0.0
     if largest > float(np.finfo(dtype).max):
         raise BadInput(
@@ -158,5 +158,5 @@ def layer(folder: Path, number: int) -> Tensor:
 
 
 def n_layers(folder: Path) -> int:
-    """How many layers are stored in a folder."""
+    """The number of layers that are stored in a folder."""
     return len(list(folder.glob("layer-*.npy")))

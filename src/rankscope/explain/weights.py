@@ -1,8 +1,8 @@
-"""Weights before and after: how far each module moved, and in how many directions.
+"""Changes of weights between two rankers: how far each module moved, and in how many directions.
 
-For two rankers of one architecture, of which one was tuned from the other or both from a third. Layers are numbered as
-in `representations`: 0 is what feeds the first block, n the nth block; what lies behind the last one (a pooler that is
-read, a dense layer, the scoring head) counts as one layer more.
+The rankers have one architecture: one was tuned from the other, or both from a third. Layers are numbered as in
+`representations`: 0 is the input of the first block, n the nth block. Whatever follows the last block (a pooler that is
+used, a dense layer, the scoring head) counts as one further layer.
 """
 
 import math
@@ -19,21 +19,21 @@ from rankscope.models import anatomy
 from rankscope.models.ranker import TrainableRanker
 
 
-class Place(NamedTuple):
-    """Where in a ranker a module stands."""
+class ModulePlace(NamedTuple):
+    """A module's position in a ranker."""
 
     tower: str
-    """query or document; empty where one encoder reads all."""
+    """query or document; empty where one encoder reads both."""
     layer: int
-    """0: what feeds the first block; n: the nth block; one above the last: what lies behind it."""
+    """0 for the input of the first block, n for the nth block, and one above the last for whatever follows it."""
     part: str
-    """Its name inside the layer: attention.self.query."""
+    """The module's name inside the layer, such as attention.self.query."""
 
 
-class Module(NamedTuple):
-    """One module's own weights."""
+class ModuleWeights(NamedTuple):
+    """A module's own weights, without those of its children."""
 
-    place: Place
+    place: ModulePlace
     weights: Mapping[str, Tensor]
 
 
@@ -42,49 +42,52 @@ class ModuleChange:
     """How far a module's weights moved, and in how many directions."""
 
     module: str
-    place: Place
+    place: ModulePlace
     n_weights: int
     moved: float
     """||after - before||, the Frobenius norm over matrix and bias."""
     size: float
     """||before||."""
     effective_rank: float | None
-    """Of the update of its matrix, the largest if there are several; None for a module without one."""
+    """The effective rank of the update of its matrix, the largest if there are several; None without a matrix."""
     highest_rank: int | None
 
     @property
     def displacement(self) -> float | None:
-        """||after - before|| / ||before||; None for weights that were all 0 and are not."""
+        """||after - before|| / ||before||; None for weights that were all 0 and have changed."""
         return displacement([self])
 
 
-def modules(ranker: TrainableRanker) -> dict[str, Module]:
+def modules(ranker: TrainableRanker) -> dict[str, ModuleWeights]:
     """Every module of a ranker that has weights of its own, by its name in the model.
 
-    Poolers of bi-encoders are left out: no pooling of ours reads them, and where a checkpoint has none
-    they are drawn anew at every loading. Raises BadInput for an encoder whose layers share their weights.
+    Poolers of bi-encoders are left out: no pooling here reads them, and where a checkpoint has none, every loading
+    draws new ones. Raises BadInput for an encoder whose layers share their weights.
     """
     encoders = {id(encoder) for encoder in anatomy.encoders(ranker.model)}
     sides = _sides(ranker)
     unread = _unread(ranker)
     depth = max(len(_blocks(encoder)) for encoder in anatomy.encoders(ranker.model))
-    found: dict[str, Module] = {}
-    inside: dict[str, Place] = {}
+    by_name: dict[str, ModuleWeights] = {}
+    inside: dict[str, ModulePlace] = {}
     for name, module in ranker.model.named_modules():
         side = sides.get(id(module), "")
         if id(module) in encoders:
             inside |= {
-                f"{name}.{of}" if name else of: place for of, place in _places(module, side).items()
+                f"{name}.{local_name}" if name else local_name: place
+                for local_name, place in _places(module, side).items()
             }
         weights = dict(module.named_parameters(recurse=False))
         if weights and id(module) not in unread:
             part = name.rpartition(f".{side}.")[2] if side else name
-            found[name] = Module(inside.get(name, Place(side, depth + 1, part)), weights)
-    return found
+            by_name[name] = ModuleWeights(
+                inside.get(name, ModulePlace(side, depth + 1, part)), weights
+            )
+    return by_name
 
 
 def _sides(ranker: TrainableRanker) -> Mapping[int, str]:
-    """Modules that the texts of one of several sides alone go through, by id, and that side."""
+    """The id of every module that only one of several sides uses, to that side."""
     if len(ranker.sides) == 1:
         return {}
     of_side = {
@@ -109,36 +112,38 @@ def _blocks(encoder: Any) -> list[nn.Module]:
     return blocks
 
 
-def _places(encoder: Any, tower: str) -> dict[str, Place]:
-    """Where each module of an encoder stands, by its name in it.
+def _places(encoder: Any, tower: str) -> dict[str, ModulePlace]:
+    """The place of each module of an encoder, by its name in it.
 
-    What is made before the blocks feeds the first; so do tables of embeddings, wherever they are made
-    (those of relative positions, which every block reads).
+    Modules that are registered before the blocks feed the first block, and so do embedding tables wherever they are
+    registered (those of relative positions, which every block reads).
     """
     blocks = _blocks(encoder)
     numbers = {id(block): number for number, block in enumerate(blocks, start=1)}
-    found: dict[str, Place] = {}
+    by_name: dict[str, ModulePlace] = {}
     block, layer = "", 0
     for name, module in encoder.named_modules():
         if id(module) in numbers:
             block, layer = f"{name}.", numbers[id(module)]
         if block and f"{name}.".startswith(block):
-            found[name] = Place(tower, layer, name.removeprefix(block))
+            by_name[name] = ModulePlace(tower, layer, name.removeprefix(block))
         else:
             is_behind = layer > 0 and not isinstance(module, nn.Embedding)
             part = name.removeprefix(f"{encoder.base_model_prefix}.")
-            found[name] = Place(tower, len(blocks) + 1 if is_behind else 0, part)
-    return found
+            by_name[name] = ModulePlace(tower, len(blocks) + 1 if is_behind else 0, part)
+    return by_name
 
 
-def weight_changes(before: Mapping[str, Module], after: Mapping[str, Module]) -> list[ModuleChange]:
+def weight_changes(
+    before: Mapping[str, ModuleWeights], after: Mapping[str, ModuleWeights]
+) -> list[ModuleChange]:
     """Every module's change, matched by name. Raises BadInput where the architectures differ."""
     _check_alike(before, after)
     return [_change(name, module, after[name]) for name, module in before.items()]
 
 
-def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> None:
-    """BadInput where the architectures differ, by names or shapes."""
+def _check_alike(before: Mapping[str, ModuleWeights], after: Mapping[str, ModuleWeights]) -> None:
+    """Raise BadInput where the architectures differ in names or shapes of weights."""
     shapes = [
         {
             f"{name}.{weight}": tuple(tensor.shape)
@@ -151,13 +156,13 @@ def _check_alike(before: Mapping[str, Module], after: Mapping[str, Module]) -> N
     alone = sorted(shapes[0].keys() ^ shapes[1].keys())
     if alone:
         raise BadInput(
-            f"The two rankers are of different architectures: {len(alone)} weights stand in one of them only "
+            f"The two rankers have different architectures: {len(alone)} weights are in one of them only "
             f"(first: {alone[0]}). {advice}"
         )
     for name, shape in shapes[0].items():
         if shape != shapes[1][name]:
             raise BadInput(
-                f"The two rankers are of different architectures: {name} is {_by(shape)} in one and "
+                f"The two rankers have different architectures: {name} is {_by(shape)} in one and "
                 f"{_by(shapes[1][name])} in the other. {advice}"
             )
 
@@ -166,13 +171,13 @@ def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _change(name: str, before: Module, after: Module) -> ModuleChange:
+def _change(name: str, before: ModuleWeights, after: ModuleWeights) -> ModuleChange:
     moved = size = 0.0
     matrix: Tensor | None = None
     for weight, tensor in before.weights.items():
-        old, new = (each.detach().cpu().double() for each in (tensor, after.weights[weight]))
-        for which, each in (("before", old), ("after", new)):
-            if not each.isfinite().all():
+        old, new = (values.detach().cpu().double() for values in (tensor, after.weights[weight]))
+        for which, values in (("before", old), ("after", new)):
+            if not values.isfinite().all():
                 raise BadInput(
                     f"{name}.{weight} of the ranker {which} has values that are not finite. Give a checkpoint from "
                     "before its training broke, or save it in a wider precision."
@@ -194,7 +199,7 @@ def _change(name: str, before: Module, after: Module) -> ModuleChange:
 
 
 def displacement(changes: Iterable[ModuleChange]) -> float | None:
-    """||after - before|| / ||before|| of several modules together; None where all was 0 and is not."""
+    """||after - before|| / ||before|| of several modules together; None where all weights were 0 and have changed."""
     moved, size = zip(*((change.moved, change.size) for change in changes), strict=True)
     if not any(moved):
         return 0.0
@@ -202,11 +207,11 @@ def displacement(changes: Iterable[ModuleChange]) -> float | None:
 
 
 def effective_rank(update: Tensor) -> float:
-    """In how many directions an update goes: e to the entropy of its singular values over their sum.
+    """The effective rank of an update: the exponential of the entropy of its singular values over their sum.
 
-    1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007); 0 for an update of 0,
-    which goes nowhere. update: (rows, columns). Values below float64's rounding count as 0; weights that were
-    stored in fewer digits have their own rounding in the update, which goes in nearly all directions.
+    It is 1 for one direction, the rank where all are equally strong (Roy & Vetterli 2007), and 0 for an update of 0.
+    update: (rows, columns). Values below the rounding of float64 count as 0. Weights that were stored in a lower
+    precision add their rounding to the update, in nearly all directions.
     """
     wide = update.double() if update.shape[0] <= update.shape[1] else update.double().mT
     squares = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0)

@@ -1,8 +1,8 @@
-"""Section data to Vega-Lite charts.
+"""Vega-Lite charts of section data.
 
-A chart is a plain specification, its data inside. It carries no colour of text, axis or ground:
-those come from the page when it is drawn, so that a chart follows light and dark. What a colour
-says is always said by a shape, a dash or a position too. The colours are those of Okabe and Ito.
+A chart is a plain specification with its data inside. It sets no colours of text, axes or background: the page adds
+them when it draws the chart, so that charts follow the light and the dark theme. Whatever a colour shows, a shape, a
+dash or a position shows, too. The colours are those of Okabe and Ito.
 """
 
 import re
@@ -23,7 +23,7 @@ Spec = dict[str, Any]
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
 
 LINES = [BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", GREY, "#000000"]
-"""Of as many curves in one picture."""
+"""The colours of the curves in one chart."""
 
 VERDICT_COLOURS = {"better": BLUE, "worse": VERMILION, "equivalent": GREEN, "cannot tell": GREY}
 
@@ -38,19 +38,19 @@ AXIS = alt.Axis(tickCount=6)
 """Few enough ticks for the width of a phone."""
 
 LONG_LABEL = 20
-"""Of a comparison, above which it is broken before its minus and before each value of a sweep."""
+"""Longer labels of comparisons are broken before the minus and before each value of a sweep."""
 
 SWEPT = re.compile(r"\.[A-Za-z][^=\n]*=")
 """Where a value begins in the name of a sweep's member: C-D, .learning_rate=1e-06, .group_size=8."""
 
 LINE, ROW = 13, 28
-"""Pixels of a label's line, and of a row at least."""
+"""The height of a label's line, and the least height of a row, in pixels."""
 
 VERDICT_GLYPHS = {"better": "▲", "worse": "▼", "equivalent": "■", "cannot tell": "●"}
 
 
 def forest(data: Forest) -> Spec:
-    """Differences with their intervals, the zero line and the band of the margin."""
+    """The forest plot: differences with their intervals, the zero line and the band of the margin."""
     rows = [
         {
             "comparison": f"{row.system} \u2212 {row.baseline}",
@@ -110,7 +110,7 @@ def forest(data: Forest) -> Spec:
 
 
 def comparison_lines(system: str, baseline: str) -> list[str]:
-    """A comparison on one line, or on so many that what tells two members of a sweep apart is seen."""
+    """A comparison on one line, or on several, so that the values that distinguish members of a sweep are visible."""
     whole = f"{system} \u2212 {baseline}"
     if len(whole) <= LONG_LABEL:
         return [whole]
@@ -148,7 +148,7 @@ def _colours(verdicts: Sequence[str]) -> alt.Color:
 
 
 def _key(verdicts: Sequence[str]) -> alt.Title:
-    """The legend as one line of text, which fits where a legend would be cut."""
+    """The legend as one line of text, which fits where a legend would be cut off."""
     words = "\u2003".join(f"{VERDICT_GLYPHS[word]} {word}" for word in verdicts)
     return alt.Title(words, anchor="start", frame="bounds", fontSize=12, fontWeight="normal")
 
@@ -205,7 +205,9 @@ def query_differences(data: Differences) -> Spec:
             ],
         )
         .add_params(picked)
-        .properties(name="dots")  # or altair makes one up, not the same in every version
+        .properties(
+            name="dots"
+        )  # without a name, altair makes one up, which differs between versions
     )
     zero = _rule_at(0.0).encode(y="at:Q")
     chart = alt.layer(zero, stems, dots).properties(
@@ -222,7 +224,7 @@ def _outcome(difference: float) -> str:
 
 
 def loss_curve(data: Training) -> Spec:
-    """The logged loss, light, and its running mean."""
+    """The logged loss (light) and its running mean."""
     rows = [{"update": p.update, "loss": p.loss, "smoothed": p.smoothed} for p in data.loss]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X("update:Q", title="update", axis=AXIS)
@@ -260,7 +262,7 @@ def validation_curve(data: Training) -> Spec:
 
 
 def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
-    """A chart as wide as its place, with words for who cannot see it, and no colours of the page's."""
+    """A chart as wide as its place, with a description for screen readers, and without the page's colours."""
     spec: Spec = chart.properties(
         description=description, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     ).to_dict()
@@ -272,7 +274,7 @@ NO_INK = f"{BLUE}00"
 
 
 ROW = 34
-"""Of the forgetting matrix."""
+"""The height of a row of the forgetting matrix, in pixels."""
 
 
 def _order(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Others' conclusions, held against what the comparisons of a study show."""
+"""Published conclusions, compared with the verdicts of a study."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference
 from rankscope.core.judged.evaluation import Claimed, EvaluationRecord
 from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.report import pooled
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.wording.numbers import signed
 from rankscope.report.wording.verdicts import interval
 
@@ -20,21 +20,21 @@ WITHOUT_MARGIN = f"{OPEN}, for want of a margin"
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion, whether this study bears it out, and each comparison it speaks of in words."""
+    """A published conclusion, whether this study supports it, and the comparisons that it is about, in words."""
 
     claim: str
     source: str
     outcome: str
     evidence: tuple[str, ...]
     pooled_outcome: str
-    """Whether the verdicts over all tests bear it out; empty where it speaks of one test."""
+    """Whether the verdicts over all tests support it; empty without such verdicts."""
     pooled: tuple[str, ...]
-    """Each of them in words."""
+    """The verdicts over all tests, in words."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What one comparison shows, each by a corrected test of its own; several may hold at once."""
+class ShownDifference:
+    """What one comparison shows; each field rests on a corrected test of its own, and several may hold at once."""
 
     direction: Verdict | None
     """Better or worse; None where no difference is shown."""
@@ -42,16 +42,16 @@ class Shown:
     is_within: bool
     """Whether the difference is shown to be smaller than the margin."""
     is_beyond: bool | None
-    """Whether it is shown to be larger, in the direction shown; None where that was not tested."""
+    """Whether the difference is shown to exceed the margin, in its direction; None where that was not tested."""
 
     @property
-    def turned(self) -> "Shown":
-        """What is shown of the baseline against the system."""
+    def turned(self) -> "ShownDifference":
+        """The same for the baseline compared with the system."""
         return replace(self, direction=None if self.direction is None else TURNED[self.direction])
 
     @property
-    def in_words(self) -> str:
-        """The direction, and what is known of the size; of neither, what that leaves open."""
+    def phrase(self) -> str:
+        """The direction and the size of the difference, as far as they are shown, in words."""
         if self.direction is None:
             within = "equivalent within the margin, but neither better nor worse is shown"
             return within if self.is_within else "cannot tell"
@@ -68,20 +68,20 @@ class Shown:
 def claims(evaluation: EvaluationRecord) -> list[Claim]:
     """Every claim of the study file, in its order.
 
-    A comparison supports a claim where it shows what is claimed, contradicts it where it shows that to be
-    false, and else leaves it open (`judged`). One contradiction contradicts the whole; with none, what
-    could be judged decides.
+    A comparison supports a claim where it shows what is claimed, contradicts it where it shows the claim to be
+    false, and in all other cases leaves it open (`judged`). One contradiction contradicts the whole claim; without
+    one, the comparisons that could be judged decide.
     """
     return [_judged(claim, evaluation) for claim in evaluation.claims]
 
 
-def judged(claimed: Verdict, shown: Shown) -> str:
+def judged(claimed: Verdict, shown: ShownDifference) -> str:
     """Whether what is shown supports a verdict that somebody claimed, contradicts it, or leaves it open.
 
-    "Worse" and "better" say nothing of size: a difference in that direction supports them, also one within
-    the margin; one in the other direction contradicts them; equivalence alone does neither.
-    "Equivalent" speaks of the margin: a difference that is not zero contradicts it only where it is shown
-    to be larger than the margin. Without a margin it says nothing that could be shown.
+    "Worse" and "better" make no claim about size: a difference in that direction supports them, even one within
+    the margin; a difference in the other direction contradicts them; equivalence alone does neither.
+    "Equivalent" refers to the margin: a difference that is not zero contradicts it only where it is shown
+    to be larger than the margin. Without a margin, it cannot be judged.
     """
     if claimed is Verdict.EQUIVALENT:
         if shown.is_within:
@@ -95,7 +95,7 @@ def judged(claimed: Verdict, shown: Shown) -> str:
 def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
     level = evaluation.significance_level
     on_one_test = [
-        (match, f"{in_words(row.place, evaluation)}, {_said(claimed, match)})")
+        (match, f"{place_name(row.place, evaluation)}, {_said(claimed, match)})")
         for row in evaluation.comparisons
         for match in _matches(claimed, row, row.judged, level)
     ]
@@ -115,42 +115,42 @@ def _judged(claimed: Claimed, evaluation: EvaluationRecord) -> Claim:
 
 
 class Match(NamedTuple):
-    """A system that a claim speaks of and a comparison has, the way round that the claim has it."""
+    """A system of a claim in a comparison, in the claim's direction."""
 
     system: str
-    shown: Shown
+    shown: ShownDifference
     difference: float
     is_turned: bool
-    """Whether it is the baseline of the comparison."""
+    """Whether the system is the baseline of the comparison."""
     outcome: str
 
 
 def _matches(
     claimed: Claimed,
     row: JudgedComparison | JudgedOverTests,
-    found: JudgedDifference | JudgedOverTests,
+    statistics: JudgedDifference | JudgedOverTests,
     level: float,
 ) -> Iterator[Match]:
     """Every system of the claim that is compared here with the claim's baseline."""
-    shown, pair = _shown(found, level), (row.system, row.baseline)
+    shown, pair = _shown(statistics, level), (row.system, row.baseline)
     for system in claimed.systems if row.measure == claimed.measure else ():
         if pair == (system, claimed.baseline):
             outcome = judged(claimed.verdict, shown)
-            yield Match(system, shown, found.difference, False, outcome)
+            yield Match(system, shown, statistics.difference, False, outcome)
         elif pair == (claimed.baseline, system):
             outcome = judged(claimed.verdict, shown.turned)
-            yield Match(system, shown.turned, -found.difference, True, outcome)
+            yield Match(system, shown.turned, -statistics.difference, True, outcome)
 
 
 def _said(claimed: Claimed, match: Match) -> str:
     numbers = f"{claimed.measure} {signed(match.difference)}"
-    return f"{match.system} against {claimed.baseline}: {match.shown.in_words} ({numbers}"
+    return f"{match.system} against {claimed.baseline}: {match.shown.phrase} ({numbers}"
 
 
 def _over_tests(
     claimed: Claimed, match: Match, row: JudgedOverTests, evaluation: EvaluationRecord
 ) -> str:
-    """A verdict over tests in words, with its interval and how far the tests lie apart."""
+    """A verdict over tests in words, with its interval and the heterogeneity of the tests."""
     ends = pooled.ends(row.interval.turned if match.is_turned else row.interval)
     few = f"; {pooled.TWO_TESTS[0].lower()}{pooled.TWO_TESTS[1:-1]}" if row.n_tests == 2 else ""
     return (
@@ -159,14 +159,14 @@ def _over_tests(
     )
 
 
-def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> Shown:
+def _shown(row: JudgedDifference | JudgedOverTests, level: float) -> ShownDifference:
     def is_shown(p_value: float | None) -> bool:
         return p_value is not None and p_value < level
 
     different = is_shown(row.corrected_p)
     beyond = row.corrected_beyond_margin_p
     direction = Verdict.BETTER if row.difference > 0 else Verdict.WORSE
-    return Shown(
+    return ShownDifference(
         direction=direction if different else None,
         has_margin=row.margin is not None,
         is_within=is_shown(row.corrected_equivalence_p),

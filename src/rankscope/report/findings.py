@@ -1,4 +1,4 @@
-"""Verdicts as sentences: what the page says first."""
+"""Verdicts as sentences, which the page shows first."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
-from rankscope.report.stored import in_words, main_baselines
+from rankscope.report.stored import main_baselines, place_name
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import n_seeds, signed, with_ends
 from rankscope.report.wording.verdicts import VERDICTS, Mark, interval
@@ -22,7 +22,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Headline:
-    """The findings of one place, and how many came out how."""
+    """The findings of one place, and a tally of their verdicts."""
 
     place: Place
     tally: str
@@ -30,16 +30,16 @@ class Headline:
 
 
 def headlines(evaluation: EvaluationRecord) -> list[Headline]:
-    """For each place a sentence per main comparison on the first measure, in the stored order."""
-    found = []
+    """For each place, a sentence for each main comparison on the first measure, in the stored order."""
+    by_place = []
     for place in evaluation.places:
         rows = [row for row in evaluation.comparisons if _is_main(row, place, evaluation)]
         if rows:
             findings = tuple(
                 Finding(VERDICTS[row.judged.verdict], _sentence(row, evaluation)) for row in rows
             )
-            found.append(Headline(place, _tally(rows), findings))
-    return found
+            by_place.append(Headline(place, _tally(rows), findings))
+    return by_place
 
 
 def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) -> bool:
@@ -48,7 +48,7 @@ def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) 
 
 
 def tally(evaluation: EvaluationRecord) -> str:
-    """How many comparisons came out how, all measures together."""
+    """A tally of the verdicts of all comparisons, all measures together."""
     rows = evaluation.comparisons
     return f"All {len(rows)} comparisons, every measure and baseline: {_tally(rows)}."
 
@@ -60,17 +60,17 @@ def _tally(rows: Iterable[JudgedComparison]) -> str:
 
 def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     judged, pair = row.judged, (row.system, row.baseline)
-    where = in_words(row.place, evaluation)
+    where = place_name(row.place, evaluation)
     numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}"
     if judged.n_seeds != (1, 1):
         numbers += f", {seeds_against(judged)}"
-    unseen = f" {told}" if (told := cautions.unseen(judged)) else ""
+    unseen = f" {caution}" if (caution := cautions.unseen(judged)) else ""
     if judged.verdict is Verdict.CANNOT_TELL:
         return (
             f"We cannot tell {' from '.join(pair)} on {where} ({numbers}).{unseen}"
             f"{_could_have_shown(row, evaluation.n_corrected_for)}"
         )
-    carried = f"; {told}" if (told := cautions.carried(judged)) else ""
+    carried = f"; {caution}" if (caution := cautions.carried(judged)) else ""
     if judged.verdict is Verdict.EQUIVALENT:
         margin = "" if judged.margin is None else f", margin ±{judged.margin:g}"
         return f"{' is equivalent to '.join(pair)} on {where} ({numbers}{margin}){carried}.{unseen}"
@@ -78,7 +78,7 @@ def _sentence(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
 
 
 def seeds_against(judged: JudgedDifference) -> str:
-    """How many seeds stand against how many: 3 seeds against 1."""
+    """The numbers of seeds of system and baseline, in words: 3 seeds against 1."""
     system, baseline = judged.n_seeds
     return f"{n_seeds(system)} against {baseline}"
 
@@ -87,25 +87,25 @@ def _could_have_shown(row: JudgedComparison, n_tests: int) -> str:
     judged = row.judged
     if judged.smallest_detectable is None:
         return ""
-    among = "" if n_tests == 1 else f", as one of {n_tests} comparisons,"
+    among = "" if n_tests == 1 else f" as one of {n_tests} comparisons"
     if cautions.is_beyond(judged.smallest_detectable, judged.span):
         return (
-            f" No difference that {row.measure} allows is shown by these {judged.n_queries} queries{among} in "
-            "80\u00a0% of cases."
+            f" No difference that {row.measure} allows is detectable with these {judged.n_queries} queries{among} "
+            "(80\u00a0% power)."
         )
-    shown = (
-        f" The smallest difference these {judged.n_queries} queries show{among} in 80\u00a0% of cases is "
-        f"{judged.smallest_detectable:.3f}"
+    effect = (
+        f" The minimum detectable effect of these {judged.n_queries} queries{among} is "
+        f"{judged.smallest_detectable:.3f} (80\u00a0% power)"
     )
     if judged.queries_needed is None:
-        return f"{shown}."
-    return f"{shown}; one as large as the margin would need {judged.queries_needed:,} queries."
+        return f"{effect}."
+    return f"{effect}; an effect as large as the margin needs {judged.queries_needed:,} queries."
 
 
 def unseen(evaluation: EvaluationRecord) -> list[str]:
-    """A sentence for each comparison in which nearly all queries have one difference."""
+    """A sentence for each comparison in which nearly all queries have the same difference."""
     return [
-        f"{row.measure} on {in_words(row.place, evaluation)}, {row.system} \u2212 {row.baseline}: {told}"
+        f"{row.measure} on {place_name(row.place, evaluation)}, {row.system} \u2212 {row.baseline}: {caution}"
         for row in evaluation.comparisons
-        if (told := cautions.unseen(row.judged))
+        if (caution := cautions.unseen(row.judged))
     ]

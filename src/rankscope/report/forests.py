@@ -1,4 +1,4 @@
-"""The comparisons that have an interval, as they are drawn together."""
+"""The comparisons that have an interval, grouped into forest plots."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class Forest:
     margin: float | None
     rows: tuple[JudgedComparison, ...]
     interval: str
-    """What the intervals are."""
+    """The name of the intervals."""
 
 
 def forests(evaluation: EvaluationRecord) -> list[Forest]:
     """The comparisons that have an interval, by measure, the headline measure first, and by place."""
-    found = []
+    drawn = []
     for measure in evaluation.measures:
         for place in evaluation.places:
             rows = tuple(
@@ -31,6 +31,8 @@ def forests(evaluation: EvaluationRecord) -> list[Forest]:
             )
             if rows:
                 margins = {row.judged.margin for row in rows}
-                margin = margins.pop() if len(margins) == 1 else None  # relative ones differ
-                found.append(Forest(place, measure, margin, rows, interval(evaluation)))
-    return found
+                margin = (
+                    margins.pop() if len(margins) == 1 else None
+                )  # relative margins differ between comparisons
+                drawn.append(Forest(place, measure, margin, rows, interval(evaluation)))
+    return drawn

@@ -1,18 +1,18 @@
-"""The table of measures: systems down, measures across."""
+"""The table of means: a row for each system, a column for each measure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.wording.numbers import letters, n_queries, n_seeds
 from rankscope.report.wording.verdicts import caption
 
 
 @dataclass(frozen=True)
 class SeedMean:
-    """One seed's mean, and the run it was measured on."""
+    """One seed's mean, and its run."""
 
     name: str
     mean: float
@@ -21,7 +21,7 @@ class SeedMean:
 
 @dataclass(frozen=True)
 class MeanCell:
-    """A mean, the run it was measured on, and the comparisons with the baselines."""
+    """A mean, its run, and the comparisons with the baselines."""
 
     mean: float
     is_best: bool
@@ -30,7 +30,7 @@ class MeanCell:
     beats: str = ""
     """The letters of the systems it is better than, where all pairs were compared."""
     seeds: tuple[SeedMean, ...] = ()
-    """Of several seeds each one's, whose mean the mean is."""
+    """The means of the seeds, where there are several; `mean` is their mean."""
     seed_sd: float | None = None
     """The standard deviation of the seeds' means."""
 
@@ -42,12 +42,12 @@ class MeansRow:
     system: str
     cells: tuple[MeanCell | None, ...]
     letter: str = ""
-    """What the system is called in other systems' cells, where all pairs were compared."""
+    """The letter of the system in other systems' cells, where all pairs were compared."""
 
 
 @dataclass(frozen=True)
 class Means:
-    """The table of measures, its columns by place."""
+    """The table of means, its columns grouped by place."""
 
     places: tuple[tuple[Place, str], ...]
     """Each place with its number of queries, in words."""
@@ -65,7 +65,7 @@ Column = tuple[Place, str]
 
 
 def means(evaluation: EvaluationRecord) -> Means:
-    """The table of measures, with every system in the order of the results."""
+    """The table of means, with every system in the order of the results."""
     systems, places = evaluation.systems, evaluation.places
     columns = [(place, measure) for place in places for measure in evaluation.measures]
     result_of = {(result.place, result.system): result for result in evaluation.results}
@@ -118,7 +118,7 @@ def _beats(system: str, rows: Iterable[JudgedComparison], letter_of: Mapping[str
 
 
 def _best(column: Column, results: Sequence[SystemResult]) -> float | None:
-    """The highest mean as shown: what looks equal on the page is marked equally."""
+    """The highest mean as it is shown, so that means that look equal on the page are marked equally."""
     place, measure = column
     shown = [
         _shown(result.means[measure])
@@ -144,14 +144,14 @@ def _seeds(evaluation: EvaluationRecord) -> str:
             by_count.setdefault(len(result.runs), {})[result.system] = None
     if not by_count:
         return ""
-    of = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
-    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({of})"
+    counts = "; ".join(f"{n_seeds(n)} of {', '.join(systems)}" for n, systems in by_count.items())
+    over = n_seeds(next(iter(by_count))) if len(by_count) == 1 else f"seeds ({counts})"
     return f"Means with ± are over {over}; ± is the standard deviation of the seeds' means."
 
 
 def _notes(evaluation: EvaluationRecord) -> Iterable[str]:
     for result in evaluation.results:
-        where = in_words(result.place, evaluation)
+        where = place_name(result.place, evaluation)
         for seed in result.seeds:
             missing = seed.missing_queries
             if missing:

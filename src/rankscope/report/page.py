@@ -1,7 +1,7 @@
-"""Sections and a template to one self-contained HTML file, with its tables and its summary beside it.
+"""The report: one self-contained HTML file made from sections and a template, with tables and a summary beside it.
 
-The page fetches nothing: scripts, styles, charts and data stand inside it, and its content
-security policy lets a browser refuse the rest. The same results give the same bytes.
+The page fetches nothing: scripts, styles, charts and data are inside it, and its content
+security policy makes a browser refuse anything else. The same results give the same bytes.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from rankscope.report import charts, claims, findings, forests, pooled, queries,
 from rankscope.report.means import means
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing
-from rankscope.report.stored import StoredResults, in_words
+from rankscope.report.stored import StoredResults, place_name
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
@@ -24,9 +24,9 @@ from rankscope.report.wording.verdicts import VERDICTS, interval
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
-    """Write report.html, summary.json and tables/ into `folder`; tables of seeds and of analyses where there are such.
+    """Write report.html, summary.json and tables/ into `folder`, with tables of seeds and analyses where there are any.
 
-    `runs_at` is the way from the page to the folder that run paths start from, such as `../../`.
+    `runs_at` is the relative path from the page to the folder that run paths start from, such as `../../`.
     """
     tables, evaluation = folder / "tables", results.evaluation
     tables.mkdir()
@@ -49,7 +49,7 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
 
 
 def html(results: StoredResults, *, runs_at: str = "") -> str:
-    """The page."""
+    """The page as HTML."""
     drawing, evaluation = Drawing(), results.evaluation
     terms = terms_of(evaluation)
     pairs = queries.pairs(evaluation)
@@ -77,15 +77,20 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
                 (forest, drawing.chart(charts.forest(forest)))
                 for forest in forests.forests(evaluation)
             ],
-            differences=[(each, drawing.chart(charts.query_differences(each))) for each in shown],
+            differences=[
+                (pair_differences, drawing.chart(charts.query_differences(pair_differences)))
+                for pair_differences in shown
+            ],
             trainings=[_curves(training, drawing) for training in steps.trainings(results)],
-            cases=[queries.cases(each, results) for each in shown],
+            cases=[queries.cases(pair_differences, results) for pair_differences in shown],
             reaches=queries.reaches(results),
             n_left_out=len(pairs) - len(shown),
             n_drawn=queries.MAX_DRAWN,
-            is_thinned=any(len(each.rows) > queries.MAX_DRAWN for each in shown),
+            is_thinned=any(
+                len(pair_differences.rows) > queries.MAX_DRAWN for pair_differences in shown
+            ),
             steps=steps.step_rows(results),
-            place=lambda place: in_words(place, evaluation),
+            place=lambda place: place_name(place, evaluation),
             run_link=lambda run: runs_at + quote(run),
             bundle=Markup(_bundle()),  # noqa: S704 - our own dependency's script, not data
             verdicts=VERDICTS,
@@ -103,5 +108,5 @@ def _curves(
 
 @cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, which leaves `vegaEmbed` to the page."""
+    """Vega, Vega-Lite and Vega-Embed as one script, which defines `vegaEmbed` for the page."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

@@ -15,18 +15,18 @@ FULL_COLUMNS = (
 )  # fmt: skip
 
 NONE = "\u2013"
-"""What stands where nothing is known."""
+"""The text of a value that is not known."""
 
 TAU = "\N{GREEK SMALL LETTER TAU}"
 
 TWO_TESTS = (
-    "Two tests leave one degree of freedom, by which hardly anything can be shown: “cannot tell” says little "
-    "of the systems."
+    "Two tests leave one degree of freedom, with which hardly any difference is detectable: “cannot tell” says "
+    "little about the systems."
 )
 
 
 def between(row: JudgedOverTests) -> str:
-    """How far the tests lie apart, in words."""
+    """The heterogeneity of the tests, in words."""
     if row.tau is None:
         return f"the tests' differences have a standard deviation of {row.sd:.4f}"
     return f"between tests {TAU} {tau(row)}, I² {i_squared(row)}"
@@ -49,7 +49,7 @@ def places(row: JudgedOverTests) -> str:
 
 
 def ends(interval: Interval) -> str:
-    """From where to where an interval goes."""
+    """Both ends of an interval, or a dash where it has none."""
     low, high = interval
     return f"{signed(low, 4)} to {signed(high, 4)}" if interval.is_known else NONE
 
@@ -57,7 +57,7 @@ def ends(interval: Interval) -> str:
 def table(
     rows: Sequence[JudgedOverTests], *, interval: str = "interval"
 ) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows, as they are shown; how far the tests lie apart where it is known."""
+    """Columns and rows as they are shown, with tau and I squared where they are known."""
     has_tau = any(row.tau is not None for row in rows)
     columns = [
         "measure", "system", "baseline", "tests", "first stages", "difference", interval,
@@ -82,7 +82,7 @@ def table(
 
 
 def full_rows(rows: Sequence[JudgedOverTests]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows in full precision; an empty field where nothing was tested."""
+    """Columns and rows in full precision; a field is empty where nothing was tested."""
 
     def cells(row: JudgedOverTests) -> list[str]:
         stored = as_plain(row)
@@ -94,13 +94,14 @@ def full_rows(rows: Sequence[JudgedOverTests]) -> tuple[list[str], list[list[str
 
 
 def caption(evaluation: EvaluationRecord) -> str:
-    """What the numbers are, in words."""
+    """The caption of the table of verdicts over tests."""
     rows, correction = evaluation.pooled, evaluation.correction
     few = f" {TWO_TESTS}" if any(row.n_tests == 2 for row in rows) else ""
     over = "" if correction == "none" else f" over these {len(rows)}, a family of their own"
     return (
-        "Every test (a collection) counts alike, however many queries it has, its first stages together. The "
-        f"{interval(evaluation)} is that of t over tests, never narrower than the queries alone allow, with the part of "
-        f"training seeds, which all tests share, added once; p-values are {CORRECTIONS[correction]}{over}. {TAU}: how far "
-        f"the tests' true differences lie apart; I²: the share of their spread that queries do not explain.{few}"
+        "Every test (a collection) has the same weight, however many queries it has; its first stages are averaged. The "
+        f"{interval(evaluation)} is a t interval over tests, never narrower than the queries alone allow; the error of "
+        f"training seeds, which all tests share, is added once. p-values are {CORRECTIONS[correction]}{over}. {TAU}: the "
+        "standard deviation of the tests' true differences; I²: the share of the variance between tests that queries "
+        f"do not explain.{few}"
     )

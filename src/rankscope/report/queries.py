@@ -1,6 +1,6 @@
-"""Query by query: differences, the biggest wins and losses, and what re-ranking could not reach.
+"""Query by query: differences, the biggest wins and losses, and queries that re-ranking cannot help.
 
-Pairs by query_id. Ties are broken by query_id, so that the same results choose the same queries.
+Values are paired by query_id. Ties are broken by query_id, so that the same results choose the same queries.
 """
 
 from collections.abc import Sequence
@@ -13,29 +13,29 @@ from rankscope.report.stored import StoredDoc, StoredResults, main_baselines
 from rankscope.report.wording.numbers import clipped
 
 MAX_PAIRS = 12
-"""So many pairs of systems are shown query by query; each costs the page up to some 100 kB."""
+"""How many pairs of systems are shown query by query; each adds up to some 100 kB to the page."""
 
 MAX_DRAWN = 300
-"""So many queries of a pair are drawn; of more, evenly spaced ones, the extremes among them."""
+"""How many queries of a pair are drawn; of more, evenly spaced ones are, with the extremes among them."""
 
 N_CASES = 3
-"""So many wins and so many losses are shown for each pair."""
+"""How many wins, and how many losses, are shown for each pair."""
 
 N_DOCS = 5
-"""So much of each ranking is shown side by side."""
+"""How many docs of each ranking are shown side by side."""
 
 N_MOVES = 4
-"""So many docs of a case are told from where to where they moved."""
+"""For how many docs of a case the page says from which rank to which they moved."""
 
 DEPTH = 1000
-"""So deep the rankings are read, to say where a doc stood and whether any relevant one was there."""
+"""How deep rankings are read, to find a doc's other rank and whether any relevant doc was ranked."""
 
 MAX_READ = 500
-"""For more queries than this, the rankings are not all read to find those out of reach."""
+"""With more queries than this, the rankings are not read to find queries out of reach."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class SystemPair:
     """A system and a baseline in one place, with the runs they were measured on."""
 
     place: Place
@@ -45,12 +45,12 @@ class Pair:
     baseline_run: str
     first_stage_run: str | None
     system_seeds: tuple[str, ...] = ()
-    """What the runs of several seeds are called: values are their means, rankings the first one's."""
+    """The names of the seeds' runs, where there are several: values are their means, rankings are the first one's."""
     baseline_seeds: tuple[str, ...] = ()
 
     @property
     def means(self) -> str:
-        """Whose values are means over seeds, in words; empty where none are."""
+        """Which values are means over seeds, in words; empty where none are."""
         sides = ((self.system, self.system_seeds), (self.baseline, self.baseline_seeds))
         if self.system_seeds and len(self.system_seeds) == len(self.baseline_seeds):
             return f"means of {len(self.system_seeds)} seeds"
@@ -58,7 +58,7 @@ class Pair:
 
     @property
     def rankings(self) -> tuple[str, str]:
-        """Whose rankings are shown: system's, baseline's."""
+        """The runs whose rankings are shown, of system and baseline."""
         return (*self.system_seeds, self.system)[0], (*self.baseline_seeds, self.baseline)[0]
 
 
@@ -77,7 +77,7 @@ class QueryDifference:
 class Differences:
     """Every query of a pair, the biggest win first."""
 
-    pair: Pair
+    pair: SystemPair
     measure: str
     rows: tuple[QueryDifference, ...]
 
@@ -93,7 +93,7 @@ class Differences:
 
     @property
     def drawn(self) -> tuple[tuple[int, QueryDifference], ...]:
-        """The queries that are drawn and listed, each with its place among all, from 1."""
+        """The queries that are drawn and listed, each with its place among all queries, from 1."""
         last = len(self.rows) - 1
         if last < MAX_DRAWN:
             return tuple(enumerate(self.rows, start=1))
@@ -103,7 +103,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class RankedDoc:
-    """A doc of a top ranking, its judged grade, and where the other ranking had it."""
+    """A doc at the top of a ranking, its judged grade, and its rank in the other ranking."""
 
     rank: int
     doc_id: str
@@ -114,7 +114,7 @@ class RankedDoc:
 
 @dataclass(frozen=True)
 class Move:
-    """A judged doc whose rank differs between two rankings; None where one did not rank it."""
+    """A judged doc whose rank differs between two rankings; a rank is None where a ranking lacks the doc."""
 
     doc_id: str
     relevance: int
@@ -130,13 +130,13 @@ class Case:
     system: tuple[RankedDoc, ...]
     baseline: tuple[RankedDoc, ...]
     moves: tuple[Move, ...]
-    """Of the judged docs of both tops, those that moved: most relevant first, then furthest."""
+    """The judged docs of both tops that moved, the most relevant first, then the furthest."""
     out_of_reach: bool
-    """True where the first stage offered no relevant doc at all."""
+    """Whether the first stage ranked no relevant doc at all."""
     first_relevant_rank: int | None
-    """Where the first stage ranked its first relevant doc; None too where no first stage is known."""
+    """The rank of the first stage's first relevant doc; None, too, where no first stage is known."""
     links: tuple[tuple[str, tuple[Link, ...]], ...] = ()
-    """Where sections show more of the query, each with what stands before it."""
+    """Links to sections that show more of the query, each with the words before it."""
 
 
 @dataclass(frozen=True)
@@ -150,27 +150,27 @@ class Cases:
 
 @dataclass(frozen=True)
 class Reach:
-    """For how many queries the first stage offered something relevant to re-rank."""
+    """For how many queries the first stage ranked a relevant doc."""
 
     place: Place
     n_queries: int
     out_of_reach: tuple[str, ...]
     depth: int
-    """The most docs any of these queries had."""
+    """The largest number of docs that the first stage ranked for one of these queries."""
 
 
-def pairs(evaluation: EvaluationRecord) -> list[Pair]:
-    """Every system with its first stage and with the last baseline (of all pairs, the first system), where they were compared."""
+def pairs(evaluation: EvaluationRecord) -> list[SystemPair]:
+    """Every system with its main baselines (`main_baselines`), where they were compared."""
     compared = {(row.place, row.system, row.baseline) for row in evaluation.comparisons}
     result_of = {(result.place, result.system): result for result in evaluation.results}
-    found = []
+    system_pairs = []
     for (place, system), result in result_of.items():
         offered = result_of.get((place, place.first_stage))
         for baseline in main_baselines(system, place, evaluation):
             if (place, system, baseline) in compared:
                 other = result_of[place, baseline]
-                found.append(
-                    Pair(
+                system_pairs.append(
+                    SystemPair(
                         place,
                         system,
                         baseline,
@@ -181,10 +181,10 @@ def pairs(evaluation: EvaluationRecord) -> list[Pair]:
                         tuple(seed.name for seed in other.runs),
                     )
                 )
-    return found
+    return system_pairs
 
 
-def differences(pair: Pair, results: StoredResults) -> Differences:
+def differences(pair: SystemPair, results: StoredResults) -> Differences:
     """The differences on the first measure, sorted from the biggest win to the biggest loss."""
     measure = results.evaluation.headline
     system = results.per_query[pair.system_run][measure]
@@ -204,21 +204,21 @@ def differences(pair: Pair, results: StoredResults) -> Differences:
     return Differences(pair, measure, tuple(rows))
 
 
-def cases(found: Differences, results: StoredResults) -> Cases:
+def cases(differences: Differences, results: StoredResults) -> Cases:
     """The biggest wins and losses; a query without a difference is neither."""
     losses = sorted(
-        (row for row in found.rows if row.difference < 0),
+        (row for row in differences.rows if row.difference < 0),
         key=lambda row: (row.difference, row.query_id),
     )
-    wins = [row for row in found.rows if row.difference > 0]
+    wins = [row for row in differences.rows if row.difference > 0]
     return Cases(
-        found,
-        wins=tuple(_case(row, found.pair, results) for row in wins[:N_CASES]),
-        losses=tuple(_case(row, found.pair, results) for row in losses[:N_CASES]),
+        differences,
+        wins=tuple(_case(row, differences.pair, results) for row in wins[:N_CASES]),
+        losses=tuple(_case(row, differences.pair, results) for row in losses[:N_CASES]),
     )
 
 
-def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
+def _case(query: QueryDifference, pair: SystemPair, results: StoredResults) -> Case:
     system = results.rankings(pair.system_run, query.query_id, DEPTH)
     baseline = results.rankings(pair.baseline_run, query.query_id, DEPTH)
     offered = (
@@ -239,17 +239,17 @@ def _case(query: QueryDifference, pair: Pair, results: StoredResults) -> Case:
 
 
 def _links(
-    query: QueryDifference, pair: Pair, results: StoredResults
+    query: QueryDifference, pair: SystemPair, results: StoredResults
 ) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-    found = (
+    by_section = (
         (section.more, section.links(pair.place.collection, pair.rankings, query.query_id))
         for section in results.sections
     )
-    return tuple((more, tuple(links)) for more, links in found if links)
+    return tuple((more, tuple(links)) for more, links in by_section if links)
 
 
 def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[Move, ...]:
-    """A doc that one side did not rank is taken as ranked just below that side's last."""
+    """The judged docs that moved; a doc that one side did not rank counts as just below that side's last."""
     system_ranks = {doc.doc_id: doc.rank for doc in system}
     baseline_ranks = {doc.doc_id: doc.rank for doc in baseline}
     judged = {
@@ -262,13 +262,13 @@ def _moves(system: Sequence[StoredDoc], baseline: Sequence[StoredDoc]) -> tuple[
         to = move.system_rank or len(system) + 1
         return abs(to - (move.baseline_rank or len(baseline) + 1))
 
-    found = [
+    moves = [
         Move(doc_id, relevance, system_ranks.get(doc_id), baseline_ranks.get(doc_id))
         for doc_id, relevance in judged.items()
     ]
-    found = [move for move in found if move.system_rank != move.baseline_rank]
-    found.sort(key=lambda move: (-move.relevance, -distance(move), move.doc_id))
-    return tuple(found[:N_MOVES])
+    moves = [move for move in moves if move.system_rank != move.baseline_rank]
+    moves.sort(key=lambda move: (-move.relevance, -distance(move), move.doc_id))
+    return tuple(moves[:N_MOVES])
 
 
 def _top(ranking: Sequence[StoredDoc], other: Sequence[StoredDoc]) -> tuple[RankedDoc, ...]:
@@ -296,12 +296,12 @@ def _first_relevant_rank(ranking: Sequence[StoredDoc], level: int) -> int | None
 
 def reaches(results: StoredResults) -> list[Reach]:
     """For each place, the queries that no re-ranking of its first stage can help."""
-    found = (
+    all_reaches = (
         _reach(result.place, result.run, results)
         for result in results.evaluation.results
         if result.system == result.place.first_stage
     )
-    return [reach for reach in found if reach is not None]
+    return [reach for reach in all_reaches if reach is not None]
 
 
 def _reach(place: Place, run: str, results: StoredResults) -> Reach | None:

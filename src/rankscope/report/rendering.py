@@ -1,4 +1,4 @@
-"""Templates to markup, in which texts of others stay text."""
+"""Templates filled in as markup, in which users' texts are escaped."""
 
 from functools import cache
 from typing import Any
@@ -13,19 +13,19 @@ from rankscope.report.wording.verdicts import VERDICTS
 
 
 def rendered(template: str, **values: Any) -> Markup:
-    """A template of the package, filled in; texts of others are escaped."""
+    """A template of the package, filled in; users' texts are escaped."""
     return Markup(environment().get_template(template).render(**values))  # noqa: S704 - autoescaped
 
 
 def harmless(value: Any) -> Any:
-    """Names and texts of users as they may stand on a page: nothing in them turns the rest around."""
+    """Users' names and texts, safe on a page: control characters that could reorder other text are made visible."""
     is_text = isinstance(value, str) and not isinstance(value, Markup)
     return visible(value, keep="\n\t\r") if is_text else value
 
 
 @cache
 def environment() -> Environment:
-    """Of all templates, which are named from the package's folder on."""
+    """The environment of all templates, which are named by their path in the package."""
     made = Environment(
         loader=PackageLoader("rankscope", ""),
         autoescape=True,

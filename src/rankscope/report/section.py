@@ -1,4 +1,4 @@
-"""A section of the page, and what the page gives it to draw with."""
+"""A section of the page, and the drawing that the page passes to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Link:
-    """To a place in a section that shows more of a query."""
+    """A link to a place in a section that shows more of a query."""
 
     words: str
     anchor: str
 
 
 class Drawing:
-    """The charts and figures of one page, in the order in which they are drawn."""
+    """The charts and figures of one page, in the order in which sections add them."""
 
     def __init__(self) -> None:
         self.charts: dict[str, dict[str, Any]] = {}
@@ -35,26 +35,26 @@ class Drawing:
 
 
 Body = Callable[[Drawing], Markup]
-"""Draws a section where it stands on the page."""
+"""A function that renders the body of a section."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """What an analysis adds to the page, its tables and summary.json."""
+    """What an analysis adds to the page, to the tables and to summary.json."""
 
     key: str
     """Its address on the page, and its name in summary.json."""
     title: str
     short: str
-    """In the page's contents."""
+    """The short title in the page's contents."""
     body: Body
     tables: Mapping[str, str]
-    """File under tables/ to what stands in it."""
+    """File name under tables/ to the file's text."""
     data: Any
-    """Plain values, for summary.json."""
+    """Plain values for summary.json."""
     more: str = ""
-    """What stands before links to it."""
+    """The words before links to the section."""
     links: Callable[[str, Sequence[str], str], Sequence[Link]] = field(
         default=lambda collection, systems, query_id: ()  # noqa: ARG005
     )
-    """(collection, systems, query_id) to the places that show more of a query."""
+    """(collection, systems, query_id) to links to places that show more of the query."""

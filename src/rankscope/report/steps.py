@@ -1,4 +1,4 @@
-"""What was run: every step with its summary, and how each ranker was trained."""
+"""The steps that were run with their summaries, and the training of each ranker."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from rankscope.report.wording.numbers import clipped
 Point = TypeVar("Point")
 
 N_POINTS = 300
-"""So many points of a training curve are drawn; more would only make the page heavy."""
+"""How many points of a training curve are drawn; more would only make the page larger."""
 
 SMOOTHED_OVER = 20
-"""A smoothed loss is the mean over the twentieth of the log around it."""
+"""A smoothed loss is the mean over a window of one twentieth of the log."""
 
 
 @dataclass(frozen=True)
 class LossPoint:
-    """One logged loss and the mean of those around it."""
+    """One logged loss and the mean of the losses around it."""
 
     update: float
     loss: float
@@ -28,7 +28,7 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Training:
-    """How one ranker was trained."""
+    """The training of one ranker."""
 
     ranker: str
     facts: tuple[tuple[str, str], ...]
@@ -41,7 +41,7 @@ class Training:
 
 @dataclass(frozen=True)
 class StepRow:
-    """One step of the plan: how long it took and what it said of itself."""
+    """One step of the plan, with its seconds and its summary."""
 
     name: str
     kind: str
@@ -104,7 +104,7 @@ def step_rows(results: StoredResults) -> list[StepRow]:
 
 
 def _step_facts(step: StoredStep) -> tuple[tuple[str, str], ...]:
-    """The notes of a training stand beside its curves, not among the facts."""
+    """The facts of a step; the notes of a training are left out, because they stand beside its curves."""
     return _facts(step.summary, leave_out=("notes",) if step.kind == "train" else ())
 
 
@@ -125,9 +125,9 @@ def _fact(value: object) -> str:
         case float():
             return f"{value:.4g}"
         case Mapping():
-            words = (f"{str(key).replace('_', ' ')} {_fact(each)}" for key, each in value.items())
+            words = (f"{str(key).replace('_', ' ')} {_fact(entry)}" for key, entry in value.items())
             return ", ".join(words) or "none"
         case list() | tuple():
-            return ", ".join(_fact(each) for each in value) or "none"
+            return ", ".join(_fact(entry) for entry in value) or "none"
         case _:
             return str(value)

@@ -1,7 +1,7 @@
-"""What the page is made of: all that a study left, as records.
+"""The stored results of a study, as records from which the page is made.
 
-Nothing is tested or averaged on the way to the page: every number was stored by an earlier step, and sections only
-choose, order and word.
+Nothing is tested or averaged on the way to the page: an earlier step stored every number, and sections only choose
+numbers, order them and put them into words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from rankscope.report.section import Section
 
 @dataclass(frozen=True)
 class StoredStep:
-    """One step of the plan: how long it took, and what it said of itself."""
+    """One step of the plan, with its seconds and its summary."""
 
     name: str
     kind: str
@@ -31,7 +31,7 @@ class StoredDoc:
     doc_id: str
     text: str
     relevance: int | None
-    """None means not judged."""
+    """The judged grade; None where the doc is not judged."""
 
 
 Rankings = Callable[[str, str, int], Sequence[StoredDoc]]
@@ -40,39 +40,39 @@ Rankings = Callable[[str, str, int], Sequence[StoredDoc]]
 
 @dataclass(frozen=True)
 class StoredResults:
-    """All that a report shows, as the steps of a study left it."""
+    """Everything that a report shows, as the steps of a study stored it."""
 
     study: str
     study_file: str
     seed: int | None
-    """None where nothing was drawn by a study."""
+    """The study's random seed; None for a report without a study."""
     steps: Sequence[StoredStep]
     versions: Mapping[str, str]
     evaluation: EvaluationRecord
     per_query: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Run path, measure and query_id to value; of several seeds the first's path, and their mean."""
+    """Run path, measure and query_id to value; for several seeds, the first one's path and the mean value."""
     training: Mapping[str, Sequence[Mapping[str, float]]]
     """Ranker to log rows: those with a loss, and those with a validation value."""
     queries: Mapping[str, Mapping[str, str]]
     """Collection and query_id to text."""
     rankings: Rankings
     sections: Sequence[Section] = ()
-    """What analyses add, in the order of the page."""
+    """The sections of analyses, in the order of the page."""
 
 
-def in_words(place: Place | None, evaluation: EvaluationRecord) -> str:
-    """A place in words, empty for none; the first stage is named where there is more than one."""
+def place_name(place: Place | None, evaluation: EvaluationRecord) -> str:
+    """A place in words, empty for None; it names the first stage where there are several."""
     if place is None:
         return ""
-    if len({each.first_stage for each in evaluation.places}) == 1:
+    if len({other.first_stage for other in evaluation.places}) == 1:
         return place.collection
     return f"{place.collection} from {place.first_stage}"
 
 
 def main_baselines(system: str, place: Place, evaluation: EvaluationRecord) -> list[str]:
-    """What a system is held against first: its first stage, then the last baseline of the study.
+    """The baselines that a system is compared with first: its first stage, then the last baseline of the study.
 
-    A first stage that is a baseline itself is not turned round to be compared again.
+    A first stage that is itself a baseline has none, because other systems are compared with it already.
     """
     if system == place.first_stage and system in evaluation.baselines:
         return []

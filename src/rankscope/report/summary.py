@@ -1,4 +1,4 @@
-"""summary.json: what a study found, for other programs and for the terminal."""
+"""summary.json: the results of a study, for other programs and for the terminal."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from rankscope.report.wording.verdicts import interval
 
 @dataclass(frozen=True)
 class Summary:
-    """What the evaluation found; what analyses found stands beside it, under the key of each one's section."""
+    """The results of the evaluation; in the file, the results of analyses follow under the keys of their sections."""
 
     study: str
     seed: int | None
@@ -26,12 +26,12 @@ class Summary:
     comparisons: tuple[JudgedComparison, ...]
     pooled: tuple[JudgedOverTests, ...]
     intervals: str
-    """What the intervals of the comparisons are."""
+    """The name of the comparisons' intervals."""
     claims: tuple[Claim, ...]
 
 
 def summary_of(results: StoredResults) -> Summary:
-    """The summary of what a study left."""
+    """The summary of a study's stored results."""
     evaluation = results.evaluation
     return Summary(
         study=results.study,
@@ -47,7 +47,7 @@ def summary_of(results: StoredResults) -> Summary:
 
 
 def as_json(results: StoredResults) -> str:
-    """The file's text; rows have their keys in the order in which `evaluation.json` has them."""
+    """The file's text; rows have their keys in the order of `evaluation.json`."""
     summary = summary_of(results)
     stored = as_plain(summary) | {
         "results": [as_stored(row) for row in summary.results],
@@ -59,6 +59,6 @@ def as_json(results: StoredResults) -> str:
 
 
 def read(stored: Mapping[str, Any], *, where: str) -> Summary:
-    """What the evaluation found, out of a file; DamagedArtifact where it is not all there."""
+    """The summary from a file's values. Raises DamagedArtifact where a key is missing."""
     own = {field.name: stored[field.name] for field in fields(Summary) if field.name in stored}
     return from_plain(Summary, own, where=where)

@@ -127,8 +127,8 @@ def caption(compared: Compared) -> str:
     return (
         f"Letters: better than these. {SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS}, {corrected}, "
         f"{compared.family_size} {'comparison' if compared.family_size == 1 else 'comparisons'}, level {compared.significance_level:g}; {stated}.{alone}\n"
-        f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the true difference shown in 80 % of cases at "
-        f"the level left for one comparison.{needed} “Cannot tell” is not “equal”."
+        f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the minimum detectable effect (80 % power at "
+        f"the level left for one comparison).{needed} “Cannot tell” is not “equal”."
     )
 
 

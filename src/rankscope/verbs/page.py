@@ -115,7 +115,7 @@ def stored_results(
 def seed_notes(compared: Compared) -> list[str]:
     """A line on the variance between training seeds, for each system that has several."""
     return [
-        variance.in_words(system, measure, split)
+        variance.seed_sentence(system, measure, split)
         for system, of_system in compared.seeds.items()
         for measure, split in of_system.items()
     ]

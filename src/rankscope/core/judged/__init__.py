@@ -1,1 +1,1 @@
-"""What an evaluation found: the records that `evaluate` makes, steps store, and the page and the terminal show."""
+"""The records of an evaluation: `evaluate` makes them, steps store them, and the page and the terminal show them."""

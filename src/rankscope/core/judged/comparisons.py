@@ -1,7 +1,7 @@
-"""A judged comparison of two systems: every statistic of it, once, under the name it is stored and shown by.
+"""A judged comparison of two systems: every statistic once, under the name by which it is stored and shown.
 
 A new statistic is a field here, an attribute of that name where it is computed (`evaluate.pairs`), and a column
-(`report.tables.columns`). With a default it may be missing, so results stored before it was computed are still read.
+(`report.tables.columns`). A field with a default may be missing, so results stored before it existed can still be read.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from rankscope.core.judged.plain import FLAT, Interval
 
 
 class Verdict(StrEnum):
-    """What a comparison may be said to show."""
+    """The conclusion of a comparison."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True)
 class JudgedDifference:
-    """System minus baseline over the same queries, with what it shows in its family of comparisons."""
+    """System minus baseline over the same queries, with corrected p-values and a verdict."""
 
     n_queries: int
     n_groups: int
@@ -42,55 +42,55 @@ class JudgedDifference:
     """Queries in which the two differ at all."""
     difference: float
     interval: Interval
-    """Of the mean difference, of this comparison alone; infinite where a measure without bounds shows no spread."""
+    """The interval of the mean difference, uncorrected; infinite where an unbounded measure shows no spread."""
     bootstrap_interval: Interval | None
-    """BCa over queries (or groups); None with several seeds, whose spread it would leave out."""
+    """BCa bootstrap over queries (or groups); None with several seeds, whose spread it would ignore."""
     effect_size: float | None
     """Mean difference over the standard deviation of the differences; None without spread."""
     effect_interval: Interval | None
     p_value: float
-    """Two-sided, that the means differ."""
+    """Two-sided p-value that the means differ."""
     corrected_p: float
     wilcoxon_p: float | None
     randomisation_p: float | None
     mcnemar_p: float | None
-    """Exact; for measures that are 0 or 1 for every query."""
+    """McNemar's exact test, for measures that are 0 or 1 for every query."""
     margin: float | None
     """The difference below which the two are equivalent, in units of the measure; None where none was stated."""
     margin_is_relative: bool
-    """Whether it was stated as a share of the baseline's mean."""
+    """Whether the margin was stated as a share of the baseline's mean."""
     equivalence_p: float | None
-    """TOST: the larger p of two one-sided tests against the margin; None without one."""
+    """TOST: the larger p-value of two one-sided tests against the margin; None without a margin."""
     corrected_equivalence_p: float | None
     non_inferiority_p: float | None
-    """One-sided: that the system is not worse by the margin."""
+    """One-sided p-value that the system is not worse by the margin."""
     corrected_non_inferiority_p: float | None
     beyond_margin_p: float | None
-    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    """p-value that the difference exceeds the margin in its own direction: one-sided, doubled."""
     corrected_beyond_margin_p: float | None
     smallest_detectable: float | None
-    """The true difference shown in 80 % of cases, at the level over the family's size; None without spread, or with
-    that of a few queries."""
+    """The minimum detectable effect: the true difference that is detectable with 80 % power at the level over the
+    family's size. None where the differences have no spread, or only a few queries make it."""
     span: float | None
     """The largest difference the measure allows; None where it has no bounds."""
     queries_needed: int | None
-    """So many queries would show, in 80 % of cases, a true difference as large as the margin; None without one, and
-    where the answer is not one of queries."""
+    """How many queries detect a true difference as large as the margin with 80 % power; None without a margin, and
+    where more queries alone would not do."""
     fragility: int | None
-    """How many queries, with the worst difference there can be, would take the verdict away; None for "cannot tell",
+    """How many queries would take the verdict away if they had the worst possible difference; None for "cannot tell",
     and for a measure without bounds."""
     unseen_share: float | None
-    """Where nearly all differences are the same: the largest share of all queries that could be of another kind and
-    not be in the sample; None where the queries' spread tells."""
+    """Where nearly all differences are the same: the largest share of all queries that could differ from them without
+    one in the sample. None where the spread over queries is informative."""
     verdict: Verdict
 
 
 @dataclass(frozen=True)
 class JudgedComparison:
-    """What was compared with what, on what, where, and what came of it."""
+    """Two systems compared on one measure in one place, and the result."""
 
     place: Place | None = field(metadata=FLAT)
-    """None of run files, which have no other place."""
+    """None for run files, which have only one place."""
     measure: str
     system: str
     baseline: str

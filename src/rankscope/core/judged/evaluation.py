@@ -1,4 +1,4 @@
-"""All that an evaluation found: what `evaluation.json` holds."""
+"""The results of an evaluation, as `evaluation.json` holds them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,54 +8,54 @@ from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.core.judged.plain import FLAT
 
 EVALUATION = "evaluation.json"
-"""What the file of it is called."""
+"""The name of the file."""
 
 
 @dataclass(frozen=True)
 class SeedResult:
-    """One training seed's run of a system, and what it measured."""
+    """One training seed's run of a system, and its means."""
 
     name: str
-    """Of the ranker that the seed made."""
+    """The name of the ranker that was trained with the seed."""
     run: str
-    """Where the run is, from the results folder."""
+    """The run's path within the results folder."""
     missing_queries: tuple[str, ...]
     """Judged queries that it does not rank."""
     tied_share: float
-    """Of neighbours in its rankings that had equal scores before they were written."""
+    """The share of neighbouring docs in its rankings that had equal scores before the run was written."""
     means: Mapping[str, float]
     """Measure to the mean over judged queries."""
 
 
 @dataclass(frozen=True)
 class SystemResult:
-    """What a system measured over one collection, from one first stage; of several seeds, over them."""
+    """A system's means on one collection from one first stage, averaged over its training seeds."""
 
     place: Place = field(metadata=FLAT)
     system: str
     run: str
-    """The first seed's, where there are several."""
+    """The first seed's run, where there are several."""
     n_queries: int
     missing_queries: tuple[str, ...]
-    """Of any seed."""
+    """Judged queries that any seed's run does not rank."""
     tied_share: float
-    """The largest of any seed."""
+    """The largest tied share of any seed."""
     means: Mapping[str, float]
     runs: tuple[SeedResult, ...] = ()
-    """Each seed's, where there are several."""
+    """Each seed's result, where there are several seeds."""
     seed_sd: Mapping[str, float] = field(default_factory=dict)
     """Measure to the standard deviation of the seeds' means, where there are several."""
 
     @property
     def seeds(self) -> tuple[SeedResult, ...]:
-        """Each seed's result; a system of one run is its own, under its own name."""
+        """Each seed's result; a system with one run counts as its own seed, under its own name."""
         own = SeedResult(self.system, self.run, self.missing_queries, self.tied_share, self.means)
         return self.runs or (own,)
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """What somebody concluded of systems, in words and as a verdict."""
+    """A published conclusion about systems, in words and as a verdict."""
 
     claim: str
     source: str | None
@@ -70,13 +70,13 @@ class EvaluationRecord:
     """Results, comparisons and verdicts, and the terms on which they were judged."""
 
     notes: tuple[str, ...]
-    """What to know before the findings are believed."""
+    """What a reader should know before believing the findings."""
     remarks: tuple[str, ...]
-    """What else is to be said of the means."""
+    """Further remarks on the means."""
     tests: str
     """sound, or as_published."""
     relevance_levels: Mapping[str, int]
-    """Collection to the lowest grade that counts as relevant."""
+    """Collection to the lowest relevance grade that counts as relevant."""
     measures: tuple[str, ...]
     """The first is the headline."""
     significance_level: float
@@ -85,17 +85,17 @@ class EvaluationRecord:
     """Measure to the margin as it was stated: a difference, or a share of the baseline's mean such as "5%"."""
     baselines: tuple[str, ...]
     all_pairs: bool
-    """Whether every two systems are compared, no baseline having been named."""
+    """Whether every two systems are compared, because no baseline was named."""
     claims: tuple[Claimed, ...]
     results: tuple[SystemResult, ...]
     comparisons: tuple[JudgedComparison, ...]
     pooled: tuple[JudgedOverTests, ...]
     family_size: int | None = None
-    """How many comparisons were declared beforehand; None where as many as were made."""
+    """How many comparisons were declared beforehand; None where just those made here."""
 
     @property
     def headline(self) -> str:
-        """The measure that findings are told on."""
+        """The measure on which findings are reported."""
         return self.measures[0]
 
     @property
@@ -115,7 +115,7 @@ class EvaluationRecord:
 
     @property
     def n_corrected_for(self) -> int:
-        """For how many comparisons p-values are corrected; 1 where they are not."""
+        """The number of comparisons for which p-values are corrected; 1 where they are not."""
         if self.correction == "none":
             return 1
         return self.family_size or len(self.comparisons)

@@ -1,13 +1,14 @@
-"""Margins: the difference below which two rankers count as equivalent, and the one that is taken where none is said."""
+"""Margins: the difference below which two rankers count as equivalent, and the default of analyses."""
 
 from typing import NamedTuple
 
 from rankscope.core.errors import BadInput
 
 DEFAULT_MARGIN = 0.02
-"""Of analyses where nobody states one, in a measure, accuracy or coefficient between 0 and 1. It is a convention: paired
-differences with a standard deviation of .3 show one of .02 with 80 % power from some 1,800 queries, which large test
-collections have. Comparisons of runs have no default: there a margin is what the user says matters."""
+"""The margin of analyses where nobody states one, in a measure, accuracy or coefficient between 0 and 1. It is a
+convention: with a standard deviation of the paired differences of .3, a difference of .02 is detectable with 80 % power
+from some 1,800 queries, which large test collections have. Comparisons of runs have no default: there the user says
+which difference matters."""
 
 
 class Margin(NamedTuple):
@@ -22,7 +23,7 @@ class Margin(NamedTuple):
 
 
 def as_margin(written: str | float | Margin) -> Margin:
-    """0.02, or "5%" of the baseline's mean. BadInput for what is no positive number."""
+    """A margin from 0.02, or from "5%" of the baseline's mean. Raises BadInput for anything but a positive number."""
     if isinstance(written, Margin):
         return written
     text = str(written).strip()

@@ -1,4 +1,4 @@
-"""A judged difference over several tests, each of which counts alike: what `evaluate` pools, stored and shown."""
+"""A judged difference over several tests of equal weight: `evaluate` makes it, steps store it, the page shows it."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from rankscope.core.judged.plain import Interval
 
 @dataclass(frozen=True)
 class DifferenceOnTest:
-    """What one test shows, its first stages together."""
+    """The difference on one test, averaged over its first stages."""
 
     test: str
     n_queries: int | None
-    """None where only means are known, as below."""
+    """None where only means are known."""
     difference: float
     standard_error: float | None
-    """Of its queries; None, too, where a measure without bounds shows no spread."""
+    """Over its queries; None where only means are known, or an unbounded measure shows no spread."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class DifferenceOnCell:
 
 @dataclass(frozen=True)
 class JudgedOverTests:
-    """System minus baseline over several tests, with what it shows in its family."""
+    """System minus baseline over several tests, with corrected p-values and a verdict."""
 
     system: str
     baseline: str
@@ -44,20 +44,20 @@ class JudgedOverTests:
     p_value: float
     corrected_p: float
     margin: float | None
-    """In units of the measure: of a share, that of the baseline's mean over tests."""
+    """In units of the measure; a relative margin is a share of the baseline's mean over tests."""
     margin_is_relative: bool
     equivalence_p: float | None
-    """TOST on the same t; None without a margin."""
+    """TOST, by the same t distribution; None without a margin."""
     corrected_equivalence_p: float | None
     beyond_margin_p: float | None
-    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    """p-value that the difference exceeds the margin in its own direction: one-sided, doubled."""
     corrected_beyond_margin_p: float | None
     sd: float
-    """Of the tests' differences."""
+    """The standard deviation of the tests' differences."""
     tau: float | None
-    """How far the tests' true differences lie apart (a standard deviation); None where a test's error is not known."""
+    """The standard deviation of the tests' true differences; None where a test's error is not known."""
     i_squared: float | None
-    """The share of the spread between tests that their queries do not explain."""
+    """The share of the variance between tests that their queries do not explain."""
     verdict: Verdict
     tests: tuple[DifferenceOnTest, ...]
     cells: tuple[DifferenceOnCell, ...]

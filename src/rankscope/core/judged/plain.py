@@ -1,9 +1,9 @@
-"""Records to plain values, as JSON has them, and back: strict, so that a damaged file is told and not guessed at.
+"""Records to plain JSON values and back. Reading is strict: a damaged file is an error, never a guess.
 
-A record is a frozen dataclass, and its field's name is the key. Three things are written otherwise:
+A record is a frozen dataclass, and a field's name is its key. There are three exceptions:
 
 - **A field with a default** is left out where it has that value, and may be missing when it is read.
-- **A `flat` field** is a record whose own keys stand beside the others; `None` where none of them does.
+- **A `flat` field** is a record whose keys stand beside the others; it is `None` where none of them is there.
 - **An infinite end of an `Interval`** is null.
 """
 
@@ -25,24 +25,24 @@ Record = TypeVar("Record")
 
 
 class Interval(NamedTuple):
-    """Where a value lies with the confidence that is said beside it; infinite where the sample gives no end."""
+    """A confidence interval; an end is infinite where the sample does not bound it."""
 
     low: float
     high: float
 
     @property
     def is_known(self) -> bool:
-        """Whether it has both ends."""
+        """Whether both ends are finite."""
         return isfinite(self.high - self.low)
 
     @property
     def turned(self) -> "Interval":
-        """Of the value with its sign turned."""
+        """The interval of the value with its sign changed."""
         return Interval(-self.high, -self.low)
 
 
 def as_plain(record: Any) -> dict[str, Any]:
-    """The record as JSON has it: dicts, lists, texts, numbers and None, in the order of its fields."""
+    """The record as JSON values (dicts, lists, strings, numbers, None), in the order of its fields."""
     written: dict[str, Any] = {}
     for field in fields(record):
         value = getattr(record, field.name)
@@ -54,7 +54,7 @@ def as_plain(record: Any) -> dict[str, Any]:
 
 
 def as_stored(record: Any) -> Any:
-    """The same, its keys sorted, as they are in stored files."""
+    """The same with sorted keys, as in stored files."""
     return json.loads(json.dumps(as_plain(record), sort_keys=True))
 
 
@@ -66,17 +66,17 @@ def _written(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _written(each) for key, each in value.items()}
+        return {key: _written(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(each) for each in value]
+        return [_written(item) for item in value]
     return value
 
 
 def from_plain(kind: type[Record], stored: Any, *, where: str) -> Record:
-    """The record that `as_plain` wrote; `where` names it, such as a file.
+    """The record that `as_plain` wrote; `where` names its source, such as a file.
 
-    Raises DamagedArtifact, with the place, for a key that is missing or unknown and for a value that is not of the
-    field's kind; UnknownChoice for a name that is in no enumeration, such as that of verdicts.
+    Raises DamagedArtifact, with the place, for a missing or unknown key and for a value of another type than the
+    field's; UnknownChoice for a name that is not in the field's enumeration, such as a verdict that does not exist.
     """
     if not isinstance(stored, Mapping):
         raise _damaged(where, f"is {_kind_of(stored)} and not an object")
@@ -104,7 +104,7 @@ def _field(field: Field[Any], hint: Any, stored: Mapping[str, Any], where: str) 
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
-    """The value as the hint has it, or DamagedArtifact."""
+    """The value in the hint's type. Raises DamagedArtifact where it has another."""
     if hint is Interval:
         return _interval(value, where)
     if is_dataclass(hint):
@@ -124,19 +124,19 @@ def _leaf(hint: Any, value: Any, where: str) -> Any:
 
 
 def _compound(hint: Any, value: Any, where: str) -> Any:
-    """One of several kinds, the items of a tuple, or, as nothing else stands in a record, a mapping of texts."""
+    """A union, a tuple, or a mapping with strings as keys; records hold no other compound types."""
     if get_origin(hint) in (Union, UnionType):
         return _one_of(get_args(hint), value, where)
     if get_origin(hint) is tuple:
         return _items(get_args(hint), value, where)
     if not isinstance(value, Mapping):
         raise _damaged(where, f"is {_kind_of(value)} and not an object")
-    of = get_args(hint)[1]
-    return {key: _read(of, each, f"{where}: {key}") for key, each in value.items()}
+    value_hint = get_args(hint)[1]
+    return {key: _read(value_hint, item, f"{where}: {key}") for key, item in value.items()}
 
 
 def _fits(hint: Any, value: Any) -> bool:
-    """Whether a text, a number or a truth value is of its field's kind; a whole number is a number, too."""
+    """Whether a string, number or boolean has its field's type; an integer counts as a float, too."""
     kinds = (int, float) if hint is float else hint
     return isinstance(value, kinds) and (hint is bool or not isinstance(value, bool))
 
@@ -151,12 +151,12 @@ def _one_of(hints: tuple[Any, ...], value: Any, where: str) -> Any:
 def _items(hints: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise _damaged(where, f"is {_kind_of(value)} and not a list")
-    of_each = [hints[0]] * len(value) if hints[-1] is Ellipsis else list(hints)
-    if len(of_each) != len(value):
-        raise _damaged(where, f"has {len(value)} entries and not {len(of_each)}")
+    item_hints = [hints[0]] * len(value) if hints[-1] is Ellipsis else list(hints)
+    if len(item_hints) != len(value):
+        raise _damaged(where, f"has {len(value)} entries and not {len(item_hints)}")
     return tuple(
-        _read(hint, each, f"{where}: entry {number}")
-        for number, (hint, each) in enumerate(zip(of_each, value, strict=True), start=1)
+        _read(hint, item, f"{where}: entry {number}")
+        for number, (hint, item) in enumerate(zip(item_hints, value, strict=True), start=1)
     )
 
 
@@ -180,7 +180,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 @cache
 def _keys(kind: Any) -> frozenset[str]:
-    """Every key that may stand in the record as it is written."""
+    """Every key that the written record may have."""
     hints = _hints(kind)
     return frozenset().union(
         *(
@@ -191,8 +191,8 @@ def _keys(kind: Any) -> frozenset[str]:
 
 
 def _record_in(hint: Any) -> Any:
-    """The record of `Place` and of `Place | None`."""
-    return next((each for each in get_args(hint) if is_dataclass(each)), hint)
+    """The record type in a hint: `Place` of `Place` and of `Place | None`."""
+    return next((option for option in get_args(hint) if is_dataclass(option)), hint)
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

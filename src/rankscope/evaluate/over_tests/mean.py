@@ -1,4 +1,4 @@
-"""The mean of tests' effects, how sure it is, and how far the tests lie apart (`pooled` says why it is made so)."""
+"""The mean of tests' effects, its error, and the heterogeneity of the tests (`pooled` gives the reasons)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from rankscope.evaluate.seeds.seed_error import SeedError
 
 @dataclass(frozen=True)
 class Effect:
-    """What one test shows, its first stages together."""
+    """The effect on one test, averaged over its first stages."""
 
     test: str
     n_queries: int | None
-    """None where only means are known, as below."""
+    """None where only means are known."""
     difference: float
     standard_error: float | None
-    """Of its queries; that of seeds is in no test alone."""
+    """Over its queries, without the part of the seeds, which all tests share; None where only means are known."""
     cells: Mapping[str, float]
     """First stage to the mean difference from it."""
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """System minus baseline over several tests, each of which counts alike."""
+    """System minus baseline over several tests, each with equal weight."""
 
     system: str
     baseline: str
@@ -45,21 +45,21 @@ class Pooled:
     p_value: float
     margin: Margin | None
     absolute_margin: float | None
-    """In units of the measure: of a share, that of the baseline's mean over tests."""
+    """In units of the measure; a relative margin is a share of the baseline's mean over tests."""
     equivalence_p: float | None
-    """TOST on the same t; None without a margin."""
+    """TOST, by the same t distribution; None without a margin."""
     beyond_margin_p: float | None
-    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    """p-value that the difference exceeds the margin in its own direction: one-sided, doubled."""
     sd: float
-    """Of the tests' effects."""
+    """The standard deviation of the tests' effects."""
     tau: float | None
-    """How far the tests' true effects lie apart (a standard deviation); None where a test's error is not known."""
+    """The standard deviation of the tests' true effects; None where a test's error is not known."""
     i_squared: float | None
-    """The share of the spread between tests that their queries do not explain."""
+    """The share of the variance between tests that their queries do not explain."""
 
 
 class OverTests(NamedTuple):
-    """Means over tests, an entry each, and how sure they are."""
+    """Means over tests, an entry a comparison, with their variances and distributions."""
 
     mean: Floats
     variance: Floats
@@ -77,7 +77,7 @@ class OverTests(NamedTuple):
 
     @property
     def turned(self) -> "OverTests":
-        """Of the differences with their signs turned."""
+        """The same for baseline minus system."""
         return self._replace(mean=-self.mean)
 
     def equivalence(self, margin: Floats | float) -> Floats:
@@ -86,9 +86,9 @@ class OverTests(NamedTuple):
 
 
 def over_tests(effects: Floats, variances: Floats, seeds: SeedError | None = None) -> OverTests:
-    """The mean of tests' effects: (rows, tests), a comparison a row.
+    """The mean over tests of effects, (rows, tests), a comparison a row.
 
-    variances: of the queries' part of each effect. seeds: what they add to the mean's variance.
+    variances: the queries' part of the variance of each effect. seeds: their part of the variance of the mean.
     """
     n = effects.shape[1]
     of_tests = effects.var(axis=1, ddof=1) / n
@@ -103,18 +103,18 @@ def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, flo
     """Tau and I squared of one comparison's tests; None where a test's error is not known."""
     if not np.isfinite(variances).all():
         return None, None
-    # statsmodels goes on with a tau squared below 0, and divides by what is left of an error
+    # statsmodels keeps a negative tau squared, and may divide by a total variance of 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = combine_effects(effects, variances, method_re="dl")
-    return float(np.sqrt(max(0.0, found.tau2))), float(max(0.0, found.i2))
+        estimates = combine_effects(effects, variances, method_re="dl")
+    return float(np.sqrt(max(0.0, estimates.tau2))), float(max(0.0, estimates.i2))
 
 
 def of_queries(differences: Floats, span: float | None) -> float:
     """The queries' part of the variance of a test's effect.
 
-    Where nearly all queries have the same difference, their spread says nothing of the others (`evidence`). n
-    queries miss a share u of queries with probability about exp(-nu): as a variance, (span / n) squared. It is
-    infinite where the measure has no bounds.
+    Where nearly all queries have the same difference, their spread says nothing about unseen queries (`evidence`).
+    A sample of n queries misses a share u of all queries with probability about exp(-nu), which as a variance is
+    (span / n) squared. It is infinite where the measure has no bounds.
     """
     n = len(differences)
     seen = float(differences.var(ddof=1)) / n
@@ -123,25 +123,26 @@ def of_queries(differences: Floats, span: float | None) -> float:
     return max(seen, np.inf if span is None else (span / n) ** 2)
 
 
-class Names(NamedTuple):
-    """What is compared with what."""
+class ContestNames(NamedTuple):
+    """The names of a comparison over tests."""
 
     system: str
     baseline: str
     measure: str
 
 
-def told(
-    names: Names,
+def difference_over_tests(
+    names: ContestNames,
     effects: tuple[Effect, ...],
     tested: tuple[OverTests, OverTests, OverTests],
     stated: tuple[Margin | None, float],
     level: float,
 ) -> Pooled:
-    """What is shown over tests.
+    """The pooled difference with its p-values and interval.
 
-    tested: the difference, and what is held against the margin from below and from above; of a share, system
-    - (1 - share) x baseline and system - (1 + share) x baseline. stated: the margin and the baseline's mean.
+    tested: the difference, and the contrasts that are compared with the margin from below and from above; for a
+    relative margin they are system - (1 - share) x baseline and system - (1 + share) x baseline. stated: the
+    margin and the baseline's mean.
     """
     plain, lower, upper = tested
     margin, baseline_mean = stated

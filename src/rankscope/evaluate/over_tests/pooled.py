@@ -1,31 +1,31 @@
 """One verdict over several tests and first stages, where every single one says "cannot tell".
 
-A test is a collection that systems are measured on. The question is of tests like these: is the system better
-on average over them? So a test is one draw (random effects), and counts as one, however many queries it has:
+A test is a collection that systems are measured on. The question is about tests like these: is the system better
+on average over them? So a test is one draw (random effects) and counts as one, however many queries it has:
 
-- **A test's effect** is the mean over its queries of the mean over first stages of a query's difference. The
-  first stages of a test have its queries in common, so they are no further draws (12 cells of 4 tests are 4).
-- **The pooled difference** is the plain mean of the tests' effects, and its error that of their spread, by t
-  on (tests - 1) degrees of freedom. It is never taken to be smaller than what the queries alone leave open:
-  tests that agree by chance are no proof.
-- **Seeds are shared**: the same trained models stand in all tests, so what a seed does to all of them is in no
+- **A test's effect** is a mean over queries: of each query's difference, averaged over first stages. The first
+  stages of a test share its queries, so they are no further draws (12 cells of 4 tests are 4 draws).
+- **The pooled difference** is the unweighted mean of the tests' effects. Its error comes from the spread of the
+  effects, by t with (tests - 1) degrees of freedom, and is never smaller than the queries' error alone: tests that
+  agree by chance are no proof.
+- **Seeds are shared**: all tests measure the same trained models, so an effect of a seed on all tests is not in the
   spread between tests, and more tests do not make it smaller. It is added once: the variance over seeds of
   their pooled means (`seed_error`: pooled over systems, paired in a lineage), by Satterthwaite's degrees of
-  freedom. What a seed does to one test alone is in the spread between tests already and counts a second
-  time, on the safe side. Where three seeds are nearly all of the error, 5.5 % of findings are false, not 5
-  (Satterthwaite's approximation alone, with 4 degrees of freedom and 3, gives 5.3). Left out they make 59 %, counted as each
-  test's own 18 %.
-- **Heterogeneity**, told beside it and in no verdict: tau by DerSimonian & Laird (Control. Clin. Trials 7, 1986)
-  and I squared, as statsmodels' `combine_effects` has them.
+  freedom. An effect of a seed on one test alone is in the spread between tests already and counts a second
+  time, which is conservative. Where three seeds make nearly all of the error, the rate of false findings is 5.5 %
+  instead of 5 (Satterthwaite's approximation alone, with 4 degrees of freedom and 3, gives 5.3). It would be 59 %
+  if seeds were ignored, and 18 % if they counted in each test separately.
+- **Heterogeneity** is reported and decides no verdict: tau by DerSimonian & Laird (Control. Clin. Trials 7, 1986)
+  and I squared, both from statsmodels' `combine_effects`.
 
-Between tests of equal errors this is the method of Hartung & Knapp (Stat. Med. 20, 2001) and Sidik & Jonkman
+For tests with equal errors this is the method of Hartung & Knapp (Stat. Med. 20, 2001) and Sidik & Jonkman
 (Stat. Med. 21, 2002) in the form that is never below the error of the queries (Roever, Knapp & Friede, BMC Med.
-Res. Methodol. 15, 2015). Between unequal ones theirs weighs a test by its queries, and a large one beside small
-ones makes false verdicts (IntHout, Ioannidis & Borm, BMC Med. Res. Methodol. 14, 2014, warn of it; on study B's
-tests 23 % instead of 5, `benchmarks/pooled_verdicts.py`). Equal weights keep to the level there, at the price of
-a wider interval where tests do not differ at all.
+Res. Methodol. 15, 2015). For unequal errors their method weights a test by its queries, and one large test among
+small ones leads to false verdicts (IntHout, Ioannidis & Borm, BMC Med. Res. Methodol. 14, 2014, warn of it; on
+study B's tests 23 % instead of 5, `benchmarks/pooled_verdicts.py`). Equal weights keep the level there, at the price
+of a wider interval where tests do not differ at all.
 
-**Two tests** leave one degree of freedom: t must reach 12.7, so hardly anything can be shown.
+**Two tests** leave one degree of freedom: t must reach 12.7, so hardly any difference is detectable.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -44,14 +44,14 @@ from rankscope.core.judged.over_tests import (
 )
 from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.over_tests.mean import (
+    ContestNames,
     Effect,
-    Names,
     OverTests,
     Pooled,
+    difference_over_tests,
     heterogeneity,
     of_queries,
     over_tests,
-    told,
 )
 from rankscope.evaluate.pairs.comparison import Pair, Values
 from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
@@ -81,26 +81,23 @@ class JudgedPooled:
     verdict: Verdict
 
 
-# -- the mean over tests -------------------------------------------------------------------------
-
-
 # -- from values per query -----------------------------------------------------------------------
 
 Contest = Mapping[str, Sequence[Cell]]
-"""Of one system, baseline and measure: test to its cells, one for each first stage."""
+"""For one system, baseline and measure: test to its cells, one for each first stage."""
 
 Seeds = tuple[SeedError, SeedError, SeedError]
-"""Of the difference, and of what is tested against the margin from below and from above."""
+"""The seeds' errors of the difference, and of the contrasts compared with the margin from below and from above."""
 
 Matrices = tuple[Floats, ...]
 """A system's values on every test: (seeds, queries), the mean over first stages."""
 
 
 def pooled(cells: Iterable[Cell], *, significance_level: float = 0.05) -> list[Pooled]:
-    """Every system against every baseline on a measure that at least two tests compare.
+    """Every system minus every baseline, on each measure that at least two tests compare.
 
-    A system has as many runs (of training seeds) on every test; the queries of a test are the same from all of
-    its first stages.
+    A system has equally many runs (training seeds) on every test, and a test has the same queries from all of its
+    first stages. Raises BadInput where they differ.
     """
     contests = [contest for contest in _contests(cells) if len(contest) > 1]
     matrices = _Matrices()
@@ -112,18 +109,18 @@ def pooled(cells: Iterable[Cell], *, significance_level: float = 0.05) -> list[P
 
 
 def _contests(cells: Iterable[Cell]) -> list[Contest]:
-    found: dict[tuple[str, str, str], dict[str, list[Cell]]] = {}
+    contests: dict[tuple[str, str, str], dict[str, list[Cell]]] = {}
     queries: dict[str, Set[str]] = {}
     for cell in cells:
         for run in (*cell.pair.system, *cell.pair.baseline):
             if run.keys() != queries.setdefault(cell.test, run.keys()):
                 raise BadInput(
-                    f"The runs of {cell.test} do not have the same queries, by which they are paired. Measure all of a "
-                    "test's with the same qrels."
+                    f"The runs of {cell.test} do not have the same queries, by which they are paired. Measure all runs "
+                    "of a test with the same qrels."
                 )
-        of = found.setdefault((cell.system, cell.baseline, cell.measure), {})
-        of.setdefault(cell.test, []).append(cell)
-    return list(found.values())
+        by_test = contests.setdefault((cell.system, cell.baseline, cell.measure), {})
+        by_test.setdefault(cell.test, []).append(cell)
+    return list(contests.values())
 
 
 def _first(contest: Contest) -> Cell:
@@ -131,13 +128,13 @@ def _first(contest: Contest) -> Cell:
 
 
 class _Matrices:
-    """Values as numbers; those of every run are read once."""
+    """Values as arrays, made once for every run."""
 
     def __init__(self) -> None:
         self._known: dict[int, Floats] = {}
 
     def of(self, contest: Contest, side: str) -> Matrices:
-        """The system's or the baseline's."""
+        """The values of the system or of the baseline."""
         return tuple(
             np.mean([self._of_runs(getattr(cell.pair, side)) for cell in cells], axis=0)
             for cells in contest.values()
@@ -158,11 +155,11 @@ def _pooled(contest: Contest, matrices: _Matrices, seeds: Seeds, level: float) -
         for side in ("system", "baseline")
     )
 
-    def tested(share: float, of: SeedError) -> OverTests:
-        """System - (1 - share) x baseline."""
+    def tested(share: float, seed_part: SeedError) -> OverTests:
+        """The contrast system - (1 - share) x baseline."""
         moved = [a - (1 - share) * b for a, b in zip(systems, baselines, strict=True)]
         means, variances = _of_tests(moved, span)
-        return over_tests(means[None], variances[None], of)
+        return over_tests(means[None], variances[None], seed_part)
 
     plain = lower = upper = tested(0.0, seeds[0])
     if margin is not None and margin.is_relative:
@@ -170,22 +167,26 @@ def _pooled(contest: Contest, matrices: _Matrices, seeds: Seeds, level: float) -
     differences = [a - b for a, b in zip(systems, baselines, strict=True)]
     means, variances = _of_tests(differences, span)
     effects = tuple(
-        Effect(test, len(each), float(mean), float(variance**0.5), _by_first_stage(cells, matrices))
-        for (test, cells), each, mean, variance in zip(
+        Effect(
+            test, len(by_query), float(mean), float(variance**0.5), _by_first_stage(cells, matrices)
+        )
+        for (test, cells), by_query, mean, variance in zip(
             contest.items(), differences, means, variances, strict=True
         )
     )
-    baseline_mean = float(np.mean([each.mean() for each in baselines]))
-    names = Names(cell.system, cell.baseline, cell.measure)
-    found = told(names, effects, (plain, lower, upper), (margin, baseline_mean), level)
+    baseline_mean = float(np.mean([values.mean() for values in baselines]))
+    names = ContestNames(cell.system, cell.baseline, cell.measure)
+    pooled_difference = difference_over_tests(
+        names, effects, (plain, lower, upper), (margin, baseline_mean), level
+    )
     tau, i_squared = heterogeneity(means, variances)
-    return replace(found, tau=tau, i_squared=i_squared)
+    return replace(pooled_difference, tau=tau, i_squared=i_squared)
 
 
 def _of_tests(differences: Sequence[Floats], span: float | None) -> tuple[Floats, Floats]:
     """The effect of every test, and the queries' part of its variance."""
-    means = np.array([each.mean() for each in differences])
-    return means, np.array([of_queries(each, span) for each in differences])
+    means = np.array([values.mean() for values in differences])
+    return means, np.array([of_queries(values, span) for values in differences])
 
 
 def _by_first_stage(cells: Sequence[Cell], matrices: _Matrices) -> dict[str, float]:
@@ -201,8 +202,8 @@ def _by_first_stage(cells: Sequence[Cell], matrices: _Matrices) -> dict[str, flo
 
 
 def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
-    """The seeds' part of every contest's error, pooled over all that have its measure, tests and first stages."""
-    found: list[Seeds] = [_NO_SEEDS] * len(contests)
+    """The seeds' part of every contest's error, pooled over contests with the same measure, tests and first stages."""
+    parts: list[Seeds] = [_NO_SEEDS] * len(contests)
     blocks: dict[Any, list[int]] = {}
     for at, contest in enumerate(contests):
         places = [(test, cell.first_stage) for test, cells in contest.items() for cell in cells]
@@ -210,8 +211,8 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     for block in blocks.values():
         of_block = _of_block([contests[at] for at in block], matrices, len(blocks) > 1)
         for at, seeds in zip(block, of_block, strict=True):
-            found[at] = seeds
-    return found
+            parts[at] = seeds
+    return parts
 
 
 _NO_SEEDS = (SeedError.none(1),) * 3
@@ -243,12 +244,12 @@ def _of_block(contests: Sequence[Contest], matrices: _Matrices, has_others: bool
 
 
 def _at(three: Sequence[SeedError], at: int) -> Seeds:
-    plain, lower, upper = (each.at(slice(at, at + 1)) for each in three)
+    plain, lower, upper = (error.at(slice(at, at + 1)) for error in three)
     return plain, lower, upper
 
 
 def over_all_tests(matrices: Matrices) -> Floats:
-    """A system's values on several tests as those on one, whose mean is the plain mean of the tests' means."""
+    """A system's values on several tests as if on one, scaled so that their mean is the mean of the tests' means."""
     n = sum(matrix.shape[1] for matrix in matrices)
     return np.concatenate(
         [matrix * n / (len(matrices) * matrix.shape[1]) for matrix in matrices], axis=1
@@ -265,26 +266,26 @@ def judged(
     correction: str = "holm",
     family_size: int | None = None,
 ) -> list[JudgedPooled]:
-    """A verdict for every pooled difference, in the same order; they are a family of their own."""
-    tests = [PValues(each.p_value, each.equivalence_p) for each in family]
+    """A verdict for every pooled difference, in the same order; pooled differences are a family of their own."""
+    tests = [PValues(difference.p_value, difference.equivalence_p) for difference in family]
     both = corrected_together(tests, method=correction, family_size=family_size)
     size = 1 if correction == "none" else family_size or len(family)
     return [
         JudgedPooled(
-            each,
+            difference,
             corrected_p=p,
             corrected_equivalence_p=q,
-            corrected_beyond_margin_p=times(size, each.beyond_margin_p),
-            verdict=verdict_of(each.difference, p, q, significance_level),
+            corrected_beyond_margin_p=times(size, difference.beyond_margin_p),
+            verdict=verdict_of(difference.difference, p, q, significance_level),
         )
-        for each, (p, q) in zip(family, both, strict=True)
+        for difference, (p, q) in zip(family, both, strict=True)
     ]
 
 
 def recorded(judged_pooled: JudgedPooled) -> JudgedOverTests:
-    """What is stored and shown of it: every field of the record is the attribute of that name, here or of the difference.
+    """The record that is stored and shown: each field is the attribute of that name, here or of the difference.
 
-    But for the margin, which is stored in units of the measure, and errors, which are stored where they are finite.
+    There are two exceptions: the margin is stored in units of the measure, and an infinite error as None.
     """
     difference = judged_pooled.pooled
     effects = difference.effects

@@ -1,11 +1,11 @@
-"""Published means of systems over several tests, without values per query: pooled as tests are.
+"""Published means of systems over several tests, without values per query, pooled like other tests.
 
-No variance within a test is known, so a test's effect is the mean of its first stages' differences, and the
-error of their mean over tests is that of their spread (`pooled`): the t interval over tests, by (tests - 1)
-degrees of freedom. What it can say is that systems differ on average over tests like these. What it cannot: on
-which test they differ, how much of the spread between tests is that of their queries, and anything of training
-seeds: the published runs stand for themselves. Digits that rounding took away are counted in the error, so that
-means that look alike are not shown to be equal by their rounding.
+No variance within a test is known. So a test's effect is the mean of its first stages' differences, and the
+error of the mean over tests comes from the spread of the effects (`pooled`): a t interval over tests with (tests - 1)
+degrees of freedom. It can show that systems differ on average over tests like these. It cannot show on which test they
+differ, how much of the spread between tests comes from queries, or anything about training seeds: it treats the
+published runs as the systems. The error includes rounding, so that means that agree to the published digits are not
+shown to be equivalent by their rounding alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,13 @@ import numpy as np
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.margins import Margin
-from rankscope.evaluate.over_tests.mean import Effect, Names, Pooled, over_tests, told
+from rankscope.evaluate.over_tests.mean import (
+    ContestNames,
+    Effect,
+    Pooled,
+    difference_over_tests,
+    over_tests,
+)
 
 
 class PublishedCell(NamedTuple):
@@ -40,32 +46,34 @@ def pooled_published(
     margins: Mapping[str, Margin],
     significance_level: float = 0.05,
 ) -> list[Pooled]:
-    """Every other system against the baseline, on every measure that both have.
+    """Every other system minus the baseline, on every measure that both have.
 
-    Raises UnknownChoice for a baseline or a measure in `margins` that is not there; BadInput where a mean stands
+    Raises UnknownChoice for an unknown baseline or an unknown measure in `margins`; BadInput where a mean is given
     twice, or where a system and the baseline have fewer than two tests in common.
     """
-    found = _by_contest(cells)
+    by_contest = _by_contest(cells)
     systems = dict.fromkeys(cell.system for cell in cells)
     choose(systems, baseline, what="baseline")
     measures = dict.fromkeys(cell.measure for cell in cells)
     for measure in margins:
         choose(measures, measure, what="measure in `margin`")
     pairs = [
-        Names(system, baseline, measure)
+        ContestNames(system, baseline, measure)
         for measure in measures
         for system in systems
-        if system != baseline and (system, measure) in found and (baseline, measure) in found
+        if system != baseline
+        and (system, measure) in by_contest
+        and (baseline, measure) in by_contest
     ]
     if not pairs:
         raise BadInput(
-            f"There is nothing to hold against {baseline!r}. Give means of another system on the same measure."
+            f"There is nothing to compare with {baseline!r}. Give means of another system on the same measure."
         )
     return [
         _pooled(
             pair,
-            found[pair.system, pair.measure],
-            found[baseline, pair.measure],
+            by_contest[pair.system, pair.measure],
+            by_contest[baseline, pair.measure],
             margins.get(pair.measure),
             significance_level,
         )
@@ -74,19 +82,19 @@ def pooled_published(
 
 
 def _by_contest(cells: Sequence[PublishedCell]) -> dict[tuple[str, str], dict[tuple[str, str], Decimal]]:  # fmt: skip
-    found: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = {}
+    by_contest: dict[tuple[str, str], dict[tuple[str, str], Decimal]] = {}
     for cell in cells:
-        of = found.setdefault((cell.system, cell.measure), {})
-        if (cell.test, cell.first_stage) in of:
+        of_contest = by_contest.setdefault((cell.system, cell.measure), {})
+        if (cell.test, cell.first_stage) in of_contest:
             raise BadInput(
                 f"{cell.system} has two means of {cell.measure} on {cell.test} from {cell.first_stage}. Keep one."
             )
-        of[cell.test, cell.first_stage] = cell.mean
-    return found
+        of_contest[cell.test, cell.first_stage] = cell.mean
+    return by_contest
 
 
 def _pooled(
-    names: Names, system: Means, baseline: Means, margin: Margin | None, level: float
+    names: ContestNames, system: Means, baseline: Means, margin: Margin | None, level: float
 ) -> Pooled:
     shared = [place for place in system if place in baseline]
     tests = {name: [place for place in shared if place[0] == name] for name in dict(shared)}
@@ -108,7 +116,7 @@ def _pooled(
     )
     means = np.array([[effect.difference for effect in effects]])
     rounding = [
-        sum(_rounding(of[place]) for place in places for of in (system, baseline)) / len(places) ** 2
+        sum(_rounding(means[place]) for place in places for means in (system, baseline)) / len(places) ** 2
         for places in tests.values()
     ]  # fmt: skip
     of_baseline = np.array(
@@ -120,10 +128,10 @@ def _pooled(
         lower = over_tests(means + margin.value * of_baseline, variances)
         upper = over_tests(means - margin.value * of_baseline, variances)
     stated = (margin, float(of_baseline.mean()))
-    return told(names, effects, (plain, lower, upper), stated, level)
+    return difference_over_tests(names, effects, (plain, lower, upper), stated, level)
 
 
 def _rounding(mean: Decimal) -> float:
-    """The variance of what rounding took away: anything up to half a unit of the last digit."""
+    """The variance of the rounding error, uniform up to half a unit of the last digit."""
     exponent = mean.as_tuple().exponent
     return (10.0 ** int(exponent) / 2) ** 2 / 3

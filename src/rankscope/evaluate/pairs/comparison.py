@@ -1,14 +1,14 @@
 """Two rankers on the same queries: difference, interval, effect size, p-values.
 
-Pairs by query_id, never by position. The tests and distributions are scipy's and statsmodels'. Ours
-is what they leave open: a standard error that may count more than the spread over queries
-(`seed_error`), what skewed differences and those without spread show (`evidence`), and the same
-resamples for many comparisons at once (`resampling`).
+Values are paired by query_id, never by position. The tests and distributions are scipy's and statsmodels'. This
+package adds what they lack: a standard error with a part for training seeds (`seed_error`), tests for differences that
+are skewed or have no spread (`evidence`), and resamples that many comparisons share (`resampling`).
 
-**The standard error** of a mean difference has two parts, added up: the spread of the queries'
-differences (of groups of queries, where queries repeat: cluster-robust, as statsmodels'
-`cov_type="cluster"`, with a correction for groups of unlike sizes), and for rankers of several training seeds that of the seeds. Its degrees of freedom
-are Satterthwaite's; where seeds are few for a far tail, the tail is averaged (`tail`). One run a ranker, no groups and no skewness is the paired t-test.
+**The standard error** of a mean difference is the sum of two variances. The first is that of the queries' differences;
+where queries come in groups it is cluster-robust, as statsmodels' `cov_type="cluster"`, with a correction for groups of
+unequal sizes. The second, for rankers with several training seeds, is that of the seeds. The degrees of freedom are
+Satterthwaite's; where too few seeds make a far tail unreliable, the tail is averaged (`tail`). With one run a ranker,
+no groups and no skewness, the test is the paired t-test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,32 +31,32 @@ from rankscope.evaluate.seeds.seed_error import Runs, SeedError
 Values = Mapping[str, float]
 
 EXACT_WILCOXON = 50
-"""Up to so many differences without ties, Wilcoxon's distribution is the exact one."""
+"""The largest number of differences without ties for which Wilcoxon's exact distribution is used."""
 
 
 class Pair(NamedTuple):
-    """Two rankers to compare: each one's per-query values, a mapping for each training seed.
+    """Two rankers to compare: each one's values per query, a mapping for each training seed.
 
-    A ranker of several pairs is known again by its runs' values being the same objects.
+    A ranker in several pairs is recognised by the identity of its runs' mappings.
     """
 
     system: Sequence[Values]
     baseline: Sequence[Values]
     margin: Margin | None = None
     pool: str = ""
-    """What is measured where: the spread of seeds is pooled over the systems of all pairs that have it."""
+    """The spread of seeds is pooled over the systems of all pairs with the same pool: one measure in one place."""
     kinship: Kinship = Kinship.NONE
     """What the k-th runs of both have in common."""
     lineages: tuple[str, str] = ("", "")
-    """Of system and baseline. Those of a lineage move together from seed to seed, whether they are compared or
-    not; without a name, each stands alone."""
+    """The lineages of system and baseline. Systems of a lineage vary together from seed to seed, compared with each
+    other or not; a system without a lineage varies alone."""
     span: float | None = 1.0
     """The largest difference the measure allows; None where it has no bounds."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a comparison rests on, to be judged again with some of its queries changed."""
+    """The data of a comparison, kept so that it can be tested again with some differences replaced."""
 
     differences: Floats
     """(queries,), in the order of their ids."""
@@ -66,14 +66,14 @@ class Sample:
     group_of: Places | None
     grouping: Grouping
     seeds: tuple[SeedError, SeedError, SeedError]
-    """Of the difference, and of what is tested against the margin from below and from above."""
+    """The seeds' errors of the difference, and of the contrasts compared with the margin from below and from above."""
     margin: Margin | None
     span: float | None
 
     def evidence(self, differences: Floats) -> "Tested":
-        """What differences in place of these show: (rows, queries), a sample a row."""
+        """The tests of other differences in place of these: (rows, queries), a sample a row."""
         n = len(differences)
-        seeds = [each.repeated(n) for each in self.seeds]
+        seeds = [error.repeated(n) for error in self.seeds]
         baseline = np.repeat(self.baseline[None], n, axis=0)
         spans = np.full(n, np.nan if self.span is None else self.span)
         return tested(differences, baseline, [self.margin] * n, seeds, self.group_of, spans)
@@ -92,37 +92,36 @@ class Comparison:
     baseline_mean: float
     difference: float
     sd: float
-    """Of the queries' differences."""
+    """The standard deviation of the queries' differences."""
     standard_error: float
     degrees_of_freedom: float
     seed_sd: tuple[float | None, float | None]
-    """Of the seeds' means: system's, baseline's; None with one seed."""
+    """The standard deviation of the seeds' means, of system and baseline; None with one seed."""
     interval: Interval
-    """Of the mean difference: the wider of t's and Hall's at each end; infinite where a measure without
-    bounds shows no spread."""
+    """The interval of the mean difference: at each end the wider of t's and Hall's; infinite where an unbounded
+    measure shows no spread."""
     bootstrap_interval: Interval | None
-    """BCa over queries (or groups); None with several seeds, whose spread it would leave out."""
+    """BCa bootstrap over queries (or groups); None with several seeds, whose spread it would ignore."""
     effect_size: float | None
     """Mean difference over the standard deviation of the differences; None without spread."""
     effect_interval: Interval | None
     p_value: float
-    """Two-sided, that the means differ (`evidence`)."""
+    """Two-sided p-value that the means differ (`evidence`)."""
     wilcoxon_p: float | None
     randomisation_p: float | None
     mcnemar_p: float | None
-    """Exact; for measures that are 0 or 1 for every query."""
+    """McNemar's exact test, for measures that are 0 or 1 for every query."""
     margin: Margin | None
     equivalence_p: float | None
-    """TOST: the larger p of two one-sided tests against the margin; None without one."""
+    """TOST: the larger p-value of two one-sided tests against the margin; None without a margin."""
     non_inferiority_p: float | None
-    """One-sided: that the system is not worse by the margin."""
+    """One-sided p-value that the system is not worse by the margin."""
     beyond_margin_p: float | None
-    """That the difference is larger than the margin, in its own direction: one-sided, doubled."""
+    """p-value that the difference exceeds the margin in its own direction: one-sided, doubled."""
     n_differing: int
     """Queries in which the two differ at all."""
     is_few: bool
-    """Whether nearly all differences are one and the same, so that what a sample has not seen counts
-    (`evidence`)."""
+    """Whether nearly all differences are the same, so that unseen queries must be allowed for (`evidence`)."""
     sample: Sample = field(repr=False, compare=False)
 
     @property
@@ -152,15 +151,14 @@ def compared(
 ) -> list[Comparison]:
     """The comparison of every pair, in the same order.
 
-    `groups` maps a query_id to the group of queries it belongs to. Without `resampling` there is
-    neither a bootstrap interval nor a randomisation test. Raises BadInput if the two rankers of a
-    pair do not cover the same queries, if a value is not a number, if there are fewer than two queries or groups, or
-    if a query has no group.
+    `groups` maps a query_id to its group of queries. Without `resampling` there is neither a bootstrap interval
+    nor a randomisation test. Raises BadInput if the two rankers of a pair do not cover the same queries, if a value is
+    not a number, if there are fewer than two queries or groups, or if a query has no group.
     """
     places: dict[tuple[str, ...], list[int]] = {}
     for place, pair in enumerate(pairs):
         places.setdefault(_queries(pair), []).append(place)
-    found: dict[int, Comparison] = {}
+    comparisons: dict[int, Comparison] = {}
     seeded = {pair.pool for pair in pairs if max(len(pair.system), len(pair.baseline)) > 1}
     for queries, of_block in places.items():
         block = _Block(
@@ -170,8 +168,8 @@ def compared(
             has_other_pools=len(seeded) > 1,
         )
         made = block.comparisons(significance_level, resampling)
-        found |= dict(zip(of_block, made, strict=True))
-    return [found[place] for place in range(len(pairs))]
+        comparisons |= dict(zip(of_block, made, strict=True))
+    return [comparisons[place] for place in range(len(pairs))]
 
 
 def _queries(pair: Pair) -> tuple[str, ...]:
@@ -249,17 +247,17 @@ class _Block:
                 f"{len(without)} of {len(self.queries)} judged queries have no group "
                 f"(first: {without[0]}). Give every query one."
             )
-        names, found = np.unique([groups[query] for query in self.queries], return_inverse=True)
+        names, group_of = np.unique([groups[query] for query in self.queries], return_inverse=True)
         if len(names) < 2:
             raise BadInput("All queries are in one group; a comparison needs at least 2 groups.")
-        return found
+        return group_of
 
     def comparisons(self, level: float, resampling: Resampling | None) -> list[Comparison]:
-        """Every pair's."""
-        found = self.tested.difference
+        """The comparison of every pair."""
+        differences = self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
-        low, high = found.interval(level)
-        p_values = found.two_sided()
+        low, high = differences.interval(level)
+        p_values = differences.two_sided()
         bootstrap, randomisation = self._resampled(level, resampling)
         wilcoxon = self._wilcoxon()
         n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
@@ -270,14 +268,16 @@ class _Block:
                 n_seeds=(self.rankers[a].n, self.rankers[b].n),
                 system_mean=float(self.values[a].mean()),
                 baseline_mean=float(self.values[b].mean()),
-                difference=float(found.mean[at]),
+                difference=float(differences.mean[at]),
                 sd=float(sd[at]) if sd[at] > SAME else 0.0,
-                standard_error=float(found.standard_error[at]) if found.has_spread[at] else 0.0,
-                degrees_of_freedom=float(found.tail.degrees_of_freedom[at]),
+                standard_error=float(differences.standard_error[at])
+                if differences.has_spread[at]
+                else 0.0,
+                degrees_of_freedom=float(differences.tail.degrees_of_freedom[at]),
                 seed_sd=(self.rankers[a].sd, self.rankers[b].sd),
                 interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
-                effect_size=float(found.mean[at] / sd[at]) if sd[at] > SAME else None,
+                effect_size=float(differences.mean[at] / sd[at]) if sd[at] > SAME else None,
                 effect_interval=self._effect_interval(at, float(sd[at]), level),
                 p_value=float(p_values[at]),
                 wilcoxon_p=wilcoxon[at],
@@ -288,7 +288,7 @@ class _Block:
                 non_inferiority_p=_known(pair, self.tested.non_inferiority[at]),
                 beyond_margin_p=_known(pair, self.tested.beyond_margin[at]),
                 n_differing=int(n_differing[at]),
-                is_few=bool(found.is_few[at]),
+                is_few=bool(differences.is_few[at]),
                 sample=self._sample(at),
             )
             for at, (pair, a, b) in enumerate(
@@ -297,7 +297,7 @@ class _Block:
         ]
 
     def _sample(self, at: int) -> Sample:
-        plain, lower, upper = (each.at(slice(at, at + 1)) for each in self.seeds)
+        plain, lower, upper = (error.at(slice(at, at + 1)) for error in self.seeds)
         return Sample(
             self.differences[at],
             self.values[self.baselines[at]],
@@ -336,7 +336,7 @@ class _Block:
             return [None] * len(self.pairs)
         rounded = np.round(self.differences, 12)  # ranks must not rest on rounding
         p_values = np.ones(len(self.pairs))
-        # left to itself, scipy runs through all sign flips of a few tied differences: seconds a test
+        # by default, scipy enumerates all sign flips of a few tied differences, which takes seconds a test
         is_tied = np.array([len(np.unique(np.abs([*row, 0.0]))) <= len(row) for row in rounded])
         is_exact = ~is_tied & (len(self.queries) <= EXACT_WILCOXON)
         for places, method in ((is_exact, "exact"), (~is_exact & rounded.any(axis=1), "asymptotic")):  # fmt: skip
@@ -353,13 +353,15 @@ class _Block:
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
 
     def _effect_interval(self, at: int, sd: float, level: float) -> Interval | None:
-        """By the noncentral t; where groups or seeds count, a t interval of the mean over the deviation."""
+        """The noncentral t interval; with groups or seeds, the mean's t interval divided by the standard deviation."""
         if sd <= SAME:
             return None
-        found = self.tested.difference
-        mean, standard_error = float(found.mean[at]), float(found.standard_error[at])
+        differences = self.tested.difference
+        mean, standard_error = float(differences.mean[at]), float(differences.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
-            half = stats.t.ppf(1 - level / 2, found.tail.degrees_of_freedom[at]) * standard_error
+            half = (
+                stats.t.ppf(1 - level / 2, differences.tail.degrees_of_freedom[at]) * standard_error
+            )
             return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error

@@ -1,4 +1,4 @@
-"""p-values corrected over a family of comparisons, and what level is left for one of them."""
+"""p-values corrected over a family of comparisons, and the level that is left for one of them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from scipy import stats
 from rankscope.core.errors import BadInput, choose
 
 CORRECTIONS = dict.fromkeys(("holm", "benjamini_hochberg", "bonferroni", "none"))
-"""The corrections there are, by name."""
+"""The corrections, by name."""
 
 
 class PValues(NamedTuple):
-    """The tests of one comparison that lead to verdicts."""
+    """The p-values of one comparison that decide its verdict."""
 
     difference: float
     equivalence: float | None
@@ -23,7 +23,7 @@ def corrected(
 ) -> list[float | None]:
     """Corrected p-values, in the same order; None stays None and does not count.
 
-    A family declared larger than the p-values at hand is filled with tests that showed nothing.
+    A family that is declared larger than the p-values here is filled up with p-values of 1.
     """
     choose(CORRECTIONS, method, what="correction")
     known = [p for p in p_values if p is not None]
@@ -42,12 +42,12 @@ def corrected(
 def corrected_together(
     family: Sequence[PValues], *, method: str = "holm", family_size: int | None = None
 ) -> list[PValues]:
-    """Both tests of every comparison, corrected so that any false verdict is as rare as the level says.
+    """Both tests of every comparison, corrected so that the family-wise error rate of verdicts is at most the level.
 
-    By Holm's steps with Shaffer's counting (1986): of one comparison "no difference" and "a difference of at
-    least the margin" cannot both be true, so a comparison counts once, and until all its tests are passed.
-    Without margins this is Holm's correction. The other corrections take the two families apart:
-    Bonferroni's needs no more, and Benjamini-Hochberg's rate is that of each.
+    This is Holm's procedure with Shaffer's counting (1986): for one comparison "no difference" and "a difference of
+    at least the margin" cannot both be true, so a comparison counts once, until all its tests are passed.
+    Without margins this is Holm's correction. The other corrections treat the two kinds of tests as separate
+    families: Bonferroni needs no more, and Benjamini-Hochberg controls the rate of each.
     """
     if method != "holm":
         apart = [
@@ -56,27 +56,27 @@ def corrected_together(
         ]
         return [PValues(p or 0.0, q) for p, q in zip(*apart, strict=True)]
     left, waiting = _size(len(family), family_size), [2 - tests.count(None) for tests in family]
-    found: list[list[float | None]] = [[None, None] for _ in family]
+    corrected_tests: list[list[float | None]] = [[None, None] for _ in family]
     highest = 0.0
     for p, at, kind in _in_order(family):
         highest = max(highest, min(1.0, left * p))
-        found[at][kind] = highest
+        corrected_tests[at][kind] = highest
         waiting[at] -= 1
         left -= not waiting[at]
-    return [PValues(p or 0.0, q) for p, q in found]
+    return [PValues(p or 0.0, q) for p, q in corrected_tests]
 
 
 def times(size: int, p_value: float | None) -> float | None:
-    """Bonferroni's p-value of one test among so many; None where there is none."""
+    """Bonferroni's p-value of one test among `size`; None for None."""
     return None if p_value is None else min(1.0, size * p_value)
 
 
 def levels_left(
     family: Sequence[PValues], at: int, *, level: float, method: str, family_size: int | None = None
 ) -> PValues:
-    """The level against which each test of one comparison is held, as the others are.
+    """The level with which each test of one comparison is compared, given the p-values of the others.
 
-    A test passes if its own p-value, uncorrected, is below.
+    A test passes if its uncorrected p-value is below it.
     """
     size = family_size or len(family)
     others = [tests for place, tests in enumerate(family) if place != at]
@@ -108,7 +108,7 @@ def _size(made: int, declared: int | None) -> int:
 
 
 def _in_order(family: Sequence[PValues]) -> list[tuple[float, int, int]]:
-    """Every p-value, its comparison and its kind, the smallest first."""
+    """Every p-value with its comparison and its kind, the smallest first."""
     return sorted(
         (p, at, kind)
         for at, tests in enumerate(family)
@@ -118,7 +118,7 @@ def _in_order(family: Sequence[PValues]) -> list[tuple[float, int, int]]:
 
 
 def _step_up(others: Sequence[float], level: float, size: int) -> float:
-    """The largest p-value that Benjamini and Hochberg's steps would pass beside the others."""
+    """The largest p-value that the Benjamini-Hochberg procedure would pass, given the others."""
     for rank in range(len(others) + 1, 0, -1):
         limit = level * rank / size
         if sum(p < limit for p in others) >= rank - 1:

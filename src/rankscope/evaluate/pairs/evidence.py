@@ -1,18 +1,18 @@
-"""What a sample of differences shows of their true mean: p-values and intervals.
+"""p-values and intervals for the true mean of a sample of differences.
 
-Three views, of which the least sure one counts (the largest p-value, the widest interval):
+There are three tests, and the most conservative one counts (the largest p-value, the widest interval):
 
-- **t**: the mean over its standard error. Too bold where differences are skewed, and blind where they
+- **t**: the mean over its standard error. It is liberal where differences are skewed, and says nothing where they
   have no spread.
-- **Hall's transformation of t** (J. R. Stat. Soc. B 54, 1992): t and its terms of skewness, made monotone,
-  so that it gives intervals too. Where one query in fifty loses all and a sample holds few such losses, it
-  sees that they pull one way.
-- **What the sample may not have seen**, where all queries but a few have one and the same difference, to a
-  hundredth of what the measure allows: their spread says nothing of other queries. If a share u of all queries had the worst difference the measure
-  allows, n queries would hold none of them with probability (1 - u)^n; so the mean may be as low as that u
-  makes it. It needs a measure with bounds; without, nothing is shown.
+- **Hall's transformation of t** (J. R. Stat. Soc. B 54, 1992): t corrected for skewness, in a monotone form that
+  gives intervals, too. Where one query in fifty loses everything and a sample holds few such losses, it allows for
+  their direction.
+- **Unseen queries**, where all queries but a few have the same difference, to a hundredth of the measure's range:
+  then the spread says nothing about other queries. If a share u of all queries had the worst possible difference, n
+  queries would hold none of them with probability (1 - u)^n; so the mean may be as low as that share makes it. This
+  needs a bounded measure; with an unbounded one, nothing can be shown.
 
-All functions are of arrays, a mean difference an entry.
+All functions take arrays with an entry for each mean difference.
 """
 
 from dataclasses import dataclass
@@ -23,23 +23,23 @@ from rankscope.evaluate.arrays import SAME, Bools, Floats
 from rankscope.evaluate.pairs.tail import Tail
 
 FEW = 5
-"""So many queries (groups) that differ from all others tell nothing of those outside the sample."""
+"""Up to so many queries (groups) that differ from all others say nothing about queries outside the sample."""
 
 ALIKE = 0.01
-"""The share of a measure's range within which differences are one and the same: rounding and jitter are no spread."""
+"""The share of a measure's range within which differences count as the same: rounding and jitter are no spread."""
 
 
 def are_few(differences: Floats, spans: Floats | float) -> Bools:
-    """Whether at most five differences of a row, and not half of them, are unlike the usual one, the middle one.
+    """Whether at most five differences of a row, and fewer than half of them, deviate from the median.
 
-    differences: (rows, queries or groups). spans: the largest difference there can be, a row each; where it is
-    not a number, only equal differences are alike.
+    differences: (rows, queries or groups). spans: the largest possible difference of each row; where it is not a
+    number, only equal differences count as the same.
     """
     alike = np.maximum(SAME, np.nan_to_num(ALIKE * np.asarray(spans, dtype=float)))
     n = differences.shape[1]
     ordered = np.sort(differences, axis=1)
-    # of n - 5 equal values among n, the middle one is one; so is it of more than half. Of an even number there are
-    # two middle ones, and both are tried: what is few must not hang on which system is called the baseline.
+    # if more than half of the values are equal, the median is one of them. An even number of values has two middle
+    # ones, and both are tried: the answer must not depend on which system is the baseline.
     middle = ordered[:, [(n - 1) // 2, n // 2]]
     is_unlike = np.abs(ordered[:, None] - middle[..., None]) > alike[..., None, None] + SAME
     n_unlike = is_unlike.sum(axis=2).min(axis=1)
@@ -47,7 +47,7 @@ def are_few(differences: Floats, spans: Floats | float) -> Bools:
 
 
 def unseen_share(n: int, level: float) -> float:
-    """The largest share of all queries that may be of a kind not among n of them: (1 - share)^n is the level."""
+    """The largest share of all queries that may be of a kind that n of them do not hold: (1 - share)^n is the level."""
     return float(1 - level ** (1 / n))
 
 
@@ -69,19 +69,19 @@ def transformed_back(value: Floats, skewness: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Mean differences, and how sure they are."""
+    """Mean differences with all that their tests need."""
 
     mean: Floats
     standard_error: Floats
     tail: Tail
     skewness: Floats
-    """Of the mean."""
+    """The skewness of the mean."""
     n: int
-    """Queries, or groups of them."""
+    """The number of queries, or of groups."""
     is_few: Bools
-    """Where nearly all differences are the same."""
+    """Whether nearly all differences are the same."""
     worst: Floats
-    """How far below (above) a difference can lie: the measure's range; not-a-number without bounds."""
+    """The largest possible difference, the measure's range; not-a-number without bounds."""
 
     @property
     def has_spread(self) -> Bools:
@@ -90,7 +90,7 @@ class Evidence:
 
     @property
     def turned(self) -> "Evidence":
-        """Of the differences with their signs turned."""
+        """The evidence for the differences with their signs changed."""
         return Evidence(
             -self.mean, self.standard_error, self.tail, -self.skewness, self.n, self.is_few, self.worst
         )  # fmt: skip
@@ -111,7 +111,7 @@ class Evidence:
         return np.asarray(np.where(self.is_few, np.maximum(seen, self._unseen(bound)), seen))
 
     def _unseen(self, bound: Floats) -> Floats:
-        """The chance that a sample holds none of the worst differences that bring the mean to the bound."""
+        """The chance that the sample misses all of the worst differences that would bring the mean to the bound."""
         with np.errstate(divide="ignore", invalid="ignore"):
             left = (bound + self.worst) / (self.mean + self.worst)
             chance = np.where(self._is_not_above(bound), 1.0, np.abs(left) ** self.n)
@@ -122,7 +122,7 @@ class Evidence:
         return np.asarray(self.mean <= bound + SAME)
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
-        """Both ends of what a two-sided test at the level does not refute."""
+        """Both ends of the interval: the means that a two-sided test at the level does not reject."""
         return self._lowest(level), -self.turned._lowest(level)
 
     def _lowest(self, level: float) -> Floats:

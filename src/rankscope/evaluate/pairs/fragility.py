@@ -1,10 +1,10 @@
 """How few queries carry a verdict: the fragility of better, worse and equivalent.
 
-How many of the sample's queries are enough whose difference, replaced by the worst the measure allows, takes
-the verdict away, while all other comparisons stay as they are: the smallest number where it is 1 (in samples of up
-to 2,000 queries), else at most what is told. A verdict of fragility 1 is one that a single
-query more of a kind the sample does not hold could have turned; no test sees such a query, so this figure
-is told beside the verdict.
+Fragility is the number of the sample's queries that take the verdict away when their differences are replaced by the
+worst that the measure allows, while all other comparisons stay as they are. It is exact where it is 1 (in samples of up
+to 2,000 queries), and an upper bound where it is larger. A verdict of fragility 1 could have been changed by a single
+further query of a kind that the sample does not hold. No test can see such a query, so the report shows the fragility
+beside the verdict.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ from rankscope.evaluate.arrays import Floats
 from rankscope.evaluate.pairs.comparison import Sample
 
 LARGE, AT_ONCE = 2_000, 250
-"""Queries beyond which no single one is tried by itself; how many are tried at once."""
+"""The number of queries above which single queries are not tried one by one; how many are tried at once."""
 
 Stands = Callable[[Floats], "np.ndarray[tuple[int], np.dtype[np.bool_]]"]
-"""Samples, (samples, queries), to whether the verdict still stands in each."""
+"""Samples, (samples, queries), to whether the verdict still holds in each."""
 
 
 def replaced_until(sample: Sample, stands: Stands, bound: float, *, downwards: bool) -> int | None:
-    """How many differences, replaced by the worst one, take a verdict away; None without bounds.
+    """How many differences, replaced by the worst one, take a verdict away; None for a measure without bounds.
 
-    bound: what the mean is shown to be above (below, if not `downwards`). Queries are replaced in the order
-    in which each lowers t against the bound most; the number that is enough is found by doubling and halving.
+    bound: the mean is shown to be above it (below it, if not `downwards`). Queries are replaced in the order
+    that lowers t against the bound fastest; the number is found by doubling and bisection.
     """
     if sample.span is None:
         return None
@@ -50,7 +50,7 @@ def replaced_until(sample: Sample, stands: Stands, bound: float, *, downwards: b
 
 
 def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
-    """Whether any single difference, replaced, takes the verdict away: the order above knows no skewness, no groups."""
+    """Whether a single replacement takes the verdict away, which `_order` may miss: it ignores skewness and groups."""
     n = len(sample.differences)
     if n > LARGE:
         return False
@@ -65,7 +65,7 @@ def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
 
 
 def _order(values: Floats, worst: float) -> Iterator[int]:
-    """Places of the values, next that whose replacement by the worst leaves the smallest t."""
+    """Places of the values; the next is always the one whose replacement by the worst leaves the smallest t."""
     left = np.ones(len(values), dtype=bool)
     total, squares = values.sum(), (values**2).sum()
     for _ in range(len(values)):

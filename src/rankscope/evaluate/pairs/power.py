@@ -1,4 +1,4 @@
-"""What a set of queries and seeds could have shown: the smallest detectable difference, the queries needed."""
+"""The power of a set of queries and seeds: the minimum detectable effect, and the queries needed."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -24,7 +24,7 @@ DRAWS = 256
 
 
 def smallest_detectable(comparison: Comparison, level: float) -> float | None:
-    """The mean difference that a two-sided test at `level` shows with 80 % power.
+    """The minimum detectable effect: the mean difference that a two-sided test at `level` detects with 80 % power.
 
     None without spread, and where it is that of a few queries: it says nothing of others (`evidence`).
     Of one run a system, that of the t-test. With several seeds the standard error rests on few draws, and a

@@ -1,9 +1,9 @@
 """Bootstrap intervals and randomisation tests of mean differences, for many comparisons at once.
 
-Both statistics are linear in the per-query values: the resampled mean of a difference is the difference
-of the resampled means. So one draw of weights serves all rankers and measures, and a
-family of a thousand comparisons costs a matrix product. scipy's `bootstrap` and `permutation_test`,
-whose results these are up to the draws, would draw anew for each.
+Both statistics are linear in the values per query: the resampled mean of a difference is the difference
+of the resampled means. So one draw of weights serves all rankers and measures, and a family of a thousand comparisons
+costs one matrix product. scipy's `bootstrap` and `permutation_test` give the same results up to the random draws, but
+draw again for each comparison.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 DRAWN_AT_ONCE = 2_000_000
-"""Weights held at once: 16 MB."""
+"""The number of weights in memory at once: 16 MB."""
 CLOSE = 1e-12
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often to draw, and from which seed."""
+    """The number of resamples and their random seed."""
 
     n: int = 9_999
     seed: int = 0
@@ -64,21 +64,21 @@ class Resampling:
     def _bootstrapped(self, sums: Floats, sizes: Floats) -> Floats:
         """Means of resampled groups: (draws, rankers)."""
         rng, n = np.random.default_rng([self.seed, 0]), len(sums)
-        found = []
+        means = []
         for rows in self._chunks(n):
             drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
             times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
-            found.append((times @ sums) / (times @ sizes)[:, None])
-        return np.concatenate(found)
+            means.append((times @ sums) / (times @ sizes)[:, None])
+        return np.concatenate(means)
 
     def _flipped(self, sums: Floats) -> Floats:
         """Sums under random signs: (draws, rankers). Swapping two rankers flips a difference's sign."""
         rng, n = np.random.default_rng([self.seed, 1]), len(sums)
-        found = [(2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n)]
-        return np.concatenate(found)
+        flipped = [(2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n)]
+        return np.concatenate(flipped)
 
     def _p_values(self, flipped: Floats, differences: Floats) -> Floats:
-        """Share of sign flips at least as extreme, the observed one among them."""
+        """The share of sign flips that are at least as extreme as the observed signs, which count as one flip."""
         observed = np.abs(differences.sum(axis=0))
         extreme = (np.abs(flipped) >= observed * (1 - CLOSE) - CLOSE).sum(axis=0)
         return np.asarray((extreme + 1) / (self.n + 1))
@@ -105,8 +105,8 @@ def _bca(means: Floats, differences: Floats, sizes: Floats, level: float) -> Flo
         z = bias + special.ndtri(tail)
         with np.errstate(invalid="ignore"):
             bounds.append(special.ndtr(bias + z / (1 - acceleration * z)))
-    found = np.tile(observed[:, None], 2)
+    intervals = np.tile(observed[:, None], 2)
     for at in np.flatnonzero(spread > CLOSE**2):
-        asked = np.nan_to_num([bound[at] for bound in bounds], nan=0.5)
-        found[at] = np.quantile(means[:, at], asked)
-    return found
+        chances = np.nan_to_num([bound[at] for bound in bounds], nan=0.5)
+        intervals[at] = np.quantile(means[:, at], chances)
+    return intervals

@@ -122,7 +122,7 @@ def _group_means(differences: Floats, group_of: Places | None) -> Floats:
 
 
 class Contrasts(NamedTuple):
-    """Which of some rankers are held against which, and how: entries of a pair stand at one place."""
+    """Which rankers are compared with which, and how: the k-th entries of all fields belong to one pair."""
 
     systems: Places
     baselines: Places

@@ -1,14 +1,14 @@
-"""Better, worse, equivalent or cannot tell; and what this topic set could have shown.
+"""Verdicts (better, worse, equivalent, cannot tell) and the power that these queries had.
 
-The family is every comparison handed over together (and those declared beside them, `family_size`):
-its difference tests and its equivalence tests are corrected together (`correction`), so that any false
-verdict is as rare as the level says. A difference that is shown to be smaller than the stated margin is
-"equivalent" even where it is also shown not to be zero: the margin is what the user said matters. "Not
-significant" alone is never "equivalent"; it is "cannot tell".
+The family is all comparisons that are judged together (and those declared beside them, `family_size`).
+Its difference tests and its equivalence tests are corrected together (`correction`), so that the rate of any false
+verdict is at most the level. A difference that is shown to be smaller than the stated margin is "equivalent" even where
+it is also shown not to be zero: the user said that smaller differences do not matter. "Not significant" alone is never
+"equivalent"; it is "cannot tell".
 
-**What could have been shown** is told at the level that is left for one test of the family (the level
-over the family's size), so it is what the verdict rule sees at the least; never from the observed
-difference, which says nothing that the p-value has not said.
+**Power** is computed at the smallest level that the correction may leave for one test (the level over the family's
+size), so the actual power is at least as high. It is never computed from the observed difference, which adds nothing
+to the p-value.
 """
 
 from collections.abc import Sequence
@@ -42,23 +42,24 @@ class Judged:
     corrected_beyond_margin_p: float | None
     verdict: Verdict
     fragility: int | None
-    """How many queries, with the worst difference there can be, would take the verdict away (`fragility`);
+    """How many queries would take the verdict away if they had the worst possible difference (`fragility`);
     None for "cannot tell", and for a measure without bounds."""
     unseen_share: float | None
-    """Where nearly all differences are the same: the largest share of all queries that could be of another kind
-    and not be in the sample, at the level over the family's size; None where the queries' spread tells."""
+    """Where nearly all differences are the same: the largest share of all queries that could differ from them
+    without one in the sample, at the level over the family's size. None where the spread over queries is
+    informative."""
     smallest_detectable: float | None
-    """The true difference shown in 80 % of cases, at the level over the family's size; None without
-    spread, or with that of a few queries."""
+    """The minimum detectable effect: the true difference that is detectable with 80 % power at the level over the
+    family's size. None where the differences have no spread, or only a few queries make it."""
     queries_needed: int | None
-    """So many queries would show, in 80 % of cases, a true difference as large as the margin; None without
-    one, and where the answer is not one of queries."""
+    """How many queries detect a true difference as large as the margin with 80 % power; None without a margin, and
+    where more queries alone would not do."""
 
 
 def recorded(judged: Judged) -> JudgedDifference:
-    """What is stored and shown of it: every field of the record is the attribute of that name, here or of the comparison.
+    """The record that is stored and shown: each field is the attribute of that name, here or of the comparison.
 
-    But for the margin, which is stored in units of the measure.
+    The margin is an exception: it is stored in units of the measure.
     """
     comparison = judged.comparison
     values = {
@@ -71,16 +72,16 @@ def recorded(judged: Judged) -> JudgedDifference:
 def pairs(systems: Sequence[str], baselines: Sequence[str]) -> list[tuple[str, str]]:
     """(system, baseline) for every system and baseline, each two systems once.
 
-    With several baselines, the first of two that could be the baseline is it.
+    Where both of two systems are baselines, the one that comes first among the baselines is the baseline.
     """
     seen: set[frozenset[str]] = set()
-    found = []
+    name_pairs = []
     for baseline in (name for name in baselines if name in systems):
         for system in systems:
             if system != baseline and frozenset((system, baseline)) not in seen:
                 seen.add(frozenset((system, baseline)))
-                found.append((system, baseline))
-    return found
+                name_pairs.append((system, baseline))
+    return name_pairs
 
 
 def judged(
@@ -99,14 +100,14 @@ def judged(
     )  # fmt: skip
     size = 1 if correction == "none" else family_size or len(family)
     level = significance_level / max(size, 1)
-    found = []
+    verdicts = []
     for at, (comparison, (p, q), r) in enumerate(zip(family, both, non_inferiority, strict=True)):
         verdict = verdict_of(comparison.difference, p, q, significance_level)
         left = levels_left(
             tests, at, level=significance_level, method=correction, family_size=family_size
         )
         unseen = unseen_share(comparison.n_groups, level) if comparison.is_few else None
-        found.append(
+        verdicts.append(
             Judged(
                 comparison,
                 corrected_p=p,
@@ -120,11 +121,11 @@ def judged(
                 queries_needed=queries_needed(comparison, level),
             )
         )
-    return found
+    return verdicts
 
 
 def verdict_of(difference: float, p: float, q: float | None, level: float) -> Verdict:
-    """What a difference shows by its corrected p-values: that it is not 0, and that it is within the margin."""
+    """The verdict by the corrected p-values of the difference test (p) and of the equivalence test (q)."""
     if q is not None and q < level:
         return Verdict.EQUIVALENT
     if p < level:
@@ -136,7 +137,7 @@ def verdict_of(difference: float, p: float, q: float | None, level: float) -> Ve
 
 
 def _fragility(comparison: Comparison, verdict: Verdict, left: PValues) -> int | None:
-    """How many queries carry the verdict, at the levels that are left for it."""
+    """The fragility of the verdict, at the levels that the correction leaves for its tests."""
     sample, margin = comparison.sample, comparison.absolute_margin or 0.0
     if verdict is Verdict.CANNOT_TELL:
         return None
@@ -163,7 +164,7 @@ def _is_equivalent(sample: Sample, rows: Floats, left: PValues) -> Bools:
 
 
 def _differs(sample: Sample, rows: Floats, sign: float, left: PValues) -> Bools:
-    """Whether the difference is still shown, in its direction, and not to be within the margin."""
+    """Whether the difference is still significant in its direction, and not shown to be within the margin."""
     tested = sample.evidence(rows)
     is_shown = (tested.difference.two_sided() < left.difference) & (
         sign * tested.difference.mean > 0

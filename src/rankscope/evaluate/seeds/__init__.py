@@ -1,1 +1,1 @@
-"""Training seeds: what they have in common, and how much of an error and a variance is theirs."""
+"""Training seeds: how runs of one seed are related, and the seeds' part of errors and variances."""

@@ -1,12 +1,12 @@
-"""What two systems' runs of one training seed have in common."""
+"""How two systems' runs of the same training seed are related."""
 
 from enum import StrEnum
 
 
 class Kinship(StrEnum):
-    """Whether the k-th runs of two systems come from one ancestor's k-th run, and how far they are apart.
+    """Whether the k-th runs of two systems come from one ancestor's k-th run, and how many stages lie between them.
 
-    What stages add of their own is in the difference once for each stage between the two.
+    Each stage between the two systems adds its own variance over seeds to that of the difference.
     """
 
     NONE = "none"
@@ -15,4 +15,4 @@ class Kinship(StrEnum):
     TWO_STAGES = "two stages"
     """Both were tuned from one ancestor, or one from the other by way of a third."""
     MORE_STAGES = "more stages"
-    """Counted as three."""
+    """Three or more; counted as three."""

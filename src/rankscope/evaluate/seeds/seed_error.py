@@ -6,7 +6,7 @@ are seen not to:
 
 - **Pooled.** One variance of seeds' means for all systems of the pool, but for a system whose own is beyond
   the 99 % point of F against the others': it keeps its own, and the others are pooled without it. With two
-  seeds a system nothing tells unlike spreads; with three and five, what it costs stands in docs/verdicts.md.
+  seeds a system, unequal spreads cannot be detected; docs/verdicts.md gives the cost with three and five.
   A system of one run (BM25, a published run) is in no pool, and its seeds count nothing.
 - **Paired in a lineage.** Where the k-th run of both systems comes from one ancestor's k-th run, what they
   share cancels: the error is that of the seeds' differences. What stages add is in a difference once for each stage

@@ -4,9 +4,9 @@ One ranker trained with several seeds gives a table of seeds x queries. The mixe
 
     value = mean + seed + query + residual        (all three random, crossed)
 
-is balanced, so its variances are those of the two-way analysis of variance (where none is negative,
-these are the REML estimates that `statsmodels` gives after minutes). What they mean for a comparison
-stands in `comparison`: the seeds' part of the error does not shrink with more queries.
+is balanced, so its variances are those of the two-way analysis of variance. (Where none is negative, they equal the
+REML estimates, which `statsmodels` computes in minutes.) In a comparison, the seeds' part of the error does not shrink
+with more queries (`comparison`).
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ class VarianceSplit:
 
     @property
     def seed_share(self) -> float:
-        """Of the variance of the mean over these seeds and queries; 0 where it has none."""
+        """The seeds' share of the variance of the mean over these seeds and queries; 0 where the mean has none."""
         seeds = self.seed_sd**2 / self.n_seeds
         rest = self.query_sd**2 / self.n_queries
         rest += self.residual_sd**2 / (self.n_seeds * self.n_queries)
         return seeds / (seeds + rest) if seeds + rest else 0.0
 
 
-def in_words(system: str, measure: str, split: VarianceSplit) -> str:
-    """What one system's training seeds are worth, as a sentence."""
+def seed_sentence(system: str, measure: str, split: VarianceSplit) -> str:
+    """How much one system's training seeds vary, as a sentence."""
     return (
-        f"{system}, {measure}: {split.n_seeds} seeds, whose means spread by {split.seed_sd:.4f} (standard "
-        f"deviation beyond the queries' noise); {100 * split.seed_share:.0f} % of the mean's variance is the seeds'"
+        f"{system}, {measure}: {split.n_seeds} seeds, whose means have a standard deviation of {split.seed_sd:.4f} "
+        f"beyond the queries' noise; {100 * split.seed_share:.0f} % of the mean's variance comes from the seeds"
     )
 
 
@@ -54,7 +54,7 @@ def mean_values(runs: Sequence[Values]) -> dict[str, float]:
 def variance_split(runs: Sequence[Values]) -> VarianceSplit:
     """The split of one ranker's values, a mapping of query_id to value for each seed.
 
-    A variance that comes out negative, which small ones do by chance, is 0. Raises BadInput for fewer
+    A variance whose estimate is negative, which happens by chance to small ones, is 0. Raises BadInput for fewer
     than two seeds or queries, or seeds measured on different queries.
     """
     if len(runs) < 2 or len(runs[0]) < 2 or any(run.keys() != runs[0].keys() for run in runs):

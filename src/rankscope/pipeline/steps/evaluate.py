@@ -29,7 +29,7 @@ from rankscope.evaluate.measures import Measuring, span, with_relevance_level
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.pairs import comparison, verdicts
 from rankscope.evaluate.pairs.resampling import Resampling
-from rankscope.evaluate.seeds.variance import in_words, variance_split
+from rankscope.evaluate.seeds.variance import seed_sentence, variance_split
 from rankscope.pipeline.kinds import EvaluateParams
 from rankscope.pipeline.lineages import kinship, seed_lineage
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
@@ -268,7 +268,7 @@ def _seed_remarks(group: Group) -> Iterator[str]:
     for system in group.evaluation.seed_sds():
         split = variance_split(group.evaluation.values()[system, measure])
         where = f"{system} on {group.place.collection} from {group.place.first_stage}"
-        yield f"{in_words(where, measure, split)}."
+        yield f"{seed_sentence(where, measure, split)}."
 
 
 def seed_notes(study: Pipeline) -> list[str]:

@@ -20,14 +20,14 @@ SEED_COLUMNS = (
 )  # fmt: skip
 
 NAME_COLUMNS = ("collection", "first_stage", "measure", "system", "baseline")
-"""Of a comparison."""
+"""The columns that name a comparison."""
 
 INTERVALS = "intervals"
-"""The column that says what the intervals before it are."""
+"""The column with the name of the intervals before it."""
 
 
 def means_csv(evaluation: EvaluationRecord) -> str:
-    """One mean a line."""
+    """The means, one a line."""
     rows = (
         {
             **_names(result),
@@ -47,7 +47,7 @@ def means_csv(evaluation: EvaluationRecord) -> str:
 
 
 def seeds_csv(evaluation: EvaluationRecord) -> str:
-    """One mean of one seed a line."""
+    """The means of single seeds, one a line."""
     rows = (
         {
             **_names(result),
@@ -73,8 +73,8 @@ def _names(result: SystemResult) -> dict[str, str]:
 
 
 def comparisons_csv(evaluation: EvaluationRecord) -> str:
-    """One comparison a line; an empty field where nothing was tested."""
-    said = interval(evaluation).replace("\u00a0", " ")
+    """The comparisons, one a line; a field is empty where nothing was tested."""
+    intervals = interval(evaluation).replace("\u00a0", " ")
     rows = (
         {
             "collection": row.place.collection if row.place else "",
@@ -82,7 +82,7 @@ def comparisons_csv(evaluation: EvaluationRecord) -> str:
             "measure": row.measure,
             "system": row.system,
             "baseline": row.baseline,
-            INTERVALS: said,
+            INTERVALS: intervals,
             **{column.name: column.value(row.judged) for column in in_csv() if column.value},
         }
         for row in evaluation.comparisons
@@ -91,7 +91,7 @@ def comparisons_csv(evaluation: EvaluationRecord) -> str:
 
 
 def comparison_columns() -> list[str]:
-    """The columns of a comparison: its names, its numbers, and behind the intervals what they are."""
+    """The columns of a comparison: its names, its statistics, and behind the intervals their name."""
     names = [*NAME_COLUMNS, *(column.name for column in in_csv())]
     names.insert(names.index("effect_high") + 1, INTERVALS)
     return names
@@ -103,7 +103,7 @@ def plain_csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as CSV that a spreadsheet shows and does not carry out."""
+    """Rows as CSV, in which no cell is a formula that a spreadsheet would run."""
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writerow({name: safe_cell(name) for name in columns})

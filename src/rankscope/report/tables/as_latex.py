@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from rankscope.core.judged.comparisons import JudgedComparison
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.means import MeanCell, MeansRow, means
-from rankscope.report.stored import in_words
+from rankscope.report.stored import place_name
 from rankscope.report.tables.columns import in_latex, terms_of
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import letters
 from rankscope.report.wording.verdicts import VERDICTS, caption, interval
 
 LINES_ON_A_PAGE = 40
-"""Of a LaTeX table; a longer one runs over several pages."""
+"""The number of lines above which a LaTeX table runs over several pages."""
 
 TEX = str.maketrans(
     {
@@ -37,18 +37,18 @@ TEX = str.maketrans(
 
 
 def tex(text: str) -> str:
-    """Text as LaTeX shows it letter by letter."""
+    """Text with the characters that LaTeX treats specially escaped."""
     return text.translate(TEX)
 
 
 def means_tex(evaluation: EvaluationRecord) -> str:
-    """The table of measures: best in bold, verdicts as marks with the baseline's letter."""
+    """The table of means: the best in bold, verdicts as marks with the baseline's letter."""
     table = means(evaluation)
     is_all_pairs = any(row.letter for row in table.rows)
     letter_of = {} if is_all_pairs else dict(zip(table.baselines, letters(), strict=False))
     n_measures = len(table.measures)
     spans = [
-        rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(in_words(place, evaluation))} ({n})}}"
+        rf"\multicolumn{{{n_measures}}}{{c}}{{{tex(place_name(place, evaluation))} ({n})}}"
         for place, n in table.places
     ]
     ends = [(2 + n_measures * at, 1 + n_measures * (at + 1)) for at in range(len(spans))]
@@ -97,8 +97,8 @@ def comparisons_tex(evaluation: EvaluationRecord) -> str:
     rows = (_comparison(row, evaluation) for row in evaluation.comparisons)
     explained = (
         f"System minus baseline with its {interval(evaluation)}; d: mean difference over its "
-        "standard deviation; both last p-values are corrected; detectable: the smallest "
-        "difference shown in 80\u00a0% of cases at the level left for one comparison. "
+        "standard deviation; the last two p-values are corrected; detectable: the minimum detectable effect, the true "
+        "difference that is detectable with 80\u00a0% power at the level left for one comparison. "
         f"{cautions.FRAGILITY} "
     )
     aligned = "".join("l" if column.heading == "Verdict" else "r" for column in columns)
@@ -107,7 +107,7 @@ def comparisons_tex(evaluation: EvaluationRecord) -> str:
 
 
 def _comparison(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
-    names = [in_words(row.place, evaluation), row.measure, row.system, row.baseline]
+    names = [place_name(row.place, evaluation), row.measure, row.system, row.baseline]
     numbers = (column.text(row.judged) for column in in_latex())
     return _row([tex(text) for text in [*names, *numbers]])
 
@@ -131,7 +131,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _table(columns: str, lines: Sequence[str], caption_tex: str) -> str:
-    """A table that floats, or, too long for a page, one that runs over several."""
+    """A floating table, or one that runs over several pages where it is too long for one."""
     if len(lines) > LINES_ON_A_PAGE:
         head, rule, *body = lines
         return "\n".join(

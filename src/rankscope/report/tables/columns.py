@@ -1,7 +1,7 @@
-"""The columns of comparisons: what each is called and how it is written, in CSV, in LaTeX, on the page, on the terminal.
+"""The columns of comparisons: their headings and formats in CSV, in LaTeX, on the page and on the terminal.
 
-One table for all four. They have the same columns in the same groups; where a reader looks first differs, so a medium
-has the groups in an order of its own. What is compared with what stands before these columns, as each medium puts it.
+One table serves all four media. They have the same columns in the same groups, but each medium has its own order of
+groups, because readers look first for different things. Each medium puts the names of a comparison before the columns.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +18,8 @@ from rankscope.report.wording.numbers import NO_INTERVAL, between, p_text, signe
 from rankscope.report.wording.verdicts import interval_name, marked
 
 
-class Part(Enum):
-    """What a column speaks of."""
+class ColumnGroup(Enum):
+    """The topic of a column."""
 
     COUNTS = "how much was compared"
     DIFFERENCE = "how large the difference is"
@@ -28,11 +28,11 @@ class Part(Enum):
     VERDICT = "what is concluded"
 
 
-class Shown(NamedTuple):
-    """How a medium has a column."""
+class Format(NamedTuple):
+    """How a medium shows a column."""
 
     heading: str
-    """`{interval}` stands for what the intervals are, `{p}` for whether p-values are corrected."""
+    """`{interval}` stands for the name of the intervals, `{p}` for "p" or "corrected p"."""
     text: Callable[[JudgedDifference], str]
 
 
@@ -40,20 +40,20 @@ class Shown(NamedTuple):
 class Column:
     """A statistic of a comparison."""
 
-    part: Part
+    part: ColumnGroup
     name: str
-    """In CSV."""
+    """The name in CSV."""
     value: Callable[[JudgedDifference], Any] | None = None
-    """In CSV, in full precision; None where it is not in CSV, as its parts are."""
-    latex: Shown | None = None
-    page: Shown | None = None
-    terminal: Shown | None = None
+    """The value in CSV, in full precision; None where CSV has only its parts."""
+    latex: Format | None = None
+    page: Format | None = None
+    terminal: Format | None = None
     only_with_seeds: bool = False
-    """Whether the page has it only where a system has several seeds."""
+    """Whether the page shows it only where a system has several seeds."""
 
 
 class Terms(NamedTuple):
-    """What all comparisons of a family have in common."""
+    """The terms that all comparisons of a family share."""
 
     significance_level: float
     correction: str
@@ -61,10 +61,10 @@ class Terms(NamedTuple):
 
     @property
     def interval(self) -> str:
-        """What the intervals are."""
+        """The name of the intervals."""
         return interval_name(self.significance_level, self.correction)
 
-    def heading(self, shown: Shown) -> str:
+    def heading(self, shown: Format) -> str:
         """The heading of a column."""
         p = "p" if self.correction == "none" else "corrected p"
         return shown.heading.format(
@@ -73,7 +73,7 @@ class Terms(NamedTuple):
 
 
 def terms_of(evaluation: EvaluationRecord) -> Terms:
-    """What all comparisons of an evaluation have in common."""
+    """The terms that all comparisons of an evaluation share."""
     return Terms(evaluation.significance_level, evaluation.correction, evaluation.has_seeds)
 
 
@@ -82,7 +82,7 @@ def _end(interval: Interval | None, at: int) -> float | None:
 
 
 def _dash(text: str) -> str:
-    """As a terminal has it, where a dash is one letter that every font has."""
+    """The text with a hyphen for a dash, because some terminals' fonts lack dashes."""
     return text.replace("\u2013", "-")
 
 
@@ -92,7 +92,7 @@ def _ascii_ends(judged: JudgedDifference) -> str:
 
 
 def ascii_p(p_value: float | None) -> str:
-    """A p-value as a terminal has it: to four digits, a dash where nothing was tested."""
+    """A p-value on a terminal, to four digits; a hyphen where nothing was tested."""
     if p_value is None:
         return "-"
     return "<0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
@@ -118,96 +118,114 @@ def _needed(judged: JudgedDifference) -> str:
 
 COLUMNS: Sequence[Column] = (
     Column(
-        Part.COUNTS, "n_queries", lambda j: j.n_queries,
-        page=Shown("Queries", lambda j: str(j.n_queries)),
+        ColumnGroup.COUNTS, "n_queries", lambda j: j.n_queries,
+        page=Format("Queries", lambda j: str(j.n_queries)),
     ),
-    Column(Part.COUNTS, "n_differing", lambda j: j.n_differing),
+    Column(ColumnGroup.COUNTS, "n_differing", lambda j: j.n_differing),
     Column(
-        Part.COUNTS, "system_seeds", lambda j: j.n_seeds[0],
-        page=Shown("Seeds", lambda j: f"{j.n_seeds[0]} \u2212 {j.n_seeds[1]}"), only_with_seeds=True,
+        ColumnGroup.COUNTS, "system_seeds", lambda j: j.n_seeds[0],
+        page=Format("Seeds", lambda j: f"{j.n_seeds[0]} \u2212 {j.n_seeds[1]}"), only_with_seeds=True,
     ),
-    Column(Part.COUNTS, "baseline_seeds", lambda j: j.n_seeds[1]),
+    Column(ColumnGroup.COUNTS, "baseline_seeds", lambda j: j.n_seeds[1]),
     Column(
-        Part.DIFFERENCE, "difference", lambda j: j.difference,
-        latex=Shown("Difference", lambda j: signed(j.difference)),
-        page=Shown("Difference", lambda j: signed(j.difference)),
-        terminal=Shown("difference", lambda j: f"{j.difference:+.4f}"),
-    ),
-    Column(
-        Part.DIFFERENCE, "interval",
-        latex=Shown("Interval", lambda j: between(j.interval)),
-        page=Shown("{Interval}", lambda j: between(j.interval)),
-        terminal=Shown("{interval}", _ascii_ends),
-    ),
-    Column(Part.DIFFERENCE, "interval_low", lambda j: _end(j.interval, 0)),
-    Column(Part.DIFFERENCE, "interval_high", lambda j: _end(j.interval, 1)),
-    Column(Part.DIFFERENCE, "bootstrap_low", lambda j: _end(j.bootstrap_interval, 0)),
-    Column(Part.DIFFERENCE, "bootstrap_high", lambda j: _end(j.bootstrap_interval, 1)),
-    Column(
-        Part.DIFFERENCE, "effect_size", lambda j: j.effect_size,
-        latex=Shown("$d$", _effect),
-        page=Shown("Effect<br>size", _effect),
-        terminal=Shown("effect", lambda j: "-" if j.effect_size is None else f"{j.effect_size:+.2f}"),
-    ),
-    Column(Part.DIFFERENCE, "effect_low", lambda j: _end(j.effect_interval, 0)),
-    Column(Part.DIFFERENCE, "effect_high", lambda j: _end(j.effect_interval, 1)),
-    Column(
-        Part.TESTS, "p_value", lambda j: j.p_value,
-        latex=Shown("$p$", lambda j: p_text(j.p_value)),
-        page=Shown("<i>p</i>", lambda j: p_text(j.p_value)),
+        ColumnGroup.DIFFERENCE, "difference", lambda j: j.difference,
+        latex=Format("Difference", lambda j: signed(j.difference)),
+        page=Format("Difference", lambda j: signed(j.difference)),
+        terminal=Format("difference", lambda j: f"{j.difference:+.4f}"),
     ),
     Column(
-        Part.TESTS, "corrected_p", lambda j: j.corrected_p,
-        latex=Shown(r"$p_{{\mathrm{{corr}}}}$", lambda j: p_text(j.corrected_p)),
-        page=Shown("<i>p</i>,<br>corrected", lambda j: p_text(j.corrected_p)),
-        terminal=Shown("{p}", lambda j: ascii_p(j.corrected_p)),
+        ColumnGroup.DIFFERENCE, "interval",
+        latex=Format("Interval", lambda j: between(j.interval)),
+        page=Format("{Interval}", lambda j: between(j.interval)),
+        terminal=Format("{interval}", _ascii_ends),
     ),
-    Column(Part.TESTS, "wilcoxon_p", lambda j: j.wilcoxon_p),
-    Column(Part.TESTS, "randomisation_p", lambda j: j.randomisation_p),
-    Column(Part.TESTS, "mcnemar_p", lambda j: j.mcnemar_p),
-    Column(Part.TESTS, "margin", lambda j: j.margin),
-    Column(Part.TESTS, "equivalence_p", lambda j: j.equivalence_p),
+    Column(ColumnGroup.DIFFERENCE, "interval_low", lambda j: _end(j.interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "interval_high", lambda j: _end(j.interval, 1)),
+    Column(ColumnGroup.DIFFERENCE, "bootstrap_low", lambda j: _end(j.bootstrap_interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "bootstrap_high", lambda j: _end(j.bootstrap_interval, 1)),
     Column(
-        Part.TESTS, "corrected_equivalence_p", lambda j: j.corrected_equivalence_p,
-        latex=Shown(r"$p_{{\mathrm{{equiv}}}}$", lambda j: p_text(j.corrected_equivalence_p)),
-        page=Shown("Equivalence<br><i>p</i>, corrected", lambda j: p_text(j.corrected_equivalence_p)),
-        terminal=Shown("{p} equivalent", lambda j: ascii_p(j.corrected_equivalence_p)),
+        ColumnGroup.DIFFERENCE, "effect_size", lambda j: j.effect_size,
+        latex=Format("$d$", _effect),
+        page=Format("Effect<br>size", _effect),
+        terminal=Format("effect", lambda j: "-" if j.effect_size is None else f"{j.effect_size:+.2f}"),
     ),
-    Column(Part.TESTS, "non_inferiority_p", lambda j: j.non_inferiority_p),
-    Column(Part.TESTS, "corrected_non_inferiority_p", lambda j: j.corrected_non_inferiority_p),
-    Column(Part.TESTS, "beyond_margin_p", lambda j: j.beyond_margin_p),
-    Column(Part.TESTS, "corrected_beyond_margin_p", lambda j: j.corrected_beyond_margin_p),
+    Column(ColumnGroup.DIFFERENCE, "effect_low", lambda j: _end(j.effect_interval, 0)),
+    Column(ColumnGroup.DIFFERENCE, "effect_high", lambda j: _end(j.effect_interval, 1)),
     Column(
-        Part.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
-        latex=Shown("Detectable", _detectable),
-        page=Shown("Smallest<br>detectable", _detectable_number),
-        terminal=Shown("detectable", lambda j: _dash(_detectable(j, 4))),
+        ColumnGroup.TESTS, "p_value", lambda j: j.p_value,
+        latex=Format("$p$", lambda j: p_text(j.p_value)),
+        page=Format("<i>p</i>", lambda j: p_text(j.p_value)),
     ),
     Column(
-        Part.POWER, "queries_needed", lambda j: j.queries_needed,
-        terminal=Shown("queries needed", _needed),
+        ColumnGroup.TESTS, "corrected_p", lambda j: j.corrected_p,
+        latex=Format(r"$p_{{\mathrm{{corr}}}}$", lambda j: p_text(j.corrected_p)),
+        page=Format("<i>p</i>,<br>corrected", lambda j: p_text(j.corrected_p)),
+        terminal=Format("{p}", lambda j: ascii_p(j.corrected_p)),
+    ),
+    Column(ColumnGroup.TESTS, "wilcoxon_p", lambda j: j.wilcoxon_p),
+    Column(ColumnGroup.TESTS, "randomisation_p", lambda j: j.randomisation_p),
+    Column(ColumnGroup.TESTS, "mcnemar_p", lambda j: j.mcnemar_p),
+    Column(ColumnGroup.TESTS, "margin", lambda j: j.margin),
+    Column(ColumnGroup.TESTS, "equivalence_p", lambda j: j.equivalence_p),
+    Column(
+        ColumnGroup.TESTS, "corrected_equivalence_p", lambda j: j.corrected_equivalence_p,
+        latex=Format(r"$p_{{\mathrm{{equiv}}}}$", lambda j: p_text(j.corrected_equivalence_p)),
+        page=Format("Equivalence<br><i>p</i>, corrected", lambda j: p_text(j.corrected_equivalence_p)),
+        terminal=Format("{p} equivalent", lambda j: ascii_p(j.corrected_equivalence_p)),
+    ),
+    Column(ColumnGroup.TESTS, "non_inferiority_p", lambda j: j.non_inferiority_p),
+    Column(ColumnGroup.TESTS, "corrected_non_inferiority_p", lambda j: j.corrected_non_inferiority_p),
+    Column(ColumnGroup.TESTS, "beyond_margin_p", lambda j: j.beyond_margin_p),
+    Column(ColumnGroup.TESTS, "corrected_beyond_margin_p", lambda j: j.corrected_beyond_margin_p),
+    Column(
+        ColumnGroup.POWER, "smallest_detectable", lambda j: j.smallest_detectable,
+        latex=Format("Detectable", _detectable),
+        page=Format("Detectable", _detectable_number),
+        terminal=Format("detectable", lambda j: _dash(_detectable(j, 4))),
     ),
     Column(
-        Part.VERDICT, "verdict", lambda j: j.verdict.value,
-        latex=Shown("Verdict", lambda j: j.verdict.value),
-        page=Shown("Verdict", lambda j: j.verdict.value),
-        terminal=Shown("verdict", lambda j: marked(j.verdict)),
+        ColumnGroup.POWER, "queries_needed", lambda j: j.queries_needed,
+        terminal=Format("queries needed", _needed),
     ),
     Column(
-        Part.VERDICT, "fragility", lambda j: j.fragility,
-        latex=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
-        page=Shown("Fragility", lambda j: cautions.figure(j.fragility)),
-        terminal=Shown("fragility", lambda j: _dash(cautions.figure(j.fragility))),
+        ColumnGroup.VERDICT, "verdict", lambda j: j.verdict.value,
+        latex=Format("Verdict", lambda j: j.verdict.value),
+        page=Format("Verdict", lambda j: j.verdict.value),
+        terminal=Format("verdict", lambda j: marked(j.verdict)),
     ),
-    Column(Part.VERDICT, "unseen_share", lambda j: j.unseen_share),
+    Column(
+        ColumnGroup.VERDICT, "fragility", lambda j: j.fragility,
+        latex=Format("Fragility", lambda j: cautions.figure(j.fragility)),
+        page=Format("Fragility", lambda j: cautions.figure(j.fragility)),
+        terminal=Format("fragility", lambda j: _dash(cautions.figure(j.fragility))),
+    ),
+    Column(ColumnGroup.VERDICT, "unseen_share", lambda j: j.unseen_share),
 )  # fmt: skip
 
-IN_FILES = (Part.COUNTS, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.VERDICT)
-ON_PAGE = (Part.VERDICT, Part.DIFFERENCE, Part.TESTS, Part.POWER, Part.COUNTS)
-ON_TERMINAL = (Part.DIFFERENCE, Part.TESTS, Part.VERDICT, Part.POWER, Part.COUNTS)
+IN_FILES = (
+    ColumnGroup.COUNTS,
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.POWER,
+    ColumnGroup.VERDICT,
+)
+ON_PAGE = (
+    ColumnGroup.VERDICT,
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.POWER,
+    ColumnGroup.COUNTS,
+)
+ON_TERMINAL = (
+    ColumnGroup.DIFFERENCE,
+    ColumnGroup.TESTS,
+    ColumnGroup.VERDICT,
+    ColumnGroup.POWER,
+    ColumnGroup.COUNTS,
+)
 
 
-def _in_order(parts: Iterable[Part]) -> Iterable[Column]:
+def _in_order(parts: Iterable[ColumnGroup]) -> Iterable[Column]:
     return (column for part in parts for column in COLUMNS if column.part is part)
 
 
@@ -216,12 +234,12 @@ def in_csv() -> list[Column]:
     return [column for column in _in_order(IN_FILES) if column.value is not None]
 
 
-def in_latex() -> list[Shown]:
+def in_latex() -> list[Format]:
     """The columns of a LaTeX table, in order."""
     return [column.latex for column in _in_order(IN_FILES) if column.latex is not None]
 
 
-def on_page(terms: Terms) -> list[tuple[str, Shown]]:
+def on_page(terms: Terms) -> list[tuple[str, Format]]:
     """The columns of the page's table, in order, each with its name."""
     return [
         (column.name, column.page)
@@ -235,8 +253,12 @@ def on_terminal(
 ) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a table on a terminal, a row for each comparison."""
     shown = [column.terminal for column in _in_order(ON_TERMINAL) if column.terminal is not None]
-    heads = [terms.heading(each).replace("\u00a0", " ") for each in shown]
+    heads = [terms.heading(column).replace("\u00a0", " ") for column in shown]
     return ["measure", "systems", *heads], [
-        [row.measure, f"{row.system} - {row.baseline}", *(each.text(row.judged) for each in shown)]
+        [
+            row.measure,
+            f"{row.system} - {row.baseline}",
+            *(column.text(row.judged) for column in shown),
+        ]
         for row in comparisons
     ]

@@ -10,21 +10,21 @@ const button = document.querySelector("button.theme");
 
 function config() {
   const style = getComputedStyle(root);
-  const of = (name) => style.getPropertyValue(name).trim();
-  const font = of("--sans");
+  const property = (name) => style.getPropertyValue(name).trim();
+  const font = property("--sans");
   return {
     background: null,
     font,
     view: { stroke: null },
     axis: {
-      labelColor: of("--soft"), titleColor: of("--soft"), gridColor: of("--rule"), domainColor: of("--rule"),
-      tickColor: of("--rule"), gridOpacity: 0.6, titleFontWeight: 400, labelFontSize: 11, titleFontSize: 12,
+      labelColor: property("--soft"), titleColor: property("--soft"), gridColor: property("--rule"), domainColor: property("--rule"),
+      tickColor: property("--rule"), gridOpacity: 0.6, titleFontWeight: 400, labelFontSize: 11, titleFontSize: 12,
     },
     axisX: { labelOverlap: "parity", labelSeparation: 4 },
     axisY: { domain: false, labelLimit: 150 },
-    title: { color: of("--ink"), offset: 10 },
-    text: { color: of("--ink") },
-    legend: { labelColor: of("--soft"), titleColor: of("--soft"), titleFontWeight: 400 },
+    title: { color: property("--ink"), offset: 10 },
+    text: { color: property("--ink") },
+    legend: { labelColor: property("--soft"), titleColor: property("--soft"), titleFontWeight: 400 },
   };
 }
 
@@ -57,13 +57,13 @@ function item(row, { system, baseline }) {
 /* The queries between two places of the chart, the biggest difference first; the hint without places. */
 function list(panel, rows, places) {
   const [low, high] = [...(places ?? [])].sort((a, b) => a - b);
-  const found = rows.filter((row) => low <= row.place && row.place <= high);
-  found.sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
-  const more = found.length - MOST_LISTED;
+  const chosen = rows.filter((row) => low <= row.place && row.place <= high);
+  chosen.sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference));
+  const more = chosen.length - MOST_LISTED;
   const [note, items] = panel.children;
-  const counted = found.length === 1 ? "1 query" : `${found.length} queries, biggest difference first`;
-  note.textContent = found.length ? `${counted}. A click on the chart clears them.` : HINT;
-  items.replaceChildren(...found.slice(0, MOST_LISTED).map((row) => item(row, panel.dataset)));
+  const counted = chosen.length === 1 ? "1 query" : `${chosen.length} queries, biggest difference first`;
+  note.textContent = chosen.length ? `${counted}. A click on the chart clears them.` : HINT;
+  items.replaceChildren(...chosen.slice(0, MOST_LISTED).map((row) => item(row, panel.dataset)));
   if (more > 0) items.append(made("li", `and ${more} more`, "soft"));
   panel.hidden = false;
 }

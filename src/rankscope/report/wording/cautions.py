@@ -1,21 +1,19 @@
-"""What goes with a verdict, in words: how few queries carry it, and what its sample may not have seen."""
+"""Cautions beside a verdict, in words: how few queries carry it, and what unseen queries could change."""
 
 from math import ceil
 
 from rankscope.core.judged.comparisons import JudgedDifference, Verdict
 
-FRAGILITY = (
-    "Fragility: how many of these queries, had they the worst difference there can be, would take the verdict away."
-)  # fmt: skip
+FRAGILITY = "Fragility: how many of these queries would take the verdict away if they had the worst possible difference."
 
 
 def figure(fragility: int | None) -> str:
-    """The number as it is written; a dash where none was counted."""
+    """The fragility in digits; a dash where there is none."""
     return "\u2013" if fragility is None else f"{fragility:,}"
 
 
 def detectable(difference: float | None, span: float | None, digits: int) -> str:
-    """The smallest detectable difference as it is written; "none" where the measure's span allows none so large."""
+    """The minimum detectable effect in digits; "none" where it is larger than any difference the measure allows."""
     if difference is None:
         return "\u2013"
     return "none" if is_beyond(difference, span) else f"{difference:.{digits}f}"
@@ -27,16 +25,16 @@ def is_beyond(difference: float, span: float | None) -> bool:
 
 
 def carried(judged: JudgedDifference) -> str:
-    """How few queries carry a verdict; empty where none were counted."""
+    """How few queries carry a verdict, in words; empty where the fragility is not known."""
     n = judged.fragility
     if n is None:
         return ""
     few = {1: "a single query", 2: "two queries"}.get(n, f"{n:,} queries")
-    return f"{few} with the worst difference there can be would take the verdict away"
+    return f"{few} with the worst possible difference would take the verdict away"
 
 
 def unseen(judged: JudgedDifference) -> str:
-    """Where nearly all queries have one and the same difference: a sentence on those outside the sample; else empty."""
+    """A sentence on queries outside the sample where nearly all have the same difference; empty in other cases."""
     share = judged.unseen_share
     if share is None:
         return ""
@@ -62,7 +60,7 @@ def _differing(judged: JudgedDifference) -> str:
 
 
 def _left_open(judged: JudgedDifference) -> str:
-    """What the queries outside the sample could do."""
+    """What queries outside the sample could change, in words."""
     if not judged.interval.is_known:
         return "in a measure without bounds, what the sample has not seen could be of any size"
     if judged.margin is None and not judged.n_differing:
@@ -77,6 +75,6 @@ def _has_groups(judged: JudgedDifference) -> bool:
 
 
 def _percent(share: float) -> str:
-    """Rounded up, so that what is ruled out is."""
+    """The share in percent, rounded up so that the statement stays true."""
     power = 10 if share >= 0.01 else 1000
     return f"{ceil(100 * share * power - 1e-9) / power:g}\u00a0%"

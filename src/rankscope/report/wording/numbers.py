@@ -1,4 +1,4 @@
-"""Numbers, intervals and texts as they are written: on the page, in LaTeX and in sentences."""
+"""Formats of numbers, intervals and texts on the page, in LaTeX and in sentences."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ NUMBER = re.compile(r"[<+\u2212-]?\d")
 
 
 def signed(number: float, digits: int = 3) -> str:
-    """A difference as it is written: with its sign, and a true minus; no sign for zero."""
+    """A difference with its sign, as a true minus; zero has no sign."""
     text = f"{number:+.{digits}f}"
     if float(text) == 0:
         return text[1:]
@@ -19,7 +19,7 @@ def signed(number: float, digits: int = 3) -> str:
 
 
 def between(interval: Sequence[float | None], digits: int = 3) -> str:
-    """Both ends of an interval as they are written; where there is none, that."""
+    """Both ends of an interval; "no interval" where an end is missing."""
     low, high = interval
     if low is None or high is None or not isfinite(high - low):
         return NO_INTERVAL
@@ -27,18 +27,18 @@ def between(interval: Sequence[float | None], digits: int = 3) -> str:
 
 
 def with_ends(name: str, interval: Sequence[float | None]) -> str:
-    """What an interval is, and its ends; where there is none, that."""
+    """The name of an interval and its ends; "no interval" where an end is missing."""
     ends = between(interval)
     return ends if ends == NO_INTERVAL else f"{name} {ends}"
 
 
 def has_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
-    """Whether any row of a table has a number in a column: such columns end in one line, words begin in one."""
+    """Whether any row of a table has a number in a column; such columns are aligned on the right."""
     return any(NUMBER.match(row[column]) for row in rows)
 
 
 def p_text(p_value: float | None) -> str:
-    """A p-value as it is written; a dash where nothing was tested."""
+    """A p-value to three digits; a dash where nothing was tested."""
     if p_value is None:
         return "\u2013"
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
@@ -55,13 +55,13 @@ def n_seeds(count: int) -> str:
 
 
 def letters() -> Iterable[str]:
-    """Names for systems and baselines in tables: a to z, then aa, ab and on."""
+    """Letters for systems and baselines in tables: a to z, then aa, ab and so on."""
     yield from ascii_lowercase
     yield from ("".join(pair) for pair in product(ascii_lowercase, repeat=2))
 
 
 def clipped(text: str, length: int) -> str:
-    """The text on one line, cut at a word where it is too long."""
+    """The text on one line, cut after a word where it is too long."""
     line = " ".join(text.split())
     if len(line) <= length:
         return line

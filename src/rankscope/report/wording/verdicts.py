@@ -26,10 +26,10 @@ VERDICTS: Mapping[str, Mark] = {
 SOUND_TESTS = "Two-sided paired tests (t and Hall's transformation of it, the larger p-value)"
 AS_PUBLISHED_TESTS = "Two-sided paired t-tests"
 SEEDS_COUNT = (
-    "The seeds' spread is part of the error: pooled over all trained systems; between two of one lineage, that of "
-    "their differences seed by seed."
+    "The seeds' spread is part of the error: it is pooled over all trained systems; for two systems of one lineage, it "
+    "is the spread of their differences seed by seed."
 )
-WITHOUT_MARGIN = ", and how many queries are needed has no answer: state one"
+WITHOUT_MARGIN = ", and the number of queries needed is not known: state a margin"
 
 CORRECTIONS = {
     "holm": "Holm-corrected",
@@ -45,17 +45,17 @@ def marked(verdict: str) -> str:
 
 
 def interval_name(level: float, correction: str) -> str:
-    """What an interval that stands beside verdicts is: of one comparison alone, though verdicts are of a family."""
+    """The name of an interval beside verdicts: it is uncorrected, although verdicts are corrected over a family."""
     name = f"{100 * (1 - level):g}\u00a0% interval"
     return name if correction == "none" else f"uncorrected {name}"
 
 
 UNCORRECTED = interval_name(0.05, "holm").replace("\u00a0", " ")
-"""Of intervals beside the verdicts on layers, neurons and heads, in tables."""
+"""The name of the intervals beside verdicts on layers, neurons and heads, in tables."""
 
 
 def interval(evaluation: EvaluationRecord) -> str:
-    """What the intervals of an evaluation's comparisons are."""
+    """The name of the intervals of an evaluation's comparisons."""
     return interval_name(evaluation.significance_level, evaluation.correction)
 
 
@@ -86,8 +86,8 @@ def _margins(evaluation: EvaluationRecord) -> str:
     without = [measure for measure in evaluation.measures if measure not in margins]
     rest = f" {', '.join(without)}: no margin, so never equivalent." if without else ""
     return (
-        "Equivalent: two such one-sided tests, corrected together with the others, show a difference smaller than "
-        f"the margin ({stated}).{rest}"
+        "Equivalent: two one-sided tests of the same kind, corrected together with the others, show a difference "
+        f"smaller than the margin ({stated}).{rest}"
     )
 
 
