@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rankscope.analyses.changes import command as diff
+from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
-from rankscope.analyses.changes.command import Heads
+from rankscope.analyses.changes.answer import Heads
 from rankscope.analyses.changes.heads import conclusion, controlled, lesson
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict

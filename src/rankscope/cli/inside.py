@@ -71,7 +71,7 @@ def probe(
     ] = DEFAULT_MARGIN,
 ) -> None:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
-    from rankscope.analyses.probes import command as probes
+    from rankscope.analyses.probes import answer as probes
     from rankscope.terminal import progress
 
     learnt_from = train_collection or collection.collection
@@ -165,7 +165,7 @@ def diff(
     seed: Seed = 42,
 ) -> None:
     """Show what moved between two rankers, layer by layer: weights, states, neighbours, rankings."""
-    from rankscope.analyses.changes import command as changes
+    from rankscope.analyses.changes import answer as changes
     from rankscope.terminal import progress
 
     settings = changes.DiffSettings(
@@ -244,7 +244,7 @@ def attribute(
     seed: Seed = 42,
 ) -> None:
     """Show through which neurons rankers prefer a relevant doc, with what the numbers miss."""
-    from rankscope.analyses.attribution import command as attribution
+    from rankscope.analyses.attribution import answer as attribution
     from rankscope.terminal import progress
 
     settings = attribution.AttributeSettings(
