@@ -36,7 +36,7 @@ class Depth(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A row of the table."""
+    """One analysis, whole: it stands beside its plan, and its row of the table says where."""
 
     field: str
     """Of `explain`."""

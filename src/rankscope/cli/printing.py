@@ -5,12 +5,9 @@ from pathlib import Path
 
 import typer
 
-from rankscope.core.errors import BadInput
 from rankscope.core.result import Result
 from rankscope.core.visible import visible_lines
-
-TABLE = "table"
-"""The form for a terminal, which every result has."""
+from rankscope.options import TABLE
 
 
 def show(form: str, out: Path | None, result: Result | None) -> None:
@@ -52,16 +49,6 @@ def _print_text(text: str, out: Path | None) -> None:
 
     write_text(out, text)
     say(f"{out}: written.")
-
-
-def form_of(out: Path | None, **asked: bool) -> str:
-    """The one form that is asked for; a table, which is for the terminal only, where none is."""
-    forms = [name for name, wanted in asked.items() if wanted]
-    if len(forms) > 1:
-        raise BadInput(f"One form at a time: --{' or --'.join(forms)}, not both.")
-    if out is not None and not forms:
-        raise BadInput(f"{out}: in which form? Give --{', --'.join(asked)} beside --out.")
-    return forms[0] if forms else TABLE
 
 
 def say(words: str, *, err: bool = False) -> None:

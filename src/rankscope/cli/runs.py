@@ -10,27 +10,30 @@ import typer
 from rankscope.cli import arguments, printing
 from rankscope.cli.options import (
     COMPARED,
-    FIRST_STAGE,
     JUDGEMENTS,
     MEASURED,
-    OUTPUT,
-    STATISTICS,
-    Collection,
-    Depth,
     Family,
-    FirstStage,
     Judging,
     Measures,
     Out,
     OutputOrPage,
-    Revision,
     RunFiles,
-    Split,
     TableOrJson,
     names_in,
-    source,
 )
 from rankscope.cli.program import command
+from rankscope.options import (
+    FIRST_STAGE,
+    OUTPUT,
+    STATISTICS,
+    TABLE,
+    Collection,
+    Depth,
+    FirstStage,
+    Revision,
+    Split,
+    source,
+)
 
 
 def _typed() -> str:
@@ -59,7 +62,7 @@ def search(
         revision=revision,
     )
     result = search.search(settings, progress(), tell=printing.print_note)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()
@@ -81,7 +84,7 @@ def rerank(
         model, collection.source, run_file, out, depth=depth, revision=revision
     )
     result = search.rerank(settings, progress(), tell=printing.print_note)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()
@@ -286,7 +289,7 @@ def convert(
     from rankscope.verbs import convert
 
     result = convert.answer(run, out, tag=tag, metadata=metadata)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()

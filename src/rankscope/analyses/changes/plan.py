@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rankscope.analyses.analysis import Question
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.changes import rules
 from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.core.errors import BadStudy
@@ -98,3 +99,16 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
 def change_role(kind: str, key: str, ranker: str) -> str:
     """What the report calls what moved in a ranker, or its heads fitted anew, among its inputs."""
     return f"{kind} {key} {ranker}"
+
+
+ANALYSIS = Analysis(
+    "changes",
+    ChangesSpec,
+    "What moved between two rankers, by the name of what it is looked at over.",
+    rules.references,
+    rules.depths,
+    rules.check,
+    plan,
+    "rankscope.analyses.changes.section:section",
+    swept=("pairs", "heads.rankers"),
+)

@@ -15,7 +15,7 @@ from itertools import groupby, product
 from math import prod
 from typing import Any, NamedTuple, TypeGuard, final
 
-from rankscope.analyses.table import ANALYSES
+from rankscope.analyses.table import imported
 from rankscope.core.errors import BadStudy, listed
 from rankscope.pipeline.spec.rankers import RANKER_KINDS, ranker_kind, system_of
 from rankscope.study.sweeps.lists import MOST, Swept, lists_in, refuse_lists, seeds_of, text_of
@@ -125,7 +125,7 @@ class _Expansion:
     def explained(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What is asked of the insides: every member by itself, as each seed's weights are others."""
         found = self._members_in(asked, "rankers")
-        for analysis in ANALYSES:
+        for analysis in imported():
             part = asked.get(analysis.field)
             if not isinstance(part, dict):
                 continue

@@ -1,0 +1,89 @@
+"""The command `rankscope probe`."""
+
+from typing import Annotated
+
+import typer
+
+from rankscope.core.judged.margins import DEFAULT_MARGIN
+from rankscope.options import (
+    STATISTICS,
+    BaselineModels,
+    Collection,
+    FirstStage,
+    ModelReading,
+    Models,
+    Output,
+    Shown,
+    above_zero,
+    source,
+)
+
+
+def probe(
+    models: Models,
+    collection: Collection,
+    first_stage: FirstStage,
+    reading: ModelReading,
+    output: Output,
+    baseline: BaselineModels = None,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection",
+            help="Whose queries the probes are trained on, if others'; same docs.",
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
+    ] = "train",
+    at_random: Annotated[
+        bool,
+        typer.Option("--random", help="Also the first model's architecture with random weights."),
+    ] = False,
+    mlp: Annotated[
+        bool, typer.Option("--mlp", help="Also a small MLP, as an upper bound.")
+    ] = False,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Study A's linear probe and test, with a control."),
+    ] = False,
+    candidates: Annotated[
+        str, typer.Option("--candidates", help="Docs among which the relevant one is to be found.")
+    ] = "2 3 4 5",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Of the bilinear form.")] = 32,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            callback=above_zero,
+            help="The difference in accuracy below which layers are equivalent.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = DEFAULT_MARGIN,
+) -> Shown:
+    """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
+    from rankscope.analyses.probes import answer as probes
+
+    learnt_from = train_collection or collection.collection
+    choices, params = probes.params_of(
+        learnt_from,
+        collection.collection,
+        first_stage.depth,
+        candidates=candidates,
+        mlp=mlp,
+        as_published=as_published,
+        fits=seeds,
+        rank=rank,
+        margin=margin,
+    )
+    settings = probes.ProbeSettings(
+        train=source(learnt_from, train_split),
+        test=collection.source,
+        choices=choices,
+        probes=params,
+        at_random=at_random,
+        baselines=baseline or (),
+        language=first_stage.language,
+    )
+    return Shown(output, lambda progress: probes.answer(reading.opened(models), settings, progress))
