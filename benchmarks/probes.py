@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from rankscope.analyses.probes import command as probes_command
+from rankscope.analyses.probes import answer as probes_answer
 from rankscope.analyses.probes.plan import ChoicesParams
 from rankscope.analyses.probes.spec import RunExamplesSpec
 from rankscope.core.progress import SILENT
@@ -171,7 +171,7 @@ def extraction(collection: Path, n_texts: int) -> None:
 def bytes_on_disk(collection: Path) -> None:
     """What an example needs, as the released format has it and as ours."""
     drawn = spec_of(RunExamplesSpec, over="test", train="train", first_stage="bm25")
-    given = probes_command.examples(
+    given = probes_answer.examples(
         beir_folder(collection, "train"),
         beir_folder(collection, "test"),
         ChoicesParams(drawn, 5, 42),

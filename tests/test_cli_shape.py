@@ -2,15 +2,20 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from textwrap import dedent
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from rankscope.analyses.analysis import Analysis
+from rankscope.analyses.table import ANALYSES, Row
 from rankscope.cli import app, printing
 from rankscope.cli.program import BODIES, groups_of
 from rankscope.core.result import Result, Table
@@ -49,7 +54,9 @@ def test_a_command_builds_settings_calls_and_shows(name: str) -> None:
     body = statements(BODIES[name])
     assert len(body) <= STATEMENTS
     assert all(isinstance(each, ast.Assign) for each in body[:-1]), "settings and a call"
-    assert ast.unparse(body[-1]).startswith("printing.show(")
+    of_analysis = BODIES[name].__module__.startswith("rankscope.analyses.")
+    last = "return Shown(output, lambda progress: " if of_analysis else "printing.show("
+    assert ast.unparse(body[-1]).startswith(last)
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -72,6 +79,33 @@ def test_help_lists_every_option_once_under_a_heading(name: str) -> None:
             heading = param.rich_help_panel or "Options"
             below = shown.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
             assert f"  {param.opts[0]} " in below
+
+
+# -- analyses --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", ANALYSES, ids=lambda row: row.analysis.split(".")[2])
+def test_a_row_leads_to_an_analysis_and_its_command_in_one_folder(row: Row) -> None:
+    analysis = resolve_name(row.analysis)
+    assert isinstance(analysis, Analysis)
+    parts = [row.analysis, analysis.section, *([row.command] if row.command else [])]
+    assert {part.split(".")[2] for part in parts} == {analysis.field}
+    if row.command:
+        assert inspect.unwrap(BODIES[row.command.partition(":")[2]]) is resolve_name(row.command)
+
+
+def test_the_commands_are_listed_without_an_import_of_what_they_do() -> None:
+    script = (
+        "import sys, rankscope.cli;"
+        "heavy = {'torch', 'transformers', 'pandas', 'scipy', 'pydantic', 'rankscope.pipeline'} & set(sys.modules);"
+        "print(*heavy, *(name for name in sys.modules if name.startswith('rankscope.analyses.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    commands = [row.command.partition(":")[0] for row in ANALYSES if row.command]
+    folders = [name.rpartition(".")[0] for name in commands]
+    assert {*done.stdout.split()} == {"rankscope.analyses.table", *commands, *folders}
 
 
 # -- printing --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from rankscope.analyses.attribution import attributed as attribution
 from rankscope.analyses.attribution import words
-from rankscope.analyses.attribution.command import attribute
+from rankscope.analyses.attribution.answer import attribute
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rankscope.analyses.changes import command as diff
+from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rankscope.analyses.changes import command as diff
+from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
 from rankscope.analyses.changes.command import HeadsTraining
 from rankscope.analyses.changes.heads import conclusion, controlled, lesson

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from rankscope.analyses.probes import command as probes_command
+from rankscope.analyses.probes import answer as probes_answer
 from rankscope.analyses.probes import examples as probe_examples
 from rankscope.analyses.probes import results as probing
 from rankscope.analyses.probes.plan import AT_RANDOM, ChoicesParams, ProbeParams
@@ -57,7 +57,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def given(data: Path) -> probe_examples.ProbeExamples:
-    return probes_command.examples(
+    return probes_answer.examples(
         beir_folder(data, "train"), beir_folder(data, "test"), CHOICES, SILENT
     )
 
@@ -66,7 +66,7 @@ def given(data: Path) -> probe_examples.ProbeExamples:
 def found(given: probe_examples.ProbeExamples, models: dict[str, str]) -> probing.ProbeResults:
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["one"].at_random(seed=1)
-    return probes_command.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
+    return probes_answer.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)
 
 
 def test_no_test_query_is_learnt_from_and_no_negative_is_relevant(
@@ -148,7 +148,7 @@ def test_as_published_has_its_control_its_test_and_its_warnings(
 ) -> None:
     params = asked(candidates=(2, 3), fits=1, method="as_published")
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
-    found = probes_command.probe(rankers, given, params, baselines=["one"], progress=SILENT)
+    found = probes_answer.probe(rankers, given, params, baselines=["one"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"as_published", "as_published_shuffled_queries"}
     assert set(found.published_p) == {
@@ -166,7 +166,7 @@ def test_rankers_of_other_depths_are_not_compared_and_it_is_said(
     layers.config.num_hidden_layers = 1
     layers.encoder.layer = layers.encoder.layer[:1]
     params = asked(candidates=(2,), fits=1, rank=4)
-    found = probes_command.probe(rankers, given, params, baselines=["one"], progress=SILENT)
+    found = probes_answer.probe(rankers, given, params, baselines=["one"], progress=SILENT)
     assert not found.against
     assert "two has 1 layers and one 2" in " ".join(found.notes)
 
@@ -219,7 +219,7 @@ def test_a_cross_encoders_states_of_pairs_are_probed_with_others_queries_as_cont
     rankers = opening.opened(paths, revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["a"].at_random(seed=1)
     params = asked(candidates=(2, 4), fits=1)
-    found = probes_command.probe(rankers, given, params, baselines=["a"], progress=SILENT)
+    found = probes_answer.probe(rankers, given, params, baselines=["a"], progress=SILENT)
     probed = {point.probe for point in found.above_chance} - {probing.FIRST_STAGE}
     assert probed == {"linear", "shuffled_queries", "random_labels"}
     same = [row for (point, _), row in found.against.items() if point.ranker == "b"]
@@ -234,9 +234,9 @@ def test_what_cannot_be_probed_is_one_sentence(
 ) -> None:
     test = beir_folder(data, "test")
     with pytest.raises(BadInput, match="All training queries are test queries"):
-        probes_command.examples(test, test, CHOICES, SILENT)
+        probes_answer.examples(test, test, CHOICES, SILENT)
     with pytest.raises(BadInput, match="whole numbers from 2 on"):
-        probes_command.numbers("1 2")
+        probes_answer.numbers("1 2")
     rankers = opening.opened([models["one"]], revision=None, pooling=None)
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
-        probes_command.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)
+        probes_answer.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)

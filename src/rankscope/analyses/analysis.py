@@ -36,7 +36,7 @@ class DepthNeed(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """A row of the table of analyses."""
+    """One analysis, whole: it stands beside its plan, and its row of the table says where."""
 
     field: str
     """Its field in `explain`."""

@@ -1,63 +1,44 @@
-"""The table of analyses, a row each."""
+"""The table of analyses, a row each. It says where they are and imports none, for `--help` reads it."""
 
-from rankscope.analyses.analysis import Analysis
-from rankscope.analyses.attribution import plan as attribution_plan
-from rankscope.analyses.attribution import rules as attribution_rules
-from rankscope.analyses.attribution.spec import AttributionSpec
-from rankscope.analyses.changes import plan as changes_plan
-from rankscope.analyses.changes import rules as changes_rules
-from rankscope.analyses.changes.spec import ChangesSpec
-from rankscope.analyses.forgetting import plan as forgetting_plan
-from rankscope.analyses.forgetting import rules as forgetting_rules
-from rankscope.analyses.forgetting.spec import ForgettingSpec
-from rankscope.analyses.probes import plan as probes_plan
-from rankscope.analyses.probes import rules as probes_rules
-from rankscope.analyses.probes.spec import ProbesSpec
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rankscope.analyses.analysis import Analysis
+
+
+class Row(NamedTuple):
+    """One analysis, by where its parts are."""
+
+    analysis: str
+    """module:name of its `Analysis`, which a study needs."""
+    command: str | None = None
+    """module:function of the command that asks it without a study file: options in, a `rankscope.options.Shown` out."""
+    listed: int = 99
+    """The place of the command in `rankscope --help`, among those of analyses."""
+
 
 ANALYSES = (
-    Analysis(
-        "probes",
-        ProbesSpec,
-        "Probes of every layer, each set under a name of its own.",
-        probes_rules.references,
-        probes_rules.depths,
-        probes_rules.check,
-        probes_plan.plan,
-        "rankscope.analyses.probes.section:section",
-        swept=("rankers", "baseline"),
+    Row(
+        "rankscope.analyses.probes.plan:ANALYSIS",
+        command="rankscope.analyses.probes.command:probe",
+        listed=1,
     ),
-    Analysis(
-        "attribution",
-        AttributionSpec,
-        "Attribution of feed-forward neurons, each set under a name of its own.",
-        attribution_rules.references,
-        attribution_rules.depths,
-        attribution_rules.check,
-        attribution_plan.plan,
-        "rankscope.analyses.attribution.section:section",
-        swept=("rankers", "baseline"),
+    Row(
+        "rankscope.analyses.attribution.plan:ANALYSIS",
+        command="rankscope.analyses.attribution.command:attribute",
+        listed=3,
     ),
-    Analysis(
-        "changes",
-        ChangesSpec,
-        "Changes between two rankers, each set under a name of its own.",
-        changes_rules.references,
-        changes_rules.depths,
-        changes_rules.check,
-        changes_plan.plan,
-        "rankscope.analyses.changes.section:section",
-        swept=("pairs", "heads.rankers"),
+    Row(
+        "rankscope.analyses.changes.plan:ANALYSIS",
+        command="rankscope.analyses.changes.command:diff",
+        listed=2,
     ),
-    Analysis(
-        "forgetting",
-        ForgettingSpec,
-        "Rankers x collections: the gains and losses of each stage, with verdicts.",
-        forgetting_rules.references,
-        forgetting_rules.depths,
-        forgetting_rules.check,
-        forgetting_plan.plan,
-        "rankscope.analyses.forgetting.section:section",
-        systems=("baseline",),
-        has_names=False,
-    ),
+    Row("rankscope.analyses.forgetting.plan:ANALYSIS"),
 )
+"""In the order in which a study plans and reports them."""
+
+
+def imported() -> "tuple[Analysis, ...]":
+    """Every analysis, whole: its fields, what must hold, its plan. A study needs them, `--help` does not."""
+    return tuple(resolve_name(row.analysis) for row in ANALYSES)

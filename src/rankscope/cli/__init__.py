@@ -6,7 +6,7 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 # isort: off
-from rankscope.cli import studies, runs, inside  # in this order `--help` lists their commands
+from rankscope.cli import studies, runs, analyses  # in this order `--help` lists their commands
 
 # isort: on
 from rankscope.cli import bugs
@@ -16,7 +16,7 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
-__all__ = ["app", "inside", "main", "runs", "studies"]
+__all__ = ["analyses", "app", "main", "runs", "studies"]
 
 
 def main() -> None:

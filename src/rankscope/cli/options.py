@@ -1,8 +1,4 @@
-"""Options that several commands share, and groups of them.
-
-A group is a frozen dataclass whose fields are options; a command takes it as one parameter
-(`program.command`), and `--help` lists it under its heading.
-"""
+"""Options that several commands of `cli` have, and the groups in which they are given, beside those of `rankscope.options`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,32 +8,20 @@ from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 import typer
 
 from rankscope.cli.arguments import table_of_margins
-from rankscope.cli.printing import form_of
-from rankscope.core.errors import choose
+from rankscope.options import OUTPUT, STATISTICS, AsCsv, AsJson, AsLatex, Written, form_of
 
 if TYPE_CHECKING:
-    from rankscope.data.collections import Source
-    from rankscope.models.bi_encoder import BiEncoder
-    from rankscope.models.cross_encoder import CrossEncoder
     from rankscope.study.command import StudySettings
     from rankscope.verbs.judgements import Judgements
 
-OUTPUT, COLLECTION, FIRST_STAGE, MODEL = "Output", "Collection", "First stage", "Model"
-JUDGEMENTS, STATISTICS = "Judgements", "Statistics"
-"""Headings of `--help`."""
+JUDGEMENTS = "Judgements"
+"""A heading of `--help`."""
 
 Results = Annotated[Path, typer.Option("--results", help="The folder of results.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Compute damaged results again.")]
 Out = Annotated[
     Path,
     typer.Option("--out", help="The run file to write (.gz packs it).", rich_help_panel=OUTPUT),
-]
-Depth = Annotated[
-    int,
-    typer.Option("--depth", min=1, help="Docs for each query.", rich_help_panel=FIRST_STAGE),
-]
-Split = Annotated[
-    str, typer.Option("--split", help="Which qrels of a folder.", rich_help_panel=COLLECTION)
 ]
 Measures = Annotated[
     list[str],
@@ -52,23 +36,6 @@ RunFiles = Annotated[
         show_default=False,
     ),
 ]
-Models = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="MODEL...",
-        help="Rankers of one kind: folders or hub ids; NAME=MODEL names one.",
-    ),
-]
-BaselineModels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--baseline",
-        help="A model that all are compared with; may be repeated. The first, if left out.",
-        rich_help_panel=MODEL,
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
-
 MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
 """The default measures of `evaluate`, and of `compare` and `reproduce`."""
 
@@ -77,33 +44,6 @@ def names_in(measures: Sequence[str]) -> list[str]:
     """The names in all `--measures`."""
     return " ".join(measures).split()
 
-
-def above_zero(value: float) -> float:
-    """The margin, if above 0: no two systems are equivalent within a width of 0."""
-    if not value > 0:
-        raise typer.BadParameter("give a number above 0.")
-    return value
-
-
-def _known_language(name: str | None) -> str | None:
-    """The language, if BM25's analyzer has it; raises UnknownChoice before anything is read."""
-    from rankscope.retrieve.analyzer import LANGUAGES
-
-    if name is not None:
-        choose(LANGUAGES, name, what="language")
-    return name
-
-
-Language = Annotated[
-    str | None,
-    typer.Option(
-        "--language",
-        callback=_known_language,
-        help="Language of BM25's analyzer: english (if left out), another for which PyStemmer has a stemmer, such as "
-        "hindi, or none.",
-        rich_help_panel=FIRST_STAGE,
-    ),
-]
 
 # -- studies ---------------------------------------------------------------------------------------
 
@@ -132,21 +72,9 @@ class StudyFile:
 
 # -- forms ----------------------------------------------------------------------------------------
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON for a script.", rich_help_panel=OUTPUT)
-]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.", rich_help_panel=OUTPUT)]
-AsLatex = Annotated[
-    bool,
-    typer.Option("--latex", help="Print a LaTeX table (booktabs).", rich_help_panel=OUTPUT),
-]
 AsHtml = Annotated[
     bool,
     typer.Option("--html", help="Print a self-contained page; use --out.", rich_help_panel=OUTPUT),
-]
-Written = Annotated[
-    Path | None,
-    typer.Option("--out", help="Write to this file, not to the terminal.", rich_help_panel=OUTPUT),
 ]
 
 
@@ -160,24 +88,6 @@ class TableOrJson:
     def form(self) -> str:
         """The form: table or json."""
         return form_of(None, json=self.json)
-
-
-@dataclass(frozen=True)
-class Output:
-    """The form in which a result is written, and the file. Raises BadInput before any work for several forms."""
-
-    json: AsJson = False
-    csv: AsCsv = False
-    latex: AsLatex = False
-    out: Written = None
-
-    def __post_init__(self) -> None:
-        _ = self.form  # refused here, before any work
-
-    @property
-    def form(self) -> str:
-        """The one form of the options."""
-        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex)
 
 
 @dataclass(frozen=True)
@@ -199,67 +109,7 @@ class OutputOrPage:
         return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex, html=self.html)
 
 
-# -- what is read -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Collection:
-    """A collection by its name, with the split of its judgements."""
-
-    collection: Annotated[
-        str,
-        typer.Option(
-            "--collection",
-            help="A folder in BEIR layout, or an ir_datasets id.",
-            rich_help_panel=COLLECTION,
-        ),
-    ]
-    split: Split = "test"
-
-    @property
-    def source(self) -> "Source":
-        """The source of its docs, queries and judgements."""
-        return source(self.collection, self.split)
-
-
-def source(collection: str, split: str) -> "Source":
-    """The source of a folder in BEIR layout, or of an ir_datasets id where there is no such folder."""
-    from rankscope.data import collections
-
-    return collections.source(collection, split)
-
-
-@dataclass(frozen=True)
-class Bm25Options:
-    """How BM25 ranks the docs that are re-ranked or serve as negatives."""
-
-    depth: Depth = 100
-    language: Language = None
-
-
-Revision = Annotated[
-    str | None,
-    typer.Option("--revision", help="Revision of a model on the hub.", rich_help_panel=MODEL),
-]
-
-
-@dataclass(frozen=True)
-class ModelReading:
-    """How to read models whose files leave something open."""
-
-    pooling: Annotated[
-        str | None,
-        typer.Option(
-            "--pooling", help="Pooling of bare encoders: cls, mean or last.", rich_help_panel=MODEL
-        ),
-    ] = None
-    revision: Revision = None
-
-    def opened(self, models: Sequence[str]) -> "dict[str, BiEncoder | CrossEncoder]":
-        """The rankers by name, all of one kind."""
-        from rankscope.models import opening
-
-        return opening.opened(models, revision=self.revision, pooling=self.pooling)
+# -- judgements --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

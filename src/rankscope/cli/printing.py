@@ -5,12 +5,9 @@ from pathlib import Path
 
 import typer
 
-from rankscope.core.errors import BadInput
 from rankscope.core.result import Result
 from rankscope.core.visible import visible_lines
-
-TABLE = "table"
-"""The form for a terminal, which every result has."""
+from rankscope.options import TABLE
 
 
 def show(form: str, out: Path | None, result: Result | None) -> None:
@@ -52,16 +49,6 @@ def _print_text(text: str, out: Path | None) -> None:
 
     write_text(out, text)
     say(f"{out}: written.")
-
-
-def form_of(out: Path | None, **choices: bool) -> str:
-    """The one form that the options choose; the table, which is for the terminal only, if they choose none."""
-    forms = [name for name, wanted in choices.items() if wanted]
-    if len(forms) > 1:
-        raise BadInput(f"Give one form at a time: --{' or --'.join(forms)}, not both.")
-    if out is not None and not forms:
-        raise BadInput(f"{out}: the form is missing. Give --{', --'.join(choices)} beside --out.")
-    return forms[0] if forms else TABLE
 
 
 def say(words: str, *, err: bool = False) -> None:

@@ -10,27 +10,30 @@ import typer
 from rankscope.cli import arguments, printing
 from rankscope.cli.options import (
     COMPARED,
-    FIRST_STAGE,
     JUDGEMENTS,
     MEASURED,
-    OUTPUT,
-    STATISTICS,
-    Bm25Options,
-    Collection,
-    Depth,
     Family,
     Judging,
     Measures,
     Out,
     OutputOrPage,
-    Revision,
     RunFiles,
-    Split,
     TableOrJson,
     names_in,
-    source,
 )
 from rankscope.cli.program import command
+from rankscope.options import (
+    FIRST_STAGE,
+    OUTPUT,
+    STATISTICS,
+    TABLE,
+    Bm25Options,
+    Collection,
+    Depth,
+    Revision,
+    Split,
+    source,
+)
 
 
 def _typed() -> str:
@@ -59,7 +62,7 @@ def search(
         revision=revision,
     )
     result = search.search(settings, progress(), tell=printing.print_note)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()
@@ -81,7 +84,7 @@ def rerank(
         model, collection.source, run_file, out, depth=depth, revision=revision
     )
     result = search.rerank(settings, progress(), tell=printing.print_note)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()
@@ -292,7 +295,7 @@ def convert(
     from rankscope.verbs import convert
 
     result = convert.answer(run, out, tag=tag, metadata=metadata)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()

@@ -3,6 +3,7 @@
 from rankscope.cli import printing
 from rankscope.cli.options import RESULTS, Results, Retry, StudyFile, TableOrJson
 from rankscope.cli.program import command
+from rankscope.options import TABLE
 
 
 @command()
@@ -63,7 +64,7 @@ def report(study: StudyFile) -> None:
     from rankscope.terminal import progress
 
     result = studies.report(study.settings(), progress(), tell=printing.print_note)
-    printing.show(printing.TABLE, None, result)
+    printing.show(TABLE, None, result)
 
 
 @command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model
 
 from rankscope.analyses.analysis import Analysis, Question
-from rankscope.analyses.table import ANALYSES
+from rankscope.analyses.table import imported
 from rankscope.pipeline.spec.fields import Name, Spec
 from rankscope.pipeline.spec.pipeline import Pipeline
 
@@ -35,7 +35,7 @@ else:
         __base__=NamedRankersSpec,
         __module__=__name__,
         __doc__=NamedRankersSpec.__doc__,
-        **{analysis.field: _field(analysis) for analysis in ANALYSES},
+        **{analysis.field: _field(analysis) for analysis in imported()},
     )
 """`explain`: the rankers, and a field for each analysis of the table."""
 
@@ -48,7 +48,7 @@ class Study(Pipeline):
     def questions(self) -> Iterator[tuple[Analysis, Question]]:
         """Every analysis that the study asks for, with its question, in the order of the table."""
         explain: Any = self.explain
-        for analysis in ANALYSES if explain else ():
+        for analysis in imported() if explain else ():
             place, specs = f"explain.{analysis.field}", getattr(explain, analysis.field)
             if not analysis.has_names:
                 specs = {analysis.field: specs} if specs else {}

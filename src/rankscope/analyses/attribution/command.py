@@ -1,105 +1,94 @@
-"""`rankscope attribute`: attribution of rankers' neurons over a collection, without a study file."""
+"""The command `rankscope attribute`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-from rankscope.analyses import examples
-from rankscope.analyses.attribution import results as neurons
-from rankscope.analyses.attribution import words
-from rankscope.analyses.attribution.attributed import attributed, examples_of
-from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
-from rankscope.analyses.attribution.spec import AttributionSpec
-from rankscope.analyses.forms import forms_of
-from rankscope.core.errors import BadInput, choose
-from rankscope.core.progress import Progress
-from rankscope.core.result import Result, Table
-from rankscope.data.collections import Source, judged_topics
-from rankscope.models.ranker import TrainableRanker
-from rankscope.pipeline.spec.fields import spec_of
-from rankscope.retrieve import bm25
-from rankscope.retrieve.analyzer import ENGLISH
+import typer
 
-
-def params_of(
-    collection: str, seed: int, *, as_published: bool, stated: Mapping[str, Any], **others: Any
-) -> AttributeParams:
-    """How every ranker's neurons are attributed; `stated` has path, nodes and ablate, None for the method's own.
-
-    Raises BadInput where one of them is stated for the published method, and for an invalid value.
-    """
-    chosen = {name: value for name, value in stated.items() if value is not None}
-    if as_published and chosen:
-        raise BadInput(
-            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and ablates "
-            "nothing. Leave one or the other out."
-        )
-    method = "as_published" if as_published else "sound"
-    fields = {"over": collection, "first_stage": "bm25", "method": method}
-    return AttributeParams(spec_of(AttributionSpec, **fields, **chosen, **others), None, seed)
-
-
-@dataclass(frozen=True)
-class AttributeSettings:
-    """The settings of `rankscope attribute`: a collection's queries and docs, and how neurons are attributed."""
-
-    source: Source
-    neurons: AttributeParams
-    baselines: Sequence[str] = ()
-    """The rankers that all are compared with; the first one, if empty."""
-    language: str | None = None
-    """The language of BM25's analyzer; English, if None."""
-
-
-def answer(
-    rankers: Mapping[str, TrainableRanker], settings: AttributeSettings, progress: Progress
-) -> Result:
-    """The neurons through which the rankers prefer relevant docs, in every form."""
-    results = attribute(
-        rankers,
-        settings.source,
-        settings.neurons,
-        baselines=settings.baselines or [next(iter(rankers))],
-        language=settings.language or ENGLISH,
-        progress=progress,
-    )
-    sentences, table = words.sentences(results), words.layer_table(results)
-    tables = [Table(f"{results['n_examples']} examples", *table)]
-    if results["comparisons"]:
-        tables += [
-            Table("How concentrated", *words.comparison_table(results)),
-            Table("The same neurons", *words.overlap_table(results)),
-        ]
-    return Result(
-        tables=tuple(tables),
-        lines=tuple(sentences),
-        forms=forms_of(results, sentences, lambda: words.full_rows(results), table),
-        notes=tuple(results["notes"]),
-    )
+from rankscope.core.judged.margins import DEFAULT_MARGIN
+from rankscope.options import (
+    STATISTICS,
+    BaselineModels,
+    Bm25Options,
+    Collection,
+    ModelReading,
+    Models,
+    Output,
+    Seed,
+    Shown,
+    above_zero,
+)
 
 
 def attribute(
-    rankers: Mapping[str, TrainableRanker],
-    source: Source,
-    params: AttributeParams,
-    *,
-    baselines: Sequence[str],
-    language: str = ENGLISH,
-    progress: Progress,
-) -> dict[str, Any]:
-    """The attribution of every ranker's neurons over the same examples, as plain data; negatives come from BM25.
+    models: Models,
+    collection: Collection,
+    first_stage: Bm25Options,
+    reading: ModelReading,
+    output: Output,
+    baseline: BaselineModels = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Use study A's target and sums, with warnings.")
+    ] = False,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="What is scaled from 0: activations (if left out) or weights."),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--nodes", min=1, help="Points of the path where gradients are taken (8, if left out)."
+        ),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", min=2, help="Queries, each with two docs.")
+    ] = 50,
+    ablate: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether to check attributions by ablation of neurons (yes, if left out)."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="Between 0 and 1: share of an example's largest value above which a neuron is active (0.1, if left out; as published "
+            "0.01 for LLaMA, Mistral and Qwen).",
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            callback=above_zero,
+            help="The difference in Gini coefficients below which two matrices are equivalent.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = DEFAULT_MARGIN,
+    memory: Annotated[
+        float, typer.Option("--memory", min=0.01, help="Gigabytes for gradients.")
+    ] = 2.0,
+    seed: Seed = 42,
+) -> Shown:
+    """Show through which neurons rankers prefer a relevant doc, with checks of the numbers."""
+    from rankscope.analyses.attribution import answer as attribution
 
-    `language` is that of BM25's analyzer. Raises UnknownChoice for an unknown baseline.
-    """
-    for name in baselines:
-        choose(rankers, name, what="baseline")
-    topics = judged_topics(source)
-    with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
-        examples_read, notes = examples_of(topics, run, docs, params)
-    by_ranker = {
-        name: attributed(ranker, examples_read, params, progress)
-        for name, ranker in rankers.items()
-    }
-    comparison = NeuronsParams(params.spec, tuple(baselines), params.seed)
-    return neurons.concluded(by_ranker, examples_read.choices, comparison, notes=notes)
+    settings = attribution.AttributeSettings(
+        collection.source,
+        attribution.params_of(
+            collection.collection,
+            seed,
+            as_published=as_published,
+            stated={"path": path, "nodes": nodes, "ablate": ablate},
+            examples=examples,
+            threshold=threshold,
+            margin=margin,
+            depth=first_stage.depth,
+            memory=memory,
+        ),
+        baselines=baseline or (),
+        language=first_stage.language,
+    )
+    return Shown(
+        output, lambda progress: attribution.answer(reading.opened(models), settings, progress)
+    )

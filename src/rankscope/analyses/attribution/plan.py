@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rankscope.analyses.analysis import Question
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.attribution import rules
 from rankscope.analyses.attribution.rules import attributed
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.pipeline.planner import Planner
@@ -64,3 +65,16 @@ def attribute_role(ranker: str) -> str:
 def neurons_role(key: str) -> str:
     """The role of the compared neurons among the report's inputs."""
     return f"neurons {key}"
+
+
+ANALYSIS = Analysis(
+    "attribution",
+    AttributionSpec,
+    "Attribution of feed-forward neurons, each set under a name of its own.",
+    rules.references,
+    rules.depths,
+    rules.check,
+    plan,
+    "rankscope.analyses.attribution.section:section",
+    swept=("rankers", "baseline"),
+)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rankscope.analyses.analysis import Question
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.changes import rules
 from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.core.errors import BadStudy
@@ -98,3 +99,16 @@ def _heads(planner: Planner, question: Question, after: str, inputs: dict[str, S
 def change_role(kind: str, key: str, ranker: str) -> str:
     """The role among the report's inputs of a ranker's changes, or of its refitted heads."""
     return f"{kind} {key} {ranker}"
+
+
+ANALYSIS = Analysis(
+    "changes",
+    ChangesSpec,
+    "Changes between two rankers, each set under a name of its own.",
+    rules.references,
+    rules.depths,
+    rules.check,
+    plan,
+    "rankscope.analyses.changes.section:section",
+    swept=("pairs", "heads.rankers"),
+)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rankscope.analyses.analysis import Question
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.forgetting import rules
 from rankscope.analyses.forgetting.pairs import ancestors, baselines_of_systems, taught
 from rankscope.analyses.forgetting.spec import ForgettingSpec
 from rankscope.pipeline.lineages import kinship, seed_lineage
@@ -63,3 +64,17 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
         measure=spec.measure or study.evaluate.measures[0],
     )
     return {ROLE: planner.step(FORGETTING, "all", params, {"evaluate": planner.evaluate()})}
+
+
+ANALYSIS = Analysis(
+    "forgetting",
+    ForgettingSpec,
+    "Rankers x collections: the gains and losses of each stage, with verdicts.",
+    rules.references,
+    rules.depths,
+    rules.check,
+    plan,
+    "rankscope.analyses.forgetting.section:section",
+    systems=("baseline",),
+    has_names=False,
+)

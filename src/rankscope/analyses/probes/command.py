@@ -1,200 +1,94 @@
-"""`rankscope probe`: probes of rankers' layers over a collection, without a study file."""
+"""The command `rankscope probe`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated
 
-from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
-from rankscope.analyses.forms import forms_of
-from rankscope.analyses.probes import words
-from rankscope.analyses.probes.examples import ProbeExamples
-from rankscope.analyses.probes.plan import (
-    AT_RANDOM,
-    ChoicesParams,
-    ConcludeParams,
-    ProbeParams,
+import typer
+
+from rankscope.core.judged.margins import DEFAULT_MARGIN
+from rankscope.options import (
+    STATISTICS,
+    BaselineModels,
+    Bm25Options,
+    Collection,
+    ModelReading,
+    Models,
+    Output,
+    Shown,
+    above_zero,
+    source,
 )
-from rankscope.analyses.probes.results import ProbeResults, as_json, concluded
-from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
-from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
-from rankscope.core.errors import BadInput, choose
-from rankscope.core.progress import Progress
-from rankscope.core.result import Result, Table
-from rankscope.core.rng import seed_for
-from rankscope.data.by_words import ByWords
-from rankscope.data.choices import choices_from_qrels
-from rankscope.data.collections import (
-    Source,
-    judged_topics,
-)
-from rankscope.explain.probing import texts_of
-from rankscope.models.ranker import TrainableRanker
-from rankscope.pipeline.spec.fields import spec_of
-from rankscope.retrieve import bm25
-from rankscope.retrieve.analyzer import ENGLISH
-
-SEED = 42
-"""The seed of the examples, the controls and the intervals."""
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """The settings of `rankscope probe`: its examples, further rankers beside those named, and how they are probed."""
-
-    train: Source
-    test: Source
-    choices: ChoicesParams
-    probes: ProbeParams
-    at_random: bool = False
-    """Whether the first ranker's architecture with random weights is probed too."""
-    baselines: Sequence[str] = ()
-    """The rankers that all are compared with; the first one, if empty."""
-    language: str | None = None
-    """The language of BM25's analyzer; English, if None."""
-
-
-def params_of(
-    train: str,
-    test: str,
-    depth: int,
-    *,
-    candidates: str,
-    mlp: bool,
-    as_published: bool,
-    **others: Any,
-) -> tuple[ChoicesParams, ProbeParams]:
-    """How examples are drawn and layers probed, over collections by name; raises BadInput for an invalid value."""
-    spec = spec_of(
-        ProbesSpec,
-        examples={"over": test, "train": train, "from": "bm25", "depth": depth},
-        candidates=numbers(candidates),
-        mlp=mlp and not as_published,
-        method="as_published" if as_published else "sound",
-        **others,
-    )
-    assert isinstance(spec.examples, RunExamplesSpec)
-    return ChoicesParams(spec.examples, max(spec.ns), SEED), ProbeParams(spec, SEED)
-
-
-def answer(
-    rankers: Mapping[str, TrainableRanker], settings: ProbeSettings, progress: Progress
-) -> Result:
-    """What each layer of the rankers knows, in every form."""
-    first = next(iter(rankers))
-    if settings.at_random:
-        untrained = rankers[first].at_random(seed=seed_for(1, "random weights"))
-        rankers = {**rankers, AT_RANDOM: untrained}
-    choices_read = examples(
-        settings.train,
-        settings.test,
-        settings.choices,
-        progress,
-        language=settings.language or ENGLISH,
-    )
-    baselines = settings.baselines or [first]
-    probed = probe(rankers, choices_read, settings.probes, baselines=baselines, progress=progress)
-    stored, n = as_json(probed), max(settings.probes.spec.ns)
-    sentences, table = words.sentences(stored), words.layer_table(stored, n)
-    return Result(
-        tables=(Table(f"{len(choices_read.test)} examples, {n} docs each", *table),),
-        lines=tuple(sentences),
-        forms=forms_of(stored, sentences, lambda: words.full_rows(stored), table),
-        notes=tuple(stored["notes"]),
-    )
 
 
 def probe(
-    rankers: Mapping[str, TrainableRanker],
-    choices_read: ProbeExamples,
-    params: ProbeParams,
-    *,
-    baselines: Sequence[str],
-    progress: Progress,
-) -> ProbeResults:
-    """The probes of every ranker's layers over the same examples, compared with the baselines' layer by layer.
+    models: Models,
+    collection: Collection,
+    first_stage: Bm25Options,
+    reading: ModelReading,
+    output: Output,
+    baseline: BaselineModels = None,
+    train_collection: Annotated[
+        str | None,
+        typer.Option(
+            "--train-collection",
+            help="The collection whose queries probes are trained on, over the same docs; --collection, if left out.",
+        ),
+    ] = None,
+    train_split: Annotated[
+        str, typer.Option("--train-split", help="Which qrels the probes are trained on.")
+    ] = "train",
+    at_random: Annotated[
+        bool,
+        typer.Option(
+            "--random", help="Also probe the first model's architecture with random weights."
+        ),
+    ] = False,
+    mlp: Annotated[
+        bool, typer.Option("--mlp", help="Also probe with a small MLP, as an upper bound.")
+    ] = False,
+    as_published: Annotated[
+        bool,
+        typer.Option("--as-published", help="Use study A's linear probe and test, with a control."),
+    ] = False,
+    candidates: Annotated[
+        str,
+        typer.Option(
+            "--candidates", help="Numbers of docs from which a probe chooses the relevant one."
+        ),
+    ] = "2 3 4 5",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of every probe.")] = 3,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="Rank of the bilinear probe.")] = 32,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            callback=above_zero,
+            help="The difference in accuracy below which layers are equivalent.",
+            rich_help_panel=STATISTICS,
+        ),
+    ] = DEFAULT_MARGIN,
+) -> Shown:
+    """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
+    from rankscope.analyses.probes import answer as probes
 
-    Raises UnknownChoice for an unknown baseline.
-    """
-    for name in baselines:
-        choose(rankers, name, what="baseline")
-    by_ranker, notes = {}, []
-    for name, ranker in rankers.items():
-        with TemporaryDirectory() as folder:
-            represented(ranker, choices_read, Path(folder), seed=params.seed, progress=progress)
-            by_ranker[name] = [
-                *outcomes(
-                    Path(folder),
-                    choices_read,
-                    params,
-                    similarity=similarity_of(ranker),
-                    progress=progress,
-                )
-            ]
-        notes += notes_of(name, ranker)
-    comparison = ConcludeParams(params.spec, tuple(baselines), None)
-    return concluded(by_ranker, choices_read, comparison, notes=notes)
-
-
-def numbers(written: str) -> tuple[int, ...]:
-    """Numbers of candidates as a user writes them: "2 3 4 5"."""
-    try:
-        counts = tuple(sorted({int(word) for word in written.split()}))
-    except ValueError:
-        counts = ()
-    if not counts or counts[0] < 2:
-        raise BadInput(
-            f'Candidates {written!r}: whole numbers from 2 on are needed, as in "2 3 4 5".'
-        )
-    return counts
-
-
-def examples(
-    train: Source,
-    test: Source,
-    params: ChoicesParams,
-    progress: Progress,
-    *,
-    language: str = ENGLISH,
-) -> ProbeExamples:
-    """Choices for training and test with negatives by BM25; a test query is never among the training ones.
-
-    Both are over the docs of `test`; `language` is that of BM25's analyzer.
-    """
-    spec = params.spec
-    assert isinstance(spec, RunExamplesSpec)
-    test_topics = judged_topics(test)
-    train_topics, n_shared = without(judged_topics(train), test_topics)
-    with indexed(test, language, progress) as (stored_docs, index):
-        train_topics, n_lost_of_train = with_texts(train_topics, stored_docs)
-        test_topics, n_lost = with_texts(test_topics, stored_docs)
-        drawn_choices = [
-            choices_from_qrels(
-                topics.qrels,
-                bm25.search(index, topics.queries, depth=spec.depth, progress=progress),
-                n_docs=params.n_docs,
-                depth=spec.depth,
-                skip_top=spec.skip_top,
-                min_relevance=spec.min_relevance,
-                seed=params.seed,
-                by_words=ByWords(topics, stored_docs.key),
-            )
-            for topics in (train_topics, test_topics)
-        ]
-        check_enough(drawn_choices[0].choices, drawn_choices[1].choices)
-        queries = {q.query_id: q.text for q in (*train_topics.queries, *test_topics.queries)}
-        scores = [
-            index.score(queries[choice.query_id], choice.doc_ids)
-            for choice in drawn_choices[1].choices
-        ]
-        doc_ids = texts_of([*drawn_choices[0].choices, *drawn_choices[1].choices]).doc_ids
-        docs = dict(zip(doc_ids, stored_docs.texts(doc_ids), strict=True))
-    return ProbeExamples(
-        train=drawn_choices[0].choices,
-        test=drawn_choices[1].choices,
-        queries=queries,
-        docs=docs,
-        scores=scores,
-        notes=tuple(notes_on(n_shared, *drawn_choices, n_lost=n_lost + n_lost_of_train)),
+    learnt_from = train_collection or collection.collection
+    choices, params = probes.params_of(
+        learnt_from,
+        collection.collection,
+        first_stage.depth,
+        candidates=candidates,
+        mlp=mlp,
+        as_published=as_published,
+        fits=seeds,
+        rank=rank,
+        margin=margin,
     )
+    settings = probes.ProbeSettings(
+        train=source(learnt_from, train_split),
+        test=collection.source,
+        choices=choices,
+        probes=params,
+        at_random=at_random,
+        baselines=baseline or (),
+        language=first_stage.language,
+    )
+    return Shown(output, lambda progress: probes.answer(reading.opened(models), settings, progress))

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rankscope.analyses.analysis import Question
+from rankscope.analyses.analysis import Analysis, Question
+from rankscope.analyses.probes import rules
 from rankscope.analyses.probes.published import published_points
 from rankscope.analyses.probes.rules import probed
 from rankscope.analyses.probes.spec import (
@@ -158,3 +159,16 @@ def probe_role(ranker: str) -> str:
 def probes_role(key: str) -> str:
     """The role of the comparison of probes of one key among the report's inputs."""
     return f"probes {key}"
+
+
+ANALYSIS = Analysis(
+    "probes",
+    ProbesSpec,
+    "Probes of every layer, each set under a name of its own.",
+    rules.references,
+    rules.depths,
+    rules.check,
+    plan,
+    "rankscope.analyses.probes.section:section",
+    swept=("rankers", "baseline"),
+)

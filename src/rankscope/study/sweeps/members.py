@@ -15,7 +15,7 @@ from itertools import groupby, product
 from math import prod
 from typing import Any, NamedTuple, TypeGuard, final
 
-from rankscope.analyses.table import ANALYSES
+from rankscope.analyses.table import imported
 from rankscope.core.errors import BadStudy, listed
 from rankscope.pipeline.spec.rankers import RANKER_KINDS, ranker_kind, system_of
 from rankscope.study.sweeps.lists import MOST, Swept, lists_in, refuse_lists, seeds_of, text_of
@@ -129,7 +129,7 @@ class _Expansion:
     def explained(self, explain: Mapping[str, Any]) -> dict[str, Any]:
         """The analyses with members for names: every member by itself, as each seed has other weights."""
         expanded = self._members_in(explain, "rankers")
-        for analysis in ANALYSES:
+        for analysis in imported():
             part = explain.get(analysis.field)
             if not isinstance(part, dict):
                 continue

@@ -1,0 +1,105 @@
+"""`rankscope attribute`: attribution of rankers' neurons over a collection, without a study file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rankscope.analyses import examples
+from rankscope.analyses.attribution import results as neurons
+from rankscope.analyses.attribution import words
+from rankscope.analyses.attribution.attributed import attributed, examples_of
+from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
+from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.forms import forms_of
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.progress import Progress
+from rankscope.core.result import Result, Table
+from rankscope.data.collections import Source, judged_topics
+from rankscope.models.ranker import TrainableRanker
+from rankscope.pipeline.spec.fields import spec_of
+from rankscope.retrieve import bm25
+from rankscope.retrieve.analyzer import ENGLISH
+
+
+def params_of(
+    collection: str, seed: int, *, as_published: bool, stated: Mapping[str, Any], **others: Any
+) -> AttributeParams:
+    """How every ranker's neurons are attributed; `stated` has path, nodes and ablate, None for the method's own.
+
+    Raises BadInput where one of them is stated for the published method, and for an invalid value.
+    """
+    chosen = {name: value for name, value in stated.items() if value is not None}
+    if as_published and chosen:
+        raise BadInput(
+            f"{', '.join(f'--{name}' for name in chosen)}: --as-published takes 20 steps over the weights and ablates "
+            "nothing. Leave one or the other out."
+        )
+    method = "as_published" if as_published else "sound"
+    fields = {"over": collection, "first_stage": "bm25", "method": method}
+    return AttributeParams(spec_of(AttributionSpec, **fields, **chosen, **others), None, seed)
+
+
+@dataclass(frozen=True)
+class AttributeSettings:
+    """The settings of `rankscope attribute`: a collection's queries and docs, and how neurons are attributed."""
+
+    source: Source
+    neurons: AttributeParams
+    baselines: Sequence[str] = ()
+    """The rankers that all are compared with; the first one, if empty."""
+    language: str | None = None
+    """The language of BM25's analyzer; English, if None."""
+
+
+def answer(
+    rankers: Mapping[str, TrainableRanker], settings: AttributeSettings, progress: Progress
+) -> Result:
+    """The neurons through which the rankers prefer relevant docs, in every form."""
+    results = attribute(
+        rankers,
+        settings.source,
+        settings.neurons,
+        baselines=settings.baselines or [next(iter(rankers))],
+        language=settings.language or ENGLISH,
+        progress=progress,
+    )
+    sentences, table = words.sentences(results), words.layer_table(results)
+    tables = [Table(f"{results['n_examples']} examples", *table)]
+    if results["comparisons"]:
+        tables += [
+            Table("How concentrated", *words.comparison_table(results)),
+            Table("The same neurons", *words.overlap_table(results)),
+        ]
+    return Result(
+        tables=tuple(tables),
+        lines=tuple(sentences),
+        forms=forms_of(results, sentences, lambda: words.full_rows(results), table),
+        notes=tuple(results["notes"]),
+    )
+
+
+def attribute(
+    rankers: Mapping[str, TrainableRanker],
+    source: Source,
+    params: AttributeParams,
+    *,
+    baselines: Sequence[str],
+    language: str = ENGLISH,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The attribution of every ranker's neurons over the same examples, as plain data; negatives come from BM25.
+
+    `language` is that of BM25's analyzer. Raises UnknownChoice for an unknown baseline.
+    """
+    for name in baselines:
+        choose(rankers, name, what="baseline")
+    topics = judged_topics(source)
+    with examples.indexed(source, language, progress) as (docs, index):
+        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
+        examples_read, notes = examples_of(topics, run, docs, params)
+    by_ranker = {
+        name: attributed(ranker, examples_read, params, progress)
+        for name, ranker in rankers.items()
+    }
+    comparison = NeuronsParams(params.spec, tuple(baselines), params.seed)
+    return neurons.concluded(by_ranker, examples_read.choices, comparison, notes=notes)
