@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.attribution import attributed as attribution
-from rankscope.analyses.attribution import command, words
+from rankscope.analyses.attribution import words
 from rankscope.analyses.attribution.answer import attribute
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.cli import app
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Choice
@@ -191,7 +192,9 @@ def test_settings_that_mean_nothing_are_refused() -> None:
 
 def test_a_study_and_the_command_have_the_same_defaults() -> None:
     spec = asked().spec
-    options = inspect.signature(command.attribute).parameters
+    (command,) = (each for each in app.registered_commands if each.name == "attribute")
+    assert command.callback
+    options = inspect.signature(command.callback).parameters
     assert {
         name: options[name].default for name in ("examples", "depth", "margin", "seed", "memory")
     } == {"examples": 50, "depth": 100, "margin": 0.02, "seed": 42, "memory": MEMORY / 1e9} | {
