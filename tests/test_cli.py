@@ -314,7 +314,7 @@ def test_a_bug_says_that_it_is_one(
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (MemoryError(), "rankscope: not enough memory."),
+        (MemoryError(), "rankscope: there is not enough memory."),
         (OSError(28, "No space left on device", "/x"), "rankscope: /x: the system refuses it (No space left on device). Free some space."),
     ],
 )  # fmt: skip

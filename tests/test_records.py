@@ -11,6 +11,8 @@ READ_IN_OTHER_WAYS = {
     "PositionBias": "stored whole by asdict, as a teacher's report has it",
     "Guard": "in docs/guards.md, by scripts/write_docs.py",
     "Layout": "unpacked where rows are opened",
+    "Weights.hub": "names a step, as the commit of a hub's model",
+    "EvaluateParams.conventions": "names a step: how measures are taken",
     "Attributed.site": "by tests against captum's module",
     "Star.is_significant": "the published test's own answer, which its tests compare with the paper's",
     "Ties.n_orders": "how many orders the expected values are means of",

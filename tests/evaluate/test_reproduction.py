@@ -75,7 +75,7 @@ def test_values_agree_by_hand() -> None:
     assert (found.mean, found.original_mean) == pytest.approx((0.6, 0.5))
     assert found.p_value == pytest.approx(2 * stats.t.sf(3**0.5 / 2, 2))
     assert value_agreement(ours, ours).p_value == 1.0
-    with pytest.raises(BadInput, match="over the same queries"):
+    with pytest.raises(BadInput, match="needs the same queries in both"):
         value_agreement(ours, {"q1": 0.2, "q2": 0.5})
 
 

@@ -45,7 +45,7 @@ def test_test_queries_that_were_trained_on_are_noted(tiny_study: Path, tmp_path:
     carry_out(plan(load(tiny_study, ["evaluate.over=[train]"]), Digests().of), store)
     note, _ = json.loads((store.root / "summary.json").read_text())["notes"]
     assert note.startswith("8 of 8 queries of train are training queries (train)")
-    assert "said there of C, C-D does not hold" in note
+    assert "the results of C, C-D there do not hold for new queries" in note
     assert note in (store.root / "report.html").read_text("utf-8")
 
 

@@ -14,6 +14,7 @@ from rankscope.core.progress import SILENT
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.work import Work
 from rankscope.report.steps import trainings
+from rankscope.report.summary import read
 from rankscope.store.artifacts import Store
 from rankscope.store.fingerprint import Digests
 from rankscope.study.command import results_rows
@@ -128,7 +129,7 @@ def test_the_tables_say_so(study: tuple[Plan, Store], summary: dict[str, Any]) -
 
 
 def test_the_terminal_says_so(summary: dict[str, Any]) -> None:
-    columns, rows = results_rows(summary)
+    columns, rows = results_rows(read(summary, where="summary.json"))
     assert columns[:4] == ["system", "collection / first stage", "seeds", "nDCG@10"]
     by_system = {row[0]: row for row in rows}
     mean = next(row for row in summary["results"] if row["system"] == "C")
@@ -163,15 +164,15 @@ def test_the_page_says_so_and_shows_each_seeds_training(study: tuple[Plan, Store
 def test_a_query_has_the_mean_of_its_seeds(study: tuple[Plan, Store]) -> None:
     made, store = study
     results = stored_results(Work(made.steps[-1], made, store, store.root, SILENT))
-    row = next(row for row in results.evaluation["results"] if row["system"] == "C")
+    row = next(row for row in results.evaluation.results if row.system == "C")
     stored: dict[str, dict[str, float]] = {}
     with (folder(study, "evaluate", "all") / "per_query.csv").open(newline="") as file:
         for line in csv.DictReader(file):
             if line["measure"] == "RR@10":
                 stored.setdefault(line["run"], {})[line["query_id"]] = float(line["value"])
-    one, two = (stored[run["run"]] for run in row["runs"])
+    one, two = (stored[run.run] for run in row.seeds)
     assert one != two
-    assert results.per_query[row["run"]]["RR@10"] == pytest.approx(
+    assert results.per_query[row.run]["RR@10"] == pytest.approx(
         {query: (one[query] + two[query]) / 2 for query in one}
     )
 

@@ -286,7 +286,7 @@ def test_what_can_be_refused_is_refused_before_the_docs_are_read(
     heads = diff.HeadsTraining(source, changed.refitted())
     scorers = [str(models[f"cross_encoder {name}"]) for name in ("one", "same")]
     for paths, asked, said in (
-        ([one, tmp_path / "other"], None, "of different architectures"),
+        ([one, tmp_path / "other"], None, "have different architectures"),
         ([one, models["bi_encoder same"]], heads, "a bi-encoder has no head"),
         (scorers, heads, "Give another split or collection to train on."),
     ):
@@ -321,7 +321,7 @@ def test_what_cannot_be_compared_is_one_sentence(
     tiny.bi_encoder(tmp_path, "roberta").save(tmp_path / "other")
     pair = diff.opened([both[0], str(tmp_path / "other")], revision=None, pooling=None)
     source = beir_folder(data, "test")
-    with pytest.raises(BadInput, match="of different architectures"):
+    with pytest.raises(BadInput, match="have different architectures"):
         diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
     pair = diff.opened([both[0], str(models["bi_encoder same"])], revision=None, pooling=None)
     with pytest.raises(BadInput, match=r"10 texts \(query\) to compare states of; 20 are needed"):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
-from rankscope.analyses.changes.command import HeadsTraining
+from rankscope.analyses.changes.answer import HeadsTraining
 from rankscope.analyses.changes.heads import conclusion, controlled, lesson
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict

@@ -41,7 +41,11 @@ def test_seeds_that_all_start_from_one_trained_run_are_told(
     tiny_study: Path, evaluated: str
 ) -> None:
     """Whether that run is evaluated itself or not: its own draw is in no error."""
-    overrides = ["rankers.C-D.seeds=[1, 2, 3]", f"evaluate.rankers=[{evaluated}]"]
+    overrides = [
+        "rankers.C-D.seeds=[1, 2, 3]",
+        f"evaluate.rankers=[{evaluated}]",
+        "evaluate.baseline=plain",
+    ]
     notes = seed_notes(load(tiny_study, overrides).study)
     (told,) = (note for note in notes if "which was trained once" in note)
     assert told.startswith(
