@@ -10,11 +10,10 @@ on average over them? So a test is one draw (random effects) and counts as one, 
   agree by chance are no proof.
 - **Seeds are shared**: all tests measure the same trained models, so an effect of a seed on all tests is not in the
   spread between tests, and more tests do not make it smaller. It is added once: the variance over seeds of
-  their pooled means (`seed_error`: pooled over systems, paired in a lineage), by Satterthwaite's degrees of
-  freedom. An effect of a seed on one test alone is in the spread between tests already and counts a second
-  time, which is conservative. Where three seeds make nearly all of the error, the rate of false findings is 5.5 %
-  instead of 5 (Satterthwaite's approximation alone, with 4 degrees of freedom and 3, gives 5.3). It would be 59 %
-  if seeds were ignored, and 18 % if they counted in each test separately.
+  their pooled means (`seed_error`: pooled over systems, paired in a lineage), with a tail that is averaged where seeds
+  are few (`pairs.tail`). An effect of a seed on one test alone is in the spread between tests already and counts a
+  second time, which is conservative. Where three seeds make nearly all of the error, the rate of false findings would
+  be 59 % if seeds were ignored, and 18 % if they counted in each test separately.
 - **Heterogeneity** is reported and decides no verdict: tau by DerSimonian & Laird (Control. Clin. Trials 7, 1986)
   and I squared, both from statsmodels' `combine_effects`.
 
