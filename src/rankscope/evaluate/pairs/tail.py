@@ -52,7 +52,8 @@ class Tail:
             )
         counted = (variance > queries) & np.isfinite(queries)
         freedom = np.where(counted, satterthwaite, of_queries)
-        averaged = np.flatnonzero(seeds.is_averaged & counted)
+        # also where the noise leaves nothing of the spread: the true one may be larger
+        averaged = np.flatnonzero(seeds.is_averaged & np.isfinite(queries))
         part = seeds.at(averaged[:, None])
         by_queries = queries[averaged][:, None]
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
