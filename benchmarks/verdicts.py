@@ -185,7 +185,7 @@ def seeds(rng: np.random.Generator, n: int) -> Iterator[str]:
         "- *Ratio*: the standard deviation of seeds over the standard error of a difference by queries.\n"
         "- *x2*, *x4*: one system's seeds spread that many times as much as the others'.\n"
         "- *Power*: the share of families in which a true difference of five standard errors is found. "
-        "[The last section](#other-ways-to-count-seeds) has the same for other ways to count seeds."
+        "[Other ways to count seeds](#other-ways-to-count-seeds) has the same for other methods."
     )
     rows = []
     for n_seeds in SEEDS:

@@ -120,7 +120,7 @@ def grouped(sizes: list[int], n: int) -> float:
 @pytest.mark.parametrize(
     ("sizes", "most"),
     [
-        ([91] + [1] * 9, 0.065),  # 89 % with one degree of freedom less than there are groups
+        ([91] + [1] * 9, 0.065),  # 91 % with one degree of freedom less than there are groups
         ([50] + [1] * 50, 0.065),
         ([100 // k for k in range(1, 11)], 0.075),
         ([5] * 40, 0.065),

@@ -257,6 +257,7 @@ class _Block:
         differences = self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
         low, high = differences.interval(level)
+        critical = differences.tail.critical(level / 2)
         p_values = differences.two_sided()
         bootstrap, randomisation = self._resampled(level, resampling)
         wilcoxon = self._wilcoxon()
@@ -278,7 +279,9 @@ class _Block:
                 interval=Interval(float(low[at]), float(high[at])),
                 bootstrap_interval=bootstrap[at],
                 effect_size=float(differences.mean[at] / sd[at]) if sd[at] > SAME else None,
-                effect_interval=self._effect_interval(at, float(sd[at]), level),
+                effect_interval=self._effect_interval(
+                    at, float(sd[at]), level, float(critical[at])
+                ),
                 p_value=float(p_values[at]),
                 wilcoxon_p=wilcoxon[at],
                 randomisation_p=randomisation[at],
@@ -352,16 +355,16 @@ class _Block:
         won, lost = int((a > b).sum()), int((a < b).sum())
         return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
 
-    def _effect_interval(self, at: int, sd: float, level: float) -> Interval | None:
-        """The noncentral t interval; with groups or seeds, the mean's t interval divided by the standard deviation."""
+    def _effect_interval(
+        self, at: int, sd: float, level: float, critical: float
+    ) -> Interval | None:
+        """The noncentral t interval; with groups or seeds, that of the mean (without Hall's view) over the sd."""
         if sd <= SAME:
             return None
         differences = self.tested.difference
         mean, standard_error = float(differences.mean[at]), float(differences.standard_error[at])
         if self.group_of is not None or self._has_seeds[at]:
-            half = (
-                stats.t.ppf(1 - level / 2, differences.tail.degrees_of_freedom[at]) * standard_error
-            )
+            half = critical * standard_error
             return Interval((mean - half) / sd, (mean + half) / sd)
         n = len(self.queries)
         t = abs(mean) / standard_error

@@ -31,7 +31,7 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
 
     None without spread, and where it is that of a few queries: it says nothing of others (`evidence`).
     Of one run a system, that of the t-test. With several seeds the standard error rests on few draws, and a
-    statement that took it for the truth would be met in 60 to 75 %; so it is enlarged until a new experiment
+    statement that took it for the truth would be met less often; so it is enlarged until a new experiment
     of the same kind shows it in 80 %, over all that the two experiments' errors may be.
     """
     error = comparison.standard_error
