@@ -58,11 +58,18 @@ class SeedError(NamedTuple):
 
     @classmethod
     def of(
-        cls, spread: Floats, noise: Floats, degrees_of_freedom: Floats, *, is_averaged: Bools
+        cls,
+        spread: Floats,
+        noise: Floats,
+        degrees_of_freedom: Floats,
+        *,
+        is_averaged: Bools | None = None,
     ) -> "SeedError":
         """What is left of the spread without the noise."""
         variance = np.maximum(0.0, spread - noise)
-        return cls(variance, spread, noise, degrees_of_freedom, is_averaged)
+        plain = np.zeros(len(spread), dtype=bool)
+        marks = plain if is_averaged is None else is_averaged
+        return cls(variance, spread, noise, degrees_of_freedom, marks)
 
     def at(self, places: Places | slice | int) -> "SeedError":
         """Of some of the differences."""
@@ -139,9 +146,8 @@ def seed_error(
         )
         for part, of_pairs in zip(found, paired, strict=True):
             part[places] = of_pairs
-    found.is_averaged[:] = has_other_pools | (found.degrees_of_freedom < ENOUGH)
-    found.is_averaged[found.spread == 0] = False
-    return found
+    is_few = has_other_pools | (found.degrees_of_freedom < ENOUGH)
+    return found._replace(is_averaged=is_few & (found.spread > 0))
 
 
 def _apart(
@@ -169,7 +175,7 @@ def _apart(
             np.where(a > 0, a**2 / freedom[systems], 0) + np.where(b > 0, b**2 / freedom[baselines], 0)
         )  # fmt: skip
     freedom = np.where(is_one, freedom[systems], np.where(a + b > 0, apart, 1.0))
-    return SeedError.of(a + b, taken_off, freedom, is_averaged=np.zeros(len(a), dtype=bool))
+    return SeedError.of(a + b, taken_off, freedom)
 
 
 def _paired(
@@ -196,8 +202,7 @@ def _paired(
     found, freedom, _ = _pooled(of_one, pools, np.arange(len(tables)), spare=circles)
     found = found * n_stages
     freedom = np.maximum(1.0, freedom)
-    is_averaged = np.zeros(len(n), dtype=bool)
-    return SeedError.of(found / n, spread.of_queries / n, freedom, is_averaged=is_averaged)
+    return SeedError.of(found / n, spread.of_queries / n, freedom)
 
 
 def _spread(tables: Sequence[Floats], group_of: Places | None) -> Spread:
