@@ -185,6 +185,21 @@ def test_seeds_are_pooled_over_the_systems_of_a_measure() -> None:
     assert beside.standard_error > alone.standard_error
 
 
+def test_runs_without_seeds_beside_it_leave_a_pool_as_it_is() -> None:
+    """Only a second pool of seeds makes false findings come apart, so only that one averages the tail."""
+    tables = [np.random.default_rng(at).normal(0.5, 0.1, (3, 60)) for at in range(14)]
+    seeded = [
+        cell(test, tables[2 * at + turn], tables[12 + turn])._replace(system=f"system {at}")
+        for at in range(6)
+        for turn, test in enumerate("ab")
+    ]
+    unseeded = [each._replace(measure="RR") for each in drawn(9, 50, 60)]
+    another = [each._replace(measure="RR") for each in drawn(9, 50, 60, seeds=3)]
+    alone, beside, both = (pooled([*seeded, *more])[0] for more in ([], unseeded, another))
+    assert beside.p_value == alone.p_value
+    assert both.p_value > alone.p_value
+
+
 def test_many_tests_as_one_have_the_plain_mean_of_their_means() -> None:
     tables = [np.random.default_rng(at).random((3, n)) for at, n in enumerate((10, 500, 43))]
     expected = np.mean([table.mean(axis=1) for table in tables], axis=0)

@@ -207,8 +207,9 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
     for at, contest in enumerate(contests):
         places = [(test, cell.first_stage) for test, cells in contest.items() for cell in cells]
         blocks.setdefault((_first(contest).measure, tuple(places)), []).append(at)
-    for block in blocks.values():
-        of_block = _of_block([contests[at] for at in block], matrices, len(blocks) > 1)
+    seeded = [block for block in blocks.values() if any(_has_seeds(contests[at]) for at in block)]
+    for block in seeded:
+        of_block = _of_block([contests[at] for at in block], matrices, len(seeded) > 1)
         for at, seeds in zip(block, of_block, strict=True):
             parts[at] = seeds
     return parts
@@ -217,10 +218,13 @@ def _seeds(contests: Sequence[Contest], matrices: _Matrices) -> list[Seeds]:
 _NO_SEEDS = (SeedError.none(1),) * 3
 
 
+def _has_seeds(contest: Contest) -> bool:
+    pair = _first(contest).pair
+    return max(len(pair.system), len(pair.baseline)) > 1
+
+
 def _of_block(contests: Sequence[Contest], matrices: _Matrices, has_others: bool) -> list[Seeds]:
     firsts = [_first(contest) for contest in contests]
-    if all(len(cell.pair.system) == len(cell.pair.baseline) == 1 for cell in firsts):
-        return [_NO_SEEDS] * len(contests)
     places: dict[str, int] = {}
     rankers: list[Runs] = []
     for cell, contest in zip(firsts, contests, strict=True):

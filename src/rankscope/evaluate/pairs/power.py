@@ -42,28 +42,31 @@ def smallest_detectable(comparison: Comparison, level: float) -> float | None:
     if seeds.spread[0] == 0:
         needed = _noncentrality(comparison.degrees_of_freedom, level)
         return None if needed is None else needed * error
-    of_queries = sample.grouping.degrees_of_freedom
+    queries_freedom = sample.grouping.degrees_of_freedom
     queries = error**2 - float(seeds.variance[0])
     if error**2 <= seeds.spread[0] * (1 + SAME):  # all of it
         queries = 0.0
-    return float(detectable(np.array([queries]), of_queries, seeds, level)[0])
+    return float(detectable(np.array([queries]), queries_freedom, seeds, level)[0])
 
 
-def detectable(queries: Floats, of_queries: float, seeds: SeedError, level: float) -> Floats:
-    """The same of errors of which several seeds make a part: the queries' variance, of so many degrees of freedom."""
+def detectable(queries: Floats, queries_freedom: float, seeds: SeedError, level: float) -> Floats:
+    """The same where several seeds make a part of the error.
+
+    queries: the queries' part of each variance; queries_freedom: that part's degrees of freedom.
+    """
     variance = total(queries, seeds.variance, seeds.spread)
     enlarged = [
-        _enlarged(_Shares.of(variance[at], seeds.at(at)), of_queries, level)
+        _enlarged(_Shares.of(variance[at], seeds.at(at)), queries_freedom, level)
         for at in range(len(variance))
     ]
     return np.asarray(
-        np.array(enlarged) * _stated(queries, of_queries, seeds, level) * np.sqrt(variance)
+        np.array(enlarged) * _stated(queries, queries_freedom, seeds, level) * np.sqrt(variance)
     )
 
 
-def _stated(queries: Floats, of_queries: float, seeds: SeedError, level: float) -> Floats:
+def _stated(queries: Floats, queries_freedom: float, seeds: SeedError, level: float) -> Floats:
     """How many estimated standard errors would do, if they were the true ones."""
-    return Tail.of(queries, of_queries, seeds).critical(level / 2) + Z_OF_POWER
+    return Tail.of(queries, queries_freedom, seeds).critical(level / 2) + Z_OF_POWER
 
 
 class _Shares(NamedTuple):
@@ -107,24 +110,23 @@ def _noncentrality(degrees_of_freedom: float, level: float) -> float | None:
 
 
 @lru_cache(maxsize=65_536)
-def _enlarged(seeds: _Shares, of_queries: float, level: float) -> float:
+def _enlarged(seeds: _Shares, queries_freedom: float, level: float) -> float:
     """By how much a statement that rests on an estimated error is enlarged.
 
-    Both the experiment that states and the one that is to show it draw their errors: queries with so many degrees of
-    freedom, and seeds. Differences are taken as normal, and the skewness that the one to show it happens to have raises
+    Both the experiment that states and the one that is to show it draw their errors: queries and seeds. Differences are taken as normal, and the skewness that the one to show it happens to have raises
     what Hall's transformation asks of it.
     """
     (stated, error), (critical, other) = (
         (
-            Tail.of(queries, of_queries, of_seeds).critical(level / 2),
+            Tail.of(queries, queries_freedom, of_seeds).critical(level / 2),
             np.sqrt(total(queries, of_seeds.variance, of_seeds.spread)),
         )
-        for queries, of_seeds in (_drawn(at, seeds, of_queries) for at in (0, 2))
+        for queries, of_seeds in (_drawn(at, seeds, queries_freedom) for at in (0, 2))
     )
     stated = (stated + Z_OF_POWER) * error
-    n = of_queries + 1
-    of_queries_alone = np.sqrt(_drawn(2, seeds, of_queries)[0]) / other
-    skewness = special.ndtri(_places()[:, 4]) * 6**0.5 / n * of_queries_alone**3
+    n = queries_freedom + 1
+    queries_alone = np.sqrt(_drawn(2, seeds, queries_freedom)[0]) / other
+    skewness = special.ndtri(_places()[:, 4]) * 6**0.5 / n * queries_alone**3
     needed = np.maximum(critical, transformed_back(critical, skewness)) * other
 
     def too_much(factor: float) -> float:
@@ -133,11 +135,11 @@ def _enlarged(seeds: _Shares, of_queries: float, level: float) -> float:
     return _root(too_much, 2.0)
 
 
-def _drawn(at: int, seeds: _Shares, of_queries: float) -> tuple[Floats, SeedError]:
+def _drawn(at: int, seeds: _Shares, queries_freedom: float) -> tuple[Floats, SeedError]:
     """The queries' and the seeds' part of variances that are 1 in truth."""
     places = _places()[:, at : at + 2]
     true_queries = 1 - max(0.0, seeds.spread - seeds.noise)
-    queries = true_queries * special.chdtri(of_queries, places[:, 0]) / of_queries
+    queries = true_queries * special.chdtri(queries_freedom, places[:, 0]) / queries_freedom
     freedom = np.full(len(places), seeds.degrees_of_freedom)
     spread = seeds.spread * special.chdtri(freedom, places[:, 1]) / freedom
     is_averaged = np.full(len(places), seeds.is_averaged)

@@ -34,7 +34,7 @@ class Tail:
     """The distributions of means over their standard errors, an entry each."""
 
     degrees_of_freedom: Floats
-    """Satterthwaite's; of t, where the tail is not averaged."""
+    """Satterthwaite's. Where the tail is averaged, p-values do not rest on them."""
     averaged: npt.NDArray[np.intp]
     """The entries whose tail is averaged."""
     scales: Floats
@@ -43,15 +43,15 @@ class Tail:
     """(averaged, nodes): of t, the seeds' variance being known."""
 
     @classmethod
-    def of(cls, queries: Floats, of_queries: float, seeds: SeedError) -> "Tail":
-        """queries: their part of each variance, of so many degrees of freedom."""
+    def of(cls, queries: Floats, queries_freedom: float, seeds: SeedError) -> "Tail":
+        """queries: their part of each variance; queries_freedom: that part's degrees of freedom."""
         variance = total(queries, seeds.variance, seeds.spread)
         with np.errstate(divide="ignore", invalid="ignore"):
             satterthwaite = variance**2 / (
-                queries**2 / of_queries + seeds.spread**2 / seeds.degrees_of_freedom
+                queries**2 / queries_freedom + seeds.spread**2 / seeds.degrees_of_freedom
             )
         counted = (variance > queries) & np.isfinite(queries)
-        freedom = np.where(counted, satterthwaite, of_queries)
+        freedom = np.where(counted, satterthwaite, queries_freedom)
         # also where the noise leaves nothing of the spread: the true one may be larger
         averaged = np.flatnonzero(seeds.is_averaged & np.isfinite(queries))
         part = seeds.at(averaged[:, None])
@@ -61,7 +61,7 @@ class Tail:
             spread = part.spread / over
             possible = total(by_queries, np.maximum(0.0, spread - part.noise), spread)
             scales = np.sqrt(variance[averaged][:, None] / possible)
-            freedoms = np.minimum(MOST_FREEDOM, of_queries * (possible / by_queries) ** 2)
+            freedoms = np.minimum(MOST_FREEDOM, queries_freedom * (possible / by_queries) ** 2)
         return cls(freedom, averaged, scales, np.nan_to_num(freedoms, nan=MOST_FREEDOM))
 
     def above(self, t: Floats) -> Floats:

@@ -141,8 +141,8 @@ def shown(
 ) -> tuple[Tested, tuple[SeedError, SeedError, SeedError]]:
     """What all pairs show, and the seeds' part of each one's errors.
 
-    rankers: values over the same queries, in the same order. has_other_pools: as for `seed_error`. The seeds' parts are those of the differences,
-    and of what is tested against a margin from below and from above.
+    rankers: values over the same queries, in the same order. has_other_pools: as for `seed_error`. The seeds' parts
+    are those of the differences, and of what is tested against a margin from below and from above.
     """
     values = np.array([ranker.table.mean(axis=0) for ranker in rankers])
     share, _ = _shares_and_shifts(contrasts.margins)

@@ -17,7 +17,8 @@ class Descent:
     def of(cls, lineages: Sequence[Sequence[str]], systems: Mapping[str, Sized]) -> "Descent":
         """Lineages: an ancestor and the systems tuned from it, in one stage. systems: name to its runs.
 
-        Raises BadInput where runs cannot be paired by seed, and where a system starts from two others or from itself.
+        Raises BadInput where a name is unknown, where runs cannot be paired by seed, and where a system starts from two
+        others or from itself.
         """
         start: dict[str, str] = {}
         for lineage in lineages:

@@ -10,7 +10,8 @@ are seen not to:
   A system of one run (BM25, a published run) is in no pool, and its seeds count nothing.
 - **Paired in a lineage.** Where the k-th run of both systems comes from one ancestor's k-th run, what they
   share cancels: the error is that of the seeds' differences. What stages add is in a difference once for each stage
-  between the two (`Kinship`), so what is pooled, likewise over all pairs, is a difference's variance by stages. Systems of one lineage move together, so beside others they count as one.
+  between the two (`Kinship`), so what is pooled, likewise over all pairs, is a difference's variance by stages.
+  Systems of one lineage move together, so beside others they count as one.
 - **Less the queries' part.** The spread of seeds' means holds some noise of single queries, which the spread
   over queries has counted already; that part is taken off.
 """
