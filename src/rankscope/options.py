@@ -1,4 +1,4 @@
-"""Options that commands have in common, and the groups in which they are given; below all that has commands.
+"""Options that commands have in common, and the groups in which they are given. `cli` and analyses import it.
 
 A group is a frozen dataclass whose fields are options; a command takes it as one parameter
 (`cli.program.command`), and `--help` lists it under its heading.

@@ -302,7 +302,7 @@ def test_study_bs_twelve_cells_are_four_tests() -> None:
     assert min(cells) > 0
     assert stats.ttest_1samp(cells, 0).pvalue < 0.01
     effects = [effect.difference for effect in found.effects]
-    assert found.difference == pytest.approx(0.0082, abs=5e-5)  # papers.md, B.6
+    assert found.difference == pytest.approx(0.0082, abs=5e-5)
     assert found.p_value == pytest.approx(stats.ttest_1samp(effects, 0).pvalue, rel=1e-3)
     assert found.p_value > 0.05
     assert found.tau is found.i_squared is found.effects[0].n_queries is None

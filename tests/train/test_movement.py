@@ -16,7 +16,7 @@ def weights(scale: float = 0.04, dtype: torch.dtype = torch.float32) -> nn.Param
 
 
 def test_the_released_second_stage_learning_rate_cannot_move_weights() -> None:
-    """6e-12 against weights of BERT's scale: study B's optimizer_s2.yaml (papers.md B.7-1)."""
+    """6e-12 against weights of BERT's scale: study B's optimizer_s2.yaml."""
     found = movement.stuck([weights()], 6e-12)
     assert found is not None
     assert found.startswith("The learning rate 6e-12 cannot move the weights: for 9")

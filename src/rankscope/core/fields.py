@@ -1,4 +1,4 @@
-"""What an id, a text, a grade and a score may be, the same in every file and at every door.
+"""What an id, a text, a grade and a score may be, the same for every file and every input.
 
 | field | what is read | what is refused |
 |---|---|---|

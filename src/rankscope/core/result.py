@@ -1,4 +1,4 @@
-"""What a command answers: tables and sentences for a terminal, the same in the forms that files have, and notes."""
+"""The answer of a command: tables and sentences for a terminal, the same as JSON, CSV or LaTeX, and notes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

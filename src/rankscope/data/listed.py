@@ -72,7 +72,7 @@ class Listed:
         )
 
     def published_choices(self, *, n_docs: int) -> Choices:
-        """As study A's released code draws them (papers.md A.3): one generator, seeded 42, down the rows.
+        """As study A's released code draws them: one generator, seeded 42, down the rows.
 
         Four negatives are drawn without replacement, with it where there are too few: an example may hold a
         doc twice. Of rows already drawn the first are taken.

@@ -61,7 +61,7 @@ class QrelPool:
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
         """Exactly one positive (label 1, first) and up to `group_size` - 1 negatives (label 0).
 
-        Without a positive, a random negative takes its place (study B's defect B.7-4).
+        Without a positive, a random negative takes its place (as in study B's released code).
         """
         positive = rng.choice(self.positives or self.hard_negatives)
         left = [doc_id for doc_id in self.hard_negatives if doc_id != positive]
@@ -82,7 +82,7 @@ class TeacherPool:
     def draw(self, group_size: int, rng: Random) -> ListwiseSample:
         """Up to `group_size` of the docs in the teacher's order, labelled n, n-1, ..., 1, or by its scores.
 
-        (Pezzuti et al. 2025: label = lowest rank - rank + 1; `papers.md` B.3.) Docs whose scores are
+        (Pezzuti et al. 2025: label = lowest rank - rank + 1). Docs whose scores are
         tied share the best of their ranks: the teacher said nothing of their order. Where all that are
         drawn are tied, a doc with another score takes the place of one: a list of one positive and many
         negatives would mostly be drawn without its positive.
@@ -155,7 +155,7 @@ def pools_from_qrels(
     A doc judged relevant is never a negative, whatever its grade. With `by_words`, neither is a doc that is relevant
     for a duplicate of the query or has the words of a relevant doc, and of duplicates one is a negative. A query none
     of whose positives is in the run's top `depth` gets them added ("add") or is dropped ("drop"), or, as in the
-    released code of study B, a random negative takes the positive's place ("random_negative", defect B.7-4); each
+    released code of study B, a random negative takes the positive's place ("random_negative"); each
     case is counted. A query all of whose docs are within the `margin` has no hard negative.
     """
     relevant: dict[str, set[str]] = {qrel.query_id: set() for qrel in qrels}

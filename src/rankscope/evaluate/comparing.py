@@ -1,4 +1,4 @@
-"""Runs compared: a family of comparisons with verdicts and notes, for run files and for studies."""
+"""Runs compared: a family of comparisons with verdicts and notes, of run files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs measured against relevance judgements: means and ties, for run files and for studies.
+"""Runs measured against relevance judgements: means and ties.
 
 `measure` takes runs in several forms: a `Run`, the path of a file in any form that
 `core.formats` reads, a `{query_id: {doc_id: score}}` table, or a data frame.

@@ -5,9 +5,9 @@ and docs separately, so attribution goes a side at a time, with the other side's
 `query` scales a matrix where it reads the query, `document` where it reads both docs. In a cross-encoder a matrix is
 scaled where it reads both pairs.
 
-**As published** (Yao et al. 2025; papers.md A.5): the target is the norm of a text's representation, after
+**As published** (Yao et al. 2025): the target is the norm of a text's representation, after
 the pooler where a model has one and reads [CLS]. This target does not depend on relevance: the norm of a state behind
-a LayerNorm with unit weights is a constant, whatever the text (A.8-5).
+a LayerNorm with unit weights is a constant, whatever the text.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -20,8 +20,8 @@ comes before it in its own layer (attention), return their recorded outputs. The
 On either path the neurons' attributions add up to F(1) - F(0), the change of the target along the path. The numerical
 error of this sum is the completeness gap, which is kept for every example and site.
 
-**As published** (Yao et al. 2025, section 5.1, as in their code; papers.md A.5): the sum over j of the absolute
-attribution of each weight, without the bias, by a rule that counts both ends (A.8-13, A.8-14). It has no sign, and
+**As published** (Yao et al. 2025, section 5.1, as in their code): the sum over j of the absolute
+attribution of each weight, without the bias, by a rule that counts both ends. It has no sign, and
 the sum over neurons has no meaning.
 """
 
@@ -64,7 +64,7 @@ def gauss_legendre(n: int = NODES) -> Rule:
 
 
 def as_published(n: int = 20) -> Rule:
-    """The published rule: n even steps from 1e-6 to 1, all with weight 1/n, the ends too (papers.md A.8-14)."""
+    """The published rule: n even steps from 1e-6 to 1, all with weight 1/n, the ends too."""
     return Rule(tuple(np.linspace(1e-6, 1.0, n).tolist()), (1 / n,) * n)
 
 
@@ -81,7 +81,7 @@ class Site(NamedTuple):
 def sites(layers: Sequence[nn.Module], path: PathKind, *, is_published: bool = False) -> list[Site]:
     """The sites of a path: every dense matrix, or the last one of each layer, whose inputs are the activations.
 
-    As published, LLaMA's `up` is left out (papers.md A.8-20).
+    As published, LLaMA's `up` is left out.
     """
     blocks = [anatomy.feed_forward(layer) for layer in layers]
     if path == "activations":

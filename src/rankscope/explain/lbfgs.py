@@ -1,4 +1,4 @@
-"""Many small problems minimised together, each as if it were alone.
+"""Many small problems minimised together; none affects another.
 
 This is L-BFGS (Nocedal & Wright 2006, algorithm 7.4) with a row per problem in every quantity. One evaluation of
 all losses is one batch of matrix products, and a problem that has converged, or whose step is still too long, neither

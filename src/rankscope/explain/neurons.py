@@ -2,8 +2,8 @@
 
 Values are attributions, (examples, neurons) at each site, signed or not; only their absolute size matters here.
 
-**Active** neurons, as published (Yao et al. 2025, section 5; papers.md A.5), are those whose size is above a share
-of the example's largest. Their number depends on the share and on a single outlier neuron (A.8-19), and "active at
+**Active** neurons, as published (Yao et al. 2025, section 5), are those whose size is above a share
+of the example's largest. Their number depends on the share and on a single outlier neuron, and "active at
 least once" grows with the number of examples. **Concentration** depends on neither: the Gini coefficient, the
 entropy of the sizes as an effective number of neurons, the participation ratio, and the share of the top k.
 """

@@ -1,4 +1,4 @@
-"""Probes fitted to convergence, several sets of examples together, each as if it were alone.
+"""Probes fitted to convergence, several sets of examples together; none affects another.
 
 Features are standardised. The loss is the cross-entropy of the relevant doc among its candidates: a conditional logit,
 which with two candidates and full rank is logistic regression on q x (p1 - p2) (a test compares it with

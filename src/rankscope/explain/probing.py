@@ -187,7 +187,7 @@ class Probing:
         """The outcomes of the published probe and of its control with shuffled queries on one layer.
 
         There is a probe for each n. Docs stand in an order that is drawn once, and 1 % of the examples are held out at
-        random, whatever their query (papers.md A.2). The control is not in the study.
+        random, whatever their query. The control is not in the study.
         """
         credits_by_name: dict[str, list[Tensor]] = {
             "as_published": [],

@@ -1,7 +1,7 @@
-"""Study A's probes as published (Yao et al. 2025, section 4; papers.md A.2): linear layers, trained by Adam.
+"""Study A's probes as published (Yao et al. 2025, section 4): linear layers, trained by Adam.
 
 The probe is one linear layer over [q; p1; ...; pN] with N outputs. It is additive in query and docs, so it cannot
-detect whether they match (A.8-2), and its training stops long before convergence (A.8-3).
+detect whether they match, and its training stops long before convergence.
 """
 
 from collections.abc import Sequence

@@ -170,7 +170,7 @@ def load_encoder(location: Location) -> Encoder:
     """A bare encoder with all its weights; DPR's two by their own classes.
 
     transformers' generic loader takes a DPR context encoder for a question encoder and leaves all
-    of it at random (transformers #9725, #13670; papers.md A.8-1).
+    of it at random (transformers #9725, #13670).
     """
     folder = downloaded(location)
     config = _configuration(folder)

@@ -1,4 +1,4 @@
-"""The towers of a bi-encoder: one that reads its queries and one that reads its docs, or one for both.
+"""The towers of a bi-encoder and their pooling: one for queries and one for docs, or one for both.
 
 They are sentence-transformers' modules: a transformer, a pooling and perhaps more for each side; here they are one
 module, to be trained, frozen in part and given adapters.

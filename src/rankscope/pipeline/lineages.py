@@ -1,4 +1,4 @@
-"""Rankers from which two systems' runs of one seed both start."""
+"""How two systems of a study are related: their kinship, and the lineage whose seeds they follow."""
 
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.pipeline.spec.pipeline import Pipeline

@@ -1,4 +1,4 @@
-"""A study as an ordered list of steps with inputs. Pure: reads no data, loads no torch.
+"""A study as an ordered list of steps with inputs. Reads no collection and loads no torch.
 
 The name of a step comes from everything that could change its result: its kind and the kind's
 version, its own fields, the bytes of the files it reads (through `digest`), and the fingerprints

@@ -163,7 +163,7 @@ def localized_contrastive(scores: Tensor, labels: Tensor, mask: Tensor) -> Tenso
 
     (LCE: Gao, Dai, Callan 2021; in study B, L = -log(exp s(q,d+) / sum over {d+} and N_q).)
     The positive is the doc whose label is above 0. A query with none or several is refused: the
-    released code takes a random negative for the positive there (`papers.md` B.7-4).
+    released code takes a random negative for the positive there.
     """
     return -masked.log_softmax(scores, mask)[(labels > 0) & mask].sum()
 
@@ -193,7 +193,7 @@ def ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 
     (Burges et al. 2005; study B's distillation loss, where the labels are a teacher's order.)
     Docs that tie in label make no pair; an update without a pair is refused. Long lists weigh more
-    than short ones, as published (`papers.md` B.7-11).
+    than short ones, as published.
     """
     return softplus(-masked.margins(scores)[masked.pairs(labels, mask)]).sum()
 
@@ -214,7 +214,7 @@ def weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 def student_weighted_ranknet(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """weighted_ranknet with a known defect: r is a doc's rank in the *student's* scores.
 
-    Study B's released code has this defect (Pezzuti et al. 2025; `papers.md` B.2), and calls the loss FIRST's.
+    Study B's released code has this defect (Pezzuti et al. 2025), and calls the loss FIRST's.
     It is here for comparison; use weighted_ranknet. The weight follows what the student believes,
     not what the teacher says: a doc the teacher puts first and the student last counts least, and
     the same pair weighs differently from update to update. Ranks carry no gradient. Docs that tie

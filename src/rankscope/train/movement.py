@@ -22,7 +22,7 @@ def stuck(weights: Iterable[Tensor], learning_rate: float) -> str | None:
     """A learning rate whose steps are lost in the rounding of the weights, in their own precision.
 
     AdamW moves a weight by about the learning rate. A step under half the distance to the next number
-    leaves it as it is: study B's released second stage, 6e-12 (`papers.md` B.7-1). In bfloat16 that
+    leaves it as it is: study B's released second stage, 6e-12. In bfloat16 that
     distance is 65,536 times float32's: 1e-5 is lost there.
     """
     n_stuck = n_all = 0

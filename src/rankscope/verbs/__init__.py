@@ -1,1 +1,1 @@
-"""The commands that need no study file."""
+"""The work of the commands that need no study file and are no analysis."""

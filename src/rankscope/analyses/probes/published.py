@@ -1,7 +1,7 @@
 """A paper's accuracies by layer, drawn beside a study's own.
 
 A CSV file with a header and the columns `dataset, encoder, model, num_passages, layer, accuracy`: study A's
-figures, read off exactly (papers.md A.6). A curve is called `encoder/model`, as `cls/dpr-question`.
+figures, read off exactly. A curve is called `encoder/model`, as `cls/dpr-question`.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What many samples of differences show at once: of the difference, and against their margins.
+"""The tests of many samples of differences at once: against zero and against their margins.
 
 A sample is a row: the queries' differences of one comparison, or the same with some of them changed.
 """

@@ -1,4 +1,4 @@
-"""Which systems were tuned from which, as a user says it of run files."""
+"""Which system was tuned from which, as the user states it for run files."""
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The files of a model's folder, read strictly before any library sees them. Loads no torch.
+"""The check of a model's folder before a library opens it. Loads no torch.
 
 transformers, sentence-transformers and PEFT answer a damaged folder with whatever fails first, and
 make up what is missing: weights, a vocabulary. So every file that they read is read here first: JSON

@@ -1,4 +1,4 @@
-"""The columns of comparisons: their headings and formats in CSV, in LaTeX, on the page and on the terminal.
+"""The columns of comparisons: their headings and formats in CSV, in LaTeX, on the page and on the terminal of `compare`.
 
 One table serves all four media. They have the same columns in the same groups, but each medium has its own order of
 groups, because readers look first for different things. Each medium puts the names of a comparison before the columns.
