@@ -612,9 +612,9 @@ def powers(rng: np.random.Generator, n: int) -> Iterator[str]:
         "difference. The table has the share, in %, of second experiments that show it, which should be 80 ± 3, for "
         f"{n:,} pairs of experiments a cell. In brackets is the share among the quarter with the smallest "
         "statements; these were lucky in their spread, and the statement is no promise for them. *Level*: that left for one "
-        "comparison of the family. The promise is not kept by two systems of two seeds (74 to 88 "
+        "comparison of the family. The promise is not kept by two systems of two seeds (74 to 82 "
         "%). Nor is it kept by two systems of three seeds at .05/12 and ten of two seeds at .05/45 if all of the queries' "
-        "noise is in every run and seeds spread little (74 and 75 %)."
+        "noise is in every run and seeds spread little (75 and 76 %)."
     )
     rows = []
     for n_systems, m in ((2, 1), (2, 12), (10, 1), (10, 45)):
