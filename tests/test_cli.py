@@ -126,19 +126,6 @@ def test_a_closed_pipe_is_no_mistake(tiny_study: Path) -> None:
     assert (done.stdout.split("\t")[0], done.stderr) == ("kind", "")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["check"], ["plan"]])
-def test_light_commands_load_no_torch(words: list[str], tiny_study: Path) -> None:
-    study = [] if "--help" in words else [str(tiny_study)]
-    script = (
-        "import sys; from rankscope.cli import main\n"
-        f"sys.argv = ['rankscope', *{words + study!r}]\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_the_demo_writes_a_world_and_a_study_file_to_start_from(tmp_path: Path) -> None:
     from rankscope.study.demo import write_demo
     from rankscope.study.load import load

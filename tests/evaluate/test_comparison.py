@@ -11,8 +11,9 @@ from statsmodels.stats.weightstats import ttost_paired
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.comparing import compare
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
 from rankscope.evaluate.pairs.correction import corrected
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import judged, pairs

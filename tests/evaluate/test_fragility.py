@@ -5,7 +5,8 @@ import pytest
 
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
-from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.arrays import Values
+from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.seeds.variance import variance_split
 
 

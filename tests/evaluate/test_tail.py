@@ -6,8 +6,9 @@ from scipy import integrate, stats
 
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.comparing import compare
-from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.tail import Tail
 from rankscope.evaluate.pairs.tested import Contrasts, shown
 from rankscope.evaluate.pairs.verdicts import judged

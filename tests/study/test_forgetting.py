@@ -9,7 +9,7 @@ from rankscope.analyses.forgetting.results import forgotten
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.judged.plain import as_plain
-from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.arrays import Values
 
 pytestmark = pytest.mark.usefixtures("frozen_garbage")
 

@@ -78,12 +78,12 @@ def rerank(
 ) -> None:
     """Re-rank the top of a run; the docs below keep their order."""
     from rankscope.terminal import progress
-    from rankscope.verbs import search
+    from rankscope.verbs import rerank
 
-    settings = search.RerankSettings(
+    settings = rerank.RerankSettings(
         model, collection.source, run_file, out, depth=depth, revision=revision
     )
-    result = search.rerank(settings, progress(), tell=printing.print_note)
+    result = rerank.rerank(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
 
 

@@ -15,8 +15,7 @@ from scipy import stats
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Run
-from rankscope.evaluate.arrays import SAME, Floats
-from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.arrays import SAME, Floats, Values
 
 RBO_PERSISTENCE = 0.8
 

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rankscope.core.progress import Progress
 from rankscope.data.collections import StoredDocs
 from rankscope.data.tokens import StoredTokens
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.pairs import Joiner
 from rankscope.models.processes import ALONE, Processes
-from rankscope.models.ranker import Ranker
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.spec.fields import Spec
 from rankscope.pipeline.step import Step
-from rankscope.retrieve import embeddings
 from rankscope.store.artifacts import Store
+
+if TYPE_CHECKING:
+    from rankscope.models.pairs import Joiner
+    from rankscope.models.ranker import Ranker
 
 Summary = dict[str, Any]
 TextsOf = Callable[[Sequence[str]], Sequence[Any]]
@@ -56,13 +56,13 @@ class Work:
         """The folder in which a training keeps its state."""
         return self.store.work(self.step.name)
 
-    def texts(self, docs_role: str, ranker: Ranker, doc_ids: Iterable[str]) -> TextsOf:
+    def texts(self, docs_role: str, ranker: "Ranker", doc_ids: Iterable[str]) -> TextsOf:
         """A function from ids to docs as the ranker takes them: token ids if it joins them, or texts."""
         if ranker.joiner is None:
             return StoredDocs(self.folder(docs_role)).texts
         return self.tokens(docs_role, ranker.joiner, doc_ids).of
 
-    def tokens(self, docs_role: str, joiner: Joiner, doc_ids: Iterable[str]) -> StoredTokens:
+    def tokens(self, docs_role: str, joiner: "Joiner", doc_ids: Iterable[str]) -> StoredTokens:
         """The docs' token ids by a joiner's tokenizer; docs not met before are tokenised now."""
         docs = StoredDocs(self.folder(docs_role))
         fingerprint = self.step.inputs[docs_role].fingerprint
@@ -71,22 +71,3 @@ class Work:
             StoredTokens(folder, docs).add(doc_ids, joiner.tokens, progress=self.progress)
         self.processes.wait()
         return StoredTokens(folder, docs)
-
-    def embedded(self, ranker: BiEncoder, docs: StoredDocs, folder: Path) -> Path:
-        """The file with the embeddings of all docs; all processes compute the missing ones."""
-        return embedded(ranker, docs, folder, processes=self.processes, progress=self.progress)
-
-
-def embedded(
-    ranker: BiEncoder, docs: StoredDocs, folder: Path, *, processes: Processes, progress: Progress
-) -> Path:
-    """The file with the embeddings of all docs; the missing ones are computed now."""
-    return embeddings.encode(
-        folder,
-        lambda texts: ranker.searchable(ranker.embed_docs(texts)),
-        docs.text_at,
-        n_docs=len(docs),
-        width=ranker.width,
-        processes=processes,
-        progress=progress,
-    )

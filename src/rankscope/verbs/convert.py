@@ -8,32 +8,26 @@ from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
 from rankscope.core.records import Run
 from rankscope.core.result import Result
-from rankscope.core.trec import read_lines, write_run
-from rankscope.store.files import writable, written_whole
+from rankscope.core.trec import read_lines
+from rankscope.store.files import writable
+from rankscope.verbs.written import written
 
 
 def convert(
     run: Path, out: Path, *, tag: str | None, metadata: Path | None
-) -> tuple[Run, list[str]]:
-    """Write a run of any form as canonical TREC, under the user's tag; returns the run and its notes."""
+) -> tuple[str, list[str]]:
+    """Write a run of any form as canonical TREC, under the user's tag; returns a sentence on it and its notes."""
     writable(out)
     run_file = read_run_file(run)
     renamed = run_file.run if tag is None else Run(tag, run_file.run.rankings)
     head = None if metadata is None else _metadata(metadata)
-    with written_whole(out) as aside:
-        write_run(aside, renamed, metadata=head)
-    return renamed, [f"read as {run_file.form}", *run_file.notes]
+    return written(out, renamed, metadata=head), [f"read as {run_file.form}", *run_file.notes]
 
 
 def answer(run: Path, out: Path, *, tag: str | None, metadata: Path | None) -> Result:
     """Convert a run, with a sentence on the written file."""
-    written, notes = convert(run, out, tag=tag, metadata=metadata)
-    return Result(lines=(written_line(out, written),), notes=tuple(notes))
-
-
-def written_line(out: Path, run: Run) -> str:
-    """A sentence on a run file that was just written."""
-    return f"{out}: {len(run.rankings)} queries by {run.tag}."
+    line, notes = convert(run, out, tag=tag, metadata=metadata)
+    return Result(lines=(line,), notes=tuple(notes))
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from rankscope.core.result import Result, Table
 from rankscope.evaluate.evaluation import Evaluation, measure
 from rankscope.evaluate.runs import Runs
-from rankscope.verbs import page
-from rankscope.verbs.compare import as_json
 from rankscope.verbs.judgements import Judgements
 
 
@@ -39,16 +37,28 @@ def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
     return Result(
         tables=(Table(f"{judged.name}, {evaluation.n_queries} queries", columns, rows),),
         forms={
-            "json": lambda: json.dumps(as_json(evaluation), allow_nan=False),
+            "json": lambda: _json(evaluation),
             "csv": lambda: _csv(evaluation, per_query=settings.per_query),
             "latex": lambda: _latex(columns, rows),
-            "html": lambda: page.page_of_means(evaluation, judged, command=settings.command),
+            "html": lambda: _page(evaluation, judged, command=settings.command),
         },
         notes=(
             *evaluation.notes,
             *(f"{run.tag}: {note}" for run in evaluation.runs for note in run.notes),
         ),
     )
+
+
+def _json(evaluation: Evaluation) -> str:
+    from rankscope.verbs.compare import as_json
+
+    return json.dumps(as_json(evaluation), allow_nan=False)
+
+
+def _page(evaluation: Evaluation, judged: Judgements, *, command: str) -> str:
+    from rankscope.verbs.page import page_of_means
+
+    return page_of_means(evaluation, judged, command=command)
 
 
 def _csv(evaluation: Evaluation, *, per_query: bool) -> str:

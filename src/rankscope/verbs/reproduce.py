@@ -12,9 +12,9 @@ from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table, json_of
 from rankscope.evaluate import reproduction
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.evaluation import evaluated
 from rankscope.evaluate.measures import Measuring, with_relevance_level
-from rankscope.evaluate.pairs.comparison import Values
 from rankscope.evaluate.runs import without_own_docs
 from rankscope.report.tables.columns import ascii_p
 from rankscope.verbs.judgements import Judgements

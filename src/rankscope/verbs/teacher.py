@@ -9,15 +9,14 @@ from typing import Any, get_args
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.records import Qrel, Run
 from rankscope.core.result import Result, Table, json_of
-from rankscope.core.trec import write_run
 from rankscope.data.answers import Malformed
 from rankscope.data.collections import Source, StoredDocs, write_docs
 from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
-from rankscope.store.files import writable, written_whole
-from rankscope.verbs.convert import written_line
+from rankscope.store.files import writable
 from rankscope.verbs.judgements import Judgements
+from rankscope.verbs.written import written
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def known_malformed(name: str) -> Malformed:
 
 def to_run(
     path: Path, out: Path, settings: TeacherSettings, qrels: Sequence[Qrel] | None
-) -> tuple[Run, dict[str, Any]]:
-    """Write a teacher's file as a run; returns the run, and numbers on its quality."""
+) -> tuple[str, dict[str, Any]]:
+    """Write a teacher's file as a run; returns a sentence on it, and numbers on its quality."""
     if settings.kind is not None:
         choose(dict.fromkeys(KINDS), settings.kind, what="kind of teacher's file")
     if settings.step > settings.window:
@@ -64,18 +63,16 @@ def to_run(
         settings.collection, lambda names: _opened(path, kind, settings, names)
     )
     run = teacher.run if settings.tag is None else Run(settings.tag, teacher.run.rankings)
-    with written_whole(out) as aside:
-        write_run(aside, run)
-    return run, quality(teacher, shown, qrels)
+    return written(out, run), quality(teacher, shown, qrels)
 
 
 def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements | None) -> Result:
     """The numbers on the teacher's quality, with a sentence on the written run."""
-    run, quality = to_run(path, out, settings, None if judged is None else judged.qrels)
+    line, quality = to_run(path, out, settings, None if judged is None else judged.qrels)
     notes = quality.pop("notes", [])
     return Result(
         tables=(Table(path.name, *teacher_rows(quality)),),
-        lines=(written_line(out, run),),
+        lines=(line,),
         forms={"json": lambda: json_of(quality | {"notes": notes})},
         notes=tuple(notes),
     )

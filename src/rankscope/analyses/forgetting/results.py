@@ -9,8 +9,9 @@ from rankscope.analyses.forgetting.matrix import Matrix, MatrixCell, ReferenceMe
 from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import Pair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
 from rankscope.evaluate.seeds.kinship import Kinship
 

@@ -9,7 +9,7 @@ from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord
 from rankscope.core.judged.plain import as_plain, from_plain
 from rankscope.core.tables import plain_cell
-from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.arrays import Values
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import read_json, write_json
 

@@ -12,8 +12,9 @@ from rankscope.analyses.probes.examples import ProbeExamples
 from rankscope.analyses.probes.plan import ConcludeParams
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import probes
 from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from statsmodels.stats.meta_analysis import combine_effects
 
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import Interval
@@ -103,6 +102,8 @@ def heterogeneity(effects: Floats, variances: Floats) -> tuple[float | None, flo
     """Tau and I squared of one comparison's tests; None where a test's error is not known."""
     if not np.isfinite(variances).all():
         return None, None
+    from statsmodels.stats.meta_analysis import combine_effects
+
     # statsmodels keeps a negative tau squared, and may divide by a total variance of 0
     with np.errstate(divide="ignore", invalid="ignore"):
         estimates = combine_effects(effects, variances, method_re="dl")

@@ -41,7 +41,7 @@ from rankscope.core.judged.over_tests import (
     DifferenceOnTest,
     JudgedOverTests,
 )
-from rankscope.evaluate.arrays import Floats
+from rankscope.evaluate.arrays import Floats, Values
 from rankscope.evaluate.over_tests.mean import (
     ContestNames,
     Effect,
@@ -52,7 +52,7 @@ from rankscope.evaluate.over_tests.mean import (
     of_queries,
     over_tests,
 )
-from rankscope.evaluate.pairs.comparison import Pair, Values
+from rankscope.evaluate.pairs.comparison import Pair
 from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
 from rankscope.evaluate.pairs.verdicts import verdict_of
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error

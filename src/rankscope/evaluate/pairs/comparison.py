@@ -1,6 +1,6 @@
 """Two rankers on the same queries: difference, interval, effect size, p-values.
 
-Values are paired by query_id, never by position. The tests and distributions are scipy's and statsmodels'. This
+Values are paired by query_id, never by position. The tests and distributions are scipy's. This
 package adds what they lack: a standard error with a part for training seeds (`seed_error`), tests for differences that
 are skewed or have no spread (`evidence`), and resamples that many comparisons share (`resampling`).
 
@@ -17,18 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
-from statsmodels.stats.contingency_tables import mcnemar
 
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import Interval
-from rankscope.evaluate.arrays import SAME, Bools, Floats, Places
+from rankscope.evaluate.arrays import SAME, Bools, Floats, Places, Values
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.tested import Contrasts, Grouping, Tested, shown, tested
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError
-
-Values = Mapping[str, float]
 
 EXACT_WILCOXON = 50
 """The largest number of differences without ties for which Wilcoxon's exact distribution is used."""
@@ -353,7 +350,7 @@ class _Block:
         if not is_plain or not np.isin([a, b], (0.0, 1.0)).all():
             return None
         won, lost = int((a > b).sum()), int((a < b).sum())
-        return float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
+        return float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
     def _effect_interval(
         self, at: int, sd: float, level: float, critical: float

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rankscope.core.errors import BadInput
-from rankscope.evaluate.pairs.comparison import Values
+from rankscope.evaluate.arrays import Values
 
 
 @dataclass(frozen=True)

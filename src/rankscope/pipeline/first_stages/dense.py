@@ -86,8 +86,12 @@ def embeddings(planning: Planning, ranker: str, collection: str) -> Step:
 
 def encode(work: StepWork) -> dict[str, Any]:
     """Embed a collection's docs, as the step that keeps them."""
+    from rankscope.pipeline.embedding import embedded
+
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
-    path = work.embedded(ranker, docs, work.checkpoints)
+    path = embedded(
+        ranker, docs, work.checkpoints, processes=work.processes, progress=work.progress
+    )
     if work.processes.is_first:
         linked(path, work.out / path.name)
     return {"n_docs": len(docs), "width": ranker.width}

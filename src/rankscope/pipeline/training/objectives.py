@@ -20,6 +20,7 @@ from rankscope.data.noise import noisy, short_crop
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
+from rankscope.pipeline.embedding import embedded
 from rankscope.pipeline.kinds import TrainParams
 from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -199,11 +200,11 @@ def _current_run(
     if not is_there:
         assert spec.negatives is not None
         folder = work.checkpoints / f"embeddings-{update:09d}"
-        embedded = work.embedded(tuned, stored, folder)
+        path = embedded(tuned, stored, folder, processes=work.processes, progress=work.progress)
         if work.processes.is_first:
             queries = tuned.searchable(tuned.embed_queries([q.text for q in topics.queries]))
             nearest = dense.nearest(
-                queries, embeddings.opened(embedded), depth=spec.negatives.depth,
+                queries, embeddings.opened(path), depth=spec.negatives.depth,
                 progress=work.progress,
             )  # fmt: skip
             with explained(place), written_sealed(place) as aside:

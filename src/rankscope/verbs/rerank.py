@@ -1,0 +1,53 @@
+"""Re-rank runs, without a study file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rankscope.core.formats import read_run
+from rankscope.core.progress import Progress
+from rankscope.core.result import Result
+from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
+from rankscope.models.inputs import notes_on
+from rankscope.models.location import downloaded, located
+from rankscope.models.opening import open_ranker
+from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.store.files import writable
+from rankscope.verbs.models import Tell, tag_of, untold
+from rankscope.verbs.written import written
+
+
+@dataclass(frozen=True)
+class RerankSettings:
+    """The model that re-ranks, the run, the depth, and the file of the new run."""
+
+    model: str
+    """A ranker's folder or hub id."""
+    source: Source
+    run: Path
+    out: Path
+    depth: int = 100
+    revision: str | None = None
+
+
+def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) -> Result:
+    """Re-rank the top of a run with a model, and write the new run."""
+    model = located(settings.model, revision=settings.revision)
+    writable(settings.out)
+    queries, run = judged_topics(settings.source).queries, read_run(settings.run)
+    ranker = open_ranker(downloaded(model))
+    for note in notes_on(ranker):
+        tell(note)
+    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
+    with TemporaryDirectory() as folder:
+        write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), Path(folder))
+        reranked_run = reranked(
+            ranker,
+            queries,
+            run,
+            texts=StoredDocs(Path(folder)).texts,
+            depth=settings.depth,
+            tag=tag_of(model),
+            progress=progress,
+        )
+    return Result(lines=(written(settings.out, reranked_run),))
