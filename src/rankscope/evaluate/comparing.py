@@ -11,7 +11,7 @@ from rankscope.core.judged.plain import as_plain
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
 from rankscope.evaluate.runs import Runs
@@ -27,7 +27,7 @@ NAMED_SYSTEMS = 6
 
 
 @dataclass(frozen=True)
-class Row:
+class JudgedPair:
     """One comparison of a family, with its verdict."""
 
     measure: str
@@ -51,7 +51,7 @@ class Compared:
     """An evaluation and its family of comparisons."""
 
     evaluation: Evaluation
-    rows: tuple[Row, ...]
+    rows: tuple[JudgedPair, ...]
     significance_level: float
     correction: str
     family_size: int
@@ -93,7 +93,7 @@ def letter(place: int) -> str:
     return text
 
 
-class Terms(TypedDict, total=False):
+class ComparisonTerms(TypedDict, total=False):
     """How runs are compared; every term is optional."""
 
     correction: str
@@ -125,7 +125,7 @@ def compare(
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
     processes: int = 1,
-    **terms: Unpack[Terms],
+    **terms: Unpack[ComparisonTerms],
 ) -> Compared:
     """Every run against the baseline (or several; without one, all pairs), with verdicts.
 
@@ -151,7 +151,7 @@ def compare_evaluated(
     baseline: str | Sequence[str] | None = None,
     margin: Mapping[str, str | float | Margin] | None = None,
     asked: Mapping[str, str] | None = None,
-    **terms: Unpack[Terms],
+    **terms: Unpack[ComparisonTerms],
 ) -> Compared:
     """`compare` for runs that are measured already. asked: measures without a relevance level to those with it."""
     _check(terms)
@@ -175,7 +175,7 @@ def compare_evaluated(
     ]
     compared_ = compared(
         [
-            Pair(
+            MeasuredPair(
                 values[a, m],
                 values[b, m],
                 None if as_published else margins.get(m),
@@ -199,7 +199,7 @@ def compare_evaluated(
     )
     return Compared(
         evaluation=found,
-        rows=tuple(Row(*names, each) for names, each in zip(family, verdicts, strict=True)),
+        rows=tuple(JudgedPair(*names, each) for names, each in zip(family, verdicts, strict=True)),
         significance_level=level,
         correction=correction,
         family_size=family_size or len(family),
@@ -221,9 +221,9 @@ def compare_evaluated(
     )
 
 
-def _check(terms: Terms) -> None:
-    """Raise UnknownChoice for a name that is not in `Terms`, which Python would let pass; BadInput for a bad value."""
-    known = dict.fromkeys(Terms.__annotations__)
+def _check(terms: ComparisonTerms) -> None:
+    """Raise UnknownChoice for a name that is not in `ComparisonTerms`, which Python would let pass; BadInput for a bad value."""
+    known = dict.fromkeys(ComparisonTerms.__annotations__)
     for name in terms:
         choose(known, name, what="term of a comparison")
     level, resamples = terms.get("significance_level", 0.05), terms.get("resamples", 0)
@@ -234,7 +234,7 @@ def _check(terms: Terms) -> None:
         )
 
 
-def _resampling(terms: Terms) -> Resampling | None:
+def _resampling(terms: ComparisonTerms) -> Resampling | None:
     n = terms.get("resamples", Resampling.n)
     return Resampling(n, terms.get("seed", 0)) if n else None
 

@@ -11,7 +11,7 @@ from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.spec import AttributionSpec
 from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Choice
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import ablation, neurons
 from rankscope.explain.attributing import Attributions
@@ -239,7 +239,7 @@ def _comparisons(
         by_ranker, params.baselines
     ):
         pairs = [
-            Pair(
+            MeasuredPair(
                 [_by_query(choices, neurons.gini(own))],
                 [_by_query(choices, neurons.gini(other))],
                 margin=Margin(params.spec.margin),

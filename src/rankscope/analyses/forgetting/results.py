@@ -10,7 +10,7 @@ from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, Values, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
 from rankscope.evaluate.seeds.kinship import Kinship
 
@@ -28,7 +28,7 @@ def forgotten(
     margin = evaluation.margin.get(measure)
     measured_pairs = list(_results_with_baselines(evaluation, lines))
     pairs = [
-        Pair(
+        MeasuredPair(
             [per_query[seed.run, measure] for seed in result.seeds],
             [per_query[seed.run, measure] for seed in baseline.seeds],
             None if margin is None else as_margin(margin),

@@ -13,7 +13,7 @@ from rankscope.analyses.probes.plan import ConcludeParams
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, Values, compared
+from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, Values, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import probes
 from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
@@ -126,7 +126,7 @@ def _above_chance(
 ) -> dict[ProbePoint, Comparison]:
     chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
     pairs = [
-        Pair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
+        MeasuredPair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
         for point, accuracies in values.items()
     ]
     return dict(zip(values, compared(pairs, groups=groups), strict=True))
@@ -150,7 +150,7 @@ def _against(
     verdicts: dict[tuple[ProbePoint, str], Judged] = {}
     for (_, baseline, _, _), points in families.items():
         pairs = [
-            Pair(values[point], values[_twin(point, baseline, values)], Margin(margin))
+            MeasuredPair(values[point], values[_twin(point, baseline, values)], Margin(margin))
             for point in points
         ]
         rows = judged(compared(pairs, groups=groups))
@@ -219,7 +219,7 @@ def _reads_matches(
     verdicts: dict[ProbePoint, Judged] = {}
     for points in families.values():
         pairs = [
-            Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
+            MeasuredPair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
             for p in points
         ]
         verdicts |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
