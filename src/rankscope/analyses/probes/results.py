@@ -284,7 +284,9 @@ def _rows(results: ProbeResults, point: ProbePoint) -> Iterator[LayerAccuracy]:
         for (place, name), row in results.against.items()
         if place == point
     ]
-    yield from (replace(alone, against=difference) for difference in differences or [None])
+    if not differences:
+        yield alone
+    yield from (replace(alone, against=difference) for difference in differences)
 
 
 def _difference(baseline: str, row: Judged, published_p: float | None) -> LayerDifference:
