@@ -11,7 +11,7 @@ from rankscope.core.judged.plain import as_plain
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, Values, compared
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
 from rankscope.evaluate.runs import Runs
@@ -173,29 +173,18 @@ def compare_evaluated(
         for measure in found.measures
         for system, base in pairs(list(systems), baselines)
     ]
-    compared_ = compared(
-        [
-            MeasuredPair(
-                values[a, m],
-                values[b, m],
-                None if as_published else margins.get(m),
-                pool=m,
-                kinship=descent.kinship(a, b),
-                lineages=(descent.first(a), descent.first(b)),
-                span=span(m),
-            )
-            for m, a, b in family
-        ],
+    comparisons = compared(
+        _measured_pairs(family, values, {} if as_published else margins, descent),
         significance_level=level,
         groups=terms.get("groups"),
         resampling=_resampling(terms),
     )
     if as_published:
-        compared_ = [paired_t(each, significance_level=level) for each in compared_]
+        comparisons = [paired_t(each, significance_level=level) for each in comparisons]
     correction = "none" if as_published else terms.get("correction", "holm")
     family_size = terms.get("family_size")
     verdicts = judged(
-        compared_, significance_level=level, correction=correction, family_size=family_size
+        comparisons, significance_level=level, correction=correction, family_size=family_size
     )
     return Compared(
         evaluation=found,
@@ -204,20 +193,51 @@ def compare_evaluated(
         correction=correction,
         family_size=family_size or len(family),
         baselines=tuple(baselines),
-        seeds={
-            name: {measure: variance_split(values[name, measure]) for measure in found.measures}
-            for name, runs in systems.items()
-            if len(runs) > 1
-        },
+        seeds=_variance_splits(found, values),
         notes=(
             *_comparison_notes(systems, margins if as_published else {}, as_published),
-            *(
-                f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
-                "with the others', and counted as one beside others"
-                for lineage in terms.get("lineages", ())
-            ),
+            *map(_lineage_note, terms.get("lineages", ())),
         ),
         tests=terms.get("tests", "sound"),
+    )
+
+
+def _measured_pairs(
+    family: Sequence[tuple[str, str, str]],
+    values: Mapping[tuple[str, str], Sequence[Values]],
+    margins: Mapping[str, Margin],
+    descent: Descent,
+) -> list[MeasuredPair]:
+    """The pairs of a family of (measure, system, baseline); `values` has those of a system on a measure."""
+    return [
+        MeasuredPair(
+            values[system, measure],
+            values[baseline, measure],
+            margins.get(measure),
+            pool=measure,
+            kinship=descent.kinship(system, baseline),
+            lineages=(descent.first(system), descent.first(baseline)),
+            span=span(measure),
+        )
+        for measure, system, baseline in family
+    ]
+
+
+def _variance_splits(
+    evaluation: Evaluation, values: Mapping[tuple[str, str], Sequence[Values]]
+) -> dict[str, dict[str, VarianceSplit]]:
+    """System and measure to the split of the variance, for systems with several training seeds."""
+    return {
+        name: {measure: variance_split(values[name, measure]) for measure in evaluation.measures}
+        for name, runs in evaluation.systems().items()
+        if len(runs) > 1
+    }
+
+
+def _lineage_note(lineage: Sequence[str]) -> str:
+    return (
+        f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
+        "with the others', and counted as one beside others"
     )
 
 
