@@ -348,6 +348,7 @@ def test_of_an_unknown_collection_no_query_is_guessed(
     nameless = replace(found, collection=None)
     html = page.html(with_neurons(results, {"mine": nameless}))
     assert "Through which neurons:" not in html
+    assert "over None" not in html
     assert html.count('<tbody id="attribution-mine-') == 2 * 6
     assert 'rowspan="2">q00\n' in html
 
