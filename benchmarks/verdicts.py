@@ -26,7 +26,7 @@ from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Floats, Places
 from rankscope.evaluate.measures import Measuring
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
+from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.correction import PValues, corrected_together
 from rankscope.evaluate.pairs.power import detectable, smallest_detectable
 from rankscope.evaluate.pairs.resampling import Resampling
@@ -593,7 +593,7 @@ def fragilities(rng: np.random.Generator, n: int) -> Iterator[str]:
             for size in batches(n):
                 zeros = {f"q{at:05d}": 0.0 for at in range(queries)}
                 runs_ = [dict(zip(zeros, row, strict=True)) for row in draw(rng, (size, queries)).tolist()]  # fmt: skip
-                for each in compared([Pair([run], [zeros]) for run in runs_]):
+                for each in compared([MeasuredPair([run], [zeros]) for run in runs_]):
                     (one,) = judged([each])
                     if one.verdict is Verdict.BETTER:
                         found.append(one.fragility or 0)
@@ -683,7 +683,7 @@ def with_error(n_queries: int, sd: float) -> Comparison:
     spread *= sd / spread.std(ddof=1)
     ids = [f"q{at:05d}" for at in range(n_queries)]
     run = dict(zip(ids, spread.tolist(), strict=True))
-    return compared([Pair([run], [dict.fromkeys(ids, 0.0)])])[0]
+    return compared([MeasuredPair([run], [dict.fromkeys(ids, 0.0)])])[0]
 
 
 # -- both kinds of tests together, one run each -------------------------------------------------------
@@ -793,7 +793,7 @@ def coverage(rng: np.random.Generator, n_queries: int, n: int) -> Floats:
         gc.freeze()
         chosen = rng.integers(len(a), size=(size, n_queries))
         runs_ = [[dict(zip(ids, row, strict=True)) for row in of[chosen].tolist()] for of in (a, b)]
-        pairs = [Pair([x], [y]) for x, y in zip(*runs_, strict=True)]
+        pairs = [MeasuredPair([x], [y]) for x, y in zip(*runs_, strict=True)]
         for each in compared(pairs, resampling=Resampling(n=2_000)):
             low, high = each.interval
             below, above = each.bootstrap_interval or (0.0, 0.0)

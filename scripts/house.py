@@ -1,4 +1,4 @@
-"""Measure the house from its code: floors, circles, upward imports, rooms' shares, modules of folders, long files.
+"""Measure the house from its code: floors, circles, upward imports, rooms, folders, long files, class names.
 
 Every import counts, wherever it stands; the layers are those that pyproject.toml gives import-linter. A room is
 a folder; each folder in analyses/ and pipeline/ counts for itself. Exit code 1 where a limit is broken.
@@ -120,6 +120,21 @@ def too_long(package: Path) -> Iterator[str]:
             yield f"{path.relative_to(package)} has {n} lines; its docstring does not say why"
 
 
+def repeated(package: Path) -> list[str]:
+    """Class names that several modules define; a leading underscore makes no other name."""
+    defining: dict[str, list[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                place = path.relative_to(package).as_posix()
+                defining.setdefault(node.name.lstrip("_"), []).append(place)
+    return [
+        f"the class name {name} is defined in {', '.join(places)}"
+        for name, places in sorted(defining.items())
+        if len(places) > 1
+    ]
+
+
 def broken(package: Path, layers: Sequence[Sequence[str]]) -> list[str]:
     """Every limit that the package breaks, a sentence each."""
     imports = imports_of(package)
@@ -131,6 +146,7 @@ def broken(package: Path, layers: Sequence[Sequence[str]]) -> list[str]:
         *(f"{room} has more than {LARGEST_SHARE:.0%} of the lines" for room in large),
         *crowded(package),
         *too_long(package),
+        *repeated(package),
     ]
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from rankscope.analyses.analysis import Analysis
-from rankscope.analyses.table import ANALYSES, Row
+from rankscope.analyses.table import ANALYSES, AnalysisEntry
 from rankscope.cli import app, printing
 from rankscope.cli.program import BODIES, groups_of
 from rankscope.core.result import Result, Table
@@ -85,7 +85,7 @@ def test_help_lists_every_option_once_under_a_heading(name: str) -> None:
 
 
 @pytest.mark.parametrize("row", ANALYSES, ids=lambda row: row.analysis.split(".")[2])
-def test_a_row_leads_to_an_analysis_and_its_command_in_one_folder(row: Row) -> None:
+def test_a_row_leads_to_an_analysis_and_its_command_in_one_folder(row: AnalysisEntry) -> None:
     analysis = resolve_name(row.analysis)
     assert isinstance(analysis, Analysis)
     parts = [row.analysis, analysis.section, *([row.command] if row.command else [])]

@@ -67,6 +67,10 @@ def test_a_sound_house_breaks_no_limit(tmp_path: Path) -> None:
         ({f"data__m{n}": "" for n in range(20)}, "data/ has 21 modules; 20 are the most"),
         ({f"analyses__probes/m{n}": "" for n in range(14)}, "analyses/probes/ has 15 modules; 14 are the most"),
         ({"low__long": '"""Long."""\n' + "\n" * 400}, "low/long.py has 401 lines; its docstring does not say why"),
+        (
+            {"low__one": "class Row:\n    pass\n", "data__two": "def f():\n    class _Row:\n        pass\n"},
+            "the class name Row is defined in data/two.py, low/one.py",
+        ),
     ],
 )  # fmt: skip
 def test_every_limit_is_seen_when_it_is_broken(

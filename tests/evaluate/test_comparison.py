@@ -13,7 +13,7 @@ from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.comparing import compare
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
+from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.correction import corrected
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import judged, pairs
@@ -24,7 +24,7 @@ BASELINE = {"q1": 0.4, "q2": 0.4, "q3": 0.8, "q4": 0.4}
 
 
 def one(system: Values, baseline: Values, margin: float | None = None, **how: object) -> Comparison:
-    pair = Pair([system], [baseline], None if margin is None else Margin(margin))
+    pair = MeasuredPair([system], [baseline], None if margin is None else Margin(margin))
     return compared([pair], **how)[0]  # type: ignore[arg-type]
 
 
@@ -171,7 +171,7 @@ def test_a_query_without_a_group_and_one_group_for_all_are_refused() -> None:
 def test_a_relative_margin_counts_the_baselines_own_error() -> None:
     """At 10 % of the baseline: paired t-tests of a - .9 b above 0 and of 1.1 b - a above 0."""
     a, b = drawn(6)
-    (found,) = compared([Pair([a], [b], Margin(0.1, is_relative=True))])
+    (found,) = compared([MeasuredPair([a], [b], Margin(0.1, is_relative=True))])
     x, y = arrays(a, b)
     lower, upper = (largest_p(differences) for differences in (x - 0.9 * y, 1.1 * y - x))
     assert found.non_inferiority_p == pytest.approx(lower, rel=1e-9)
@@ -248,7 +248,11 @@ def test_the_same_gain_in_every_query_is_no_certainty() -> None:
 def test_a_measure_without_bounds_shows_nothing_without_spread() -> None:
     ids = [f"q{at}" for at in range(300)]
     (found,) = compared(
-        [Pair([dict.fromkeys(ids, 9.0)], [dict.fromkeys(ids, 1.0)], Margin(10.0), span=None)]
+        [
+            MeasuredPair(
+                [dict.fromkeys(ids, 9.0)], [dict.fromkeys(ids, 1.0)], Margin(10.0), span=None
+            )
+        ]
     )
     assert (found.p_value, found.equivalence_p) == (1.0, 1.0)
     assert found.interval == (-math.inf, math.inf)
@@ -269,7 +273,7 @@ def test_few_queries_that_differ_are_not_taken_for_all() -> None:
 def test_a_relative_margin_is_no_certainty_either() -> None:
     """Five queries that agree, a margin of 10 %: the baseline's own spread is no spread of differences."""
     run = {f"q{at}": 0.3 + at / 10 for at in range(5)}
-    (found,) = compared([Pair([run], [run], Margin(0.1, is_relative=True))])
+    (found,) = compared([MeasuredPair([run], [run], Margin(0.1, is_relative=True))])
     assert found.non_inferiority_p == pytest.approx((1 / (1 + 0.1 * 0.5)) ** 5)
     assert found.equivalence_p == pytest.approx((1.1 / (1.1 + 0.1 * 0.5)) ** 5)
 
@@ -278,11 +282,11 @@ def test_a_share_of_the_baseline_without_spread_shows_nothing_either() -> None:
     """s = .95 b - .1: held against .95 b every query has -.1, which is below, not a proof of the contrary."""
     baseline = {f"q{at:02d}": 0.3 + 0.6 * at / 49 for at in range(50)}
     system = {query: 0.95 * value - 0.1 for query, value in baseline.items()}
-    (found,) = compared([Pair([system], [baseline], Margin(0.05, is_relative=True))])
+    (found,) = compared([MeasuredPair([system], [baseline], Margin(0.05, is_relative=True))])
     assert (found.non_inferiority_p, found.equivalence_p) == (1.0, 1.0)
     ranks = {f"q{at:02d}": 1 / (1 + at % 2) for at in range(20)}
     halved = {query: value / 2 for query, value in ranks.items()}
-    (at_margin,) = compared([Pair([halved], [ranks], Margin(0.5, is_relative=True))])
+    (at_margin,) = compared([MeasuredPair([halved], [ranks], Margin(0.5, is_relative=True))])
     assert at_margin.equivalence_p == 1.0
 
 
@@ -295,8 +299,11 @@ def test_no_difference_lies_below_the_range_of_the_measure() -> None:
 def test_the_order_of_pairs_over_several_sets_of_queries_changes_no_pool() -> None:
     systems = [seeded(at, seed_sd=0.05) for at in range(3)]
     others = [seeded(at, seed_sd=0.05, n=40) for at in (7, 8)]
-    first, second = Pair(systems[0], systems[1], pool="x"), Pair(systems[2], systems[1], pool="x")
-    third = Pair(*others, pool="x")
+    first, second = (
+        MeasuredPair(systems[0], systems[1], pool="x"),
+        MeasuredPair(systems[2], systems[1], pool="x"),
+    )
+    third = MeasuredPair(*others, pool="x")
     there, back = compared([first, second, third]), compared([first, third, second])
     assert [each.p_value for each in there] == [back[at].p_value for at in (0, 2, 1)]
 
@@ -311,7 +318,7 @@ def test_runs_over_different_queries_are_refused() -> None:
 def test_pairs_over_several_sets_of_queries_keep_their_order() -> None:
     few, many = drawn(8, n=10), drawn(9, n=30)
     order = [few, many, few, many]
-    found = compared([Pair([a], [b]) for a, b in order])
+    found = compared([MeasuredPair([a], [b]) for a, b in order])
     assert [each.n_queries for each in found] == [10, 30, 10, 30]
     assert found[0].p_value == found[2].p_value == one(*few).p_value
 
@@ -339,7 +346,7 @@ def tables_of(*systems: list[Values]) -> list[np.ndarray]:
 def test_several_seeds_widen_the_interval_by_their_pooled_spread() -> None:
     """sqrt(sd^2/n + 2 s^2/3 - e^2), s^2 pooled over both, e^2 what queries make of it; 2 s^2/3 at the least."""
     a, b = seeded(1, seed_sd=0.05), seeded(2, seed_sd=0.05)
-    (found,) = compared([Pair(a, b)], resampling=Resampling(n=99))
+    (found,) = compared([MeasuredPair(a, b)], resampling=Resampling(n=99))
     tables = tables_of(a, b)
     difference = tables[0].mean(axis=0) - tables[1].mean(axis=0)
     spreads = [table.mean(axis=1).std(ddof=1) for table in tables]
@@ -359,11 +366,14 @@ def test_several_seeds_widen_the_interval_by_their_pooled_spread() -> None:
 def test_the_pool_is_all_systems_of_a_measure_and_none_of_another() -> None:
     """Beside eight more systems whose seeds spread alike, the error of two rests on 20 degrees, not 4."""
     systems = [seeded(at, seed_sd=0.05) for at in range(10)]
-    two = compared([Pair(systems[0], systems[1])])[0]
-    family = compared([Pair(system, systems[0]) for system in systems[1:]])[0]
+    two = compared([MeasuredPair(systems[0], systems[1])])[0]
+    family = compared([MeasuredPair(system, systems[0]) for system in systems[1:]])[0]
     assert family.degrees_of_freedom > 2 * two.degrees_of_freedom
     apart = compared(
-        [Pair(systems[0], systems[1]), *(Pair(s, systems[2], pool="AP") for s in systems[3:])]
+        [
+            MeasuredPair(systems[0], systems[1]),
+            *(MeasuredPair(s, systems[2], pool="AP") for s in systems[3:]),
+        ]
     )[0]
     assert apart.standard_error == pytest.approx(two.standard_error, rel=1e-12)
 
@@ -371,12 +381,12 @@ def test_the_pool_is_all_systems_of_a_measure_and_none_of_another() -> None:
 def test_a_system_of_unlike_spread_keeps_its_own_and_one_run_is_in_no_pool() -> None:
     systems = [seeded(at, n_seeds=5, seed_sd=0.01) for at in range(8)]
     wild = seeded(50, n_seeds=5, seed_sd=0.2)
-    pairs = [Pair(system, systems[0]) for system in systems[1:]]
-    alone, beside = compared(pairs), compared([*pairs, Pair(wild, systems[0])])
+    pairs = [MeasuredPair(system, systems[0]) for system in systems[1:]]
+    alone, beside = compared(pairs), compared([*pairs, MeasuredPair(wild, systems[0])])
     assert beside[0].standard_error == pytest.approx(alone[0].standard_error, rel=1e-12)
     own = tables_of(wild)[0].mean(axis=1).var(ddof=1) / 5
     assert beside[-1].standard_error ** 2 > 0.9 * own
-    with_bm25 = compared([*pairs, Pair(systems[1], seeded(60, n_seeds=1, seed_sd=0.5))])
+    with_bm25 = compared([*pairs, MeasuredPair(systems[1], seeded(60, n_seeds=1, seed_sd=0.5))])
     assert with_bm25[0].standard_error == pytest.approx(alone[0].standard_error, rel=1e-12)
 
 
@@ -385,7 +395,7 @@ def test_two_systems_whose_runs_have_their_noise_in_common() -> None:
     a = seeded(1, seed_sd=0.02, n=40)
     rng = np.random.default_rng(0)
     b = [{q: v + float(rng.normal(0, 0.02)) for q, v in run.items()} for run in a]
-    found = judged(compared([Pair(a, b)]))[0]
+    found = judged(compared([MeasuredPair(a, b)]))[0]
     assert 3.9 < found.comparison.degrees_of_freedom < 4.5
     spreads = [table.mean(axis=1).var(ddof=1) for table in tables_of(a, b)]
     assert found.comparison.standard_error**2 == pytest.approx(sum(spreads) / 3, rel=0.05)
@@ -408,8 +418,8 @@ def lineage(seed: int, *, own_sd: float, n: int = 60) -> tuple[list[Values], lis
 def test_runs_of_one_lineage_are_paired_by_seed() -> None:
     """sqrt(sd^2/n + s^2/3 - e^2), s of the differences of the seeds' means."""
     children, parents = lineage(1, own_sd=0.01)
-    (paired,) = compared([Pair(children, parents, kinship=Kinship.ONE_STAGE)])
-    (apart,) = compared([Pair(children, parents)])
+    (paired,) = compared([MeasuredPair(children, parents, kinship=Kinship.ONE_STAGE)])
+    (apart,) = compared([MeasuredPair(children, parents)])
     mine, theirs = tables_of(children, parents)
     d = mine - theirs
     rest = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
@@ -429,7 +439,7 @@ def test_pairs_of_a_kind_share_their_spread_and_count_by_how_many_are_independen
         [{q: v + shift for q, v in run.items()} for run, shift in zip(parents, rng.normal(0, 0.05, 3), strict=True)]
         for _ in range(2)
     )  # fmt: skip
-    pairs = [Pair(x, y, kinship=Kinship.TWO_STAGES) for x, y in ((a, b), (b, c), (a, c))]
+    pairs = [MeasuredPair(x, y, kinship=Kinship.TWO_STAGES) for x, y in ((a, b), (b, c), (a, c))]
     found = compared(pairs)
     assert {each.sample.seeds[0].degrees_of_freedom.item() for each in found} == {4.0}
     spreads = [d.mean(axis=1).var(ddof=1) for d in ((tables_of(*p[:2])[0] - tables_of(*p[:2])[1]) for p in pairs)]  # fmt: skip
@@ -441,15 +451,15 @@ def test_systems_of_one_lineage_count_once_beside_others() -> None:
     children, parents = lineage(3, own_sd=0.01)
     bm25 = seeded(70, n_seeds=1, seed_sd=0.0, n=60)
     found = compared([
-        Pair(parents, bm25), Pair(children, bm25), Pair(children, parents, kinship=Kinship.ONE_STAGE)
+        MeasuredPair(parents, bm25), MeasuredPair(children, bm25), MeasuredPair(children, parents, kinship=Kinship.ONE_STAGE)
     ])  # fmt: skip
     assert found[0].sample.seeds[0].degrees_of_freedom == 2
-    unrelated = compared([Pair(parents, bm25), Pair(children, bm25)])
+    unrelated = compared([MeasuredPair(parents, bm25), MeasuredPair(children, bm25)])
     assert unrelated[0].sample.seeds[0].degrees_of_freedom == 4
-    named = compared([Pair(runs, bm25, lineages=("C", "")) for runs in (parents, children)])
+    named = compared([MeasuredPair(runs, bm25, lineages=("C", "")) for runs in (parents, children)])
     assert named[0].sample.seeds[0].degrees_of_freedom == 2
     other_pool = compared([
-        Pair(parents, bm25, lineages=("C", "")), Pair(children, bm25, lineages=("C", ""), pool="AP")
+        MeasuredPair(parents, bm25, lineages=("C", "")), MeasuredPair(children, bm25, lineages=("C", ""), pool="AP")
     ])  # fmt: skip
     assert other_pool[0].sample.seeds[0].degrees_of_freedom == 2
 
@@ -457,8 +467,8 @@ def test_systems_of_one_lineage_count_once_beside_others() -> None:
 def test_a_system_listed_anew_for_each_pair_is_one_system() -> None:
     """Its spread counts once in the pool, whoever made the lists."""
     a, b, c = (seeded(seed, seed_sd=0.02) for seed in (80, 81, 82))
-    once = compared([Pair(a, b), Pair(c, b)])
-    anew = compared([Pair(list(a), list(b)), Pair(list(c), list(b))])
+    once = compared([MeasuredPair(a, b), MeasuredPair(c, b)])
+    anew = compared([MeasuredPair(list(a), list(b)), MeasuredPair(list(c), list(b))])
     assert anew == once
     assert anew[0].sample.seeds[0].degrees_of_freedom == 6
 
@@ -489,7 +499,7 @@ def test_a_lineage_of_runs_that_nobody_compares_counts_once_too() -> None:
 
 def test_seeds_that_agree_change_next_to_nothing() -> None:
     run_a, run_b = drawn(10)
-    (found,) = compared([Pair([run_a] * 3, [run_b] * 3)])
+    (found,) = compared([MeasuredPair([run_a] * 3, [run_b] * 3)])
     alone = one(run_a, run_b)
     assert found.p_value == pytest.approx(alone.p_value, rel=1e-9)
     assert found.degrees_of_freedom == alone.degrees_of_freedom
@@ -580,7 +590,7 @@ def test_the_queries_needed_have_the_power_and_one_fewer_has_not() -> None:
     assert powers[0] < 0.8 + 1e-6
     assert powers[1] > 0.8 - 1e-6
     assert judged([one(a, b)])[0].queries_needed is None, "without a margin nothing is sought"
-    seeds = judged(compared([Pair(seeded(3, seed_sd=0.1), seeded(4, seed_sd=0.1))]))[0]
+    seeds = judged(compared([MeasuredPair(seeded(3, seed_sd=0.1), seeded(4, seed_sd=0.1))]))[0]
     assert seeds.queries_needed is None
     assert seeds.smallest_detectable is not None
 
@@ -591,7 +601,7 @@ def test_no_difference_is_found_at_most_as_often_as_the_level_says() -> None:
     rng, false = np.random.default_rng(2), 0
     for _ in range(400):
         runs = [[{str(i): v for i, v in enumerate(x)}] for x in rng.normal(size=(10, 40))]
-        family = compared([Pair(a, b) for a, b in zip(runs[:5], runs[5:], strict=True)])
+        family = compared([MeasuredPair(a, b) for a, b in zip(runs[:5], runs[5:], strict=True)])
         false += any(each.verdict is not Verdict.CANNOT_TELL for each in judged(family))
     assert false / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
@@ -610,8 +620,8 @@ def test_what_a_stage_adds_counts_once_for_each_stage_between_two_systems() -> N
         for run, shift in zip(parents, (0.0, 0.06, -0.06), strict=True)
     ]
     pairs = [
-        Pair(a, parents, kinship=Kinship.ONE_STAGE), Pair(b, parents, kinship=Kinship.ONE_STAGE),
-        Pair(a, b, kinship=Kinship.TWO_STAGES),
+        MeasuredPair(a, parents, kinship=Kinship.ONE_STAGE), MeasuredPair(b, parents, kinship=Kinship.ONE_STAGE),
+        MeasuredPair(a, b, kinship=Kinship.TWO_STAGES),
     ]  # fmt: skip
     parts = [each.sample.seeds[0] for each in compared(pairs)]
     of_pairs = [
@@ -636,7 +646,9 @@ JITTERED = {
 def test_jitter_is_no_spread(differences: list[float]) -> None:
     """Differences that are the same to a hundredth of the range show no more than those that are equal."""
     ids = [f"q{at}" for at in range(len(differences))]
-    pair = Pair([dict(zip(ids, differences, strict=True))], [dict.fromkeys(ids, 0.0)], Margin(0.02))
+    pair = MeasuredPair(
+        [dict(zip(ids, differences, strict=True))], [dict.fromkeys(ids, 0.0)], Margin(0.02)
+    )
     (found,) = judged(compared([pair]))
     assert found.verdict is Verdict.CANNOT_TELL
 
@@ -649,6 +661,6 @@ def test_losses_that_no_query_shows_are_not_ruled_out_by_jitter() -> None:
         for _ in range(40):
             d = np.where(rng.random(n) < 0.02, -1.0, rng.normal(0, 0.001, n))
             run = {f"q{at:02d}": value for at, value in enumerate(d.tolist())}
-            pair = Pair([run], [dict.fromkeys(run, 0.0)], Margin(0.02))
+            pair = MeasuredPair([run], [dict.fromkeys(run, 0.0)], Margin(0.02))
             n_wrong += judged(compared([pair]))[0].verdict is not Verdict.CANNOT_TELL
     assert n_wrong == 0

@@ -6,7 +6,7 @@ import pytest
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
@@ -19,8 +19,10 @@ def verdict_of(
 ) -> Judged:  # fmt: skip
     zeros = run(np.zeros(len(differences)))
     stated = None if margin is None else Margin(margin)
-    pair = Pair([run(differences)], [zeros], stated, span=span)
-    nothing = Pair([run(np.tile([0.3, -0.3], len(differences))[: len(differences)])], [zeros])
+    pair = MeasuredPair([run(differences)], [zeros], stated, span=span)
+    nothing = MeasuredPair(
+        [run(np.tile([0.3, -0.3], len(differences))[: len(differences)])], [zeros]
+    )
     return judged(compared([pair, *[nothing] * others]))[0]
 
 

@@ -13,7 +13,7 @@ from rankscope.core.judged.plain import as_plain
 from rankscope.evaluate.over_tests.mean import Pooled, heterogeneity, over_tests
 from rankscope.evaluate.over_tests.pooled import Cell, judged, over_all_tests, pooled, recorded
 from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
-from rankscope.evaluate.pairs.comparison import Pair
+from rankscope.evaluate.pairs.comparison import MeasuredPair
 from rankscope.evaluate.seeds.kinship import Kinship
 from rankscope.evaluate.seeds.seed_error import SeedError
 
@@ -26,7 +26,12 @@ def runs(table: np.ndarray) -> list[dict[str, float]]:
 
 def cell(test: str, system: np.ndarray, baseline: np.ndarray, first_stage: str = "bm25", **of) -> Cell:  # fmt: skip
     return Cell(
-        test, first_stage, "mine", "theirs", "nDCG@10", Pair(runs(system), runs(baseline), **of)
+        test,
+        first_stage,
+        "mine",
+        "theirs",
+        "nDCG@10",
+        MeasuredPair(runs(system), runs(baseline), **of),
     )
 
 

@@ -8,7 +8,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.comparing import compare
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.tail import Tail
 from rankscope.evaluate.pairs.tested import Contrasts, shown
 from rankscope.evaluate.pairs.verdicts import judged
@@ -97,9 +97,9 @@ def test_one_pool_of_many_systems_keeps_satterthwaites_tail() -> None:
     runs = [
         [dict(zip(map(str, range(40)), run, strict=True)) for run in of] for of in values.tolist()
     ]
-    alone = compared([Pair(system, runs[0]) for system in runs[1:]])
+    alone = compared([MeasuredPair(system, runs[0]) for system in runs[1:]])
     beside = compared(
-        [Pair(system, runs[0], pool=pool) for pool in ("", "AP") for system in runs[1:]]
+        [MeasuredPair(system, runs[0], pool=pool) for pool in ("", "AP") for system in runs[1:]]
     )
     assert not any(found.sample.seeds[0].is_averaged[0] for found in alone)
     assert all(found.sample.seeds[0].is_averaged[0] for found in beside)
@@ -135,7 +135,7 @@ def test_groups_of_one_size_have_one_degree_of_freedom_less_than_groups() -> Non
     queries = [f"q{at:02d}" for at in range(20)]
     run = dict(zip(queries, np.random.default_rng(2).random(20).tolist(), strict=True))
     groups = {query: query[:-1] + str(int(query[-1]) // 5) for query in queries}
-    (found,) = compared([Pair([run], [dict.fromkeys(queries, 0.5)])], groups=groups)
+    (found,) = compared([MeasuredPair([run], [dict.fromkeys(queries, 0.5)])], groups=groups)
     sums = np.array([sum(run[q] - 0.5 - found.difference for q in queries if groups[q] == g) for g in sorted(set(groups.values()))])  # fmt: skip
     assert found.degrees_of_freedom == pytest.approx(3)
     assert found.standard_error**2 == pytest.approx(4 / 3 * (sums**2).sum() / 400)
@@ -164,8 +164,8 @@ def test_which_system_is_the_baseline_changes_nothing_but_the_sign(
     differences: list[float],
 ) -> None:
     a, b = of(differences)
-    one, other = judged(compared([Pair([a], [b], Margin(0.02))])) + judged(
-        compared([Pair([b], [a], Margin(0.02))])
+    one, other = judged(compared([MeasuredPair([a], [b], Margin(0.02))])) + judged(
+        compared([MeasuredPair([b], [a], Margin(0.02))])
     )
     mirror = {"better": "worse", "worse": "better"}
     assert other.verdict == mirror.get(one.verdict, one.verdict)
@@ -184,13 +184,17 @@ def test_copies_of_a_run_are_one_run() -> None:
 
     trained = [[run(rng.normal(0, 0.1)) for _ in range(3)] for _ in range(2)]
     copied, single = run(0.0), run(0.0)
-    with_copies = compared([Pair(trained[0], trained[1]), Pair([copied] * 3, trained[1])])
-    with_one = compared([Pair(trained[0], trained[1]), Pair([copied], trained[1])])
+    with_copies = compared(
+        [MeasuredPair(trained[0], trained[1]), MeasuredPair([copied] * 3, trained[1])]
+    )
+    with_one = compared([MeasuredPair(trained[0], trained[1]), MeasuredPair([copied], trained[1])])
     for copies, alone in zip(with_copies, with_one, strict=True):
         assert copies.interval == pytest.approx(tuple(alone.interval))
         assert copies.p_value == pytest.approx(alone.p_value)
-    (both,) = compared([Pair([copied] * 3, [single] * 3)])
-    assert both.interval == pytest.approx(tuple(compared([Pair([copied], [single])])[0].interval))
+    (both,) = compared([MeasuredPair([copied] * 3, [single] * 3)])
+    assert both.interval == pytest.approx(
+        tuple(compared([MeasuredPair([copied], [single])])[0].interval)
+    )
 
 
 def test_copies_are_told() -> None:
@@ -234,4 +238,4 @@ def test_a_system_has_one_start(lineages: list[list[str]], message: str) -> None
 
 def test_a_value_that_is_no_number_is_refused() -> None:
     with pytest.raises(BadInput, match="Query q2 has a value that is not a number"):
-        compared([Pair([{"q1": 1.0, "q2": float("nan")}], [{"q1": 0.0, "q2": 0.0}])])
+        compared([MeasuredPair([{"q1": 1.0, "q2": float("nan")}], [{"q1": 0.0, "q2": 0.0}])])

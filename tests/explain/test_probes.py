@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.explain import probe_fits, probes, published_probes
 from rankscope.explain.probes import Candidates, States
 
@@ -153,7 +153,7 @@ def test_false_differences_come_at_the_stated_level_in_a_thousand_comparisons() 
             for m in (0, 1)
         ]
         values = [{str(n): float(v) for n, v in enumerate(model)} for model in of_models]
-        pairs.append(Pair([values[0]], [values[1]]))
+        pairs.append(MeasuredPair([values[0]], [values[1]]))
     p_values = [found.p_value for found in compared(pairs, groups=groups)]
     false = sum(p < 0.05 for p in p_values)
     assert 30 <= false <= 72, "50 are expected, with a standard deviation of 7"

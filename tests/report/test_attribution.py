@@ -19,6 +19,19 @@ from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.section import shown
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.stored import (
+    ConcentrationDifference,
+    JaccardIndex,
+    LowExample,
+    MeanOverExamples,
+    PairedSite,
+    SideNumbers,
+    SiteNumbers,
+    SitePart,
+    StoredAttribution,
+)
+from rankscope.core.errors import DamagedArtifact
+from rankscope.core.judged.plain import as_stored, from_plain
 from rankscope.core.records import Choice
 from rankscope.explain.attributing import Attributions
 from rankscope.pipeline.spec.fields import spec_of
@@ -30,25 +43,25 @@ from support.made_up_study import run_of
 OF_ONE = NeuronsParams(spec_of(AttributionSpec, over="test", first_stage="bm25"), ("one",), seed=42)
 
 
-def with_neurons(results: StoredResults, found: dict[str, Any]) -> StoredResults:
+def with_neurons(results: StoredResults, found: dict[str, StoredAttribution]) -> StoredResults:
     """The results, with what attribution found."""
     return replace(results, sections=(shown(found, results.queries),))
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def found() -> StoredAttribution:
     return made_up_neurons.found(("plain", "C-D"), n_layers=3, n_examples=6)
 
 
 @pytest.fixture(scope="module")
-def published() -> dict[str, Any]:
+def published() -> StoredAttribution:
     return made_up_neurons.found(
         ("plain", "C"), n_examples=4, names=("intermediate", "output"), is_sound=False
     )
 
 
 @pytest.fixture(scope="module")
-def explained(results: StoredResults, found: dict[str, Any]) -> StoredResults:
+def explained(results: StoredResults, found: dict[str, StoredAttribution]) -> StoredResults:
     return with_neurons(results, {"mine": found})
 
 
@@ -57,17 +70,45 @@ def html(explained: StoredResults) -> str:
     return page.html(explained)
 
 
-def a_ranker(*bins: list[float], name: str = "neurons", n_neurons: int = 25) -> dict[str, Any]:
-    """As much of what is stored as a map needs."""
+def a_ranker(*bins: list[float], name: str = "neurons", n_neurons: int = 25) -> SideNumbers:
+    """A side of which only the bins matter, to a map."""
+    one = MeanOverExamples(1.0, 1.0, 1.0)
     sites = [
-        {"layer": layer, "name": name, "n_neurons": n_neurons, "bins": each}
+        SiteNumbers(layer, name, n_neurons, one, one, None, one, 1, tuple(each), {})
         for layer, each in enumerate(bins)
     ]
-    return {"sites": sites}
+    return SideNumbers(one, 0.1, 0.0, False, {}, tuple(sites), None, ())
+
+
+def compared(
+    rankers: dict[str, dict[str, SideNumbers]], *pairs: tuple[str, str]
+) -> StoredAttribution:
+    """Rankers of which each pair was compared, on its first queries' matrix."""
+    differences = [
+        ConcentrationDifference(
+            PairedSite(*pair, "query", 0, "neurons"), "gini", 0, 0, 0, 0, 0, 1, "cannot tell"
+        )
+        for pair in pairs
+    ]
+    return StoredAttribution(
+        "sound", "activations", 2, 1, (), rankers, tuple(differences), (), notes=()
+    )
 
 
 def drawn(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for rows in spec["datasets"].values() for row in rows]
+
+
+@pytest.mark.parametrize("method", ["found", "published"])
+def test_the_stored_results_are_read_as_they_were_written(
+    method: str, request: pytest.FixtureRequest
+) -> None:
+    written = request.getfixturevalue(method)
+    stored = as_stored(written)
+    assert from_plain(StoredAttribution, stored, where="neurons.json") == written
+    del stored["rankers"]["plain"]["query"]["sites"][0]["share"]["low"]
+    with pytest.raises(DamagedArtifact, match="entry 1: share lacks the key 'low'"):
+        from_plain(StoredAttribution, stored, where="neurons.json")
 
 
 # -- cells and curves -----------------------------------------------------------------------------
@@ -85,8 +126,8 @@ def test_cells_say_which_neurons_they_hold() -> None:
     assert cells[7]["active"] == pytest.approx(0.7)
 
 
-def test_matrices_stand_one_below_the_other(published: dict[str, Any]) -> None:
-    each = published["rankers"]["C"]["query"]
+def test_matrices_stand_one_below_the_other(published: StoredAttribution) -> None:
+    each = published.rankers["C"]["query"]
     rows = dict.fromkeys(cell["row"] for cell in chart_data.heat_cells(each))
     assert list(rows) == ["intermediate 1", "intermediate 2", "output 1", "output 2"]
 
@@ -104,56 +145,56 @@ def test_only_rankers_of_one_shape_are_subtracted() -> None:
     """What the study did not compare is not drawn."""
     of_one = {"query": a_ranker([0.5])}
     rankers = {"A": of_one, "B": of_one, "C": {"query": a_ranker([0.5], [0.5])}}
-    compared = [{"ranker": "B", "baseline": "A", "side": "query"}]
-    found = {"rankers": rankers, "comparisons": compared}
+    found = compared(rankers, ("B", "A"))
     made = attribution_charts.difference_maps(found, "query")
     assert [names for names, _ in made] == [("B", "A")]
     assert len(attribution_charts.heat_maps(found, "query")) == 3
     assert attribution_charts.difference_maps(found, "document") == []
 
 
-def test_points_are_those_that_were_stored(found: dict[str, Any]) -> None:
+def test_points_are_those_that_were_stored(found: StoredAttribution) -> None:
     points = chart_data.gini_points(found)
     assert len(points) == 2 * 2 * 3
-    site = found["rankers"]["C-D"]["document"]["sites"][2]
+    site = found.rankers["C-D"]["document"].sites[2]
     (point,) = (
         each
         for each in points
         if (each["ranker"], each["side"], each["layer"]) == ("C-D", "document", 3)
     )
-    gini = site["concentration"]["gini"]
+    gini = site.concentration["gini"]
     assert (point["Gini"], point["low"], point["high"]) == (
-        gini["value"],
-        gini["low"],
-        gini["high"],
+        gini.value,
+        gini.low,
+        gini.high,
     )
-    curves = found["rankers"]["plain"]["query"]["ablation"]
+    curves = found.rankers["plain"]["query"].ablation
     of_random = [
         each["target"]
         for each in chart_data.ablation_points(curves)
         if (each["what"], each["neurons"]) == ("inserted", "random")
     ]
-    assert of_random == curves["inserted_random"]
+    assert tuple(of_random) == curves.inserted_random
 
 
-def test_tables_of_two_rankers_have_a_row_a_matrix(found: dict[str, Any]) -> None:
+def test_tables_of_two_rankers_have_a_row_a_matrix(found: StoredAttribution) -> None:
     columns, rows = attribution.comparison_table(found)
-    assert len(rows) == len(found["comparisons"]) == 6
+    assert len(rows) == len(found.comparisons) == 6
     first = dict(zip(columns, rows[0], strict=True))
     assert (first["ranker"], first["baseline"], first["layer"]) == ("C-D", "plain", "1")
-    assert first["Gini"] == f"{found['comparisons'][0]['after']:.3f}"
+    assert first["Gini"] == f"{found.comparisons[0].after:.3f}"
     columns, rows = attribution.overlap_table(found)
     assert [dict(zip(columns, row, strict=True))["in both"] for row in rows] == [
-        f"{row['n_both']:.1f}" for row in found["overlaps"]
+        f"{row.n_both:.1f}" for row in found.overlaps
     ]
-    nothing = {**found["overlaps"][0], "jaccard": dict.fromkeys(("value", "low", "high"))}
-    assert attribution.overlap_table({"overlaps": [nothing]})[1][0][-3:] == ["none active", "", ""]
+    nothing = replace(found.overlaps[0], jaccard=JaccardIndex(None, None, None))
+    none_active = replace(found, overlaps=(nothing,))
+    assert attribution.overlap_table(none_active)[1][0][-3:] == ["none active", "", ""]
 
 
 # -- charts ---------------------------------------------------------------------------------------
 
 
-def specs(of: dict[str, Any]) -> list[dict[str, Any]]:
+def specs(of: StoredAttribution) -> list[dict[str, Any]]:
     maps = [
         spec
         for side in attribution.all_sides(of)
@@ -162,9 +203,9 @@ def specs(of: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     curves = [spec for _, spec in attribution_charts.concentrations(of)]
     ablated = [
-        attribution_charts.ablation(each["ablation"], title)
+        attribution_charts.ablation(each.ablation, title)
         for title, each in attribution.named(of)
-        if each["ablation"]
+        if each.ablation
     ]
     return [*maps, *curves, *ablated]
 
@@ -180,17 +221,14 @@ def test_contract_of_every_chart(method: str, request: pytest.FixtureRequest) ->
         assert spec["description"]
 
 
-def test_what_stands_side_by_side_has_one_scale(found: dict[str, Any]) -> None:
+def test_what_stands_side_by_side_has_one_scale(found: StoredAttribution) -> None:
     for side in ("query", "document"):
         domains = [
             spec["encoding"]["color"]["scale"]["domain"]
             for _, spec in attribution_charts.heat_maps(found, side)
         ]
         of_side = attribution.of_side(found, side).values()
-        assert (
-            domains
-            == [[0, max(max(site["bins"]) for each in of_side for site in each["sites"])]] * 2
-        )
+        assert domains == [[0, max(max(site.bins) for each in of_side for site in each.sites)]] * 2
     ys = [
         spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
         for _, spec in attribution_charts.concentrations(found)
@@ -203,8 +241,7 @@ def test_what_stands_side_by_side_has_one_scale(found: dict[str, Any]) -> None:
 
 def test_nothing_active_anywhere_is_an_empty_map() -> None:
     of_one = {"query": a_ranker([0.0, 0.0])}
-    compared = [{"ranker": "B", "baseline": "A", "side": "query"}]
-    found = {"rankers": {"A": of_one, "B": of_one}, "comparisons": compared}
+    found = compared({"A": of_one, "B": of_one}, ("B", "A"))
     for draw in (attribution_charts.heat_maps, attribution_charts.difference_maps):
         for _, spec in draw(found, "query"):
             assert vl_convert.vegalite_to_vega(spec)["marks"]
@@ -237,36 +274,33 @@ def test_no_two_examples_have_one_anchor_and_none_needs_an_escape() -> None:
     assert all(re.fullmatch(r"[\w.~%-]+", anchor, re.ASCII) for anchor in anchors)
 
 
-def test_sides_of_a_query_stand_together_the_lowest_target_first(found: dict[str, Any]) -> None:
+def test_sides_of_a_query_stand_together_the_lowest_target_first(found: StoredAttribution) -> None:
     of = attribution_examples.examples("mine", found, {"q01": "who built the mill?"})
     assert list(of) == ["plain", "C-D"]
     assert [row.query_id for row in of["C-D"]] == [f"q{n:02d}" for n in range(6)]
     row = of["C-D"][1]
     assert (row.text, row.doc_ids) == ("who built the mill?", ("q01-d1", "q01-d3"))
     assert [part.side for part in row.parts] == ["queries", "docs"]
-    stored = found["rankers"]["C-D"]["document"]["examples"][1]
+    stored = found.rankers["C-D"]["document"].examples[1]
     part = row.parts[1]
-    values = [each["value"] for each in stored["parts"]]
+    values = [each.value for each in stored.parts]
     assert [bar.value for bar in part.bars] == values
-    assert part.neurons[0].startswith(f"layer {stored['neurons'][0]['layer'] + 1}, neuron ")
+    assert part.neurons[0].startswith(f"layer {stored.neurons[0].layer + 1}, neuron ")
     assert part.largest.value == max(values, key=abs)
 
 
 def test_bars_stand_on_zero_and_share_a_scale() -> None:
     """Parts from -1 to +3 on 34 pixels: 8.5 a unit, zero at 25.5."""
     rows = [
-        {"query_id": str(n), "doc_ids": ["a", "b"], "target": 0.0, "neurons": [], "parts": parts}
+        LowExample(str(n), ("a", "b"), target=0.0, neurons=(), parts=parts)
         for n, parts in enumerate(
             [
-                [
-                    {"layer": at, "name": "neurons", "value": value}
-                    for at, value in enumerate(values)
-                ]
+                tuple(SitePart(at, "neurons", value) for at, value in enumerate(values))
                 for values in ([3.0, -1.0], [0.0, 1.0])
             ]
         )
     ]
-    found = {"rankers": {"C": {"pairs": {"examples": rows}}}}
+    found = compared({"C": {"pairs": replace(a_ranker([0.5]), examples=tuple(rows))}})
     first, second = attribution_examples.examples("k", found, {})["C"]
     (one,), (other,) = first.parts, second.parts
     assert (one.zero, other.zero) == (25.5, 25.5)
@@ -281,7 +315,7 @@ def test_numbers_keep_their_digits_at_any_scale() -> None:
 
 
 def test_a_case_links_to_the_rows_of_its_query(
-    explained: StoredResults, found: dict[str, Any], html: str
+    explained: StoredResults, found: StoredAttribution, html: str
 ) -> None:
     runs = {
         run_of("C-D"): {"nDCG@10": {"q01": 0.2, "q30": 0.1}},
@@ -298,7 +332,7 @@ def test_a_case_links_to_the_rows_of_its_query(
         "q30": [],  # is not among the examples
         "q01": ["C-D", "plain"],
     }
-    elsewhere = with_neurons(lost, {"mine": found | {"collection": "test"}})
+    elsewhere = with_neurons(lost, {"mine": replace(found, collection="test")})
     cases = queries.cases(queries.differences(pair, elsewhere), elsewhere).losses
     assert not any(case.links for case in cases)
     led_to = set(re.findall(r'href="#(attribution-[^"]+)"', html))
@@ -309,11 +343,12 @@ def test_a_case_links_to_the_rows_of_its_query(
 
 
 def test_of_an_unknown_collection_no_query_is_guessed(
-    results: StoredResults, found: dict[str, Any]
+    results: StoredResults, found: StoredAttribution
 ) -> None:
-    nameless = {name: part for name, part in found.items() if name != "collection"}
+    nameless = replace(found, collection=None)
     html = page.html(with_neurons(results, {"mine": nameless}))
     assert "Through which neurons:" not in html
+    assert "over None" not in html
     assert html.count('<tbody id="attribution-mine-') == 2 * 6
     assert 'rowspan="2">q00\n' in html
 
@@ -321,7 +356,7 @@ def test_of_an_unknown_collection_no_query_is_guessed(
 # -- the page -------------------------------------------------------------------------------------
 
 
-def test_the_page_has_the_section_and_all_words(found: dict[str, Any], html: str) -> None:
+def test_the_page_has_the_section_and_all_words(found: StoredAttribution, html: str) -> None:
     assert "<h2>Through which neurons</h2>" in html
     for sentence in attribution.sentences(found):
         assert sentence.replace("'", "&#39;") in html
@@ -333,7 +368,7 @@ def test_the_page_has_the_section_and_all_words(found: dict[str, Any], html: str
 
 
 def test_as_published_has_warnings_and_no_ablation(
-    results: StoredResults, published: dict[str, Any]
+    results: StoredResults, published: StoredAttribution
 ) -> None:
     html = page.html(with_neurons(results, {"paper": published}))
     assert html.count('<p class="warning">As published') == 3
@@ -362,8 +397,8 @@ def test_noise_is_said_in_words() -> None:
         n_heard = 2 if changed else 0
         assert len([each for each in words if "largest share" in each]) == n_heard
         assert len([each for each in words if "two against one" in each]) == n_heard / 2
-        assert bool(found["comparisons"]) == bool(found["overlaps"]) == bool(changed)
-        assert any("rounding noise" in note for note in found["notes"]) != bool(changed)
+        assert bool(found.comparisons) == bool(found.overlaps) == bool(changed)
+        assert any("rounding noise" in note for note in found.notes) != bool(changed)
 
 
 def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
@@ -380,10 +415,12 @@ def test_of_layers_with_equal_shares_the_lowest_is_named() -> None:
     assert "layer 2 of 3 has the largest share (48%)" in told
 
 
-def test_two_thresholds_are_both_told(found: dict[str, Any]) -> None:
+def test_two_thresholds_are_both_told(found: StoredAttribution) -> None:
     assert attribution.thresholds(found) == "0.1"
-    other = found["rankers"]["plain"]["query"] | {"threshold": 0.01}
-    told = attribution.thresholds({"rankers": {**found["rankers"], "LLaMA": {"query": other}}})
+    other = replace(found.rankers["plain"]["query"], threshold=0.01)
+    told = attribution.thresholds(
+        replace(found, rankers={**found.rankers, "LLaMA": {"query": other}})
+    )
     assert told == "0.01 or 0.1"
 
 
@@ -397,16 +434,16 @@ def test_a_gap_of_noise_is_not_said() -> None:
     )
     choices = [Choice(f"q{n}", (f"q{n}a", f"q{n}b")) for n in range(3)]
     found = concluded({"one": {"query": AttributedSide(of, None)}}, choices, OF_ONE)
-    gaps = [site["gap"] for site in found["rankers"]["one"]["query"]["sites"]]
+    gaps = [site.gap for site in found.rankers["one"]["query"].sites]
     assert gaps == [{"median": pytest.approx(0.01), "largest": pytest.approx(0.015)}, None]
     assert [each for each in attribution.sentences(found) if "1.5% of the sum" in each]
 
 
-def test_names_from_outside_are_text(results: StoredResults, found: dict[str, Any]) -> None:
+def test_names_from_outside_are_text(results: StoredResults, found: StoredAttribution) -> None:
     evil = "</script><b>&'\""
-    example = found["rankers"]["plain"]["query"]["examples"][0] | {"query_id": evil}
-    side = found["rankers"]["plain"]["query"] | {"examples": [example]}
-    odd = found | {"rankers": {evil: {"query": side}}, "comparisons": [], "overlaps": []}
+    example = replace(found.rankers["plain"]["query"].examples[0], query_id=evil)
+    side = replace(found.rankers["plain"]["query"], examples=(example,))
+    odd = replace(found, rankers={evil: {"query": side}}, comparisons=(), overlaps=())
     html = page.html(with_neurons(results, {"mine": odd}))
     assert evil not in html
     assert "Ranker against ranker" not in html

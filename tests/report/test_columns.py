@@ -7,7 +7,7 @@ from rankscope.core.judged.plain import from_plain
 from rankscope.report.tables import as_csv
 from rankscope.report.tables.columns import (
     COLUMNS,
-    Terms,
+    SharedTerms,
     in_latex,
     on_page,
     on_terminal,
@@ -58,7 +58,7 @@ CSV = [
 ]
 """An interface: what other programs read."""
 
-TERMS = Terms(0.05, "holm")
+TERMS = SharedTerms(0.05, "holm")
 
 
 def test_the_columns_of_csv_are_an_interface() -> None:
@@ -87,7 +87,7 @@ def test_every_medium_has_its_columns_in_its_own_order() -> None:
         "measure", "systems", "difference", "uncorrected 95 % interval", "effect", "corrected p",
         "corrected p equivalent", "verdict", "fragility", "detectable", "queries needed",
     ], [])  # fmt: skip
-    alone, _ = on_terminal([], Terms(0.01, "none"))
+    alone, _ = on_terminal([], SharedTerms(0.01, "none"))
     assert alone[3:7] == ["99 % interval", "effect", "p", "p equivalent"]
 
 

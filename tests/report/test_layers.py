@@ -2,8 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from rankscope.analyses.probes import charts as probes_charts
 from rankscope.analyses.probes import words as probes
+from rankscope.analyses.probes.stored import StoredProbes
+from rankscope.core.errors import DamagedArtifact
+from rankscope.core.judged.plain import as_plain, from_plain
 
 FIRST_STAGE = "first stage"
 
@@ -15,10 +20,25 @@ def row(ranker: str, probe: str, layer: int, accuracy: float, **more: Any) -> di
 
 
 def against(baseline: str, verdict: str, detectable: float | None = 0.04) -> dict[str, Any]:
-    return {"baseline": baseline, "verdict": verdict, "smallest_detectable": detectable}
+    numbers = {
+        "difference": 0.1,
+        "difference_low": 0.0,
+        "difference_high": 0.2,
+        "corrected_p": 0.01,
+        "published_p": None,
+    }
+    return {
+        "baseline": baseline,
+        "verdict": verdict,
+        "smallest_detectable": detectable,
+        **numbers,
+    }
 
 
-FOUND: dict[str, Any] = {
+STORED: dict[str, Any] = {
+    "n_examples": 9,
+    "n_queries": 9,
+    "notes": [],
     "rankers": ["plain", "tuned"],
     "baselines": ["plain", "tuned"],
     "rows": [
@@ -30,7 +50,15 @@ FOUND: dict[str, Any] = {
         row(FIRST_STAGE, FIRST_STAGE, 0, 0.7),
     ],
     "reads_matches": [
-        {"ranker": "plain", "probe": "bilinear", "control": "shuffled_queries", "layer": 0, "n": 2}
+        {
+            "ranker": "plain",
+            "probe": "bilinear",
+            "control": "shuffled_queries",
+            "layer": 0,
+            "n": 2,
+            "difference": 0.1,
+            "verdict": "better",
+        }
     ],
     "readable_from": {"plain": None, "tuned": 0.5},
     "published": [
@@ -38,6 +66,25 @@ FOUND: dict[str, Any] = {
         {"ranker": "plain", "n": 5, "layer": 0, "accuracy": 0.3},
     ],
 }
+FOUND = from_plain(StoredProbes, STORED, where="probes.json")
+
+
+def test_the_stored_results_are_read_as_they_were_written() -> None:
+    assert as_plain(FOUND) == STORED
+    with pytest.raises(
+        DamagedArtifact, match=r"probes\.json: rows: entry 2 lacks the key 'accuracy'"
+    ):
+        from_plain(
+            StoredProbes,
+            STORED
+            | {
+                "rows": [
+                    STORED["rows"][0],
+                    {"ranker": "plain", "probe": "bilinear", "layer": 0, "n": 2, "kind": "probe"},
+                ]
+            },
+            where="probes.json",
+        )
 
 
 def test_the_words_say_no_more_than_the_verdicts() -> None:
@@ -65,10 +112,10 @@ def test_a_figure_has_every_ranker_its_control_chance_the_first_stage_and_what_w
     None
 ):
     points = probes.compared_curves(FOUND, 2)
-    kinds = {(point["ranker"], point["kind"]) for point in points}
+    kinds = {(point.ranker, point.kind) for point in points}
     assert kinds == {(r, kind) for r in ("plain", "tuned") for kind in ("probe", "control")}
     reported = probes.published_curves(FOUND, 2)
-    assert [point["accuracy"] for point in reported] == [0.57]
+    assert [point.accuracy for point in reported] == [0.57]
     spec = probes_charts.layers_of_rankers(points, reported, chance=0.5, first_stage=0.7)
     shown = repr(spec)
     assert "'published'" in shown
@@ -76,5 +123,5 @@ def test_a_figure_has_every_ranker_its_control_chance_the_first_stage_and_what_w
     assert "'name': 'first stage'" in shown
     (plain, tuned) = probes.curves(FOUND, 2)
     assert (plain.first_stage, tuned.ranker) == (0.7, "tuned")
-    controls = {point["probe"] for point in tuned.points if point["kind"] == "control"}
+    controls = {point.probe for point in tuned.points if point.kind == "control"}
     assert controls == {"shuffled_queries", "docs_alone"}

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from typer.main import get_command
 
 from rankscope.analyses.attribution import attributed as attribution
-from rankscope.analyses.attribution import words
 from rankscope.analyses.attribution.answer import attribute
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.stored import JaccardIndex, StoredAttribution
 from rankscope.cli import app
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
@@ -59,30 +59,30 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def found(data: Path, models: dict[str, str]) -> dict[str, object]:
+def found(data: Path, models: dict[str, str]) -> StoredAttribution:
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
     return attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
 
 
-def test_every_side_and_layer_is_there_and_adds_up(found: dict[str, object]) -> None:
-    assert found["n_examples"] == 6
-    for _, side, each in words.sides(found):
+def test_every_side_and_layer_is_there_and_adds_up(found: StoredAttribution) -> None:
+    assert found.n_examples == 6
+    for _, side, each in found.sides:
         assert side in ("query", "document")
-        assert [(s["layer"], s["name"]) for s in each["sites"]] == [(0, "neurons"), (1, "neurons")]
-        assert sum(site["share"]["value"] for site in each["sites"]) == pytest.approx(1)
-        assert each["ablation"]["counts"] == [1, 5, 20, 100]
-        assert len(each["examples"]) == 6
-        targets = [example["target"] for example in each["examples"]]
+        assert [(s.layer, s.name) for s in each.sites] == [(0, "neurons"), (1, "neurons")]
+        assert sum(site.share.value for site in each.sites) == pytest.approx(1)
+        assert each.ablation.counts == (1, 5, 20, 100)
+        assert len(each.examples) == 6
+        targets = [example.target for example in each.examples]
         assert targets == sorted(targets)
 
 
 def test_only_other_rankers_are_compared_and_more_is_neither_better_nor_worse(
-    found: dict[str, list[dict[str, object]]],
+    found: StoredAttribution,
 ) -> None:
-    for part in ("comparisons", "overlaps"):
-        assert {(row["ranker"], row["baseline"]) for row in found[part]} == {("two", "one")}
-        assert len(found[part]) == 4
-    assert {row["verdict"] for row in found["comparisons"]} <= {
+    for rows in (found.comparisons, found.overlaps):
+        assert {(row.site.ranker, row.site.baseline) for row in rows} == {("two", "one")}
+        assert len(rows) == 4
+    assert {row.verdict for row in found.comparisons} <= {
         "more concentrated", "less concentrated", "equivalent", "cannot tell",
     }  # fmt: skip
 
@@ -121,18 +121,16 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
         baselines=["one"],
         progress=SILENT,
     )
-    assert (found["method"], found["path"], found["nodes"]) == ("as_published", "weights", 20)
-    assert sum("As published" in note for note in found["notes"]) == 3
-    assert sum("Not as published" in note for note in found["notes"]) == 1
-    for _, _, each in words.sides(found):
-        assert {len(example["doc_ids"]) for example in each["examples"]} == {
-            1
-        }  # none is read against
-    for _, _, each in words.sides(found):
-        assert [site["name"] for site in each["sites"]] == ["intermediate", "output"] * 2
-        assert each["ablation"] is None
-        assert all(len(site["bins"]) == 10 for site in each["sites"])
-        assert max(max(site["bins"]) for site in each["sites"]) == 1.0  # someone is the largest
+    assert (found.method, found.path, found.nodes) == ("as_published", "weights", 20)
+    assert sum("As published" in note for note in found.notes) == 3
+    assert sum("Not as published" in note for note in found.notes) == 1
+    for _, _, each in found.sides:
+        assert {len(example.doc_ids) for example in each.examples} == {1}  # none is read against
+    for _, _, each in found.sides:
+        assert [site.name for site in each.sites] == ["intermediate", "output"] * 2
+        assert each.ablation is None
+        assert all(len(site.bins) == 10 for site in each.sites)
+        assert max(max(site.bins) for site in each.sites) == 1.0  # someone is the largest
 
 
 def test_the_same_ranker_twice_differs_in_nothing_which_few_examples_cannot_show(
@@ -141,12 +139,8 @@ def test_the_same_ranker_twice_differs_in_nothing_which_few_examples_cannot_show
     named = [f"one={models['one']}", f"again={models['one']}"]
     rankers = opening.opened(named, revision=None, pooling=None)
     found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
-    assert {(row["verdict"], row["difference"]) for row in found["comparisons"]} == {
-        ("cannot tell", 0.0)
-    }
-    assert [row["jaccard"] for row in found["overlaps"]] == [
-        dict.fromkeys(("value", "low", "high"), 1.0)
-    ] * 4
+    assert {(row.verdict, row.difference) for row in found.comparisons} == {("cannot tell", 0.0)}
+    assert [row.jaccard for row in found.overlaps] == [JaccardIndex(1.0, 1.0, 1.0)] * 4
 
 
 def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_path: Path) -> None:
@@ -157,8 +151,8 @@ def test_what_is_not_compared_is_said(data: Path, models: dict[str, str], tmp_pa
         for name, ranker in opening.opened([path], revision=None, pooling=None).items()
     }
     found = attribute(rankers, beir_folder(data, "test"), SMALL, baselines=["one"], progress=SILENT)
-    assert found["comparisons"] == found["overlaps"] == []
-    assert [note for note in found["notes"] if "cross and one are not compared" in note]
+    assert found.comparisons == found.overlaps == ()
+    assert [note for note in found.notes if "cross and one are not compared" in note]
 
 
 def test_llama_as_published_has_its_threshold_and_no_up(data: Path, tmp_path: Path) -> None:
@@ -169,9 +163,9 @@ def test_llama_as_published_has_its_threshold_and_no_up(data: Path, tmp_path: Pa
         found = attribute(
             rankers, beir_folder(data, "test"), params, baselines=["llama"], progress=SILENT
         )
-        for _, _, each in words.sides(found):
-            assert each["threshold"] == threshold
-            assert {site["name"] for site in each["sites"]} == {"gate", "down"}
+        for _, _, each in found.sides:
+            assert each.threshold == threshold
+            assert {site.name for site in each.sites} == {"gate", "down"}
 
 
 def test_the_command_refuses_what_as_published_decides(
@@ -231,7 +225,7 @@ def test_a_cross_encoder_is_attributed_over_pairs(data: Path, tmp_path: Path) ->
     found = attribute(
         rankers, beir_folder(data, "test"), SMALL, baselines=["cross"], progress=SILENT
     )
-    assert [side for _, side, _ in words.sides(found)] == ["pairs"]
+    assert [side for _, side, _ in found.sides] == ["pairs"]
 
 
 def test_attributions_that_are_no_numbers_are_refused(data: Path, models: dict[str, str]) -> None:

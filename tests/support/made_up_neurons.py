@@ -1,7 +1,7 @@
 """What attribution would find in made-up rankers: every number drawn from a fixed seed."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from rankscope.analyses.attribution.attributed import AttributedSide
 from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.results import concluded
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.stored import StoredAttribution
 from rankscope.core.records import Choice
 from rankscope.explain.ablation import Curves
 from rankscope.explain.attributing import Attributions
@@ -71,7 +72,7 @@ def found(
     names: Sequence[str] = ("neurons",),
     is_sound: bool = True,
     collection: str = "dev",
-) -> dict[str, Any]:
+) -> StoredAttribution:
     """Bi-encoders over the first queries of the made-up study; all are compared with the first."""
     sites = [(layer, name) for layer in range(n_layers) for name in names]
     by_ranker = {
@@ -85,4 +86,4 @@ def found(
     method = "sound" if is_sound else "as_published"
     spec = spec_of(AttributionSpec, over=collection, first_stage="bm25", method=method)
     of = concluded(by_ranker, choices, NeuronsParams(spec, (rankers[0],), seed=42))
-    return of | {"collection": collection}
+    return replace(of, collection=collection)

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from rankscope.analyses.analysis import Analysis
 
 
-class Row(NamedTuple):
+class AnalysisEntry(NamedTuple):
     """One analysis, by where its parts are."""
 
     analysis: str
@@ -19,22 +19,22 @@ class Row(NamedTuple):
 
 
 ANALYSES = (
-    Row(
+    AnalysisEntry(
         "rankscope.analyses.probes.plan:ANALYSIS",
         command="rankscope.analyses.probes.command:probe",
         listed=1,
     ),
-    Row(
+    AnalysisEntry(
         "rankscope.analyses.attribution.plan:ANALYSIS",
         command="rankscope.analyses.attribution.command:attribute",
         listed=3,
     ),
-    Row(
+    AnalysisEntry(
         "rankscope.analyses.changes.plan:ANALYSIS",
         command="rankscope.analyses.changes.command:diff",
         listed=2,
     ),
-    Row("rankscope.analyses.forgetting.plan:ANALYSIS"),
+    AnalysisEntry("rankscope.analyses.forgetting.plan:ANALYSIS"),
 )
 """In the order in which a study plans and reports them."""
 

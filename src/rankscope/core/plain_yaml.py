@@ -61,7 +61,7 @@ def read_file(path: Path) -> Any:
 
 def read(text: str, called: str, *, has_lines: bool = True) -> Any:
     """The values in a text. Messages begin with `called`, and name the line if `has_lines`."""
-    return _Reading(text, called, has_lines=has_lines).whole()
+    return _YamlReading(text, called, has_lines=has_lines).whole()
 
 
 def _text_of(path: Path) -> str:
@@ -111,7 +111,7 @@ class _Built(NamedTuple):
 
 
 @final
-class _Reading:
+class _YamlReading:
     """Reads one text event by event; values are counted before they are built."""
 
     def __init__(self, text: str, called: str, *, has_lines: bool) -> None:

@@ -155,19 +155,19 @@ def _known(texts: dict[str, str], text: str) -> str:
     return text_id
 
 
-class _Texts(NamedTuple):
+class _EntryTexts(NamedTuple):
     query: str
     relevant: list[str]
     others: list[str]
     are_hard: bool = True
 
 
-def _dpr(entry: Entry) -> _Texts:
+def _dpr(entry: Entry) -> _EntryTexts:
     given = dpr_entry(entry)
     groups = [
         [_text(entry, passage) for passage in group] for group in (given.positives, given.negatives)
     ]
-    return _Texts(given.question, groups[0], groups[1], given.are_hard)
+    return _EntryTexts(given.question, groups[0], groups[1], given.are_hard)
 
 
 def _text(entry: Entry, passage: Passage) -> str:
@@ -179,7 +179,7 @@ def _text(entry: Entry, passage: Passage) -> str:
     return passage.with_title
 
 
-def _ms_marco_qa(entry: Entry) -> _Texts:
+def _ms_marco_qa(entry: Entry) -> _EntryTexts:
     passages = entry.get("passages")
     if not isinstance(passages, dict):
         raise entry.wrong("it has no `passages`", "Give them as the hub's v1.1 has them.")
@@ -193,12 +193,12 @@ def _ms_marco_qa(entry: Entry) -> _Texts:
     groups: tuple[list[str], list[str]] = ([], [])
     for text, mark in zip(texts, selected, strict=True):
         groups[not mark].append(text)
-    return _Texts(_needed(entry, "query"), *groups)
+    return _EntryTexts(_needed(entry, "query"), *groups)
 
 
-def _sampled(entry: Entry) -> _Texts:
+def _sampled(entry: Entry) -> _EntryTexts:
     relevant = [_needed(entry, "positive_context")]
-    return _Texts(_needed(entry, "question"), relevant, [*_numbered_negatives(entry)])
+    return _EntryTexts(_needed(entry, "question"), relevant, [*_numbered_negatives(entry)])
 
 
 def _numbered_negatives(entry: Entry) -> Iterator[str]:
@@ -216,7 +216,7 @@ def _needed(entry: Entry, name: str) -> str:
     return text
 
 
-READERS: dict[str, Callable[[Entry], _Texts]] = {
+READERS: dict[str, Callable[[Entry], _EntryTexts]] = {
     "dpr": _dpr,
     "ms_marco_qa": _ms_marco_qa,
     "sampled": _sampled,

@@ -8,10 +8,11 @@ from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.comparisons import JudgedComparison, Place
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.judged.plain import as_plain
+from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
 from rankscope.evaluate.runs import Runs
@@ -27,7 +28,7 @@ NAMED_SYSTEMS = 6
 
 
 @dataclass(frozen=True)
-class Row:
+class JudgedPair:
     """One comparison of a family, with its verdict."""
 
     measure: str
@@ -51,7 +52,7 @@ class Compared:
     """An evaluation and its family of comparisons."""
 
     evaluation: Evaluation
-    rows: tuple[Row, ...]
+    rows: tuple[JudgedPair, ...]
     significance_level: float
     correction: str
     family_size: int
@@ -93,7 +94,7 @@ def letter(place: int) -> str:
     return text
 
 
-class Terms(TypedDict, total=False):
+class ComparisonTerms(TypedDict, total=False):
     """How runs are compared; every term is optional."""
 
     correction: str
@@ -125,7 +126,7 @@ def compare(
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
     processes: int = 1,
-    **terms: Unpack[Terms],
+    **terms: Unpack[ComparisonTerms],
 ) -> Compared:
     """Every run against the baseline (or several; without one, all pairs), with verdicts.
 
@@ -151,7 +152,7 @@ def compare_evaluated(
     baseline: str | Sequence[str] | None = None,
     margin: Mapping[str, str | float | Margin] | None = None,
     asked: Mapping[str, str] | None = None,
-    **terms: Unpack[Terms],
+    **terms: Unpack[ComparisonTerms],
 ) -> Compared:
     """`compare` for runs that are measured already. asked: measures without a relevance level to those with it."""
     _check(terms)
@@ -173,57 +174,77 @@ def compare_evaluated(
         for measure in found.measures
         for system, base in pairs(list(systems), baselines)
     ]
-    compared_ = compared(
-        [
-            Pair(
-                values[a, m],
-                values[b, m],
-                None if as_published else margins.get(m),
-                pool=m,
-                kinship=descent.kinship(a, b),
-                lineages=(descent.first(a), descent.first(b)),
-                span=span(m),
-            )
-            for m, a, b in family
-        ],
+    comparisons = compared(
+        _measured_pairs(family, values, {} if as_published else margins, descent),
         significance_level=level,
         groups=terms.get("groups"),
         resampling=_resampling(terms),
     )
     if as_published:
-        compared_ = [paired_t(each, significance_level=level) for each in compared_]
+        comparisons = [paired_t(each, significance_level=level) for each in comparisons]
     correction = "none" if as_published else terms.get("correction", "holm")
     family_size = terms.get("family_size")
     verdicts = judged(
-        compared_, significance_level=level, correction=correction, family_size=family_size
+        comparisons, significance_level=level, correction=correction, family_size=family_size
     )
     return Compared(
         evaluation=found,
-        rows=tuple(Row(*names, each) for names, each in zip(family, verdicts, strict=True)),
+        rows=tuple(JudgedPair(*names, each) for names, each in zip(family, verdicts, strict=True)),
         significance_level=level,
         correction=correction,
         family_size=family_size or len(family),
         baselines=tuple(baselines),
-        seeds={
-            name: {measure: variance_split(values[name, measure]) for measure in found.measures}
-            for name, runs in systems.items()
-            if len(runs) > 1
-        },
+        seeds=_variance_splits(found, values),
         notes=(
             *_comparison_notes(systems, margins if as_published else {}, as_published),
-            *(
-                f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
-                "with the others', and counted as one beside others"
-                for lineage in terms.get("lineages", ())
-            ),
+            *map(_lineage_note, terms.get("lineages", ())),
         ),
         tests=terms.get("tests", "sound"),
     )
 
 
-def _check(terms: Terms) -> None:
-    """Raise UnknownChoice for a name that is not in `Terms`, which Python would let pass; BadInput for a bad value."""
-    known = dict.fromkeys(Terms.__annotations__)
+def _measured_pairs(
+    family: Sequence[tuple[str, str, str]],
+    values: Mapping[tuple[str, str], Sequence[Values]],
+    margins: Mapping[str, Margin],
+    descent: Descent,
+) -> list[MeasuredPair]:
+    """The pairs of a family of (measure, system, baseline); `values` has those of a system on a measure."""
+    return [
+        MeasuredPair(
+            values[system, measure],
+            values[baseline, measure],
+            margins.get(measure),
+            pool=measure,
+            kinship=descent.kinship(system, baseline),
+            lineages=(descent.first(system), descent.first(baseline)),
+            span=span(measure),
+        )
+        for measure, system, baseline in family
+    ]
+
+
+def _variance_splits(
+    evaluation: Evaluation, values: Mapping[tuple[str, str], Sequence[Values]]
+) -> dict[str, dict[str, VarianceSplit]]:
+    """System and measure to the split of the variance, for systems with several training seeds."""
+    return {
+        name: {measure: variance_split(values[name, measure]) for measure in evaluation.measures}
+        for name, runs in evaluation.systems().items()
+        if len(runs) > 1
+    }
+
+
+def _lineage_note(lineage: Sequence[str]) -> str:
+    return (
+        f"{', '.join(lineage)}: of one lineage, so paired by seed where they are compared, each one's k-th run "
+        "with the others', and counted as one beside others"
+    )
+
+
+def _check(terms: ComparisonTerms) -> None:
+    """Raise UnknownChoice for a name that is not in `ComparisonTerms`, which Python would let pass; BadInput for a bad value."""
+    known = dict.fromkeys(ComparisonTerms.__annotations__)
     for name in terms:
         choose(known, name, what="term of a comparison")
     level, resamples = terms.get("significance_level", 0.05), terms.get("resamples", 0)
@@ -234,7 +255,7 @@ def _check(terms: Terms) -> None:
         )
 
 
-def _resampling(terms: Terms) -> Resampling | None:
+def _resampling(terms: ComparisonTerms) -> Resampling | None:
     n = terms.get("resamples", Resampling.n)
     return Resampling(n, terms.get("seed", 0)) if n else None
 

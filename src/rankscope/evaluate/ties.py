@@ -17,6 +17,9 @@ N_ORDERS = 32
 UNJUDGED = -0.5
 """Below grade 0, and above the negative grades of some collections."""
 
+Order = Callable[[str, list[ScoredDoc]], list[ScoredDoc]]
+"""(query_id, ranking) to the ranking with its tied docs in another order."""
+
 
 @dataclass(frozen=True)
 class Ties:
@@ -52,7 +55,7 @@ def ties(
 
     of_tied = measuring.only(tied)
 
-    def means(reordered: Callable[[str, list[ScoredDoc]], list[ScoredDoc]]) -> dict[str, float]:
+    def means(reordered: Order) -> dict[str, float]:
         if not tied:
             return measured.means()
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
@@ -64,35 +67,41 @@ def ties(
             for measure, mean in measured.means().items()
         }
 
-    def by_grade(sign: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
-        def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
-            grades = measuring.relevance[query_id]
-            return [
-                doc
-                for same in _levels(ranking)
-                for doc in sorted(same, key=lambda doc: sign * grades.get(doc.doc_id, UNJUDGED))
-            ]
-
-        return reordered
-
-    def at_random(number: int) -> Callable[[str, list[ScoredDoc]], list[ScoredDoc]]:
-        def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
-            rng = stream(seed, "ties", query_id, number)
-            return [doc for same in _levels(ranking) for doc in rng.sample(same, len(same))]
-
-        return reordered
-
-    random = [means(at_random(number)) for number in range(n_orders)]
+    random = [means(_at_random(seed, number)) for number in range(n_orders)]
     return Ties(
         share=run.tied_share(),
         n_queries=len(with_ties),
-        worst=means(by_grade(1)),
-        best=means(by_grade(-1)),
+        worst=means(_by_grade(measuring.relevance, 1)),
+        best=means(_by_grade(measuring.relevance, -1)),
         expected={
             name: sum(order[name] for order in random) / n_orders for name in measuring.measures
         },
         n_orders=n_orders,
     )
+
+
+def _by_grade(relevance: Mapping[str, Mapping[str, int]], sign: int) -> Order:
+    """Docs of equal score by grade: the lowest first where the sign is 1, the highest first where it is -1."""
+
+    def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
+        grades = relevance[query_id]
+        return [
+            doc
+            for same in _levels(ranking)
+            for doc in sorted(same, key=lambda doc: sign * grades.get(doc.doc_id, UNJUDGED))
+        ]
+
+    return reordered
+
+
+def _at_random(seed: int, number: int) -> Order:
+    """Docs of equal score in the random order of that number."""
+
+    def reordered(query_id: str, ranking: list[ScoredDoc]) -> list[ScoredDoc]:
+        rng = stream(seed, "ties", query_id, number)
+        return [doc for same in _levels(ranking) for doc in rng.sample(same, len(same))]
+
+    return reordered
 
 
 def _is_tied(ranking: list[ScoredDoc]) -> bool:

@@ -20,7 +20,7 @@ from rankscope.models.fast import lengths, passes
 from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.files import folders
 from rankscope.models.location import Location, downloaded
-from rankscope.models.pairs import Joiner, Pair, Text, Tokens
+from rankscope.models.pairs import JoinedPair, Joiner, Text, Tokens
 from rankscope.models.ranker import PAIR, Side
 
 PROBE = ("who asks what", ["one, two; three.", "a"])
@@ -269,16 +269,16 @@ class CrossEncoder:
         config: Any = self.model.config
         return int(config.hidden_size)
 
-    def inputs(self, texts: Sequence[tuple[Text, Text]], side: Side = PAIR) -> list[Pair]:
+    def inputs(self, texts: Sequence[tuple[Text, Text]], side: Side = PAIR) -> list[JoinedPair]:
         """Each (query, doc) as one sequence, the longer side cut first."""
         return self.pairs([(query, [doc]) for query, doc in texts])
 
-    def padded(self, inputs: Sequence[Pair], side: Side = PAIR) -> Mapping[str, Tensor]:
+    def padded(self, inputs: Sequence[JoinedPair], side: Side = PAIR) -> Mapping[str, Tensor]:
         """One batch as the model takes it: ids and masks, (pairs, tokens) each."""
         return self.joiner.pad(inputs)
 
     def hidden_states(
-        self, inputs: Sequence[Pair], side: Side = PAIR
+        self, inputs: Sequence[JoinedPair], side: Side = PAIR
     ) -> tuple[Sequence[Tensor], Tensor]:
         """The hidden states of one batch, the first layer's input first: (pairs, tokens, width) each.
 
@@ -302,7 +302,7 @@ class CrossEncoder:
         """The token ids of queries, each behind the prompt."""
         return self.joiner.tokens([self.prompt + query for query in queries])
 
-    def pairs(self, groups: Sequence[tuple[Text, Sequence[Text]]]) -> list[Pair]:
+    def pairs(self, groups: Sequence[tuple[Text, Sequence[Text]]]) -> list[JoinedPair]:
         """Every query behind the prompt with each of its docs, the longer side cut first, not padded.
 
         Tokens of a query are taken as `query_tokens` gives them.
@@ -330,7 +330,7 @@ class CrossEncoder:
             flat = iter(self.logits(self.model, self.pairs(groups)).tolist())
         return [[next(flat) for _ in docs] for _, docs in groups]
 
-    def logits(self, model: nn.Module, pairs: Sequence[Pair]) -> Tensor:
+    def logits(self, model: nn.Module, pairs: Sequence[JoinedPair]) -> Tensor:
         """The scores of pairs, in their order: (pairs,), float32.
 
         Pairs of similar length share a batch, so that little is computed for padding; all share one

@@ -26,7 +26,7 @@ Text = str | Tokens
 PROBES = (("a", "b"), ("who asks what", "one, two; three."), ("x", "It's a test-case of 42 words"))
 
 
-class Pair(NamedTuple):
+class JoinedPair(NamedTuple):
     """A query and a doc as one sequence: (tokens,) ids, and the types of the tokens."""
 
     ids: NDArray[np.int64]
@@ -110,7 +110,7 @@ class Joiner:
         )
         return [np.array(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 
-    def join(self, query: Tokens, doc: Tokens, *, max_length: int) -> Pair:
+    def join(self, query: Tokens, doc: Tokens, *, max_length: int) -> JoinedPair:
         """The pair in at most `max_length` tokens, the longer side cut first."""
         n_query, n_doc = shares(len(query), len(doc), max_length - self.n_special)
         query, doc = self._cut(query, n_query), self._cut(doc, n_doc)
@@ -118,12 +118,12 @@ class Joiner:
         ids = [*before.ids, *query.tolist(), *between.ids, *doc.tolist(), *after.ids]
         types = before.types + [self._query_type] * n_query + between.types
         types += [self._doc_type] * n_doc + after.types
-        return Pair(np.array(ids, dtype=np.int64), np.array(types, dtype=np.int64))
+        return JoinedPair(np.array(ids, dtype=np.int64), np.array(types, dtype=np.int64))
 
     def _cut(self, tokens: Tokens, n: int) -> Tokens:
         return tokens[len(tokens) - n :] if self._cuts_left else tokens[:n]
 
-    def pad(self, pairs: Sequence[Pair]) -> Mapping[str, Tensor]:
+    def pad(self, pairs: Sequence[JoinedPair]) -> Mapping[str, Tensor]:
         """The model's inputs, each (pairs, tokens), padded to the longest pair."""
         width = max(len(pair.ids) for pair in pairs)
         ids = np.full((len(pairs), width), self._tokenizer.pad_token_id, dtype=np.int64)

@@ -13,7 +13,7 @@ import altair as alt
 
 from rankscope.report.forests import Forest
 from rankscope.report.queries import Differences
-from rankscope.report.steps import Training
+from rankscope.report.steps import RankerTraining
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import clipped
 from rankscope.report.wording.verdicts import VERDICTS
@@ -223,7 +223,7 @@ def _outcome(difference: float) -> str:
     return "above" if difference > 0 else "below"
 
 
-def loss_curve(data: Training) -> Spec:
+def loss_curve(data: RankerTraining) -> Spec:
     """The logged loss (light) and its running mean."""
     rows = [{"update": p.update, "loss": p.loss, "smoothed": p.smoothed} for p in data.loss]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
@@ -240,7 +240,7 @@ def loss_curve(data: Training) -> Spec:
     return finished(chart, f"Training loss of {data.ranker}")
 
 
-def validation_curve(data: Training) -> Spec:
+def validation_curve(data: RankerTraining) -> Spec:
     """The validation measure by update, with a dashed line at the update that was kept."""
     rows = [{"update": update, "value": value} for update, value in data.validation]
     line = (

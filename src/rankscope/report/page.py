@@ -99,8 +99,8 @@ def html(results: StoredResults, *, runs_at: str = "") -> str:
 
 
 def _curves(
-    training: steps.Training, drawing: Drawing
-) -> tuple[steps.Training, str | None, str | None]:
+    training: steps.RankerTraining, drawing: Drawing
+) -> tuple[steps.RankerTraining, str | None, str | None]:
     loss = drawing.chart(charts.loss_curve(training)) if training.loss else None
     validation = drawing.chart(charts.validation_curve(training)) if training.validation else None
     return training, loss, validation

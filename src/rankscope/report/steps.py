@@ -27,7 +27,7 @@ class LossPoint:
 
 
 @dataclass(frozen=True)
-class Training:
+class RankerTraining:
     """The training of one ranker."""
 
     ranker: str
@@ -49,7 +49,7 @@ class StepRow:
     facts: tuple[tuple[str, str], ...]
 
 
-def trainings(results: StoredResults) -> list[Training]:
+def trainings(results: StoredResults) -> list[RankerTraining]:
     """Every trained ranker, in the order of the steps; without a log, its facts alone."""
     summaries = {
         step.summary.get("ranker", step.name): step.summary
@@ -65,8 +65,8 @@ def trainings(results: StoredResults) -> list[Training]:
 
 def _training(
     ranker: str, summary: Mapping[str, Any], log: Sequence[Mapping[str, float]]
-) -> Training:
-    return Training(
+) -> RankerTraining:
+    return RankerTraining(
         ranker=ranker,
         facts=_facts(summary, leave_out=("ranker", "notes")),
         notes=tuple(summary.get("notes", ())),

@@ -115,7 +115,7 @@ def part_of(
     return mine + [(0, False)] * (wanted - len(mine))
 
 
-class _Batch(NamedTuple):
+class _UpdateBatch(NamedTuple):
     """A batch of an update: its place among all, its model inputs, its share of the loss."""
 
     place: int
@@ -273,7 +273,7 @@ class _Training:
                 "pass, so a large one draws other dropout than without shards"
             )
 
-    def _batches(self, update: int) -> list[_Batch]:
+    def _batches(self, update: int) -> list[_UpdateBatch]:
         """The batches of an update that this process computes, ready for the model."""
         accelerator, batches = self._accelerator, self._objective.batches(update)
         shares = self._objective.shares(batches)
@@ -282,11 +282,13 @@ class _Training:
             process, n_processes = 0, 1
         mine = part_of(len(batches), process, n_processes, in_step=self.learner.is_sharded)
         return [
-            _Batch(place, self._objective.prepared(batches[place]), shares[place] * counts, counts)
+            _UpdateBatch(
+                place, self._objective.prepared(batches[place]), shares[place] * counts, counts
+            )
             for place, counts in mine
         ]
 
-    def _updated(self, update: int, batches: Sequence[_Batch]) -> dict[str, float]:
+    def _updated(self, update: int, batches: Sequence[_UpdateBatch]) -> dict[str, float]:
         """Do one update; the row of the log for it."""
         accelerator = self._accelerator
         rate = learning_rate_at(update, self._recipe)
@@ -322,7 +324,7 @@ class _Training:
             facts |= self._looked(batches)
         return facts
 
-    def _looked(self, batches: Sequence[_Batch]) -> dict[str, float]:
+    def _looked(self, batches: Sequence[_UpdateBatch]) -> dict[str, float]:
         """Spread and ties of the scores of some queries, without dropout; {} where there are no scores."""
         few = [self._objective.looked_at(batch.ready) for batch in batches]
         if any(part is None for part in few):
@@ -337,7 +339,7 @@ class _Training:
             "tied_share": self._mean([facts.tied_share for facts in seen], batches),
         }
 
-    def _mean(self, parts: Sequence[Mean], batches: Sequence[_Batch]) -> float:
+    def _mean(self, parts: Sequence[Mean], batches: Sequence[_UpdateBatch]) -> float:
         """The mean over all batches of all processes, from the parts of this one's."""
         own = [part for part, batch in zip(parts, batches, strict=True) if batch.is_counted]
         n = self._sum([part.n for part in own])

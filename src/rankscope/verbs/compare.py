@@ -11,7 +11,7 @@ from rankscope.evaluate import comparing
 from rankscope.evaluate.comparing import Compared, letter
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.evaluate.runs import Runs
-from rankscope.report.tables.columns import Terms, on_terminal
+from rankscope.report.tables.columns import SharedTerms, on_terminal
 from rankscope.report.wording import cautions
 from rankscope.report.wording.verdicts import (
     AS_PUBLISHED_TESTS,
@@ -36,7 +36,7 @@ class CompareSettings:
     baselines: Sequence[str] = ()
     """The systems that all are compared with; all pairs are compared, if empty."""
     margins: Mapping[str, str] = field(default_factory=dict)
-    terms: comparing.Terms = field(default_factory=comparing.Terms)
+    terms: comparing.ComparisonTerms = field(default_factory=comparing.ComparisonTerms)
     first_stage: str | None = None
     """The system whose docs the others re-rank, for the page."""
     processes: int = 1
@@ -104,7 +104,7 @@ def comparison_rows(compared: Compared) -> tuple[list[str], list[list[str]]]:
     """A row for each comparison."""
     return on_terminal(
         [row.record() for row in compared.rows],
-        Terms(compared.significance_level, compared.correction),
+        SharedTerms(compared.significance_level, compared.correction),
     )
 
 

@@ -10,8 +10,10 @@ from rankscope.analyses.attribution import words
 from rankscope.analyses.attribution.attributed import attributed, examples_of
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.stored import StoredAttribution
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.result import Result, Table
 from rankscope.data.collections import Source, judged_topics
@@ -64,8 +66,8 @@ def answer(
         progress=progress,
     )
     sentences, table = words.sentences(results), words.layer_table(results)
-    tables = [Table(f"{results['n_examples']} examples", *table)]
-    if results["comparisons"]:
+    tables = [Table(f"{results.n_examples} examples", *table)]
+    if results.comparisons:
         tables += [
             Table("How concentrated", *words.comparison_table(results)),
             Table("The same neurons", *words.overlap_table(results)),
@@ -73,8 +75,8 @@ def answer(
     return Result(
         tables=tuple(tables),
         lines=tuple(sentences),
-        forms=forms_of(results, sentences, lambda: words.full_rows(results), table),
-        notes=tuple(results["notes"]),
+        forms=forms_of(as_plain(results), sentences, lambda: words.full_rows(results), table),
+        notes=results.notes,
     )
 
 
@@ -86,8 +88,8 @@ def attribute(
     baselines: Sequence[str],
     language: str = ENGLISH,
     progress: Progress,
-) -> dict[str, Any]:
-    """The attribution of every ranker's neurons over the same examples, as plain data; negatives come from BM25.
+) -> StoredAttribution:
+    """The attribution of every ranker's neurons over the same examples; negatives come from BM25.
 
     `language` is that of BM25's analyzer. Raises UnknownChoice for an unknown baseline.
     """

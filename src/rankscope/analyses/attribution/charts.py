@@ -8,6 +8,12 @@ import altair as alt
 
 from rankscope.analyses.attribution import chart_data
 from rankscope.analyses.attribution import words as attribution
+from rankscope.analyses.attribution.stored import (
+    AblationCurves,
+    MeanOverExamples,
+    SideNumbers,
+    StoredAttribution,
+)
 from rankscope.report.charts import BLUE, GREY, LINES, VERMILION, Spec, finished
 
 CELL, LEAST, TALLEST = 22, 9, 520
@@ -18,11 +24,11 @@ SIGN = 0.1
 """A difference of at least this share of the largest has its sign written into its cell."""
 
 
-def heat_maps(results: attribution.AttributionResults, side: str) -> list[tuple[str, Spec]]:
+def heat_maps(results: StoredAttribution, side: str) -> list[tuple[str, Spec]]:
     """A map for each ranker that has the side, all on one scale."""
     rankers = attribution.of_side(results, side)
     largest = max(
-        max(site["bins"]) for side_results in rankers.values() for site in side_results["sites"]
+        max(site.bins) for side_results in rankers.values() for site in side_results.sites
     )
     return [
         (name, heat_map(side_results, name, largest=largest))
@@ -30,9 +36,7 @@ def heat_maps(results: attribution.AttributionResults, side: str) -> list[tuple[
     ]
 
 
-def difference_maps(
-    results: attribution.AttributionResults, side: str
-) -> list[tuple[tuple[str, str], Spec]]:
+def difference_maps(results: StoredAttribution, side: str) -> list[tuple[tuple[str, str], Spec]]:
     """A map for each ranker and baseline of the same shape, all on one scale."""
     rankers = attribution.of_side(results, side)
     rows = {
@@ -43,7 +47,7 @@ def difference_maps(
     return [(names, difference_map(cells, names, largest=largest)) for names, cells in rows.items()]
 
 
-def concentrations(results: attribution.AttributionResults) -> list[tuple[str, Spec]]:
+def concentrations(results: StoredAttribution) -> list[tuple[str, Spec]]:
     """A chart for each side and kind of matrix, with its title, all on one scale."""
     points = chart_data.gini_points(results)
     domain = gini_domain(points)
@@ -52,11 +56,11 @@ def concentrations(results: attribution.AttributionResults) -> list[tuple[str, S
     for side, matrix in dict.fromkeys((point["side"], point["matrix"]) for point in points):
         title = attribution.SIDES[side] + (f", {matrix}" if n_matrices > 1 else "")
         rows = [point for point in points if (point["side"], point["matrix"]) == (side, matrix)]
-        titled.append((title, concentration(rows, list(results["rankers"]), domain, title)))
+        titled.append((title, concentration(rows, list(results.rankers), domain, title)))
     return titled
 
 
-def heat_map(side_results: attribution.AttributionResults, ranker: str, *, largest: float) -> Spec:
+def heat_map(side_results: SideNumbers, ranker: str, *, largest: float) -> Spec:
     """Layers down, tenths of their neurons across: how often the most active neuron is active.
 
     `largest` is the highest frequency of all rankers side by side, so that the same ink is the same frequency.
@@ -211,10 +215,10 @@ def gini_domain(points: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return max(0.0, floor(low * 20) / 20), min(1.0, ceil(high * 20) / 20)
 
 
-def ablation(curves: attribution.AttributionResults, title: str) -> Spec:
+def ablation(curves: AblationCurves, title: str) -> Spec:
     """The target by the number of ablated neurons, or of the only ones kept; top neurons in full, random ones dashed."""
     points = chart_data.ablation_points(curves)
-    advantages = dict(zip(curves["counts"], curves["advantage"], strict=True))
+    advantages = dict(zip(curves.counts, curves.advantage, strict=True))
     rows = [
         {**point, "name": f"{point['neurons']} {point['what']}"}
         | (
@@ -230,7 +234,7 @@ def ablation(curves: attribution.AttributionResults, title: str) -> Spec:
             "count:Q",
             title="neurons of each example",
             scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(values=curves["counts"], format="d", grid=False),
+            axis=alt.Axis(values=curves.counts, format="d", grid=False),
         ),
         y=alt.Y("target:Q", title="target", scale=alt.Scale(zero=False)),
         color=alt.Color(
@@ -264,10 +268,10 @@ def ablation(curves: attribution.AttributionResults, title: str) -> Spec:
     return finished(chart, f"The target of {title} with ablated neurons")
 
 
-def _levels(curves: attribution.AttributionResults) -> alt.Chart:
+def _levels(curves: AblationCurves) -> alt.Chart:
     """Dotted lines at the target with all neurons and with none, named at the right."""
-    rows = [{"at": curves["whole"]}, {"at": curves["none"]}]
-    names = f"datum.value === {curves['whole']} ? 'all neurons' : 'no neuron'"
+    rows = [{"at": curves.whole}, {"at": curves.none}]
+    names = f"datum.value === {curves.whole} ? 'all neurons' : 'no neuron'"
     axis = alt.Axis(
         orient="right",
         values=[row["at"] for row in rows],
@@ -286,8 +290,6 @@ def _levels(curves: attribution.AttributionResults) -> alt.Chart:
     return chart
 
 
-def _interval(advantage: Mapping[str, float]) -> str:
-    mean, low, high = (
-        attribution.significant(advantage[name]) for name in ("value", "low", "high")
-    )
+def _interval(advantage: MeanOverExamples) -> str:
+    mean, low, high = map(attribution.significant, (advantage.value, advantage.low, advantage.high))
     return f"{mean} ({low} to {high})"

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
-from rankscope.analyses.attribution.words import SIDES, AttributionResults, sides, significant
+from rankscope.analyses.attribution.stored import (
+    LowExample,
+    NeuronPart,
+    SitePart,
+    StoredAttribution,
+)
+from rankscope.analyses.attribution.words import SIDES, significant
 from rankscope.report.section import Link
 
 WIDTH, GAP, HEIGHT = 8, 2, 34
@@ -72,7 +77,7 @@ def anchor(key: str, ranker: str, query_id: str) -> str:
 
 
 def links(
-    attributed: Mapping[str, AttributionResults],
+    attributed: Mapping[str, StoredAttribution],
     collection: str,
     rankers: Sequence[str],
     query_id: str,
@@ -81,40 +86,40 @@ def links(
     return tuple(
         Link(ranker, anchor(key, ranker, query_id))
         for key, results in attributed.items()
-        if results.get("collection") == collection
+        if results.collection == collection
         for ranker in dict.fromkeys(rankers)
-        if any(row["query_id"] == query_id for row in _rows(results, ranker))
+        if any(row.query_id == query_id for row in _rows(results, ranker))
     )
 
 
-def _rows(results: AttributionResults, ranker: str) -> list[Mapping[str, Any]]:
+def _rows(results: StoredAttribution, ranker: str) -> list[LowExample]:
     return [
         row
-        for name, _, side_results in sides(results)
+        for name, _, side_results in results.sides
         if name == ranker
-        for row in side_results["examples"]
+        for row in side_results.examples
     ]
 
 
 def examples(
-    key: str, results: AttributionResults, texts: Mapping[str, str]
+    key: str, results: StoredAttribution, texts: Mapping[str, str]
 ) -> dict[str, list[Example]]:
     """Every ranker's examples, the lowest target first; the sides of one query stand together.
 
     texts: query_id to text, as far as texts are known.
     """
     by_ranker: dict[str, dict[str, Example]] = {}
-    for ranker, side, side_results in sides(results):
+    for ranker, side, side_results in results.sides:
         ranker_examples = by_ranker.setdefault(ranker, {})
-        ends = _ends(side_results["examples"])
-        for row in side_results["examples"]:
-            query_id = row["query_id"]
+        ends = _ends(side_results.examples)
+        for row in side_results.examples:
+            query_id = row.query_id
             earlier = ranker_examples.get(query_id)
             ranker_examples[query_id] = Example(
                 anchor(key, ranker, query_id),
                 query_id,
                 texts.get(query_id, ""),
-                tuple(row["doc_ids"]),
+                row.doc_ids,
                 (*(earlier.parts if earlier else ()), _part(side, row, ends)),
             )
     return {
@@ -125,45 +130,43 @@ def examples(
     }
 
 
-def _ends(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _ends(rows: Sequence[LowExample]) -> tuple[float, float]:
     """The lowest and the highest part of any matrix, or zero."""
     values = [0.0, *(value for row in rows for value in _values(row))]
     return min(values), max(values)
 
 
-def _part(side: str, row: Mapping[str, Any], ends: tuple[float, float]) -> ExampleSide:
+def _part(side: str, row: LowExample, ends: tuple[float, float]) -> ExampleSide:
     low, high = ends
     scale = HEIGHT / (high - low) if high > low else 0.0
     zero = high * scale
     return ExampleSide(
         SIDES[side],
-        row["target"],
+        row.target,
         tuple(
             Bar(
                 _place(part),
-                part["value"],
+                part.value,
                 x=n * (WIDTH + GAP),
-                y=round(zero - max(part["value"], 0.0) * scale, 2),
-                height=round(abs(part["value"]) * scale, 2),
+                y=round(zero - max(part.value, 0.0) * scale, 2),
+                height=round(abs(part.value) * scale, 2),
             )
-            for n, part in enumerate(row["parts"])
+            for n, part in enumerate(row.parts)
         ),
         round(zero, 2),
-        tuple(_neuron(neuron) for neuron in row["neurons"]),
+        tuple(_neuron(neuron) for neuron in row.neurons),
     )
 
 
-def _values(row: Mapping[str, Any]) -> list[float]:
-    return [part["value"] for part in row["parts"]]
+def _values(row: LowExample) -> list[float]:
+    return [part.value for part in row.parts]
 
 
-def _place(part: Mapping[str, Any]) -> str:
-    layer = f"layer {part['layer'] + 1}"
-    return layer if part["name"] == "neurons" else f"{layer} ({part['name']})"
+def _place(part: SitePart) -> str:
+    layer = f"layer {part.layer + 1}"
+    return layer if part.name == "neurons" else f"{layer} ({part.name})"
 
 
-def _neuron(neuron: Mapping[str, Any]) -> str:
-    matrix = "neuron" if neuron["name"] == "neurons" else neuron["name"]
-    return (
-        f"layer {neuron['layer'] + 1}, {matrix} {neuron['neuron']}: {significant(neuron['value'])}"
-    )
+def _neuron(neuron: NeuronPart) -> str:
+    matrix = "neuron" if neuron.name == "neurons" else neuron.name
+    return f"layer {neuron.layer + 1}, {matrix} {neuron.neuron}: {significant(neuron.value)}"

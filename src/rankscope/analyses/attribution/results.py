@@ -1,7 +1,6 @@
-"""The results of attribution as plain data: shares by layer, concentration, and overlap between rankers."""
+"""The results of attribution: shares by layer, concentration, and overlap between rankers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,9 +8,23 @@ from torch import Tensor
 from rankscope.analyses.attribution.attributed import AttributedSide, integration_of, threshold_of
 from rankscope.analyses.attribution.plan import NeuronsParams
 from rankscope.analyses.attribution.spec import AttributionSpec
+from rankscope.analyses.attribution.stored import (
+    AblationCurves,
+    ActiveOverlap,
+    ConcentrationDifference,
+    JaccardIndex,
+    LowExample,
+    MeanOverExamples,
+    NeuronPart,
+    PairedSite,
+    SideNumbers,
+    SiteNumbers,
+    SitePart,
+    StoredAttribution,
+)
 from rankscope.core.judged.margins import Margin
 from rankscope.core.records import Choice
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import ablation, neurons
 from rankscope.explain.attributing import Attributions
@@ -42,72 +55,72 @@ def concluded(
     params: NeuronsParams,
     *,
     notes: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> StoredAttribution:
     """All results: each side of each ranker, and its concentration and active neurons compared with the baselines'."""
     spec, baselines = params.spec, params.baselines
     warnings = [*(PUBLISHED_WARNINGS if spec.is_published else ()), *notes]
     integration = integration_of(spec)
-    return {
-        "method": spec.method,
-        "path": integration.path,
-        "nodes": len(integration.rule.nodes),
-        "n_examples": len(choices),
-        "baselines": list(baselines),
-        "rankers": {
+    return StoredAttribution(
+        method=spec.method,
+        path=integration.path,
+        nodes=len(integration.rule.nodes),
+        n_examples=len(choices),
+        baselines=tuple(baselines),
+        rankers={
             name: {
                 side: _side_numbers(side_values, choices, params)
                 for side, side_values in sides.items()
             }
             for name, sides in by_ranker.items()
         },
-        "comparisons": [*_comparisons(by_ranker, choices, params)],
-        "overlaps": [*_overlaps(by_ranker, params)],
-        "notes": [*warnings, *_not_compared(by_ranker, baselines)],
-    }
+        comparisons=tuple(_comparisons(by_ranker, choices, params)),
+        overlaps=tuple(_overlaps(by_ranker, params)),
+        notes=(*warnings, *_not_compared(by_ranker, baselines)),
+    )
 
 
 def _side_numbers(
     side: AttributedSide, choices: Sequence[Choice], params: NeuronsParams
-) -> dict[str, Any]:
+) -> SideNumbers:
     attributions, seed = side.attributions, params.seed
     threshold = threshold_of(params.spec, attributions)
     is_active = neurons.active(attributions.values, threshold)
     sizes = torch.stack([values.abs().double().sum(1) for values in attributions.values], 1)
     shares = sizes / sizes.sum(1, keepdim=True).clamp(min=torch.finfo(sizes.dtype).tiny)
     gaps = attributions.gap_shares
-    return {
-        "target": _mean(attributions.targets, seed),
-        "threshold": threshold,
-        "share_of_noise": attributions.share_of_noise,
-        "is_degenerate": attributions.is_degenerate,
-        "whole": _concentration(torch.cat(attributions.values, 1), seed),
-        "sites": [
-            {
-                "layer": layer,
-                "name": name,
-                "n_neurons": values.shape[1],
-                "share": _mean(shares[:, n], seed),
-                "change": _mean(attributions.changes[:, n], seed),
-                "gap": None if gaps is None else _gap(gaps[:, n]),
-                "active": _mean(active.double().sum(1), seed),
-                "active_once": int(active.any(0).sum()),
-                "bins": _bins(active),
-                "concentration": _concentration(values, seed),
-            }
+    return SideNumbers(
+        target=_mean(attributions.targets, seed),
+        threshold=threshold,
+        share_of_noise=attributions.share_of_noise,
+        is_degenerate=attributions.is_degenerate,
+        whole=_concentration(torch.cat(attributions.values, 1), seed),
+        sites=tuple(
+            SiteNumbers(
+                layer=layer,
+                name=name,
+                n_neurons=values.shape[1],
+                share=_mean(shares[:, n], seed),
+                change=_mean(attributions.changes[:, n], seed),
+                gap=None if gaps is None else _gap(gaps[:, n]),
+                active=_mean(active.double().sum(1), seed),
+                active_once=int(active.any(0).sum()),
+                bins=_bins(active),
+                concentration=_concentration(values, seed),
+            )
             for n, ((layer, name), values, active) in enumerate(
                 zip(attributions.sites, attributions.values, is_active, strict=True)
             )
-        ],
-        "ablation": None if side.curves is None else _curve_numbers(side.curves, seed),
-        "examples": _lowest_examples(attributions, choices, params.spec),
-    }
+        ),
+        ablation=None if side.curves is None else _curve_numbers(side.curves, seed),
+        examples=tuple(_lowest_examples(attributions, choices, params.spec)),
+    )
 
 
-def _mean(values: Tensor, seed: int) -> dict[str, float]:
-    return mean_interval(values, seed=seed)._asdict()
+def _mean(values: Tensor, seed: int) -> MeanOverExamples:
+    return MeanOverExamples(*mean_interval(values, seed=seed))
 
 
-def _concentration(values: Tensor, seed: int) -> dict[str, dict[str, float]]:
+def _concentration(values: Tensor, seed: int) -> dict[str, MeanOverExamples]:
     return {
         name: _mean(coefficient(values), seed)
         for name, coefficient in neurons.CONCENTRATIONS.items()
@@ -122,30 +135,32 @@ def _gap(shares: Tensor) -> dict[str, float] | None:
     return {"median": float(known.quantile(0.5)), "largest": float(known.max())}
 
 
-def _bins(active: Tensor) -> list[float]:
+def _bins(active: Tensor) -> tuple[float, ...]:
     """The highest frequency in each of ten bins of neurons, as the paper draws them."""
     shares = neurons.frequencies(active)
-    return [float(part.max()) for part in torch.tensor_split(shares, min(BINS, len(shares)))]
+    parts = torch.tensor_split(shares, min(BINS, len(shares)))
+    return tuple(float(part.max()) for part in parts)
 
 
-def _curve_numbers(curves: ablation.Curves, seed: int) -> dict[str, Any]:
+def _curve_numbers(curves: ablation.Curves, seed: int) -> AblationCurves:
     """Means over examples, and the advantage of top neurons over random ones at every count."""
     shown = ("deleted", "deleted_random", "inserted", "inserted_random")
-    return {
-        "counts": list(curves.counts),
-        "whole": float(curves.whole.mean()),
-        "none": float(curves.none.mean()),
-        **{name: getattr(curves, name).mean(0).tolist() for name in shown},
-        "advantage": [curves.advantage(count, seed=seed)._asdict() for count in curves.counts],
-    }
+    return AblationCurves(
+        counts=curves.counts,
+        whole=float(curves.whole.mean()),
+        none=float(curves.none.mean()),
+        **{name: tuple(getattr(curves, name).mean(0).tolist()) for name in shown},
+        advantage=tuple(
+            MeanOverExamples(*curves.advantage(count, seed=seed)) for count in curves.counts
+        ),
+    )
 
 
 def _lowest_examples(
     attributions: Attributions, choices: Sequence[Choice], spec: AttributionSpec
-) -> list[dict[str, Any]]:
+) -> Iterator[LowExample]:
     """The examples of the lowest targets, and the sites and neurons their targets come from."""
     n_read = 1 if spec.is_published else None  # of a query's docs, the relevant one first
-    rows = []
     for place in attributions.targets.argsort(stable=True)[:EXAMPLES_SHOWN].tolist():
         site_values = [
             (*site, values[place])
@@ -157,22 +172,17 @@ def _lowest_examples(
             for n in values.abs().topk(min(NEURONS_SHOWN, len(values))).indices
         ]
         top.sort(key=lambda row: -abs(row[0]))
-        rows.append(
-            {
-                "query_id": choices[place].query_id,
-                "doc_ids": list(choices[place].doc_ids[:n_read]),
-                "target": float(attributions.targets[place]),
-                "parts": [
-                    {"layer": layer, "name": name, "value": float(values.sum())}
-                    for layer, name, values in site_values
-                ],
-                "neurons": [
-                    {"layer": layer, "name": name, "neuron": n, "value": value}
-                    for value, layer, name, n in top[:NEURONS_SHOWN]
-                ],
-            }
+        yield LowExample(
+            query_id=choices[place].query_id,
+            doc_ids=tuple(choices[place].doc_ids[:n_read]),
+            target=float(attributions.targets[place]),
+            parts=tuple(
+                SitePart(layer, name, float(values.sum())) for layer, name, values in site_values
+            ),
+            neurons=tuple(
+                NeuronPart(layer, name, n, value) for value, layer, name, n in top[:NEURONS_SHOWN]
+            ),
         )
-    return rows
 
 
 # -- two rankers ----------------------------------------------------------------------------------
@@ -233,13 +243,13 @@ def _not_compared(by_ranker: Mapping[str, Sides], baselines: Sequence[str]) -> l
 
 def _comparisons(
     by_ranker: Mapping[str, Sides], choices: Sequence[Choice], params: NeuronsParams
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ConcentrationDifference]:
     """The Gini coefficient of every site compared with the baseline's; a family is one side of two rankers."""
     for name, baseline, side, attributions, baseline_attributions in _alike(
         by_ranker, params.baselines
     ):
         pairs = [
-            Pair(
+            MeasuredPair(
                 [_by_query(choices, neurons.gini(own))],
                 [_by_query(choices, neurons.gini(other))],
                 margin=Margin(params.spec.margin),
@@ -247,7 +257,7 @@ def _comparisons(
             for own, other in zip(attributions.values, baseline_attributions.values, strict=True)
         ]
         for (layer, site), row in zip(attributions.sites, judged(compared(pairs)), strict=True):
-            yield _named(name, baseline, side, layer, site) | {"measure": "gini", **_plain(row)}
+            yield _difference(PairedSite(name, baseline, side, layer, site), row)
 
 
 def _by_query(choices: Sequence[Choice], values: Tensor) -> dict[str, float]:
@@ -255,19 +265,21 @@ def _by_query(choices: Sequence[Choice], values: Tensor) -> dict[str, float]:
     return dict(zip(ids, values.tolist(), strict=True))
 
 
-def _plain(row: Judged) -> dict[str, Any]:
-    return {
-        "before": row.comparison.baseline_mean,
-        "after": row.comparison.system_mean,
-        "difference": row.comparison.difference,
-        "low": row.comparison.interval[0],
-        "high": row.comparison.interval[1],
-        "corrected_p": row.corrected_p,
-        "verdict": CONCENTRATION_VERDICTS.get(str(row.verdict), str(row.verdict)),
-    }
+def _difference(site: PairedSite, row: Judged) -> ConcentrationDifference:
+    return ConcentrationDifference(
+        site,
+        measure="gini",
+        before=row.comparison.baseline_mean,
+        after=row.comparison.system_mean,
+        difference=row.comparison.difference,
+        low=row.comparison.interval[0],
+        high=row.comparison.interval[1],
+        corrected_p=row.corrected_p,
+        verdict=CONCENTRATION_VERDICTS.get(str(row.verdict), str(row.verdict)),
+    )
 
 
-def _overlaps(by_ranker: Mapping[str, Sides], params: NeuronsParams) -> Iterator[dict[str, Any]]:
+def _overlaps(by_ranker: Mapping[str, Sides], params: NeuronsParams) -> Iterator[ActiveOverlap]:
     """The overlap of the active neurons of two rankers, site by site."""
     for name, baseline, side, *both in _alike(by_ranker, params.baselines):
         active = [
@@ -275,11 +287,12 @@ def _overlaps(by_ranker: Mapping[str, Sides], params: NeuronsParams) -> Iterator
             for attributions in both
         ]
         for (layer, site), first, second in zip(both[0].sites, *active, strict=True):
-            overlap = neurons.overlap(first, second, seed=params.seed)._asdict()
-            jaccard = overlap.pop("jaccard")
-            ends = dict.fromkeys(("value", "low", "high")) if jaccard is None else jaccard._asdict()
-            yield _named(name, baseline, side, layer, site) | overlap | {"jaccard": ends}
-
-
-def _named(ranker: str, baseline: str, side: str, layer: int, site: str) -> dict[str, Any]:
-    return {"ranker": ranker, "baseline": baseline, "side": side, "layer": layer, "name": site}
+            overlap = neurons.overlap(first, second, seed=params.seed)
+            yield ActiveOverlap(
+                PairedSite(name, baseline, side, layer, site),
+                n_first=overlap.n_first,
+                n_second=overlap.n_second,
+                n_both=overlap.n_both,
+                by_chance=overlap.by_chance,
+                jaccard=JaccardIndex(*(overlap.jaccard or (None, None, None))),
+            )

@@ -1,6 +1,7 @@
 """The page's section on rankers' neurons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -9,6 +10,8 @@ from rankscope.analyses.analysis import Question
 from rankscope.analyses.attribution import charts, examples, words
 from rankscope.analyses.attribution.plan import neurons_role
 from rankscope.analyses.attribution.steps import NEURONS
+from rankscope.analyses.attribution.stored import StoredAttribution
+from rankscope.core.judged.plain import as_stored, from_plain
 from rankscope.pipeline.work import Work
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Link, Section
@@ -24,15 +27,19 @@ def section(work: Work, questions: Sequence[Question], queries: Queries) -> Sect
     """The section, from the stored results."""
     return shown(
         {
-            question.key: read_json(work.folder(neurons_role(question.key)) / NEURONS)
-            | {"collection": question.spec.over}
+            question.key: replace(_stored(work, question.key), collection=question.spec.over)
             for question in questions
         },
         queries,
     )
 
 
-def shown(results: Mapping[str, words.AttributionResults], queries: Queries) -> Section:
+def _stored(work: Work, key: str) -> StoredAttribution:
+    path = work.folder(neurons_role(key)) / NEURONS
+    return from_plain(StoredAttribution, read_json(path), where=str(path))
+
+
+def shown(results: Mapping[str, StoredAttribution], queries: Queries) -> Section:
     """The section of attribution results, given by the key of their question."""
     tables = {}
     for key, key_results in results.items():
@@ -59,14 +66,18 @@ def shown(results: Mapping[str, words.AttributionResults], queries: Queries) -> 
         "Neurons",
         body,
         tables,
-        results,
+        {
+            key: as_stored(replace(key_results, collection=None))
+            | {"collection": key_results.collection}
+            for key, key_results in results.items()
+        },
         more="Through which neurons",
         links=links,
     )
 
 
 def _drawn(
-    key: str, results: words.AttributionResults, queries: Queries, drawing: Drawing
+    key: str, results: StoredAttribution, queries: Queries, drawing: Drawing
 ) -> Mapping[str, Any]:
     return {
         "found": results,
@@ -78,18 +89,18 @@ def _drawn(
             (title, drawing.chart(spec)) for title, spec in charts.concentrations(results)
         ],
         "ablation": [
-            (title, drawing.chart(charts.ablation(side_results["ablation"], title)))
+            (title, drawing.chart(charts.ablation(side_results.ablation, title)))
             for title, side_results in words.named(results)
-            if side_results["ablation"]
+            if side_results.ablation
         ],
         "table": words.layer_table(results),
         "comparisons": words.comparison_table(results),
         "overlaps": words.overlap_table(results),
-        "examples": examples.examples(key, results, queries.get(results.get("collection", ""), {})),
+        "examples": examples.examples(key, results, queries.get(results.collection or "", {})),
     }
 
 
-def _maps(results: words.AttributionResults, side: str, drawing: Drawing) -> Mapping[str, Any]:
+def _maps(results: StoredAttribution, side: str, drawing: Drawing) -> Mapping[str, Any]:
     """The heat maps of one side, and the differences, each kind on one scale."""
     return {
         "maps": [(name, drawing.chart(spec)) for name, spec in charts.heat_maps(results, side)],

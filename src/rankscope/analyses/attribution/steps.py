@@ -9,6 +9,7 @@ from rankscope.analyses.attribution import results as conclusions
 from rankscope.analyses.attribution.attributed import AttributedExamples
 from rankscope.analyses.attribution.plan import AttributeParams, NeuronsParams, attribute_role
 from rankscope.core.formats import read_run
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.records import Choice
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.data.listed import read_listed
@@ -68,5 +69,5 @@ def neurons(work: Work) -> Summary:
         work.params(NeuronsParams),
         notes=manifest["summary"]["notes"],
     )
-    write_json(work.out / NEURONS, comparison)
-    return {"n_examples": comparison["n_examples"], "notes": comparison["notes"]}
+    write_json(work.out / NEURONS, as_plain(comparison))
+    return {"n_examples": comparison.n_examples, "notes": comparison.notes}

@@ -1,13 +1,22 @@
 """The stored results of attribution as rows, tables and sentences."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
+from rankscope.analyses.attribution.stored import (
+    AblationCurves,
+    ActiveOverlap,
+    ConcentrationDifference,
+    MeanOverExamples,
+    PairedSite,
+    SideNumbers,
+    StoredAttribution,
+)
+from rankscope.core.judged.plain import as_plain
 from rankscope.report.wording.numbers import p_text, signed
 from rankscope.report.wording.verdicts import UNCORRECTED
 
-AttributionResults = Mapping[str, Any]
-"""The results of all rankers, or of one side of one, as the study stores them."""
 SIDES = {"query": "queries", "document": "docs", "pairs": "pairs"}
 HEADLINE = 20
 """The number of ablated neurons in the sentence about ablation."""
@@ -25,16 +34,9 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def sides(results: AttributionResults) -> Iterator[tuple[str, str, AttributionResults]]:
-    """Every ranker's sides: the ranker's name, the side's, and its results."""
-    for name, ranker_sides in results["rankers"].items():
-        for side, side_results in ranker_sides.items():
-            yield name, side, side_results
-
-
-def named(results: AttributionResults) -> list[tuple[str, AttributionResults]]:
+def named(results: StoredAttribution) -> list[tuple[str, SideNumbers]]:
     """Every ranker's sides, each with its title and its results."""
-    return [(f"{name}, {SIDES[side]}", side_results) for name, side, side_results in sides(results)]
+    return [(f"{name}, {SIDES[side]}", side_results) for name, side, side_results in results.sides]
 
 
 def significant(number: float) -> str:
@@ -42,39 +44,39 @@ def significant(number: float) -> str:
     return f"{number:+.3g}".replace("-", "\u2212") if number else "0"
 
 
-def is_published(results: AttributionResults) -> bool:
+def is_published(results: StoredAttribution) -> bool:
     """Whether the method is study A's."""
-    return bool(results["method"] == "as_published")
+    return results.method == "as_published"
 
 
-def thresholds(results: AttributionResults) -> str:
+def thresholds(results: StoredAttribution) -> str:
     """The shares above which neurons are active, in words; rankers may have different ones."""
     return " or ".join(
-        sorted({f"{side_results['threshold']:g}" for _, _, side_results in sides(results)})
+        sorted({f"{side_results.threshold:g}" for _, _, side_results in results.sides})
     )
 
 
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def layer_table(results: AttributionResults) -> tuple[list[str], list[list[str]]]:
+def layer_table(results: StoredAttribution) -> tuple[list[str], list[list[str]]]:
     """A row for each matrix: its share of the attribution, its concentration, and its completeness gap."""
     rows = []
-    for name, side, side_results in sides(results):
-        for site in side_results["sites"]:
-            concentration = site["concentration"]
-            gap = "\u2013" if site["gap"] is None else _percent(site["gap"]["largest"])
+    for name, side, side_results in results.sides:
+        for site in side_results.sites:
+            concentration = site.concentration
+            gap = "\u2013" if site.gap is None else _percent(site.gap["largest"])
             rows.append(
                 [
                     name,
                     side,
-                    str(site["layer"] + 1),
-                    site["name"],
-                    f"{site['share']['value']:.1%}",
-                    f"{concentration['gini']['value']:.3f}",
-                    f"{concentration['effective_number']['value']:.0f} of {site['n_neurons']}",
+                    str(site.layer + 1),
+                    site.name,
+                    f"{site.share.value:.1%}",
+                    f"{concentration['gini'].value:.3f}",
+                    f"{concentration['effective_number'].value:.0f} of {site.n_neurons}",
                     gap,
-                    f"{site['active_once']} of {site['n_neurons']}",
+                    f"{site.active_once} of {site.n_neurons}",
                 ]
             )
     return COLUMNS, rows
@@ -84,7 +86,7 @@ def _percent(share: float) -> str:
     return f"{share:.3%}" if share >= 1e-5 else "<0.001%"
 
 
-def comparison_table(results: AttributionResults) -> tuple[list[str], list[list[str]]]:
+def comparison_table(results: StoredAttribution) -> tuple[list[str], list[list[str]]]:
     """A row for each matrix of two rankers: the concentration of one compared with the other's."""
     columns = [
         "ranker", "baseline", "side", "layer", "matrix", "Gini, baseline", "Gini", "difference",
@@ -92,20 +94,20 @@ def comparison_table(results: AttributionResults) -> tuple[list[str], list[list[
     ]  # fmt: skip
     rows = [
         [
-            *_names_of_pair(row),
-            f"{row['before']:.3f}",
-            f"{row['after']:.3f}",
-            signed(row["difference"]),
-            f"{signed(row['low'])} to {signed(row['high'])}",
-            p_text(row["corrected_p"]),
-            row["verdict"],
+            *_names_of_pair(row.site),
+            f"{row.before:.3f}",
+            f"{row.after:.3f}",
+            signed(row.difference),
+            f"{signed(row.low)} to {signed(row.high)}",
+            p_text(row.corrected_p),
+            row.verdict,
         ]
-        for row in results["comparisons"]
+        for row in results.comparisons
     ]
     return columns, rows
 
 
-def overlap_table(results: AttributionResults) -> tuple[list[str], list[list[str]]]:
+def overlap_table(results: StoredAttribution) -> tuple[list[str], list[list[str]]]:
     """A row for each matrix of two rankers: the overlap of the neurons active on the same example."""
     columns = [
         "ranker", "baseline", "side", "layer", "matrix", "active, baseline", "active", "in both", "Jaccard index",
@@ -113,38 +115,37 @@ def overlap_table(results: AttributionResults) -> tuple[list[str], list[list[str
     ]  # fmt: skip
     rows = [
         [
-            *_names_of_pair(row),
-            *(f"{row[name]:.1f}" for name in ("n_second", "n_first", "n_both")),
+            *_names_of_pair(row.site),
+            *(f"{number:.1f}" for number in (row.n_second, row.n_first, row.n_both)),
             *_jaccard(row),
         ]
-        for row in results["overlaps"]
+        for row in results.overlaps
     ]
     return columns, rows
 
 
-def _jaccard(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    index = row["jaccard"]
-    if index["value"] is None:
+def _jaccard(row: ActiveOverlap) -> tuple[str, str, str]:
+    index = row.jaccard
+    if index.value is None:
         return ("none active", "", "")
-    ends = f"{index['low']:.2f} to {index['high']:.2f}"
-    return (f"{index['value']:.2f}", ends, f"{row['by_chance']:.2f}")
+    return (f"{index.value:.2f}", f"{index.low:.2f} to {index.high:.2f}", f"{row.by_chance:.2f}")
 
 
-def _names_of_pair(row: Mapping[str, Any]) -> list[str]:
-    return [row["ranker"], row["baseline"], row["side"], str(row["layer"] + 1), row["name"]]
+def _names_of_pair(site: PairedSite) -> list[str]:
+    return [site.ranker, site.baseline, site.side, str(site.layer + 1), site.name]
 
 
-def full_rows(results: AttributionResults) -> tuple[list[str], list[list[str]]]:
+def full_rows(results: StoredAttribution) -> tuple[list[str], list[list[str]]]:
     """A row for every number of sites, ablation and pairs of rankers; those of examples and maps are left out."""
     columns = [
         "method", "path", "nodes", "examples", "ranker", "baseline", "side", "layer", "matrix", "what", "value",
         "low", "high", "intervals", "corrected p", "verdict",
     ]  # fmt: skip
     common = {
-        "method": results["method"],
-        "path": results["path"],
-        "nodes": results["nodes"],
-        "examples": results["n_examples"],
+        "method": results.method,
+        "path": results.path,
+        "nodes": results.nodes,
+        "examples": results.n_examples,
     }
     rows = [
         ["" if row.get(column) is None else str(row[column]) for column in columns]
@@ -155,197 +156,195 @@ def full_rows(results: AttributionResults) -> tuple[list[str], list[list[str]]]:
 
 def _row(what: str, value: Any) -> dict[str, Any]:
     """A row for a number, or for one with its interval."""
-    if not isinstance(value, Mapping):
-        return {"what": what, "value": value}
-    return {"what": what, "value": value["value"], "low": value["low"], "high": value["high"]}
+    return {"what": what, **(as_plain(value) if is_dataclass(value) else {"value": value})}
 
 
-def _side_rows(results: AttributionResults) -> Iterator[dict[str, Any]]:
-    for name, side, side_results in sides(results):
+def _side_rows(results: StoredAttribution) -> Iterator[dict[str, Any]]:
+    for name, side, side_results in results.sides:
         side_names = {"ranker": name, "side": side}
         for what in ("target", "threshold", "share_of_noise"):
-            yield side_names | _row(what, side_results[what])
-        for measure, value in side_results["whole"].items():
+            yield side_names | _row(what, getattr(side_results, what))
+        for measure, value in side_results.whole.items():
             yield side_names | _row(measure, value)
-        for site in side_results["sites"]:
-            site_names = side_names | {"layer": site["layer"] + 1, "matrix": site["name"]}
+        for site in side_results.sites:
+            site_names = side_names | {"layer": site.layer + 1, "matrix": site.name}
             for what in ("n_neurons", "share", "change", "active", "active_once"):
-                yield site_names | _row(what, site[what])
-            for what, value in (site["gap"] or {}).items():
-                yield site_names | _row(f"{what} gap", value)
-            for measure, value in site["concentration"].items():
+                yield site_names | _row(what, getattr(site, what))
+            for what, gap in (site.gap or {}).items():
+                yield site_names | _row(f"{what} gap", gap)
+            for measure, value in site.concentration.items():
                 yield site_names | _row(measure, value)
-        yield from (side_names | row for row in _ablation_rows(side_results["ablation"]))
+        yield from (side_names | row for row in _ablation_rows(side_results.ablation))
 
 
-def _ablation_rows(curves: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+def _ablation_rows(curves: AblationCurves | None) -> Iterator[dict[str, Any]]:
     if curves is None:
         return
-    yield _row("target with all neurons", curves["whole"])
-    yield _row("target with none", curves["none"])
-    for place, (count, advantage) in enumerate(
-        zip(curves["counts"], curves["advantage"], strict=True)
-    ):
+    yield _row("target with all neurons", curves.whole)
+    yield _row("target with none", curves.none)
+    for place, (count, advantage) in enumerate(zip(curves.counts, curves.advantage, strict=True)):
         for what in ("deleted", "deleted_random", "inserted", "inserted_random"):
-            yield _row(f"target, {count} {what}", curves[what][place])
+            yield _row(f"target, {count} {what}", getattr(curves, what)[place])
         yield _row(f"{count} deleted against random", advantage)
 
 
-def _pair_rows(results: AttributionResults) -> Iterator[dict[str, Any]]:
-    for row in results["comparisons"]:
-        columns = _site_names(row) | {"corrected p": row["corrected_p"], "verdict": row["verdict"]}
+def _pair_rows(results: StoredAttribution) -> Iterator[dict[str, Any]]:
+    for row in results.comparisons:
+        columns = _site_names(row.site) | {"corrected p": row.corrected_p, "verdict": row.verdict}
         columns["intervals"] = UNCORRECTED
-        interval = {"value": row["difference"], "low": row["low"], "high": row["high"]}
-        yield columns | _row(f"difference in {row['measure']}", interval)
-    for row in results["overlaps"]:
-        yield _site_names(row) | _row("active", row["n_first"])
-        yield _site_names(row) | _row("active in the baseline", row["n_second"])
-        yield _site_names(row) | _row("active in both", row["n_both"])
-        yield _site_names(row) | _row("Jaccard index of the active", row["jaccard"])
-        yield _site_names(row) | _row("Jaccard index by chance", row["by_chance"])
+        numbers = {"value": row.difference, "low": row.low, "high": row.high}
+        yield columns | {"what": f"difference in {row.measure}", **numbers}
+    for overlap in results.overlaps:
+        site_names = _site_names(overlap.site)
+        yield site_names | _row("active", overlap.n_first)
+        yield site_names | _row("active in the baseline", overlap.n_second)
+        yield site_names | _row("active in both", overlap.n_both)
+        yield site_names | _row("Jaccard index of the active", overlap.jaccard)
+        yield site_names | _row("Jaccard index by chance", overlap.by_chance)
 
 
-def _site_names(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = {name: row[name] for name in ("ranker", "baseline", "side")}
-    return names | {"layer": row["layer"] + 1, "matrix": row["name"]}
+def _site_names(site: PairedSite) -> dict[str, Any]:
+    names = {"ranker": site.ranker, "baseline": site.baseline, "side": site.side}
+    return names | {"layer": site.layer + 1, "matrix": site.name}
 
 
 # -- sides ---------------------------------------------------------------------------------------
 
 
-def all_sides(results: AttributionResults) -> list[str]:
+def all_sides(results: StoredAttribution) -> list[str]:
     """Every side that any ranker has: query and document, or pairs, or all."""
-    return list(dict.fromkeys(side for _, side, _ in sides(results)))
+    return list(dict.fromkeys(side for _, side, _ in results.sides))
 
 
-def of_side(results: AttributionResults, side: str) -> dict[str, AttributionResults]:
+def of_side(results: StoredAttribution, side: str) -> dict[str, SideNumbers]:
     """The rankers that have such a side, with its results."""
     return {
-        name: side_results for name, side_name, side_results in sides(results) if side_name == side
+        name: side_results for name, side_name, side_results in results.sides if side_name == side
     }
 
 
-def pairs(results: AttributionResults, side: str) -> list[tuple[str, str]]:
+def pairs(results: StoredAttribution, side: str) -> list[tuple[str, str]]:
     """Each ranker with the baselines that have matrices of the same sizes."""
-    rows = (row for row in results["comparisons"] if row["side"] == side)
-    return list(dict.fromkeys((row["ranker"], row["baseline"]) for row in rows))
+    rows = (row for row in results.comparisons if row.site.side == side)
+    return list(dict.fromkeys((row.site.ranker, row.site.baseline) for row in rows))
 
 
 # -- words ----------------------------------------------------------------------------------------
 
 
-def sentences(results: AttributionResults) -> list[str]:
+def sentences(results: StoredAttribution) -> list[str]:
     """The conclusions, and their limits, a sentence each."""
     lines = [
         _noise(name, side, side_results)
-        for name, side, side_results in sides(results)
-        if side_results["share_of_noise"] > NOISE_TO_SAY
+        for name, side, side_results in results.sides
+        if side_results.share_of_noise > NOISE_TO_SAY
     ]
     usable = [
         (name, side, side_results)
-        for name, side, side_results in sides(results)
-        if not side_results["is_degenerate"]
+        for name, side, side_results in results.sides
+        if not side_results.is_degenerate
     ]
     if is_published(results):
         return [*lines, "As published, so layers, matrices and rankers are not compared in words."]
     for name, side, side_results in usable:
         lines.append(_where(name, side, side_results))
-        if side_results["ablation"]:
-            lines += _ablated(name, side, side_results)
+        if side_results.ablation:
+            lines += _ablated(name, side, side_results.target, side_results.ablation)
         lines += _incomplete(name, side, side_results)
     return [*lines, *_differences(results), CAVEAT]
 
 
-def _noise(name: str, side: str, side_results: AttributionResults) -> str:
+def _noise(name: str, side: str, side_results: SideNumbers) -> str:
     title = f"{name}, {SIDES[side]}"
-    if not side_results["is_degenerate"]:
+    if not side_results.is_degenerate:
         return (
-            f"{title}: at {side_results['share_of_noise']:.0%} of the examples' matrices the target changes by no more than "
+            f"{title}: at {side_results.share_of_noise:.0%} of the examples' matrices the target changes by no more than "
             "rounding; what is attributed there is noise."
         )
-    where = "no matrix" if side_results["share_of_noise"] == 1 else "few matrices"
+    where = "no matrix" if side_results.share_of_noise == 1 else "few matrices"
     return (
         f"{title}: the target changes at {where} by more than rounding, so its attributions are rounding noise scaled "
         "up. Nothing may be concluded from them. Take another target: the sound method's."
     )
 
 
-def _where(name: str, side: str, side_results: AttributionResults) -> str:
+def _where(name: str, side: str, side_results: SideNumbers) -> str:
     """A sentence on the layer with the largest share, and the effective number of neurons."""
     by_layer: dict[int, float] = {}
-    for site in side_results["sites"]:
-        by_layer[site["layer"]] = by_layer.get(site["layer"], 0.0) + site["share"]["value"]
+    for site in side_results.sites:
+        by_layer[site.layer] = by_layer.get(site.layer, 0.0) + site.share.value
     layer = max(by_layer, key=lambda key: (by_layer[key], -key))
     number, n = (
-        side_results["whole"]["effective_number"],
-        sum(s["n_neurons"] for s in side_results["sites"]),
+        side_results.whole["effective_number"],
+        sum(s.n_neurons for s in side_results.sites),
     )
     return (
         f"{name}, {SIDES[side]}: of the sizes of all attributions layer {layer + 1} of {len(by_layer)} has the largest "
-        f"share ({by_layer[layer]:.0%}). They are spread over {number['value']:,.0f} of {n:,} neurons in effect "
-        f"[{number['low']:,.0f}, {number['high']:,.0f}]."
+        f"share ({by_layer[layer]:.0%}). They are spread over {number.value:,.0f} of {n:,} neurons in effect "
+        f"[{number.low:,.0f}, {number.high:,.0f}]."
     )
 
 
-def _ablated(name: str, side: str, side_results: AttributionResults) -> list[str]:
+def _ablated(name: str, side: str, target: MeanOverExamples, curves: AblationCurves) -> list[str]:
     """A sentence on whether ablation of the top neurons costs more of the margin than that of random ones."""
-    curves, title = side_results["ablation"], f"{name}, {SIDES[side]}"
-    place = max((n for n, k in enumerate(curves["counts"]) if k <= HEADLINE), default=0)
-    count, advantage = curves["counts"][place], curves["advantage"][place]
-    margin = f"the margin of {_with_interval(side_results['target']).removeprefix('+')}"
-    if side_results["target"]["low"] <= 0 <= side_results["target"]["high"]:
+    title = f"{name}, {SIDES[side]}"
+    place = max((n for n, k in enumerate(curves.counts) if k <= HEADLINE), default=0)
+    count, advantage = curves.counts[place], curves.advantage[place]
+    margin = f"the margin of {_with_interval(target).removeprefix('+')}"
+    if target.low <= 0 <= target.high:
         return [
             f"{title}: {margin} is not shown to be other than 0: there is no preference to explain."
         ]
     falls = (
         f"falls further than without {count} random ones, by {_with_interval(advantage)}: they carry more of it than chance"
-        if advantage["low"] > 0
+        if advantage.low > 0
         else f"does not clearly fall further than without {count} random ones ({_with_interval(advantage)}): these "
         "attributions are not to be relied on"
     )
     return [
         f"{title}: without each example's top {count} neurons {margin} {falls}. With no neuron of any layer it is "
-        f"{significant(curves['none'])}."
+        f"{significant(curves.none)}."
     ]
 
 
-def _with_interval(value: Mapping[str, float]) -> str:
-    low, high = significant(value["low"]), significant(value["high"])
-    return f"{significant(value['value'])} [{low}, {high}]"
+def _with_interval(value: MeanOverExamples) -> str:
+    low, high = significant(value.low), significant(value.high)
+    return f"{significant(value.value)} [{low}, {high}]"
 
 
-def _incomplete(name: str, side: str, side_results: AttributionResults) -> list[str]:
-    gaps = [(site["gap"]["largest"], site) for site in side_results["sites"] if site["gap"]]
+def _incomplete(name: str, side: str, side_results: SideNumbers) -> list[str]:
+    gaps = [(site.gap["largest"], site) for site in side_results.sites if site.gap]
     if not gaps:
         return []
     largest, site = max(gaps, key=lambda pair: pair[0])
     if largest <= GAP_TO_SAY:
         return []
     return [
-        f"{name}, {SIDES[side]}: in layer {site['layer'] + 1} ({site['name']}) some example's attributions do not add up: "
+        f"{name}, {SIDES[side]}: in layer {site.layer + 1} ({site.name}) some example's attributions do not add up: "
         f"{largest:.1%} of the sum of their sizes is missing. Take more nodes."
     ]
 
 
-def _differences(results: AttributionResults) -> Iterator[str]:
+def _differences(results: StoredAttribution) -> Iterator[str]:
     """Sentences on the layers that became more or less concentrated, by rankers and side."""
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for row in results["comparisons"]:
-        groups.setdefault((row["ranker"], row["baseline"], row["side"]), []).append(row)
+    groups: dict[tuple[str, str, str], list[ConcentrationDifference]] = {}
+    for row in results.comparisons:
+        site = row.site
+        groups.setdefault((site.ranker, site.baseline, site.side), []).append(row)
     for (name, baseline, side), rows in groups.items():
         changes = []
         for verdict in ("more concentrated", "less concentrated"):
-            places = [_place(row, rows) for row in rows if row["verdict"] == verdict]
+            places = [_place(row.site, rows) for row in rows if row.verdict == verdict]
             if places:
                 changes.append(f"{verdict} in {_listed(places)}")
         summary = "; ".join(changes) if changes else "no layer's concentration is shown to differ"
         yield f"{name} against {baseline}, {SIDES[side]}: {summary} (Gini coefficient, corrected over {len(rows)} matrices)."
 
 
-def _place(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+def _place(site: PairedSite, rows: Sequence[ConcentrationDifference]) -> str:
     """A layer, and its matrix where there are several."""
-    layer = str(row["layer"] + 1)
-    return layer if len({other["name"] for other in rows}) == 1 else f"{layer} ({row['name']})"
+    layer = str(site.layer + 1)
+    return layer if len({row.site.name for row in rows}) == 1 else f"{layer} ({site.name})"
 
 
 def _listed(places: Sequence[str]) -> str:

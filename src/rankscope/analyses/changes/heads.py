@@ -23,7 +23,7 @@ from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.evaluate.measures import Measuring, span
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import judged, recorded
 from rankscope.explain import heads, representations
 from rankscope.explain.heads import Refitted
@@ -195,7 +195,7 @@ def concluded(
         for name, seed_runs in runs.items()
     }
     pairs = [
-        Pair(values[system], values[baseline], margin, span=span(params.measure))
+        MeasuredPair(values[system], values[baseline], margin, span=span(params.measure))
         for system, baseline in COMPARED.values()
     ]
     level = params.significance_level

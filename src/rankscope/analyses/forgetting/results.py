@@ -11,7 +11,7 @@ from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.core.judged.margins import as_margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import Pair, compared
+from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged, recorded
 from rankscope.evaluate.seeds.kinship import Kinship
 
@@ -29,7 +29,7 @@ def forgotten(
     margin = evaluation.margin.get(measure)
     measured_pairs = list(_results_with_baselines(evaluation, lines))
     pairs = [
-        Pair(
+        MeasuredPair(
             [per_query[seed.run, measure] for seed in result.seeds],
             [per_query[seed.run, measure] for seed in baseline.seeds],
             None if margin is None else as_margin(margin),

@@ -16,10 +16,11 @@ from rankscope.analyses.probes.plan import (
     ConcludeParams,
     ProbeParams,
 )
-from rankscope.analyses.probes.results import ProbeResults, as_json, concluded
+from rankscope.analyses.probes.results import ProbeResults, concluded, recorded
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.result import Result, Table
 from rankscope.core.rng import seed_for
@@ -95,13 +96,13 @@ def answer(
     )
     baselines = settings.baselines or [first]
     probed = probe(rankers, choices_read, settings.probes, baselines=baselines, progress=progress)
-    stored, n = as_json(probed), max(settings.probes.spec.ns)
+    stored, n = recorded(probed), max(settings.probes.spec.ns)
     sentences, table = words.sentences(stored), words.layer_table(stored, n)
     return Result(
         tables=(Table(f"{len(choices_read.test)} examples, {n} docs each", *table),),
         lines=tuple(sentences),
-        forms=forms_of(stored, sentences, lambda: words.full_rows(stored), table),
-        notes=tuple(stored["notes"]),
+        forms=forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
+        notes=stored.notes,
     )
 
 

@@ -5,13 +5,17 @@ from typing import Any
 
 import altair as alt
 
+from rankscope.analyses.probes.stored import LayerAccuracy, PublishedAccuracy
 from rankscope.analyses.probes.words import LayerCurves
 from rankscope.report.charts import GREY, LINES, Spec, _rule_at, finished
 
+FIELDS = ("layer", "accuracy", "low", "high")
+"""The numbers of a point that are drawn."""
+
 
 def layers_of_rankers(
-    points: Sequence[Mapping[str, Any]],
-    published: Sequence[Mapping[str, Any]] = (),
+    points: Sequence[LayerAccuracy],
+    published: Sequence[PublishedAccuracy] = (),
     *,
     chance: float,
     first_stage: float,
@@ -20,15 +24,12 @@ def layers_of_rankers(
 
     A ranker's control is dashed in its colour, and a paper's curve of it dotted.
     """
-    names = list(dict.fromkeys(str(point["ranker"]) for point in points))
-    reported = [
-        {**point, "low": point["accuracy"], "high": point["accuracy"], "kind": "published"}
-        for point in published
-    ]
     return _by_layer(
-        [*points, *reported],
-        "ranker",
-        names,
+        [
+            *(_row(point.ranker, point) for point in points),
+            *(_published_row(point) for point in published),
+        ],
+        list(dict.fromkeys(point.ranker for point in points)),
         [(chance, "chance"), (first_stage, "first stage")],
         "Accuracy of the probe by layer and ranker",
     )
@@ -36,30 +37,36 @@ def layers_of_rankers(
 
 def layers_of_probes(data: LayerCurves) -> Spec:
     """Every probe and control of one ranker by layer; controls dashed."""
-    names = list(dict.fromkeys(str(point["probe"]) for point in data.points))
-    lines = [(1 / data.n, "chance"), (data.first_stage, "first stage")]
     return _by_layer(
-        data.points, "probe", names, lines, f"Probes and controls of {data.ranker} by layer"
+        [_row(point.probe, point) for point in data.points],
+        list(dict.fromkeys(point.probe for point in data.points)),
+        [(1 / data.n, "chance"), (data.first_stage, "first stage")],
+        f"Probes and controls of {data.ranker} by layer",
     )
 
 
+def _row(name: str, point: LayerAccuracy) -> dict[str, Any]:
+    """A point of the curve with that name."""
+    return {
+        "name": name,
+        "kind": point.kind,
+        **{field: getattr(point, field) for field in FIELDS},
+    }
+
+
+def _published_row(point: PublishedAccuracy) -> dict[str, Any]:
+    """A paper's point, which has no interval."""
+    ends = dict.fromkeys(("accuracy", "low", "high"), point.accuracy)
+    return {"name": point.ranker, "kind": "published", "layer": point.layer, **ends}
+
+
 def _by_layer(
-    points: Sequence[Mapping[str, Any]],
-    what: str,
+    rows: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     lines: Sequence[tuple[float, str]],
     description: str,
 ) -> Spec:
-    fields = ("layer", "accuracy", "low", "high")
-    layers = sorted({int(point["layer"]) for point in points})
-    rows = [
-        {
-            "name": point[what],
-            "kind": point.get("kind", "probe"),
-            **{field: point[field] for field in fields},
-        }
-        for point in points
-    ]
+    layers = sorted({row["layer"] for row in rows})
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X("layer:Q", title="layer", axis=alt.Axis(values=layers, format="d")),
         color=alt.Color(
@@ -88,7 +95,7 @@ def _by_layer(
         tooltip=[
             alt.Tooltip("name:N"),
             alt.Tooltip("layer:Q"),
-            *(alt.Tooltip(f"{field}:Q", format=".3f") for field in fields[1:]),
+            *(alt.Tooltip(f"{field}:Q", format=".3f") for field in FIELDS[1:]),
         ],
     )
     rules = [

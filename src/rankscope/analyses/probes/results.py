@@ -2,25 +2,31 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rankscope.analyses.probes.examples import ProbeExamples
 from rankscope.analyses.probes.plan import ConcludeParams
+from rankscope.analyses.probes.stored import (
+    FIRST_STAGE,
+    LayerAccuracy,
+    LayerDifference,
+    LayerMatches,
+    PublishedAccuracy,
+    StoredProbes,
+)
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
-from rankscope.evaluate.pairs.comparison import Comparison, Pair, compared
+from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 from rankscope.explain import probes
 from rankscope.explain.probing import CONTROL_OF, CONTROLS, Outcome
 
-FIRST_STAGE = "first stage"
-"""The name of the run that the negatives come from."""
 PUBLISHED_WARNINGS = (
     "As published (study A): the probe is additive in query and docs, so it cannot see whether they match, and it "
     "stops long before it has converged, the sooner the wider the states. Read it beside its control, in which "
@@ -127,7 +133,7 @@ def _above_chance(
 ) -> dict[ProbePoint, Comparison]:
     chance = {n: [dict.fromkeys(ids, 1 / n)] for n in {point.n for point in values}}
     pairs = [
-        Pair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
+        MeasuredPair(accuracies, chance[point.n], pool=f"{point.probe} {point.n}")
         for point, accuracies in values.items()
     ]
     return dict(zip(values, compared(pairs, groups=groups), strict=True))
@@ -151,7 +157,7 @@ def _against(
     verdicts: dict[tuple[ProbePoint, str], Judged] = {}
     for (_, baseline, _, _), points in families.items():
         pairs = [
-            Pair(values[point], values[_twin(point, baseline, values)], Margin(margin))
+            MeasuredPair(values[point], values[_twin(point, baseline, values)], Margin(margin))
             for point in points
         ]
         rows = judged(compared(pairs, groups=groups))
@@ -220,67 +226,77 @@ def _reads_matches(
     verdicts: dict[ProbePoint, Judged] = {}
     for points in families.values():
         pairs = [
-            Pair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
+            MeasuredPair(values[p], values[p._replace(probe=CONTROL_OF[p.probe])], pool=p.probe)
             for p in points
         ]
         verdicts |= dict(zip(points, judged(compared(pairs, groups=groups)), strict=True))
     return verdicts
 
 
-# -- as plain data --------------------------------------------------------------------------------
+# -- as stored ------------------------------------------------------------------------------------
 
 
-def as_json(results: ProbeResults) -> dict[str, Any]:
-    """All results as plain data: a row for each probe, layer and n of each ranker, and for each of its baselines."""
+def recorded(
+    results: ProbeResults, *, published: Sequence[PublishedAccuracy] | None = None
+) -> StoredProbes:
+    """The record that is stored and shown: a row for each point, or one for each of its baselines."""
     rankers = [name for name in _rankers(results.above_chance) if name != FIRST_STAGE]
-    return {
-        "n_examples": results.n_examples,
-        "n_queries": results.n_queries,
-        "rankers": rankers,
-        "baselines": list(results.baselines),
-        "rows": [row for point in results.above_chance for row in _rows(results, point)],
-        "reads_matches": [
-            {
-                **point._asdict(),
-                "control": CONTROL_OF[point.probe],
-                "difference": row.comparison.difference,
-                "verdict": str(row.verdict),
-            }
+    return StoredProbes(
+        n_examples=results.n_examples,
+        n_queries=results.n_queries,
+        rankers=tuple(rankers),
+        baselines=results.baselines,
+        rows=tuple(row for point in results.above_chance for row in _rows(results, point)),
+        reads_matches=tuple(
+            LayerMatches(
+                *point,
+                control=CONTROL_OF[point.probe],
+                difference=row.comparison.difference,
+                verdict=row.verdict,
+            )
             for point, row in results.reads_matches.items()
-        ],
-        "readable_from": {ranker: results.readable_from(ranker) for ranker in rankers},
-        "notes": list(results.notes),
-    }
+        ),
+        readable_from={ranker: results.readable_from(ranker) for ranker in rankers},
+        notes=results.notes,
+        published=None if published is None else tuple(published),
+    )
 
 
 def _kind(point: ProbePoint) -> str:
-    """The kind of its curve in the report: probe, control, or first stage."""
     if point.ranker == FIRST_STAGE:
         return FIRST_STAGE
     return "control" if point.probe in CONTROLS else "probe"
 
 
-def _rows(results: ProbeResults, point: ProbePoint) -> Iterator[dict[str, Any]]:
+def _rows(results: ProbeResults, point: ProbePoint) -> Iterator[LayerAccuracy]:
     comparison = results.above_chance[point]
-    plain = {
-        **point._asdict(),
-        "kind": _kind(point),
-        "accuracy": comparison.system_mean,
-        "low": comparison.baseline_mean + comparison.interval[0],
-        "high": comparison.baseline_mean + comparison.interval[1],
-        "chance": comparison.baseline_mean,
-    }
-    against = [(name, row) for (place, name), row in results.against.items() if place == point]
-    for baseline, row in against:
-        yield plain | {
-            "baseline": baseline,
-            "difference": row.comparison.difference,
-            "difference_low": row.comparison.interval[0],
-            "difference_high": row.comparison.interval[1],
-            "corrected_p": row.corrected_p,
-            "verdict": str(row.verdict),
-            "smallest_detectable": row.smallest_detectable,
-            "published_p": results.published_p.get((point, baseline)),
-        }
-    if not against:
-        yield plain
+    chance, (low, high) = comparison.baseline_mean, comparison.interval
+    alone = LayerAccuracy(
+        *point,
+        kind=_kind(point),
+        accuracy=comparison.system_mean,
+        low=chance + low,
+        high=chance + high,
+        chance=chance,
+        against=None,
+    )
+    differences = [
+        _difference(name, row, results.published_p.get((point, name)))
+        for (place, name), row in results.against.items()
+        if place == point
+    ]
+    if not differences:
+        yield alone
+    yield from (replace(alone, against=difference) for difference in differences)
+
+
+def _difference(baseline: str, row: Judged, published_p: float | None) -> LayerDifference:
+    return LayerDifference(
+        baseline,
+        row.comparison.difference,
+        *row.comparison.interval,
+        corrected_p=row.corrected_p,
+        verdict=row.verdict,
+        smallest_detectable=row.smallest_detectable,
+        published_p=published_p,
+    )

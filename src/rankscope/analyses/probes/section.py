@@ -9,6 +9,8 @@ from rankscope.analyses.analysis import Question
 from rankscope.analyses.probes import charts, words
 from rankscope.analyses.probes.plan import probes_role
 from rankscope.analyses.probes.steps import FOUND
+from rankscope.analyses.probes.stored import StoredProbes
+from rankscope.core.judged.plain import as_stored, from_plain
 from rankscope.pipeline.work import Work
 from rankscope.report.charts import Spec
 from rankscope.report.rendering import rendered
@@ -20,11 +22,15 @@ from rankscope.store.artifacts import read_json
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
     """The section, from the stored results."""
-    keys = [question.key for question in questions]
-    return shown({key: read_json(work.folder(probes_role(key)) / FOUND) for key in keys})
+    return shown({question.key: _stored(work, question.key) for question in questions})
 
 
-def shown(results: Mapping[str, words.StoredProbes]) -> Section:
+def _stored(work: Work, key: str) -> StoredProbes:
+    path = work.folder(probes_role(key)) / FOUND
+    return from_plain(StoredProbes, read_json(path), where=str(path))
+
+
+def shown(results: Mapping[str, StoredProbes]) -> Section:
     """The section of probes, given by the key of their question."""
     tables = {}
     for key, key_results in results.items():
@@ -37,10 +43,11 @@ def shown(results: Mapping[str, words.StoredProbes]) -> Section:
         template = "analyses/probes/section.html.j2"
         return rendered(template, probed=probed, figure=drawing.figure())
 
-    return Section("probes", "What each layer knows", "Layers", body, tables, results)
+    data = {key: as_stored(key_results) for key, key_results in results.items()}
+    return Section("probes", "What each layer knows", "Layers", body, tables, data)
 
 
-def _drawn(results: words.StoredProbes, drawing: Drawing) -> Mapping[str, Any]:
+def _drawn(results: StoredProbes, drawing: Drawing) -> Mapping[str, Any]:
     ns = words.ns(results)
     return {
         "found": results,
@@ -52,11 +59,11 @@ def _drawn(results: words.StoredProbes, drawing: Drawing) -> Mapping[str, Any]:
         ],
         "tables": [words.layer_table(results, n) for n in ns],
         "words": words.sentences(results),
-        "has_published": bool(results.get("published")),
+        "has_published": bool(results.published),
     }
 
 
-def _compared_layers(results: words.StoredProbes, n: int) -> Spec:
+def _compared_layers(results: StoredProbes, n: int) -> Spec:
     return charts.layers_of_rankers(
         words.compared_curves(results, n),
         words.published_curves(results, n),

@@ -19,8 +19,10 @@ from rankscope.analyses.probes.plan import (
 )
 from rankscope.analyses.probes.published import PublishedPoint, published_points
 from rankscope.analyses.probes.spec import FileExamplesSpec, ProbesSpec, RunExamplesSpec
+from rankscope.analyses.probes.stored import PublishedAccuracy
 from rankscope.core.errors import choose
 from rankscope.core.formats import read_run
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.records import Choice, Doc, Run
 from rankscope.core.rng import seed_for
 from rankscope.core.words import words
@@ -230,7 +232,8 @@ def conclude(work: Work) -> Summary:
         params,
         notes=notes,
     )
-    write_json(work.out / FOUND, probing.as_json(results) | {"published": _published(params)})
+    stored = probing.recorded(results, published=_published(params))
+    write_json(work.out / FOUND, as_plain(stored))
     return {"n_comparisons": len(results.against), "notes": list(results.notes)}
 
 
@@ -247,7 +250,7 @@ def _seen_before(work: Work, ranker: str, spec: ProbesSpec) -> list[str]:
     ]
 
 
-def _published(params: ConcludeParams) -> list[dict[str, Any]]:
+def _published(params: ConcludeParams) -> list[PublishedAccuracy]:
     """The reported points of the rankers that have a curve, for the spec's numbers of candidates."""
     spec, path = params.spec, params.published
     if spec.published is None or path is None:
@@ -257,7 +260,7 @@ def _published(params: ConcludeParams) -> list[dict[str, Any]]:
     for point in points:
         by_curve.setdefault(point.curve, []).append(point)
     return [
-        {"ranker": ranker, "n": point.n, "layer": point.layer, "accuracy": point.accuracy}
+        PublishedAccuracy(ranker, point.n, point.layer, point.accuracy)
         for ranker, curve in spec.published.curves.items()
         for point in choose(by_curve, curve, what="published curve")
         if point.n in spec.candidates

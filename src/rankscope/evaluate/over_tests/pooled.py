@@ -52,7 +52,7 @@ from rankscope.evaluate.over_tests.mean import (
     of_queries,
     over_tests,
 )
-from rankscope.evaluate.pairs.comparison import Pair
+from rankscope.evaluate.pairs.comparison import MeasuredPair
 from rankscope.evaluate.pairs.correction import PValues, corrected_together, times
 from rankscope.evaluate.pairs.verdicts import verdict_of
 from rankscope.evaluate.seeds.seed_error import Runs, SeedError, seed_error
@@ -66,7 +66,7 @@ class Cell(NamedTuple):
     system: str
     baseline: str
     measure: str
-    pair: Pair
+    pair: MeasuredPair
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ EXACT_WILCOXON = 50
 """The largest number of differences without ties for which Wilcoxon's exact distribution is used."""
 
 
-class Pair(NamedTuple):
+class MeasuredPair(NamedTuple):
     """Two rankers to compare: each one's values per query, a mapping for each training seed.
 
     A ranker in several pairs is recognised by the identity of its runs' mappings.
@@ -140,7 +140,7 @@ class Comparison:
 
 
 def compared(
-    pairs: Sequence[Pair],
+    pairs: Sequence[MeasuredPair],
     *,
     significance_level: float = 0.05,
     groups: Mapping[str, str] | None = None,
@@ -169,7 +169,7 @@ def compared(
     return [comparisons[place] for place in range(len(pairs))]
 
 
-def _queries(pair: Pair) -> tuple[str, ...]:
+def _queries(pair: MeasuredPair) -> tuple[str, ...]:
     first, *others = (*pair.system, *pair.baseline)
     for other in others:
         if other.keys() != first.keys():
@@ -200,7 +200,7 @@ class _Block:
     def __init__(
         self,
         queries: tuple[str, ...],
-        pairs: list[Pair],
+        pairs: list[MeasuredPair],
         groups: Mapping[str, str] | None,
         *,
         has_other_pools: bool,
@@ -375,5 +375,5 @@ def _ids(runs: Sequence[Values]) -> tuple[int, ...]:
     return tuple(map(id, runs))
 
 
-def _known(pair: Pair, p_value: float) -> float | None:
+def _known(pair: MeasuredPair, p_value: float) -> float | None:
     return None if pair.margin is None else float(p_value)

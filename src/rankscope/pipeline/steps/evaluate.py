@@ -55,7 +55,7 @@ class Declared(NamedTuple):
     measure: str
     system: str
     baseline: str
-    pair: comparison.Pair
+    pair: comparison.MeasuredPair
 
     def record(self, judged: verdicts.Judged) -> JudgedComparison:
         """The record that is stored of it, once it is judged."""
@@ -327,7 +327,7 @@ def _declared(study: Pipeline, group: Group) -> list[Declared]:
             measure,
             system,
             baseline,
-            comparison.Pair(
+            comparison.MeasuredPair(
                 values[system, measure],
                 values[baseline, measure],
                 margins.get(measure) if spec.tests == "sound" else None,

@@ -52,7 +52,7 @@ class Column:
     """Whether the page shows it only where a system has several seeds."""
 
 
-class Terms(NamedTuple):
+class SharedTerms(NamedTuple):
     """The terms that all comparisons of a family share."""
 
     significance_level: float
@@ -72,9 +72,9 @@ class Terms(NamedTuple):
         )
 
 
-def terms_of(evaluation: EvaluationRecord) -> Terms:
+def terms_of(evaluation: EvaluationRecord) -> SharedTerms:
     """The terms that all comparisons of an evaluation share."""
-    return Terms(evaluation.significance_level, evaluation.correction, evaluation.has_seeds)
+    return SharedTerms(evaluation.significance_level, evaluation.correction, evaluation.has_seeds)
 
 
 def _end(interval: Interval | None, at: int) -> float | None:
@@ -239,7 +239,7 @@ def in_latex() -> list[Format]:
     return [column.latex for column in _in_order(IN_FILES) if column.latex is not None]
 
 
-def on_page(terms: Terms) -> list[tuple[str, Format]]:
+def on_page(terms: SharedTerms) -> list[tuple[str, Format]]:
     """The columns of the page's table, in order, each with its name."""
     return [
         (column.name, column.page)
@@ -249,7 +249,7 @@ def on_page(terms: Terms) -> list[tuple[str, Format]]:
 
 
 def on_terminal(
-    comparisons: Iterable[JudgedComparison], terms: Terms
+    comparisons: Iterable[JudgedComparison], terms: SharedTerms
 ) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a table on a terminal, a row for each comparison."""
     shown = [column.terminal for column in _in_order(ON_TERMINAL) if column.terminal is not None]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rankscope.core.records import ListwiseSample
 from rankscope.core.rng import stream
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.pairs import Pair, Text
+from rankscope.models.pairs import JoinedPair, Text
 from rankscope.train import facts
 from rankscope.train.losses import Loss
 from rankscope.train.masked import grid
@@ -36,7 +36,7 @@ def outcome_of(loss: Loss, scores: Tensor, labels: Tensor, mask: Tensor) -> Batc
 class PairBatch(NamedTuple):
     """A batch ready for the model: the pairs of all queries in one list, labels and mask by query."""
 
-    pairs: list[Pair]
+    pairs: list[JoinedPair]
     labels: Tensor
     mask: Tensor
     """labels and mask: (queries, docs)."""
