@@ -13,9 +13,16 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from rankscope import cli
+from rankscope.report import charts
 from support import tiny
 from support.command import Answer, Command
 from support.warm import Warm
+
+
+@pytest.fixture(autouse=True, scope="session")
+def validated_charts() -> None:
+    """Every chart that a test draws is checked against Vega-Lite's schema."""
+    charts.IS_VALIDATED = True
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ dash or a position shows, too. The colours are those of Okabe and Ito.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from rankscope.report.forests import Forest
 from rankscope.report.queries import Differences
@@ -19,6 +21,17 @@ from rankscope.report.wording.numbers import clipped
 from rankscope.report.wording.verdicts import VERDICTS
 
 Spec = dict[str, Any]
+
+IS_VALIDATED = False
+"""Whether charts are checked against Vega-Lite's schema, which takes half of a page's time. The tests set it."""
+
+
+@contextmanager
+def validation() -> Iterator[None]:
+    """Altair checks every part of a chart when it is made, or none."""
+    with debug_mode(IS_VALIDATED):
+        yield
+
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
 
@@ -265,7 +278,7 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: st
     """A chart as wide as its place, with a description for screen readers, and without the page's colours."""
     spec: Spec = chart.properties(
         description=description, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    ).to_dict()
+    ).to_dict(validate=IS_VALIDATED)
     del spec["config"]  # the page brings its own, light or dark
     return spec
 

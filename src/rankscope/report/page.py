@@ -5,6 +5,7 @@ security policy makes a browser refuse anything else. The same results give the 
 """
 
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_t
 from rankscope.report.tables.columns import on_page, terms_of
 from rankscope.report.wording import cautions
 from rankscope.report.wording.verdicts import VERDICTS, interval
+from rankscope.store.cache import cached_text, keep_text
 
 
 def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
@@ -50,6 +52,11 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
 
 def html(results: StoredResults, *, runs_at: str = "") -> str:
     """The page as HTML."""
+    with charts.validation():
+        return _html(results, runs_at=runs_at)
+
+
+def _html(results: StoredResults, *, runs_at: str) -> str:
     drawing, evaluation = Drawing(), results.evaluation
     terms = terms_of(evaluation)
     pairs = queries.pairs(evaluation)
@@ -108,5 +115,13 @@ def _curves(
 
 @cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, which defines `vegaEmbed` for the page."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    """Vega, Vega-Lite and Vega-Embed as one script, which defines `vegaEmbed` for the page.
+
+    It takes seconds to make, so it is kept in the cache for each version of vl_convert.
+    """
+    name = f"vega-{version('vl-convert-python')}"
+    script = cached_text(name)
+    if script is None:
+        script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+        keep_text(name, script)
+    return script

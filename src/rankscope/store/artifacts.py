@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -51,6 +52,11 @@ class Status(StrEnum):
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that could change a result, without importing them."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     by_package = {"python": python_version()}
     for package in PACKAGES:
         try:

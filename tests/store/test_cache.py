@@ -1,0 +1,55 @@
+"""The cache: what it keeps, and that it is never believed where it is damaged."""
+
+from pathlib import Path
+
+import pytest
+import vl_convert
+
+from rankscope.report import page
+from rankscope.store import cache
+from rankscope.store.cache import cached_text, keep_text
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(cache.PLACE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_text_is_kept_under_its_name_alone() -> None:
+    assert cached_text("a") is None
+    keep_text("a", "one\n\u00e9")
+    assert cached_text("a") == "one\n\u00e9"
+    assert cached_text("b") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"other", b"\xff"])
+def test_a_damaged_text_is_not_used(folder: Path, damage: bytes) -> None:
+    keep_text("a", "one")
+    (kept,) = folder.iterdir()
+    kept.write_bytes(damage)
+    assert cached_text("a") is None
+    keep_text("a", "one")
+    assert cached_text("a") == "one"
+
+
+def test_a_folder_that_cannot_be_written_is_no_mistake(folder: Path) -> None:
+    folder.write_text("a file")
+    keep_text("a", "one")
+    assert cached_text("a") is None
+
+
+def test_the_pages_script_is_made_once_for_a_version(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda words: made.append(words) or "vega")
+    for _ in range(2):
+        page._bundle.cache_clear()
+        assert page._bundle() == "vega"
+    monkeypatch.setattr(page, "version", lambda package: "99")
+    page._bundle.cache_clear()
+    assert page._bundle() == "vega"
+    page._bundle.cache_clear()
+    assert len(made) == 2
+    assert len(list(folder.iterdir())) == 2
