@@ -583,6 +583,22 @@ def test_a_folder_is_read_as_its_own_library_reads_it_or_refused(what: str, tmp_
         assert len(found) < 600
 
 
+@pytest.mark.parametrize("architecture", ["t5", "bart"])
+def test_docs_that_spell_the_end_token_are_scored_beside_others(
+    architecture: str, tmp_path: Path
+) -> None:
+    """Their heads refuse a batch whose texts have unequally many; it ended in a traceback."""
+    docs = ["the blue dog", "the [SEP] dog sits", "[SEP] [SEP]", "a tree"]
+    with backbone.quiet(), torch.random.fork_rng():
+        torch.manual_seed(7)
+        folder = scorer(tmp_path / "m", architecture)
+        theirs = TheirCrossEncoder(str(folder), device="cpu").predict(
+            [(QUERY, doc) for doc in docs], activation_fn=torch.nn.Identity(), batch_size=1
+        )
+        ours = np.array(CrossEncoder.load(folder).score(QUERY, docs))
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
 def table(answers: Sequence[tuple[str, str]]) -> str:
     rows = [
         f"| {what} | {ZOO[what][0]} | {said.replace('|', chr(92) + '|')} |"

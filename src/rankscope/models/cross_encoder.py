@@ -339,7 +339,11 @@ class CrossEncoder:
         """
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
-        batches = list(lengths.by_length([len(pair.ids) for pair in pairs], budget))
+        batches = [
+            [places[at] for at in batch]
+            for places in (_all(pairs) if processes.is_sharded(model) else self._by_ends(pairs))
+            for batch in lengths.by_length([len(pairs[place].ids) for place in places], budget)
+        ]
 
         def scored(batch: list[int]) -> Tensor:
             inputs = self.joiner.pad([pairs[place] for place in batch])
@@ -350,6 +354,25 @@ class CrossEncoder:
         parts = [torch.empty(0, device=where), *passes.carried_out(scored, batches, model)]
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return torch.cat(parts)[places.argsort().to(where)]
+
+    def _by_ends(self, pairs: Sequence[Pair]) -> list[list[int]]:
+        """The places of pairs that may share a batch: all, but for encoder-decoders.
+
+        T5's and BART's heads read the last end token, and refuse a batch whose pairs have unequally many: a
+        text that spells `</s>` has one more.
+        """
+        config: Any = self.model.config
+        if not getattr(config, "is_encoder_decoder", False):
+            return _all(pairs)
+        by_number: dict[int, list[int]] = {}
+        for place, pair in enumerate(pairs):
+            n_ends = int((pair.ids == config.eos_token_id).sum())
+            by_number.setdefault(n_ends, []).append(place)
+        return list(by_number.values())
+
+
+def _all(pairs: Sequence[Pair]) -> list[list[int]]:
+    return [list(range(len(pairs)))]
 
 
 def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:
