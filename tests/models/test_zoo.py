@@ -267,9 +267,37 @@ def _(folder: Path) -> Path:
     return folder
 
 
+TEMPLATE = "{% for m in messages %}{{ m.content }} {% endfor %}"
+
+
+def with_template(folder: Path) -> Path:
+    made = tokenizer()
+    made.chat_template = TEMPLATE
+    made.save_pretrained(folder)
+    return folder
+
+
+@animal("a chat template, by which sentence-transformers writes pairs", theirs=None)
+def _(folder: Path) -> Path:
+    return with_template(scorer(folder))
+
+
+@animal("a chat template beside settings that take plain pairs")
+def _(folder: Path) -> Path:
+    return with_template(saved_cross_encoder(folder))
+
+
 @animal("max_seq_length of 12")
 def _(folder: Path) -> Path:
     changed(saved_cross_encoder(folder) / "sentence_bert_config.json", max_seq_length=12)
+    return folder
+
+
+@animal("max_seq_length above the tokenizer's own length")
+def _(folder: Path) -> Path:
+    saved_cross_encoder(folder)
+    changed(folder / "tokenizer_config.json", model_max_length=16)
+    changed(folder / "sentence_bert_config.json", max_seq_length=40)
     return folder
 
 

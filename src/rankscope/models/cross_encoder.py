@@ -118,8 +118,20 @@ class CrossEncoder:
         if location.folder is None:
             config: Any = loaded.model.config
             config._commit_hash = where.name  # a snapshot is called by its commit
+        if loaded.fresh:
+            loaded.tokenizer.chat_template = (
+                None  # or sentence-transformers would write pairs by it
+            )
+        elif loaded.tokenizer.chat_template and card.takes_messages:
+            raise BadInput(
+                f"{where}: its tokenizer has a chat template, by which sentence-transformers writes the pairs that it "
+                "scores, and that is not supported. If the model was trained on plain pairs, take `chat_template` out "
+                "of tokenizer_config.json, and delete chat_template.jinja."
+            )
         if card.lowercase:
             backbone.read_lowercase(loaded.tokenizer)
+        if card.max_length:  # which sentence-transformers takes for the tokenizer's own
+            loaded.tokenizer.model_max_length = card.max_length
         limit = backbone.longest(loaded.model, loaded.tokenizer)
         length = min(limit, card.max_length or limit) if max_length is None else max_length
         made = cls(loaded.model, loaded.tokenizer, length, prompt=card.prompt)
