@@ -149,8 +149,11 @@ class LocalFiles:
         return (self.queries_path, self.qrels_path)
 
 
-def beir_folder(folder: Path, split: str) -> LocalFiles:
-    """The files of a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+def beir_folder(folder: Path, split: str, *, option: str = "") -> LocalFiles:
+    """The files of a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv.
+
+    `option` is the command's option that names the split, which an error then names.
+    """
     if not folder.is_dir():
         raise BadInput(f"{folder}: there is no such folder. Give one in BEIR layout.")
 
@@ -173,7 +176,10 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
     )
     if split not in splits:
         known = ", ".join(splits) or "none: is this a folder in BEIR layout?"
-        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {known}.")
+        remedy = f" Name one by {option}." if option and splits else ""
+        raise BadInput(
+            f"{folder}: there is no split {split!r} in qrels/. There are: {known}.{remedy}"
+        )
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
 
 
@@ -182,10 +188,10 @@ def _forms(path: Path) -> list[Path]:
     return [path.with_name(path.name + ending) for ending in ("", *ENDINGS)]
 
 
-def source(collection: str, split: str) -> Source:
+def source(collection: str, split: str, *, option: str = "--split") -> Source:
     """The source of a folder in BEIR layout, if there is a folder of that name, or of an ir_datasets id."""
     folder = Path(collection).expanduser()
-    return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
+    return beir_folder(folder, split, option=option) if folder.is_dir() else IrDataset(collection)
 
 
 def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:

@@ -84,7 +84,7 @@ def probe(
         margin=margin,
     )
     settings = probes.ProbeSettings(
-        train=source(learnt_from, train_split),
+        train=source(learnt_from, train_split, option="--train-split"),
         test=collection.source,
         choices=choices,
         probes=params,
