@@ -264,15 +264,9 @@ def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _id(entry: Entry, what: str) -> str | None:
-    """The id; BadInput where two fields give two of them."""
-    own = [name for name in ID_FIELDS if name != OF_OTHERS[what]]
-    ids = {name: entry.name("", name) for name in own if entry.first(name)}
-    if len(set(ids.values())) > 1:
-        raise entry.wrong(
-            f"two ids, {' and '.join(f'`{name}`: {value!r}' for name, value in ids.items())}",
-            "Keep the one that qrels and runs have.",
-        )
-    return next(iter(ids.values()), None) or entry.name("", OF_OTHERS[what])
+    """The id; that of a query is no doc's where there is one of the doc too, and the other way round."""
+    own = (name for name in ID_FIELDS if name != OF_OTHERS[what])
+    return entry.name("", *own) or entry.name("", OF_OTHERS[what])
 
 
 def _body(entry: Entry) -> str | None:
