@@ -459,3 +459,45 @@ def test_a_language_that_there_is_not_is_told_before_anything_is_read(
     found = rankscope(command, *models, "--collection", "nowhere", "--language", "hindu", *out)
     assert found.code == 1
     assert "Unknown language 'hindu'. Did you mean 'hindi'?" in found.err
+
+
+def test_queries_that_find_nothing_are_told_and_no_run_is_empty(
+    rankscope: Command, tmp_path: Path
+) -> None:
+    """An empty run was written with exit code 0, and every reader then refuses it."""
+    data, out = tiny.write_collection(tmp_path / "data"), tmp_path / "a.run"
+    queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
+    asked = ("search", "bm25", "--collection", data, "--out", out)
+
+    def rewrite(unknown: int) -> None:
+        texts = ["xylophone" if n < unknown else query["text"] for n, query in enumerate(queries)]
+        lines = (json.dumps(q | {"text": t}) for q, t in zip(queries, texts, strict=True))
+        (data / "queries.jsonl").write_text("\n".join(lines))
+
+    rewrite(1)
+    some = rankscope(*asked)
+    assert (some.code, f"{out}: 3 queries by bm25." in some.out) == (0, True)
+    assert "1 of 4 judged queries have no word that a doc has" in some.err
+    out.unlink()
+    rewrite(len(queries))
+    none = rankscope(*asked)
+    assert (none.code, out.exists()) == (1, False)
+    assert "None of the 4 judged queries has a word that a doc has" in none.err
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("search", "bm25", "--out", "a.run", "--split", "dev", "--collection"), "--split"),
+        (("evaluate", "a.run", "--split", "dev", "--qrels"), "--split"),
+        (("probe", "bi", "--train-split", "dev", "--collection"), "--train-split"),
+    ],
+)
+def test_a_split_that_is_not_there_names_the_option(
+    rankscope: Command, tmp_path: Path, words: tuple[str, ...], option: str
+) -> None:
+    answer = rankscope(*words, tiny.write_collection(tmp_path / "data"))
+    assert answer.code == 1
+    assert answer.err.endswith(
+        f"no split 'dev' in qrels/. There are: test, train. Name one by {option}.\n"
+    )

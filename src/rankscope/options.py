@@ -153,11 +153,11 @@ class Collection:
         return source(self.collection, self.split)
 
 
-def source(collection: str, split: str) -> "Source":
+def source(collection: str, split: str, *, option: str = "--split") -> "Source":
     """The source of a folder in BEIR layout, or of an ir_datasets id where there is no such folder."""
     from rankscope.data import collections
 
-    return collections.source(collection, split)
+    return collections.source(collection, split, option=option)
 
 
 @dataclass(frozen=True)

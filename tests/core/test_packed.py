@@ -150,3 +150,20 @@ def test_a_path_that_no_file_can_have_is_one_sentence() -> None:
     for path in ("a\0b", "a" * 5000):
         with pytest.raises(BadInput):
             read_run(path)
+
+
+@pytest.mark.parametrize("way", ["bzip2", "xz"])
+@pytest.mark.parametrize("rest", ["damaged", "cut", "foreign"])
+def test_a_damaged_part_behind_a_whole_one_is_not_left_out(
+    tmp_path: Path, way: str, rest: str
+) -> None:
+    """Python leaves out what follows the first stream if it is none: a run lost its second half, without a word."""
+    first, second = (WAYS[way](line + b"\n") for line in RUN.split(b"\n")[:2])
+    follows = {"damaged": b"?" + second[1:], "cut": second[:9], "foreign": b"garbage behind it"}
+    (tmp_path / "whole").write_bytes(first + second)
+    assert len(read_run(tmp_path / "whole").rankings["q1"]) == 2
+    (tmp_path / "spoilt").write_bytes(first + follows[rest])
+    with pytest.raises(BadInput, match="spoilt: it is damaged or cut short"):
+        read_run(tmp_path / "spoilt")
+    (tmp_path / "padded").write_bytes(first + second + bytes(8))
+    assert read_run(tmp_path / "padded").rankings == read_run(tmp_path / "whole").rankings

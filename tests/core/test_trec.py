@@ -140,3 +140,25 @@ def test_bad_qrels_are_named_by_file_and_line(tmp_path: Path, text: str, message
 def test_the_same_judgement_twice_is_one(tmp_path: Path) -> None:
     (tmp_path / "twice.qrels").write_text("q1 0 d1 1\nq1 0 d1 1\n")
     assert len(read_qrels(tmp_path / "twice.qrels")) == 1
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_byte_order_mark_where_files_were_joined_is_refused(tmp_path: Path, end: str) -> None:
+    """It made another query of the second file's first, `\\ufeffq2`, which nothing judges."""
+    path = tmp_path / "joined.run"
+    path.write_text(f"q1 Q0 d1 1 2.0 t\n\ufeffq2 Q0 d1 1 2.0 t{end}", "utf-8")
+    with pytest.raises(BadInput, match="line 2: a byte order mark begins it"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    "line", ["q1 Q0 annex 7 1 0.5 t", "q 1 Q0 d1 1 0.5 t", "q1 Q0 a b 7 1 0.5 t"]
+)
+def test_an_id_with_a_space_is_no_rank_and_score(tmp_path: Path, line: str) -> None:
+    """`annex 7` was doc annex with the score 1, its rank; what follows the tag is left out as before."""
+    path = tmp_path / "spaced.run"
+    path.write_text(f"{line}\n")
+    with pytest.raises(BadInput, match=r"line 1: \d columns|the score .* is not a finite number"):
+        read_run(path)
+    path.write_text("q1 Q0 d1 1 0.5 my tag\nq1 Q0 d2 2 0.4 my 2nd tag\n")
+    assert [doc.score for doc in read_run(path).rankings["q1"]] == [0.5, 0.4]

@@ -131,6 +131,8 @@ def test_rankgpts_two_files_belong_together_line_by_line(tmp_path: Path) -> None
         ([{"query_id": "q1", "response": 5}], "line 1: the answer is 5"),
         ([{"query_id": "q1", "response": "1", "window": [5]}], "line 1: the window is"),
         ([{"query_id": "q1", "response": "1", "window": [5, 5]}], "line 1: the window is"),
+        ([{"query_id": "q1", "response": "1", "window": [False, True]}], "line 1: the window is"),
+        ([{"query_id": "q1", "qid": "q2", "response": "1"}], "line 1: two ids, `query_id`: 'q1'"),
         ([{"query_id": "q1", "response": "1", "window": [5, 9]}], "lies below the 5 candidates"),
         ([{"query_id": "q 1", "response": "1"}], "has a space"),
         ([{"response": "1"}], "line 1: the answer names no query"),

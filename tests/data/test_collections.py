@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 from pathlib import Path
 
 import ir_datasets
@@ -198,3 +199,45 @@ def test_an_id_that_cannot_be_fetched_is_one_sentence(monkeypatch: pytest.Monkey
         BadInput, match=r"cannot get the qrels of 'beir/x' \(all download sources failed\)"
     ):
         IrDataset("beir/x").qrels()
+
+
+def read(folder: Path, text: str, what: str = "docs") -> list[tuple[str, str]]:
+    path = folder / "a"
+    path.write_text(text, "utf-8")
+    source = LocalFiles(path, path, path)
+    return [tuple(each) for each in (source.docs() if what == "docs" else source.queries())]
+
+
+def test_a_query_of_a_line_that_names_its_doc_too_is_called_by_its_own_id(tmp_path: Path) -> None:
+    """It was called by the doc's."""
+    line = '{"query_id": "q1", "doc_id": "d7", "text": "x"}'
+    assert read(tmp_path, line, "queries") == [("q1", "x")]
+    assert read(tmp_path, line) == [("d7", "x")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"_id": "64fe", "id": "d1", "text": "x"}', "two ids, `_id`: '64fe' and `id`: 'd1'"),
+        ('{"_id": "d1", "text": "x", "contents": "y"}', "two texts, `text` and `contents`"),
+        ('"d1"\tx', 'the id "d1" stands in quotes'),
+    ],
+)
+def test_what_may_be_read_in_two_ways_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(f"line 1: {said}")):
+        read(tmp_path, line)
+
+
+def test_a_blank_text_gives_way_to_one_that_is_written(tmp_path: Path) -> None:
+    """The doc was indexed as empty."""
+    assert read(tmp_path, '{"_id": "d1", "text": "", "contents": "y"}') == [("d1", "y")]
+    same = '{"_id": "d1", "id": "d1", "text": "y", "body": "y"}'
+    assert read(tmp_path, same) == [("d1", "y")]
+
+
+@pytest.mark.parametrize(
+    "head", ["doc\ttext", "identifier\tcontent", "topic\tquestion", "number\tquery"]
+)
+def test_a_line_that_names_columns_is_no_entry(tmp_path: Path, head: str) -> None:
+    """It was indexed."""
+    assert read(tmp_path, f"{head}\nd1\tx\n") == [("d1", "x")]

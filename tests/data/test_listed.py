@@ -164,6 +164,11 @@ def test_rows_already_drawn_stay_as_they_are(tmp_path: Path) -> None:
         ("ms_marco_qa", {"query": "q"}, "no `passages`"),
         (
             "ms_marco_qa",
+            {"query": "q", "passages": {"passage_text": ["a", "b"], "is_selected": ["0", "1"]}},
+            "an `is_selected` is '0'",
+        ),
+        (
+            "ms_marco_qa",
             {"query": "q", "passages": {"passage_text": ["a"], "is_selected": []}},
             "1 `passage_text` and 0 `is_selected`",
         ),

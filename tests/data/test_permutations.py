@@ -186,3 +186,43 @@ def test_every_malformed_answer_of_gpt35_is_mended_or_dropped(real_data: Path) -
     assert kinds == {
         "no ids", "numbers in no order", "repeats", "missing", "words beside the ids",
     }, "and no number out of range: those were of the words"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[4] > [2] > [0] > [1] > [3]",  # counted from 0
+        "Least relevant first:\n1. [4]\n2. [2]\n3. [1]\n4. [3]\n5. [5]",
+        "[4] > [2] > [1] > [3] > [5] (ascending order of relevance)",
+        "- [1]: somewhat\n- [2]: no\n- [3]: yes\n- [4]: no\n- [5]: very",  # remarks in turn
+        "1. [1] somewhat\n2. [2] no\n3. [3] yes\n4. [4] no\n5. [5] very",
+        "[5]\u00b9 > [3] > [1] > [2] > [4]",  # a part of a chain
+        "[5] > [3] > passage one > [2] > [4]",
+        "[1] > [2], [5] > [3], [3] > [1], [2] > [4]",  # two by two
+        "Draft: [2] > [1] > [3] > [4] > [5]\nFinal:\n1. [5]\n2. [3]\n3. [1]\n4. [2]\n5. [4]",
+        "e.g. [2] > [1] > [3] > [4] > [5]. Mine: 1. [5] 2. [3] 3. [1] 4. [2] 5. [4]",
+    ],
+)
+def test_what_is_an_order_of_something_else_is_none(answer: str) -> None:
+    """Each was read as the order it is not."""
+    order, repairs = mended(answer, 5)
+    assert order == (0, 1, 2, 3, 4)
+    assert "numbers in no order" in repairs
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "- [1]: somewhat\n- [2]: no\n- [3]: yes\n- [4]: no\n- [5]: very\n\nSo: 5, 3, 1, 2, 4",
+        "[5] > [3] > [1] > [2] > [4]\n\n1. [1] is a town\n2. [2] no\n3. [3] yes\n4. [4] no\n5. [5] yes",
+        "> [5] > [3] > [1] > [2] > [4]",
+        "1. [5]\n2. [3]\n3. [1]\n4. [2]\n5. [4]\nThese were 1, 2, 3, 4 and 5.",
+    ],
+)
+def test_remarks_on_the_docs_as_shown_do_not_hide_the_order(answer: str) -> None:
+    assert mended(answer, 5).order == (4, 2, 0, 1, 3)
+
+
+def test_a_chain_that_is_cut_off_at_its_end_is_kept() -> None:
+    for answer in ("[5] > [3] > [1] >", "[5] > [3] > [1] > [", "[5] > [3] > [1] > ..."):
+        assert mended(answer, 5).order == (4, 2, 0, 1, 3)

@@ -267,9 +267,37 @@ def _(folder: Path) -> Path:
     return folder
 
 
+TEMPLATE = "{% for m in messages %}{{ m.content }} {% endfor %}"
+
+
+def with_template(folder: Path) -> Path:
+    made = tokenizer()
+    made.chat_template = TEMPLATE
+    made.save_pretrained(folder)
+    return folder
+
+
+@animal("a chat template, by which sentence-transformers writes pairs", theirs=None)
+def _(folder: Path) -> Path:
+    return with_template(scorer(folder))
+
+
+@animal("a chat template beside settings that take plain pairs")
+def _(folder: Path) -> Path:
+    return with_template(saved_cross_encoder(folder))
+
+
 @animal("max_seq_length of 12")
 def _(folder: Path) -> Path:
     changed(saved_cross_encoder(folder) / "sentence_bert_config.json", max_seq_length=12)
+    return folder
+
+
+@animal("max_seq_length above the tokenizer's own length")
+def _(folder: Path) -> Path:
+    saved_cross_encoder(folder)
+    changed(folder / "tokenizer_config.json", model_max_length=16)
+    changed(folder / "sentence_bert_config.json", max_seq_length=40)
     return folder
 
 
@@ -581,6 +609,22 @@ def test_a_folder_is_read_as_its_own_library_reads_it_or_refused(what: str, tmp_
     else:
         assert found.endswith(".")
         assert len(found) < 600
+
+
+@pytest.mark.parametrize("architecture", ["t5", "bart"])
+def test_docs_that_spell_the_end_token_are_scored_beside_others(
+    architecture: str, tmp_path: Path
+) -> None:
+    """Their heads refuse a batch whose texts have unequally many; it ended in a traceback."""
+    docs = ["the blue dog", "the [SEP] dog sits", "[SEP] [SEP]", "a tree"]
+    with backbone.quiet(), torch.random.fork_rng():
+        torch.manual_seed(7)
+        folder = scorer(tmp_path / "m", architecture)
+        theirs = TheirCrossEncoder(str(folder), device="cpu").predict(
+            [(QUERY, doc) for doc in docs], activation_fn=torch.nn.Identity(), batch_size=1
+        )
+        ours = np.array(CrossEncoder.load(folder).score(QUERY, docs))
+    assert np.abs(ours - theirs).max() < 1e-5
 
 
 def table(answers: Sequence[tuple[str, str]]) -> str:

@@ -1,5 +1,7 @@
 """Two parts of one split, learnt and tested on, are stopped before any work."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,62 @@ def test_of_what_may_have_to_be_fetched_the_parts_are_compared(
     assert not overlaps(
         plan(load(tiny_study, [*overrides, "collections.train.queries=5"]), Digests().of)
     )
+
+
+def renumbered(data: Path) -> None:
+    """Give a BEIR folder's queries other ids, white space and case."""
+    queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
+    lines = [{"_id": f"x{q['_id']}", "text": f"  {q['text'].upper()}"} for q in queries]
+    (data / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for path in (data / "qrels").iterdir():
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *(f"x{row}" for row in rows)]) + "\n")
+
+
+@pytest.mark.parametrize("other", ["link", "copy", "renumbered"])
+def test_one_split_under_another_name_is_stopped_too(
+    tiny_study: Path, tmp_path: Path, rankscope: Command, other: str
+) -> None:
+    """A link passed `check`, and a copy with other ids passed `run` with a warning of the training's."""
+    data = tmp_path / other
+    if other == "link":
+        data.symlink_to(tiny_study.parent / "data", target_is_directory=True)
+    else:
+        shutil.copytree(tiny_study.parent / "data", data)
+    if other == "renumbered":
+        renumbered(data)
+    asked = (f"collections.test={{kind: beir, path: {data}, split: train}}",)
+    answer = rankscope("check", tiny_study, *asked)
+    assert answer.code == 1
+    assert "8 of 8 queries of test are training queries (train) of rankers.C, " in answer.err
+    assert (": both are of one split" in answer.err) == (other == "link")
+    assert (": both have queries of the same words" in answer.err) == (other != "link")
+    warned = [f"rankers.{name}.guards={{test_queries: warn}}" for name in ("C", "C-D")]
+    assert rankscope("check", tiny_study, *asked, *warned).code == 0
+
+
+def test_fewer_queries_of_the_same_words_are_told_and_go_on(
+    tiny_study: Path, tmp_path: Path, rankscope: Command
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_study.parent / "data", data)
+    queries = [json.loads(line) for line in (data / "queries.jsonl").read_text().splitlines()]
+    by_id = {query["_id"]: query for query in queries}
+    by_id["q0"]["text"] = by_id["q1"]["text"]
+    (data / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
+    answer = rankscope("check", tiny_study, f"collections.test.path={data}")
+    assert (answer.code, "1 of 4 queries of test are training queries" in answer.err) == (0, True)
+
+
+def test_a_test_whose_queries_choose_the_update_is_told(
+    tiny_study: Path, rankscope: Command
+) -> None:
+    """Validation picked the checkpoint by the queries that it was then measured on; nothing said so."""
+    asked = ["rankers.C.validate.collection=test"]
+    said = "4 of 4 queries of test are validation queries (test) of rankers.C: they choose"
+    assert said in rankscope("check", tiny_study, *asked).err
+    assert said not in rankscope("check", tiny_study, *asked, "rankers.C.keep=last").err
+    assert said not in rankscope("check", tiny_study).err
 
 
 def test_the_doctor_says_that_it_would_stop(

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
-from rankscope.core.records import Choice
+from rankscope.core.records import Choice, Run
 from rankscope.core.words import words
 from rankscope.data.choices import Choices
 from rankscope.data.collections import (
@@ -16,6 +16,7 @@ from rankscope.data.collections import (
     Topics,
     write_docs,
 )
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.retrieve import bm25
 
 FEWEST_QUERIES = 20
@@ -35,6 +36,14 @@ def indexed(
         for note in index.notes:
             progress.note(f"BM25: {note}")
         yield stored, index
+
+
+def searched(
+    index: bm25.Index, topics: Topics, depth: int, progress: Progress, *, drop_own_docs: bool
+) -> Run:
+    """BM25's run for the queries; without docs of their queries' ids where the collection's convention says so."""
+    run = bm25.search(index, topics.queries, depth=depth, progress=progress)
+    return without_own_docs(run) if drop_own_docs else run
 
 
 def without(train: Topics, test: Topics) -> tuple[Topics, int]:

@@ -18,6 +18,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast, final
 
@@ -57,10 +58,59 @@ def _zstd(file: BinaryIO) -> IO[bytes]:
     return cast("IO[bytes]", zstd.open(file, "rb"))
 
 
+@final
+class _Streams(io.RawIOBase):
+    """The streams of a packed file one after another, unpacked; what follows them must be another, or zeros.
+
+    Python's own readers of bzip2 and xz leave out what is no stream, and with it all that a damaged one held.
+    """
+
+    def __init__(self, file: BinaryIO, unpacker: Callable[[], Any]) -> None:
+        self._file, self._new = file, unpacker
+        self._unpacker: Any = unpacker()
+        self._left = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes. EOFError or LZMAError where a stream is cut short or damaged."""
+        while True:
+            if self._unpacker.eof:
+                left = self._unpacker.unused_data or self._file.read(HEAD)
+                while left and not left.strip(b"\0"):
+                    left = self._file.read(HEAD)
+                if not left:
+                    return 0
+                self._left, self._unpacker = left.lstrip(b"\0"), self._new()
+            if not self._left and self._unpacker.needs_input:
+                self._left = self._file.read(1 << 16)
+                if not self._left:
+                    raise EOFError("it ended within what was packed")
+            try:
+                data = self._unpacker.decompress(self._left, max_length=len(buffer))
+            except OSError as error:  # what bzip2 raises for bytes that it did not write
+                raise EOFError(str(error)) from error
+            self._left = b""
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+
+
+def _bzip2(file: BinaryIO) -> IO[bytes]:
+    return cast("IO[bytes]", _Streams(file, bz2.BZ2Decompressor))
+
+
+def _xz(file: BinaryIO) -> IO[bytes]:
+    unpacker = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ)
+    return cast("IO[bytes]", _Streams(file, unpacker))
+
+
 PACKED: Mapping[re.Pattern[bytes], _Way] = {
     re.compile(rb"\x1f\x8b"): _Way("gzip", "gzip -d", _gzip),
-    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): _Way("bzip2", "bzip2 -d", bz2.BZ2File),
-    re.compile(rb"\xfd7zXZ\0"): _Way("xz", "xz -d", lzma.LZMAFile),
+    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): _Way("bzip2", "bzip2 -d", _bzip2),
+    re.compile(rb"\xfd7zXZ\0"): _Way("xz", "xz -d", _xz),
     re.compile(rb"\x28\xb5\x2f\xfd"): _Way("zstd", "zstd -d", _zstd),
 }
 
@@ -168,7 +218,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             n_packed = path.stat().st_size
             with way.opened(file) as unpacked:
                 _refuse_foreign(unpacked.read(HEAD), packed_by=way.name)
-                unpacked.seek(0)
+            file.seek(0)
+            with way.opened(file) as unpacked:
                 yield io.BufferedReader(_Bounded(unpacked, path, n_packed, way.command), 1 << 17)
 
 

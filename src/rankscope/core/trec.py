@@ -82,6 +82,11 @@ def _ended(path: Path, number: int, line: bytes) -> bytes:
     """A line without its end; the first line also without UTF-8's byte order mark."""
     if number == 1:
         line = line.removeprefix(codecs.BOM_UTF8)
+    elif line.startswith(codecs.BOM_UTF8):
+        raise BadInput(
+            f"{path}, line {number}: a byte order mark begins it, as where files were joined, and would be part of "
+            "its first word. Take it out."
+        )
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     if b"\r" in line and b"\r" in line.rstrip():
         raise BadInput(
@@ -231,6 +236,8 @@ def _all_at_once(path: Path) -> tuple[_RunColumns, bool] | None:
     codes = np.frombuffer(data, dtype=np.uint8)
     if not data.endswith(b"\n") or data[:1] in (b"#", b"\xff", b"\xfe", b"\xef") or b"\n#" in data:
         return None
+    if b"\n" + codecs.BOM_UTF8 in data:
+        return None
     is_space = (codes == 32) | ((codes >= 9) & (codes <= 13))
     begins = np.flatnonzero(~is_space & np.concatenate(([True], is_space[:-1])))
     ends = np.flatnonzero(codes == 10)
@@ -267,7 +274,9 @@ def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
         elif not is_plain and len(columns) >= N_SCORED:
             query, _, doc, rank, score, tag = columns[:N_SCORED]
             parsed.tags[tag] = None
-            parsed.n_overlong += len(columns) > N_SCORED
+            if len(columns) > N_SCORED:
+                _refuse_shifted(path, number, columns)
+                parsed.n_overlong += 1
         else:
             raise _misfit(path, number, columns, line, is_plain=is_plain)
         if of_query is None or query != last:
@@ -277,6 +286,23 @@ def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
         of_query.scores.append(score)
         of_query.numbers.append(number)
     return parsed, bool(is_plain)
+
+
+def _refuse_shifted(path: Path, number: int, columns: list[bytes]) -> None:
+    """BadInput where a line of more than six columns ends as one does whose id has a space inside."""
+    rank, score = columns[-3:-1]
+    if len(columns) > N_SCORED and rank.isdigit() and _is_number(score) and _is_number(columns[5]):
+        raise BadInput(
+            f"{path}, line {number}: {len(columns)} columns, of which the last three are a rank, a score and a tag, "
+            f"so an id seems to have a space inside. Ids have none: rename it, for {RUN_FORM} are read."
+        )
+
+
+def _is_number(column: bytes) -> bool:
+    try:
+        return math.isfinite(float(column))
+    except ValueError:
+        return False
 
 
 def _misfit(

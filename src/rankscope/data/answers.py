@@ -139,7 +139,7 @@ def _window(entry: Entry) -> tuple[int, int] | None:
     match bounds:
         case None:
             return None
-        case [int(start), int(end)] if 0 <= start < end:
+        case [int(start), int(end)] if 0 <= start < end and type(start) is type(end) is int:
             return start, end
     raise entry.wrong(
         f"the window is {str(bounds)[:60]}", "Give where it begins and ends, as in [80, 100]."

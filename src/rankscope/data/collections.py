@@ -31,12 +31,50 @@ from rankscope.core.words import words
 from rankscope.data.entries import Entry, entries
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
+OF_OTHERS = {"doc": "query_id", "query": "doc_id"}
+"""The field that names something else where another names the thing."""
 TEXT_FIELDS = ("text", "contents", "body")
 HEAD_IDS = frozenset(
-    {*ID_FIELDS, "docid", "docno", "pid", "qid", "query-id", "corpus-id", "doc-id"}
+    {
+        *ID_FIELDS,
+        "docid",
+        "docno",
+        "pid",
+        "qid",
+        "query-id",
+        "corpus-id",
+        "doc-id",
+        "doc",
+        "document",
+        "query",
+        "topic",
+        "number",
+        "num",
+        "identifier",
+        "document_id",
+        "passage_id",
+        "topic_id",
+        "question_id",
+        "docs_id",
+    }
 )
 HEAD_TEXTS = frozenset(
-    {*TEXT_FIELDS, "title", "url", "passage", "doc", "document", "query", "question"}
+    {
+        *TEXT_FIELDS,
+        "title",
+        "url",
+        "passage",
+        "doc",
+        "document",
+        "query",
+        "question",
+        "content",
+        "abstract",
+        "description",
+        "paragraph",
+        "sentence",
+        "segment",
+    }
 )
 """Names of columns in the first line of a file that names them."""
 
@@ -111,8 +149,11 @@ class LocalFiles:
         return (self.queries_path, self.qrels_path)
 
 
-def beir_folder(folder: Path, split: str) -> LocalFiles:
-    """The files of a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+def beir_folder(folder: Path, split: str, *, option: str = "") -> LocalFiles:
+    """The files of a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/<split>.tsv.
+
+    `option` is the command's option that names the split, which an error then names.
+    """
     if not folder.is_dir():
         raise BadInput(f"{folder}: there is no such folder. Give one in BEIR layout.")
 
@@ -135,7 +176,10 @@ def beir_folder(folder: Path, split: str) -> LocalFiles:
     )
     if split not in splits:
         known = ", ".join(splits) or "none: is this a folder in BEIR layout?"
-        raise BadInput(f"{folder}: there is no split {split!r} in qrels/. There are: {known}.")
+        remedy = f" Name one by {option}." if option and splits else ""
+        raise BadInput(
+            f"{folder}: there is no split {split!r} in qrels/. There are: {known}.{remedy}"
+        )
     return LocalFiles(one("corpus.jsonl"), one("queries.jsonl"), one(f"qrels/{split}.tsv"))
 
 
@@ -144,10 +188,10 @@ def _forms(path: Path) -> list[Path]:
     return [path.with_name(path.name + ending) for ending in ("", *ENDINGS)]
 
 
-def source(collection: str, split: str) -> Source:
+def source(collection: str, split: str, *, option: str = "--split") -> Source:
     """The source of a folder in BEIR layout, if there is a folder of that name, or of an ir_datasets id."""
     folder = Path(collection).expanduser()
-    return beir_folder(folder, split) if folder.is_dir() else IrDataset(collection)
+    return beir_folder(folder, split, option=option) if folder.is_dir() else IrDataset(collection)
 
 
 def _records(path: Path, what: str) -> Iterator[tuple[str, str]]:
@@ -197,8 +241,15 @@ def _from_columns(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
                 f"{place}: it names {len(names)} columns ({', '.join(names)}), and two are read. Give id, tab, "
                 "text, or JSON lines with `_id`, `title` and `text`."
             )
-        if not is_head:
-            yield place, check_id(record_id.strip(" "), "", place), text
+        if is_head:
+            continue
+        record_id = record_id.strip(" ")
+        if len(record_id) > 1 and record_id[0] == record_id[-1] == '"':
+            raise BadInput(
+                f"{place}: the id {record_id} stands in quotes, which would be a part of it. Write the columns without "
+                "quotes, or give JSON lines."
+            )
+        yield place, check_id(record_id, "", place), text
 
 
 def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
@@ -206,10 +257,28 @@ def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
     for entry in _json_entries(path, what):
         if not isinstance(entry.value, dict):
             raise BadInput(_no_entry(entry.place, what))
-        record_id, text = entry.name("", *ID_FIELDS), entry.text(*TEXT_FIELDS)
+        record_id, text = _id(entry, what), _body(entry)
         if record_id is None or text is None:
             raise BadInput(_no_entry(entry.place, what))
         yield entry.place, record_id, f"{entry.text('title') or ''} {text}".strip()
+
+
+def _id(entry: Entry, what: str) -> str | None:
+    """The id; that of a query is no doc's where there is one of the doc too, and the other way round."""
+    own = (name for name in ID_FIELDS if name != OF_OTHERS[what])
+    return entry.name("", *own) or entry.name("", OF_OTHERS[what])
+
+
+def _body(entry: Entry) -> str | None:
+    """The text; of several fields the one that is not blank, and BadInput where two have different texts."""
+    texts = {name: entry.text(name) for name in TEXT_FIELDS if entry.first(name)}
+    written = {name: text for name, text in texts.items() if text and text.strip()}
+    if len(set(written.values())) > 1:
+        raise entry.wrong(
+            f"two texts, {' and '.join(f'`{name}`' for name in written)}",
+            "Keep the one that is meant.",
+        )
+    return next(iter(written.values()), None) or next(iter(texts.values()), None)
 
 
 def _json_entries(path: Path, what: str) -> Iterator[Entry]:

@@ -44,9 +44,17 @@ class Entry(NamedTuple):
         return values or []
 
     def name(self, what: str, *names: str) -> str | None:
-        """A query's or doc's id from the first of the fields that is there; a whole number becomes text."""
-        value = self.get(*names)
-        return None if value is None else self.checked_id(value, what)
+        """A query's or doc's id from the fields that may hold it; a whole number becomes text.
+
+        BadInput where two of them hold two ids.
+        """
+        ids = {name: self.checked_id(self.value[name], what) for name in names if self.first(name)}
+        if len(set(ids.values())) > 1:
+            raise self.wrong(
+                f"two ids, {' and '.join(f'`{name}`: {shown(value)}' for name, value in ids.items())}",
+                "Keep the one that qrels and runs have.",
+            )
+        return next(iter(ids.values()), None)
 
     def checked_id(self, value: Any, what: str) -> str:
         """The value as an id, if a run file can hold it."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.fields import shown
 from rankscope.core.records import Choice, Qrel, Run, ScoredDoc
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.entries import Entry, Passage, dpr_entry, tables
@@ -192,6 +193,8 @@ def _ms_marco_qa(entry: Entry) -> _EntryTexts:
         )
     groups: tuple[list[str], list[str]] = ([], [])
     for text, mark in zip(texts, selected, strict=True):
+        if isinstance(mark, str) or mark not in (0, 1):
+            raise entry.wrong(f"an `is_selected` is {shown(mark)}", "Give 1 or 0.")
         groups[not mark].append(text)
     return _EntryTexts(_needed(entry, "query"), *groups)
 

@@ -21,7 +21,9 @@ is read:
 
 All after the last end of thoughts (`</think>` and its kin), and within the last `<answer>` where there is one.
 Words beside the ids are counted as WORDS. These are no order, are counted as NO_IDS or NO_ORDER and never guessed
-at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`).
+at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`), ids
+counted from 0, an order from worst to best, remarks on the docs as they were shown, a part of a chain, and two orders
+of which the second is another.
 
 More docs than an LLM can be shown at once are ordered in windows that slide from the bottom of a
 ranking to its top; each begins with what the one before it carried up.
@@ -60,7 +62,11 @@ class _Written(NamedTuple):
 
 def mended(answer: str, n_docs: int) -> Permutation:
     """The order an answer gives to n docs, as RankGPT mends it; an answer without an order changes none."""
-    return _mended(answer, _order(answer, n_docs), n_docs)
+    written = _order(answer, n_docs)
+    places = {_place(number) for number in written.ids}
+    if places == {*range(-1, n_docs - 1)}:
+        written = _Written([], has_words=True)  # counted from 0
+    return _mended(answer, written, n_docs)
 
 
 def mended_as_published(answer: str, n_docs: int) -> Permutation:
@@ -152,7 +158,17 @@ LINE = re.compile(
     re.IGNORECASE,
 )
 ZEROS, TOO_LONG = re.compile("(?<![0-9])0+(?=[0-9])"), re.compile(f"[0-9]{{{LONGEST + 1},}}")
-INLINE = re.compile(r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)")
+CUT_BEFORE = re.compile(r"\S\s*(?:>|≻|→|&gt;|=>)\s*$")
+CUT_AFTER = re.compile(rf"{_ABOVE}(?!\s*(?:\.\.+|…|etc\b|[\[(]?[0-9]*\s*$))", re.IGNORECASE)
+"""A chain goes on before or after what is read of it: with something that is no id. One cut off at its end does not."""
+WORST_FIRST = re.compile(
+    r"\b(?:least|worst|lowest)\b[^.\n]{0,40}\b(?:to (?:the )?(?:most|best|highest)|first)\b"
+    r"|\b(?:ascending|increasing)\b[^.\n]{0,20}\b(?:order|relevance)\b",
+    re.IGNORECASE,
+)
+INLINE = re.compile(
+    r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)|(?<=[:.])[ \t]+(?=1[.)][ \t]*\[)"
+)
 """The place between two items of a list that is numbered within one line: `1. [5] > 2. [3]`."""
 RANGE = re.compile(r"[ \t]*(?:[-–—~]|\bto\b|\.\.+|…)[ \t]*\[?[0-9]+(?![0-9.])", re.IGNORECASE)
 SCORED = re.compile(
@@ -171,10 +187,31 @@ def _order(answer: str, n_docs: int) -> _Written:
     bare = INLINE.sub("\n", text.strip().rstrip("."))
     if (ids := _only_ids(bare)) is not None:
         return _Written(ids, has_words or _is_mixed(bare))
-    for read in (_chain, _lines, _listed):
-        if ids := read(bare, n_docs):
-            return _Written(ids, has_words or not _is_bare(bare))
+    if WORST_FIRST.search(bare):
+        return _Written([], has_words=True)
+    for read, form in ((_chain, CHAIN), (_lines, LINE), (_listed, COMMAS)):
+        ids = read(bare, n_docs) or []
+        if ids and not (read is _lines and _is_as_shown(ids, n_docs) and not _is_bare(bare)):
+            other = _whole_order(bare[_end(form, bare) :], n_docs)
+            is_one = other is None or _is_as_shown(other, n_docs) or other == ids
+            return _Written(ids if is_one else [], has_words or not _is_bare(bare))
     return _Written([], has_words=True)
+
+
+def _end(form: re.Pattern[str], text: str) -> int:
+    """Where the last of a form ends; lists are matched line by line."""
+    return max((match.end() for match in form.finditer(text)), default=len(text))
+
+
+def _whole_order(text: str, n_docs: int) -> list[str] | None:
+    """The order in a list of lines, or parted by commas, that names all docs; None where there is none."""
+    orders = (_lines(text, n_docs), _listed(text, n_docs))
+    return next((ids for ids in orders if ids and _names_all(ids, n_docs)), None)
+
+
+def _is_as_shown(ids: Sequence[str], n_docs: int) -> bool:
+    """Whether the docs stand in the order in which they were shown, as where each is remarked on in turn."""
+    return [_place(number) for number in ids] == [*range(n_docs)]
 
 
 def _is_bare(text: str) -> bool:
@@ -203,6 +240,8 @@ def _only_ids(text: str) -> list[str] | None:
     if len(parts) > 1 and not all(map(_is_broken_line, several)):
         return None
     ids = NUMBER.findall(text)
+    if _is_mixed(text) and len(set(ids)) < len(ids):
+        return None  # docs compared by two
     has_lines = any("\n" in part.strip() for part in several)
     return None if has_lines and len(set(ids)) < len(ids) else ids
 
@@ -237,9 +276,10 @@ def _chain(text: str, n_docs: int) -> list[str] | None:
         if kinds == {True} and not is_whole:
             continue  # numbers compared in a sentence
         line = text[: match.start()].rpartition("\n")[2]
-        is_order = len(kinds) == 1 and not (
-            BEFORE.search(line[-40:]) or AFTER.match(text[match.end() :])
-        )
+        after = text[match.end() :]
+        is_order = len(kinds) == 1 and not (BEFORE.search(line[-40:]) or AFTER.match(after))
+        if not is_whole and (CUT_BEFORE.search(line) or CUT_AFTER.match(after)):
+            is_order = False
         chains.append((ids, is_whole, is_order))
     if not chains:
         return None

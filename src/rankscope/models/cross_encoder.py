@@ -118,8 +118,20 @@ class CrossEncoder:
         if location.folder is None:
             config: Any = loaded.model.config
             config._commit_hash = where.name  # a snapshot is called by its commit
+        if loaded.fresh:
+            loaded.tokenizer.chat_template = (
+                None  # or sentence-transformers would write pairs by it
+            )
+        elif loaded.tokenizer.chat_template and card.takes_messages:
+            raise BadInput(
+                f"{where}: its tokenizer has a chat template, by which sentence-transformers writes the pairs that it "
+                "scores, and that is not supported. If the model was trained on plain pairs, take `chat_template` out "
+                "of tokenizer_config.json, and delete chat_template.jinja."
+            )
         if card.lowercase:
             backbone.read_lowercase(loaded.tokenizer)
+        if card.max_length:  # which sentence-transformers takes for the tokenizer's own
+            loaded.tokenizer.model_max_length = card.max_length
         limit = backbone.longest(loaded.model, loaded.tokenizer)
         length = min(limit, card.max_length or limit) if max_length is None else max_length
         made = cls(loaded.model, loaded.tokenizer, length, prompt=card.prompt)
@@ -339,7 +351,11 @@ class CrossEncoder:
         """
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
-        batches = list(lengths.by_length([len(pair.ids) for pair in pairs], budget))
+        batches = [
+            [places[at] for at in batch]
+            for places in (_all(pairs) if processes.is_sharded(model) else self._by_ends(pairs))
+            for batch in lengths.by_length([len(pairs[place].ids) for place in places], budget)
+        ]
 
         def scored(batch: list[int]) -> Tensor:
             inputs = self.joiner.pad([pairs[place] for place in batch])
@@ -350,6 +366,25 @@ class CrossEncoder:
         parts = [torch.empty(0, device=where), *passes.carried_out(scored, batches, model)]
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
         return torch.cat(parts)[places.argsort().to(where)]
+
+    def _by_ends(self, pairs: Sequence[JoinedPair]) -> list[list[int]]:
+        """The places of pairs that may share a batch: all, but for encoder-decoders.
+
+        T5's and BART's heads read the last end token, and refuse a batch whose pairs have unequally many: a
+        text that spells `</s>` has one more.
+        """
+        config: Any = self.model.config
+        if not getattr(config, "is_encoder_decoder", False):
+            return _all(pairs)
+        by_number: dict[int, list[int]] = {}
+        for place, pair in enumerate(pairs):
+            n_ends = int((pair.ids == config.eos_token_id).sum())
+            by_number.setdefault(n_ends, []).append(place)
+        return list(by_number.values())
+
+
+def _all(pairs: Sequence[JoinedPair]) -> list[list[int]]:
+    return [list(range(len(pairs)))]
 
 
 def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:

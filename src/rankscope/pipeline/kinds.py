@@ -113,6 +113,8 @@ class TrainParams:
     """Its place in the ranker's lineage."""
     teacher_depths: tuple[int | None, ...]
     """Docs taken from each ranking of the teacher, of each loss; None where there is no teacher."""
+    refreshed_drop_own_docs: bool = False
+    """Whether negatives that the ranker finds itself are without docs of their query's id."""
 
 
 @dataclass(frozen=True)

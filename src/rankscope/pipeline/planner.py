@@ -261,6 +261,11 @@ class Planner:
             teacher_depths=tuple(
                 None if teacher is None else teacher.depth for teacher in teachers
             ),
+            refreshed_drop_own_docs=any(
+                self.study.collections[samples.collection].convention().drop_own_docs
+                for _, samples in spec.lessons
+                if samples.negatives and samples.negatives.refresh_every
+            ),
         )
         return self.step(TRAIN, name, params, inputs)
 

@@ -61,7 +61,11 @@ def check(settings: StudySettings) -> Result:
     steps = plan(load.load(settings.file, settings.overrides), _present)
     check_place(settings.results)
     study = steps.study.study
-    notes = [*overlaps.refused(steps), *study.evaluate.claims_without_margin()]
+    notes = [
+        *overlaps.refused(steps),
+        *overlaps.chosen_by_tests(steps),
+        *study.evaluate.claims_without_margin(),
+    ]
     facts = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
     return Result(
         lines=(f"{study.study}: {len(steps.steps)} steps, no mistakes.",),
@@ -172,6 +176,8 @@ def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | Non
     """Carry out the missing steps; None in all processes but the first."""
     plan, store = planned(settings, tell)
     overlaps.refused(plan)
+    for note in overlaps.chosen_by_tests(plan):
+        tell(note)
     return _carried_out(plan, store, progress, retry=settings.retry)
 
 

@@ -1,16 +1,16 @@
-"""Test queries that are training queries because two `part`s of one split overlap, reported before any work.
+"""Test queries that a ranker was trained on or chosen by, reported before any work.
 
-Only queries and qrels of collections that share a split are read; of an ir_datasets id, which may have to be
-fetched, only the parts are compared. Queries that two splits have in common are left to the guard
-`test_queries`, which reads the files that a training would.
+Queries of one split are compared by their ids; of two, by their words, whatever folders, files and ids are called.
+Of local files only queries and qrels are read; of an ir_datasets id, which may have to be fetched, only the parts
+of one split are compared. The guard `test_queries` tells the rest, from the files that a training reads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from rankscope.core.errors import BadStudy
-from rankscope.data.collections import judged_topics
+from rankscope.core.errors import BadInput, BadStudy
+from rankscope.data.collections import Topics, judged_topics, n_shared
 from rankscope.pipeline.kinds import CollectionParams
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -18,47 +18,94 @@ from rankscope.pipeline.step import Step, collection_role, learnt_role
 from rankscope.train.guards import Level
 
 GUARD = "test_queries"
+OF_ONE_SPLIT = "both are of one split"
+OF_THE_SAME_WORDS = "both have queries of the same words, whatever files and ids are called"
+
+
+ALIKE = 0.5
+"""The share of a test's queries from which on two files count as one split."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Queries that two collections have in common."""
+
+    counted: str
+    """How many of the test's queries, as part of a sentence."""
+    why: str
+    """Why they count as one split; empty where they do not."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Queries of one split that a stage learns and a collection of `evaluate.over` has."""
+    """Queries of a collection of `evaluate.over` that a stage learns."""
 
     stage: str
     level: Level
-    """The guard's level: a stop, unless the stage's `guards` give another."""
+    """The guard's level: a stop for one split and a warning for any other, unless the stage's `guards` give another."""
     counted: str
     """How many of the test's queries, as part of a sentence."""
     test: str
     source: str
     """The collection whose queries the stage learns."""
+    why: str = ""
+    """Why the two count as one split; empty where they do not."""
 
 
 def overlaps(plan: Plan) -> list[Overlap]:
     """The overlaps of every stage that an evaluated ranker or one of its teachers went through."""
     study = plan.study.study
-    evaluate = next(step for step in plan.steps if step.kind == "evaluate")
+    evaluate = _evaluation(plan)
     taught = dict.fromkeys(
         lesson for ranker in study.evaluated_rankers() for lesson in study.lessons(ranker)
     )
-
-    @cache
-    def shared(test: str, source: str) -> str | None:
-        tested, learnt = (
-            evaluate.inputs[role] for role in (collection_role(test), learnt_role(source))
-        )
-        return _shared(tested, learnt) if _is_one_split(tested, learnt) else None
+    shared = _comparing()
 
     def overlapping() -> Iterator[Overlap]:
         for stage, source in taught:
             spec = study.rankers[stage]
             assert isinstance(spec, TrainedSpec)
             for test in study.evaluate.over:
-                counted = shared(test, source)
-                if counted:
-                    yield Overlap(stage, spec.guards.get(GUARD, "stop"), counted, test, source)
+                tested, learnt = (
+                    evaluate.inputs[role] for role in (collection_role(test), learnt_role(source))
+                )
+                common = shared(tested, learnt)
+                if common:
+                    level = spec.guards.get(GUARD, "stop" if common.why else "warn")
+                    yield Overlap(stage, level, common.counted, test, source, common.why)
 
     return list(overlapping())
+
+
+def chosen_by_tests(plan: Plan) -> list[str]:
+    """A sentence for each test whose queries chose the update that a ranker keeps, or ended its training."""
+    study, evaluate, shared = plan.study.study, _evaluation(plan), _comparing()
+    stages = dict.fromkeys(
+        stage for ranker in study.evaluated_rankers() for stage in study.lineage(ranker)
+    )
+    names: dict[tuple[str, str, str], dict[str, None]] = {}
+    for step in plan.steps:
+        if step.kind != "train" or step.label not in stages:
+            continue
+        spec = study.rankers[step.label]
+        assert isinstance(spec, TrainedSpec)
+        watched = spec.validate_on
+        if watched is None or (spec.kept == "last" and watched.patience is None):
+            continue
+        for validation in watched.collections:
+            for test in study.evaluate.over:
+                tested, held_out = (
+                    evaluate.inputs[collection_role(test)],
+                    step.inputs[collection_role(validation)],
+                )
+                if common := shared(tested, held_out):
+                    key = common.counted, test, validation
+                    names.setdefault(key, {})[f"rankers.{step.label.partition('.')[0]}"] = None
+    return [
+        f"{counted} of {test} are validation queries ({validation}) of {', '.join(rankers)}: they choose the update "
+        "that is kept, so measures there are too good. Hold other queries out"
+        for (counted, test, validation), rankers in names.items()
+    ]
 
 
 def refused(plan: Plan) -> list[str]:
@@ -71,46 +118,70 @@ def refused(plan: Plan) -> list[str]:
 
 
 def _sentences(known: Sequence[Overlap]) -> list[str]:
-    stages: dict[tuple[str, str, str], dict[str, None]] = {}
+    stages: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for overlap in known:
-        key = overlap.counted, overlap.test, overlap.source
+        key = overlap.counted, overlap.test, overlap.source, overlap.why
         stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
     return [
-        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}: both are of one split. Give "
+        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{why and f': {why}'}. Give "
         f"`collections.{test}` and `collections.{source}` parts that do not overlap, or set "
         f"`guards: {{{GUARD}: warn}}` there to go on"
-        for (counted, test, source), names in stages.items()
+        for (counted, test, source, why), names in stages.items()
     ]
 
 
-def _is_one_split(tested: Step, learnt: Step) -> bool:
+def _evaluation(plan: Plan) -> Step:
+    return next(step for step in plan.steps if step.kind == "evaluate")
+
+
+def _comparing() -> Callable[[Step, Step], Shared | None]:
+    """A function that gives what a test has in common with other queries; each collection is read once."""
+
+    @cache
+    def topics(fingerprint: str) -> Topics:
+        params = _params(steps[fingerprint])
+        chosen, seed = params.spec, params.seed or 0
+        return judged_topics(params.source, part=chosen.part, limit=chosen.queries, seed=seed)
+
+    steps: dict[str, Step] = {}
+
+    def shared(tested: Step, others: Step) -> Shared | None:
+        steps.update({step.fingerprint: step for step in (tested, others)})
+        is_one = _is_one_split(tested, others)
+        if not all(_params(step).source.topic_files() for step in (tested, others)):
+            return _shared_parts(tested, others) if is_one else None
+        try:
+            mine, theirs = topics(tested.fingerprint), topics(others.fingerprint)
+        except BadInput:
+            if is_one:
+                raise
+            return None  # told where the collection is read for the study
+        n = _n_of_ids(mine, theirs) if is_one else n_shared(mine, theirs)
+        of = len(mine.queries)
+        why = OF_ONE_SPLIT if is_one else OF_THE_SAME_WORDS if n >= ALIKE * of else ""
+        return Shared(f"{n} of {of} queries", why) if n else None
+
+    return shared
+
+
+def _n_of_ids(topics: Topics, others: Topics) -> int:
+    known = {query.query_id for query in others.queries}
+    return sum(query.query_id in known for query in topics.queries)
+
+
+def _is_one_split(tested: Step, others: Step) -> bool:
     """Whether queries and qrels are the same."""
-    return all(tested.identity[name] == learnt.identity[name] for name in ("digests", "names"))
+    return all(tested.identity[name] == others.identity[name] for name in ("digests", "names"))
 
 
-def _shared(tested: Step, learnt: Step) -> str | None:
-    """How many queries of the test are in both, as part of a sentence; None without any."""
-    if not _params(tested).source.topic_files():
-        return _shared_parts(tested, learnt)
-    mine, theirs = _query_ids(tested), _query_ids(learnt)
-    n = len(mine & theirs)
-    return f"{n} of {len(mine)} queries" if n else None
-
-
-def _shared_parts(tested: Step, learnt: Step) -> str | None:
+def _shared_parts(tested: Step, others: Step) -> Shared | None:
     """The share of the test's part that lies in the other; None where `queries` cuts one, as it is unknown."""
-    mine, theirs = _params(tested).spec, _params(learnt).spec
+    mine, theirs = _params(tested).spec, _params(others).spec
     low, high = (pick(mine.part[end], theirs.part[end]) for end, pick in ((0, max), (1, min)))
     if low >= high or mine.queries or theirs.queries:
         return None
-    return f"{(high - low) / (mine.part[1] - mine.part[0]):.0%} of the queries"
-
-
-def _query_ids(step: Step) -> set[str]:
-    params = _params(step)
-    chosen, seed = params.spec, params.seed or 0
-    topics = judged_topics(params.source, part=chosen.part, limit=chosen.queries, seed=seed)
-    return {query.query_id for query in topics.queries}
+    share = (high - low) / (mine.part[1] - mine.part[0])
+    return Shared(f"{share:.0%} of the queries", OF_ONE_SPLIT)
 
 
 def _params(step: Step) -> CollectionParams:

@@ -42,7 +42,7 @@ def judged(written: str, split: str) -> Judgements:
     """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
     path = Path(written).expanduser()
     if path.is_dir():
-        source = beir_folder(path, split)
+        source = beir_folder(path, split, option="--split")
         return Judgements(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)
     if path.is_file() or path.suffix or written.startswith((".", "/", "~")):
         return Judgements(path.name, judgements(path), Convention())

@@ -53,7 +53,25 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
         run = by_bi_encoder(
             model, settings.source, depth=settings.depth, progress=progress, tell=tell
         )
-    return Result(lines=(written(settings.out, run),))
+    notes = _without_docs(settings.source, run)
+    return Result(lines=(written(settings.out, run),), notes=notes)
+
+
+def _without_docs(source: Source, run: Run) -> tuple[str, ...]:
+    """A note on queries for which nothing was found; BadInput where that is all of them."""
+    queries = [query.query_id for query in judged_topics(source).queries]
+    without = [query_id for query_id in queries if not run.rankings.get(query_id)]
+    if len(without) == len(queries):
+        raise BadInput(
+            f"None of the {len(queries)} judged queries has a word that a doc has, so the run would be empty. Check "
+            "that queries and docs are in one language, and give it by --language."
+        )
+    if not without:
+        return ()
+    return (
+        f"{len(without)} of {len(queries)} judged queries have no word that a doc has, and no docs in the run "
+        f"(first: {without[0]}).",
+    )
 
 
 def _by_bm25(settings: SearchSettings, progress: Progress) -> Run:

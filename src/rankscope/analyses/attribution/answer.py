@@ -19,7 +19,6 @@ from rankscope.core.result import Result, Table
 from rankscope.data.collections import Source, judged_topics
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
-from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 
@@ -51,6 +50,8 @@ class AttributeSettings:
     """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
     """The language of BM25's analyzer; English, if None."""
+    drop_own_docs: bool = False
+    """Whether docs of their query's id are left out."""
 
 
 def answer(
@@ -63,6 +64,7 @@ def answer(
         settings.neurons,
         baselines=settings.baselines or [next(iter(rankers))],
         language=settings.language or ENGLISH,
+        drop_own_docs=settings.drop_own_docs,
         progress=progress,
     )
     sentences, table = words.sentences(results), words.layer_table(results)
@@ -87,17 +89,20 @@ def attribute(
     *,
     baselines: Sequence[str],
     language: str = ENGLISH,
+    drop_own_docs: bool = False,
     progress: Progress,
 ) -> StoredAttribution:
     """The attribution of every ranker's neurons over the same examples; negatives come from BM25.
 
-    `language` is that of BM25's analyzer. Raises UnknownChoice for an unknown baseline.
+    `language` is that of BM25's analyzer; `drop_own_docs` leaves docs of their query's id out. Raises UnknownChoice for an unknown baseline.
     """
     for name in baselines:
         choose(rankers, name, what="baseline")
     topics = judged_topics(source)
     with examples.indexed(source, language, progress) as (docs, index):
-        run = bm25.search(index, topics.queries, depth=params.spec.depth, progress=progress)
+        run = examples.searched(
+            index, topics, params.spec.depth, progress, drop_own_docs=drop_own_docs
+        )
         examples_read, notes = examples_of(topics, run, docs, params)
     by_ranker = {
         name: attributed(ranker, examples_read, params, progress)

@@ -72,6 +72,7 @@ def attribute(
 ) -> Shown:
     """Show through which neurons rankers prefer a relevant doc, with checks of the numbers."""
     from rankscope.analyses.attribution import answer as attribution
+    from rankscope.data.conventions import convention
 
     settings = attribution.AttributeSettings(
         collection.source,
@@ -88,6 +89,7 @@ def attribute(
         ),
         baselines=baseline or (),
         language=first_stage.language,
+        drop_own_docs=convention(collection.collection).drop_own_docs,
     )
     return Shown(
         output, lambda progress: attribution.answer(reading.opened(models), settings, progress)

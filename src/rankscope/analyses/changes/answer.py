@@ -135,7 +135,7 @@ class DiffSettings:
             train_relevance_level=train_convention.relevance_level,
             seed=self.seed,
         )
-        train = collections.source(train_name, self.train_split)
+        train = collections.source(train_name, self.train_split, option="--train-split")
         return HeadsTraining(train, params, train_convention.drop_own_docs)
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rankscope.analyses.examples import check_enough, indexed, notes_on, with_texts, without
+from rankscope.analyses.examples import (
+    check_enough,
+    indexed,
+    notes_on,
+    searched,
+    with_texts,
+    without,
+)
 from rankscope.analyses.forms import forms_of
 from rankscope.analyses.probes import words
 from rankscope.analyses.probes.examples import ProbeExamples
@@ -33,7 +40,6 @@ from rankscope.data.collections import (
 from rankscope.explain.probing import texts_of
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
-from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 
 SEED = 42
@@ -54,6 +60,8 @@ class ProbeSettings:
     """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
     """The language of BM25's analyzer; English, if None."""
+    drop_own_docs: tuple[bool, bool] = (False, False)
+    """Whether docs of their query's id are left out, of training and of test."""
 
 
 def params_of(
@@ -93,6 +101,7 @@ def answer(
         settings.choices,
         progress,
         language=settings.language or ENGLISH,
+        drop_own_docs=settings.drop_own_docs,
     )
     baselines = settings.baselines or [first]
     probed = probe(rankers, choices_read, settings.probes, baselines=baselines, progress=progress)
@@ -158,6 +167,7 @@ def examples(
     progress: Progress,
     *,
     language: str = ENGLISH,
+    drop_own_docs: tuple[bool, bool] = (False, False),
 ) -> ProbeExamples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
@@ -173,7 +183,7 @@ def examples(
         drawn_choices = [
             choices_from_qrels(
                 topics.qrels,
-                bm25.search(index, topics.queries, depth=spec.depth, progress=progress),
+                searched(index, topics, spec.depth, progress, drop_own_docs=drops),
                 n_docs=params.n_docs,
                 depth=spec.depth,
                 skip_top=spec.skip_top,
@@ -181,7 +191,7 @@ def examples(
                 seed=params.seed,
                 by_words=ByWords(topics, stored_docs.key),
             )
-            for topics in (train_topics, test_topics)
+            for topics, drops in zip((train_topics, test_topics), drop_own_docs, strict=True)
         ]
         check_enough(drawn_choices[0].choices, drawn_choices[1].choices)
         queries = {q.query_id: q.text for q in (*train_topics.queries, *test_topics.queries)}

@@ -69,6 +69,7 @@ def probe(
 ) -> Shown:
     """Probe what each layer of rankers knows of relevance, with controls and verdicts."""
     from rankscope.analyses.probes import answer as probes
+    from rankscope.data.conventions import convention
 
     learnt_from = train_collection or collection.collection
     choices, params = probes.params_of(
@@ -83,12 +84,16 @@ def probe(
         margin=margin,
     )
     settings = probes.ProbeSettings(
-        train=source(learnt_from, train_split),
+        train=source(learnt_from, train_split, option="--train-split"),
         test=collection.source,
         choices=choices,
         probes=params,
         at_random=at_random,
         baselines=baseline or (),
         language=first_stage.language,
+        drop_own_docs=(
+            convention(learnt_from).drop_own_docs,
+            convention(collection.collection).drop_own_docs,
+        ),
     )
     return Shown(output, lambda progress: probes.answer(reading.opened(models), settings, progress))

@@ -37,6 +37,8 @@ class ScorerCard:
     lowercase: bool = False
     left_out: tuple[str, ...] = ()
     """The names of prompts that no text gets."""
+    takes_messages: bool = True
+    """Whether pairs are written by the tokenizer's chat template, if it has one."""
 
 
 def scorer_card(folder: Path) -> ScorerCard:
@@ -72,6 +74,7 @@ def scorer_card(folder: Path) -> ScorerCard:
         left_out=_with_text({n: t for n, t in prompts.items() if t != prompt}),
         max_length=settings.get("max_seq_length"),
         lowercase=bool(settings.get("do_lower_case")),
+        takes_messages="message" in (settings.get("modality_config") or {"message": None}),
     )
 
 

@@ -17,6 +17,7 @@ from rankscope.data.by_words import ByWords
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.crops import Cropping
 from rankscope.data.noise import noisy, short_crop
+from rankscope.evaluate.runs import without_own_docs
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
@@ -209,6 +210,8 @@ def _current_run(
             )  # fmt: skip
             with explained(place), written_sealed(place) as aside:
                 run = dense.run_of("found", topics.queries, stored.doc_ids, *nearest)
+                if work.params(TrainParams).refreshed_drop_own_docs:
+                    run = without_own_docs(run)
                 write_run(aside / "run.trec", run)
             shutil.rmtree(folder)
         work.processes.wait()
