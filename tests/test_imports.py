@@ -27,7 +27,7 @@ MAY_LOAD = {
     "status study.yaml --results results": PLANNED,
     "run study.yaml --results results": PLANNED,
     "report study.yaml --results results": PLANNED | PAGE,
-    "search bm25 --collection data --split test --out new.run": {"numpy", "pydantic", "scipy"},
+    "search bm25 --collection data --split test --out new.run": {"numpy", "pydantic"},
     "evaluate first.run --qrels data/qrels/test.tsv --measures nDCG@10": PLANNED,
     "compare first.run second.run --qrels data/qrels/test.tsv": PLANNED | {"scipy", "scipy.stats"},
     "convert first.run --out new.run": {"numpy", "pydantic"},

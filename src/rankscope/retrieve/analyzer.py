@@ -184,15 +184,22 @@ LANGUAGES = {
 
 def analyzed(text: str, language: str = ENGLISH) -> list[str]:
     """The terms of a text, in order; UnknownChoice for a language that is not in `LANGUAGES`."""
+    return [term for term in terms_of(words(text), language) if term is not None]
+
+
+def terms_of(all_words: Sequence[str], language: str) -> list[str | None]:
+    """The term of each word; None for a word that is not counted, such as a stop word.
+
+    Raises UnknownChoice for a language that is not in `LANGUAGES`.
+    """
     chosen = choose(LANGUAGES, language, what="language")
-    lowered = [_lowered(word, chosen) for word in words(text)]
-    kept = [word for word in lowered if word and word not in chosen.stop_words]
-    if chosen.stemmer is None:
-        return kept
-    stems = _stemmer(chosen.stemmer).stemWords(kept)
+    lowered = [_lowered(word, chosen) for word in all_words]
+    stems = lowered if chosen.stemmer is None else _stemmer(chosen.stemmer).stemWords(lowered)
     return [
-        stem if len(word) >= chosen.shortest else word
-        for word, stem in zip(kept, stems, strict=True)
+        None
+        if not word or word in chosen.stop_words
+        else (stem if len(word) >= chosen.shortest else word)
+        for word, stem in zip(lowered, stems, strict=True)
     ]
 
 

@@ -1,49 +1,62 @@
 """Lexical first stage.
 
-The scorer is bm25s (Lucene's variant, k1 0.9 and b 0.4 as in Anserini); the analyzer is ours
-(`retrieve.analyzer`), and for English equal to Lucene's EnglishAnalyzer with the Porter stemmer. The
-analyzer changes the measures more than the scorer does.
+Weights are Lucene's variant of BM25 (k1 0.9 and b 0.4 as in Anserini), to the bit as bm25s computes them; the analyzer
+is ours (`retrieve.analyzer`), and for English equal to Lucene's EnglishAnalyzer with the Porter stemmer. The
+analyzer changes the measures more than the scorer does. `lexical` has the parts of the index, one idea a file:
+
+    docs -> blocks -> words by their bytes -> terms by keys -> postings -> merged, weighted, stored
+    query -> terms -> their postings added up -> cut
 
 Not covered: Lucene's one-byte doc lengths, which move a score by up to 3.5 %.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import final
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Doc, Query, Run, ScoredDoc
-from rankscope.retrieve.analyzer import ENGLISH, analyzed, needs_dictionary
+from rankscope.retrieve.analyzer import ENGLISH, analyzed
+from rankscope.retrieve.lexical import cut, ids, stored
+from rankscope.retrieve.lexical.blocks import blocks
+from rankscope.retrieve.lexical.merge import doc_frequencies, stripes
+from rankscope.retrieve.lexical.postings import Spill, sorted_postings
+from rankscope.retrieve.lexical.terms import Vocabulary
+from rankscope.retrieve.lexical.weights import idfs, length_parts, weights
 
-ANALYZER = "analyzer.json"
+ANALYZER, POSTINGS, DOC_IDS = "analyzer.json", "bm25s", "bm25_ids"
 
 
 @final
 class Index:
-    """A stored BM25 index, memory-mapped; doc ids in the order of the docs."""
+    """A stored BM25 index, memory-mapped; doc ids in the order of the docs. For one thread at a time."""
 
     def __init__(
-        self, scorer: bm25s.BM25, doc_ids: Sequence[str], *, language: str, n_unparted: int = 0
+        self,
+        postings: stored.Opened,
+        doc_ids: ids.StoredIds,
+        *,
+        language: str,
+        n_unparted: int = 0,
     ) -> None:
-        self._scorer = scorer
+        self._postings = postings
         self._doc_ids = doc_ids
         self._language = language
         self._n_unparted = n_unparted
+        self._scores = np.zeros(cut.padded_length(len(doc_ids)), dtype=np.float32)
 
     @classmethod
     def load(cls, folder: Path) -> "Index":
         """Open what `build` wrote."""
-        scorer = bm25s.BM25.load(folder / "bm25s", mmap=True, load_corpus=False)
-        doc_ids = json.loads((folder / "doc_ids.json").read_text("utf-8"))
-        return cls(scorer, doc_ids, **json.loads((folder / ANALYZER).read_text("utf-8")))
+        settings = json.loads((folder / ANALYZER).read_text("utf-8"))
+        return cls(stored.opened(folder / POSTINGS), ids.StoredIds(folder / DOC_IDS), **settings)
 
     @property
     def notes(self) -> list[str]:
@@ -58,33 +71,33 @@ class Index:
 
     def rank(self, query: str, depth: int) -> list[tuple[str, float]]:
         """The `depth` best docs that share a term with the query; ties by doc_id, descending."""
-        scores = self._scores(query)
-        n_matching = int((scores > 0).sum())
-        if n_matching == 0:
-            return []
-        cut = min(depth, n_matching)
-        threshold = max(np.partition(scores, -cut)[-cut], np.finfo(scores.dtype).tiny)
-        reached = np.flatnonzero(scores >= threshold)
-        ranked = [(self._doc_ids[place], float(scores[place])) for place in reached.tolist()]
-        return sorted(ranked, key=itemgetter(1, 0), reverse=True)[:depth]
+        top = cut.top(self._scored(query), self._doc_ids.ranks, depth)
+        return list(zip(self._doc_ids.at(top.places), top.scores.tolist(), strict=True))
 
     def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
         """One score per doc, in their order; 0 for a doc that shares no term with the query."""
-        scores = self._scores(query)
-        return [float(scores[self._places[doc_id]]) for doc_id in doc_ids]
+        places = [self._places[doc_id] for doc_id in doc_ids]
+        scores: list[float] = self._scored(query)[places].tolist()
+        return scores
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {doc_id: place for place, doc_id in enumerate(self._doc_ids)}
+        every = self._doc_ids.at(np.arange(len(self._doc_ids)))
+        return {doc_id: place for place, doc_id in enumerate(every)}
 
-    def _scores(self, query: str) -> NDArray[np.float32]:
-        """The score of every doc, in the order of the docs."""
-        known = [
-            term for term in analyzed(query, self._language) if term in self._scorer.vocab_dict
-        ]
-        if not known:
-            return np.zeros(len(self._doc_ids), dtype=np.float32)
-        return np.asarray(self._scorer.get_scores(known))
+    def _scored(self, query: str) -> NDArray[np.float32]:
+        """The score of every doc, in the order of the docs, until the next query is scored.
+
+        Weights are added in the order of the query's terms, as bm25s adds them: sums of floats depend on it.
+        """
+        numbers, starts, docs, weights_ = self._postings
+        self._scores.fill(0)
+        for term in analyzed(query, self._language):
+            number = numbers.get(term)
+            if number is not None:
+                of_term = slice(starts[number], starts[number + 1])
+                np.add.at(self._scores, docs[of_term], weights_[of_term])
+        return self._scores
 
 
 def build(
@@ -97,30 +110,55 @@ def build(
 ) -> int:
     """Index docs into a folder; the number of docs. The docs are read once, one at a time.
 
-    `language` is one of `analyzer.LANGUAGES`; queries are read in the same.
+    `language` is one of `analyzer.LANGUAGES`; queries are read in the same. Memory holds ids, lengths and vocabulary;
+    the disk holds the postings. Raises BadInput for docs without a term, and for a doc id that stands twice.
     """
-    n_unparted = 0
-    vocabulary: dict[str, int] = {}
-    term_ids: list[list[int]] = []
+    vocabulary = Vocabulary(language)
     doc_ids: list[str] = []
-    for doc in docs:
-        doc_ids.append(doc.doc_id)
-        terms = analyzed(doc.text, language)
-        term_ids.append([vocabulary.setdefault(term, len(vocabulary)) for term in terms])
-        n_unparted += needs_dictionary(doc.text)
-    if not vocabulary:
-        raise BadInput(
-            f"{len(doc_ids)} docs and not one indexable term in them. Check that the docs' text "
-            "is in the field `text`."
+    lengths_of_blocks: list[NDArray[np.int64]] = []
+    n_unparted = 0
+    with TemporaryFile(dir=folder) as file:
+        spill = Spill(file)
+        for block in blocks(docs):
+            occurrences = vocabulary.occurrences(block)
+            spill.add(sorted_postings(occurrences))
+            n_docs = len(block.doc_ids)
+            lengths_of_blocks.append(
+                np.bincount(occurrences.docs - block.first_doc, minlength=n_docs)
+            )
+            doc_ids += block.doc_ids
+            n_unparted += block.n_unparted
+        if not vocabulary.numbers:
+            raise BadInput(
+                f"{len(doc_ids)} docs and not one indexable term in them. Check that the docs' text "
+                "is in the field `text`."
+            )
+        lengths = np.concatenate(lengths_of_blocks)
+        dfs = doc_frequencies(spill, len(vocabulary.numbers))
+        stored.write(
+            folder / POSTINGS,
+            vocabulary.numbers,
+            dfs,
+            _weighted(spill, dfs, length_parts(lengths, k1=k1, b=b)),
+            settings=stored.Settings(k1, b),
+            n_docs=len(doc_ids),
         )
-    scorer = bm25s.BM25(method="lucene", k1=k1, b=b)
-    scorer.index((term_ids, vocabulary), create_empty_token=False, show_progress=False)
-    scorer.save(folder / "bm25s", show_progress=False)
-    (folder / "doc_ids.json").write_text(json.dumps(doc_ids), "utf-8")
+    ids.write(folder / DOC_IDS, doc_ids)
     (folder / ANALYZER).write_text(
         json.dumps({"language": language, "n_unparted": n_unparted}), "utf-8"
     )
     return len(doc_ids)
+
+
+def _weighted(
+    spill: Spill, dfs: NDArray[np.int64], parts: NDArray[np.float64]
+) -> Iterator[stored.Weighted]:
+    """All postings with their weights; `parts` is what each doc's length adds to the denominator."""
+    term_idfs = idfs(dfs, len(parts))
+    for stripe in stripes(spill, dfs):
+        of_terms = slice(stripe.start, stripe.end)
+        idf = np.repeat(term_idfs[of_terms], dfs[of_terms])
+        yield stored.Weighted(stripe.docs, weights(stripe.tfs, parts[stripe.docs], idf))
 
 
 def search(

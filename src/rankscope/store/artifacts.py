@@ -33,8 +33,8 @@ from rankscope.store.refusals import explained, explained_full
 
 MANIFEST, BEGUN = "manifest.json", "begun.json"
 PACKAGES = (
-    "rankscope", "torch", "transformers", "tokenizers", "peft", "sentence-transformers", "bm25s",
-    "ir-measures",
+    "rankscope", "torch", "transformers", "tokenizers", "peft", "sentence-transformers", "numpy",
+    "pystemmer", "regex", "ir-measures",
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class BM25Spec(Spec):
         return bm25.search(stored, topics.queries, depth=self.depth, progress=work.progress), {}
 
 
-INDEX = Kind("index", 2, "rankscope.pipeline.first_stages.bm25:index", BM25Spec)
+INDEX = Kind("index", 3, "rankscope.pipeline.first_stages.bm25:index", BM25Spec)
 
 
 def index(work: StepWork) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Doc ids on disk, mapped: those of ranked docs are read, the others are not.
+
+    ids.utf8       the ids, one after another
+    offsets.npy    where each begins, and the end of the last
+    ranks.npy      the rank of each id among all, from 0
+
+Ids are ranked by their characters, as Python compares text.
+"""
+
+import mmap
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankscope.core.errors import BadInput
+
+_TEXT, _OFFSETS, _RANKS = "ids.utf8", "offsets.npy", "ranks.npy"
+_HALVES = "surrogatepass"  # an id is whatever its reader took
+
+
+def write(folder: Path, ids: Sequence[str]) -> None:
+    """Write ids into a new folder; BadInput for one that stands twice."""
+    ranks = _ranks(ids)
+    folder.mkdir()
+    encoded = [doc_id.encode(errors=_HALVES) for doc_id in ids]
+    (folder / _TEXT).write_bytes(b"".join(encoded))
+    np.save(folder / _OFFSETS, np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+    np.save(folder / _RANKS, ranks)
+
+
+def _ranks(ids: Sequence[str]) -> NDArray[np.int32]:
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    for place, following in pairwise(order):
+        if ids[place] == ids[following]:
+            raise BadInput(f"The doc id {ids[place]!r} stands twice among the docs. Keep one.")
+    ranks = np.empty(len(ids), dtype=np.int32)
+    ranks[order] = np.arange(len(ids), dtype=np.int32)
+    return ranks
+
+
+@final
+class StoredIds:
+    """The ids that `write` wrote, by place."""
+
+    def __init__(self, folder: Path) -> None:
+        with (folder / _TEXT).open("rb") as file:
+            self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._offsets = np.load(folder / _OFFSETS, mmap_mode="r")
+        self.ranks: NDArray[np.int32] = np.load(folder / _RANKS, mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def at(self, places: NDArray[np.int64]) -> list[str]:
+        """The ids of the docs at these places."""
+        starts, ends = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
+        text = self._text
+        return [
+            text[start:end].decode(errors=_HALVES) for start, end in zip(starts, ends, strict=True)
+        ]
