@@ -5,13 +5,14 @@ unconverted.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from operator import attrgetter
 from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 
@@ -83,6 +84,40 @@ def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:
 _doc_id = attrgetter("doc_id")
 
 
+class Columns(NamedTuple):
+    """One query's ranking, best first, without an object for each doc."""
+
+    doc_ids: Sequence[str]
+    scores: Sequence[float] | NDArray[np.float32]
+
+
+def columns_of(ranking: Sequence[ScoredDoc]) -> Columns:
+    """A ranking as columns."""
+    return Columns([doc.doc_id for doc in ranking], [doc.score for doc in ranking])
+
+
+@final
+class Rankings(Mapping[str, list[ScoredDoc]]):
+    """Rankings kept as columns; a query's scored docs are made when somebody reads them, and kept."""
+
+    def __init__(self, columns: Mapping[str, Columns]) -> None:
+        self.columns = columns
+        self._read: dict[str, list[ScoredDoc]] = {}
+
+    def __getitem__(self, query_id: str) -> list[ScoredDoc]:
+        if query_id not in self._read:
+            doc_ids, scores = self.columns[query_id]
+            fields = zip(repeat(query_id), doc_ids, np.asarray(scores).tolist(), strict=False)
+            self._read[query_id] = list(map(ScoredDoc._make, fields))
+        return self._read[query_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
 @final
 @dataclass(frozen=True)
 class Run:
@@ -113,6 +148,12 @@ class Run:
                 )
             docs[scored.doc_id] = scored
         return cls(tag, {query_id: ranked(docs.values()) for query_id, docs in by_query.items()})
+
+    def columns(self, query_id: str) -> Columns:
+        """One query's ranking as columns; no object is made for a doc where rankings are kept so."""
+        if isinstance(self.rankings, Rankings):
+            return self.rankings.columns[query_id]
+        return columns_of(self.rankings[query_id])
 
     def top(self, depth: int) -> "Run":
         """The same run, cut at `depth` docs a query."""

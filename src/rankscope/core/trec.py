@@ -25,11 +25,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from rankscope.core import lowered
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, check_id, shown, written_grade
 from rankscope.core.packed import ENDINGS, opened
-from rankscope.core.records import Qrel, Run, ScoredDoc, as_float32
+from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, as_float32, columns_of
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 N_SCORED, N_PLAIN = 6, 3
@@ -444,21 +446,18 @@ def _repeated(path: Path, query_id: str, doc_ids: list[str], numbers: list[int])
     )
 
 
-def strictly_decreasing(ranking: Iterable[ScoredDoc]) -> Iterator[tuple[str, np.float32]]:
-    """(doc_id, float32 score) in the ranking's order, each score under the one before.
+def strictly_decreasing(query_id: str, columns: Columns) -> NDArray[np.float32]:
+    """A ranking's scores, each as float32 under the one before.
 
     A score above float32's largest is lowered to it; BadInput for one below its lowest.
     """
-    ceiling = np.float32(np.inf)
-    for scored in ranking:
-        if scored.score < -FLOAT32_END or ceiling == -FLOAT32_END:
-            raise BadInput(
-                f"query {scored.query_id}, doc {scored.doc_id}: the score {scored.score} is lower than "
-                "float32 goes. Scale the scores."
-            )
-        below = np.nextafter(ceiling, np.float32(-np.inf))
-        ceiling = score = min(np.float32(min(scored.score, FLOAT32_END)), below)
-        yield scored.doc_id, score
+    scores, void = lowered.strictly_decreasing(columns.scores)
+    if void is not None:
+        raise BadInput(
+            f"query {query_id}, doc {columns.doc_ids[void]}: the score {float(columns.scores[void])} is lower than "
+            "float32 goes. Scale the scores."
+        )
+    return scores
 
 
 def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
@@ -468,7 +467,10 @@ def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
     """
     tied: list[ScoredDoc] = []
     above = np.float32(np.inf)
-    for doc, (_, score) in zip(ranking, strictly_decreasing(ranking), strict=True):
+    if not ranking:
+        return []
+    scores = strictly_decreasing(ranking[0].query_id, columns_of(ranking))
+    for doc, score in zip(ranking, scores, strict=True):
         is_tied = bool(tied) and score == np.nextafter(above, np.float32(-np.inf))
         tied.append(doc._replace(score=tied[-1].score if is_tied else float(score)))
         above = score
@@ -481,21 +483,28 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
     """
-    for query_id, ranking in run.rankings.items():
+    is_checked: set[str] = set()
+    for query_id in run.rankings:
         check_id(query_id, "query", path)
-        for doc in ranking:
-            check_id(doc.doc_id, "doc", path)
+        for doc_id in run.columns(query_id).doc_ids:
+            if doc_id not in is_checked:
+                is_checked.add(check_id(doc_id, "doc", path))
         _refuse_comment(query_id, path)
     text = (
         run.tag.replace("\0", " ").encode(errors="replace").decode()
     )  # a file's name may be no UTF-8
     tag = "_".join(text.split()) or "untagged"
-    lines = [
-        f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
-        for query_id in sorted(run.rankings)
-        for rank, (doc_id, score) in enumerate(strictly_decreasing(run.rankings[query_id]), start=1)
-    ]
+    lines = [_lines_of(query_id, run.columns(query_id), tag) for query_id in sorted(run.rankings)]
     write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
+
+
+def _lines_of(query_id: str, columns: Columns, tag: str) -> str:
+    """A query's lines of a run file."""
+    scores = strictly_decreasing(query_id, columns)
+    return "".join(
+        f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
+        for rank, (doc_id, score) in enumerate(zip(columns.doc_ids, scores, strict=True), start=1)
+    )
 
 
 def _refuse_comment(query_id: str, path: Path | str) -> None:

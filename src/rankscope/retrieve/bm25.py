@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
-from rankscope.core.records import Doc, Query, Run, ScoredDoc
+from rankscope.core.records import Columns, Doc, Query, Rankings, Run
 from rankscope.retrieve.analyzer import ENGLISH, analyzed
 from rankscope.retrieve.lexical import cut, ids, stored
 from rankscope.retrieve.lexical.blocks import blocks
@@ -71,8 +71,17 @@ class Index:
 
     def rank(self, query: str, depth: int) -> list[tuple[str, float]]:
         """The `depth` best docs that share a term with the query; ties by doc_id, descending."""
-        top = cut.top(self._scored(query), self._doc_ids.ranks, depth)
-        return list(zip(self._doc_ids.at(top.places), top.scores.tolist(), strict=True))
+        doc_ids, scores = self.columns(query, depth)
+        return list(zip(doc_ids, np.asarray(scores).tolist(), strict=True))
+
+    def columns(self, query: str, depth: int) -> Columns:
+        """The same ranking as columns."""
+        places, scores = self.top(query, depth)
+        return Columns(self._doc_ids.at(places), scores)
+
+    def top(self, query: str, depth: int) -> cut.Top:
+        """The same ranking by docs' places in the collection."""
+        return cut.top(self._scored(query), self._doc_ids.ranks, depth)
 
     def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
         """One score per doc, in their order; 0 for a doc that shares no term with the query."""
@@ -164,13 +173,16 @@ def _weighted(
 def search(
     index: Index, queries: Sequence[Query], *, depth: int, progress: Progress = SILENT
 ) -> Run:
-    """The run of all queries; one without a known term has no ranking."""
-    scored = []
+    """The run of all queries; one without a known term has no ranking. BadInput for an id of two queries."""
+    rankings: dict[str, Columns] = {}
     with progress.task("BM25", len(queries), "queries") as task:
-        for query in queries:
-            scored += [
-                ScoredDoc(query.query_id, doc_id, score)
-                for doc_id, score in index.rank(query.text, depth)
-            ]
+        for query_id, text in queries:
+            if query_id in rankings:
+                raise BadInput(
+                    f"The query id {query_id!r} stands twice among the queries. Keep one."
+                )
+            columns = index.columns(text, depth)
+            if columns.doc_ids:
+                rankings[query_id] = columns
             task.advance()
-    return Run.of("bm25", scored)
+    return Run("bm25", Rankings(rankings))
