@@ -85,29 +85,34 @@ class TermTable:
         self._insert(keys, terms)
 
     def _insert(self, keys: Keys, terms: NDArray[np.int64]) -> None:
-        for choice in (0, 1):
-            slots = self._slots(keys)[choice]
-            free = np.flatnonzero(self._rows["low"][slots] == 0)
-            rows = np.empty(len(free), dtype=self._rows.dtype)
-            rows["low"], rows["high"], rows["term"] = *keys.at(free), terms[free]
-            self._rows[slots[free]] = rows  # of two for one slot the last stays
-            left = np.flatnonzero(self._terms_in(slots, keys) == UNKNOWN)
-            keys, terms = keys.at(left), terms[left]
+        rows = np.empty(len(terms), dtype=self._rows.dtype)
+        rows["low"], rows["high"], rows["term"] = *keys, terms
+        first, second = self._slots(keys)
+        left = self._placed(rows, first)
+        self._placed(rows.take(left), second.take(left))
+
+    def _placed(self, rows: NDArray[np.void], slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put rows into their slots where those are free; the rows that found none."""
+        free = np.flatnonzero(self._rows.take(slots)["low"] == 0)
+        self._rows.put(slots.take(free), rows.take(free))  # of two for one slot the last stays
+        held = self._rows.take(slots)
+        return np.flatnonzero((held["low"] != rows["low"]) | (held["high"] != rows["high"]))
 
     def _grow(self) -> None:
         held = self._rows[self._rows["low"] != 0]
-        self._bits += 1
+        self._bits = min(self._bits + 2, MOST_BITS)
         self._rows = _empty_rows(self._bits)
         self._insert(Keys(held["low"], held["high"]), held["term"])
 
-    def _slots(self, keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    def _slots(self, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         mixed = keys.low * _MIX_LOW ^ keys.high * _MIX_HIGH
         mixed ^= mixed >> np.uint64(29)
         shift = np.uint64(64 - self._bits)
-        return (mixed * _MIX_HIGH) >> shift, (mixed * _SECOND) >> shift
+        first, second = (mixed * _MIX_HIGH) >> shift, (mixed * _SECOND) >> shift
+        return first.view(np.int64), second.view(np.int64)
 
-    def _terms_in(self, slots: NDArray[np.uint64], keys: Keys) -> NDArray[np.int64]:
-        rows = self._rows[slots]
+    def _terms_in(self, slots: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
+        rows = self._rows.take(slots)  # a tenth of the time of self._rows[slots]
         is_here = (rows["low"] == keys.low) & (rows["high"] == keys.high)
         return np.where(is_here, rows["term"], UNKNOWN)
 

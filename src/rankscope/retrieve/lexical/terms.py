@@ -20,6 +20,10 @@ NO_TERM = -1
 """Stands for the term of a word that is not counted."""
 
 
+WORDS_AT_ONCE = 1 << 17
+"""Words that are looked up at once: what the first of them are is known to the next, and their arrays fit a cache."""
+
+
 class Occurrences(NamedTuple):
     """Terms and the docs that they stand in, once for each time, in no order."""
 
@@ -49,15 +53,8 @@ class Vocabulary:
         )
         terms = self._of_short(text, words.starts[short], lengths[short])
         is_counted = terms != NO_TERM
-        pieces = [
-            Piece(doc, text[start:end].decode("ascii"))
-            for doc, start, end in zip(
-                docs[long].tolist(),
-                words.starts[long].tolist(),
-                words.ends[long].tolist(),
-                strict=True,
-            )
-        ]
+        long_words = _texts(text, words.starts[long], lengths[long])
+        pieces = [Piece(*pair) for pair in zip(docs[long].tolist(), long_words, strict=True)]
         others = self._of_pieces(block.pieces + pieces)
         return Occurrences(
             np.concatenate([terms[is_counted], others.terms]),
@@ -68,18 +65,22 @@ class Vocabulary:
         self, text: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The term of each word that has a key, or `NO_TERM`."""
+        terms = np.empty(len(starts), dtype=np.int64)
+        for first in range(0, len(starts), WORDS_AT_ONCE):
+            part = slice(first, first + WORDS_AT_ONCE)
+            terms[part] = self._looked_up(text, starts[part], lengths[part])
+        return terms
+
+    def _looked_up(
+        self, text: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
         word_keys = keys.keys_of(text, starts, lengths)
         terms = self._table.look_up(word_keys)
         missing = np.flatnonzero(terms == keys.UNKNOWN)
         if len(missing):
             missing_keys = word_keys.at(missing)
             places, numbers = keys.distinct(missing_keys)
-            begins = starts[missing[places]]
-            ends = begins + lengths[missing[places]]
-            new_words = [
-                text[start:end].decode("ascii")
-                for start, end in zip(begins.tolist(), ends.tolist(), strict=True)
-            ]
+            new_words = _texts(text, starts[missing[places]], lengths[missing[places]])
             new_terms = self._numbered(terms_of(new_words, self._language))
             self._table.remember(missing_keys.at(places), new_terms)
             terms[missing] = new_terms[numbers]
@@ -105,6 +106,12 @@ class Vocabulary:
             dtype=np.int64,
             count=len(terms),
         )
+
+
+def _texts(text: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[str]:
+    """The words that begin at these bytes of an ASCII text."""
+    bounds = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+    return [text[start:end].decode("ascii") for start, end in bounds]
 
 
 def _numbers_of(doc_starts: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
