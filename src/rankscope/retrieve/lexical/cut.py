@@ -56,5 +56,6 @@ def _reaching(scores: NDArray[np.float32], depth: int) -> NDArray[np.int64]:
         else _TINY
     )
     reaching = np.flatnonzero(best >= bound)
-    rows, columns = np.nonzero(piles[:, reaching] >= bound)
-    return rows * n_piles + reaching[columns]
+    found = np.flatnonzero(piles.take(reaching, axis=1) >= bound)
+    rows, columns = np.divmod(found, len(reaching))
+    return rows * n_piles + reaching.take(columns)

@@ -49,16 +49,18 @@ class StoredIds:
     def __init__(self, folder: Path) -> None:
         with (folder / _TEXT).open("rb") as file:
             self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._offsets = np.load(folder / _OFFSETS, mmap_mode="r")
-        self.ranks: NDArray[np.int32] = np.load(folder / _RANKS, mmap_mode="r")
+        self._offsets = np.asarray(np.load(folder / _OFFSETS, mmap_mode="r"))
+        self._read: dict[int, str] = {}
+        self.ranks: NDArray[np.int32] = np.asarray(np.load(folder / _RANKS, mmap_mode="r"))
 
     def __len__(self) -> int:
         return len(self.ranks)
 
     def at(self, places: NDArray[np.int64]) -> list[str]:
-        """The ids of the docs at these places."""
-        starts, ends = self._offsets[places].tolist(), self._offsets[places + 1].tolist()
-        text = self._text
-        return [
-            text[start:end].decode(errors=_HALVES) for start, end in zip(starts, ends, strict=True)
-        ]
+        """The ids of the docs at these places; those that were read before are the same objects."""
+        read, wanted = self._read, places.tolist()
+        new = [place for place in wanted if place not in read]
+        starts, ends = (self._offsets[np.array(new, dtype=np.int64) + at].tolist() for at in (0, 1))
+        for place, start, end in zip(new, starts, ends, strict=True):
+            read[place] = self._text[start:end].decode(errors=_HALVES)
+        return list(map(read.__getitem__, wanted))

@@ -82,6 +82,6 @@ def opened(folder: Path) -> Opened:
     return Opened(
         json.loads((folder / _VOCABULARY).read_text("utf-8")),
         np.load(folder / _STARTS),
-        np.load(folder / _DOCS, mmap_mode="r"),
-        np.load(folder / _DATA, mmap_mode="r"),
+        np.asarray(np.load(folder / _DOCS, mmap_mode="r")),
+        np.asarray(np.load(folder / _DATA, mmap_mode="r")),
     )
