@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,41 +122,53 @@ def build(
     `language` is one of `analyzer.LANGUAGES`; queries are read in the same. Memory holds ids, lengths and vocabulary;
     the disk holds the postings. Raises BadInput for docs without a term, and for a doc id that stands twice.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     vocabulary = Vocabulary(language)
-    doc_ids: list[str] = []
-    lengths_of_blocks: list[NDArray[np.int64]] = []
-    n_unparted = 0
     with TemporaryFile(dir=folder) as file:
         spill = Spill(file)
-        for block in blocks(docs):
-            occurrences = vocabulary.occurrences(block)
-            spill.add(sorted_postings(occurrences))
-            n_docs = len(block.doc_ids)
-            lengths_of_blocks.append(
-                np.bincount(occurrences.docs - block.first_doc, minlength=n_docs)
-            )
-            doc_ids += block.doc_ids
-            n_unparted += block.n_unparted
+        collected = _collected(docs, vocabulary, spill)
         if not vocabulary.numbers:
             raise BadInput(
-                f"{len(doc_ids)} docs and not one indexable term in them. Check that the docs' text "
+                f"{len(collected.doc_ids)} docs and not one indexable term in them. Check that the docs' text "
                 "is in the field `text`."
             )
-        lengths = np.concatenate(lengths_of_blocks)
         dfs = doc_frequencies(spill, len(vocabulary.numbers))
+        parts = _weighted(spill, dfs, length_parts(collected.lengths, k1=k1, b=b))
         stored.write(
             folder / POSTINGS,
             vocabulary.numbers,
             dfs,
-            _weighted(spill, dfs, length_parts(lengths, k1=k1, b=b)),
-            settings=stored.Settings(k1, b),
-            n_docs=len(doc_ids),
+            parts,
+            settings=stored.Settings(k1, b, len(collected.doc_ids)),
         )
-    ids.write(folder / DOC_IDS, doc_ids)
-    (folder / ANALYZER).write_text(
-        json.dumps({"language": language, "n_unparted": n_unparted}), "utf-8"
-    )
-    return len(doc_ids)
+    ids.write(folder / DOC_IDS, collected.doc_ids)
+    settings = {"language": language, "n_unparted": collected.n_unparted}
+    (folder / ANALYZER).write_text(json.dumps(settings), "utf-8")
+    return len(collected.doc_ids)
+
+
+class _Collected(NamedTuple):
+    """What is kept of the docs beside their postings, in their order."""
+
+    doc_ids: list[str]
+    lengths: NDArray[np.int64]
+    """Terms of each."""
+    n_unparted: int
+
+
+def _collected(docs: Iterable[Doc], vocabulary: Vocabulary, spill: Spill) -> _Collected:
+    """Read all docs; their postings go to the disk."""
+    doc_ids: list[str] = []
+    lengths = [np.zeros(0, dtype=np.int64)]
+    n_unparted = 0
+    for block in blocks(docs):
+        occurrences = vocabulary.occurrences(block)
+        spill.add(sorted_postings(occurrences))
+        places = occurrences.docs - block.first_doc
+        lengths.append(np.bincount(places, minlength=len(block.doc_ids)))
+        doc_ids += block.doc_ids
+        n_unparted += block.n_unparted
+    return _Collected(doc_ids, np.concatenate(lengths), n_unparted)
 
 
 def _weighted(

@@ -23,9 +23,9 @@ _HALVES = "surrogatepass"  # an id is whatever its reader took
 
 
 def write(folder: Path, ids: Sequence[str]) -> None:
-    """Write ids into a new folder; BadInput for one that stands twice."""
+    """Write ids into a folder; BadInput for one that stands twice."""
     ranks = _ranks(ids)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     encoded = [doc_id.encode(errors=_HALVES) for doc_id in ids]
     (folder / _TEXT).write_bytes(b"".join(encoded))
     np.save(folder / _OFFSETS, np.cumsum([0, *map(len, encoded)], dtype=np.int64))

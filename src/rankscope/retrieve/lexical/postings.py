@@ -4,7 +4,6 @@ Those of a block are sorted and laid aside in one file, as runs: a run is the po
 order of the terms.
 """
 
-import os
 from typing import IO, Any, NamedTuple, final
 
 import numpy as np
@@ -73,7 +72,6 @@ class Spill:
             arrays.append(_Array(self._file.tell(), array.dtype, len(array)))
             self._file.write(array.tobytes())
         self._blocks.append(tuple(arrays))
-        self._file.flush()
 
     def runs(self, block: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(terms, lengths) of all runs of a block."""
@@ -93,9 +91,7 @@ class Spill:
         )
 
     def _read(self, array: _Array, part: slice) -> NDArray[Any]:
-        # by pread: pages of a memory map would count as memory of the process
+        # not by a memory map, whose pages would count as memory of the process
         size = array.dtype.itemsize
-        data = os.pread(
-            self._file.fileno(), (part.stop - part.start) * size, array.offset + part.start * size
-        )
-        return np.frombuffer(data, dtype=array.dtype)
+        self._file.seek(array.offset + part.start * size)
+        return np.frombuffer(self._file.read((part.stop - part.start) * size), dtype=array.dtype)

@@ -26,10 +26,11 @@ _USUAL = {
 
 
 class Settings(NamedTuple):
-    """What weights are a function of, beside the docs."""
+    """What weights are a function of, beside the docs' terms; and the number of docs."""
 
     k1: float
     b: float
+    num_docs: int
 
 
 class Weighted(NamedTuple):
@@ -55,10 +56,9 @@ def write(
     parts: Iterator[Weighted],
     *,
     settings: Settings,
-    n_docs: int,
 ) -> None:
-    """Write an index into a new folder; the postings come in parts, so that they need not be in memory at once."""
-    folder.mkdir()
+    """Write an index into a folder; the postings come in parts, so that they need not be in memory at once."""
+    folder.mkdir(exist_ok=True)
     starts = np.concatenate([[0], np.cumsum(dfs)])
     np.save(folder / _STARTS, starts)
     with (folder / _DOCS).open("wb") as docs_file, (folder / _DATA).open("wb") as weights_file:
@@ -68,7 +68,7 @@ def write(
             docs_file.write(part.docs.data)
             weights_file.write(part.weights.data)
     (folder / _VOCABULARY).write_text(json.dumps(vocabulary), "utf-8")
-    params = settings._asdict() | _USUAL | {"num_docs": n_docs}
+    params = settings._asdict() | _USUAL
     (folder / _PARAMS).write_text(json.dumps(params, indent=4), "utf-8")
 
 
