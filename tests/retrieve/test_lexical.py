@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rankscope.core.errors import BadInput
-from rankscope.core.records import Doc
+from rankscope.core.errors import BadInput, DamagedArtifact
+from rankscope.core.records import Doc, Query
 from rankscope.data.collections import beir_folder
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import LANGUAGES, analyzed
 from rankscope.retrieve.lexical import blocks, boundaries, cut, keys, merge, weights
 from rankscope.retrieve.lexical.blocks import Block
 from rankscope.retrieve.lexical.terms import Vocabulary
+from rankscope.store.artifacts import Store
 from support import bm25s_index
 
 Bag = Counter[str]
@@ -203,6 +204,34 @@ def test_building_leaves_nothing_beside_the_index(tmp_path: Path) -> None:
         "bm25_ids",
         "bm25s",
     ]
+
+
+def test_an_index_is_built_in_a_new_folder_and_over_another(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "index"
+    for docs in ([Doc("a", "cat"), Doc("b", "dog")], [Doc("c", "bird")]):
+        bm25.build(docs, folder)
+    assert [doc_id for doc_id, _ in bm25.Index.load(folder).rank("bird", 3)] == ["c"]
+    assert bm25.Index.load(folder).rank("cat", 3) == []
+
+
+def test_an_index_with_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    name = "index-bm25-0123456789ab"
+    with Store(tmp_path).writing(name, {"kind": "index"}) as (folder, _):
+        bm25.build([Doc("a", "cat"), Doc("b", "dog")], folder)
+    files = [path for path in Store(tmp_path).open(name).rglob("*.*") if path.is_file()]
+    assert len(files) == 10, "nine of the index, and the manifest"
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(DamagedArtifact):
+            Store(tmp_path).open(name)
+        path.write_bytes(whole)
+
+
+def test_a_query_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    bm25.build([Doc("a", "cat")], tmp_path)
+    with pytest.raises(BadInput, match="query id 'q' stands twice"):
+        bm25.search(bm25.Index.load(tmp_path), [Query("q", "cat"), Query("q", "cat")], depth=1)
 
 
 def test_ids_of_any_characters_come_back(tmp_path: Path) -> None:

@@ -26,9 +26,11 @@ def write(folder: Path, ids: Sequence[str]) -> None:
     """Write ids into a folder; BadInput for one that stands twice."""
     ranks = _ranks(ids)
     folder.mkdir(exist_ok=True)
-    encoded = [doc_id.encode(errors=_HALVES) for doc_id in ids]
-    (folder / _TEXT).write_bytes(b"".join(encoded))
-    np.save(folder / _OFFSETS, np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+    (folder / _TEXT).write_bytes("".join(ids).encode(errors=_HALVES))
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    lengths = (len(doc_id.encode(errors=_HALVES)) for doc_id in ids)
+    np.cumsum(np.fromiter(lengths, dtype=np.int64, count=len(ids)), out=offsets[1:])
+    np.save(folder / _OFFSETS, offsets)
     np.save(folder / _RANKS, ranks)
 
 
