@@ -483,19 +483,23 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
     """
-    is_checked: set[str] = set()
-    for query_id in run.rankings:
-        check_id(query_id, "query", path)
-        for doc_id in run.columns(query_id).doc_ids:
-            if doc_id not in is_checked:
-                is_checked.add(check_id(doc_id, "doc", path))
-        _refuse_comment(query_id, path)
+    _check_ids(run, path)
     text = (
         run.tag.replace("\0", " ").encode(errors="replace").decode()
     )  # a file's name may be no UTF-8
     tag = "_".join(text.split()) or "untagged"
     lines = [_lines_of(query_id, run.columns(query_id), tag) for query_id in sorted(run.rankings)]
     write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
+
+
+def _check_ids(run: Run, path: Path | str) -> None:
+    checked: set[Any] = set()
+    for query_id in run.rankings:
+        check_id(query_id, "query", path)
+        for doc_id in run.columns(query_id).doc_ids:
+            if not isinstance(doc_id, str) or doc_id not in checked:
+                checked.add(check_id(doc_id, "doc", path))
+        _refuse_comment(query_id, path)
 
 
 def _lines_of(query_id: str, columns: Columns, tag: str) -> str:
