@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankscope.core.errors import BadInput
-from rankscope.core.lowered import strictly_decreasing
-from rankscope.core.records import Columns, Rankings, Run, ScoredDoc
+from rankscope.core.records import Columns, Rankings, Run, ScoredDoc, lowered
 from rankscope.core.trec import write_run
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -18,14 +17,14 @@ LOWEST = np.float32(-LARGEST)
 
 def one_by_one(scores: list[float]) -> tuple[list[np.float32], int | None]:
     """Each score is the smaller of its own and the float32 under the one before."""
-    ceiling, lowered = np.float32(np.inf), []
+    ceiling, given = np.float32(np.inf), []
     for place, score in enumerate(scores):
         if score < -LARGEST or ceiling == LOWEST:
-            return lowered, place
+            return given, place
         below = np.nextafter(ceiling, np.float32(-np.inf))
         ceiling = min(np.float32(min(score, LARGEST)), below)
-        lowered.append(ceiling)
-    return lowered, None
+        given.append(ceiling)
+    return given, None
 
 
 @given(
@@ -37,9 +36,9 @@ def one_by_one(scores: list[float]) -> tuple[list[np.float32], int | None]:
 def test_scores_are_lowered_as_one_by_one(scores: list[float]) -> None:
     with np.errstate(over="ignore"):
         expected, void = one_by_one(sorted(scores, reverse=True))
-    lowered, first = strictly_decreasing(sorted(scores, reverse=True))
+    given, first = lowered(sorted(scores, reverse=True))
     assert first == void
-    assert [str(score) for score in lowered[:void]] == [str(score) for score in expected]
+    assert [str(score) for score in given[:void]] == [str(score) for score in expected]
 
 
 def test_a_run_of_columns_is_the_run_of_its_docs(tmp_path: Path) -> None:

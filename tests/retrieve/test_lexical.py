@@ -16,7 +16,7 @@ from rankscope.data.collections import beir_folder
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import LANGUAGES, analyzed
 from rankscope.retrieve.lexical import blocks, boundaries, cut, keys, merge, weights
-from rankscope.retrieve.lexical.blocks import Block
+from rankscope.retrieve.lexical.blocks import DocBlock
 from rankscope.retrieve.lexical.terms import Vocabulary
 from rankscope.store.artifacts import Store
 from support import bm25s_index
@@ -310,6 +310,6 @@ def test_blocks_keep_every_doc_in_order() -> None:
     docs = docs_of(["word " * n for n in range(40)])
     assert [b.doc_ids for b in blocks.blocks(docs)] == [[doc.doc_id for doc in docs]]
     assert list(blocks.blocks([])) == []
-    block = Block(5)
+    block = DocBlock(5)
     block.add(Doc("x", "a na\u00efve b"))
     assert (block.texts, block.pieces) == (["a b"], [(5, "na\u00efve")])

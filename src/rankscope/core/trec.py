@@ -27,11 +27,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from rankscope.core import lowered
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, check_id, shown, written_grade
 from rankscope.core.packed import ENDINGS, opened
-from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, as_float32, columns_of
+from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, as_float32, columns_of, lowered
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 N_SCORED, N_PLAIN = 6, 3
@@ -451,7 +450,7 @@ def strictly_decreasing(query_id: str, columns: Columns) -> NDArray[np.float32]:
 
     A score above float32's largest is lowered to it; BadInput for one below its lowest.
     """
-    scores, void = lowered.strictly_decreasing(columns.scores)
+    scores, void = lowered(columns.scores)
     if void is not None:
         raise BadInput(
             f"query {query_id}, doc {columns.doc_ids[void]}: the score {float(columns.scores[void])} is lower than "

@@ -23,7 +23,7 @@ class Piece(NamedTuple):
 
 
 @dataclass
-class Block:
+class DocBlock:
     """Neighbouring docs."""
 
     first_doc: int
@@ -54,13 +54,13 @@ class Block:
         return " ".join(filter(str.isascii, pieces))
 
 
-def blocks(docs: Iterable[Doc]) -> Iterator[Block]:
+def blocks(docs: Iterable[Doc]) -> Iterator[DocBlock]:
     """The docs in blocks, in order; they are read once. A block ends with the doc that fills it."""
-    block = Block(0)
+    block = DocBlock(0)
     for doc in docs:
         block.add(doc)
         if block.n_characters >= BLOCK_CHARACTERS:
             yield block
-            block = Block(block.first_doc + len(block.doc_ids))
+            block = DocBlock(block.first_doc + len(block.doc_ids))
     if block.doc_ids:
         yield block

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rankscope.retrieve.analyzer import LONGEST_REMEMBERED, REMEMBERED, analyzed, terms_of
 from rankscope.retrieve.lexical import boundaries, keys
-from rankscope.retrieve.lexical.blocks import Block, Piece
+from rankscope.retrieve.lexical.blocks import DocBlock, Piece
 
 NO_TERM = -1
 """Stands for the term of a word that is not counted."""
@@ -41,7 +41,7 @@ class Vocabulary:
         self._table = keys.TermTable()
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._analyzed)
 
-    def occurrences(self, block: Block) -> Occurrences:
+    def occurrences(self, block: DocBlock) -> Occurrences:
         """All terms of a block's docs."""
         text, doc_starts = boundaries.padded(block.texts)
         words = boundaries.found(text)
