@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -51,13 +52,15 @@ class Status(StrEnum):
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that could change a result, without importing them."""
-    by_package = {"python": python_version()}
-    for package in PACKAGES:
-        try:
-            by_package[package] = version(package)
-        except PackageNotFoundError:
-            by_package[package] = "not installed"
-    return by_package
+    return {"python": python_version()} | {package: _version(package) for package in PACKAGES}
+
+
+@cache  # a package's metadata is read in milliseconds, and a plan asks for it at every step
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @final
