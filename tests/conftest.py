@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = (
@@ -13,6 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from rankscope import cli
+from rankscope.explain import probe_fits
 from support import tiny
 from support.command import Answer, Command
 from support.warm import Warm
@@ -24,6 +26,14 @@ def frozen_garbage() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def roughly_fitted() -> Iterator[None]:
+    """Probes fitted to a hundredth of a nat, for tests of what is fitted, stored and said, not of how well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe_fits, "Fitting", partial(probe_fits.Fitting, tolerance=1e-2))
+        yield
 
 
 @pytest.fixture
