@@ -20,6 +20,14 @@ from support.command import Answer, Command
 from support.warm import Warm
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: `os.fsync` does nothing but where a test says what the disk does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def frozen_garbage() -> Iterator[None]:
     """statsmodels' multipletests collects garbage at every call: what is there already is left out."""
