@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = (
@@ -13,6 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from rankscope import cli
+from rankscope.explain import probe_fits
 from rankscope.report import charts
 from support import tiny
 from support.command import Answer, Command
@@ -25,12 +27,28 @@ def validated_charts() -> None:
     charts.IS_VALIDATED = True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: `os.fsync` does nothing but where a test says what the disk does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def frozen_garbage() -> Iterator[None]:
     """statsmodels' multipletests collects garbage at every call: what is there already is left out."""
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def roughly_fitted() -> Iterator[None]:
+    """Probes fitted to a hundredth of a nat, for tests of what is fitted, stored and said, not of how well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe_fits, "Fitting", partial(probe_fits.Fitting, tolerance=1e-2))
+        yield
 
 
 @pytest.fixture

@@ -511,6 +511,19 @@ def test_work_begun_under_other_versions_is_told_and_recorded(
     assert [each["torch"] for each in store.manifest(NAME)["begun_under"]] == ["1.0"]
 
 
+def test_the_metadata_of_a_package_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rankscope.store import artifacts
+
+    read: list[str] = []
+    monkeypatch.setattr(artifacts, "version", lambda package: read.append(package) or "1.0")
+    artifacts._version.cache_clear()
+    try:
+        assert [artifacts.versions()["torch"] for _ in range(2)] == ["1.0", "1.0"]
+    finally:
+        artifacts._version.cache_clear()
+    assert sorted(read) == sorted(artifacts.PACKAGES)
+
+
 # -- places where people read ------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ STUDY = [
 ]
 WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
 CASES = [
-    ("whole", 1),
     ("lora", 2),
+    pytest.param(("whole", 1), marks=pytest.mark.slow),
     pytest.param(("whole", 2), marks=pytest.mark.slow),
     pytest.param(("lora", 1), marks=pytest.mark.slow),
 ]

@@ -35,6 +35,7 @@ def asked(**fields: Any) -> ProbeParams:
 
 
 SMALL = asked(candidates=(2, 4), fits=2, rank=4)
+pytestmark = pytest.mark.usefixtures("roughly_fitted")
 CHOICES = ChoicesParams(SMALL.spec.examples, n_docs=4, seed=42)
 
 
@@ -63,7 +64,9 @@ def given(data: Path) -> probe_examples.ProbeExamples:
 
 
 @pytest.fixture(scope="module")
-def found(given: probe_examples.ProbeExamples, models: dict[str, str]) -> probing.ProbeResults:
+def found(
+    roughly_fitted: None, given: probe_examples.ProbeExamples, models: dict[str, str]
+) -> probing.ProbeResults:
     rankers = opening.opened([*models.values()], revision=None, pooling=None)
     rankers[AT_RANDOM] = rankers["one"].at_random(seed=1)
     return probes_answer.probe(rankers, given, SMALL, baselines=["one"], progress=SILENT)

@@ -52,18 +52,15 @@ class Status(StrEnum):
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that could change a result, without importing them."""
-    return dict(_versions())
+    return {"python": python_version()} | {package: _version(package) for package in PACKAGES}
 
 
-@cache
-def _versions() -> dict[str, str]:
-    by_package = {"python": python_version()}
-    for package in PACKAGES:
-        try:
-            by_package[package] = version(package)
-        except PackageNotFoundError:
-            by_package[package] = "not installed"
-    return by_package
+@cache  # a package's metadata is read in milliseconds, and a plan asks for it at every step
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @final
