@@ -16,7 +16,7 @@ from math import inf, isfinite
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rankscope.core.errors import DamagedArtifact, choose
+from rankscope.core.errors import BadInput, DamagedArtifact, choose
 
 FLAT: Mapping[str, bool] = {"flat": True}
 """Metadata of a field whose keys stand beside those of the record that holds it."""
@@ -42,14 +42,17 @@ class Interval(NamedTuple):
 
 
 def as_plain(record: Any) -> dict[str, Any]:
-    """The record as JSON values (dicts, lists, strings, numbers, None), in the order of its fields."""
+    """The record as JSON values (dicts, lists, strings, numbers, None), in the order of its fields.
+
+    BadInput where a number is not finite: no file holds one.
+    """
     written: dict[str, Any] = {}
     for field in fields(record):
         value = getattr(record, field.name)
         if field.metadata.get("flat"):
             written |= {} if value is None else as_plain(value)
         elif not (_is_optional(field) and value == _default(field)):
-            written[field.name] = _written(value)
+            written[field.name] = _written(value, field.name)
     return written
 
 
@@ -58,7 +61,11 @@ def as_stored(record: Any) -> Any:
     return json.loads(json.dumps(as_plain(record), sort_keys=True))
 
 
-def _written(value: Any) -> Any:
+def _written(value: Any, name: str) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        raise BadInput(
+            f"The result `{name}` is {value}: numbers of the model are too large, or are none. Check its weights."
+        )
     if is_dataclass(value):
         return as_plain(value)
     if isinstance(value, Interval):
@@ -66,9 +73,9 @@ def _written(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _written(item) for key, item in value.items()}
+        return {key: _written(item, name) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(item) for item in value]
+        return [_written(item, name) for item in value]
     return value
 
 
