@@ -43,7 +43,7 @@ def stored(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) 
 
 
 def found(heads: dict[str, Any] | None = None, **more: Any) -> PairChanges:
-    control = heads and from_plain(HeadsControl, heads, where="heads.json")
+    control = from_plain(HeadsControl, heads, where="heads.json") if heads else None
     read = from_plain(StoredChanges, stored(**more), where="change.json")
     return PairChanges(read, control, notes=())
 
