@@ -14,8 +14,9 @@ from rankscope.core.errors import NotWritable
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
-)
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR,
+     errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG}
+)  # fmt: skip
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Resu
 def _failures(plan: Plan, store: Store) -> Iterator[str]:
     """The last line of each failed step's traceback."""
     for step in plan.steps:
-        if store.error_file(step.name).exists() and not store.folder(step.name).exists():
+        if store.error_file(step.name).is_file() and not store.folder(step.name).exists():
             said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
             yield f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
 
