@@ -66,7 +66,8 @@ def _full(error: Exception) -> str | None:
 
 def check_place(results: Path) -> None:
     """Refuse, before any work, a folder where nothing can be written; makes nothing."""
-    there = next(path for path in (results, *results.absolute().parents) if path.exists())
+    with explained(results):
+        there = next(path for path in (results, *results.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         reason = "is a file" if there.is_file() else "cannot be written"
         raise NotWritable(
