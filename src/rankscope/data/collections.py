@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
 from rankscope.core.formats import read_qrels
-from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of
+from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of, home_filled_in
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec import read_lines, write_qrels
 from rankscope.core.words import words
 from rankscope.data.entries import Entry, entries
-from rankscope.store.places import home_filled_in
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
 OF_OTHERS = {"doc": "query_id", "query": "doc_id"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.core.errors import BadInput
+from rankscope.core.packed import resolved
 from rankscope.models.files import folders
-from rankscope.store.places import resolved
 
 PACKAGE = "package:"
 ADAPTER = (folders.ADAPTER_CONFIG,)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.packed import resolved
 from rankscope.pipeline.spec.pipeline import Pipeline
-from rankscope.store.places import resolved
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from rankscope.core.packed import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data.collections import (
     IrDataset,
@@ -10,7 +11,6 @@ from rankscope.data.collections import (
 )
 from rankscope.data.conventions import Convention, convention
 from rankscope.evaluate.runs import judgements
-from rankscope.store.places import home_filled_in
 
 
 @dataclass(frozen=True)
