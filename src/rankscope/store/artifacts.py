@@ -27,7 +27,8 @@ from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.core.packed import sha256_of
-from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
+from rankscope.core.visible import brief
+from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, remove, synced, with_sum
 from rankscope.store.fingerprint import sum_of
 from rankscope.store.refusals import explained, explained_full
 
@@ -92,7 +93,7 @@ class Store:
 
         `needs` are the names of its inputs by role: with them, it is STALE if an input's bytes have changed.
         """
-        if self.folder(name).exists():
+        if os.path.lexists(self.folder(name)):
             try:
                 self.open(name)
                 return Status.STALE if self.moved(name, needs) else Status.DONE
@@ -127,8 +128,10 @@ class Store:
         folder = self.folder(name)
         if name in self._verified:
             return folder
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             raise MissingArtifact(f"{folder}: this result is not there yet. Use `rankscope run`.")
+        if not folder.is_dir():
+            raise _damaged(folder, "it is no folder")
         files = self.manifest(name)["files"]
         for path in _visible_files(folder):
             if path.relative_to(folder).as_posix() not in {*files, MANIFEST}:
@@ -156,6 +159,8 @@ class Store:
             raise _damaged(path, "it is not a manifest") from error
         if not _is_manifest(manifest):
             raise _damaged(path, "it is not a manifest")
+        if manifest.get("name", name) != name:
+            raise _damaged(path, f"it is that of another result, {brief(manifest['name'])}")
         if ("sha256" in manifest or "rests_on" in manifest) and not is_as_summed(manifest):
             raise _damaged(path, "its bytes are not those that were written")
         return dict(manifest)
@@ -230,11 +235,12 @@ class Store:
                 all_synced(aside)
                 if replaces:
                     self._set_aside(name)
-                if not self.folder(name).exists():
+                if not os.path.lexists(self.folder(name)):
                     aside.replace(self.folder(name))
                     self._verified.discard(name)
                 synced(self.root / "steps")
-            self.error_file(name).unlink(missing_ok=True)
+            with explained(self.error_file(name)):
+                remove(self.error_file(name))
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -242,7 +248,7 @@ class Store:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _set_aside(self, name: str) -> None:
-        if self.folder(name).exists():
+        if os.path.lexists(self.folder(name)):
             self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
 
     def _begun_under(self, name: str) -> dict[str, Any]:
@@ -287,8 +293,7 @@ class Store:
         """Drop an artifact, so that its step is carried out again."""
         self._verified.discard(name)
         with explained(self.folder(name)):
-            if self.folder(name).exists():
-                shutil.rmtree(self.folder(name))
+            remove(self.folder(name))
 
     def record_error(self, name: str, traceback: str) -> None:
         """Keep the traceback of a step that failed; a disk that refuses even that is not an error."""

@@ -17,7 +17,7 @@ from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
-from rankscope.store.refusals import check_place
+from rankscope.store.refusals import check_place, explained
 from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
@@ -45,7 +45,8 @@ def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
     loaded = load.load(settings.file, settings.overrides)
     store = Store(settings.results / loaded.study.study)
     is_first = os.environ.get("RANK", "0") == "0"
-    digests = Digests(store.root / "sources.json" if is_first else None)
+    with explained(settings.results):
+        digests = Digests(store.root / "sources.json" if is_first else None)
     steps = plan(loaded, digests.of)
     digests.remember()
     for note in digests.notes:
@@ -115,7 +116,7 @@ def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Resu
 def _failures(plan: Plan, store: Store) -> Iterator[str]:
     """The last line of each failed step's traceback."""
     for step in plan.steps:
-        if store.error_file(step.name).exists() and not store.folder(step.name).exists():
+        if store.error_file(step.name).is_file() and not store.folder(step.name).exists():
             said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
             yield f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
 
