@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "rankscope"
 

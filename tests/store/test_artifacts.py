@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
 from rankscope.store.artifacts import BEGUN, MANIFEST, Status, Store, read_json, write_json

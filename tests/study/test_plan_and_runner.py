@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import write_run

@@ -28,7 +28,7 @@ import yaml
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, check_id, shown, written_grade
-from rankscope.core.packed import ENDINGS, opened
+from rankscope.core.input_files import ENDINGS, opened
 from rankscope.core.records import Qrel, Run, ScoredDoc, as_float32
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]

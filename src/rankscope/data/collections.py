@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
 from rankscope.core.formats import read_qrels
-from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of, home_filled_in
+from rankscope.core.input_files import ENDINGS, PARQUET_MAGIC, head_of, home_filled_in
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream

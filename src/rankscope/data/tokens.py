@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT, Progress
 from rankscope.data.collections import StoredDocs
 from rankscope.store.artifacts import read_json

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import resolved
+from rankscope.core.input_files import resolved
 from rankscope.models.files import folders
 
 PACKAGE = "package:"

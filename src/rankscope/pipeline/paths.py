@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from rankscope.core.errors import BadInput, BadStudy
-from rankscope.core.packed import resolved
+from rankscope.core.input_files import resolved
 from rankscope.pipeline.spec.pipeline import Pipeline
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")

@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.core.visible import brief
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, remove, synced, with_sum
 from rankscope.store.fingerprint import sum_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.store.fingerprint import sum_of
 
 SUMS = "sums.json"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rankscope.core.packed import home_filled_in
+from rankscope.core.input_files import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data.collections import (
     IrDataset,

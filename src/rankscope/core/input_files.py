@@ -1,4 +1,6 @@
-"""Files, packed or not, recognised by their first bytes and never by their names; the hash of their bytes; paths as users write them.
+"""Input files: their paths as users write them, their bytes unpacked, and the hash of their bytes.
+
+What a file is, packed or not, is told by its first bytes and never by its name.
 
 gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). Other files that are no
 text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) are refused by name, with a remedy.
