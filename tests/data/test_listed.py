@@ -220,7 +220,7 @@ def test_what_is_no_curve_is_refused(tmp_path: Path, written: str, said: str) ->
         published_points(path, "nq")
 
 
-def test_input_files_curves_are_read(tmp_path: Path) -> None:
+def test_packed_curves_are_read(tmp_path: Path) -> None:
     path = tmp_path / "curves.csv"
     path.write_bytes(gzip.compress((HEAD + "nq,cls,dpr,2,0,0.5\n").encode()))
     assert published_points(path, "nq") == [("cls/dpr", 2, 0, 0.5)]
