@@ -91,7 +91,9 @@ def test_the_stored_results_are_read_as_they_were_written() -> None:
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
 def test_no_file_holds_a_number_that_is_not_finite(number: float) -> None:
     row = replace(FOUND.rows[0], accuracy=number)
-    with pytest.raises(BadInput, match="The result `accuracy` is (inf|nan): numbers of the model"):
+    with pytest.raises(
+        BadInput, match="The result `accuracy` is (inf|nan), which no file can hold"
+    ):
         as_plain(replace(FOUND, rows=(row,)))
 
 

@@ -21,7 +21,7 @@ def test_a_damaged_record_of_origin_is_told(
     answer = rankscope("status", tiny_study, "--results", tmp_path)
     assert answer.code == 0
     assert (
-        f"{record}: not what was written, so whether its results were another file's" in answer.err
+        f"{record}: not what was written, so whether its results are another file's" in answer.err
     )
     assert "\n" not in answer.err.strip()
 

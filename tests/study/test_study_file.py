@@ -444,18 +444,6 @@ def test_overrides_are_read_as_yaml(tmp_path: Path) -> None:
             load(path, [bad])
 
 
-@pytest.mark.parametrize(
-    "overrides", [["seed=3", "seed=4"], ["rankers.C.loss=ranknet", "rankers.C={}"]]
-)
-def test_an_override_may_not_take_another_away(tmp_path: Path, overrides: list[str]) -> None:
-    """One of the two was lost without a word."""
-    study = tiny.write_study(tmp_path)
-    first, last = overrides
-    with pytest.raises(BadStudy, match=re.escape(f"'{last}' would replace '{first}'.")):
-        load(study, overrides)
-    assert load(study, ["seed=3", "seed=3"]).study.seed == 3
-
-
 def test_an_override_behind_an_anchor_moves_one_place_only(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     text = tiny.STUDY.format(data="data", encoder="encoder", bi="bi")

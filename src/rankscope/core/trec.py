@@ -291,10 +291,10 @@ def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
 def _refuse_shifted(path: Path, number: int, columns: list[bytes]) -> None:
     """BadInput where a line of more than six columns ends as one does whose id has a space inside."""
     rank, score = columns[-3:-1]
-    if len(columns) > N_SCORED and rank.isdigit() and _is_number(score) and _is_number(columns[5]):
+    if rank.isdigit() and _is_number(score) and _is_number(columns[5]):
         raise BadInput(
             f"{path}, line {number}: {len(columns)} columns, of which the last three are a rank, a score and a tag, "
-            f"so an id seems to have a space inside. Ids have none: rename it, for {RUN_FORM} are read."
+            f"so an id or the tag seems to have a space inside. They have none: rename it, for {RUN_FORM} are read."
         )
 
 

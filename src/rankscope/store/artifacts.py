@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -245,7 +245,8 @@ class Store:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
             for old in self.root.glob(f"steps/{PARTIAL}old-*"):
-                shutil.rmtree(old, ignore_errors=True)
+                with suppress(OSError):
+                    remove(old)
 
     def _set_aside(self, name: str) -> None:
         if os.path.lexists(self.folder(name)):
@@ -278,10 +279,8 @@ class Store:
         """Remove half-written files of a process that was killed."""
         for where in ("steps/", "tables/", ""):
             for left in self.root.glob(f"{where}{PARTIAL}*"):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+                with suppress(OSError):
+                    remove(left)
         for left in self.root.glob("work/*"):  # lost between the rename and its end
             begun = _begun(left / BEGUN)
             # a step that was renamed since it was stored is under way again by its new name

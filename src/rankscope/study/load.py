@@ -26,7 +26,6 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:
         raise BadStudy(str(error)) from error
     if not isinstance(values, dict):
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
-    _check_replaced(overrides)
     for override in overrides:
         _override(values, override)
     return LoadedStudy(validated(values, str(path)), path.parent, path)
@@ -47,18 +46,6 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
     except RankscopeError as error:
         raise study_error(source, [str(error)]) from error
     return study
-
-
-def _check_replaced(overrides: Sequence[str]) -> None:
-    """Refuse an override that would take an earlier one away; the same one may stand twice."""
-    for at, override in enumerate(overrides):
-        name = override.partition("=")[0]
-        for earlier in overrides[:at]:
-            is_lost = f"{earlier.partition('=')[0]}.".startswith(f"{name}.")
-            if is_lost and earlier != override:
-                raise BadStudy(
-                    f"The override {brief(override)} would replace {brief(earlier)}. Give one of them."
-                )
 
 
 def _override(values: dict[str, Any], override: str) -> None:

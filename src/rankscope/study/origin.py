@@ -24,7 +24,7 @@ NAMED = re.compile(r"""^study:[ \t]*["']?([^"'#\n]*?)["']?[ \t]*(?:#.*)?$""", re
 
 
 def check(plan: Plan, store: Store) -> str | None:
-    """A note for the user if the study file of the folder's results was moved, or is not known; BadStudy for another file's results.
+    """A note if the file of the folder's results was moved or is not known; BadStudy where they are another file's.
 
     The same path is the same file, however it was edited. So is one whose plan is the same in every
     respect. A file that is gone, or whose study has another name now, was moved: its results are kept.
@@ -32,8 +32,8 @@ def check(plan: Plan, store: Store) -> str | None:
     there, mine = origin(store).get("file"), plan.study.file.resolve()
     if there is None and os.path.lexists(store.root / ORIGIN):
         return (
-            f"{store.root / ORIGIN}: not what was written, so whether its results were another file's is not known; "
-            f"now they are those of {mine}"
+            f"{store.root / ORIGIN}: not what was written, so whether its results are another file's is not known; "
+            f"`run` and `report` take them for those of {mine}"
         )
     if there in {None, str(mine)} or plan.steps[-1].name in _reports(store):
         return None

@@ -64,7 +64,9 @@ def as_plain(record: Any) -> dict[str, Any]:
         if field.metadata.get("flat"):
             written |= {} if value is None else as_plain(value)
         elif _is_estimate(hints[field.name]):
-            written |= zip(_keys_of_estimate(field.name), value or (None, None, None), strict=True)
+            keys = _keys_of_estimate(field.name)
+            numbers = zip(keys, value or (None, None, None), strict=True)
+            written |= {key: _written(number, key) for key, number in numbers}
         elif not (_is_optional(field) and value == _default(field)):
             written[field.name] = _written(value, field.name)
     return written
@@ -78,7 +80,8 @@ def as_stored(record: Any) -> Any:
 def _written(value: Any, name: str) -> Any:
     if isinstance(value, float) and not isfinite(value):
         raise BadInput(
-            f"The result `{name}` is {value}: numbers of the model are too large, or are none. Check its weights."
+            f"The result `{name}` is {value}, which no file can hold: scores or weights are too large, or are none. "
+            "Check them."
         )
     if is_dataclass(value):
         return as_plain(value)
