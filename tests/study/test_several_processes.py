@@ -91,7 +91,7 @@ def one(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) 
     return results
 
 
-@pytest.fixture(scope="module", params=["forked", pytest.param("torchrun", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["forked", "torchrun"])
 def two(
     request: pytest.FixtureRequest,
     warm: Warm,
