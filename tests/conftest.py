@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""What all tests share. It loads no torch, which the process that hands out tests has no use for."""
 
 import gc
 import os
@@ -14,9 +14,6 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from rankscope import cli
-from rankscope.explain import probe_fits
-from rankscope.report import charts
-from support import tiny
 from support.command import Answer, Command
 from support.warm import Warm
 
@@ -24,6 +21,8 @@ from support.warm import Warm
 @pytest.fixture(autouse=True, scope="session")
 def validated_charts() -> None:
     """Every chart that a test draws is checked against Vega-Lite's schema."""
+    from rankscope.report import charts
+
     charts.IS_VALIDATED = True
 
 
@@ -46,6 +45,8 @@ def frozen_garbage() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def roughly_fitted() -> Iterator[None]:
     """Probes fitted to a hundredth of a nat, for tests of what is fitted, stored and said, not of how well."""
+    from rankscope.explain import probe_fits
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe_fits, "Fitting", partial(probe_fits.Fitting, tolerance=1e-2))
         yield
@@ -82,6 +83,8 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file over a tiny collection and tiny models."""
+    from support import tiny
+
     return tiny.write_study(tmp_path_factory.mktemp("tiny"))
 
 
