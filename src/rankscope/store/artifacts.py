@@ -27,6 +27,7 @@ from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
 from rankscope.core.input_files import sha256_of
+from rankscope.core.judged.plain import Record, from_plain
 from rankscope.core.visible import brief
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, remove, synced, with_sum
 from rankscope.store.fingerprint import sum_of
@@ -373,3 +374,8 @@ def read_json(path: Path) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it again.") from error
+
+
+def read_record(kind: type[Record], path: Path) -> Record:
+    """The record in a stored JSON file. Raises DamagedArtifact, with the place, for one of another shape."""
+    return from_plain(kind, read_json(path), where=str(path))

@@ -11,14 +11,14 @@ from rankscope.analyses.changes.pairs import changed_pairs
 from rankscope.analyses.changes.plan import change_role
 from rankscope.analyses.changes.steps import CHANGE, HEADS
 from rankscope.analyses.changes.stored import HeadsControl, PairChanges, StoredChanges
-from rankscope.core.judged.plain import as_stored, from_plain
+from rankscope.core.judged.plain import as_stored
 from rankscope.pipeline.work import Work
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
 from rankscope.report.wording import cautions
-from rankscope.store.artifacts import read_json
+from rankscope.store.artifacts import read_record
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
@@ -34,12 +34,12 @@ def _stored(work: Work, question: Question) -> list[PairChanges]:
 
 def _pair(work: Work, key: str, after: str) -> PairChanges:
     change = work.folder(change_role("change", key, after)) / CHANGE
-    changes = from_plain(StoredChanges, read_json(change), where=str(change))
+    changes = read_record(StoredChanges, change)
     role = change_role("heads", key, after)
     if role not in work.step.inputs:
         return PairChanges(changes, None, notes=())
     heads = work.folder(role) / HEADS
-    control = from_plain(HeadsControl, read_json(heads), where=str(heads))
+    control = read_record(HeadsControl, heads)
     return PairChanges(changes, control, notes=())
 
 
