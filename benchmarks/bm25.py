@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import bm25s
 
 from rankscope.data.collections import beir_folder, judged_topics
-from rankscope.evaluate.measures import measured
+from rankscope.evaluate.measuring import measured
 from rankscope.retrieve import bm25
 
 

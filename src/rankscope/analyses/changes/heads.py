@@ -21,7 +21,8 @@ from rankscope.core.rng import stream
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.evaluate.measures import Measuring, span
+from rankscope.evaluate.measures import span
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import judged, recorded
 from rankscope.explain import heads, representations
