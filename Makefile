@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= results
 
+# Where a machine forbids bytecode, every process that a test starts would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test test-slow coverage check docs clean
 
 install: .venv/installed

@@ -32,7 +32,7 @@ import numpy as np
 
 from rankscope.core.records import Doc
 from rankscope.data.collections import beir_folder, judged_topics
-from rankscope.evaluate.measures import measured
+from rankscope.evaluate.measuring import measured
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import STOP_WORDS, analyzed
 

@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import semantic_search
 
 from rankscope.data.collections import StoredDocs, beir_folder, judged_topics, write_docs
-from rankscope.evaluate.measures import measured
+from rankscope.evaluate.measuring import measured
 from rankscope.models import backbone, opening
 from rankscope.models.location import located
 from rankscope.models.processes import ALONE

@@ -25,7 +25,7 @@ from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Floats, Places
-from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.correction import PValues, corrected_together
 from rankscope.evaluate.pairs.power import detectable, smallest_detectable

@@ -1,9 +1,10 @@
-"""What all tests share."""
+"""What all tests share. It loads no torch, which the process that hands out tests has no use for."""
 
 import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = (
@@ -13,8 +14,6 @@ os.environ["HF_HUB_OFFLINE"] = (
 import pytest
 
 from rankscope import cli
-from rankscope.report import charts
-from support import tiny
 from support.command import Answer, Command
 from support.warm import Warm
 
@@ -22,7 +21,17 @@ from support.warm import Warm
 @pytest.fixture(autouse=True, scope="session")
 def validated_charts() -> None:
     """Every chart that a test draws is checked against Vega-Lite's schema."""
+    from rankscope.report import charts
+
     charts.IS_VALIDATED = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test cuts the power: `os.fsync` does nothing but where a test says what the disk does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +40,16 @@ def frozen_garbage() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def roughly_fitted() -> Iterator[None]:
+    """Probes fitted to a hundredth of a nat, for tests of what is fitted, stored and said, not of how well."""
+    from rankscope.explain import probe_fits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe_fits, "Fitting", partial(probe_fits.Fitting, tolerance=1e-2))
+        yield
 
 
 @pytest.fixture
@@ -64,6 +83,8 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file over a tiny collection and tiny models."""
+    from support import tiny
+
     return tiny.write_study(tmp_path_factory.mktemp("tiny"))
 
 

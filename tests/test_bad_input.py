@@ -4,6 +4,8 @@ The table is docs/bad-input.md. `RANKSCOPE_WRITE_DOCS=1 pytest tests/test_bad_in
 anew; otherwise the test compares.
 """
 
+import bz2
+import json
 import math
 import os
 import re
@@ -607,6 +609,63 @@ def _(world: World) -> list[str]:
 def _(world: World) -> list[str]:
     words = compared(world, "q0 Q0 d0 1 2.0 other\n")
     return ["reproduce", *words[1:], "--original", words[1]]
+
+
+@mistake("a run's id with a space")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 Q0 annex 7 1 0.5 other\n")
+
+
+@mistake("a byte order mark where run files were joined")
+def _(world: World) -> list[str]:
+    return compared(world, "q0 Q0 d0 1 2.0 other\n\ufeffq1 Q0 d0 1 2.0 other\n")
+
+
+@mistake("a doc with two ids")
+def _(world: World) -> list[str]:
+    world.appended("data/corpus.jsonl", '{"_id": "d90", "id": "d91", "text": "the red cat"}\n')
+    return world.search()
+
+
+@mistake("a doc with two texts")
+def _(world: World) -> list[str]:
+    world.appended("data/corpus.jsonl", '{"_id": "d90", "text": "red", "contents": "blue"}\n')
+    return world.search()
+
+
+@mistake("a file of two bzip2 streams, the second damaged")
+def _(world: World) -> list[str]:
+    first, second = (bz2.compress(f"q{n} Q0 d0 1 2.0 other\n".encode()) for n in range(2))
+    words = compared(world, "")
+    Path(words[2]).write_bytes(first + second[:-9])
+    return words
+
+
+@mistake("BM25 whose queries have no word that a doc has")
+def _(world: World) -> list[str]:
+    queries = [
+        json.loads(line)
+        for line in (world.folder / "data" / "queries.jsonl").read_text().splitlines()
+    ]
+    lines = "".join(json.dumps(query | {"text": "zzz"}) + "\n" for query in queries)
+    (world.folder / "data" / "queries.jsonl").write_text(lines)
+    return world.search()
+
+
+@mistake("prompts of a model that are null")
+def _(world: World) -> list[str]:
+    (world.folder / "bi" / "config_sentence_transformers.json").write_text('{"prompts": null}')
+    return world.rerank("bi")
+
+
+@mistake("a test whose queries are training queries under other ids")
+def _(world: World) -> list[str]:
+    shutil.copytree(world.folder / "data", world.folder / "other")
+    for name in ("queries.jsonl", "qrels/train.tsv"):
+        path = world.folder / "other" / name
+        path.write_text(re.sub(r"\bq(?=[0-9])", "x", path.read_text()))
+    other = f"{{kind: beir, path: {world.folder / 'other'}, split: train}}"
+    return world.check(f"collections.test={other}")
 
 
 def taught(world: World, text: str, *options: str) -> list[str]:

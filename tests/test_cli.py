@@ -405,7 +405,8 @@ def test_bm25_reads_the_language_it_is_told(tmp_path: Path, rankscope: Command) 
         tmp_path / "a.run",
     ]
     plain = rankscope(*words)
-    assert plain.out.endswith(": 0 queries by bm25.\n")
+    assert (plain.code, plain.out) == (1, "")
+    assert "None of the 1 judged queries has a word that a doc has" in plain.err
     assert "BM25: 1 of 2 docs have words in Thai" in plain.err
     assert rankscope(*words, "--language", "hindi").out.endswith(": 1 queries by bm25.\n")
     unknown = rankscope(*words, "--language", "hindy")

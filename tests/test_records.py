@@ -15,6 +15,7 @@ READ_IN_OTHER_WAYS = {
     "EvaluateParams.conventions": "names a step: how measures are taken",
     "Attributed.site": "by tests against captum's module",
     "Star.is_significant": "the published test's own answer, which its tests compare with the paper's",
+    "RankingChange.persistence": "in `rankscope diff --json`: that of its rank-biased overlap",
     "Ties.n_orders": "how many orders the expected values are means of",
 }
 

@@ -1,7 +1,7 @@
 """Records of what an evaluation found: written and read back, and refused where they are damaged."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any
 
@@ -16,7 +16,7 @@ from rankscope.core.judged.comparisons import (
 )
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult
 from rankscope.core.judged.over_tests import JudgedOverTests
-from rankscope.core.judged.plain import Interval, as_plain, from_plain
+from rankscope.core.judged.plain import Estimate, Interval, as_plain, from_plain
 from support.made_up_study import comparison, made_up, over_tests, per_query, recorded, stored
 
 KEYS = [
@@ -140,6 +140,52 @@ def test_a_record_that_is_no_object_and_an_unknown_verdict_are_refused() -> None
         from_plain(EvaluationRecord, broken, where="x")
     with pytest.raises(UnknownChoice, match="Unknown verdict 'great'"):
         read(row(verdict="great"))
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A record with a number over examples, and one that there may not be."""
+
+    layer: int
+    shift: Estimate
+    cka: Estimate | None
+
+
+LIKENESS = {"layer": 1, "shift": 0.2, "shift_low": 0.1, "shift_high": 0.3}
+NO_CKA = {"cka": None, "cka_low": None, "cka_high": None}
+
+
+@pytest.mark.parametrize(
+    ("stored_cka", "cka"),
+    [
+        ({"cka": 0.9, "cka_low": 0.8, "cka_high": 1}, Estimate(0.9, 0.8, 1)),
+        (NO_CKA, None),
+    ],
+)
+def test_an_estimate_is_three_keys_beside_the_others(
+    stored_cka: dict[str, Any], cka: Estimate | None
+) -> None:
+    likeness = Likeness(1, Estimate(0.2, 0.1, 0.3), cka)
+    assert list(as_plain(likeness).items()) == [*LIKENESS.items(), *stored_cka.items()]
+    assert from_plain(Likeness, LIKENESS | stored_cka, where="x") == likeness
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cka_low": 0.8}, "x: cka is null and not a number"),
+        ({"shift_low": ...}, "x lacks the key 'shift_low'"),
+        ({"cka_low": ...}, "x: cka is null and not a number"),
+        ({"shift": None, "shift_low": None, "shift_high": None}, "x: shift is null"),
+        ({"shift_high": "far"}, "x: shift_high is a text and not a number"),
+        ({"shift_p": 0.1}, "x has the unknown key 'shift_p'"),
+    ],
+)
+def test_a_damaged_estimate_is_refused_with_its_place(change: dict[str, Any], said: str) -> None:
+    changed = LIKENESS | NO_CKA | change
+    damaged = {key: value for key, value in changed.items() if value is not ...}
+    with pytest.raises(DamagedArtifact, match=said):
+        from_plain(Likeness, damaged, where="x")
 
 
 def test_a_statistic_that_is_added_stands_in_the_interface() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "rankscope"
 
@@ -19,4 +19,4 @@ def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
 
 def test_the_sum_of_a_file_is_written_once() -> None:
     found = [path for path in SOURCE.rglob("*.py") if "file_digest" in path.read_text("utf-8")]
-    assert found == [SOURCE / "core" / "packed.py"]
+    assert found == [SOURCE / "core" / "input_files.py"]

@@ -1,6 +1,7 @@
 import pytest
 
-from rankscope.core.visible import brief, visible, visible_lines
+from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.visible import brief, visible, visible_lines, with_short_words
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,22 @@ def test_a_value_is_shown_as_it_was_written_and_not_at_length() -> None:
     ]  # fmt: skip
     assert brief("x" * 5000).endswith("… (5,000 characters)'")
     assert "\x1b" not in brief("\x1b[31m")
+
+
+def test_a_message_shortens_long_ids_and_leaves_paths_whole() -> None:
+    path = "/" + "/".join(["a" * 200] * 3) + "/qrels.tsv"
+    for kept in ("short", path, "word " * 400, "x" * 255):
+        assert with_short_words(kept) == kept
+    for written in ("x" * 5000, "[" * 5000, "/" * 5000, "it's" * 2000, "ä" * 300):
+        message = with_short_words(f"{path}: doc {written!r} is ranked twice. Keep one.")
+        assert len(message) < 900
+        assert message.startswith(path)
+        assert message.endswith(" is ranked twice. Keep one.")
+        assert "characters)" in message
+
+
+def test_no_error_of_ours_prints_an_id_of_thousands_of_characters() -> None:
+    long = "q" * 5000
+    shortened = f"query {'q' * 60}… (5,000 characters), is ranked twice."
+    assert str(BadInput(f"query {long}, is ranked twice.")) == shortened
+    assert BadStudy(f"query {long}, is ranked twice.", "no").args == (shortened, "no")

@@ -69,6 +69,12 @@ ORDERS = [  # each of them means 5 3 1 2 4
     '{"ranking": [5, 3, 1, 2, 4]}',
     "```json\n[5, 3, 1, 2, 4]\n```",
     "Sure! Best first: [5], [3], [1], [2] and [4].",
+    "Ranked from most to least relevant, best first: [5] > [3] > [1] > [2] > [4]",
+    "Most relevant to least relevant (most relevant first): [5] > [3] > [1] > [2] > [4]",
+    "[5] > [3] > [1] > [2] > [4]\n[4] is the least relevant, as it is about the first world war",
+    "All name at least the first of them: [5] > [3] > [1] > [2] > [4]",
+    "[5] > [3] > [1] > [2] > [4]. Least relevant to most of the query is [4].",
+    "[5] > [3] > [1] > [2] > [4]\nThe first discusses sorting in ascending order.",
 ]
 NO_ORDERS = [
     "<think>[5] > [3] > [1]",
@@ -103,6 +109,13 @@ def test_an_order_is_read_out_of_what_stands_around_it(answer: str) -> None:
 def test_a_chain_with_another_mark_in_it_is_mended_and_counted(answer: str) -> None:
     """Before: read without a word, though a comma may part two docs that are alike, or an id may be lost."""
     assert mended(answer, 3) == ((1, 0, 2), ("words beside the ids",))
+
+
+@pytest.mark.parametrize("title", ["<final_ranking>", "Ranking => ", "**Ranking** → "])
+def test_a_title_before_a_part_of_the_docs_is_no_cut(title: str) -> None:
+    order, repairs = mended(f"{title}[5] > [3]", 5)
+    assert order == (4, 2, 0, 1, 3)
+    assert "numbers in no order" not in repairs
 
 
 @pytest.mark.parametrize("answer", NO_ORDERS)

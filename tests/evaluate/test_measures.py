@@ -11,7 +11,7 @@ from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import write_run
-from rankscope.evaluate.measures import Measuring, measured
+from rankscope.evaluate.measuring import Measuring, measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]
 

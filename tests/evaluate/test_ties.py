@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.ties import Ties, ties
 
 

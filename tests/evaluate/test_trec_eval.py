@@ -1,13 +1,15 @@
 """Our values against trec_eval's own output, for every measure both have."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
+import pytrec_eval
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run, read_run_file
-from rankscope.core.records import Qrel, Run
-from rankscope.evaluate.measures import measured
+from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.evaluate.measuring import measured
 
 CUTOFFS = (5, 10, 15, 20, 30, 100, 200, 500, 1000)
 AT_CUTOFFS = {
@@ -135,3 +137,45 @@ def test_grade_levels_of_trec_evals_tests(real_data: Path) -> None:
     qrels = read_qrels(real_data / "trec-eval" / "trec_eval-test" / "qrels.rel_level")
     assert {qrel.relevance for qrel in qrels} > {0, 1}
     assert isinstance(qrels[0], Qrel)
+
+
+MEASURES_OF_NEGATIVES = (
+    "nDCG",
+    "nDCG@10",
+    "AP",
+    "RR",
+    "R@5",
+    "P@5",
+    "Bpref",
+    "infAP",
+    "Judged@10",
+    "NumRel",
+)
+
+
+def test_a_query_whose_grades_are_all_below_0_has_no_relevant_doc() -> None:
+    """trec_eval ends the process from -2 down, and at -1 counts with the grades of the query before."""
+    rng = Random(5)
+    for _ in range(40):
+        qrels = [Qrel("q1", f"d{at}", rng.choice([-2, 0, 1, 3])) for at in range(6)]
+        lowest = rng.choice([-2, -1])
+        qrels += [Qrel("q2", f"d{at}", rng.randint(lowest, -1)) for at in range(rng.randint(1, 6))]
+        run = Run.of("r", [ScoredDoc(q, f"d{at}", rng.random()) for q in ("q1", "q2") for at in range(8)])  # fmt: skip
+        values = measured(run, qrels, MEASURES_OF_NEGATIVES).values
+        n_judged = sum(qrel.query_id == "q2" for qrel in qrels)
+        assert values.pop("Judged@10")["q2"] == n_judged / 8
+        assert {name: by_query["q2"] for name, by_query in values.items()} == dict.fromkeys(
+            values, 0.0
+        )
+
+
+def test_ndcg_of_the_whole_ranking_is_trec_evals_to_the_last_bit() -> None:
+    """Ours asks for a cutoff, because trec_eval's takes the square of the highest grade in time."""
+    rng = Random(6)
+    for _ in range(200):
+        grades = {f"d{at}": rng.choice([0, 0, 1, 2, 7, 50]) for at in range(rng.randint(1, 12))}
+        docs = {f"d{at}": rng.random() for at in range(rng.randint(1, 15))}
+        theirs = pytrec_eval.RelevanceEvaluator({"q": grades}, {"ndcg"}).evaluate({"q": docs})
+        run = Run.of("r", [ScoredDoc("q", doc_id, score) for doc_id, score in docs.items()])
+        qrels = [Qrel("q", doc_id, grade) for doc_id, grade in grades.items()]
+        assert measured(run, qrels, ["nDCG"]).values["nDCG"]["q"] == theirs["q"]["ndcg"]

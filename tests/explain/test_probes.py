@@ -1,6 +1,7 @@
 """Probes find what was planted and nothing else; the published one is what it is."""
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 
 import pytest
@@ -35,18 +36,31 @@ def planted(what: str, *, n: int = 3000, seed: int = 1) -> tuple[States, Candida
     return States(queries, docs), Candidates(torch.arange(n), places)
 
 
-def parts(examples: Candidates) -> list[Candidates]:
-    return [examples.at(torch.tensor(part)) for part in (TRAIN, VALIDATION, TEST)]
+def parts(examples: Candidates, *, learnt: int = len(TRAIN)) -> list[Candidates]:
+    """`learnt` training examples, and all to validate and to test on."""
+    return [examples.at(torch.tensor(part)) for part in (TRAIN[:learnt], VALIDATION, TEST)]
 
 
-def accuracy(name: str, states: States, examples: Candidates, *, n: int = N) -> float:
-    train, validation, test = parts(examples)
+def accuracies(
+    name: str,
+    states: States,
+    examples: Candidates,
+    *,
+    ns: Sequence[int],
+    learnt: int = len(TRAIN),
+) -> list[float]:
+    """Of a probe fitted once, among the first n docs for every n."""
+    train, validation, test = parts(examples, learnt=learnt)
     made = probe_fits.standardised(states, [train])
     probe = probes.PROBES[name]
     how = probe_fits.Fitting(rank=WIDTH)
     fit = probe_fits.fitted(probe, made, [train], [validation], seeds=[1], how=how)
     assert fit.has_converged.all()
-    return float(probe_fits.credits_of(probe, fit, made, [test], ns=[n]).mean())
+    return probe_fits.credits_of(probe, fit, made, [test], ns=ns).mean((0, 2)).tolist()
+
+
+def accuracy(name: str, states: States, examples: Candidates) -> float:
+    return accuracies(name, states, examples, ns=[N])[0]
 
 
 def shuffled(examples: Candidates) -> Candidates:
@@ -95,15 +109,20 @@ def test_an_artefact_raises_the_published_probe_and_the_controls_expose_it() -> 
 def test_what_no_bilinear_form_tells_the_mlp_finds() -> None:
     """The relevant doc is the query's image or its opposite: q A p has no mean to go by."""
     states, examples = planted("size of the match")
-    assert accuracy("bilinear", states, examples) < 0.35
-    assert accuracy("mlp", states, examples) > accuracy("bilinear", states, examples) + 0.2
+    bilinear = accuracy("bilinear", states, examples)
+    assert bilinear < 0.35
+    assert accuracy("mlp", states, examples) > bilinear + 0.2
 
 
-@pytest.mark.parametrize("name", ["bilinear", "docs_alone", "mlp"])
-def test_where_nothing_is_planted_a_probe_is_at_chance(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "learnt"), [("bilinear", len(TRAIN)), ("docs_alone", len(TRAIN)), ("mlp", 300)]
+)
+def test_where_nothing_is_planted_a_probe_is_at_chance(name: str, learnt: int) -> None:
+    """Chance and its error are of the test examples, of which there are as many whatever was learnt from."""
     states, examples = planted("nothing")
-    assert accuracy(name, states, examples) == pytest.approx(1 / N, abs=ERROR)
-    assert accuracy(name, states, examples, n=2) == pytest.approx(1 / 2, abs=1.3 * ERROR)
+    of_all, of_two = accuracies(name, states, examples, ns=[N, 2], learnt=learnt)
+    assert of_all == pytest.approx(1 / N, abs=ERROR)
+    assert of_two == pytest.approx(1 / 2, abs=1.3 * ERROR)
 
 
 @pytest.mark.parametrize("similarity", probes.SIMILARITIES.values())

@@ -60,6 +60,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
         ("adapter_config.json", '{"peft_type": "LORA", "fan_in_fan_out": "x"}', "'fan_in_fan_out' is \"x\""),
         ("adapter_config.json", '{"peft_type": "LORA", "alpha_pattern": 3}', "'alpha_pattern' is 3"),
         ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "the prompt 'query' is 3"),
+        ("config_sentence_transformers.json", '{"prompts": null}', "`prompts` is null, which"),
         ("config_sentence_transformers.json", '{"default_prompt_name": "x"}', "is 'x', and the prompts"),
         ("config_sentence_transformers.json", '{"prompts": {"query": "\\ud83d"}}', "`query` holds half a character"),
         ("tokenizer_config.json", '{"model_type": "bert"}', "not the content that belongs there"),

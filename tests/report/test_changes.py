@@ -7,47 +7,15 @@ import pytest
 
 from rankscope.analyses.changes import chart_data
 from rankscope.analyses.changes import charts as change_charts
+from rankscope.analyses.changes import section as changes_section
 from rankscope.analyses.changes import words as changes
 from rankscope.analyses.forgetting import charts as forgetting_charts
 from rankscope.analyses.forgetting import words as forgetting
 from rankscope.analyses.forgetting.matrix import Matrix
-from rankscope.core.judged.plain import from_plain
+from rankscope.core.errors import DamagedArtifact, UnknownChoice
+from rankscope.core.judged.plain import as_plain, from_plain
 from rankscope.explain.changes import kendall_tau_b
-from support.made_up_study import NOTHING
-
-
-def estimate(name: str, value: float | None, half: float = 0.02) -> dict[str, float | None]:
-    low, high = (None, None) if value is None else (value - half, value + half)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def module(layer: int, part: str, moved: float, *, tower: str = "") -> dict[str, Any]:
-    rank = {"effective_rank": 3.0 * (moved > 0), "highest_rank": 32}
-    place = {"module": f"{layer}.{part}", "tower": tower, "layer": layer, "part": part}
-    return (
-        place | rank | {"n_weights": 64, "moved": moved, "size": 10.0, "displacement": moved / 10}
-    )
-
-
-def state(layer: int, shift: float, cka: float | None) -> dict[str, Any]:
-    return {
-        "side": "query", "layer": layer, "n_texts": 101, "k": 5, "chance": 0.05,
-        **estimate("shift", shift), **estimate("cka", cka), **estimate("neighbours", cka and cka - 0.2),
-    }  # fmt: skip
-
-
-def found(*, moved: tuple[float, float, float] = (0.0, 1.0, 2.0), **more: Any) -> dict[str, Any]:
-    modules = [module(layer, "dense", by) for layer, by in enumerate(moved)]
-    return {
-        "before": "C", "after": "C-D", "collection": "dev", "depth": 2, "displacement": 0.1, "modules": modules,
-        "layers": [{"tower": "", "layer": n, "displacement": by / 10} for n, by in enumerate(moved)],
-        "states": [state(0, 0.0, None), state(1, 0.1, 0.9), state(2, 0.3, 0.8)],
-        "rankings": {
-            "n_queries": 40, "depth": 20, "persistence": 0.9, "chance": 0.4, **estimate("overlap", 0.7), **estimate("tau", 0.6),
-            **estimate("correlation", 0.65), **estimate("same_first", 0.5), "tied": {"before": 0.0, "after": 0.0},
-        },
-        "heads": None, **more,
-    }  # fmt: skip
+from support.made_up_changes import CONTROL, found, head, module, state, stored
 
 
 def test_the_words_say_where_and_how_far() -> None:
@@ -71,14 +39,14 @@ def test_the_same_order_is_told_whatever_the_rounding_of_tau() -> None:
     """Kendall's tau of ten docs with themselves, by other scores, is 0.9999999999999999."""
     tau = kendall_tau_b(range(10), range(1, 11))
     assert 1 - 1e-12 < tau < 1
-    rankings = found()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
+    rankings = stored()["rankings"] | {"overlap": 1.0, "tau": tau, "depth": 10}
     said = changes.sentences(found(rankings=rankings))
     assert "Both order the same docs, up to 10 a query, alike, for all 40 queries." in said
     assert said[-1] == "So the weights moved, and none of these rankings did."
 
 
 def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
-    rankings = found()["rankings"] | {"tied": {"before": 0.0, "after": 0.25}}
+    rankings = stored()["rankings"] | {"tied": {"before": 0.0, "after": 0.25}}
     said = changes.sentences(found(rankings=rankings))
     told = [sentence for sentence in said if "by doc id" in sentence]
     assert told == [
@@ -90,10 +58,8 @@ def test_docs_that_are_ordered_by_their_ids_alone_are_told() -> None:
 @pytest.mark.parametrize(("chance", "is_told"), [(0.67, False), (0.69, True)])
 def test_orders_no_more_alike_than_by_chance_are_told(chance: float, is_told: bool) -> None:
     """The overlap's interval begins at 0.68."""
-    values = found()
-    said = " ".join(
-        changes.sentences(values | {"rankings": values["rankings"] | {"chance": chance}})
-    )
+    rankings = stored()["rankings"] | {"chance": chance}
+    said = " ".join(changes.sentences(found(rankings=rankings)))
     assert ("not shown that they agree more than by chance" in said) == is_told
 
 
@@ -115,7 +81,7 @@ def test_only_the_head_is_blamed_where_the_states_are_the_same() -> None:
 
 
 def test_a_tables_cells_are_those_of_the_layer() -> None:
-    columns, rows = changes.layer_table(found())
+    columns, rows = changes.layer_table(found().changes)
     assert columns == [
         "layer",
         "weights",
@@ -126,7 +92,7 @@ def test_a_tables_cells_are_those_of_the_layer() -> None:
     ]
     assert rows[0] == ["embeddings", "0", "0.0", "0", "\u2013", "\u2013"]
     assert rows[2] == ["layer 2", "0.2000", "3.0", "0.3000", "0.800", "0.600"]
-    columns, rows = changes.module_table(found())
+    columns, rows = changes.module_table(found().changes)
     assert (columns, rows) == (
         ["module", "embeddings", "layer 1", "layer 2"], [["dense", "0", "0.1000", "0.2000"]],
     )  # fmt: skip
@@ -140,31 +106,54 @@ def test_a_towers_cells_are_its_own_modules_and_those_of_both() -> None:
         module(3, "norm", 4.0),
     ]
     layers = [{"tower": tower, "layer": 3, "displacement": 0.1} for tower in ("document", "query")]
-    columns, rows = changes.layer_table(found(modules=modules, layers=layers))
+    columns, rows = changes.layer_table(found(modules=modules, layers=layers).changes)
     cells = dict(zip(columns, rows[-1], strict=True))
     assert cells["weights (document)"] == "0.3536"
     assert cells["weights (query)"] == "0.2828"
 
 
 def test_a_map_has_every_module_and_curves_what_varies() -> None:
-    spec = change_charts.change_map(found())
+    spec = change_charts.change_map(found().changes)
     (cells,) = spec["datasets"].values()
     assert {(cell["layer"], cell["displacement"]) for cell in cells} == {
         ("embeddings", 0.0), ("layer 1", 0.1), ("layer 2", 0.2),
     }  # fmt: skip
-    assert chart_data.drawn_curves(found()) == ["CKA", "shared neighbours"]
-    curve = change_charts.likeness(found(), "shared neighbours")
+    assert chart_data.drawn_curves(found().changes) == ["CKA", "shared neighbours"]
+    curve = change_charts.likeness(found().changes, "shared neighbours")
     (points,) = curve["datasets"].values()
     assert [(point["layer"], point["chance"]) for point in points] == [(1, 0.05), (2, 0.05)]
 
 
-def head(verdict: str, difference: float) -> dict[str, Any]:
-    return NOTHING | {
-        "n_groups": 40, "n_differing": 40, "effect_size": None, "p_value": 0.005, "equivalence_p": None,
-        "corrected_equivalence_p": None, "margin": None, "smallest_detectable": 0.03, "span": 1.0,
-        "system_mean": 0.5 + difference, "baseline_mean": 0.5, "difference": difference, "n_queries": 40,
-        "interval": [difference - 0.01, difference + 0.01], "corrected_p": 0.01, "verdict": verdict,
-    }  # fmt: skip
+def head_table(control: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    pair = found(heads=control)
+    assert pair.heads
+    return changes.head_table(pair.changes, pair.heads)
+
+
+def test_the_stored_results_are_read_as_they_were_written() -> None:
+    pair = found(heads=CONTROL)
+    assert as_plain(pair.changes) == stored()
+    assert pair.heads
+    assert as_plain(pair.heads) == CONTROL
+    assert changes_section.shown({"scenes": [pair]}).data == {
+        "scenes": [stored() | {"heads": CONTROL}]
+    }
+
+
+def test_a_damaged_file_is_refused_with_its_place() -> None:
+    cut = {key: value for key, value in state(1, 0.1, 0.9).items() if key != "cka_low"}
+    with pytest.raises(
+        DamagedArtifact, match=r"change\.json: states: entry 1 lacks the key 'cka_low'"
+    ):
+        found(states=[cut])
+    half = state(1, 0.1, 0.9) | {"neighbours": None}
+    with pytest.raises(DamagedArtifact, match=r"entry 1: neighbours is null and not a number"):
+        found(states=[half])
+    without_control = {name: CONTROL["comparisons"][name] for name in ("loss", "encoder", "head")}
+    with pytest.raises(DamagedArtifact, match=r"heads\.json: comparisons lacks the key 'control'"):
+        found(heads=CONTROL | {"comparisons": without_control})
+    with pytest.raises(UnknownChoice, match="Unknown conclusion 'all is well'"):
+        found(heads=CONTROL | {"conclusion": "all is well"})
 
 
 @pytest.mark.parametrize(
@@ -192,15 +181,12 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
         "loss": head("worse", -0.3), "encoder": head("worse", -0.1), "head": head("better", 0.2),
         "control": head("worse", -0.05),
     }  # fmt: skip
-    control = {
-        "measure": "nDCG@10", "margin": "0.02", "n_queries": 40, "comparisons": rows, "conclusion": conclusion,
-        "n_unconverged": 1, "n_fits": 3, "means": dict.fromkeys(("before", "after"), 0.5),
-    }  # fmt: skip
+    control = CONTROL | {"comparisons": rows, "conclusion": conclusion, "n_unconverged": 1}
     told = changes.sentences(found(heads=control))
     assert any(said in sentence for sentence in told)
     assert any("both with refitted heads: \u22120.100 (worse)" in sentence for sentence in told)
     assert told[-1] == "1 of 6 heads were stopped before they had converged."
-    columns, table = changes.head_table(found(heads=control))
+    columns, table = head_table(control)
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"
     assert table[0][columns.index("uncorrected 95 % interval")] == "\u22120.310 to \u22120.290"
@@ -354,11 +340,8 @@ def test_heads_say_how_few_queries_carry_their_verdicts() -> None:
     row = head("worse", -0.1) | {"fragility": 2}
     rows = dict.fromkeys(("loss", "encoder", "head"), row)
     rows |= {"control": row | {"interval": [None, None], "fragility": None}}
-    control = {
-        "measure": "NumRet", "margin": "0.02", "n_queries": 40, "comparisons": rows, "conclusion": "encoder",
-        "n_unconverged": 0, "n_fits": 3, "means": {},
-    }  # fmt: skip
-    columns, table = changes.head_table(found(heads=control))
+    control = CONTROL | {"measure": "NumRet", "comparisons": rows}
+    columns, table = head_table(control)
     assert [line[columns.index("fragility")] for line in table] == ["2", "2", "2", "\u2013"]
     assert [line[4] for line in table][-1] == "no interval"
     columns, of_file = changes.full_rows([found(heads=control)])

@@ -1,5 +1,6 @@
 """What the page says and draws of probes: words that follow from verdicts, marks against the first baseline."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from rankscope.analyses.probes import charts as probes_charts
 from rankscope.analyses.probes import words as probes
 from rankscope.analyses.probes.stored import StoredProbes
-from rankscope.core.errors import DamagedArtifact
+from rankscope.core.errors import BadInput, DamagedArtifact
 from rankscope.core.judged.plain import as_plain, from_plain
 
 FIRST_STAGE = "first stage"
@@ -85,6 +86,15 @@ def test_the_stored_results_are_read_as_they_were_written() -> None:
             },
             where="probes.json",
         )
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_no_file_holds_a_number_that_is_not_finite(number: float) -> None:
+    row = replace(FOUND.rows[0], accuracy=number)
+    with pytest.raises(
+        BadInput, match="The result `accuracy` is (inf|nan), which no file can hold"
+    ):
+        as_plain(replace(FOUND, rows=(row,)))
 
 
 def test_the_words_say_no_more_than_the_verdicts() -> None:

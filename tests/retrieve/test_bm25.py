@@ -6,7 +6,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Doc, Query
 from rankscope.data.collections import beir_folder, judged_topics
-from rankscope.evaluate.measures import measured
+from rankscope.evaluate.measuring import measured
 from rankscope.retrieve import bm25
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
 from rankscope.store.artifacts import BEGUN, MANIFEST, Status, Store, read_json, write_json
@@ -509,6 +509,19 @@ def test_work_begun_under_other_versions_is_told_and_recorded(
     with store.writing(NAME, {}):
         pass
     assert [each["torch"] for each in store.manifest(NAME)["begun_under"]] == ["1.0"]
+
+
+def test_the_metadata_of_a_package_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rankscope.store import artifacts
+
+    read: list[str] = []
+    monkeypatch.setattr(artifacts, "version", lambda package: read.append(package) or "1.0")
+    artifacts._version.cache_clear()
+    try:
+        assert [artifacts.versions()["torch"] for _ in range(2)] == ["1.0", "1.0"]
+    finally:
+        artifacts._version.cache_clear()
+    assert sorted(read) == sorted(artifacts.PACKAGES)
 
 
 # -- places where people read ------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The cache: what it keeps, and that it is never believed where it is damaged."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,33 @@ def test_a_damaged_text_is_not_used(folder: Path, damage: bytes) -> None:
     assert cached_text("a") is None
     keep_text("a", "one")
     assert cached_text("a") == "one"
+
+
+def _by_another_user(kept: Path) -> None:
+    os.chown(kept, 12345, 12345)
+
+
+def _a_pipe(kept: Path) -> None:
+    kept.unlink()
+    os.mkfifo(kept)
+
+
+def _a_link(kept: Path) -> None:
+    kept.rename(kept.parent / "elsewhere")
+    kept.symlink_to("elsewhere")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("plant", [_by_another_user, _a_pipe, _a_link])
+def test_what_this_user_did_not_write_is_not_used(
+    folder: Path, plant: Callable[[Path], None]
+) -> None:
+    """Its sum is right, and it would be a script on the page."""
+    if plant is _by_another_user and os.geteuid():
+        pytest.skip("only root can give a file away")
+    keep_text("a", "one")
+    plant(next(folder.iterdir()))
+    assert cached_text("a") is None
 
 
 def test_a_folder_that_cannot_be_written_is_no_mistake(folder: Path) -> None:

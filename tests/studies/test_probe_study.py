@@ -13,6 +13,7 @@ from rankscope.study.load import load
 from rankscope.study.plan import plan
 from support import tiny
 
+pytestmark = pytest.mark.usefixtures("roughly_fitted")
 STUDY = """
 study: probed
 seed: 3

@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
+from rankscope.analyses.changes.stored import PairChanges
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.plain import Estimate
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder
 from rankscope.models import adapters, anatomy
@@ -48,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def found_between(models: dict[str, Path], data: Path, kind: str, other: str) -> dict[str, Any]:
+def found_between(models: dict[str, Path], data: Path, kind: str, other: str) -> PairChanges:
     paths = [str(models[f"{kind} {name}"]) for name in ("one", other)]
     pair = diff.opened(paths, revision=None, pooling=None)
     source = beir_folder(data, "test")
@@ -60,16 +62,16 @@ def test_two_identical_models_show_no_change_anywhere(
     models: dict[str, Path], data: Path, kind: str
 ) -> None:
     found = found_between(models, data, kind, "same")
-    assert found["displacement"] == 0
-    assert {row["displacement"] for row in (*found["modules"], *found["layers"])} == {0.0}
-    assert {row["effective_rank"] for row in found["modules"]} == {0.0, None}
-    assert list(dict.fromkeys(row["side"] for row in found["states"])) == KINDS[kind]
-    for row in found["states"]:
-        assert (row["shift"], row["shift_low"], row["shift_high"]) == (0, 0, 0)
-        assert {row["cka"], row["cka_low"], row["cka_high"]} <= {1.0, None}
-        assert {row["neighbours"], row["neighbours_low"], row["neighbours_high"]} <= {1.0, None}
-    for name in ("overlap", "tau", "correlation", "same_first"):
-        assert found["rankings"][name] == found["rankings"][f"{name}_low"] == 1
+    changes, rankings = found.changes, found.changes.rankings
+    assert changes.displacement == 0
+    assert {row.displacement for row in (*changes.modules, *changes.layers)} == {0.0}
+    assert {row.effective_rank for row in changes.modules} == {0.0, None}
+    assert list(dict.fromkeys(row.side for row in changes.states)) == KINDS[kind]
+    for row in changes.states:
+        assert row.shift == (0, 0, 0)
+        assert {row.cka, row.neighbours} <= {Estimate(1.0, 1.0, 1.0), None}
+    for estimate in (rankings.overlap, rankings.tau, rankings.correlation, rankings.same_first):
+        assert estimate.value == estimate.low == 1
     said = " ".join(words.sentences(found))
     assert "same has the weights of one: none differs, in any layer." in said
     assert "are the same in every layer" in said
@@ -81,20 +83,26 @@ def test_a_replaced_layer_is_shown_by_its_weights_and_by_the_states_from_it_on(
     models: dict[str, Path], data: Path, kind: str
 ) -> None:
     found = found_between(models, data, kind, "replaced")
-    assert {row["layer"] for row in found["modules"] if row["moved"] > 0} == {2}
-    assert [row["layer"] for row in found["layers"] if row["displacement"]] == [2]
+    changes = found.changes
+    assert {row.layer for row in changes.modules if row.moved > 0} == {2}
+    assert [row.layer for row in changes.layers if row.displacement] == [2]
     for side in KINDS[kind]:
-        rows = [row for row in found["states"] if row["side"] == side]
-        assert [row["shift"] > words.SAME for row in rows] == [False, False, True]
-        assert rows[1]["cka"] == rows[1]["neighbours"] == 1
-        assert rows[2]["cka_low"] <= rows[2]["cka"] < 1
-        assert rows[2]["neighbours"] < 1
-        of_all = 5 / (rows[2]["n_texts"] - 1)
+        rows = [row for row in changes.states if row.side == side]
+        assert [row.shift.value > words.SAME for row in rows] == [False, False, True]
+        _, still, last = rows
+        assert still.cka
+        assert still.neighbours
+        assert still.cka.value == still.neighbours.value == 1
+        assert last.cka
+        assert last.neighbours
+        assert last.cka.low <= last.cka.value < 1
+        assert last.neighbours.value < 1
+        of_all = 5 / (last.n_texts - 1)
         if side == "pair":  # those of the same query are no neighbours
-            assert of_all < rows[2]["chance"] < 1.2 * of_all
+            assert of_all < last.chance < 1.2 * of_all
         else:
-            assert rows[2]["chance"] == pytest.approx(of_all)
-    assert found["rankings"]["overlap_high"] < 1
+            assert last.chance == pytest.approx(of_all)
+    assert changes.rankings.overlap.high < 1
     said = " ".join(words.sentences(found))
     assert "Weights moved in layer 2 only." in said
     assert "differ from layer 2 on" in said
@@ -104,9 +112,9 @@ def test_a_first_token_that_has_read_nothing_has_no_likeness(
     models: dict[str, Path], data: Path
 ) -> None:
     found = found_between(models, data, "cross_encoder", "replaced")
-    (embedded,) = (row for row in found["states"] if row["layer"] == 0)
-    assert (embedded["cka"], embedded["neighbours"]) == (None, None)
-    columns, rows = words.layer_table(found)
+    (embedded,) = (row for row in found.changes.states if row.layer == 0)
+    assert (embedded.cka, embedded.neighbours) == (None, None)
+    columns, rows = words.layer_table(found.changes)
     assert rows[0][columns.index("pairs: CKA")] == words.NOTHING_VARIES
 
 
@@ -121,7 +129,7 @@ def test_what_only_the_head_does_is_told(models: dict[str, Path], data: Path) ->
         model.classifier.weight.neg_()
     source = beir_folder(data, "test")
     found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
-    assert found["rankings"]["tau"] == pytest.approx(-1)
+    assert found.changes.rankings.tau.value == pytest.approx(-1)
     said = " ".join(words.sentences(found))
     assert "Weights moved in the head only." in said
     assert "the change in the rankings comes from behind them" in said
@@ -134,11 +142,12 @@ def test_a_tower_that_was_changed_shows_on_its_own_side_alone(tmp_path: Path, da
     source = beir_folder(data, "test")
     pair = diff.RankerPair("before", "after", (before, after))
     found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
-    moved = {(row["tower"], row["layer"]) for row in found["layers"] if row["displacement"]}
+    moved = {(row.tower, row.layer) for row in found.changes.layers if row.displacement}
     assert moved == {("document", 1)}
-    differ = {(row["side"], row["layer"]) for row in found["states"] if row["shift"] > words.SAME}
+    states = found.changes.states
+    differ = {(row.side, row.layer) for row in states if row.shift.value > words.SAME}
     assert differ == {("document", 1), ("document", 2)}
-    columns, rows = words.layer_table(found)
+    columns, rows = words.layer_table(found.changes)
     cells = dict(zip(columns, rows[1], strict=True))
     assert cells["weights (query)"] == "0"
     assert float(cells["weights (document)"]) > 0
@@ -233,7 +242,7 @@ def test_what_two_rankers_read_otherwise_is_told(tmp_path: Path, data: Path) -> 
     def told(*rankers: Any) -> set[str]:
         pair = diff.RankerPair("a", "b", rankers)
         found = diff.diff(pair, source, SMALL, queries=50, progress=SILENT)
-        return set(found["notes"])
+        return set(found.notes)
 
     assert told(one, one) == set()
     assert told(one, other) == {

@@ -18,6 +18,7 @@ from rankscope.analyses.changes import answer as diff
 from rankscope.analyses.changes import words
 from rankscope.analyses.changes.answer import HeadsTraining
 from rankscope.analyses.changes.heads import conclusion, controlled, lesson
+from rankscope.analyses.changes.stored import HeadsControl, PairChanges
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.progress import SILENT
@@ -74,9 +75,9 @@ def set_head(ranker: CrossEncoder, weights: Tensor) -> None:
 
 def control(
     before: CrossEncoder, after: CrossEncoder, data: Path, *, train: Path | None = None
-) -> dict[str, Any]:
+) -> tuple[PairChanges, HeadsControl]:
     pair = diff.RankerPair("before", "after", (before, after))
-    return diff.diff(
+    found = diff.diff(
         pair,
         beir_folder(data, "test"),
         SMALL,
@@ -84,6 +85,8 @@ def control(
         heads=HeadsTraining(beir_folder(train or data, "train"), HEADS),
         progress=SILENT,
     )
+    assert found.heads
+    return found, found.heads
 
 
 def test_a_head_that_was_turned_round_drifted(tmp_path: Path, data: Path) -> None:
@@ -91,16 +94,15 @@ def test_a_head_that_was_turned_round_drifted(tmp_path: Path, data: Path) -> Non
     model: Any = after.model
     with torch.no_grad():
         model.classifier.weight.neg_()
-    found = control(before, after, data)
-    means = found["heads"]["means"]
+    found, heads = control(before, after, data)
+    means = heads.means
     assert means["before"] > 0.8
     assert means["after"] < 0.3
     assert means["after, head anew"] == means["before, head anew"] > 0.8
-    assert found["heads"]["conclusion"] == "head"
-    verdicts = {name: row["verdict"] for name, row in found["heads"]["comparisons"].items()}
-    assert verdicts["loss"] == "worse"
-    assert verdicts["encoder"] == "equivalent"
-    assert verdicts["head"] == "better"
+    assert heads.conclusion == "head"
+    assert heads.comparisons.loss.verdict == "worse"
+    assert heads.comparisons.encoder.verdict == "equivalent"
+    assert heads.comparisons.head.verdict == "better"
     said = " ".join(words.sentences(found))
     assert "The head drifted" in said
     assert "its encoder still has what the score needs" in said
@@ -112,11 +114,11 @@ def test_an_encoder_that_takes_all_places_for_one_forgot(tmp_path: Path, data: P
     ids = after.tokenizer.convert_tokens_to_ids(scenes.PLACES)
     with torch.no_grad():
         table[ids[1:]] = table[ids[0]].clone()
-    found = control(before, after, data)
-    assert found["heads"]["conclusion"] == "encoder"
-    assert found["heads"]["means"]["after, head anew"] < 0.7
+    found, heads = control(before, after, data)
+    assert heads.conclusion == "encoder"
+    assert heads.means["after, head anew"] < 0.7
     assert "The encoder forgot" in " ".join(words.sentences(found))
-    columns, rows = words.head_table(found)
+    columns, rows = words.head_table(found.changes, heads)
     assert [row[columns.index("verdict")] for row in rows][:2] == ["worse", "worse"]
 
 
@@ -154,9 +156,9 @@ def test_heads_that_learn_another_task_tell_nothing(tmp_path: Path, data: Path) 
     with torch.no_grad():
         model.classifier.weight.neg_()
     other = scenes.write(tmp_path / "other", place=scenes.PLACES[1])
-    found = control(before, after, data, train=other)
-    assert found["heads"]["means"]["before, head anew"] < 0.5
-    assert found["heads"]["conclusion"] == "heads too weak"
+    _, heads = control(before, after, data, train=other)
+    assert heads.means["before, head anew"] < 0.5
+    assert heads.conclusion == "heads too weak"
 
 
 def test_without_a_loss_nothing_is_laid_to_anyone(
@@ -200,9 +202,9 @@ def test_four_runs_rank_the_same_docs_where_own_docs_are_dropped(
             for tag, ranker in zip(("before", "after"), rankers, strict=True)
         ]
         params = replace(HEADS, depth=depth, measure="P@10")
-        made, _ = lesson(train, train_run, asked, run, docs, params)
+        made = lesson(train, train_run, asked, run, docs, params)
         found = controlled(rankers, made, own, asked.qrels, params, SILENT)
-        return {round(mean, 9) for mean in found["means"].values()}
+        return {round(mean, 9) for mean in found.means.values()}
 
     assert len(means(10)) == 1
     assert len(means(11)) > 1

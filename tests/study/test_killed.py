@@ -20,8 +20,8 @@ STUDY = [
 ]
 WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
 CASES = [
-    ("whole", 1),
     ("lora", 2),
+    pytest.param(("whole", 1), marks=pytest.mark.slow),
     pytest.param(("whole", 2), marks=pytest.mark.slow),
     pytest.param(("lora", 1), marks=pytest.mark.slow),
 ]
@@ -65,9 +65,12 @@ def test_a_killed_training_ends_in_the_same_bytes(
     for lost in (*tmp_path.glob("tiny/steps/train-*"), *tmp_path.glob("tiny/[tw]o*")):
         shutil.rmtree(lost)
     moments = random.Random(7)
+    furthest = (
+        45 if n_kills == 3 else 20
+    )  # writes; more would be the end of the training before the last kill
     reached = []
     for _ in range(n_kills):
-        kill = Kill(moments.randint(1, 45), moments.choice([0.0, moments.uniform(0, 0.03)]))
+        kill = Kill(moments.randint(1, furthest), moments.choice([0.0, moments.uniform(0, 0.03)]))
         codes = warm.run(undisturbed.words, results=tmp_path, count=undisturbed.count, kill=kill)
         assert codes == [-signal.SIGKILL] * undisturbed.count, warm.log.read_text()[-2000:]
         stored = tmp_path.glob("tiny/work/*/updates-*")

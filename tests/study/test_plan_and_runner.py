@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import write_run
@@ -335,7 +335,8 @@ def test_a_damaged_result_is_found_named_and_computed_anew_on_retry(
 def test_what_fails_is_remembered_and_tried_again(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, store = planned(tiny_study), Store(tmp_path / "tiny")
+    untrained = ("evaluate.rankers=[plain]", "evaluate.baseline=[bm25]")
+    made, store = planned(tiny_study, *untrained), Store(tmp_path / "tiny")
 
     def broken(work: Work) -> Summary:
         raise BadInput("no such thing")

@@ -91,10 +91,18 @@ def one(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) 
     return results
 
 
-@pytest.fixture(scope="module")
-def two(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of torchrun with two processes: the whole command line, as a person starts it."""
+@pytest.fixture(scope="module", params=["forked", "torchrun"])
+def two(
+    request: pytest.FixtureRequest,
+    warm: Warm,
+    tiny_study: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The results of two processes: the whole command line, forked, or by torchrun, as a person starts it."""
     results = tmp_path_factory.mktemp("two")
+    if request.param == "forked":
+        warm.done(["run", tiny_study, *TWENTY], results=results, count=2)
+        return results
     subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",

@@ -1,4 +1,5 @@
 import re
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -498,8 +499,11 @@ def test_no_two_of_them_share_a_folder_for_results() -> None:
 
 
 def specs(of: type[Spec] = Spec) -> list[type[Spec]]:
-    """All specs there are."""
-    return [each for part in of.__subclasses__() for each in (part, *specs(part))]
+    """All specs of the package; other tests of this process may have made copies of them."""
+    below = [each for part in of.__subclasses__() for each in (part, *specs(part))]
+    return [
+        spec for spec in below if getattr(sys.modules[spec.__module__], spec.__name__, None) is spec
+    ]
 
 
 @pytest.mark.parametrize("field", [f"{m.__name__}.{n}" for m in specs() for n in m.model_fields])

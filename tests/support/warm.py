@@ -96,6 +96,7 @@ def _serve() -> None:
     from rankscope import cli
     from support.kinds import kinds
 
+    os.fsync = lambda handle: None  # type: ignore[assignment]  # a kill is no power cut
     for kind in kinds():
         kind.function()
     del accelerate, cli, peft, sentence_transformers, transformers

@@ -280,11 +280,18 @@ def with_patience(
 
 
 PATIENCES = [(1, 6, 4), (2, 8, 4), (3, 16, 10), (4, 18, 10), (None, 18, 10)]
+RARE = [(3, 1), (4, 1), (None, 1), (4, 9), (None, 9)]
+"""Patiences and deaths that add little to the others; `make test-slow`."""
 
 
 @pytest.mark.parametrize(
     ("patience", "n_updates", "kept", "die_at"),
-    [(*row, die_at) for row in PATIENCES for die_at in (None, 1, 6, 9) if (die_at or 0) < row[1]],
+    [
+        pytest.param(*row, die_at, marks=[pytest.mark.slow] if (row[0], die_at) in RARE else [])
+        for row in PATIENCES
+        for die_at in (None, 1, 6, 9)
+        if (die_at or 0) < row[1]
+    ],
 )
 def test_patience_ends_after_so_many_validations_in_a_row_that_were_not_the_best(
     tmp_path: Path, patience: int | None, n_updates: int, kept: int, die_at: int | None

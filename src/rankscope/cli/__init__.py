@@ -3,6 +3,7 @@
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import NoReturn
 
 # isort: off
@@ -25,6 +26,7 @@ def main() -> None:
     Exit codes: 1 for our own errors, 2 for words that are no command, 130 for an interrupted command, 70 for a
     bug of rankscope, whose message says that it is one.
     """
+    _open_what_is_closed()
     for stream in (
         sys.stdout,
         sys.stderr,
@@ -48,6 +50,14 @@ def main() -> None:
     except Exception as error:
         words, code = bugs.explained(error)
         _leave(code, words)
+
+
+def _open_what_is_closed() -> None:
+    """Give a process begun without standard output or error (`>&-`) streams that lead nowhere; Python has None for them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole process
+            setattr(sys, name, nowhere)
 
 
 def _leave(code: int, *lines: str) -> NoReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from rankscope.core.result import Result
-from rankscope.core.visible import visible_lines
+from rankscope.core.visible import visible_lines, with_short_words
 from rankscope.options import TABLE
 
 
@@ -52,8 +52,8 @@ def _print_text(text: str, out: Path | None) -> None:
 
 
 def say(words: str, *, err: bool = False) -> None:
-    """Print words for a person; names in them may come from users, so control characters are made visible."""
-    typer.echo(visible_lines(words), err=err)
+    """Print words for a person; names in them may come from users: controls are made visible, long ids shortened."""
+    typer.echo(visible_lines(with_short_words(words)), err=err)
 
 
 def print_note(note: str) -> None:

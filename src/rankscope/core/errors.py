@@ -17,13 +17,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from rankscope.core.visible import brief
+from rankscope.core.visible import brief, with_short_words
 
 T = TypeVar("T")
 
 
 class RankscopeError(Exception):
-    """The root of every error raised on purpose; the command line prints it as one line."""
+    """The root of every error raised on purpose; the command line prints it as one line.
+
+    Ids of thousands of characters are shortened in its message.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(with_short_words(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class UnknownChoice(RankscopeError):

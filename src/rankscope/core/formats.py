@@ -7,7 +7,7 @@
 | RankLLM | `{"query": {"qid"}, "candidates": [{"docid", "score"}]}`, one a line, or in one list |
 | Parquet | columns of queries, docs and scores: ranx, PyTerrier, ir_measures |
 
-Packed files are unpacked (`core.packed`), and fields have the same rules in every form (`core.fields`). In every form
+Packed files are unpacked (`core.input_files`), and fields have the same rules in every form (`core.fields`). In every form
 a query may rank a doc once.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
-from rankscope.core.packed import PARQUET_MAGIC, head_of
+from rankscope.core.input_files import PARQUET_MAGIC, head_of
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec import (

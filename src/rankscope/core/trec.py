@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, check_id, shown, written_grade
-from rankscope.core.packed import ENDINGS, opened
+from rankscope.core.input_files import ENDINGS, opened
 from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, as_float32, columns_of, lowered
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
@@ -292,10 +292,10 @@ def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
 def _refuse_shifted(path: Path, number: int, columns: list[bytes]) -> None:
     """BadInput where a line of more than six columns ends as one does whose id has a space inside."""
     rank, score = columns[-3:-1]
-    if len(columns) > N_SCORED and rank.isdigit() and _is_number(score) and _is_number(columns[5]):
+    if rank.isdigit() and _is_number(score) and _is_number(columns[5]):
         raise BadInput(
             f"{path}, line {number}: {len(columns)} columns, of which the last three are a rank, a score and a tag, "
-            f"so an id seems to have a space inside. Ids have none: rename it, for {RUN_FORM} are read."
+            f"so an id or the tag seems to have a space inside. They have none: rename it, for {RUN_FORM} are read."
         )
 
 

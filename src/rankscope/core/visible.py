@@ -22,6 +22,10 @@ STEERING = frozenset(
 PLAIN = re.compile(r"[ -~]*")
 LONGEST = 60
 """Characters of a value that a message shows."""
+LONGEST_NAME, LONGEST_PATH = 255, 700
+"""Characters of a name and of a path that a message still shows whole."""
+LONG_NAME = re.compile(rf"[^\s/'\"]{{{LONGEST_NAME},}}[^\s/'\".,:;)]")
+LONG_PATH = re.compile(rf"\S{{{LONGEST_PATH},}}[^\s.,:;)]")
 
 
 def visible(text: str, *, keep: str = "") -> str:
@@ -39,6 +43,21 @@ def visible_lines(text: str) -> str:
 def shortened(text: str, longest: int) -> str:
     """The text; of a longer one the beginning, and its length."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def with_short_words(text: str) -> str:
+    """The text of a message, in which an id of thousands of characters is shortened; paths are left whole.
+
+    No name in a path is longer than 255 bytes, and no path of a person than `LONGEST_PATH`.
+    """
+    if len(text) <= LONGEST_NAME:
+        return text
+    text = LONG_NAME.sub(_beginning, text)
+    return LONG_PATH.sub(_beginning, text)
+
+
+def _beginning(match: re.Match[str]) -> str:
+    return shortened(match[0], LONGEST)
 
 
 def brief(value: Any) -> str:

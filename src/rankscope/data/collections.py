@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
 from rankscope.core.formats import read_qrels
-from rankscope.core.packed import ENDINGS, PARQUET_MAGIC, head_of
+from rankscope.core.input_files import ENDINGS, PARQUET_MAGIC, head_of, home_filled_in
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
@@ -190,7 +190,7 @@ def _forms(path: Path) -> list[Path]:
 
 def source(collection: str, split: str, *, option: str = "--split") -> Source:
     """The source of a folder in BEIR layout, if there is a folder of that name, or of an ir_datasets id."""
-    folder = Path(collection).expanduser()
+    folder = home_filled_in(collection)
     return beir_folder(folder, split, option=option) if folder.is_dir() else IrDataset(collection)
 
 

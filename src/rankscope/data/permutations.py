@@ -161,11 +161,19 @@ ZEROS, TOO_LONG = re.compile("(?<![0-9])0+(?=[0-9])"), re.compile(f"[0-9]{{{LONG
 CUT_BEFORE = re.compile(r"\S\s*(?:>|≻|→|&gt;|=>)\s*$")
 CUT_AFTER = re.compile(rf"{_ABOVE}(?!\s*(?:\.\.+|…|etc\b|[\[(]?[0-9]*\s*$))", re.IGNORECASE)
 """A chain goes on before or after what is read of it: with something that is no id. One cut off at its end does not."""
+LABEL = re.compile(
+    r"(?:</?[\w-]+>|(?:rank\w*|order|answer|output|result)\W*(?:[-=]?>|→))\s*$", re.IGNORECASE
+)
+"""A tag, or a title with an arrow, before a chain."""
 WORST_FIRST = re.compile(
-    r"\b(?:least|worst|lowest)\b[^.\n]{0,40}\b(?:to (?:the )?(?:most|best|highest)|first)\b"
-    r"|\b(?:ascending|increasing)\b[^.\n]{0,20}\b(?:order|relevance)\b",
+    r"\bfrom (?:the )?(?:least|worst|lowest)\b[^.\n]{0,40}\bto (?:the )?(?:most|best|highest)\b"
+    r"|(?<!\bat )\b(?:least|worst|lowest)(?:[ -](?:relevant|ranked|scored))?"
+    r"(?: (?:passage|document|doc|one|item)s?)?,?[ -]first\b(?= *[:\n)])"
+    r"|\bin (?:an )?(?:ascending|increasing) order\b(?: of relevance)? *[:)\n]"
+    r"|\((?:in )?ascending order of relevance\)",
     re.IGNORECASE,
 )
+"""Words that say of the answer, not of a doc, that its order begins with the worst."""
 INLINE = re.compile(
     r"(?<=\])[ \t]*[>,;]?[ \t]*(?=[0-9]{1,4}[.)][ \t]*\[)|(?<=[:.])[ \t]+(?=1[.)][ \t]*\[)"
 )
@@ -175,6 +183,10 @@ SCORED = re.compile(
     r"[ \t]*[\[({:=|-]*[ \t]*(?:score|rank)?[ \t]*[:=]?[ \t]*(-?[0-9]*\.?[0-9]+)", re.IGNORECASE
 )
 ONLY_IDS = re.compile(r"(?:[0-9\[\]>,;\s*_`\"'］［【】]|\band\b)*", re.IGNORECASE)
+
+
+def _is_cut_before(line: str) -> bool:
+    return bool(CUT_BEFORE.search(line)) and not LABEL.search(line)
 
 
 def _order(answer: str, n_docs: int) -> _Written:
@@ -278,7 +290,7 @@ def _chain(text: str, n_docs: int) -> list[str] | None:
         line = text[: match.start()].rpartition("\n")[2]
         after = text[match.end() :]
         is_order = len(kinds) == 1 and not (BEFORE.search(line[-40:]) or AFTER.match(after))
-        if not is_whole and (CUT_BEFORE.search(line) or CUT_AFTER.match(after)):
+        if not is_whole and (_is_cut_before(line) or CUT_AFTER.match(after)):
             is_order = False
         chains.append((ids, is_whole, is_order))
     if not chains:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import parquet_frame, read_run_file
-from rankscope.core.packed import PARQUET_MAGIC, head_of
+from rankscope.core.input_files import PARQUET_MAGIC, head_of
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.trec import stem
 from rankscope.data import answers

@@ -3,7 +3,7 @@
     segment-000000/places.npy    which docs of the collection: (docs,), int64, rising
     segment-000000/offsets.npy   where each doc's tokens begin and end: (docs + 1,), int64
     segment-000000/tokens.npy    token ids without special tokens, whole docs, the smallest type
-    segment-000000/sha256.json   of the three; present = complete
+    segment-000000/sha256.json   of the three, and the name of the folder they were made for; present = complete
 
 Docs are added as they are asked for, a segment at a time, so a study over millions of docs
 tokenises those it reads. The folder is a cache: a segment that is lost or damaged costs the time
@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT, Progress
 from rankscope.data.collections import StoredDocs
 from rankscope.store.artifacts import read_json
+from rankscope.store.durable import remove
 from rankscope.store.refusals import explained
 
 Tokenize = Callable[[Sequence[str]], list[NDArray[Any]]]
@@ -45,11 +46,11 @@ class StoredTokens:
         self._segment = np.full(len(docs), -1, dtype=np.int32)
         self._start = np.zeros(len(docs), dtype=np.int64)
         self._n_tokens = np.zeros(len(docs), dtype=np.int32)
-        for segment in sorted(folder.glob("segment-*")):
+        for segment in sorted(folder.glob("segment-[0-9]*[0-9]")):
             if _is_whole(segment):
                 self._open(segment)
             else:
-                shutil.rmtree(segment)
+                remove(segment)
 
     def _open(self, segment: Path) -> None:
         places, offsets = np.load(segment / "places.npy"), np.load(segment / "offsets.npy")
@@ -91,7 +92,10 @@ class StoredTokens:
             np.save(aside / "offsets.npy", np.cumsum(np.concatenate(lengths)))
             np.save(aside / "tokens.npy", np.concatenate(parts))
             (aside / "sha256.json").write_text(
-                json.dumps({name: sha256_of(aside / name) for name in FILES}), "utf-8"
+                json.dumps(
+                    {"of": self._folder.name} | {name: sha256_of(aside / name) for name in FILES}
+                ),
+                "utf-8",
             )
             return aside.rename(self._folder / f"segment-{self._next:06d}")
 
@@ -125,9 +129,10 @@ def _type_for(batch: Sequence[NDArray[Any]]) -> type[np.uint16] | type[np.uint32
 
 
 def _is_whole(segment: Path) -> bool:
-    """Every file is there and is what was written."""
+    """Every file is there, is what was written, and was written for this folder (an earlier version does not say)."""
     try:
         expected = read_json(segment / "sha256.json")
-        return all(sha256_of(segment / name) == expected[name] for name in FILES)
-    except (BadInput, ValueError, KeyError, TypeError):
+        is_here = expected.get("of", segment.parent.name) == segment.parent.name
+        return is_here and all(sha256_of(segment / name) == expected[name] for name in FILES)
+    except (BadInput, OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -17,7 +17,8 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.trec import no_garbage_collection
 from rankscope.evaluate.arrays import Values
-from rankscope.evaluate.measures import Measured, Measuring, parse, with_relevance_level
+from rankscope.evaluate.measures import parse, with_relevance_level
+from rankscope.evaluate.measuring import Measured, Measuring
 from rankscope.evaluate.runs import RunLike, Runs, judgements, named, read, without_own_docs
 from rankscope.evaluate.ties import Ties, ties
 

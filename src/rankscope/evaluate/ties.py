@@ -11,7 +11,7 @@ from itertools import groupby
 
 from rankscope.core.records import Run, ScoredDoc, as_float32
 from rankscope.core.rng import stream
-from rankscope.evaluate.measures import Measured, Measuring
+from rankscope.evaluate.measuring import Measured, Measuring
 
 N_ORDERS = 32
 UNJUDGED = -0.5

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from rankscope.core.judged.plain import Estimate
 from rankscope.core.progress import SILENT, Progress
 from rankscope.explain.attributing import Attributions, Reading
 from rankscope.explain.attribution import Integration, PathKind, Site, n_neurons, reached
-from rankscope.explain.intervals import Estimate, mean_interval
+from rankscope.explain.intervals import mean_interval
 from rankscope.models.fast import lengths
 from rankscope.models.interventions import Forward, replaced
 

@@ -19,7 +19,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.explain.intervals import Estimate
+from rankscope.core.judged.plain import Estimate
 
 PERSISTENCE = 0.9
 """The persistence of rank-biased overlap: the top ten ranks carry 86 % of the weight (Webber et al. 2010)."""

@@ -1,22 +1,14 @@
 """BCa bootstrap intervals over examples (scipy's), for means and for ratios of sums."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
+from rankscope.core.judged.plain import Estimate
+
 ROUNDING = 1e-12
 """Values that differ by a smaller share of their size count as equal."""
-
-
-class Estimate(NamedTuple):
-    """An estimate over examples and its interval, at 95 % unless another level is given."""
-
-    value: float
-    low: float
-    high: float
 
 
 def mean_interval(values: Tensor, *, level: float = 0.95, seed: int = 0) -> Estimate:

@@ -5,8 +5,9 @@ all losses is one batch of matrix products, and a problem that has converged, or
 delays nor changes the others. PyTorch's L-BFGS takes one problem and one step length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,8 +45,7 @@ def minimised(
     at = start.detach().clone()
     loss, gradient = _evaluated(losses, at)
     before = [loss]
-    steps: list[Tensor] = []
-    changes: list[Tensor] = []
+    pairs: list[_Pair] = []
     has_converged = ~gradient.any(1)
     is_plain = torch.zeros_like(
         has_converged
@@ -54,11 +54,11 @@ def minimised(
     for _ in range(max_iterations):
         if is_done.all():
             break
-        direction = -_times_inverse_hessian(gradient, steps, changes)
+        direction = -_times_inverse_hessian(gradient, pairs)
         slope = (direction * gradient).sum(1)
         downhill = -gradient / gradient.norm(dim=1, keepdim=True).clamp(min=1.0)
         is_plain |= slope >= 0
-        direction = torch.where(is_plain[:, None] | (not steps), downhill, direction)
+        direction = torch.where(is_plain[:, None] | (not pairs), downhill, direction)
         step, new_loss, new_gradient = _searched(
             losses, at, direction, slope=(direction * gradient).sum(1), loss=loss, open_=~is_done
         )
@@ -67,7 +67,7 @@ def minimised(
         has_converged |= is_plain & ~moved & ((gradient**2).sum(1) <= tolerance)
         is_plain = ~moved
         change = torch.where(moved[:, None], new_gradient - gradient, torch.zeros_like(step))
-        steps, changes = [*steps, step][-HISTORY:], [*changes, change][-HISTORY:]
+        pairs = [*pairs, _pair(step, change)][-HISTORY:]
         at, loss = at + step, new_loss
         gradient = torch.where(moved[:, None], new_gradient, gradient)
         before = [*before, loss][-STEPS_WATCHED - 1 :]
@@ -85,29 +85,41 @@ def _evaluated(losses: Losses, at: Tensor) -> tuple[Tensor, Tensor]:
     return loss.detach(), gradient
 
 
-def _times_inverse_hessian(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
+class _Pair(NamedTuple):
+    """A step of every problem, how it changed the gradient, and what follows from the two; kept, since it is used often."""
+
+    step: Tensor
+    change: Tensor
+    """(problems, parameters), as the step."""
+    inverse: Tensor
+    """(problems,): one over the curvature; 0 where the pair has none and is ignored."""
+    is_usable: Tensor
+    scale: Tensor
+    """(problems,): the curvature over the squared size of the change."""
+
+
+def _pair(step: Tensor, change: Tensor) -> _Pair:
+    curvature, size = (step * change).sum(1), (change**2).sum(1)
+    is_usable = curvature > 1e-10 * step.norm(dim=1) * change.norm(dim=1)
+    ones = torch.ones_like(curvature)
+    inverse = torch.where(is_usable, 1 / curvature.where(is_usable, ones), 0)
+    return _Pair(step, change, inverse, is_usable, curvature / size.where(is_usable, ones))
+
+
+def _times_inverse_hessian(gradient: Tensor, pairs: Sequence[_Pair]) -> Tensor:
     """The two-loop recursion, a row per problem; pairs without curvature are ignored."""
-    turned = gradient.clone()
-    kept = []
-    for step, change in zip(reversed(steps), reversed(changes), strict=True):
-        curvature = (step * change).sum(1)
-        is_usable = curvature > 1e-10 * step.norm(dim=1) * change.norm(dim=1)
-        inverse = torch.where(
-            is_usable, 1 / curvature.where(is_usable, torch.ones_like(curvature)), 0
-        )
-        share = inverse * (step * turned).sum(1)
-        turned = turned - share[:, None] * change
-        kept.append((step, change, inverse, share, is_usable, curvature))
+    turned, shares = gradient.clone(), []
+    for pair in reversed(pairs):
+        share = pair.inverse * (pair.step * turned).sum(1)
+        turned = turned - share[:, None] * pair.change
+        shares.append(share)
     scale = torch.ones_like(gradient[:, 0])
-    for _, change, _, _, is_usable, curvature in reversed(kept):  # the last usable pair's
-        size = (change**2).sum(1)
-        scale = torch.where(
-            is_usable, curvature / size.where(is_usable, torch.ones_like(size)), scale
-        )
+    for pair in pairs:  # the last usable pair's
+        scale = torch.where(pair.is_usable, pair.scale, scale)
     turned = scale[:, None] * turned
-    for step, change, inverse, share, _, _ in reversed(kept):
-        back = inverse * (change * turned).sum(1)
-        turned = turned + (share - back)[:, None] * step
+    for pair, share in zip(pairs, reversed(shares), strict=True):
+        back = pair.inverse * (pair.change * turned).sum(1)
+        turned = turned + (share - back)[:, None] * pair.step
     return turned
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rankscope.explain.intervals import Estimate, ratio_interval
+from rankscope.core.judged.plain import Estimate
+from rankscope.explain.intervals import ratio_interval
 
 TOP = 20
 

@@ -34,7 +34,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.models import location
 from rankscope.models.backbone import quiet
 from rankscope.models.files import folders

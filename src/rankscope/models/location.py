@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rankscope.core.errors import BadInput
+from rankscope.core.input_files import resolved
 from rankscope.models.files import folders
 
 PACKAGE = "package:"
@@ -69,7 +70,7 @@ def located(
         inside = _inside_package(name, holds)
         folders.checked(inside)
         return Location(name, inside)
-    folder = (beside / Path(name).expanduser()).resolve()
+    folder = resolved(name, beside)
     if folder.is_dir():
         if not _holds(folder, holds):
             what = "an adapter" if holds == ADAPTER else "a model"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from rankscope.core.errors import BadStudy
-from rankscope.core.visible import brief
+from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.input_files import resolved
 from rankscope.pipeline.spec.pipeline import Pipeline
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -27,11 +27,9 @@ class LoadedStudy(Generic[S_co]):
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to the study file's folder."""
         try:
-            return (self.folder / Path(expanded(written)).expanduser()).resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # a home of nobody, links in a circle
-            raise BadStudy(
-                f"{brief(written)}: it leads nowhere ({error}). Mend the path."
-            ) from error
+            return resolved(expanded(written), self.folder)
+        except BadInput as error:
+            raise BadStudy(str(error)) from error
 
 
 def expanded(written: str) -> str:

@@ -153,7 +153,9 @@ class Planner:
         spec = self.study.rankers[name]
         if isinstance(spec, TrainedSpec):
             return self._trained(name, spec)
-        written: Any = getattr(spec, "model", None) or getattr(spec, "backbone", None)
+        written: Any = getattr(spec, "model", None)
+        if written is None:
+            written = getattr(spec, "backbone", None)
         if isinstance(written, ScratchSpec):
             weights = None
             inputs = {"backbone": self._scratch(self.study.system_of(name), written)}

@@ -11,7 +11,7 @@ from rankscope.data.candidates import TeacherCandidates, read_candidates
 from rankscope.data.names import IdLookup
 from rankscope.data.teacher_report import position_bias, summary
 from rankscope.data.teachers import Teacher, from_lists, from_permutations, from_run
-from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.measuring import Measuring
 
 MEASURE = "nDCG@10"
 

@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -26,8 +26,10 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.packed import sha256_of
-from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, synced, with_sum
+from rankscope.core.input_files import sha256_of
+from rankscope.core.judged.plain import Record, from_plain
+from rankscope.core.visible import brief
+from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, remove, synced, with_sum
 from rankscope.store.fingerprint import sum_of
 from rankscope.store.refusals import explained, explained_full
 
@@ -52,18 +54,15 @@ class Status(StrEnum):
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that could change a result, without importing them."""
-    return dict(_versions())
+    return {"python": python_version()} | {package: _version(package) for package in PACKAGES}
 
 
-@cache
-def _versions() -> dict[str, str]:
-    by_package = {"python": python_version()}
-    for package in PACKAGES:
-        try:
-            by_package[package] = version(package)
-        except PackageNotFoundError:
-            by_package[package] = "not installed"
-    return by_package
+@cache  # a package's metadata is read in milliseconds, and a plan asks for it at every step
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @final
@@ -95,7 +94,7 @@ class Store:
 
         `needs` are the names of its inputs by role: with them, it is STALE if an input's bytes have changed.
         """
-        if self.folder(name).exists():
+        if os.path.lexists(self.folder(name)):
             try:
                 self.open(name)
                 return Status.STALE if self.moved(name, needs) else Status.DONE
@@ -130,8 +129,10 @@ class Store:
         folder = self.folder(name)
         if name in self._verified:
             return folder
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             raise MissingArtifact(f"{folder}: this result is not there yet. Use `rankscope run`.")
+        if not folder.is_dir():
+            raise _damaged(folder, "it is no folder")
         files = self.manifest(name)["files"]
         for path in _visible_files(folder):
             if path.relative_to(folder).as_posix() not in {*files, MANIFEST}:
@@ -159,6 +160,8 @@ class Store:
             raise _damaged(path, "it is not a manifest") from error
         if not _is_manifest(manifest):
             raise _damaged(path, "it is not a manifest")
+        if manifest.get("name", name) != name:
+            raise _damaged(path, f"it is that of another result, {brief(manifest['name'])}")
         if ("sha256" in manifest or "rests_on" in manifest) and not is_as_summed(manifest):
             raise _damaged(path, "its bytes are not those that were written")
         return dict(manifest)
@@ -233,19 +236,21 @@ class Store:
                 all_synced(aside)
                 if replaces:
                     self._set_aside(name)
-                if not self.folder(name).exists():
+                if not os.path.lexists(self.folder(name)):
                     aside.replace(self.folder(name))
                     self._verified.discard(name)
                 synced(self.root / "steps")
-            self.error_file(name).unlink(missing_ok=True)
+            with explained(self.error_file(name)):
+                remove(self.error_file(name))
             shutil.rmtree(self.work(name), ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
             for old in self.root.glob(f"steps/{PARTIAL}old-*"):
-                shutil.rmtree(old, ignore_errors=True)
+                with suppress(OSError):
+                    remove(old)
 
     def _set_aside(self, name: str) -> None:
-        if self.folder(name).exists():
+        if os.path.lexists(self.folder(name)):
             self.folder(name).replace(self.root / "steps" / f"{PARTIAL}old-{name}")
 
     def _begun_under(self, name: str) -> dict[str, Any]:
@@ -275,10 +280,8 @@ class Store:
         """Remove half-written files of a process that was killed."""
         for where in ("steps/", "tables/", ""):
             for left in self.root.glob(f"{where}{PARTIAL}*"):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+                with suppress(OSError):
+                    remove(left)
         for left in self.root.glob("work/*"):  # lost between the rename and its end
             begun = _begun(left / BEGUN)
             # a step that was renamed since it was stored is under way again by its new name
@@ -290,8 +293,7 @@ class Store:
         """Drop an artifact, so that its step is carried out again."""
         self._verified.discard(name)
         with explained(self.folder(name)):
-            if self.folder(name).exists():
-                shutil.rmtree(self.folder(name))
+            remove(self.folder(name))
 
     def record_error(self, name: str, traceback: str) -> None:
         """Keep the traceback of a step that failed; a disk that refuses even that is not an error."""
@@ -372,3 +374,8 @@ def read_json(path: Path) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it again.") from error
+
+
+def read_record(kind: type[Record], path: Path) -> Record:
+    """The record in a stored JSON file. Raises DamagedArtifact, with the place, for one of another shape."""
+    return from_plain(kind, read_json(path), where=str(path))

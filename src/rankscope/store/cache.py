@@ -1,6 +1,7 @@
 """A folder for what an installed version makes once, shared by all studies of a user."""
 
 import os
+import stat
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,9 +20,14 @@ def cache_folder() -> Path:
 
 
 def cached_text(name: str) -> str | None:
-    """A text from the cache; None if it is not there or is damaged. A file's name ends in the sum of its bytes."""
+    """A text from the cache; None if it is not there, is damaged or is another user's.
+
+    A file's name ends in the sum of its bytes, which anybody can make for a text of their own.
+    """
     for path in sorted(cache_folder().glob(f"{name}-*.txt")):
         try:
+            if not _is_ours(path):
+                continue
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError):  # made again, like a damaged one
             continue
@@ -36,6 +42,12 @@ def keep_text(name: str, text: str) -> None:
         write_text(cache_folder() / f"{name}-{_sum_of(text)}.txt", text)
     except RankscopeError:  # a folder that cannot be written, or a full disk
         return
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a file, no pipe or link, that this user or root wrote."""
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and facts.st_uid in {0, os.geteuid()}
 
 
 def _sum_of(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 from rankscope.store.fingerprint import sum_of
 
 SUMS = "sums.json"
@@ -40,6 +40,14 @@ def all_synced(folder: Path) -> None:
         synced(path)
 
 
+def remove(path: Path) -> None:
+    """Remove a folder, a file, or a link without what it leads to; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def seal(folder: Path) -> None:
     """Write the checksums of a folder's files beside them, and flush all to the disk."""
     files = [path for path in sorted(folder.iterdir()) if path.name != SUMS]
@@ -53,12 +61,11 @@ def written_sealed(folder: Path) -> Iterator[Path]:
     """A folder to write files into; it replaces `folder` when all of it is on the disk."""
     aside = folder.with_name(f"{PARTIAL}{folder.name}")
     for left in folder.parent.glob(f"{PARTIAL}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        remove(left)
     aside.mkdir(parents=True)
     yield aside
     seal(aside)
-    if folder.exists():
-        shutil.rmtree(folder)
+    remove(folder)
     aside.replace(folder)
     synced(folder.parent)
 

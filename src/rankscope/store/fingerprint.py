@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.packed import sha256_of
+from rankscope.core.input_files import sha256_of
 
 
 def fingerprint(

@@ -14,8 +14,9 @@ from rankscope.core.errors import NotWritable
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 REFUSED = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
-)
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR,
+     errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG}
+)  # fmt: skip
 
 
 @contextmanager
@@ -65,7 +66,8 @@ def _full(error: Exception) -> str | None:
 
 def check_place(results: Path) -> None:
     """Refuse, before any work, a folder where nothing can be written; makes nothing."""
-    there = next(path for path in (results, *results.absolute().parents) if path.exists())
+    with explained(results):
+        there = next(path for path in (results, *results.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         reason = "is a file" if there.is_file() else "cannot be written"
         raise NotWritable(

@@ -17,7 +17,7 @@ from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
-from rankscope.store.refusals import check_place
+from rankscope.store.refusals import check_place, explained
 from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
@@ -44,13 +44,17 @@ def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
     """The study's steps, and the folder of its results."""
     loaded = load.load(settings.file, settings.overrides)
     store = Store(settings.results / loaded.study.study)
-    is_first = os.environ.get("RANK", "0") == "0"
-    digests = Digests(store.root / "sources.json" if is_first else None)
+    with explained(settings.results):
+        digests = Digests(store.root / "sources.json" if _is_first_process() else None)
     steps = plan(loaded, digests.of)
     digests.remember()
     for note in digests.notes:
         tell(note)
     return steps, store
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 # -- check ----------------------------------------------------------------------------------------
@@ -60,10 +64,10 @@ def check(settings: StudySettings) -> Result:
     """Check that the study has no mistakes and its files are there; BadStudy or BadInput names what is wrong."""
     steps = plan(load.load(settings.file, settings.overrides), _present)
     check_place(settings.results)
-    study = steps.study.study
+    study, shared = steps.study.study, overlaps.comparing()
     notes = [
-        *overlaps.refused(steps),
-        *overlaps.chosen_by_tests(steps),
+        *overlaps.refused(steps, shared),
+        *overlaps.chosen_by_tests(steps, shared),
         *study.evaluate.claims_without_margin(),
     ]
     facts = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
@@ -115,7 +119,7 @@ def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Resu
 def _failures(plan: Plan, store: Store) -> Iterator[str]:
     """The last line of each failed step's traceback."""
     for step in plan.steps:
-        if store.error_file(step.name).exists() and not store.folder(step.name).exists():
+        if store.error_file(step.name).is_file() and not os.path.lexists(store.folder(step.name)):
             said = store.error_file(step.name).read_text("utf-8", errors="replace").strip()
             yield f"{step.name} failed: {said.rpartition(chr(10))[2] or 'no reason was recorded'}"
 
@@ -175,9 +179,11 @@ def diagnosis_rows(diagnosis: "Diagnosis") -> Rows:
 def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | None:
     """Carry out the missing steps; None in all processes but the first."""
     plan, store = planned(settings, tell)
-    overlaps.refused(plan)
-    for note in overlaps.chosen_by_tests(plan):
-        tell(note)
+    shared = overlaps.comparing()
+    overlaps.refused(plan, shared)
+    for note in overlaps.chosen_by_tests(plan, shared):
+        if _is_first_process():
+            tell(note)
     return _carried_out(plan, store, progress, retry=settings.retry)
 
 

@@ -6,6 +6,7 @@ origin.json     the file, the report's step as it was last planned, and the one 
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,12 +24,17 @@ NAMED = re.compile(r"""^study:[ \t]*["']?([^"'#\n]*?)["']?[ \t]*(?:#.*)?$""", re
 
 
 def check(plan: Plan, store: Store) -> str | None:
-    """A note for the user if the study file of the folder's results was moved; BadStudy for another file's results.
+    """A note if the file of the folder's results was moved or is not known; BadStudy where they are another file's.
 
     The same path is the same file, however it was edited. So is one whose plan is the same in every
     respect. A file that is gone, or whose study has another name now, was moved: its results are kept.
     """
     there, mine = origin(store).get("file"), plan.study.file.resolve()
+    if there is None and os.path.lexists(store.root / ORIGIN):
+        return (
+            f"{store.root / ORIGIN}: not what was written, so whether its results are another file's is not known; "
+            f"`run` and `report` take them for those of {mine}"
+        )
     if there in {None, str(mine)} or plan.steps[-1].name in _reports(store):
         return None
     name = plan.study.study.study
@@ -55,7 +61,7 @@ def published(store: Store, report: str | None = None) -> str | None:
 
 
 def origin(store: Store) -> dict[str, Any]:
-    """The record of the origin; {} where it is missing or damaged, which costs a question to the user at most."""
+    """The record of the origin; {} where it is missing or damaged, which `check` tells."""
     try:
         record = json.loads((store.root / ORIGIN).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

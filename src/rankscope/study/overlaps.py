@@ -52,14 +52,18 @@ class Overlap:
     """Why the two count as one split; empty where they do not."""
 
 
-def overlaps(plan: Plan) -> list[Overlap]:
+Comparing = Callable[[Step, Step], Shared | None]
+"""Gives what a test has in common with other queries."""
+
+
+def overlaps(plan: Plan, shared: Comparing | None = None) -> list[Overlap]:
     """The overlaps of every stage that an evaluated ranker or one of its teachers went through."""
     study = plan.study.study
     evaluate = _evaluation(plan)
     taught = dict.fromkeys(
         lesson for ranker in study.evaluated_rankers() for lesson in study.lessons(ranker)
     )
-    shared = _comparing()
+    compared = shared or comparing()
 
     def overlapping() -> Iterator[Overlap]:
         for stage, source in taught:
@@ -69,7 +73,7 @@ def overlaps(plan: Plan) -> list[Overlap]:
                 tested, learnt = (
                     evaluate.inputs[role] for role in (collection_role(test), learnt_role(source))
                 )
-                common = shared(tested, learnt)
+                common = compared(tested, learnt)
                 if common:
                     level = spec.guards.get(GUARD, "stop" if common.why else "warn")
                     yield Overlap(stage, level, common.counted, test, source, common.why)
@@ -77,9 +81,9 @@ def overlaps(plan: Plan) -> list[Overlap]:
     return list(overlapping())
 
 
-def chosen_by_tests(plan: Plan) -> list[str]:
+def chosen_by_tests(plan: Plan, shared: Comparing) -> list[str]:
     """A sentence for each test whose queries chose the update that a ranker keeps, or ended its training."""
-    study, evaluate, shared = plan.study.study, _evaluation(plan), _comparing()
+    study, evaluate = plan.study.study, _evaluation(plan)
     stages = dict.fromkeys(
         stage for ranker in study.evaluated_rankers() for stage in study.lineage(ranker)
     )
@@ -103,14 +107,14 @@ def chosen_by_tests(plan: Plan) -> list[str]:
                     names.setdefault(key, {})[f"rankers.{step.label.partition('.')[0]}"] = None
     return [
         f"{counted} of {test} are validation queries ({validation}) of {', '.join(rankers)}: they choose the update "
-        "that is kept, so measures there are too good. Hold other queries out"
+        "that is kept, or end the training, so measures there are too good. Hold other queries out"
         for (counted, test, validation), rankers in names.items()
     ]
 
 
-def refused(plan: Plan) -> list[str]:
+def refused(plan: Plan, shared: Comparing) -> list[str]:
     """Overlaps that only warn, a sentence for each two collections; BadStudy for those that stop."""
-    known = overlaps(plan)
+    known = overlaps(plan, shared)
     stops = _sentences([overlap for overlap in known if overlap.level == "stop"])
     if stops:
         raise BadStudy(". ".join(stops) + ".")
@@ -118,24 +122,33 @@ def refused(plan: Plan) -> list[str]:
 
 
 def _sentences(known: Sequence[Overlap]) -> list[str]:
-    stages: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    stages: dict[tuple[str, str, str, str, Level], dict[str, None]] = {}
     for overlap in known:
-        key = overlap.counted, overlap.test, overlap.source, overlap.why
+        key = overlap.counted, overlap.test, overlap.source, overlap.why, overlap.level
         stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
     return [
-        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{why and f': {why}'}. Give "
-        f"`collections.{test}` and `collections.{source}` parts that do not overlap, or set "
-        f"`guards: {{{GUARD}: warn}}` there to go on"
-        for (counted, test, source, why), names in stages.items()
+        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{why and f': {why}'}. "
+        + _remedy(test, source, why, level)
+        for (counted, test, source, why, level), names in stages.items()
     ]
+
+
+def _remedy(test: str, source: str, why: str, level: Level) -> str:
+    if why == OF_ONE_SPLIT:
+        remedy = f"Give `collections.{test}` and `collections.{source}` parts that do not overlap"
+    else:
+        remedy = "Take these queries out of one of the two"
+    if level == "stop":
+        return f"{remedy}, or set `guards: {{{GUARD}: warn}}` there to go on"
+    return f"{remedy}: measures there do not hold for new queries"
 
 
 def _evaluation(plan: Plan) -> Step:
     return next(step for step in plan.steps if step.kind == "evaluate")
 
 
-def _comparing() -> Callable[[Step, Step], Shared | None]:
-    """A function that gives what a test has in common with other queries; each collection is read once."""
+def comparing() -> Comparing:
+    """Compares queries; each collection is read once, and each two are compared once."""
 
     @cache
     def topics(fingerprint: str) -> Topics:
@@ -147,6 +160,11 @@ def _comparing() -> Callable[[Step, Step], Shared | None]:
 
     def shared(tested: Step, others: Step) -> Shared | None:
         steps.update({step.fingerprint: step for step in (tested, others)})
+        return of_two(tested.fingerprint, others.fingerprint)
+
+    @cache
+    def of_two(mine_of: str, theirs_of: str) -> Shared | None:
+        tested, others = steps[mine_of], steps[theirs_of]
         is_one = _is_one_split(tested, others)
         if not all(_params(step).source.topic_files() for step in (tested, others)):
             return _shared_parts(tested, others) if is_one else None

@@ -11,7 +11,6 @@ import yaml
 from rankscope.analyses.analysis import Analysis, Question
 from rankscope.core.formats import read_run
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SystemResult
-from rankscope.core.judged.plain import from_plain
 from rankscope.core.records import Run
 from rankscope.core.tables import plain_cell
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -26,7 +25,7 @@ from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
 from rankscope.report.section import Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
-from rankscope.store.artifacts import read_json
+from rankscope.store.artifacts import read_record
 from rankscope.study.origin import made_under
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
@@ -42,7 +41,7 @@ def stored_results(work: Work) -> StoredResults:
     """Everything that the report reads, as plain data."""
     study = work.plan.study.study
     stored = work.folder("evaluate") / EVALUATION
-    evaluation = from_plain(EvaluationRecord, read_json(stored), where=str(stored))
+    evaluation = read_record(EvaluationRecord, stored)
     evaluated = work.step.inputs["evaluate"]
     topics = {
         name: read_topics(work.store.open(evaluated.inputs[collection_role(name)].name))

@@ -73,8 +73,8 @@ GUARDS: dict[str, Guard] = {
     "test_queries": Guard(
         "before",
         "warn",
-        "Queries of a collection of `evaluate.over` are training queries. Where both are parts of one split, or half of "
-        "the test's queries have the words of training queries, `rankscope check` and `run` stop before any work, if no "
+        "Queries of a collection of `evaluate.over` are training queries. Where both are parts of one split, or at "
+        "least half of the test's queries have the words of training queries, `rankscope check` and `run` stop before any work, if no "
         "level is given here.",
     ),
     "validation_queries": Guard("before", "warn", "Validation queries are training queries."),

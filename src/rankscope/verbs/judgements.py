@@ -1,8 +1,8 @@
 """Judgements from a file, a folder in BEIR layout or an ir_datasets id, with the source of their texts."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from rankscope.core.input_files import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data.collections import (
     IrDataset,
@@ -40,7 +40,7 @@ class Judgements:
 
 def judged(written: str, split: str) -> Judgements:
     """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
-    path = Path(written).expanduser()
+    path = home_filled_in(written)
     if path.is_dir():
         source = beir_folder(path, split, option="--split")
         return Judgements(f"{path.resolve().name}/{split}", source.qrels(), Convention(), source)

@@ -14,7 +14,8 @@ from rankscope.core.result import Result, Table, json_of
 from rankscope.evaluate import reproduction
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.evaluation import evaluated
-from rankscope.evaluate.measures import Measuring, with_relevance_level
+from rankscope.evaluate.measures import with_relevance_level
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.runs import without_own_docs
 from rankscope.report.tables.columns import ascii_p
 from rankscope.verbs.judgements import Judgements

@@ -1,12 +1,13 @@
 """Search a collection, without a study file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress
-from rankscope.core.records import Run
+from rankscope.core.records import Query, Run
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, judged_topics
 from rankscope.models.location import located
@@ -45,22 +46,21 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
     is_bm25 = settings.model == BM25
     model = None if is_bm25 else located(settings.model, revision=settings.revision)
     writable(settings.out)
+    notes: tuple[str, ...] = ()
     if model is None:
-        run = _by_bm25(settings, progress)
+        run, notes = _by_bm25(settings, progress)
     else:
         from rankscope.verbs.dense import by_bi_encoder  # loads torch
 
         run = by_bi_encoder(
             model, settings.source, depth=settings.depth, progress=progress, tell=tell
         )
-    notes = _without_docs(settings.source, run)
     return Result(lines=(written(settings.out, run),), notes=notes)
 
 
-def _without_docs(source: Source, run: Run) -> tuple[str, ...]:
-    """A note on queries for which nothing was found; BadInput where that is all of them."""
-    queries = [query.query_id for query in judged_topics(source).queries]
-    without = [query_id for query_id in queries if not run.rankings.get(query_id)]
+def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:
+    """A note on queries for which BM25 found nothing; BadInput where that is all of them."""
+    without = [query.query_id for query in queries if not run.rankings.get(query.query_id)]
     if len(without) == len(queries):
         raise BadInput(
             f"None of the {len(queries)} judged queries has a word that a doc has, so the run would be empty. Check "
@@ -74,7 +74,8 @@ def _without_docs(source: Source, run: Run) -> tuple[str, ...]:
     )
 
 
-def _by_bm25(settings: SearchSettings, progress: Progress) -> Run:
+def _by_bm25(settings: SearchSettings, progress: Progress) -> tuple[Run, tuple[str, ...]]:
+    """The run, and a note on queries for which nothing was found."""
     language = settings.language or ENGLISH
     choose(LANGUAGES, language, what="language")
     queries = judged_topics(settings.source).queries
@@ -83,4 +84,5 @@ def _by_bm25(settings: SearchSettings, progress: Progress) -> Run:
         index = bm25.Index.load(Path(folder))
         for note in index.notes:
             progress.note(f"BM25: {note}")
-        return bm25.search(index, queries, depth=settings.depth, progress=progress)
+        run = bm25.search(index, queries, depth=settings.depth, progress=progress)
+    return run, _without_docs(queries, run)

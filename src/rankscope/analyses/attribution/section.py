@@ -11,13 +11,13 @@ from rankscope.analyses.attribution import charts, examples, words
 from rankscope.analyses.attribution.plan import neurons_role
 from rankscope.analyses.attribution.steps import NEURONS
 from rankscope.analyses.attribution.stored import StoredAttribution
-from rankscope.core.judged.plain import as_stored, from_plain
+from rankscope.core.judged.plain import as_stored
 from rankscope.pipeline.work import Work
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Link, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
-from rankscope.store.artifacts import read_json
+from rankscope.store.artifacts import read_record
 
 Queries = Mapping[str, Mapping[str, str]]
 """Collection and query_id to text."""
@@ -36,7 +36,7 @@ def section(work: Work, questions: Sequence[Question], queries: Queries) -> Sect
 
 def _stored(work: Work, key: str) -> StoredAttribution:
     path = work.folder(neurons_role(key)) / NEURONS
-    return from_plain(StoredAttribution, read_json(path), where=str(path))
+    return read_record(StoredAttribution, path)
 
 
 def shown(results: Mapping[str, StoredAttribution], queries: Queries) -> Section:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.changes import words
@@ -15,17 +14,17 @@ from rankscope.analyses.changes.heads import (
 from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.analyses.changes.results import (
     Both,
-    Changes,
-    as_json,
-    ranking_change,
+    changes_between,
     sides,
     states_changed,
     weights_changed,
 )
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
+from rankscope.analyses.changes.stored import HeadsControl, PairChanges
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import DEFAULT_MARGIN
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table
@@ -150,7 +149,7 @@ def answer(
     """The changes from the first model to the second, in every form."""
     params, heads = settings.params(), settings.fitted()
     source = collections.source(settings.collection, settings.split)
-    changes = diff(
+    shown = diff(
         opened(models, revision=revision, pooling=pooling),
         source,
         params,
@@ -161,17 +160,17 @@ def answer(
         ),
         progress=progress,
     )
-    sentences, table = [*words.sentences(changes), words.CAVEAT], words.layer_table(changes)
-    title = f"{changes['after']} against {changes['before']}, {settings.collection}"
-    control = changes["heads"]
+    changes, control = shown.changes, shown.heads
+    sentences, table = [*words.sentences(shown), words.CAVEAT], words.layer_table(changes)
+    title = f"{changes.after} against {changes.before}, {settings.collection}"
     return Result(
         tables=(
             Table(title, *table),
-            *([Table(control["measure"], *words.head_table(changes))] if control else []),
+            *([Table(control.measure, *words.head_table(changes, control))] if control else []),
         ),
         lines=tuple(sentences),
-        forms=forms_of(changes, sentences, lambda: words.full_rows([changes]), table),
-        notes=(*changes["notes"], *(control["notes"] if control else [])),
+        forms=forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
+        notes=(*shown.notes, *(control.notes if control else ())),
     )
 
 
@@ -194,8 +193,8 @@ def diff(
     heads: HeadsTraining | None = None,
     first_stage: Bm25Top | None = None,
     progress: Progress,
-) -> dict[str, Any]:
-    """All changes between the two, as plain data; both re-rank the top of BM25.
+) -> PairChanges:
+    """All changes between the two; both re-rank the top of BM25.
 
     `queries` of the judged ones are drawn. With `heads` the result has the control for cross-encoders too. Raises
     BadInput where the architectures differ, or heads cannot be fitted.
@@ -230,17 +229,8 @@ def diff(
         if heads and train:
             ranked = topics, run, runs
             control = _control(pair, heads, train, ranked, (docs, index), progress)
-    changes = as_json(
-        Changes(
-            before=pair.before,
-            after=pair.after,
-            collection=params.spec.over,
-            modules=tuple(weights),
-            states=tuple(states),
-            rankings=ranking_change(runs[0], runs[1], params),
-        )
-    )
-    return changes | {"heads": control, "notes": [*_reading_notes(pair), *_rounding_notes(pair)]}
+    changes = changes_between(runs, weights, states, params)
+    return PairChanges(changes, control, (*_reading_notes(pair), *_rounding_notes(pair)))
 
 
 def _reading_notes(pair: RankerPair) -> list[str]:
@@ -312,12 +302,11 @@ def _control(
     ranked: tuple[Topics, Run, Sequence[Run]],
     over: tuple[StoredDocs, bm25.Index],
     progress: Progress,
-) -> dict[str, Any]:
+) -> HeadsControl:
     """The control with heads refitted on both encoders, from queries that are not among those ranked."""
     (topics, run, runs), (docs, index) = ranked, over
     train_run = bm25.search(index, train.queries, depth=DEPTH_OF_NEGATIVES, progress=progress)
     if heads.drop_own_docs:
         train_run = without_own_docs(train_run)
-    taught, notes = lesson(train, train_run, topics, run, docs, heads.params)
-    control = controlled(pair.rankers, taught, runs, topics.qrels, heads.params, progress)
-    return control | {"notes": notes}
+    taught = lesson(train, train_run, topics, run, docs, heads.params)
+    return controlled(pair.rankers, taught, runs, topics.qrels, heads.params, progress)

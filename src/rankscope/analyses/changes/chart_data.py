@@ -1,41 +1,51 @@
 """The data of the charts of changes: cells and points from the stored changes of two rankers."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from rankscope.analyses.changes.words import SIDES, STATES, StoredChanges, interval_of, layer_name
+from rankscope.analyses.changes.stored import StoredChanges
+from rankscope.analyses.changes.words import CKA, NEIGHBOURS, SIDES, layer_name
+
+
+class CurvePoint(NamedTuple):
+    """CKA or shared neighbours at one layer, with its interval."""
+
+    side: str
+    layer: int
+    what: str
+    chance: float
+    value: float
+    low: float
+    high: float
 
 
 def map_cells(changes: StoredChanges) -> list[dict[str, Any]]:
     """The change map: a cell for each module, by its part and layer."""
     return [
         {
-            "part": f"{row['tower']} {row['part'].removeprefix('embeddings.')}".strip(),
-            "layer": layer_name(row["layer"], changes["depth"]),
-            "displacement": row["displacement"],
-            "effective rank": row["effective_rank"],
-            "of": row["highest_rank"],
+            "part": f"{module.tower} {module.part.removeprefix('embeddings.')}".strip(),
+            "layer": layer_name(module.layer, changes.depth),
+            "displacement": module.displacement,
+            "effective rank": module.effective_rank,
+            "of": module.highest_rank,
         }
-        for row in changes["modules"]
-        if row["displacement"] is not None
+        for module in changes.modules
+        if module.displacement is not None
     ]
 
 
-def curves(changes: StoredChanges) -> list[dict[str, Any]]:
+def curves(changes: StoredChanges) -> list[CurvePoint]:
     """CKA and shared neighbours by layer and side, with the level of chance, where the states vary."""
     return [
-        {
-            "side": SIDES[row["side"]],
-            "layer": row["layer"],
-            "what": STATES[name],
-            "chance": row["chance"] if name == "neighbours" else 0.0,
-            **interval_of(row, name),
-        }
-        for row in changes["states"]
-        for name in ("cka", "neighbours")
-        if row[name] is not None
+        CurvePoint(SIDES[row.side], row.layer, what, chance, *estimate)
+        for row in changes.states
+        for what, chance, estimate in (
+            (CKA, 0.0, row.cka),
+            (NEIGHBOURS, row.chance, row.neighbours),
+        )
+        if estimate is not None
     ]
 
 
 def drawn_curves(changes: StoredChanges) -> list[str]:
     """The names of the curves: CKA and shared neighbours, where any layer's states vary."""
-    return list(dict.fromkeys(row["what"] for row in curves(changes)))
+    return list(dict.fromkeys(point.what for point in curves(changes)))

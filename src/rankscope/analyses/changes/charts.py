@@ -2,7 +2,9 @@
 
 import altair as alt
 
-from rankscope.analyses.changes import chart_data, words
+from rankscope.analyses.changes import chart_data
+from rankscope.analyses.changes.stored import StoredChanges
+from rankscope.analyses.changes.words import layer_name
 from rankscope.report.charts import (
     BLUE,
     GREY,
@@ -19,18 +21,17 @@ LABEL = 180
 """Pixels of the longest name of a module."""
 
 
-def change_map(stored: words.StoredChanges) -> Spec:
+def change_map(stored: StoredChanges) -> Spec:
     """Modules down, layers across: the more ink, the further its weights moved; no ink, no change."""
     rows = chart_data.map_cells(stored)
-    layers = [words.layer_name(n, stored["depth"]) for n in range(stored["depth"] + 2)]
-    present = {row["layer"] for row in rows}
+    layers = sorted({row.layer for row in stored.modules if row.displacement is not None})
     chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_rect(stroke=GREY, strokeWidth=0.4)
         .encode(
             x=alt.X(
                 "layer:N",
-                sort=[layer for layer in layers if layer in present],
+                sort=[layer_name(layer, stored.depth) for layer in layers],
                 title=None,
                 axis=alt.Axis(labelAngle=-40),
             ),
@@ -57,20 +58,18 @@ def change_map(stored: words.StoredChanges) -> Spec:
         )
         .properties(width="container", height=alt.Step(CELL))
     )
-    return finished(
-        chart, f"How far each module of {stored['after']} moved from {stored['before']}"
-    )
+    return finished(chart, f"How far each module of {stored.after} moved from {stored.before}")
 
 
-def likeness(stored: words.StoredChanges, what: str) -> Spec:
+def likeness(stored: StoredChanges, what: str) -> Spec:
     """CKA or shared neighbours by layer, a line and a band for each side; dashed: the level of chance."""
-    rows = [row for row in chart_data.curves(stored) if row["what"] == what]
-    names = list(dict.fromkeys(row["side"] for row in rows))
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    points = [point for point in chart_data.curves(stored) if point.what == what]
+    names = list(dict.fromkeys(point.side for point in points))
+    base = alt.Chart(alt.InlineData(values=[point._asdict() for point in points])).encode(
         x=alt.X(
             "layer:Q",
             title="layer",
-            axis=alt.Axis(values=sorted({row["layer"] for row in rows}), format="d"),
+            axis=alt.Axis(values=sorted({point.layer for point in points}), format="d"),
         ),
         color=alt.Color(
             "side:N",
@@ -78,7 +77,7 @@ def likeness(stored: words.StoredChanges, what: str) -> Spec:
             legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1),
         ),
     )
-    lowest = min([0.0, *(row["low"] for row in rows)])
+    lowest = min([0.0, *(point.low for point in points)])
     y = alt.Y("value:Q", title=what, scale=alt.Scale(domain=[lowest, 1]))
     chance = base.mark_line(strokeDash=[2, 4], strokeWidth=1).encode(y="chance:Q")
     bands = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title=what), y2="high:Q")
@@ -96,4 +95,4 @@ def likeness(stored: words.StoredChanges, what: str) -> Spec:
         ],
     )
     chart = alt.layer(chance, bands, curves, dots).properties(width="container", height=200)
-    return finished(chart, f"{what} of {stored['after']} and {stored['before']} by layer")
+    return finished(chart, f"{what} of {stored.after} and {stored.before} by layer")

@@ -7,22 +7,22 @@ first two show the loss; the part of it that remains between the last two was lo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.changes.plan import HeadsParams
+from rankscope.analyses.changes.stored import Conclusion, HeadComparisons, HeadsControl
 from rankscope.analyses.examples import FEWEST_QUERIES
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import as_margin
-from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
 from rankscope.core.rng import stream
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
-from rankscope.evaluate.measures import Measuring, span
+from rankscope.evaluate.measures import span
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.verdicts import judged, recorded
 from rankscope.explain import heads, representations
@@ -41,9 +41,6 @@ COMPARED = {
     "control": (BEFORE_REFITTED, BEFORE),
 }
 """Comparison to its two runs: the system and the baseline."""
-NO_LOSS, IN_ENCODER, IN_HEAD, UNKNOWN = "no loss", "encoder", "head", "cannot tell"
-TOO_WEAK = "heads too weak"
-"""The conclusions about where a loss lies."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,8 @@ class Lesson:
     ranked: Sequence[Query]
     run: Run
     """The run whose top is re-ranked."""
+    notes: Sequence[str]
+    """What was left out of the examples."""
 
     def some(self, n: int, *, seed: int) -> list[Choice]:
         """At most n of the training examples, drawn by the seed."""
@@ -72,8 +71,8 @@ def lesson(
     run: Run,
     docs: StoredDocs,
     params: HeadsParams,
-) -> tuple[Lesson, list[str]]:
-    """The lesson for heads, and notes on what was left out; heads learn from no query that they rank.
+) -> Lesson:
+    """The lesson for heads, which learn from no query that they rank.
 
     Hard negatives come from the first `DEPTH_OF_NEGATIVES` ranks of `train_run`.
     """
@@ -96,7 +95,8 @@ def lesson(
         dict(zip(sorted(doc_ids), docs.texts(sorted(doc_ids)), strict=True)),
         topics.queries,
         run,
-    ), examples.notes_on(n_shared, examples_made, Choices((), {}), n_lost=n_lost)
+        examples.notes_on(n_shared, examples_made, Choices((), {}), n_lost=n_lost),
+    )
 
 
 def controlled(
@@ -106,36 +106,57 @@ def controlled(
     qrels: Sequence[Qrel],
     params: HeadsParams,
     progress: Progress,
-) -> dict[str, Any]:
+) -> HeadsControl:
     """Heads refitted on both encoders, compared with the `own` runs of before and after: means, verdicts, conclusion.
 
     Raises BadInput for bi-encoders, which have no head, and for too few training queries.
     """
     check_heads(rankers)
-    examples = [
-        lesson.some(params.spec.examples, seed=params.seed + n) for n in range(params.spec.fits)
-    ]
-    n_learnt = min(
-        len({choice.query_id for choice in lesson_choices}) for lesson_choices in examples
-    )
-    if n_learnt < FEWEST_QUERIES:
-        raise BadInput(
-            f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
-            f"{FEWEST_QUERIES} are needed, since some choose the penalty. Ask for more examples, or give another "
-            "collection to fit heads on."
-        )
+    examples = _examples_of_fits(lesson, params)
     runs = {name: [run] for name, run in zip((BEFORE, AFTER), own, strict=True)}
     fits: list[Refitted] = []
     for name, scorer in zip((BEFORE_REFITTED, AFTER_REFITTED), rankers, strict=True):
         run_fits = refitted_runs(scorer, lesson, examples, params, tag=name, progress=progress)
         runs[name] = [run for run, _ in run_fits]
         fits += [fit for _, fit in run_fits]
-    return concluded(runs, qrels, params) | {
-        "n_examples": len(examples[0]),
-        "n_fits": params.spec.fits,
-        "n_unconverged": sum(not fit.has_converged for fit in fits),
-        "penalties": [fit.penalty for fit in fits],
+    measuring = Measuring(qrels, (params.measure,))
+    values = {
+        name: [measuring.of(run).values[params.measure] for run in seed_runs]
+        for name, seed_runs in runs.items()
     }
+    comparisons = _comparisons(values, params)
+    verdicts = {name: row.verdict for name, row in comparisons.by_name.items()}
+    return HeadsControl(
+        measure=params.measure,
+        margin=str(as_margin(params.margin)),
+        n_queries=len(measuring.query_ids),
+        means={
+            name: fmean(fmean(query_values.values()) for query_values in seed_runs)
+            for name, seed_runs in values.items()
+        },
+        comparisons=comparisons,
+        conclusion=conclusion(verdicts),
+        n_examples=len(examples[0]),
+        n_fits=params.spec.fits,
+        n_unconverged=sum(not fit.has_converged for fit in fits),
+        penalties=tuple(fit.penalty for fit in fits),
+        notes=tuple(lesson.notes),
+    )
+
+
+def _examples_of_fits(lesson: Lesson, params: HeadsParams) -> list[list[Choice]]:
+    """The examples of each fit. Raises BadInput where they are of too few queries."""
+    examples = [
+        lesson.some(params.spec.examples, seed=params.seed + n) for n in range(params.spec.fits)
+    ]
+    n_learnt = min(len({choice.query_id for choice in fit_examples}) for fit_examples in examples)
+    if n_learnt < FEWEST_QUERIES:
+        raise BadInput(
+            f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
+            f"{FEWEST_QUERIES} are needed, since some choose the penalty. Ask for more examples, or give another "
+            "collection to fit heads on."
+        )
+    return examples
 
 
 def check_heads(rankers: Sequence[TrainableRanker]) -> None:
@@ -182,43 +203,26 @@ def refitted_runs(
     return runs
 
 
-def concluded(
-    runs: Mapping[str, Sequence[Run]], qrels: Sequence[Qrel], params: HeadsParams
-) -> dict[str, Any]:
-    """Means, verdicts, and where the loss lies.
-
-    `runs` has a run for each head, by `BEFORE`, `AFTER`, `BEFORE_REFITTED` and `AFTER_REFITTED`.
-    """
-    measuring, margin = Measuring(qrels, (params.measure,)), as_margin(params.margin)
-    values = {
-        name: [measuring.of(run).values[params.measure] for run in seed_runs]
-        for name, seed_runs in runs.items()
-    }
+def _comparisons(
+    values: Mapping[str, Sequence[Mapping[str, float]]], params: HeadsParams
+) -> HeadComparisons:
+    """The verdict on each two of `COMPARED`, from the queries' values of each head of each run."""
+    margin, level = as_margin(params.margin), params.significance_level
     pairs = [
         MeasuredPair(values[system], values[baseline], margin, span=span(params.measure))
         for system, baseline in COMPARED.values()
     ]
-    level = params.significance_level
     rows = judged(
         compared(pairs, significance_level=level),
         significance_level=level,
         correction=params.correction,
     )
-    by_name = dict(zip(COMPARED, rows, strict=True))
-    return {
-        "measure": params.measure,
-        "margin": str(margin),
-        "n_queries": len(measuring.query_ids),
-        "means": {
-            name: fmean(fmean(query_values.values()) for query_values in seed_runs)
-            for name, seed_runs in values.items()
-        },
-        "comparisons": {name: as_plain(recorded(row)) for name, row in by_name.items()},
-        "conclusion": conclusion({name: row.verdict for name, row in by_name.items()}),
-    }
+    return HeadComparisons(
+        **{name: recorded(row) for name, row in zip(COMPARED, rows, strict=True)}
+    )
 
 
-def conclusion(verdicts: Mapping[str, Verdict]) -> str:
+def conclusion(verdicts: Mapping[str, Verdict]) -> Conclusion:
     """Where a loss lies, by the verdict of each of `COMPARED`.
 
     If refitted heads rank worse than the own head on the encoder before, they learnt too little, and the control
@@ -227,10 +231,12 @@ def conclusion(verdicts: Mapping[str, Verdict]) -> str:
     better than the own head on the encoder after, and are shown to be as good as the own head on that before.
     """
     if verdicts["loss"] is not Verdict.WORSE:
-        return NO_LOSS
+        return Conclusion.NO_LOSS
     if verdicts["control"] is Verdict.WORSE:
-        return TOO_WEAK
+        return Conclusion.TOO_WEAK
     if verdicts["encoder"] is Verdict.WORSE:
-        return IN_ENCODER
+        return Conclusion.IN_ENCODER
     is_as_good = Verdict.CANNOT_TELL not in (verdicts["encoder"], verdicts["control"])
-    return IN_HEAD if is_as_good and verdicts["head"] is Verdict.BETTER else UNKNOWN
+    if is_as_good and verdicts["head"] is Verdict.BETTER:
+        return Conclusion.IN_HEAD
+    return Conclusion.CANNOT_TELL

@@ -2,15 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rankscope.analyses.changes.plan import ChangeParams
+from rankscope.analyses.changes.stored import (
+    LayerDisplacement,
+    ModuleDisplacement,
+    RankingChange,
+    StateChange,
+    StoredChanges,
+)
 from rankscope.core.errors import BadInput
+from rankscope.core.judged.plain import Estimate
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
@@ -19,7 +27,6 @@ from rankscope.core.words import words
 from rankscope.evaluate.pairs.resampling import Floats, Resampling
 from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import PERSISTENCE
-from rankscope.explain.intervals import Estimate
 from rankscope.explain.weights import ModuleChange
 from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.models.ranker import Side as RankerSide
@@ -38,58 +45,6 @@ class SideTexts:
     texts: Sequence[str] | Sequence[tuple[str, str]]
     groups: Tensor | None
     """(texts,): which pairs have one query; None where each text stands for itself."""
-
-
-class StateChange(NamedTuple):
-    """The change in the states of one layer; None where the states of a layer do not vary."""
-
-    side: str
-    layer: int
-    n_texts: int
-    shift: Estimate
-    cka: Estimate | None
-    neighbours: Estimate | None
-    k: int
-    chance: float
-    """The share of neighbours that two unrelated layers have in common."""
-
-
-@dataclass(frozen=True)
-class RankingChange:
-    """The agreement of two rankers' orders of the same docs, as means over queries."""
-
-    n_queries: int
-    depth: int
-    persistence: float
-    overlap: Estimate
-    """Rank-biased overlap, extrapolated."""
-    chance: float
-    """The overlap of two random orders of the same docs."""
-    tau: Estimate
-    """Kendall's tau-b."""
-    correlation: Estimate
-    """Pearson's correlation of the scores."""
-    same_first: Estimate
-    """The share of queries with the same doc first."""
-    tied: tuple[float, float]
-    """The share of docs that share their score with another doc of the query, in the ranker before and after."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """All changes between two rankers over a collection."""
-
-    before: str
-    after: str
-    collection: str
-    modules: tuple[ModuleChange, ...]
-    states: tuple[StateChange, ...]
-    rankings: RankingChange
-
-    @property
-    def depth(self) -> int:
-        """Blocks of an encoder: the states' last layer."""
-        return max(row.layer for row in self.states)
 
 
 # -- texts ----------------------------------------------------------------------------------------
@@ -225,11 +180,11 @@ def state_changes(
             side=side.name,
             layer=layer,
             n_texts=len(side.texts),
+            k=k,
+            chance=changes.chance_of_neighbours(k, len(side.texts), groups),
             shift=shift,
             cka=changes.cka(old, new, groups=groups),
             neighbours=changes.shared_neighbours(old, new, k=k, groups=groups),
-            k=k,
-            chance=changes.chance_of_neighbours(k, len(side.texts), groups),
         )
         for layer, ((old, new), shift) in enumerate(
             zip(layers, mean_estimates(shifts.numpy(), params.seed, groups=groups), strict=True)
@@ -302,65 +257,53 @@ def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChan
         tau=tau,
         correlation=correlation,
         same_first=first,
-        tied=(n_tied[0] / n_docs, n_tied[1] / n_docs),
+        tied={"before": n_tied[0] / n_docs, "after": n_tied[1] / n_docs},
     )
 
 
-# -- as plain data --------------------------------------------------------------------------------
+# -- all changes ----------------------------------------------------------------------------------
 
 
-def as_json(changed: Changes) -> dict[str, Any]:
-    """All changes as plain data, as the report reads them."""
-    return {
-        "before": changed.before,
-        "after": changed.after,
-        "collection": changed.collection,
-        "depth": changed.depth,
-        "displacement": weights.displacement(changed.modules),
-        "modules": [_module(change) for change in changed.modules],
-        "layers": _layers(changed),
-        "states": [
-            {
-                **{
-                    name: getattr(row, name) for name in ("side", "layer", "n_texts", "k", "chance")
-                },
-                **_flat("shift", row.shift),
-                **_flat("cka", row.cka),
-                **_flat("neighbours", row.neighbours),
-            }
-            for row in changed.states
-        ],
-        "rankings": {
-            **{
-                name: getattr(changed.rankings, name)
-                for name in ("n_queries", "depth", "persistence", "chance")
-            },
-            **_flat("overlap", changed.rankings.overlap),
-            **_flat("tau", changed.rankings.tau),
-            **_flat("correlation", changed.rankings.correlation),
-            **_flat("same_first", changed.rankings.same_first),
-            "tied": dict(zip(("before", "after"), changed.rankings.tied, strict=True)),
-        },
-    }
+def changes_between(
+    runs: Sequence[Run],
+    modules: Sequence[ModuleChange],
+    states: Sequence[StateChange],
+    params: ChangeParams,
+) -> StoredChanges:
+    """All changes between two rankers; `runs` are their re-rankings of one run, before and after, by their names."""
+    before, after = runs
+    return StoredChanges(
+        before=before.tag,
+        after=after.tag,
+        collection=params.spec.over,
+        depth=max(row.layer for row in states),
+        displacement=weights.displacement(modules),
+        modules=tuple(_module(change) for change in modules),
+        layers=_layers(modules),
+        states=tuple(states),
+        rankings=ranking_change(before, after, params),
+    )
 
 
-def _flat(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    value, low, high = estimate or (None, None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+def _module(change: ModuleChange) -> ModuleDisplacement:
+    return ModuleDisplacement(
+        module=change.module,
+        n_weights=change.n_weights,
+        moved=change.moved,
+        size=change.size,
+        effective_rank=change.effective_rank,
+        highest_rank=change.highest_rank,
+        **change.place._asdict(),
+        displacement=change.displacement,
+    )
 
 
-def _module(change: ModuleChange) -> dict[str, Any]:
-    plain = asdict(change) | change.place._asdict() | {"displacement": change.displacement}
-    del plain["place"]
-    return plain
-
-
-def _layers(changed: Changes) -> list[dict[str, Any]]:
+def _layers(modules: Sequence[ModuleChange]) -> tuple[LayerDisplacement, ...]:
     """The displacement of every layer of every tower, over all its modules."""
     by_layer: dict[tuple[str, int], list[ModuleChange]] = {}
-    for change in changed.modules:
+    for change in modules:
         by_layer.setdefault((change.place.tower, change.place.layer), []).append(change)
-    return [
-        {"tower": tower, "layer": layer, "displacement": weights.displacement(layer_modules)}
+    return tuple(
+        LayerDisplacement(tower, layer, weights.displacement(layer_modules))
         for (tower, layer), layer_modules in sorted(by_layer.items())
-    ]
+    )

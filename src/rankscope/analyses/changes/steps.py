@@ -4,6 +4,7 @@ from rankscope.analyses.changes import results as changes
 from rankscope.analyses.changes.heads import controlled, lesson
 from rankscope.analyses.changes.plan import ChangeParams, HeadsParams
 from rankscope.core.formats import read_run
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.records import Run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models.opening import open_trainable
@@ -23,18 +24,9 @@ def change(work: Work) -> Summary:
     )
     modules = changes.weights_changed(rankers)
     states = changes.states_changed(rankers, compared, params, work.progress)
-    before, after = _runs(work)
-    changed = changes.Changes(
-        before=before.tag,
-        after=after.tag,
-        collection=params.spec.over,
-        modules=tuple(modules),
-        states=tuple(states),
-        rankings=changes.ranking_change(before, after, params),
-    )
-    stored = changes.as_json(changed)
-    write_json(work.out / CHANGE, stored)
-    return {"displacement": stored["displacement"], "overlap": stored["rankings"]["overlap"]}
+    changed = changes.changes_between(_runs(work), modules, states, params)
+    write_json(work.out / CHANGE, as_plain(changed))
+    return {"displacement": changed.displacement, "overlap": changed.rankings.overlap.value}
 
 
 def _rankers(work: Work) -> changes.Both:
@@ -57,7 +49,7 @@ def heads(work: Work) -> Summary:
     """Heads refitted on both encoders, and where a loss lies."""
     params = work.params(HeadsParams)
     topics, run = read_topics(work.folder("collection")), read_run(work.folder("run") / "run.trec")
-    taught, notes = lesson(
+    taught = lesson(
         read_topics(work.folder("train collection")),
         read_run(work.folder("train run") / "run.trec"),
         topics,
@@ -66,5 +58,5 @@ def heads(work: Work) -> Summary:
         params,
     )
     control = controlled(_rankers(work), taught, _runs(work), topics.qrels, params, work.progress)
-    write_json(work.out / HEADS, control | {"notes": notes})
-    return {"conclusion": control["conclusion"], "notes": notes}
+    write_json(work.out / HEADS, as_plain(control))
+    return {"conclusion": control.conclusion.value, "notes": control.notes}

@@ -10,20 +10,20 @@ from rankscope.analyses.forgetting import charts, words
 from rankscope.analyses.forgetting.matrix import Matrix
 from rankscope.analyses.forgetting.plan import ROLE
 from rankscope.analyses.forgetting.steps import FORGETTING
-from rankscope.core.judged.plain import as_stored, from_plain
+from rankscope.core.judged.plain import as_stored
 from rankscope.pipeline.work import Work
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
 from rankscope.report.wording import cautions
-from rankscope.store.artifacts import read_json
+from rankscope.store.artifacts import read_record
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
     """The section, from the stored matrix."""
     path = work.folder(ROLE) / FORGETTING
-    return shown(from_plain(Matrix, read_json(path), where=str(path)))
+    return shown(read_record(Matrix, path))
 
 
 def shown(matrix: Matrix) -> Section:

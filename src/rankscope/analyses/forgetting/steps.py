@@ -7,11 +7,11 @@ from rankscope.analyses.forgetting.plan import ForgettingParams
 from rankscope.analyses.forgetting.results import forgotten
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord
-from rankscope.core.judged.plain import as_plain, from_plain
+from rankscope.core.judged.plain import as_plain
 from rankscope.core.tables import plain_cell
 from rankscope.evaluate.arrays import Values
 from rankscope.pipeline.work import Summary, Work
-from rankscope.store.artifacts import read_json, write_json
+from rankscope.store.artifacts import read_record, write_json
 
 FORGETTING = "forgetting.json"
 
@@ -20,7 +20,7 @@ def forgetting(work: Work) -> Summary:
     """The matrix of rankers x collections, from the stored evaluation."""
     stored = work.folder("evaluate") / EVALUATION
     matrix = forgotten(
-        from_plain(EvaluationRecord, read_json(stored), where=str(stored)),
+        read_record(EvaluationRecord, stored),
         _per_query(work),
         work.params(ForgettingParams),
     )

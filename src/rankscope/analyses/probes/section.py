@@ -10,14 +10,14 @@ from rankscope.analyses.probes import charts, words
 from rankscope.analyses.probes.plan import probes_role
 from rankscope.analyses.probes.steps import FOUND
 from rankscope.analyses.probes.stored import StoredProbes
-from rankscope.core.judged.plain import as_stored, from_plain
+from rankscope.core.judged.plain import as_stored
 from rankscope.pipeline.work import Work
 from rankscope.report.charts import Spec
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
-from rankscope.store.artifacts import read_json
+from rankscope.store.artifacts import read_record
 
 
 def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any]) -> Section:  # noqa: ARG001
@@ -27,7 +27,7 @@ def section(work: Work, questions: Sequence[Question], queries: Mapping[str, Any
 
 def _stored(work: Work, key: str) -> StoredProbes:
     path = work.folder(probes_role(key)) / FOUND
-    return from_plain(StoredProbes, read_json(path), where=str(path))
+    return read_record(StoredProbes, path)
 
 
 def shown(results: Mapping[str, StoredProbes]) -> Section:

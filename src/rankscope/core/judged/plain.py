@@ -1,14 +1,16 @@
 """Records to plain JSON values and back. Reading is strict: a damaged file is an error, never a guess.
 
-A record is a frozen dataclass, and a field's name is its key. There are three exceptions:
+A record is a frozen dataclass, and a field's name is its key. There are four exceptions:
 
 - **A field with a default** is left out where it has that value, and may be missing when it is read.
 - **A `flat` field** is a record whose keys stand beside the others; it is `None` where none of them is there.
+- **An `Estimate`** is three keys beside the others: `cka`, `cka_low` and `cka_high` of a field `cka`. All three are null
+  where the field is `None`.
 - **An infinite end of an `Interval`** is null.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -16,7 +18,7 @@ from math import inf, isfinite
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rankscope.core.errors import DamagedArtifact, choose
+from rankscope.core.errors import BadInput, DamagedArtifact, choose
 
 FLAT: Mapping[str, bool] = {"flat": True}
 """Metadata of a field whose keys stand beside those of the record that holds it."""
@@ -41,15 +43,32 @@ class Interval(NamedTuple):
         return Interval(-self.high, -self.low)
 
 
+class Estimate(NamedTuple):
+    """An estimate over examples and its interval, at 95 % unless another level is given."""
+
+    value: float
+    low: float
+    high: float
+
+
 def as_plain(record: Any) -> dict[str, Any]:
-    """The record as JSON values (dicts, lists, strings, numbers, None), in the order of its fields."""
+    """The record as JSON values (dicts, lists, strings, numbers, None), in the order of its fields.
+
+    BadInput where a number is not finite: no file holds one.
+    """
     written: dict[str, Any] = {}
+    kind: Any = type(record)
+    hints = _hints(kind)
     for field in fields(record):
         value = getattr(record, field.name)
         if field.metadata.get("flat"):
             written |= {} if value is None else as_plain(value)
+        elif _is_estimate(hints[field.name]):
+            keys = _keys_of_estimate(field.name)
+            numbers = zip(keys, value or (None, None, None), strict=True)
+            written |= {key: _written(number, key) for key, number in numbers}
         elif not (_is_optional(field) and value == _default(field)):
-            written[field.name] = _written(value)
+            written[field.name] = _written(value, field.name)
     return written
 
 
@@ -58,7 +77,12 @@ def as_stored(record: Any) -> Any:
     return json.loads(json.dumps(as_plain(record), sort_keys=True))
 
 
-def _written(value: Any) -> Any:
+def _written(value: Any, name: str) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        raise BadInput(
+            f"The result `{name}` is {value}, which no file can hold: scores or weights are too large, or are none. "
+            "Check them."
+        )
     if is_dataclass(value):
         return as_plain(value)
     if isinstance(value, Interval):
@@ -66,9 +90,9 @@ def _written(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _written(item) for key, item in value.items()}
+        return {key: _written(item, name) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(item) for item in value]
+        return [_written(item, name) for item in value]
     return value
 
 
@@ -98,9 +122,24 @@ def _field(field: Field[Any], hint: Any, stored: Mapping[str, Any], where: str) 
         part = _record_in(hint)
         own = {key: stored[key] for key in _keys(part) if key in stored}
         return None if not own and part is not hint else from_plain(part, own, where=where)
-    if field.name not in stored:
-        raise _damaged(where, f"lacks the key {field.name!r}")
-    return _read(hint, stored[field.name], f"{where}: {field.name}")
+    if _is_estimate(hint):
+        return _estimate(field.name, hint, stored, where)
+    return _under(field.name, hint, stored, where)
+
+
+def _under(key: str, hint: Any, stored: Mapping[str, Any], where: str) -> Any:
+    """The value under a key, in the hint's type."""
+    if key not in stored:
+        raise _damaged(where, f"lacks the key {key!r}")
+    return _read(hint, stored[key], f"{where}: {key}")
+
+
+def _estimate(name: str, hint: Any, stored: Mapping[str, Any], where: str) -> Estimate | None:
+    """The estimate under the three keys of a field; one null among numbers is damage."""
+    keys = _keys_of_estimate(name)
+    if hint is not Estimate and all(key in stored and stored[key] is None for key in keys):
+        return None
+    return Estimate(*(_under(key, float, stored, where) for key in keys))
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
@@ -182,12 +221,23 @@ def _hints(kind: Any) -> dict[str, Any]:
 def _keys(kind: Any) -> frozenset[str]:
     """Every key that the written record may have."""
     hints = _hints(kind)
-    return frozenset().union(
-        *(
-            _keys(_record_in(hints[field.name])) if field.metadata.get("flat") else {field.name}
-            for field in fields(kind)
-        )
-    )
+    return frozenset(key for field in fields(kind) for key in _keys_of(field, hints[field.name]))
+
+
+def _keys_of(field: Field[Any], hint: Any) -> Iterable[str]:
+    """Every key that a field may be written under."""
+    if field.metadata.get("flat"):
+        return _keys(_record_in(hint))
+    return _keys_of_estimate(field.name) if _is_estimate(hint) else (field.name,)
+
+
+def _keys_of_estimate(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_low", f"{name}_high"
+
+
+def _is_estimate(hint: Any) -> bool:
+    """Whether a field is an `Estimate`, or one or `None`."""
+    return Estimate in (hint, *get_args(hint))
 
 
 def _record_in(hint: Any) -> Any:

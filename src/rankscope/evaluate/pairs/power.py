@@ -113,8 +113,9 @@ def _noncentrality(degrees_of_freedom: float, level: float) -> float | None:
 def _enlarged(seeds: _Shares, queries_freedom: float, level: float) -> float:
     """By how much a statement that rests on an estimated error is enlarged.
 
-    Both the experiment that states and the one that is to show it draw their errors: queries and seeds. Differences are taken as normal, and the skewness that the one to show it happens to have raises
-    what Hall's transformation asks of it.
+    Two experiments draw their errors, from queries and from seeds: the one that states, and the one that is to show
+    it. Differences are taken as normal. The skewness that the second happens to have raises what Hall's transformation
+    asks of it.
     """
     (stated, error), (critical, other) = (
         (

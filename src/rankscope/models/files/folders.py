@@ -278,7 +278,11 @@ def _lost(path: Path, beside: str) -> BadInput:
 def _check_card(folder: Path) -> None:
     """Refuse prompts that are no texts, and a default that is none of them."""
     path, card = folder / CARD, declared(folder / CARD)
-    prompts = card.get("prompts") or {}
+    prompts = card.get("prompts", {})
+    if prompts is None:
+        raise BadInput(
+            f"{path}: `prompts` is null, which sentence-transformers cannot read. Give {{}}."
+        )
     for name, text in prompts.items():
         if not isinstance(text, str | None):
             raise BadInput(

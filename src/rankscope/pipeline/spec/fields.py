@@ -85,7 +85,7 @@ Margin = Annotated[
 LOSS_NAMES = tuple(NEEDS)
 
 CORRECTION_NAMES = ("holm", "benjamini_hochberg", "bonferroni", "none")
-"""The names of `evaluate.correction.CORRECTIONS`, which needs statsmodels; a test holds them together."""
+"""The names of `evaluate.pairs.correction.CORRECTIONS`, which needs scipy; a test holds them together."""
 
 
 @contextmanager

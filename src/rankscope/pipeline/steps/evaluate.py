@@ -25,7 +25,8 @@ from rankscope.data.conventions import Convention
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.comparing import OF_THESE_RUNS, one_run_each, two_seeds_each
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
-from rankscope.evaluate.measures import Measuring, span, with_relevance_level
+from rankscope.evaluate.measures import span, with_relevance_level
+from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.pairs import comparison, verdicts
 from rankscope.evaluate.pairs.resampling import Resampling

@@ -12,7 +12,7 @@ from rankscope.core.records import Run
 from rankscope.core.rng import seed_for
 from rankscope.data import samples
 from rankscope.data.collections import Topics, read_topics
-from rankscope.evaluate.measures import Measuring
+from rankscope.evaluate.measuring import Measuring
 from rankscope.models import adapters
 from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.opening import open_trainable

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rankscope.core import packed
+from rankscope.core import input_files
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.trec import read_lines
@@ -128,7 +128,7 @@ def test_reading_stops_where_no_text_packs_so_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """3 MB that unpack to 3 GB, in small: 10 MB of one byte in 10 kB, with 1 MB always read."""
-    monkeypatch.setattr(packed, "ALWAYS_READ", 1_000_000)
+    monkeypatch.setattr(input_files, "ALWAYS_READ", 1_000_000)
     bomb = gzip.compress(b"\n" * 10_000_000)
     (tmp_path / "a.run").write_bytes(bomb)
     for read in (read_run, lambda path: list(read_lines(path))):

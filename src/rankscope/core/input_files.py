@@ -1,4 +1,6 @@
-"""Files, packed or not, recognised by their first bytes and never by their names; and the hash of their bytes.
+"""Input files: their paths as users write them, their bytes unpacked, and the hash of their bytes.
+
+What a file is, packed or not, is told by its first bytes and never by its name.
 
 gzip, bzip2 and xz are unpacked while they are read, and zstd where Python has it (from 3.14). Other files that are no
 text (zip, tar, a PDF, a web page, a pointer of Git LFS, UTF-16 ...) are refused by name, with a remedy.
@@ -23,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast, final
 
 from rankscope.core.errors import BadInput
+from rankscope.core.visible import brief
 
 MOST_TIMES = 100
 """A packed file may unpack to so many times its own size (text: 3 to 20 times) ..."""
@@ -290,3 +293,23 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes as they are, read in pieces; BadInput if it cannot be read."""
     with explained_reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def home_filled_in(written: str) -> Path:
+    """The path with the user's home for `~`. Raises BadInput for the home of nobody."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError as error:
+        raise _leads_nowhere(written, error) from error
+
+
+def resolved(written: str, beside: Path) -> Path:
+    """The absolute path, links followed; a relative one starts from `beside`. Raises BadInput for a circle of links."""
+    try:
+        return (beside / home_filled_in(written)).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _leads_nowhere(written, error) from error
+
+
+def _leads_nowhere(written: str, error: Exception) -> BadInput:
+    return BadInput(f"{brief(written)}: it leads nowhere ({error}). Mend the path.")
