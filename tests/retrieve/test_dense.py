@@ -16,13 +16,13 @@ def sorted_whole(queries: torch.Tensor, embeddings: np.ndarray, depth: int) -> n
     return np.argsort(-scores, axis=1, kind="stable")[:, :depth]
 
 
-@pytest.mark.parametrize("scores_per_block", [1, 40, 333, 1 << 25])
+@pytest.mark.parametrize("block", [1, 40, 333, 1_024])
 @pytest.mark.parametrize("depth", [1, 7, 500, 1000])
 def test_nearest_is_the_head_of_all_scores_sorted(
-    monkeypatch: pytest.MonkeyPatch, depth: int, scores_per_block: int
+    monkeypatch: pytest.MonkeyPatch, depth: int, block: int
 ) -> None:
     """Small whole numbers: many ties, and sums that are exact in any order."""
-    monkeypatch.setattr(dense, "SCORES_PER_BLOCK", scores_per_block)
+    monkeypatch.setattr(dense, "BLOCK", block)
     rng = np.random.default_rng(3)
     embeddings = rng.integers(-2, 3, (500, 4)).astype(np.float32)
     queries = torch.from_numpy(rng.integers(-2, 3, (5, 4)).astype(np.float32))
@@ -48,7 +48,7 @@ def test_scores_that_are_no_numbers_are_refused(
     monkeypatch: pytest.MonkeyPatch, value: float, depth: int
 ) -> None:
     """NaN is above nothing: a query would be left without docs, or a doc left out, and the exit code be 0."""
-    monkeypatch.setattr(dense, "SCORES_PER_BLOCK", 2)
+    monkeypatch.setattr(dense, "BLOCK", 2)
     queries, docs = torch.ones(2, 4), np.ones((4, 4), dtype=np.float32)
     spoilt = docs.copy()
     spoilt[3, 0] = value
@@ -65,3 +65,24 @@ def test_a_run_names_docs_and_leaves_out_what_is_none() -> None:
         "dense", [Query("q", "text")], ["a", "b"], np.array([[1, -1]]), np.array([[2.0, -1.0]])
     )
     assert [tuple(doc) for doc in run.rankings["q"]] == [("q", "b", 2.0)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_threads_change_neither_places_nor_scores(
+    monkeypatch: pytest.MonkeyPatch, n_threads: int
+) -> None:
+    monkeypatch.setattr(dense, "BLOCK", 64)
+    rng = np.random.default_rng(4)
+    embeddings = rng.standard_normal((1000, 32), dtype=np.float32)
+    queries = torch.from_numpy(rng.standard_normal((9, 32), dtype=np.float32))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = dense.nearest(queries, embeddings, depth=20)
+    torch.set_num_threads(n_threads)
+    try:
+        found = dense.nearest(queries, embeddings, depth=20)
+        assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    for ours, alone in zip(found, expected, strict=True):
+        assert ours.tobytes() == alone.tobytes()

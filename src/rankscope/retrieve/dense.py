@@ -5,6 +5,9 @@ collection's order.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Lock
 
 import numpy as np
 import torch
@@ -14,14 +17,14 @@ from torch import Tensor
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Query, Run, ScoredDoc
+from rankscope.retrieve.best import Best, candidates
 from rankscope.retrieve.embeddings import Embeddings
 
-SCORES_PER_BLOCK = 1 << 25
-"""Scores in memory at once (128 MB), whatever the number of queries and docs."""
-
-
+BLOCK, BLOCK_ON_ACCELERATORS = 1_024, 32_768
+"""Docs whose scores are computed at once."""
 QUERIES_AT_ONCE = 4_096
-"""With more of them, blocks of docs would be so small that merging takes longer than multiplying."""
+"""Queries whose scores are computed at once: of more, the candidates would fill the memory."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def nearest(
@@ -29,70 +32,87 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(places, scores) of each query's nearest docs, best first: (queries, min(depth, docs)) each.
 
-    queries: (queries, width), float32; embeddings: (docs, width), mapped or not.
+    queries: (queries, width), float32; embeddings: (docs, width), mapped or not. Threads, as many as torch has, take
+    blocks in turn; neither their number nor their order changes a place or a score. Raises BadInput for scores that
+    are not finite.
     """
     starts = range(0, max(1, len(queries)), QUERIES_AT_ONCE)
     parts = [
-        _nearest(queries[at : at + QUERIES_AT_ONCE], embeddings, depth=depth, progress=progress)
+        _Search(queries[at : at + QUERIES_AT_ONCE], embeddings, depth).carried_out(progress)
         for at in starts
     ]
     places, scores = zip(*parts, strict=True)
     return np.concatenate(places), np.concatenate(scores)
 
 
-def _nearest(
-    queries: Tensor, embeddings: Embeddings, *, depth: int, progress: Progress
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    n_queries, n_docs = len(queries), len(embeddings)
-    depth = min(depth, n_docs)
-    best = Best(n_queries, depth)
-    size = max(1, SCORES_PER_BLOCK // max(1, n_queries))
-    with progress.task("search", n_docs, "docs") as task, torch.inference_mode():
-        for start in range(0, n_docs, size):
-            block = torch.from_numpy(np.array(embeddings[start : start + size], dtype=np.float32))
-            best.add(queries @ block.to(queries.device).T, start)
-            task.advance(len(block))
-    return best.places, best.scores
+class _Search:
+    """The search of some queries: threads multiply, and add what reaches a query's floor to the best so far."""
+
+    def __init__(self, queries: Tensor, embeddings: Embeddings, depth: int) -> None:
+        self._queries, self._embeddings = queries, embeddings
+        self._best, self._lock = Best(len(queries), min(depth, len(embeddings))), Lock()
+        is_on_cpu = queries.device.type == "cpu"
+        self._block = BLOCK if is_on_cpu else BLOCK_ON_ACCELERATORS
+        self._n_threads = torch.get_num_threads() if is_on_cpu else 1
+        self._largest = float(queries.abs().max()) if queries.numel() else 0.0
+        self._buffers: SimpleQueue[Tensor] = SimpleQueue()
+        for _ in range(self._n_threads):
+            self._buffers.put(queries.new_empty(len(queries), self._block))
+
+    def carried_out(self, progress: Progress) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The best of all docs.
+
+        Blocks are taken in a shuffled order, the same each time: if scores rose with the docs' places, each would be a
+        candidate.
+        """
+        n_docs = len(self._embeddings)
+        starts = np.arange(0, n_docs, self._block)
+        np.random.default_rng(0).shuffle(starts)
+        try:
+            with (
+                progress.task("search", n_docs, "docs") as task,
+                ThreadPoolExecutor(self._n_threads, initializer=_alone) as threads,
+            ):
+                for n in threads.map(self._add, starts.tolist()):
+                    task.advance(n)
+        finally:
+            torch.set_num_threads(
+                self._n_threads
+            )  # a thread's setting is that of later threads too
+        return self._best.ranked()
+
+    def _add(self, start: int) -> int:
+        """Add the candidates of the block that begins at `start`; its number of docs."""
+        block = torch.from_numpy(
+            np.array(self._embeddings[start : start + self._block], dtype=np.float32)
+        ).to(self._queries.device)
+        buffer = self._buffers.get()
+        scores = buffer if len(block) == self._block else buffer.new_empty(len(buffer), len(block))
+        with torch.inference_mode():
+            torch.mm(self._queries, block.T, out=scores)
+            self._require_numbers(scores, block)
+            rows, columns, values = candidates(scores, self._best.floor)
+        self._buffers.put(buffer)
+        with self._lock:
+            self._best.add(rows, columns + start, values)
+        return len(block)
+
+    def _require_numbers(self, scores: Tensor, block: Tensor) -> None:
+        """Raise BadInput for scores that are not finite; where none can be, none is looked at."""
+        largest = float(block.abs().max()) * self._largest * block.shape[1] if block.numel() else 0
+        if not largest < _LARGEST:  # NaN is not
+            require_numbers(scores)
 
 
-class Best:
-    """The best docs of each query so far."""
+def _alone() -> None:
+    torch.set_num_threads(1)
 
-    def __init__(self, n_queries: int, depth: int) -> None:
-        self._depth = depth
-        self.places = np.zeros((n_queries, 0), dtype=np.int64)
-        self.scores = np.zeros((n_queries, 0), dtype=np.float32)
 
-    def add(self, scores: Tensor, start: int) -> None:
-        """Take in the scores of the next docs, (queries, docs); BadInput for scores that are no numbers."""
-        if scores.numel() and not torch.stack(scores.aminmax()).isfinite().all():
-            n = int((~scores.isfinite()).any(1).sum())
-            raise no_numbers("queries' scores", n, len(scores))
-        if self.scores.shape[1] == self._depth:  # a later doc must be better, not equal
-            is_candidate = scores > torch.from_numpy(self.scores[:, -1:]).to(scores.device)
-        else:
-            size = min(self._depth, scores.shape[1])
-            is_candidate = scores >= scores.topk(size, dim=1).values[:, -1:]
-        rows, columns = torch.nonzero(is_candidate, as_tuple=True)
-        if not len(rows):
-            return
-        values = scores[rows, columns].cpu().numpy()
-        rows_, columns_ = rows.cpu().numpy(), columns.cpu().numpy()
-        # one row per query, as wide as the most candidates any has
-        counts = np.bincount(rows_, minlength=len(self.scores))
-        within = np.arange(len(rows_)) - np.repeat(np.cumsum(counts) - counts, counts)
-        candidates = np.full((len(self.scores), counts.max()), -np.inf, dtype=np.float32)
-        places = np.full(candidates.shape, -1, dtype=np.int64)
-        candidates[rows_, within], places[rows_, within] = values, columns_ + start
-        self._merge(candidates, places)
-
-    def _merge(self, scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
-        scores = np.concatenate([self.scores, scores], axis=1)
-        places = np.concatenate([self.places, places], axis=1)
-        # stable, and the earlier docs stand first, so they win ties
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self._depth]
-        self.scores = np.take_along_axis(scores, order, axis=1)
-        self.places = np.take_along_axis(places, order, axis=1)
+def require_numbers(scores: Tensor) -> None:
+    """Raise BadInput for scores, (queries, docs), that are not finite."""
+    n = int((~scores.isfinite()).any(1).sum())
+    if n:
+        raise no_numbers("queries' scores", n, len(scores))
 
 
 def no_numbers(what: str, n: int, n_all: int) -> BadInput:

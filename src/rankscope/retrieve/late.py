@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.models.late_interaction import LateInteraction
-from rankscope.retrieve.dense import Best
+from rankscope.retrieve.best import Best, candidates
+from rankscope.retrieve.dense import require_numbers
 
 DOCS_PER_BLOCK = 1_024
 
@@ -32,6 +33,9 @@ def nearest(
         for start in range(0, n_docs, DOCS_PER_BLOCK):
             end = min(n_docs, start + DOCS_PER_BLOCK)
             docs = ranker.embed_docs([text_at(place) for place in range(start, end)])
-            best.add(ranker.similarity(query_tokens, docs), start)
+            scores = ranker.similarity(query_tokens, docs)
+            require_numbers(scores)
+            rows, columns, values = candidates(scores, best.floor)
+            best.add(rows, columns + start, values)
             task.advance(end - start)
-    return best.places, best.scores
+    return best.ranked()

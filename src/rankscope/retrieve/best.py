@@ -1,0 +1,97 @@
+"""The best docs of each query among scores that come in blocks, in whatever order the blocks come.
+
+One whole number holds a score and a place: the larger it is the better the doc, by the score first and then by the
+collection's order. So the best are the largest numbers, and no two docs tie.
+"""
+
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+LAST_PLACE = 0xFFFF_FFFF
+_NOTHING = np.iinfo(np.int64).min
+_MAGNITUDE = np.int64(0x7FFF_FFFF)
+"""The bits of a float32 but its sign."""
+
+
+@final
+class Best:
+    """The `depth` best docs of each query so far.
+
+    A query has room for 2 `depth` candidates and a block of new ones; where more than 2 `depth` have come, all but the
+    best `depth` go. What does not reach the worst of these, the query's floor, is no candidate any more.
+    """
+
+    def __init__(self, n_queries: int, depth: int) -> None:
+        self._depth = depth
+        self._keys = np.zeros((n_queries, 0), dtype=np.int64)
+        self._filled = np.zeros(n_queries, dtype=np.int64)
+        self.floor = np.full((n_queries, 1), -np.inf, dtype=np.float32)
+        """Scores below it are not among the best; it rises."""
+
+    def add(
+        self, rows: NDArray[np.int64], places: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> None:
+        """Take in candidates: queries' rows in rising order, docs' places below 2^32, and finite scores."""
+        if not len(rows):
+            return
+        counts = np.bincount(rows, minlength=len(self._filled))
+        self._make_room(2 * self._depth + int(counts.max()))
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._keys[rows, self._filled[rows] + within] = _keys_of(scores, places)
+        self._filled += counts
+        self._cut(np.flatnonzero(self._filled > 2 * self._depth))
+
+    def ranked(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(places, scores), best first; each of (queries, depth), if each query had so many candidates."""
+        self._cut(np.flatnonzero(self._filled > self._depth))
+        keys = np.sort(self._keys[:, : self._depth], axis=1)[:, ::-1]
+        return LAST_PLACE - (keys & LAST_PLACE), _scores_of(keys)
+
+    def _make_room(self, width: int) -> None:
+        if self._keys.shape[1] < width:
+            wider = np.full((len(self._keys), width), _NOTHING)
+            wider[:, : self._keys.shape[1]] = self._keys
+            self._keys = wider
+
+    def _cut(self, rows: NDArray[np.int64]) -> None:
+        """Leave these queries their best alone."""
+        if not len(rows):
+            return
+        keys = self._keys[rows]
+        cut = keys.shape[1] - self._depth
+        best = np.partition(keys, cut, axis=1)[:, cut:]
+        self._keys[rows, : self._depth] = best
+        self._keys[rows, self._depth :] = _NOTHING
+        self._filled[rows] = self._depth
+        self.floor[rows] = _scores_of(best[:, :1])
+
+
+def _keys_of(scores: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    bits = (scores + np.float32(0)).view(np.int32).astype(np.int64)  # -0.0 becomes 0.0
+    bits ^= (bits >> 63) & _MAGNITUDE  # floats below 0 are in falling order of their bits
+    return (bits << 32) | (LAST_PLACE - places)
+
+
+def _scores_of(keys: NDArray[np.int64]) -> NDArray[np.float32]:
+    bits = keys >> 32
+    bits ^= (bits >> 63) & _MAGNITUDE
+    return bits.astype(np.int32).view(np.float32)
+
+
+def candidates(
+    scores: Tensor, floor: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """(rows, columns, scores) of what reaches its query's floor. scores: (queries, docs), on any device."""
+    if scores.device.type == "cpu":
+        values = scores.numpy()
+        places = np.flatnonzero(values >= floor)
+        rows, columns = np.divmod(places, values.shape[1])
+        return rows, columns, values.ravel()[places]
+    on_device = torch.from_numpy(floor).to(scores.device)
+    found = torch.nonzero(scores >= on_device, as_tuple=True)
+    rows, columns = (each.cpu().numpy() for each in found)
+    return rows, columns, scores[found].cpu().numpy()
