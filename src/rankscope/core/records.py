@@ -147,6 +147,9 @@ class Rankings(Mapping[str, list[ScoredDoc]]):
             self._read[query_id] = list(map(ScoredDoc._make, fields))
         return self._read[query_id]
 
+    def __contains__(self, query_id: object) -> bool:
+        return query_id in self.columns
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
 

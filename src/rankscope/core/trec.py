@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby, islice, pairwise, repeat
+from itertools import islice, pairwise, repeat
 from operator import gt
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,10 +27,20 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from rankscope.core import run_blocks
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, check_id, shown, written_grade
 from rankscope.core.input_files import ENDINGS, opened
-from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, as_float32, columns_of, lowered
+from rankscope.core.records import (
+    Columns,
+    Qrel,
+    Rankings,
+    Run,
+    ScoredDoc,
+    as_float32,
+    columns_of,
+    lowered,
+)
 
 BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 N_SCORED, N_PLAIN = 6, 3
@@ -167,7 +177,33 @@ def read_trec_run(path: Path) -> RunFile:
 
 
 def _read_run(path: Path) -> RunFile:
-    parsed, is_plain = _lines(path)
+    blocks = run_blocks.read(path)
+    return _by_lines(path) if blocks is None else _by_blocks(path, blocks)
+
+
+def _by_blocks(path: Path, lines: run_blocks.RunLines) -> RunFile:
+    columns, disagreeing = {}, []
+    for query_id, (doc_ids, scores, ranks) in lines.queries.items():
+        if ranks is not None or not (scores[1:] < scores[:-1]).all():
+            numbers = list(map(_rank, ranks or run_blocks.counting(len(doc_ids))))
+            if _disagree(scores.tolist(), numbers):
+                disagreeing.append(query_id)
+        columns[query_id] = _in_order(doc_ids, scores)
+    notes = _of_tags(lines.tags) + _of_ranks(disagreeing, len(columns))
+    return RunFile(Run(_tag(path, lines.tags), Rankings(columns)), "TREC", tuple(notes))
+
+
+def _in_order(doc_ids: Sequence[str], scores: NDArray[np.float64]) -> Columns:
+    with np.errstate(over="ignore", under="ignore"):
+        keys = scores.astype(np.float32)
+    if (keys[1:] < keys[:-1]).all():
+        return Columns(doc_ids, scores)
+    ordered = sorted(zip(keys.tolist(), doc_ids, scores.tolist(), strict=True), reverse=True)
+    return Columns([doc_id for _, doc_id, _ in ordered], [score for *_, score in ordered])
+
+
+def _by_lines(path: Path) -> RunFile:
+    parsed, is_plain = _one_by_one(path)
     if not parsed.lines:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
     ranked = {
@@ -181,15 +217,24 @@ def _read_run(path: Path) -> RunFile:
         notes.append("its third column was read as the rank: 1 is the best")
     elif is_plain:
         notes.append("its third column was read as the score: the highest is the best")
-    if len(parsed.tags) > 1:
-        named = ", ".join(tag.decode(errors="replace") for tag in list(parsed.tags)[:3])
-        notes.append(f"its lines carry {len(parsed.tags)} tags ({named}); the first one counts")
+    notes += _of_tags(parsed.tags)
     if parsed.n_overlong:
         notes.append(f"what follows the tag in {parsed.n_overlong} of its lines was left out")
     if not is_plain:
         notes += _disagreements(ranked)
-    tag = next(iter(parsed.tags)).decode(errors="replace") if parsed.tags else stem(path)
-    return RunFile(_run(path, tag, ranked, parsed), form, tuple(notes))
+    return RunFile(_run(path, _tag(path, parsed.tags), ranked, parsed), form, tuple(notes))
+
+
+def _tag(path: Path, tags: Mapping[bytes, None]) -> str:
+    return next(iter(tags)).decode(errors="replace") if tags else stem(path)
+
+
+def _of_tags(tags: Mapping[bytes, None]) -> list[str]:
+    """The note on a file of several tags."""
+    if len(tags) < 2:
+        return []
+    named = ", ".join(tag.decode(errors="replace") for tag in list(tags)[:3])
+    return [f"its lines carry {len(tags)} tags ({named}); the first one counts"]
 
 
 def tied_by_rank(path: Path) -> dict[str, list[str]]:
@@ -197,7 +242,7 @@ def tied_by_rank(path: Path) -> dict[str, list[str]]:
 
     A `Run` does not keep this order: it breaks ties by doc_id. A query whose ranks are tied too is left out.
     """
-    parsed, is_plain = _lines(path)
+    parsed, is_plain = _one_by_one(path)
     orders = {}
     for query, lines in {} if is_plain else parsed.lines.items():
         docs = _ranked(path, lines)
@@ -221,45 +266,6 @@ def stem(path: Path) -> str:
     for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name.rsplit(".", 1)[0] or name
-
-
-def _lines(path: Path) -> tuple[_RunColumns, bool]:
-    """The columns of every line by query, and whether there are three of them."""
-    return _all_at_once(path) or _one_by_one(path)
-
-
-def _all_at_once(path: Path) -> tuple[_RunColumns, bool] | None:
-    """The columns of a file that is six columns a line and nothing else, three times as fast.
-
-    None for any other file, which is left to `_one_by_one` and its errors.
-    """
-    data = read_bytes(path)
-    codes = np.frombuffer(data, dtype=np.uint8)
-    if not data.endswith(b"\n") or data[:1] in (b"#", b"\xff", b"\xfe", b"\xef") or b"\n#" in data:
-        return None
-    if b"\n" + codecs.BOM_UTF8 in data:
-        return None
-    is_space = (codes == 32) | ((codes >= 9) & (codes <= 13))
-    begins = np.flatnonzero(~is_space & np.concatenate(([True], is_space[:-1])))
-    ends = np.flatnonzero(codes == 10)
-    per_line = np.diff(np.searchsorted(begins, ends), prepend=0)
-    if not (per_line == N_SCORED).all() or b"\r" in data or b"\0" in data:
-        return None
-    if b"\t" in data and b" " in data:
-        return None
-    columns = data.split()
-    queries, docs, ranks, scores = (columns[at::N_SCORED] for at in (0, 2, 3, 4))
-    parsed = _RunColumns(tags=dict.fromkeys(columns[5::N_SCORED]))
-    start = 0
-    for query, same in groupby(queries):
-        stop = start + sum(1 for _ in same)
-        of_query = parsed.lines.setdefault(query, _Lines([], [], [], []))
-        of_query.docs.extend(docs[start:stop])
-        of_query.ranks.extend(ranks[start:stop])
-        of_query.scores.extend(scores[start:stop])
-        of_query.numbers.extend(range(start + 1, stop + 1))
-        start = stop
-    return parsed, False
 
 
 def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
@@ -341,8 +347,12 @@ def _ranked(path: Path, lines: _Lines) -> _Ranked:
         doc_ids = [_text(path, number, doc) for number, doc in texts]
         numbers = zip(lines.numbers, lines.scores, strict=True)
         scores = [_score(path, number, score) for number, score in numbers]
-    ranks = [int(rank) if rank.isdigit() and len(rank) < 19 else 0 for rank in lines.ranks]
-    return _Ranked(doc_ids, ranks, scores)
+    return _Ranked(doc_ids, list(map(_rank, lines.ranks)), scores)
+
+
+def _rank(column: bytes) -> int:
+    """0 where the column holds none."""
+    return int(column) if column.isdigit() and len(column) < 19 else 0
 
 
 def _text(path: Path, number: int, column: bytes) -> str:
@@ -394,21 +404,26 @@ def _is_ranks(path: Path, ranked: Mapping[str, _Ranked]) -> bool:
 
 
 def _disagreements(ranked: Mapping[str, _Ranked]) -> list[str]:
-    wrong = [
-        query_id
-        for query_id, docs in ranked.items()
-        if not (_falls(docs.scores) and _falls(docs.ranks[::-1]))
-        and any(
-            above[1] > below[1] > 0 and above[0] > below[0]
-            for above, below in pairwise(
-                sorted(zip(as_float32(docs.scores), docs.ranks, strict=True), reverse=True)
-            )
-        )
-    ]
-    if not wrong:
+    wrong = [query_id for query_id, docs in ranked.items() if _disagree(docs.scores, docs.ranks)]
+    return _of_ranks(wrong, len(ranked))
+
+
+def _disagree(scores: Sequence[float], ranks: Sequence[int]) -> bool:
+    """Whether a query's ranks and its scores order docs differently."""
+    if _falls(scores) and _falls(ranks[::-1]):
+        return False
+    best_first = sorted(zip(as_float32(scores), ranks, strict=True), reverse=True)
+    return any(
+        above[1] > below[1] > 0 and above[0] > below[0] for above, below in pairwise(best_first)
+    )
+
+
+def _of_ranks(disagreeing: Sequence[str], n_queries: int) -> list[str]:
+    """The note on queries whose ranks and scores disagree."""
+    if not disagreeing:
         return []
     return [
-        f"in {len(wrong)} of {len(ranked)} queries (first: {wrong[0]}) its ranks and its scores order docs "
+        f"in {len(disagreeing)} of {n_queries} queries (first: {disagreeing[0]}) its ranks and its scores order docs "
         "differently; the scores count"
     ]
 

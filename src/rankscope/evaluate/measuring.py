@@ -7,23 +7,20 @@ judged queries: a query that the run leaves out counts 0 and is named.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
-from operator import itemgetter
+from itertools import count, islice
 from subprocess import SubprocessError
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import ir_measures
 
 from rankscope.core.errors import BadInput
-from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.core.records import Qrel, Run
 from rankscope.evaluate.measures import computable, level_of, parse
 
 FAILURES = (
     ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
 )  # fmt: skip
 """The exceptions that the tools behind ir_measures raise."""
-
-DOC_ID = itemgetter(ScoredDoc._fields.index("doc_id"))
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,61 @@ def _is_gdevals(measure: Any) -> bool:
     return is_exponential and "cutoff" in measure.params
 
 
-def _apart(measures: Iterable[Any]) -> list[list[Any]]:
+class _Together(NamedTuple):
+    """Measures that share one call of a tool, and the docs of a ranking that they look at."""
+
+    measures: list[Any]
+    depth: int | None
+    """None for the whole ranking."""
+
+
+def _apart(measures: Iterable[Any]) -> list[_Together]:
     """The measures in groups that can share one call of a tool.
 
     ir_measures adds a plain nDCG or NumRet to any call: in a call with other gains, or without unjudged docs, it
-    would get the value of those settings, or none.
+    would get the value of those settings, or none. What is beyond a cutoff is not given to a tool: its sorting takes
+    longer than its measuring.
     """
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, _Together] = {}
     for measure in measures:
         options = {name: measure.params.get(name) for name in ("gains", "judged_only")}
-        groups.setdefault(repr(options), []).append(measure)
+        depth = None if options["judged_only"] else measure.params.get("cutoff")
+        groups.setdefault(repr((options, depth)), _Together([], depth)).measures.append(measure)
     return list(groups.values())
+
+
+class _Tool(NamedTuple):
+    """A tool behind ir_measures, prepared for some queries."""
+
+    group: _Together
+    evaluator: Any
+
+
+class _Batch(NamedTuple):
+    """Queries that are measured at once, so that memory holds few rankings, and the tools prepared for them."""
+
+    query_ids: Sequence[str]
+    tools: Sequence[_Tool]
+
+    def metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
+        """The metrics that the tools compute. Raises BadInput, in one sentence, where a tool fails."""
+        for group, evaluator in self.tools:
+            try:
+                yield from evaluator.iter_calc(_first_docs(scored, group.depth))
+            except FAILURES as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise BadInput(
+                    f"{tag}: the tool behind one of {', '.join(map(str, group.measures))} failed on these qrels and "
+                    f"this run ({reason}). Leave that measure out, or look at the grades."
+                ) from error
+
+
+QUERIES_AT_ONCE = 256
+
+
+def _batches(query_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(query_ids), QUERIES_AT_ONCE):
+        yield query_ids[start : start + QUERIES_AT_ONCE]
 
 
 WHOLE_RANKING = 1_000_000_000
@@ -116,12 +157,18 @@ class Measuring:
             self._names.setdefault(_with_cutoff(parse(name)), []).append(name)
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
+        self._batches = [
+            _Batch(query_ids, self._tools(query_ids)) for query_ids in _batches(self.query_ids)
+        ]
+
+    def _tools(self, query_ids: Sequence[str]) -> list[_Tool]:
         numbered = {
-            self._numbers[query_id]: _with_a_grade_table(docs)
-            for query_id, docs in relevance.items()
+            self._numbers[query_id]: _with_a_grade_table(self.relevance[query_id])
+            for query_id in query_ids
         }
-        self._evaluators = [
-            (group, ir_measures.evaluator(group, numbered)) for group in _apart(self._names)
+        return [
+            _Tool(group, ir_measures.evaluator(group.measures, numbered))
+            for group in _apart(self._names)
         ]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -199,40 +246,42 @@ class Measuring:
                         "such as RR@10."
                     )
 
-    def _metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
-        """The metrics that the tools compute. Raises BadInput, in one sentence, where a tool fails."""
-        for measures, evaluator in self._evaluators:
-            try:
-                yield from evaluator.iter_calc(scored)
-            except FAILURES as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise BadInput(
-                    f"{tag}: the tool behind one of {', '.join(map(str, measures))} failed on these qrels and this "
-                    f"run ({reason}). Leave that measure out, or look at the grades."
-                ) from error
-
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
-        scored = {
-            self._numbers[query_id]: dict(
-                zip(map(DOC_ID, ranking), map(float, count(-1, -1)), strict=False)
-            )
-            for query_id in self.query_ids
-            if (ranking := run.rankings.get(query_id))
-        }  # -1, -2, ...: no tool can break a tie its own way
-        self._check_pairs(run.tag, scored)
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
-        seen: dict[int, tuple[Any, dict[str, float]]] = {}
-        for metric in self._metrics(run.tag, scored):
-            key = id(metric.measure)  # hashing the measure itself would format it every time
-            if key not in seen:  # kept beside its values, so that no other object gets its id
-                seen[key] = metric.measure, values[self._names[metric.measure][0]]
-            seen[key][1][self.query_ids[int(metric.query_id)]] = float(metric.value)
+        missing = []
+        for batch in self._batches:
+            scored = self._scored(run, batch.query_ids)
+            missing += [
+                query_id for query_id in batch.query_ids if self._numbers[query_id] not in scored
+            ]
+            self._check_pairs(run.tag, scored)
+            seen: dict[int, tuple[Any, dict[str, float]]] = {}
+            for metric in batch.metrics(run.tag, scored):
+                key = id(metric.measure)  # hashing the measure itself would format it every time
+                if key not in seen:  # kept beside its values, so that no other object gets its id
+                    seen[key] = metric.measure, values[self._names[metric.measure][0]]
+                seen[key][1][self.query_ids[int(metric.query_id)]] = float(metric.value)
         for first, *others in self._names.values():
             values |= dict.fromkeys(others, values[first])
-        missing = tuple(query_id for query_id in self.query_ids if not run.rankings.get(query_id))
         unjudged = tuple(sorted(run.rankings.keys() - self.relevance.keys()))
-        return Measured(values, missing, unjudged)
+        return Measured(values, tuple(missing), unjudged)
+
+    def _scored(self, run: Run, query_ids: Iterable[str]) -> dict[str, dict[str, float]]:
+        """The rankings of these queries as the tools take them; the scores -1, -2, ... leave no tie to break."""
+        return {
+            self._numbers[query_id]: dict(zip(doc_ids, map(float, count(-1, -1)), strict=False))
+            for query_id in query_ids
+            if query_id in run.rankings and len(doc_ids := run.columns(query_id).doc_ids)
+        }
+
+
+def _first_docs(
+    scored: Mapping[str, Mapping[str, float]], depth: int | None
+) -> Mapping[str, Mapping[str, float]]:
+    if depth is None:
+        return scored
+    return {query: dict(islice(docs.items(), depth)) for query, docs in scored.items()}
 
 
 def measured(run: Run, qrels: Iterable[Qrel], measures: Sequence[str]) -> Measured:
