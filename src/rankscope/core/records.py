@@ -124,7 +124,7 @@ class Columns(NamedTuple):
     """One query's ranking, best first, without an object for each doc."""
 
     doc_ids: Sequence[str]
-    scores: Sequence[float] | NDArray[np.float32]
+    scores: Sequence[float] | NDArray[np.float32] | NDArray[np.float64]
 
 
 def columns_of(ranking: Sequence[ScoredDoc]) -> Columns:

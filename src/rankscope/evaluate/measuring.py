@@ -89,7 +89,7 @@ class _Tool(NamedTuple):
     evaluator: Any
 
 
-class _Batch(NamedTuple):
+class _PreparedQueries(NamedTuple):
     """Queries that are measured at once, so that memory holds few rankings, and the tools prepared for them."""
 
     query_ids: Sequence[str]
@@ -158,7 +158,8 @@ class Measuring:
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
         self._batches = [
-            _Batch(query_ids, self._tools(query_ids)) for query_ids in _batches(self.query_ids)
+            _PreparedQueries(query_ids, self._tools(query_ids))
+            for query_ids in _batches(self.query_ids)
         ]
 
     def _tools(self, query_ids: Sequence[str]) -> list[_Tool]:
