@@ -17,7 +17,7 @@ from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
-from rankscope.store.refusals import check_place, explained
+from rankscope.store.refusals import check_place, explained, require_folder
 from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
@@ -44,6 +44,7 @@ def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
     """The study's steps, and the folder of its results."""
     loaded = load.load(settings.file, settings.overrides)
     store = Store(settings.results / loaded.study.study)
+    require_folder(store.root / "steps")
     with explained(settings.results):
         digests = Digests(store.root / "sources.json" if _is_first_process() else None)
     steps = plan(loaded, digests.of)
