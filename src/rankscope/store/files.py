@@ -12,6 +12,7 @@ def writable(out: Path) -> None:
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         aside = out.with_name(f".partial-{out.name}")
+        aside.unlink(missing_ok=True)  # a link there would be followed
         aside.touch()
         aside.unlink()
 

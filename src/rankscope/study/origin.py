@@ -115,7 +115,7 @@ def notes_on(steps: Iterable[Step], store: Store) -> list[str]:
     by_versions: dict[str, list[str]] = {}
     unsummed = []
     for step in steps:
-        if not store.folder(step.name).exists():
+        if not os.path.lexists(store.folder(step.name)):
             continue
         try:
             changes, is_summed = made_under(step, store), "sha256" in store.manifest(step.name)
