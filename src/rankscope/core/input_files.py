@@ -68,6 +68,8 @@ def _zstd(file: BinaryIO) -> IO[bytes]:
 class _Streams(io.RawIOBase):
     """The streams of a packed file one after another, unpacked; what follows them must be another, or zeros.
 
+    A read ends with a stream, and so may be short: `io.BufferedReader` goes on.
+
     Python's own readers of bzip2 and xz leave out what is no stream, and with it all that a damaged one held.
     """
 
@@ -77,7 +79,7 @@ class _Streams(io.RawIOBase):
         self._left = b""
 
     def readable(self) -> bool:
-        """It is."""
+        """True, always: `io.BufferedReader` asks before it reads."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -105,12 +107,12 @@ class _Streams(io.RawIOBase):
 
 
 def _bzip2(file: BinaryIO) -> IO[bytes]:
-    return cast("IO[bytes]", _Streams(file, bz2.BZ2Decompressor))
+    return io.BufferedReader(_Streams(file, bz2.BZ2Decompressor))
 
 
 def _xz(file: BinaryIO) -> IO[bytes]:
     unpacker = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ)
-    return cast("IO[bytes]", _Streams(file, unpacker))
+    return io.BufferedReader(_Streams(file, unpacker))
 
 
 PACKED: Mapping[re.Pattern[bytes], _Way] = {
@@ -276,7 +278,7 @@ class _Bounded(io.RawIOBase):
         self._left = self._most
 
     def readable(self) -> bool:
-        """It is."""
+        """True, always: `io.BufferedReader` asks before it reads."""
         return True
 
     def readinto(self, buffer: Any) -> int:
