@@ -351,9 +351,16 @@ class CrossEncoder:
         """
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
+        groups = self._by_ends(pairs)
+        if processes.is_sharded(model) and len(groups) > 1:
+            raise BadInput(
+                f"{type(self.model).__name__}: its head reads the last {self.tokenizer.eos_token}, and needs equally "
+                "many in all pairs that shards score together; some texts spell it. Take it out of the texts, or "
+                "train without FSDP."
+            )
         batches = [
             [places[at] for at in batch]
-            for places in (_all(pairs) if processes.is_sharded(model) else self._by_ends(pairs))
+            for places in groups
             for batch in lengths.by_length([len(pairs[place].ids) for place in places], budget)
         ]
 
