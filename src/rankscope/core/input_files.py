@@ -295,7 +295,7 @@ class _Bounded(io.RawIOBase):
 
 
 @contextmanager
-def regular(path: Path, *, flags: int = 0) -> Iterator[BinaryIO]:
+def regular(path: Path, *, flags: int = 0) -> Iterator[io.BufferedReader]:
     """A file as it is, not unpacked, opened with `flags` of `os` as well.
 
     OSError for a pipe, a socket, a device or a folder: a pipe that nobody writes to would be waited for without end.
