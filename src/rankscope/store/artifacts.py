@@ -141,11 +141,7 @@ class Store:
                     "Move it elsewhere, or run with --retry to compute the step again."
                 )
         for relative, facts in files.items():
-            path = folder / relative
-            if not path.is_file():
-                raise _damaged(path, "it is missing")
-            if path.stat().st_size != facts["n_bytes"] or sha256_of(path) != facts["sha256"]:
-                raise _damaged(path, "its bytes are not those that were written")
+            _compare(folder / relative, facts)
         self._verified.add(name)
         return folder
 
@@ -156,7 +152,9 @@ class Store:
             manifest = json.loads(regular_text(path))
         except FileNotFoundError as error:
             raise _damaged(path, "it is missing") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
             raise _damaged(path, "it is not a manifest") from error
         if not _is_manifest(manifest):
             raise _damaged(path, "it is not a manifest")
@@ -327,6 +325,18 @@ def _visible_files(folder: Path) -> list[Path]:
         if not path.is_dir()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
+
+
+def _compare(path: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a file that is not what the manifest says of it."""
+    try:
+        if not path.is_file():
+            raise _damaged(path, "it is missing")
+        is_same = path.stat().st_size == facts["n_bytes"] and sha256_of(path) == facts["sha256"]
+    except (BadInput, OSError) as error:  # its or its folder's owner lets nobody else read it
+        raise _damaged(path, "it cannot be read") from error
+    if not is_same:
+        raise _damaged(path, "its bytes are not those that were written")
 
 
 def _is_manifest(value: object) -> bool:

@@ -114,7 +114,7 @@ def put(copies: Mapping[Path, Path]) -> None:
     asides: dict[Path, Path] = {}
     try:
         for made, wanted in copies.items():
-            if wanted.is_file() and sha256_of(wanted) == sha256_of(made):
+            if _is(wanted, sha256_of(made)):
                 continue
             wanted.parent.mkdir(parents=True, exist_ok=True)
             aside = wanted.with_name(f"{PARTIAL}{wanted.name}")

@@ -66,13 +66,20 @@ def _full(error: Exception) -> str | None:
 
 
 def require_folder(folder: Path) -> None:
-    """Refuse a folder in whose place, or above whose place, something else stands; one that is not there yet is none."""
+    """Refuse a folder that cannot be listed, or in whose place, or above it, something else stands.
+
+    One that is not there yet is refused only for what stands above it.
+    """
     with explained(folder):
         there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         kind = what_it_is(there.stat().st_mode) if there.exists() else "a link to nowhere"
         raise NotWritable(
             f"{folder}: {there} is {kind} in the place of a folder. Give another folder with --results."
+        )
+    if not os.access(there, os.R_OK | os.X_OK):
+        raise NotWritable(
+            f"{folder}: {there} cannot be read. Give a folder that can be, with --results."
         )
 
 
