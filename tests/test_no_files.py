@@ -179,3 +179,19 @@ def test_what_is_no_folder_of_results_is_refused(
     assert f"{place} is a" in answer.err
     assert "in the place of a folder. Give another" in answer.err
     assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("put", [_pipe, _socket, _device], ids=["pipe", "socket", "device"])
+def test_no_device_is_replaced_by_what_is_written(
+    rankscope: Command, tmp_path: Path, put: Put
+) -> None:
+    """`--out /dev/null` made a file of it, where the user may write in that folder."""
+    run, qrels = tmp_path / "a.run", tmp_path / "qrels"
+    run.write_text("q1 Q0 d1 1 1 t1\n")
+    qrels.write_text("q1 0 d1 1\n")
+    place = placed(put, tmp_path / "out")
+    answer = rankscope("evaluate", run, "--qrels", qrels, "--csv", "--out", place)
+    assert answer.code == 1
+    assert f"{place}: it is a" in answer.err
+    assert "Give the path of a file." in answer.err
+    assert not place.is_file()

@@ -4,12 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rankscope.core.errors import NotWritable
+from rankscope.core.input_files import what_it_is
 from rankscope.store.refusals import explained
 
 
 def writable(out: Path) -> None:
     """Refuse a place that cannot be written before any work is done."""
     with explained(out):
+        if out.exists() and not out.is_file() and not out.is_dir():
+            raise NotWritable(
+                f"{out}: it is {what_it_is(out.stat().st_mode)}, and a file would take its place. Give the path of a file."
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
         aside = out.with_name(f".partial-{out.name}")
         aside.unlink(missing_ok=True)  # a link there would be followed
