@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from rankscope.analyses.examples import (
     check_enough,
@@ -46,6 +46,16 @@ SEED = 42
 """The seed of the examples, the controls and the intervals."""
 
 
+class OwnDocsLeftOut(NamedTuple):
+    """Whether docs of their query's id are left out, of the training's rankings and of the test's."""
+
+    train: bool = False
+    test: bool = False
+
+
+NO_OWN_DOCS_LEFT_OUT = OwnDocsLeftOut()
+
+
 @dataclass(frozen=True)
 class ProbeSettings:
     """The settings of `rankscope probe`: its examples, further rankers beside those named, and how they are probed."""
@@ -60,8 +70,7 @@ class ProbeSettings:
     """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
     """The language of BM25's analyzer; English, if None."""
-    drop_own_docs: tuple[bool, bool] = (False, False)
-    """Whether docs of their query's id are left out, of training and of test."""
+    drop_own_docs: OwnDocsLeftOut = NO_OWN_DOCS_LEFT_OUT
 
 
 def params_of(
@@ -167,7 +176,7 @@ def examples(
     progress: Progress,
     *,
     language: str = ENGLISH,
-    drop_own_docs: tuple[bool, bool] = (False, False),
+    drop_own_docs: OwnDocsLeftOut = NO_OWN_DOCS_LEFT_OUT,
 ) -> ProbeExamples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
@@ -191,7 +200,10 @@ def examples(
                 seed=params.seed,
                 by_words=ByWords(topics, stored_docs.key),
             )
-            for topics, drops in zip((train_topics, test_topics), drop_own_docs, strict=True)
+            for topics, drops in (
+                (train_topics, drop_own_docs.train),
+                (test_topics, drop_own_docs.test),
+            )
         ]
         check_enough(drawn_choices[0].choices, drawn_choices[1].choices)
         queries = {q.query_id: q.text for q in (*train_topics.queries, *test_topics.queries)}
