@@ -2,13 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadInput, BadStudy
-from rankscope.core.progress import SILENT, Progress
+from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.models.processes import joined
 from rankscope.pipeline.planner import Plan
@@ -24,9 +24,6 @@ from rankscope.study.plan import plan
 if TYPE_CHECKING:
     from rankscope.study.doctor import Diagnosis
     from rankscope.study.runner import CarriedOut
-
-Tell = Callable[[str], None]
-"""Takes a note as soon as it is known."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.inputs import notes_on
@@ -12,7 +12,7 @@ from rankscope.models.opening import open_bi_encoder
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.embedding import embedded
 from rankscope.retrieve import dense, embeddings
-from rankscope.verbs.models import Tell, tag_of
+from rankscope.verbs.models import tag_of
 
 
 def by_bi_encoder(

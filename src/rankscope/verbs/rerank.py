@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.formats import read_run
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.inputs import notes_on
@@ -13,7 +13,7 @@ from rankscope.models.location import downloaded, located
 from rankscope.models.opening import open_ranker
 from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.store.files import writable
-from rankscope.verbs.models import Tell, tag_of, untold
+from rankscope.verbs.models import tag_of, untold
 from rankscope.verbs.written import written
 
 

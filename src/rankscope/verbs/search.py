@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Query, Run
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, judged_topics
@@ -14,7 +14,7 @@ from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.store.files import writable
-from rankscope.verbs.models import Tell, untold
+from rankscope.verbs.models import untold
 from rankscope.verbs.written import written
 
 BM25 = "bm25"
