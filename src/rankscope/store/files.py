@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import NotWritable
 from rankscope.core.input_files import what_it_is
-from rankscope.store.refusals import explained
+from rankscope.store.refusals import explained, explained_full
 
 
 def writable(out: Path) -> None:
@@ -33,6 +34,13 @@ def written_whole(out: Path) -> Iterator[Path]:
             aside.replace(out)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that goes when the block ends; a full disk is one sentence that names it."""
+    with TemporaryDirectory(prefix="rankscope-") as name, explained_full(Path(name)):
+        yield Path(name)
 
 
 def write_text(out: Path, text: str) -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from rankscope.analyses.examples import (
@@ -41,6 +39,7 @@ from rankscope.explain.probing import texts_of
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve.analyzer import ENGLISH
+from rankscope.store.files import temporary_folder
 
 SEED = 42
 """The seed of the examples, the controls and the intervals."""
@@ -140,11 +139,11 @@ def probe(
         choose(rankers, name, what="baseline")
     by_ranker, notes = {}, []
     for name, ranker in rankers.items():
-        with TemporaryDirectory() as folder:
-            represented(ranker, choices_read, Path(folder), seed=params.seed, progress=progress)
+        with temporary_folder() as folder:
+            represented(ranker, choices_read, folder, seed=params.seed, progress=progress)
             by_ranker[name] = [
                 *outcomes(
-                    Path(folder),
+                    folder,
                     choices_read,
                     params,
                     similarity=similarity_of(ranker),
