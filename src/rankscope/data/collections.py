@@ -37,7 +37,7 @@ from rankscope.core.words import words
 from rankscope.data.entries import Entry, entries
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
-OF_OTHERS = {"doc": "query_id", "query": "doc_id"}
+ID_FIELD_OF_THE_OTHER = {"doc": "query_id", "query": "doc_id"}
 """The field that names something else where another names the thing."""
 TEXT_FIELDS = ("text", "contents", "body")
 HEAD_IDS = frozenset(
@@ -269,8 +269,8 @@ def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
 
 def _id(entry: Entry, what: str) -> str | None:
     """The id; that of a query is no doc's where there is one of the doc too, and the other way round."""
-    own = (name for name in ID_FIELDS if name != OF_OTHERS[what])
-    return entry.name("", *own) or entry.name("", OF_OTHERS[what])
+    own = (name for name in ID_FIELDS if name != ID_FIELD_OF_THE_OTHER[what])
+    return entry.name("", *own) or entry.name("", ID_FIELD_OF_THE_OTHER[what])
 
 
 def _body(entry: Entry) -> str | None:

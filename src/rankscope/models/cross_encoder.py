@@ -382,16 +382,12 @@ class CrossEncoder:
         """
         config: Any = self.model.config
         if not getattr(config, "is_encoder_decoder", False):
-            return _all(pairs)
+            return [[*range(len(pairs))]]
         by_number: dict[int, list[int]] = {}
         for place, pair in enumerate(pairs):
             n_ends = int((pair.ids == config.eos_token_id).sum())
             by_number.setdefault(n_ends, []).append(place)
         return list(by_number.values())
-
-
-def _all(pairs: Sequence[JoinedPair]) -> list[list[int]]:
-    return [list(range(len(pairs)))]
 
 
 def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:
