@@ -122,7 +122,7 @@ def refused(plan: Plan, shared: Comparing) -> list[str]:
 
 
 def _sentences(known: Sequence[Overlap]) -> list[str]:
-    stages: dict[tuple[str, str, str, str, Level], dict[str, None]] = {}
+    stages: dict[tuple[str, str, str, str | None, Level], dict[str, None]] = {}
     for overlap in known:
         key = overlap.counted, overlap.test, overlap.source, overlap.why, overlap.level
         stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
