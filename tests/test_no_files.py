@@ -163,7 +163,7 @@ def test_no_file_of_a_model_is_taken_for_missing(
 
 
 @no_file
-@pytest.mark.parametrize("verb", ["plan", "status"])
+@pytest.mark.parametrize("verb", ["plan", "status", "report"])
 @pytest.mark.parametrize("at", ["", "tiny", "tiny/steps"])
 def test_what_is_no_folder_of_results_is_refused(
     rankscope: Command, tiny_study: Path, tmp_path: Path, put: Put, verb: str, at: str

@@ -41,7 +41,6 @@ def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
     """The study's steps, and the folder of its results."""
     loaded = load.load(settings.file, settings.overrides)
     store = Store(settings.results / loaded.study.study)
-    require_folder(store.root / "steps")
     with explained(settings.results):
         digests = Digests(store.root / "sources.json" if _is_first_process() else None)
     steps = plan(loaded, digests.of)
@@ -100,6 +99,7 @@ def status(settings: StudySettings, tell: Tell) -> Result:
 
 
 def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Result:
+    require_folder(store.root / "steps")
     states = {step.name: store.status(step.name, step.needs).value for step in plan.steps}
     notes = _notes_on(plan, store, is_reported=states[plan.steps[-1].name] == "done")
     rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in plan.steps]
@@ -198,6 +198,7 @@ def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Resul
 def report(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
     """Make the report again from the stored results; its path."""
     plan, store = planned(settings, tell)
+    require_folder(store.root / "steps")
     from rankscope.study.runner import report_again
 
     return Result(lines=(f"Report: {report_again(plan, store, progress=progress)}",))
