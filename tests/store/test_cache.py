@@ -1,6 +1,7 @@
 """The cache: what it keeps, and that it is never believed where it is damaged."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,45 @@ def test_a_folder_that_cannot_be_written_is_no_mistake(folder: Path) -> None:
     folder.write_text("a file")
     keep_text("a", "one")
     assert cached_text("a") is None
+
+
+def test_the_home_is_filled_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(cache.PLACE, "~/cache")
+    assert cache.cache_folder() == folder
+
+
+def test_a_link_put_in_the_place_of_a_file_that_was_looked_at_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes between a look at the file and its opening."""
+    keep_text("a", "one")
+    (kept,) = folder.iterdir()
+    look = Path.lstat
+
+    def late(path: Path) -> os.stat_result:
+        facts = look(path)
+        if path == kept and not stat.S_ISLNK(facts.st_mode):
+            _a_link(kept)
+        return facts
+
+    monkeypatch.setattr(Path, "lstat", late)
+    text = cached_text("a")
+    monkeypatch.undo()
+    assert text is None or not kept.is_symlink()
+
+
+def test_a_link_in_the_place_of_what_is_not_whole_yet_is_not_followed(
+    folder: Path, tmp_path: Path
+) -> None:
+    keep_text("a", "one")
+    (kept,) = folder.iterdir()
+    kept.with_name(f".partial-{kept.name}").symlink_to(tmp_path / "elsewhere")
+    keep_text("a", "one")
+    assert not (tmp_path / "elsewhere").exists()
+    assert cached_text("a") == "one"
 
 
 def test_the_pages_script_is_made_once_for_a_version(

@@ -358,6 +358,7 @@ def _loaded(
             trust_remote_code=False,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
+            return_dict=True,  # a config.json that asks for tuples has the same numbers in them
             **more,
         )
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
