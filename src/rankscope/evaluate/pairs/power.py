@@ -67,16 +67,16 @@ def detectable(queries: Floats, queries_freedom: float, seeds: SeedError, level:
         noise = np.nan_to_num(np.round(20 * seeds.noise / by_queries) / 20)
         ratios = np.log(seeds.spread / by_queries)
     freedoms = np.maximum(0.5, np.round(seeds.degrees_of_freedom, 1))
-    kinds = zip(noise.tolist(), freedoms.tolist(), seeds.is_averaged.tolist(), strict=True)
+    designs = zip(noise.tolist(), freedoms.tolist(), seeds.is_averaged.tolist(), strict=True)
     stated = [
-        np.interp(ratio, np.log(STATED_FOR), _curve(_Kind(*kind, queries_freedom, level)))
-        for ratio, kind in zip(ratios, kinds, strict=True)
+        np.interp(ratio, np.log(STATED_FOR), _curve(_Design(*design, queries_freedom, level)))
+        for ratio, design in zip(ratios, designs, strict=True)
     ]
     return np.asarray(np.exp(stated) * np.sqrt(variance))
 
 
-class _Kind(NamedTuple):
-    """What experiments of one kind have in common, in few different numbers."""
+class _Design(NamedTuple):
+    """What experiments have in common, in few different numbers."""
 
     noise: float
     """The share of the noise that is taken off the seeds' spread in the sum of it and the queries' part, which is 1."""
@@ -112,7 +112,7 @@ class _Drawn(NamedTuple):
 
 
 @lru_cache(maxsize=4_096)
-def _curve(kind: _Kind) -> Floats:
+def _curve(design: _Design) -> Floats:
     """The logarithm of the statement over its standard error, where spreads are `STATED_FOR`.
 
     The truth is drawn as it may be, given the estimate: the fiducial distribution of the seeds' variance (`tail`), with
@@ -123,17 +123,17 @@ def _curve(kind: _Kind) -> Floats:
     asks of it.
     """
     places = _places()
-    freedom = kind.degrees_of_freedom
+    freedom = design.degrees_of_freedom
     spread = STATED_FOR[:, None] * freedom / special.chdtri(freedom, places[:, 0])
     # noise of single queries is in the true spread, too, as far as it is in the differences
-    spread = np.maximum(spread, min(kind.noise, 1 - kind.noise))
-    error = kind.error(1.0, spread)
-    first, second = (_drawn(kind, spread, places[:, at : at + 2]) for at in (1, 3))
-    critical = kind.critical()
-    needed = _needed(critical, second, kind.queries_freedom + 1, places[:, 5]) / error
+    spread = np.maximum(spread, min(design.noise, 1 - design.noise))
+    error = design.error(1.0, spread)
+    first, second = (_drawn(design, spread, places[:, at : at + 2]) for at in (1, 3))
+    critical = design.critical()
+    needed = _needed(critical, second, design.queries_freedom + 1, places[:, 5]) / error
     # as many estimated errors as would do if they were the true ones
     stated = np.log(critical[::STEP] + Z_OF_POWER)
-    of_given = np.exp(stated)[:, None] * kind.error(1.0, STATED_FOR[:, None])
+    of_given = np.exp(stated)[:, None] * design.error(1.0, STATED_FOR[:, None])
     stated = stated + _factors(of_given / error, needed)
     for _ in range(ROUNDS):
         of_first = np.exp(np.interp(np.log(first.ratio), np.log(STATED_FOR), stated))
@@ -151,15 +151,15 @@ def _factors(stated: Floats, needed: Floats) -> Floats:
     return np.asarray((low + high) / 2)
 
 
-def _drawn(kind: _Kind, spread: Floats, places: Floats) -> _Drawn:
+def _drawn(design: _Design, spread: Floats, places: Floats) -> _Drawn:
     """Experiments whose true spreads these are."""
     of_queries, of_seeds = (
         special.chdtri(freedom, places[:, at]) / freedom
-        for at, freedom in enumerate((kind.queries_freedom, kind.degrees_of_freedom))
+        for at, freedom in enumerate((design.queries_freedom, design.degrees_of_freedom))
     )
-    error = kind.error(of_queries, spread * of_seeds)
-    queries = (1 - kind.noise) * of_queries
-    return _Drawn(spread * of_seeds / (queries + kind.noise), error, np.sqrt(queries) / error)
+    error = design.error(of_queries, spread * of_seeds)
+    queries = (1 - design.noise) * of_queries
+    return _Drawn(spread * of_seeds / (queries + design.noise), error, np.sqrt(queries) / error)
 
 
 def _needed(by_ratio: Floats, second: _Drawn, n: float, places: Floats) -> Floats:
