@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -33,19 +34,15 @@ def another_user() -> Iterator[None]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in folders that anybody may pass."""
-    made = tmp_path / "x"
-    made.mkdir()
-    closed = [up for up in tmp_path.parents if not up.stat().st_mode & 0o001]
-    modes = {up: up.stat().st_mode for up in closed}
-    for up in (*closed, tmp_path, made):
-        up.chmod(0o755)
-    yield made
-    for up, mode in modes.items():
-        up.chmod(mode)
-    for path in (made, *made.rglob("*")):
-        path.chmod(0o755)
+def folder() -> Iterator[Path]:
+    """A folder that anybody may pass, which one of pytest's is not."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        made = Path(name) / "x"
+        made.mkdir()
+        yield made
+        for path in (made, *made.rglob("*")):
+            path.chmod(0o755)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, "model/weights", "model"])

@@ -1,7 +1,6 @@
 """The cache: what it keeps, and that it is never believed where it is damaged."""
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,26 +74,6 @@ def test_the_home_is_filled_in(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(cache.PLACE, "~/cache")
     assert cache.cache_folder() == folder
-
-
-def test_a_link_put_in_the_place_of_a_file_that_was_looked_at_is_not_followed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It comes between a look at the file and its opening."""
-    keep_text("a", "one")
-    (kept,) = folder.iterdir()
-    look = Path.lstat
-
-    def late(path: Path) -> os.stat_result:
-        facts = look(path)
-        if path == kept and not stat.S_ISLNK(facts.st_mode):
-            _a_link(kept)
-        return facts
-
-    monkeypatch.setattr(Path, "lstat", late)
-    text = cached_text("a")
-    monkeypatch.undo()
-    assert text is None or not kept.is_symlink()
 
 
 def test_a_link_in_the_place_of_what_is_not_whole_yet_is_not_followed(

@@ -49,7 +49,7 @@ def _standard_stream(name: str) -> TextIO:
     """Standard output or error as a stream that takes all that is written.
 
     File names may have broken characters, and terminals may lack Unicode: both are escaped. A process begun without
-    the stream (`>&-`), for which Python has None, gets one that leads nowhere.
+    the stream (`>&-`), for which Python has None, gets one that leads nowhere, and a pipe may be left by its reader.
     """
     stream = getattr(sys, name)
     if stream is None:
@@ -82,7 +82,7 @@ class _PipeThatMayClose(FileIO):
     """
 
     def write(self, data: Any) -> int:
-        """Write bytes, or do as if."""
+        """Write bytes; drop them if nobody reads any more."""
         try:
             return super().write(data)
         except BrokenPipeError:

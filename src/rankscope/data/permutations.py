@@ -22,8 +22,8 @@ is read:
 All after the last end of thoughts (`</think>` and its kin), and within the last `<answer>` where there is one.
 Words beside the ids are counted as WORDS. These are no order, are counted as NO_IDS or NO_ORDER and never guessed
 at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`), a 0
-among ids that do not name all docs from 1 (they may count from 0), an order from worst to best, remarks on the docs as they were shown, a part of a chain, and two orders
-of which the second is another.
+among ids that do not name all docs from 1 (they may count from 0), an order from worst to best, remarks on the docs as
+they were shown, a part of a chain, and two orders of which the second is another.
 
 More docs than an LLM can be shown at once are ordered in windows that slide from the bottom of a
 ranking to its top; each begins with what the one before it carried up.

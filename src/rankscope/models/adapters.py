@@ -283,7 +283,10 @@ def merged_from(model: nn.Module, where: Location) -> Any:
 def _is_written_twice(name: str, weights: Mapping[str, torch.Tensor]) -> bool:
     """Whether it is a bias of a module that is saved whole, which PEFT writes again where `bias` is "all"."""
     twin = weights.get(name.replace(".modules_to_save.", "."))
-    return twin is not None and twin is not weights[name] and torch.equal(twin, weights[name])
+    weight = weights.get(name)
+    if twin is None or weight is None or twin is weight:
+        return False
+    return torch.equal(twin, weight)
 
 
 def _weights_of(where: Location) -> Path:

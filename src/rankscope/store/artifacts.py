@@ -333,7 +333,7 @@ def _compare(path: Path, facts: Mapping[str, Any]) -> None:
         if not path.is_file():
             raise _damaged(path, "it is missing")
         is_same = path.stat().st_size == facts["n_bytes"] and sha256_of(path) == facts["sha256"]
-    except (BadInput, OSError) as error:  # its or its folder's owner lets nobody else read it
+    except (BadInput, OSError) as error:  # as where its owner lets nobody else read it
         raise _damaged(path, "it cannot be read") from error
     if not is_same:
         raise _damaged(path, "its bytes are not those that were written")

@@ -27,7 +27,7 @@ def cached_text(name: str) -> str | None:
     """
     for path in sorted(cache_folder().glob(f"{name}-*.txt")):
         try:
-            text = _ours(path)
+            text = _text_if_ours(path)
         except (OSError, UnicodeDecodeError):  # made again, like a damaged one
             continue
         if text is not None and path.stem == f"{name}-{_sum_of(text)}":
@@ -43,7 +43,7 @@ def keep_text(name: str, text: str) -> None:
         return
 
 
-def _ours(path: Path) -> str | None:
+def _text_if_ours(path: Path) -> str | None:
     """The text of a file that this user or root wrote, else None. OSError for what is no file, a link to one too.
 
     What is looked at is what was opened: no link can take its place in between.

@@ -119,6 +119,7 @@ def put(copies: Mapping[Path, Path]) -> None:
             wanted.parent.mkdir(parents=True, exist_ok=True)
             aside = wanted.with_name(f"{PARTIAL}{wanted.name}")
             asides[aside] = wanted
+            remove(aside)  # a link there would be followed
             shutil.copyfile(made, aside)
             synced(aside)
         for aside, wanted in asides.items():

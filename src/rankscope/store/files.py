@@ -38,8 +38,14 @@ def written_whole(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that goes when the block ends; a full disk is one sentence that names it."""
-    with TemporaryDirectory(prefix="rankscope-") as name, explained_full(Path(name)):
+    """A folder that goes when the block ends; a full disk, or none where one may be made, is one sentence."""
+    try:
+        made = TemporaryDirectory(prefix="rankscope-")
+    except FileNotFoundError as error:
+        raise NotWritable(
+            f"No folder for temporary files can be written ({error.strerror}). Free some space, or set TMPDIR to one."
+        ) from error
+    with made as name, explained_full(Path(name)):
         yield Path(name)
 
 

@@ -72,15 +72,15 @@ def require_folder(folder: Path) -> None:
     """
     with explained(folder):
         there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        kind = what_it_is(there.stat().st_mode) if there.exists() else "a link to nowhere"
-        raise NotWritable(
-            f"{folder}: {there} is {kind} in the place of a folder. Give another folder with --results."
-        )
-    if not os.access(there, os.R_OK | os.X_OK):
-        raise NotWritable(
-            f"{folder}: {there} cannot be read. Give a folder that can be, with --results."
-        )
+        if not there.is_dir():
+            kind = what_it_is(there.stat().st_mode) if there.exists() else "a link to nowhere"
+            raise NotWritable(
+                f"{folder}: {there} is {kind} in the place of a folder. Give another folder with --results."
+            )
+        if not os.access(there, os.R_OK | os.X_OK):
+            raise NotWritable(
+                f"{folder}: {there} cannot be read. Give a folder that can be, with --results."
+            )
 
 
 def check_place(results: Path) -> None:

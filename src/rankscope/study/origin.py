@@ -17,7 +17,7 @@ from rankscope.core.input_files import regular_text
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Step
 from rankscope.store.artifacts import Store, differing, versions
-from rankscope.store.durable import PARTIAL, synced
+from rankscope.store.durable import PARTIAL, remove, synced
 from rankscope.store.refusals import explained
 
 ORIGIN = "origin.json"
@@ -79,7 +79,7 @@ def _reports(store: Store) -> set[str | None]:
 def _is_named(file: Path, name: str) -> bool:
     """Whether a file is a study file of that name; a file without a plain `study:` line may be one."""
     try:
-        match = NAMED.search(regular_text(file))
+        match = NAMED.search(regular_text(file).replace("\r\n", "\n"))
     except (OSError, ValueError):
         return False
     return match is None or match.group(1).strip() == name
@@ -92,6 +92,7 @@ def _write(store: Store, **facts: str) -> None:
     text = json.dumps(origin(store) | facts, indent=1, sort_keys=True) + "\n"
     with explained(path):
         aside = path.with_name(f"{PARTIAL}{ORIGIN}")
+        remove(aside)
         aside.write_text(text, "utf-8")
         synced(aside)
         aside.replace(path)

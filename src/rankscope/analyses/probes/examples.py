@@ -41,7 +41,7 @@ def bm25_scores(
     docs: StoredDocs, queries: Mapping[str, str], test: Sequence[Choice]
 ) -> list[list[float]]:
     """The BM25 score of every doc of the choices, as a lexical first stage gives it."""
-    with temporary_folder() as name:
-        bm25.build(docs, name)
-        index = bm25.Index.load(name)
+    with temporary_folder() as folder:
+        bm25.build(docs, folder)
+        index = bm25.Index.load(folder)
         return [index.score(queries[choice.query_id], choice.doc_ids) for choice in test]
