@@ -91,7 +91,23 @@ def one(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) 
     return results
 
 
-@pytest.fixture(scope="module", params=["forked", "torchrun"])
+def torchrun(*words: object) -> str:
+    """What `rankscope WORDS` prints where torchrun starts two processes, as a person does."""
+    return subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+            "-m", "rankscope", *map(str, words),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        check=True, capture_output=True, timeout=280, text=True,
+    ).stdout  # fmt: skip
+
+
+def test_torchrun_starts_the_command_line(tiny_study: Path, tmp_path: Path) -> None:
+    assert "train" in torchrun("plan", tiny_study, "--results", tmp_path)
+
+
+@pytest.fixture(scope="module", params=["forked", pytest.param("torchrun", marks=pytest.mark.slow)])
 def two(
     request: pytest.FixtureRequest,
     warm: Warm,
@@ -102,15 +118,8 @@ def two(
     results = tmp_path_factory.mktemp("two")
     if request.param == "forked":
         warm.done(["run", tiny_study, *TWENTY], results=results, count=2)
-        return results
-    subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-            "-m", "rankscope", "run", str(tiny_study), *TWENTY, "--results", str(results),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        check=True, capture_output=True, timeout=280,
-    )  # fmt: skip
+    else:
+        torchrun("run", tiny_study, *TWENTY, "--results", results)
     return results
 
 
