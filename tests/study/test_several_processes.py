@@ -189,18 +189,28 @@ def test_so_do_two_that_hold_a_part_each(in_parts: Path, way: str) -> None:
     assert scores_of(one, way) == pytest.approx(scores_of(two, way), abs=1e-4)
 
 
-def test_what_shards_cannot_do_is_refused(warm: Warm, tiny_study: Path, tmp_path: Path) -> None:
-    for change, options, said in [
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
         ("memory=grad_cache", {}, "grad_cache runs whole models"),
-        ("compile=true", {}, "does not go with FSDP"),
-        ("seed=1", {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "renames the layers"),
         ("seed=2", {"FSDP_VERSION": "1"}, "Set `fsdp_version: 2`"),
-        ("seed=3", {"ACCELERATE_DYNAMO_BACKEND": "inductor"}, "asks for torch.compile"),
-    ]:
-        words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
-        codes = warm.run(words, results=tmp_path, count=2, shards=options)
-        assert codes == [1, 1]
-        assert said in warm.log.read_text()[-3000:]
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("compile=true", {}, "does not go with FSDP"),
+                ("seed=1", {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "renames the layers"),
+                ("seed=3", {"ACCELERATE_DYNAMO_BACKEND": "inductor"}, "asks for torch.compile"),
+            ]
+        ),
+    ],
+)
+def test_what_shards_cannot_do_is_refused(
+    warm: Warm, tiny_study: Path, tmp_path: Path, change: str, options: dict[str, str], said: str
+) -> None:
+    words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
+    codes = warm.run(words, results=tmp_path, count=2, shards=options)
+    assert codes == [1, 1]
+    assert said in warm.log.read_text()[-3000:]
 
 
 def test_what_was_begun_in_shards_says_so_where_it_goes_on_without(
