@@ -88,6 +88,14 @@ def test_a_vector_is_the_same_alone_together_saved_and_in_sentence_transformers(
         assert torch.allclose(theirs(loaded, side), vectors, atol=1e-5)
 
 
+def test_an_encoder_whose_checkpoint_fits_is_loaded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.save_bi_encoder(tmp_path / "whole")
+    monkeypatch.setattr(backbone, "check_encoder", lambda location: pytest.fail("loaded again"))
+    assert BiEncoder.load(Location("whole", folder)).unused == ()
+
+
 def test_batches_of_any_size_give_the_same_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,12 +59,12 @@ def with_short_words(text: str) -> str:
 
 def _beginning(match: re.Match[str]) -> str:
     name, after = _parted(match[0])
-    return name[:LONGEST] + f"… ({len(name):,} characters)" + after
+    return shortened(name, LONGEST) + after
 
 
 def _both_ends(match: re.Match[str]) -> str:
     path, after = _parted(match[0])
-    return path[:LONGEST] + f"… ({len(path):,} characters) …" + path[-LONGEST:] + after
+    return f"{shortened(path, LONGEST)} …{path[-LONGEST:]}{after}"
 
 
 def _parted(word: str) -> tuple[str, str]:
