@@ -287,7 +287,15 @@ def order(run: Run) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("made", "n"), [(trec, 4000), (three_columns, 1500), (table, 1200), (rankllm, 1000)]
+    ("made", "n"),
+    [
+        (trec, 1500),
+        pytest.param(trec, 4000, marks=pytest.mark.slow),
+        (three_columns, 800),
+        pytest.param(three_columns, 1500, marks=pytest.mark.slow),
+        (table, 1200),
+        (rankllm, 1000),
+    ],
 )
 def test_a_spoilt_run_is_refused_or_read_as_it_stands(
     tmp_path: Path, made: Callable[[Random], bytes], n: int

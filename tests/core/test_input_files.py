@@ -105,6 +105,18 @@ def test_what_is_no_text_is_named_with_a_remedy(tmp_path: Path, what: str) -> No
         assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, gzip.compress])
+def test_what_is_packed_in_several_streams_is_told_by_all_of_them(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """A first stream of one byte hid that a tar archive was packed."""
+    archive = tarred(RUN, "w")
+    path = tmp_path / "a.run"
+    path.write_bytes(pack(archive[:1]) + pack(archive[1:]))
+    with pytest.raises(BadInput, match="it is a tar archive, packed by"):
+        read_run(path)
+
+
 def test_columns_are_counted_in_text_alone(tmp_path: Path) -> None:
     """Before: "expected 6 columns, found 1", of a line in which there are none. A character cut by the head is no fault."""
     path = tmp_path / "a.run"

@@ -9,19 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
-from subprocess import SubprocessError
 from typing import Any, final
 
 import ir_measures
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.evaluate.measures import computable, level_of, parse
-
-FAILURES = (
-    ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
-)  # fmt: skip
-"""The exceptions that the tools behind ir_measures raise."""
+from rankscope.evaluate.measures import FAILURES, computable, level_of, parse
 
 DOC_ID = itemgetter(ScoredDoc._fields.index("doc_id"))
 
@@ -76,7 +70,7 @@ def _apart(measures: Iterable[Any]) -> list[list[Any]]:
 
 
 WHOLE_RANKING = 1_000_000_000
-"""A cutoff that no ranking reaches."""
+"""A cutoff that no ranking reaches, and that nobody may ask for (`measures.LIMITS`)."""
 
 
 def _with_cutoff(measure: Any) -> Any:
@@ -84,17 +78,9 @@ def _with_cutoff(measure: Any) -> Any:
 
     trec_eval's nDCG without a cutoff takes the square of the highest grade in time (seconds for a grade of 100,000).
     """
-    is_whole_ndcg = measure.NAME == "nDCG" and "cutoff" not in measure.params
-    return measure(cutoff=WHOLE_RANKING) if is_whole_ndcg else measure
-
-
-def _with_a_grade_table(grades: Mapping[str, int]) -> Mapping[str, int]:
-    """A query's grades; where all are below 0, all 0, which counts the same: no doc is relevant.
-
-    trec_eval has no table of grades for such a query: from -2 down it ends the process, and at -1 it counts with
-    the table of the query before.
-    """
-    return grades if max(grades.values()) >= 0 else dict.fromkeys(grades, 0)
+    is_trec_evals = measure.NAME == "nDCG" and measure.params.get("dcg", "log2") == "log2"
+    is_whole = is_trec_evals and "cutoff" not in measure.params
+    return measure(cutoff=WHOLE_RANKING) if is_whole else measure
 
 
 @final
@@ -116,13 +102,26 @@ class Measuring:
             self._names.setdefault(_with_cutoff(parse(name)), []).append(name)
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
-        numbered = {
-            self._numbers[query_id]: _with_a_grade_table(docs)
-            for query_id, docs in relevance.items()
-        }
         self._evaluators = [
-            (group, ir_measures.evaluator(group, numbered)) for group in _apart(self._names)
+            (group, ir_measures.evaluator(group, self._numbered(group)))
+            for group in _apart(self._names)
         ]
+
+    def _numbered(self, measures: Sequence[Any]) -> dict[str, Mapping[str, int]]:
+        """The grades as the tools take them.
+
+        trec_eval has no table of grades for a query whose grades are all below 0: from -2 down it ends the process, and
+        at -1 it counts with the table of the query before. No doc of such a query is relevant, as if all were 0; with
+        other gains, which may be those of grade 0, it is left out, and so is 0 too.
+        """
+        has_gains = any(measure.params.get("gains") is not None for measure in measures)
+        numbered: dict[str, Mapping[str, int]] = {}
+        for query_id, grades in self.relevance.items():
+            if max(grades.values()) >= 0:
+                numbered[self._numbers[query_id]] = grades
+            elif not has_gains:
+                numbered[self._numbers[query_id]] = dict.fromkeys(grades, 0)
+        return numbered
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process prepares it again, because the tools behind it cannot be pickled."""
@@ -206,9 +205,10 @@ class Measuring:
                 yield from evaluator.iter_calc(scored)
             except FAILURES as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
+                names = ", ".join(self._names[measure][0] for measure in measures)
                 raise BadInput(
-                    f"{tag}: the tool behind one of {', '.join(map(str, measures))} failed on these qrels and this "
-                    f"run ({reason}). Leave that measure out, or look at the grades."
+                    f"{tag}: the tool behind one of {names} failed on these qrels and this run ({reason}). Leave that "
+                    "measure out, or look at the grades."
                 ) from error
 
     def of(self, run: Run) -> Measured:
