@@ -95,6 +95,7 @@ def test_a_circle_among_rooms_is_none_among_modules(tmp_path: Path) -> None:
     assert {"low", "left"} <= {*house.circle(house.among_rooms(imports))}
 
 
+@pytest.mark.slow  # `make check` runs scripts/house.py
 def test_this_house_keeps_every_limit() -> None:
     assert house.broken(PACKAGE, house.layers_of(ROOT / "pyproject.toml")) == []
 

@@ -5,7 +5,7 @@ import typing
 from rankscope.core.errors import RankscopeError
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Doc, ListwiseSample, Qrel, Query, Run, ScoredDoc
-from rankscope.core.trec import write_qrels, write_run
+from rankscope.core.trec.writing import write_qrels, write_run
 
 __version__ = "0.1.0"
 

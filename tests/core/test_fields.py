@@ -15,7 +15,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade
 from rankscope.core.formats import from_mapping, read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import write_qrels, write_run
+from rankscope.core.trec.writing import write_qrels, write_run
 from rankscope.data.collections import LocalFiles
 from rankscope.data.listed import read_listed
 from rankscope.data.lists import given_lists

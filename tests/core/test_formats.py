@@ -10,7 +10,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run, read_run_file
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 
 TREC = "q1 Q0 d2 1 3.5 mine\nq1 Q0 d1 2 -0.5 mine\nq2 Q0 d1 1 1e-3 mine\n"
 SCORES = {"q1": {"d2": 3.5, "d1": -0.5}, "q2": {"d1": 0.001}}

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from rankscope.core.errors import RankscopeError
 from rankscope.core.formats import read_qrels, read_run, read_run_file
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 
 Spoiler = Callable[[Random, bytes], bytes]
 Table = dict[str, dict[str, float]]
@@ -287,7 +287,15 @@ def order(run: Run) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("made", "n"), [(trec, 4000), (three_columns, 1500), (table, 1200), (rankllm, 1000)]
+    ("made", "n"),
+    [
+        (trec, 1500),
+        pytest.param(trec, 4000, marks=pytest.mark.slow),
+        (three_columns, 800),
+        pytest.param(three_columns, 1500, marks=pytest.mark.slow),
+        (table, 1200),
+        (rankllm, 1000),
+    ],
 )
 def test_a_spoilt_run_is_refused_or_read_as_it_stands(
     tmp_path: Path, made: Callable[[Random], bytes], n: int

@@ -17,7 +17,7 @@ import pytest
 from rankscope.core import input_files
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run
-from rankscope.core.trec import read_lines
+from rankscope.core.lines import read_lines
 from rankscope.data.collections import LocalFiles
 
 RUN = b"q1 Q0 d1 1 2.0 t\nq1 Q0 d2 2 1.0 t\n"
@@ -103,6 +103,18 @@ def test_what_is_no_text_is_named_with_a_remedy(tmp_path: Path, what: str) -> No
         with pytest.raises(BadInput, match=message) as caught:
             read(path)
         assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, gzip.compress])
+def test_what_is_packed_in_several_streams_is_told_by_all_of_them(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """A first stream of one byte hid that a tar archive was packed."""
+    archive = tarred(RUN, "w")
+    path = tmp_path / "a.run"
+    path.write_bytes(pack(archive[:1]) + pack(archive[1:]))
+    with pytest.raises(BadInput, match="it is a tar archive, packed by"):
+        read_run(path)
 
 
 def test_columns_are_counted_in_text_alone(tmp_path: Path) -> None:

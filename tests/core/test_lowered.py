@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Columns, Rankings, Run, ScoredDoc, lowered
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 
 LARGEST = float(np.finfo(np.float32).max)
 LOWEST = np.float32(-LARGEST)

@@ -5,9 +5,10 @@ from random import Random
 
 import pytest
 
-from rankscope.core import run_blocks, trec
 from rankscope.core.errors import BadInput
-from rankscope.core.trec import RunFile
+from rankscope.core.records import Run
+from rankscope.core.trec import run_blocks, runs
+from rankscope.core.trec.runs import RunFile
 
 SCORES = ["1.5", "1.50", "-0.0", "0", "1e-50", "3.4e38", "20.0000001", "20.0", "7"]
 
@@ -54,10 +55,10 @@ def spoilt(rng: Random, written: list[str]) -> str:
 
 def outcome(path: Path) -> RunFile | str:
     try:
-        read = trec.read_trec_run(path)
+        read = runs.read_trec_run(path)
     except BadInput as error:
         return str(error)
-    return RunFile(trec.Run(read.run.tag, dict(read.run.rankings)), read.form, read.notes)
+    return RunFile(Run(read.run.tag, dict(read.run.rankings)), read.form, read.notes)
 
 
 @pytest.mark.parametrize("block_bytes", [40, 300, 8_000_000])

@@ -7,7 +7,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import with_ties, write_qrels, write_run
+from rankscope.core.trec.writing import with_ties, write_qrels, write_run
 
 RUN = "q1 Q0 d1 1 3.5 mine\nq1 Q0 d2 2 3.5 mine\nq2\tQ0\td1\t1\t-1e-3\tmine\n"
 

@@ -37,16 +37,32 @@ def test_a_value_is_shown_as_it_was_written_and_not_at_length() -> None:
     assert "\x1b" not in brief("\x1b[31m")
 
 
+@pytest.mark.timeout(5)
 def test_a_message_shortens_long_ids_and_leaves_paths_whole() -> None:
     path = "/" + "/".join(["a" * 200] * 3) + "/qrels.tsv"
     for kept in ("short", path, "word " * 400, "x" * 255):
         assert with_short_words(kept) == kept
-    for written in ("x" * 5000, "[" * 5000, "/" * 5000, "it's" * 2000, "ä" * 300):
+    for written in (
+        "x" * 5000,
+        "[" * 5000,
+        "/" * 5000,
+        "it's" * 2000,
+        "ä" * 300,
+        "." * 90_000,
+        "a:" * 90_000,
+    ):
         message = with_short_words(f"{path}: doc {written!r} is ranked twice. Keep one.")
         assert len(message) < 900
         assert message.startswith(path)
         assert message.endswith(" is ranked twice. Keep one.")
         assert "characters)" in message
+
+
+def test_of_a_path_that_is_too_long_both_ends_are_shown() -> None:
+    shown = with_short_words(f"{'/abc' * 300}/manifest.json: it is missing.")
+    assert shown.startswith("/abc/abc")
+    assert shown.endswith("/abc/manifest.json: it is missing.")
+    assert len(shown) < 200
 
 
 def test_no_error_of_ours_prints_an_id_of_thousands_of_characters() -> None:

@@ -205,6 +205,12 @@ def test_every_malformed_answer_of_gpt35_is_mended_or_dropped(real_data: Path) -
     "answer",
     [
         "[4] > [2] > [0] > [1] > [3]",  # counted from 0
+        "[0] > [2] > [1]",  # a part of such an order, or a slip: nobody can tell
+        "[4] > [0] > [2]",
+        "0, 2, 1",
+        "[2] > [0] > [2] > [1]",
+        "1. [0]\n2. [3]\n3. [1]",
+        "[00] > [2] > [1]",
         "Least relevant first:\n1. [4]\n2. [2]\n3. [1]\n4. [3]\n5. [5]",
         "[4] > [2] > [1] > [3] > [5] (ascending order of relevance)",
         "- [1]: somewhat\n- [2]: no\n- [3]: yes\n- [4]: no\n- [5]: very",  # remarks in turn

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from rankscope.core.errors import BadInput, RankscopeError
 from rankscope.core.records import Qrel, Query, Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data.candidates import TeacherCandidates, read_candidates
 from rankscope.data.names import AsGiven, InCollection
 from rankscope.data.teacher_report import position_bias, summary

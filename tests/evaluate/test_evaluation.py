@@ -167,7 +167,7 @@ def test_a_relevance_level_counts_in_binary_measures_that_name_none() -> None:
     )
     assert plain.notes == ()
     (told,) = rankscope.measure({"a": GOOD}, QRELS, names).notes
-    assert told.startswith("grades go up to 2, and RR@10 count every grade from 1 as relevant")
+    assert told.startswith("grades go up to 2, and RR@10 counts every grade from 1 as relevant")
     with pytest.raises(BadInput, match="level 0 is below 1"):
         rankscope.measure({"a": GOOD}, QRELS, relevance_level=0)
 

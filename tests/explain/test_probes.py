@@ -115,7 +115,12 @@ def test_what_no_bilinear_form_tells_the_mlp_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "learnt"), [("bilinear", len(TRAIN)), ("docs_alone", len(TRAIN)), ("mlp", 300)]
+    ("name", "learnt"),
+    [
+        ("bilinear", len(TRAIN)),
+        ("docs_alone", len(TRAIN)),
+        pytest.param("mlp", 300, marks=pytest.mark.slow),
+    ],
 )
 def test_where_nothing_is_planted_a_probe_is_at_chance(name: str, learnt: int) -> None:
     """Chance and its error are of the test examples, of which there are as many whatever was learnt from."""

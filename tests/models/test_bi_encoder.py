@@ -49,8 +49,18 @@ def theirs(model: SentenceTransformer, side: Side) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("padding_side", ["left", "right"])
-@pytest.mark.parametrize(("architecture", "pooling"), POOLED)
+@pytest.mark.parametrize(
+    ("architecture", "pooling", "padding_side"),
+    [
+        *((*each, "right") for each in POOLED),
+        *(
+            pytest.param(
+                *each, "left", marks=[] if each[0] in {"bert", "llama"} else pytest.mark.slow
+            )
+            for each in POOLED
+        ),
+    ],
+)
 def test_a_vector_is_the_same_alone_together_saved_and_in_sentence_transformers(
     tmp_path: Path, architecture: str, pooling: str, padding_side: str
 ) -> None:
@@ -76,6 +86,14 @@ def test_a_vector_is_the_same_alone_together_saved_and_in_sentence_transformers(
         loaded = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
     for side, vectors in together.items():
         assert torch.allclose(theirs(loaded, side), vectors, atol=1e-5)
+
+
+def test_an_encoder_whose_checkpoint_fits_is_loaded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.save_bi_encoder(tmp_path / "whole")
+    monkeypatch.setattr(backbone, "check_encoder", lambda location: pytest.fail("loaded again"))
+    assert BiEncoder.load(Location("whole", folder)).unused == ()
 
 
 def test_batches_of_any_size_give_the_same_vectors(

@@ -32,7 +32,8 @@ from sentence_transformers.sentence_transformer.modules import (
 from tokenizers import processors
 
 from rankscope.core.errors import BadInput
-from rankscope.models import backbone
+from rankscope.models import backbone, processes
+from rankscope.models.adapters import LoRA
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import kind_of, located
@@ -160,8 +161,13 @@ def lora(folder: Path, labels: int = 1, kind: Any = peft.LoraConfig, **how: Any)
     spread(adapted)
     # the base's own weights are those on disk; only what the adapter saves may have moved
     fresh = dict(transformers.AutoModel.from_pretrained(base).named_parameters())
+    is_trained = {"none": "never", "all": "bias", "lora_only": "base_layer.bias"}[
+        how.get("bias", "none")
+    ]
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
+            if name.endswith(is_trained):
+                continue
             own = name.removeprefix("base_model.model.bert.").replace(".base_layer", "")
             if own in fresh and "lora" not in name:
                 weight.copy_(fresh[own])
@@ -388,6 +394,8 @@ cross("PEFT's own folder, LoRA and head over a bare encoder", lora, by_peft)
 cross("PEFT's own folder with two labels", partial(lora, labels=2), partial(by_peft, labels=2))
 cross("PEFT's own folder, DoRA", partial(lora, use_dora=True), by_peft)
 cross("PEFT's own folder, every dense layer", partial(lora, target_modules="all-linear"), by_peft)
+cross("PEFT's own folder, all biases trained", partial(lora, bias="all"), by_peft)
+cross("PEFT's own folder, its layers' biases trained", partial(lora, bias="lora_only"), by_peft)
 cross("PEFT's own folder without a head", partial(lora, task_type="FEATURE_EXTRACTION"), None)
 cross(
     "PEFT's own folder, IA3",
@@ -410,6 +418,30 @@ def _(folder: Path) -> Path:
     spread_adapter(model.model)
     model.save_pretrained(str(folder))
     return folder
+
+
+def changed_config(folder: Path, **fields: Any) -> Path:
+    changed(folder / "config.json", **fields)
+    return folder
+
+
+@animal("return_dict: false, which asks for tuples")
+def _(folder: Path) -> Path:
+    return changed_config(scorer(folder), return_dict=False)
+
+
+def asked_for_objects(folder: Path) -> Array:
+    return by_theirs(changed_config(folder, return_dict=None))
+
+
+@animal("return_dict: false of T5, which its own class cannot score", theirs=asked_for_objects)
+def _(folder: Path) -> Path:
+    return changed_config(scorer(folder, "t5"), return_dict=False)
+
+
+@bare("return_dict: false of a bi-encoder")
+def _(folder: Path) -> Path:
+    return changed_config(bi_encoder(folder), return_dict=False)
 
 
 def spread_adapter(model: Any) -> None:
@@ -612,8 +644,9 @@ def test_a_folder_is_read_as_its_own_library_reads_it_or_refused(what: str, tmp_
 
 
 @pytest.mark.parametrize("architecture", ["t5", "bart"])
+@pytest.mark.parametrize("has_adapter", [False, True])
 def test_docs_that_spell_the_end_token_are_scored_beside_others(
-    architecture: str, tmp_path: Path
+    architecture: str, has_adapter: bool, tmp_path: Path
 ) -> None:
     """Their heads refuse a batch whose texts have unequally many; it ended in a traceback."""
     docs = ["the blue dog", "the [SEP] dog sits", "[SEP] [SEP]", "a tree"]
@@ -623,8 +656,23 @@ def test_docs_that_spell_the_end_token_are_scored_beside_others(
         theirs = TheirCrossEncoder(str(folder), device="cpu").predict(
             [(QUERY, doc) for doc in docs], activation_fn=torch.nn.Identity(), batch_size=1
         )
-        ours = np.array(CrossEncoder.load(folder).score(QUERY, docs))
+        made = CrossEncoder.load(folder)
+        if has_adapter:  # fresh, so it changes no score
+            made.adapt(LoRA(2, 4.0, 0.0, ()), base=folder, seed=1)
+        ours = np.array(made.score(QUERY, docs))
     assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_docs_that_spell_the_end_token_are_refused_of_a_model_in_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every process must call it equally often, so pairs cannot be parted; it ended in transformers' ValueError."""
+    made = CrossEncoder.load(scorer(tmp_path / "m", "t5"))
+    whole = made.score(QUERY, DOCS)
+    monkeypatch.setattr(processes, "is_sharded", lambda model: True)
+    assert made.score(QUERY, DOCS) == pytest.approx(whole, abs=1e-5)
+    with pytest.raises(BadInput, match=r"reads the last \[SEP\].*Take it out of the texts"):
+        made.score(QUERY, ["a tree", "the [SEP] dog sits"])
 
 
 def table(answers: Sequence[tuple[str, str]]) -> str:

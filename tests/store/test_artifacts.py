@@ -17,7 +17,7 @@ from rankscope.core.input_files import sha256_of
 from rankscope.store import durable
 from rankscope.store import fingerprint as fingerprint_module
 from rankscope.store.artifacts import BEGUN, MANIFEST, Status, Store, read_json, write_json
-from rankscope.store.files import write_text, written_whole
+from rankscope.store.files import temporary_folder, write_text, written_whole
 from rankscope.store.fingerprint import Digests, fingerprint
 from rankscope.store.refusals import explained, explained_full
 
@@ -625,3 +625,13 @@ def test_a_full_disk_is_one_sentence_whichever_library_meets_it(
 ) -> None:
     with pytest.raises(NotWritable, match="Free some space"), explained_full(tmp_path):
         library()
+
+
+def test_a_full_disk_under_temporary_files_is_one_sentence() -> None:
+    """`search` and `rerank` ended in a traceback where /tmp is full."""
+    with (
+        pytest.raises(NotWritable, match=r"rankscope-.*No space left"),
+        temporary_folder() as folder,
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / "docs.jsonl"))
+    assert not folder.exists()

@@ -68,6 +68,25 @@ def test_a_folder_that_cannot_be_written_is_no_mistake(folder: Path) -> None:
     assert cached_text("a") is None
 
 
+def test_the_home_is_filled_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(cache.PLACE, "~/cache")
+    assert cache.cache_folder() == folder
+
+
+def test_a_link_in_the_place_of_what_is_not_whole_yet_is_not_followed(
+    folder: Path, tmp_path: Path
+) -> None:
+    keep_text("a", "one")
+    (kept,) = folder.iterdir()
+    kept.with_name(f".partial-{kept.name}").symlink_to(tmp_path / "elsewhere")
+    keep_text("a", "one")
+    assert not (tmp_path / "elsewhere").exists()
+    assert cached_text("a") == "one"
+
+
 def test_the_pages_script_is_made_once_for_a_version(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,17 +13,16 @@ from support.warm import Kill, Warm
 STUDY = [
     "evaluate.rankers=[C]",
     "evaluate.baseline=[bm25]",
-    "rankers.C.max_updates=60",
     "rankers.C.validate.every=20",
     "rankers.C.checkpoint_every=1",
     "rankers.C.guards={loss_above_chance: warn}",
 ]
 WAYS = {"whole": [], "lora": ["rankers.C.lora={rank: 4, dropout: 0.1}"]}
+N_UPDATES, FURTHEST = {3: 24, 20: 60}, {3: 45, 20: 20}
+"""By the number of kills: the updates, and how many writes a life has at most; with more, the last kill would find none."""
 CASES = [
-    ("lora", 2),
-    pytest.param(("whole", 1), marks=pytest.mark.slow),
-    pytest.param(("whole", 2), marks=pytest.mark.slow),
-    pytest.param(("lora", 1), marks=pytest.mark.slow),
+    ("lora", 2, 3),
+    *(pytest.param((way, count, 20), marks=pytest.mark.slow) for way in WAYS for count in (1, 2)),
 ]
 
 
@@ -33,6 +32,8 @@ class Undisturbed(NamedTuple):
     words: list[object]
     count: int
     results: Path
+    n_kills: int
+    """Of the other training."""
 
 
 def trained(results: Path) -> dict[str, bytes]:
@@ -42,40 +43,40 @@ def trained(results: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in kept}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
 def undisturbed(
     request: pytest.FixtureRequest,
     warm: Warm,
     tiny_study: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Undisturbed:
-    way, count = request.param
+    way, count, n_kills = request.param
     results = tmp_path_factory.mktemp(f"{way}-{count}")
-    words = ["run", tiny_study, *STUDY, *WAYS[way]]
+    length = f"rankers.C.max_updates={N_UPDATES[n_kills]}"
+    words = ["run", tiny_study, *STUDY, length, *WAYS[way]]
     warm.done(words, results=results, count=count, until="train-C")
-    return Undisturbed(words, count, results)
+    return Undisturbed(words, count, results, n_kills)
 
 
-@pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_killed_training_ends_in_the_same_bytes(
-    undisturbed: Undisturbed, warm: Warm, tmp_path: Path, n_kills: int
+    undisturbed: Undisturbed, warm: Warm, tmp_path: Path
 ) -> None:
     """Each kill is some writes after the start, at once or some time later: it may fall anywhere."""
     shutil.copytree(undisturbed.results, tmp_path, dirs_exist_ok=True)
     for lost in (*tmp_path.glob("tiny/steps/train-*"), *tmp_path.glob("tiny/[tw]o*")):
         shutil.rmtree(lost)
     moments = random.Random(7)
-    furthest = (
-        45 if n_kills == 3 else 20
-    )  # writes; more would be the end of the training before the last kill
     reached = []
-    for _ in range(n_kills):
-        kill = Kill(moments.randint(1, furthest), moments.choice([0.0, moments.uniform(0, 0.03)]))
+    for _ in range(undisturbed.n_kills):
+        kill = Kill(
+            moments.randint(1, FURTHEST[undisturbed.n_kills]),
+            moments.choice([0.0, moments.uniform(0, 0.03)]),
+        )
         codes = warm.run(undisturbed.words, results=tmp_path, count=undisturbed.count, kill=kill)
         assert codes == [-signal.SIGKILL] * undisturbed.count, warm.log.read_text()[-2000:]
         stored = tmp_path.glob("tiny/work/*/updates-*")
         reached.append(max((int(path.name.split("-")[1]) for path in stored), default=0))
-    assert 0 < reached[-1] < 60
+    assert 0 < reached[-1] < N_UPDATES[undisturbed.n_kills]
     assert reached == sorted(reached), "no kill loses a checkpoint"
     warm.done(undisturbed.words, results=tmp_path, count=undisturbed.count, until="train-C")
     assert trained(tmp_path) == trained(undisturbed.results)

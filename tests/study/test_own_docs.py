@@ -10,7 +10,7 @@ from rankscope.analyses import examples
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data import conventions
 from rankscope.evaluate.evaluation import measure
 from rankscope.store.artifacts import Store

@@ -14,7 +14,7 @@ from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingAr
 from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Kind
 from rankscope.pipeline.work import Summary, Work

@@ -187,8 +187,9 @@ def test_the_command_prints_a_table_csv_latex_and_json(
 
     sound = json.loads(asked("--candidates", "2", "--json"))
     assert sound["readable_from"].keys() == {"one", "two"}
-    words += ["--candidates", "2 3", "--as-published"]  # fitted the fastest
-    assert "layer 2" in asked()
+    words.append("--as-published")  # fitted the fastest
+    assert "layer 2" in asked("--candidates", "2 3")
+    words += ["--candidates", "2"]
     rows = list(csv.DictReader(io.StringIO(asked("--csv"))))
     assert len(rows) == len(json.loads(asked("--json"))["rows"])
     assert {row["verdict"] for row in rows if row["ranker"] == "two"} <= {

@@ -8,7 +8,7 @@ import pytest
 from rankscope.analyses.changes.results import ranking_change
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc, ranked
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.evaluate.runs import without_own_docs
 from support.changed import compared
 

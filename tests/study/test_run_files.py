@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data.conventions import Convention
 from rankscope.verbs import judgements, reproduce
 

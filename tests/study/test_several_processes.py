@@ -91,7 +91,23 @@ def one(warm: Warm, tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) 
     return results
 
 
-@pytest.fixture(scope="module", params=["forked", "torchrun"])
+def torchrun(*words: object) -> str:
+    """What `rankscope WORDS` prints where torchrun starts two processes, as a person does."""
+    return subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+            "-m", "rankscope", *map(str, words),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        check=True, capture_output=True, timeout=280, text=True,
+    ).stdout  # fmt: skip
+
+
+def test_torchrun_starts_the_command_line(tiny_study: Path, tmp_path: Path) -> None:
+    assert "train" in torchrun("plan", tiny_study, "--results", tmp_path)
+
+
+@pytest.fixture(scope="module", params=["forked", pytest.param("torchrun", marks=pytest.mark.slow)])
 def two(
     request: pytest.FixtureRequest,
     warm: Warm,
@@ -102,15 +118,8 @@ def two(
     results = tmp_path_factory.mktemp("two")
     if request.param == "forked":
         warm.done(["run", tiny_study, *TWENTY], results=results, count=2)
-        return results
-    subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-            "-m", "rankscope", "run", str(tiny_study), *TWENTY, "--results", str(results),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        check=True, capture_output=True, timeout=280,
-    )  # fmt: skip
+    else:
+        torchrun("run", tiny_study, *TWENTY, "--results", results)
     return results
 
 
@@ -180,18 +189,28 @@ def test_so_do_two_that_hold_a_part_each(in_parts: Path, way: str) -> None:
     assert scores_of(one, way) == pytest.approx(scores_of(two, way), abs=1e-4)
 
 
-def test_what_shards_cannot_do_is_refused(warm: Warm, tiny_study: Path, tmp_path: Path) -> None:
-    for change, options, said in [
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
         ("memory=grad_cache", {}, "grad_cache runs whole models"),
-        ("compile=true", {}, "does not go with FSDP"),
-        ("seed=1", {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "renames the layers"),
         ("seed=2", {"FSDP_VERSION": "1"}, "Set `fsdp_version: 2`"),
-        ("seed=3", {"ACCELERATE_DYNAMO_BACKEND": "inductor"}, "asks for torch.compile"),
-    ]:
-        words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
-        codes = warm.run(words, results=tmp_path, count=2, shards=options)
-        assert codes == [1, 1]
-        assert said in warm.log.read_text()[-3000:]
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("compile=true", {}, "does not go with FSDP"),
+                ("seed=1", {"FSDP_ACTIVATION_CHECKPOINTING": "true"}, "renames the layers"),
+                ("seed=3", {"ACCELERATE_DYNAMO_BACKEND": "inductor"}, "asks for torch.compile"),
+            ]
+        ),
+    ],
+)
+def test_what_shards_cannot_do_is_refused(
+    warm: Warm, tiny_study: Path, tmp_path: Path, change: str, options: dict[str, str], said: str
+) -> None:
+    words = ["run", tiny_study, *SHORT, f"rankers.C.{change}"]
+    codes = warm.run(words, results=tmp_path, count=2, shards=options)
+    assert codes == [1, 1]
+    assert said in warm.log.read_text()[-3000:]
 
 
 def test_what_was_begun_in_shards_says_so_where_it_goes_on_without(

@@ -217,7 +217,7 @@ def test_a_training_gone_on_with_gives_the_bytes_of_one_in_one_go(
     assert all(torch.equal(weight, ended[name]) for name, weight in weights.items())
 
 
-@pytest.mark.parametrize("kind", ["momentum", "aligned"])
+@pytest.mark.parametrize("kind", ["momentum", pytest.param("aligned", marks=pytest.mark.slow)])
 def test_it_learns_and_saving_memory_changes_nothing(tmp_path: Path, kind: str) -> None:
     losses, weights = trained(tmp_path / "plain", kind, max_updates=40, schedule="constant")
     assert sum(losses[-6:]) < 0.9 * sum(losses[2:8]), "the first meet a queue of random numbers"

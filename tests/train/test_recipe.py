@@ -63,7 +63,10 @@ def check_same(
             torch.testing.assert_close(weight, other[1][name], atol=within, rtol=0)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "distilbert", "electra"])
+@pytest.mark.parametrize(
+    "architecture",
+    ["bert", *(pytest.param(name, marks=pytest.mark.slow) for name in ("distilbert", "electra"))],
+)
 @pytest.mark.parametrize("memory", MEMORIES[1:])
 def test_saving_memory_changes_no_loss_and_no_weight(
     tmp_path: Path, in_small_parts: None, architecture: str, memory: str

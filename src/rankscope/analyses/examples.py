@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
@@ -18,6 +16,7 @@ from rankscope.data.collections import (
 )
 from rankscope.evaluate.runs import without_own_docs
 from rankscope.retrieve import bm25
+from rankscope.store.files import temporary_folder
 
 FEWEST_QUERIES = 20
 
@@ -27,8 +26,7 @@ def indexed(
     source: Source, language: str, progress: Progress
 ) -> Iterator[tuple[StoredDocs, bm25.Index]]:
     """A collection's docs and a BM25 index of them with an analyzer's language; both last as long as the block."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         write_docs(source.docs(), folder)
         stored = StoredDocs(folder)
         bm25.build(stored, folder, language=language)

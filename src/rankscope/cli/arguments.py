@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import check_id, has_name
-from rankscope.core.trec import read_lines
+from rankscope.core.lines import read_lines
 
 WORTH_A_PROCESS = 20_000_000
 """Bytes of run files above which several processes read them."""

@@ -25,7 +25,7 @@ T = TypeVar("T")
 class RankscopeError(Exception):
     """The root of every error raised on purpose; the command line prints it as one line.
 
-    Ids of thousands of characters are shortened in its message.
+    Names of more than 255 characters are shortened in its message (`visible.with_short_words`).
     """
 
     def __init__(self, *args: object) -> None:

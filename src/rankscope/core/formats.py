@@ -21,16 +21,11 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
+from rankscope.core.lines import read_bytes, stem
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import (
-    RunFile,
-    first_tag,
-    read_bytes,
-    read_trec_qrels,
-    read_trec_run,
-    stem,
-)
+from rankscope.core.trec.qrels import read_trec_qrels
+from rankscope.core.trec.runs import RunFile, first_tag, read_trec_run
 
 QUERY_COLUMNS = ("query_id", "q_id", "qid", "query-id")
 DOC_COLUMNS = ("doc_id", "docno", "docid", "corpus-id")

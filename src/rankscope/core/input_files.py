@@ -11,12 +11,15 @@ own size. No text packs so well; a file that does must be given unpacked.
 
 import bz2
 import codecs
+import errno
 import gzip
 import hashlib
 import importlib
 import io
 import lzma
+import os
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,6 +68,8 @@ def _zstd(file: BinaryIO) -> IO[bytes]:
 class _Streams(io.RawIOBase):
     """The streams of a packed file one after another, unpacked; what follows them must be another, or zeros.
 
+    A read ends with a stream, and so may be short: `io.BufferedReader` goes on.
+
     Python's own readers of bzip2 and xz leave out what is no stream, and with it all that a damaged one held.
     """
 
@@ -74,7 +79,7 @@ class _Streams(io.RawIOBase):
         self._left = b""
 
     def readable(self) -> bool:
-        """It is."""
+        """True, always: `io.BufferedReader` asks before it reads."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -102,12 +107,12 @@ class _Streams(io.RawIOBase):
 
 
 def _bzip2(file: BinaryIO) -> IO[bytes]:
-    return cast("IO[bytes]", _Streams(file, bz2.BZ2Decompressor))
+    return io.BufferedReader(_Streams(file, bz2.BZ2Decompressor))
 
 
 def _xz(file: BinaryIO) -> IO[bytes]:
     unpacker = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ)
-    return cast("IO[bytes]", _Streams(file, unpacker))
+    return io.BufferedReader(_Streams(file, unpacker))
 
 
 PACKED: Mapping[re.Pattern[bytes], _Way] = {
@@ -273,7 +278,7 @@ class _Bounded(io.RawIOBase):
         self._left = self._most
 
     def readable(self) -> bool:
-        """It is."""
+        """True, always: `io.BufferedReader` asks before it reads."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -289,9 +294,43 @@ class _Bounded(io.RawIOBase):
         return len(data)
 
 
+@contextmanager
+def regular(path: Path, *, flags: int = 0) -> Iterator[io.BufferedReader]:
+    """A file as it is, not unpacked, opened with `flags` of `os` as well.
+
+    OSError for a pipe, a socket, a device or a folder: a pipe that nobody writes to would be waited for without end.
+    """
+
+    def at_once(name: str, usual: int) -> int:
+        return os.open(name, usual | os.O_NONBLOCK | flags)
+
+    with open(path, "rb", opener=at_once) as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, f"it is {what_it_is(kind)}, no file", str(path))
+        yield file
+
+
+def regular_text(path: Path) -> str:
+    """The text in UTF-8 of a file that rankscope or a library wrote; OSError as `regular` has it."""
+    with regular(path) as file:
+        return file.read().decode()
+
+
+def what_it_is(mode: int) -> str:
+    """What stands at a path, by its `st_mode`."""
+    known = {
+        stat.S_IFREG: "a file",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+    }
+    return known.get(stat.S_IFMT(mode), "a device")
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes as they are, read in pieces; BadInput if it cannot be read."""
-    with explained_reading(path), path.open("rb") as file:
+    with explained_reading(path), regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

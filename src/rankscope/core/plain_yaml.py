@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, final
 import yaml
 
 from rankscope.core.errors import BadInput
+from rankscope.core.input_files import what_it_is
 from rankscope.core.visible import brief, visible
 
 N_BYTES = 1_000_000
@@ -69,7 +70,7 @@ def _text_of(path: Path) -> str:
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
             raise BadInput(
-                f"{path}: cannot be read, for it is {_what_it_is(kind)}. Give a file of text."
+                f"{path}: cannot be read, for it is {what_it_is(kind)}. Give a file of text."
             )
         with path.open("rb") as file:
             data = file.read(N_BYTES + 1)
@@ -84,11 +85,6 @@ def _text_of(path: Path) -> str:
             f"{path}: larger than {N_BYTES:,} bytes, which no such file needs. Give the right file."
         )
     return _decoded(data, path)
-
-
-def _what_it_is(mode: int) -> str:
-    known = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return known.get(stat.S_IFMT(mode), "a device")
 
 
 def _decoded(data: bytes, path: Path) -> str:

@@ -1,8 +1,11 @@
 """The progress of long work, told to a watcher; the default watcher is silent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
+
+Tell = Callable[[str], None]
+"""A function that takes a note for the user as soon as it is known."""
 
 
 class Task(Protocol):

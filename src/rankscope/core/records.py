@@ -4,8 +4,10 @@ Field names are those of ir_datasets and ir_measures, so that a record passes in
 unconverted.
 """
 
+import gc
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from operator import attrgetter
@@ -76,7 +78,7 @@ def as_float32(scores: Iterable[float]) -> list[float]:
 
 
 def lowered(
-    scores: Sequence[float] | NDArray[np.float32],
+    scores: Sequence[float] | NDArray[np.float32] | NDArray[np.float64],
 ) -> tuple[NDArray[np.float32], int | None]:
     """The scores of a ranking, best first, each as float32 under the one before; and the first that has none.
 
@@ -105,6 +107,18 @@ def _numbers(floats: NDArray[np.float32]) -> NDArray[np.int64]:
 def _floats(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     bits = np.where(numbers >= 0, numbers, -numbers | ~_MAGNITUDE)
     return bits.astype(np.int32).view(np.float32)
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Inside the block garbage collection is off: it takes half the time of making a million small objects."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def ranked(scored_docs: Iterable[ScoredDoc]) -> list[ScoredDoc]:

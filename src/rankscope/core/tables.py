@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import shown
-from rankscope.core.trec import read_lines
+from rankscope.core.lines import read_lines
 
 FORMULA = re.compile(r"'*[\t\r\n ]*[=+\-@]|'*[\t\r]")
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?"

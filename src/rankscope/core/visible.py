@@ -24,8 +24,10 @@ LONGEST = 60
 """Characters of a value that a message shows."""
 LONGEST_NAME, LONGEST_PATH = 255, 700
 """Characters of a name and of a path that a message still shows whole."""
-LONG_NAME = re.compile(rf"[^\s/'\"]{{{LONGEST_NAME},}}[^\s/'\".,:;)]")
-LONG_PATH = re.compile(rf"\S{{{LONGEST_PATH},}}[^\s.,:;)]")
+NAME = re.compile(rf"[^\s/'\"]{{{LONGEST_NAME + 1},}}")
+PATH = re.compile(rf"\S{{{LONGEST_PATH + 1},}}")
+AFTER = ".,:;)"
+"""What may stand behind a name in a sentence."""
 
 
 def visible(text: str, *, keep: str = "") -> str:
@@ -46,18 +48,30 @@ def shortened(text: str, longest: int) -> str:
 
 
 def with_short_words(text: str) -> str:
-    """The text of a message, in which an id of thousands of characters is shortened; paths are left whole.
+    """A message whose long names are shortened to their beginning, and its long paths to their beginning and end.
 
-    No name in a path is longer than 255 bytes, and no path of a person than `LONGEST_PATH`.
+    A name is what stands between white space, slashes and quotes; no file's is longer than 255 bytes.
     """
     if len(text) <= LONGEST_NAME:
         return text
-    text = LONG_NAME.sub(_beginning, text)
-    return LONG_PATH.sub(_beginning, text)
+    return PATH.sub(_both_ends, NAME.sub(_beginning, text))
 
 
 def _beginning(match: re.Match[str]) -> str:
-    return shortened(match[0], LONGEST)
+    name, after = _parted(match[0])
+    return shortened(name, LONGEST) + after
+
+
+def _both_ends(match: re.Match[str]) -> str:
+    path, after = _parted(match[0])
+    return f"{shortened(path, LONGEST)} …{path[-LONGEST:]}{after}"
+
+
+def _parted(word: str) -> tuple[str, str]:
+    """A word, and what of the sentence stands behind it."""
+    end = word[-3:]
+    after = end[len(end.rstrip(AFTER)) :]
+    return word[: len(word) - len(after)], after
 
 
 def brief(value: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
-from rankscope.core.trec import tied_by_rank
+from rankscope.core.trec.runs import tied_by_rank
 from rankscope.data.entries import entries, tables
 from rankscope.data.names import IdLookup, named
 

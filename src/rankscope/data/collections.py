@@ -22,16 +22,23 @@ from numpy.typing import NDArray
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_text, check_id
 from rankscope.core.formats import read_qrels
-from rankscope.core.input_files import ENDINGS, PARQUET_MAGIC, head_of, home_filled_in
+from rankscope.core.input_files import (
+    ENDINGS,
+    PARQUET_MAGIC,
+    explained_reading,
+    head_of,
+    home_filled_in,
+)
+from rankscope.core.lines import read_lines
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
-from rankscope.core.trec import read_lines, write_qrels
+from rankscope.core.trec.writing import write_qrels
 from rankscope.core.words import words
 from rankscope.data.entries import Entry, entries
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
-OF_OTHERS = {"doc": "query_id", "query": "doc_id"}
+ID_FIELD_OF_THE_OTHER = {"doc": "query_id", "query": "doc_id"}
 """The field that names something else where another names the thing."""
 TEXT_FIELDS = ("text", "contents", "body")
 HEAD_IDS = frozenset(
@@ -166,13 +173,11 @@ def beir_folder(folder: Path, split: str, *, option: str = "") -> LocalFiles:
         return there[0] if there else folder / name
 
     endings = [f".tsv{ending}" for ending in ("", *ENDINGS)]
+    qrels = folder / "qrels"
+    with explained_reading(qrels):  # `glob` would find nothing where nothing may be read
+        names = [path.name for path in qrels.iterdir()] if qrels.is_dir() else []
     splits = sorted(
-        {
-            path.name.removesuffix(ending)
-            for path in folder.glob("qrels/*.tsv*")
-            for ending in endings
-            if path.name.endswith(ending)
-        }
+        {name.removesuffix(end) for name in names for end in endings if name.endswith(end)}
     )
     if split not in splits:
         known = ", ".join(splits) or "none: is this a folder in BEIR layout?"
@@ -265,8 +270,8 @@ def _from_json(path: Path, what: str) -> Iterator[tuple[str, str, str]]:
 
 def _id(entry: Entry, what: str) -> str | None:
     """The id; that of a query is no doc's where there is one of the doc too, and the other way round."""
-    own = (name for name in ID_FIELDS if name != OF_OTHERS[what])
-    return entry.name("", *own) or entry.name("", OF_OTHERS[what])
+    own = (name for name in ID_FIELDS if name != ID_FIELD_OF_THE_OTHER[what])
+    return entry.name("", *own) or entry.name("", ID_FIELD_OF_THE_OTHER[what])
 
 
 def _body(entry: Entry) -> str | None:

@@ -12,8 +12,8 @@ from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_id, as_text, is_none, is_score, shown
 from rankscope.core.formats import parquet_frame
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
+from rankscope.core.lines import read_bytes, read_lines
 from rankscope.core.plain_json import json_list, json_value
-from rankscope.core.trec import read_bytes, read_lines
 
 
 class Entry(NamedTuple):

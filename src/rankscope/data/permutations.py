@@ -21,9 +21,9 @@ is read:
 
 All after the last end of thoughts (`</think>` and its kin), and within the last `<answer>` where there is one.
 Words beside the ids are counted as WORDS. These are no order, are counted as NO_IDS or NO_ORDER and never guessed
-at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`), ids
-counted from 0, an order from worst to best, remarks on the docs as they were shown, a part of a chain, and two orders
-of which the second is another.
+at: a thought that does not end, prose, chains of `<`, ranges (`[1]-[5]`), ranks or scores by id (`[1]: 3`), a 0
+among ids that do not name all docs from 1 (they may count from 0), an order from worst to best, remarks on the docs as
+they were shown, a part of a chain, and two orders of which the second is another.
 
 More docs than an LLM can be shown at once are ordered in windows that slide from the bottom of a
 ranking to its top; each begins with what the one before it carried up.
@@ -63,10 +63,14 @@ class _Written(NamedTuple):
 def mended(answer: str, n_docs: int) -> Permutation:
     """The order an answer gives to n docs, as RankGPT mends it; an answer without an order changes none."""
     written = _order(answer, n_docs)
-    places = {_place(number) for number in written.ids}
-    if places == {*range(-1, n_docs - 1)}:
-        written = _Written([], has_words=True)  # counted from 0
+    if _counts_from_0(written.ids, n_docs):
+        written = _Written([], has_words=True)
     return _mended(answer, written, n_docs)
+
+
+def _counts_from_0(ids: Sequence[str], n_docs: int) -> bool:
+    """Whether an order may count docs from 0: it names a 0, and not every doc by its number from 1."""
+    return any(not number.strip("0") for number in ids) and not _names_all(ids, n_docs)
 
 
 def mended_as_published(answer: str, n_docs: int) -> Permutation:

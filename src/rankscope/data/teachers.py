@@ -13,8 +13,8 @@ from pathlib import Path
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import parquet_frame, read_run_file
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
+from rankscope.core.lines import stem
 from rankscope.core.records import Run, ScoredDoc
-from rankscope.core.trec import stem
 from rankscope.data import answers
 from rankscope.data.answers import Malformed, ordered, read_answers
 from rankscope.data.candidates import TeacherCandidates

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Doc, Qrel, Query, Run, ScoredDoc
 from rankscope.core.rng import stream
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 
 
 class Relation(NamedTuple):

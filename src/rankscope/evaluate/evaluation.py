@@ -15,7 +15,7 @@ from statistics import stdev
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.trec import no_garbage_collection
+from rankscope.core.records import no_garbage_collection
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.measures import parse, with_relevance_level
 from rankscope.evaluate.measuring import Measured, Measuring
@@ -217,6 +217,7 @@ def _level_notes(
         binary = [name for name in computed if with_relevance_level(name, 2) != name]
         if highest > 1 and binary:
             yield (
-                f"grades go up to {highest}, and {', '.join(binary)} count every grade from 1 as relevant; "
+                f"grades go up to {highest}, and {', '.join(binary)} {'count' if len(binary) > 1 else 'counts'} every "
+                "grade from 1 as relevant; "
                 "TREC's passage tracks count from 2 (relevance level 2)"
             )

@@ -12,6 +12,11 @@ from rankscope.core.errors import UnknownChoice
 from rankscope.core.fields import HIGHEST_RELEVANCE, shown
 from rankscope.core.records import Qrel, ScoredDoc
 
+FAILURES = (
+    ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
+)  # fmt: skip
+"""The exceptions that the tools behind ir_measures raise."""
+
 
 def parse(measure: str) -> Any:
     """The ir_measures object of a name such as nDCG@10 or AP(rel=2)@100."""
@@ -120,14 +125,7 @@ def computable(measure: str) -> None:
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "
             f"here ({reason}). Use another, such as nDCG@10{', or install that' if needed else ''}."
         ) from error
-    except (
-        TypeError,
-        ArithmeticError,
-        LookupError,
-        OSError,
-        RuntimeError,
-        SubprocessError,
-    ) as error:
+    except FAILURES as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnknownChoice(
             f"The measure {measure!r} cannot be computed from qrels and a run with the tools installed "

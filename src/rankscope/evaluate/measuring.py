@@ -5,22 +5,15 @@ The tools behind ir_measures break ties in opposite directions, so they get a ru
 judged queries: a query that the run leaves out counts 0 and is named.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
-from subprocess import SubprocessError
-from typing import Any, NamedTuple, final
-
-import ir_measures
+from itertools import count
+from typing import Any, final
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run
-from rankscope.evaluate.measures import computable, level_of, parse
-
-FAILURES = (
-    ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
-)  # fmt: skip
-"""The exceptions that the tools behind ir_measures raise."""
+from rankscope.evaluate.measures import computable, level_of
+from rankscope.evaluate.tools import QUERIES_AT_ONCE, PreparedQueries, calls, named
 
 
 @dataclass(frozen=True)
@@ -59,85 +52,6 @@ def _is_gdevals(measure: Any) -> bool:
     return is_exponential and "cutoff" in measure.params
 
 
-class _Together(NamedTuple):
-    """Measures that share one call of a tool, and the docs of a ranking that they look at."""
-
-    measures: list[Any]
-    depth: int | None
-    """None for the whole ranking."""
-
-
-def _apart(measures: Iterable[Any]) -> list[_Together]:
-    """The measures in groups that can share one call of a tool.
-
-    ir_measures adds a plain nDCG or NumRet to any call: in a call with other gains, or without unjudged docs, it
-    would get the value of those settings, or none. What is beyond a cutoff is not given to a tool: its sorting takes
-    longer than its measuring.
-    """
-    groups: dict[str, _Together] = {}
-    for measure in measures:
-        options = {name: measure.params.get(name) for name in ("gains", "judged_only")}
-        depth = None if options["judged_only"] else measure.params.get("cutoff")
-        groups.setdefault(repr((options, depth)), _Together([], depth)).measures.append(measure)
-    return list(groups.values())
-
-
-class _Tool(NamedTuple):
-    """A tool behind ir_measures, prepared for some queries."""
-
-    group: _Together
-    evaluator: Any
-
-
-class _PreparedQueries(NamedTuple):
-    """Queries that are measured at once, so that memory holds few rankings, and the tools prepared for them."""
-
-    query_ids: Sequence[str]
-    tools: Sequence[_Tool]
-
-    def metrics(self, tag: str, scored: Mapping[str, Mapping[str, float]]) -> Iterator[Any]:
-        """The metrics that the tools compute. Raises BadInput, in one sentence, where a tool fails."""
-        for group, evaluator in self.tools:
-            try:
-                yield from evaluator.iter_calc(_first_docs(scored, group.depth))
-            except FAILURES as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise BadInput(
-                    f"{tag}: the tool behind one of {', '.join(map(str, group.measures))} failed on these qrels and "
-                    f"this run ({reason}). Leave that measure out, or look at the grades."
-                ) from error
-
-
-QUERIES_AT_ONCE = 256
-
-
-def _batches(query_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(query_ids), QUERIES_AT_ONCE):
-        yield query_ids[start : start + QUERIES_AT_ONCE]
-
-
-WHOLE_RANKING = 1_000_000_000
-"""A cutoff that no ranking reaches."""
-
-
-def _with_cutoff(measure: Any) -> Any:
-    """NDCG of the whole ranking with a cutoff that no ranking reaches: the same value.
-
-    trec_eval's nDCG without a cutoff takes the square of the highest grade in time (seconds for a grade of 100,000).
-    """
-    is_whole_ndcg = measure.NAME == "nDCG" and "cutoff" not in measure.params
-    return measure(cutoff=WHOLE_RANKING) if is_whole_ndcg else measure
-
-
-def _with_a_grade_table(grades: Mapping[str, int]) -> Mapping[str, int]:
-    """A query's grades; where all are below 0, all 0, which counts the same: no doc is relevant.
-
-    trec_eval has no table of grades for such a query: from -2 down it ends the process, and at -1 it counts with
-    the table of the query before.
-    """
-    return grades if max(grades.values()) >= 0 else dict.fromkeys(grades, 0)
-
-
 @final
 class Measuring:
     """Measures over one set of judgements, prepared once for any number of runs."""
@@ -152,25 +66,18 @@ class Measuring:
         self.measures = tuple(measures)
         for name in measures:
             computable(name)
-        self._names: dict[Any, list[str]] = {}
-        for name in measures:  # RR@10 and MRR@10 are one
-            self._names.setdefault(_with_cutoff(parse(name)), []).append(name)
+        self._names = named(self.measures)
         self._check_grades()
         self._numbers = {query_id: str(at) for at, query_id in enumerate(self.query_ids)}
+        prepared = calls(self._names)
         self._batches = [
-            _PreparedQueries(query_ids, self._tools(query_ids))
-            for query_ids in _batches(self.query_ids)
+            (query_ids, PreparedQueries(self._numbered(query_ids), prepared))
+            for start in range(0, len(self.query_ids), QUERIES_AT_ONCE)
+            for query_ids in [self.query_ids[start : start + QUERIES_AT_ONCE]]
         ]
 
-    def _tools(self, query_ids: Sequence[str]) -> list[_Tool]:
-        numbered = {
-            self._numbers[query_id]: _with_a_grade_table(self.relevance[query_id])
-            for query_id in query_ids
-        }
-        return [
-            _Tool(group, ir_measures.evaluator(group.measures, numbered))
-            for group in _apart(self._names)
-        ]
+    def _numbered(self, query_ids: Iterable[str]) -> dict[str, Mapping[str, int]]:
+        return {self._numbers[query_id]: self.relevance[query_id] for query_id in query_ids}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process prepares it again, because the tools behind it cannot be pickled."""
@@ -250,15 +157,13 @@ class Measuring:
     def of(self, run: Run) -> Measured:
         """Every measure's value for every judged query (0 for a query the run leaves out)."""
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
-        missing = []
-        for batch in self._batches:
-            scored = self._scored(run, batch.query_ids)
-            missing += [
-                query_id for query_id in batch.query_ids if self._numbers[query_id] not in scored
-            ]
+        missing: list[str] = []
+        for query_ids, prepared in self._batches:
+            scored = self._scored(run, query_ids)
+            missing += (query_id for query_id in query_ids if self._numbers[query_id] not in scored)
             self._check_pairs(run.tag, scored)
             seen: dict[int, tuple[Any, dict[str, float]]] = {}
-            for metric in batch.metrics(run.tag, scored):
+            for metric in prepared.metrics(run.tag, scored):
                 key = id(metric.measure)  # hashing the measure itself would format it every time
                 if key not in seen:  # kept beside its values, so that no other object gets its id
                     seen[key] = metric.measure, values[self._names[metric.measure][0]]
@@ -275,14 +180,6 @@ class Measuring:
             for query_id in query_ids
             if query_id in run.rankings and len(doc_ids := run.columns(query_id).doc_ids)
         }
-
-
-def _first_docs(
-    scored: Mapping[str, Mapping[str, float]], depth: int | None
-) -> Mapping[str, Mapping[str, float]]:
-    if depth is None:
-        return scored
-    return {query: dict(islice(docs.items(), depth)) for query, docs in scored.items()}
 
 
 def measured(run: Run, qrels: Iterable[Qrel], measures: Sequence[str]) -> Measured:

@@ -15,8 +15,9 @@ from rankscope.core.formats import (
     read_run_file,
     tag_of,
 )
+from rankscope.core.lines import stem
 from rankscope.core.records import Qrel, Run, ScoredDoc
-from rankscope.core.trec import RunFile, stem
+from rankscope.core.trec.runs import RunFile
 
 RunLike = Run | Path | str | Mapping[str, Any] | Any
 """A run, a file's path, a table of tables, or a data frame."""

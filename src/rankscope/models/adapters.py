@@ -269,7 +269,8 @@ def merged_from(model: nn.Module, where: Location) -> Any:
         whole = peft.get_peft_model(model, config)
         result: Any = set_peft_model_state_dict(whole, weights)
     missing = [n for n in result.missing_keys if "lora_" in n or "modules_to_save" in n]
-    left = sorted([*missing, *result.unexpected_keys])
+    homeless = [n for n in result.unexpected_keys if not _is_written_twice(n, weights)]
+    left = sorted([*missing, *homeless])
     if left:
         raise BadInput(
             f"The adapter {where.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
@@ -277,6 +278,15 @@ def merged_from(model: nn.Module, where: Location) -> Any:
         )
     with _quiet():
         return merged(whole)
+
+
+def _is_written_twice(name: str, weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether it is a bias of a module that is saved whole, which PEFT writes again where `bias` is "all"."""
+    twin = weights.get(name.replace(".modules_to_save.", "."))
+    weight = weights.get(name)
+    if twin is None or weight is None or twin is weight:
+        return False
+    return torch.equal(twin, weight)
 
 
 def _weights_of(where: Location) -> Path:

@@ -132,7 +132,7 @@ def load_scorer(
     if n == 2 and head is None:
         make_one_label(model)
     tokenizer = read_tokenizer(tokenizer_in or folder)
-    _require_room(tokenizer_in or folder, model, tokenizer)
+    require_room(tokenizer_in or folder, model, tokenizer)
     _agree_on_padding(folder, model, tokenizer)
     fresh = tuple(sorted({*report.missing, *report.resized}))
     return Backbone(model, tokenizer, fresh, report.unused, tuple(labels) if n == 2 else ())
@@ -179,7 +179,7 @@ def load_encoder(location: Location) -> Encoder:
         if report.missing:
             leave_out_pooler(model)
         tokenizer = read_tokenizer(folder)
-        _require_room(folder, model, tokenizer)
+        require_room(folder, model, tokenizer)
         return Encoder(model, _padding(tokenizer), report.missing, report.unused)
     name, *_ = config.architectures or ("",)
     if name not in DPR or config.projection_dim:
@@ -236,7 +236,7 @@ def read_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _require_room(folder: Path, model: Any, tokenizer: Any) -> None:
+def require_room(folder: Path, model: Any, tokenizer: Any) -> None:
     """Refuse a tokenizer with ids that the model has no embedding for: such a token would end in an error."""
     rows = model.get_input_embeddings().num_embeddings
     token, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
@@ -336,7 +336,7 @@ def check_encoder(location: Location) -> tuple[tuple[str, ...], tuple[str, ...]]
         read_tokenizer(folder)
         return check_encoder(base_of(folder))
     model, report = _loaded(_bare(_configuration(folder)), location, folder, seed=0)
-    _require_room(folder, model, read_tokenizer(folder))
+    require_room(folder, model, read_tokenizer(folder))
     return report.missing, report.unused
 
 
@@ -358,6 +358,7 @@ def _loaded(
             trust_remote_code=False,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
+            return_dict=True,  # a config.json that asks for tuples has the same numbers in them
             **more,
         )
     missing, unused = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])

@@ -56,19 +56,24 @@ class BiEncoder:
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
         encoders = encoders_in(folder)
-        unmatched = {
-            encoder: backbone.check_encoder(Location(location.name, encoder))
-            for encoder in encoders.values()
-        }
         refused = "sentence-transformers cannot load the model"
-        with backbone.quiet(), folders.library_answers(folder, refused):
-            model = SentenceTransformer(
-                str(folder),
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device="cpu",
-            )
-            made = cls(model)
+        try:
+            with backbone.quiet(), folders.library_answers(folder, refused):
+                model = SentenceTransformer(
+                    str(folder),
+                    trust_remote_code=False,
+                    model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+                    device="cpu",
+                )
+                made = cls(model)
+        except BadInput:
+            for encoder in encoders.values():  # which says what is wrong with a checkpoint
+                backbone.check_encoder(Location(location.name, encoder))
+            raise
+        unmatched = {
+            encoder: _unmatched(Location(location.name, encoder), made.tower(side).model)
+            for side, encoder in encoders.items()
+        }
         for side, encoder in encoders.items():
             adapters.require_whole(encoder, made.tower(side).model)
         made.fresh = tuple(name for fresh, _ in unmatched.values() for name in fresh)
@@ -375,3 +380,18 @@ class BiEncoder:
             (docs[[places[doc] for doc in wanted]] @ query).tolist() if wanted else []
             for query, (_, wanted) in zip(queries, groups, strict=True)
         ]
+
+
+def _unmatched(location: Location, model: nn.Module) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The missing and unused weights of a bare encoder's checkpoint, as `backbone.check_encoder` gives and refuses them.
+
+    model: the encoder, loaded. Where the checkpoint has its weights by name and shape, and no other, none is missing,
+    and it is not loaded again.
+    """
+    folder = downloaded(location)
+    stored = {name: tuple(tensor.shape) for name, tensor in folders.weights(folder).items()}
+    loaded = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    if stored != loaded:
+        return backbone.check_encoder(location)
+    backbone.require_room(folder, model, backbone.read_tokenizer(folder))
+    return (), ()

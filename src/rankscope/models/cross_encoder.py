@@ -351,9 +351,16 @@ class CrossEncoder:
         """
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
+        groups = self._by_ends(pairs)
+        if processes.is_sharded(model) and len(groups) > 1:
+            raise BadInput(
+                f"{type(self.model).__name__}: its head reads the last {self.tokenizer.eos_token}, and needs equally "
+                "many in all pairs that shards score together; some texts spell it. Take it out of the texts, or "
+                "train without FSDP."
+            )
         batches = [
             [places[at] for at in batch]
-            for places in (_all(pairs) if processes.is_sharded(model) else self._by_ends(pairs))
+            for places in groups
             for batch in lengths.by_length([len(pairs[place].ids) for place in places], budget)
         ]
 
@@ -375,16 +382,12 @@ class CrossEncoder:
         """
         config: Any = self.model.config
         if not getattr(config, "is_encoder_decoder", False):
-            return _all(pairs)
+            return [[*range(len(pairs))]]
         by_number: dict[int, list[int]] = {}
         for place, pair in enumerate(pairs):
             n_ends = int((pair.ids == config.eos_token_id).sum())
             by_number.setdefault(n_ends, []).append(place)
         return list(by_number.values())
-
-
-def _all(pairs: Sequence[JoinedPair]) -> list[list[int]]:
-    return [list(range(len(pairs)))]
 
 
 def _tokens(made: Callable[[Sequence[str]], list[Tokens]], text: Text) -> Tokens:

@@ -144,4 +144,4 @@ SCRATCH = Kind(
 RANKER = Kind("ranker", 2, f"{STEPS}.rankers:ranker", RankerParams)
 RERANK = Kind("rerank", 3, f"{STEPS}.rankers:rerank", RerankParams, is_shared=True)
 TRAIN = Kind("train", 6, f"{STEPS}.train:train", TrainParams, is_shared=True, is_resumed=True)
-EVALUATE = Kind("evaluate", 8, f"{STEPS}.evaluate:evaluate", EvaluateParams)
+EVALUATE = Kind("evaluate", 9, f"{STEPS}.evaluate:evaluate", EvaluateParams)

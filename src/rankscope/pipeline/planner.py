@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rankscope.core.errors import BadStudy
+from rankscope.core.visible import brief
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
 from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
@@ -92,8 +93,9 @@ class Planner:
         step = Step(kind, label, params, identity(params, kind.name, self.digest), inputs)
         if len(f"{step.name}{ENDING}".encode()) > LONGEST_NAME:
             raise BadStudy(
-                f"The step {step.name} would be kept in a folder of that name, of {len(step.name)} characters, and "
-                f"file systems take {LONGEST_NAME - len(ENDING)}. Shorten the names it is made of."
+                f"A step of the kind {kind.name} would be kept in a folder whose name has {len(step.name)} characters, and "
+                f"file systems take {LONGEST_NAME - len(ENDING)}. Shorten the names it is made of: "
+                f"{', '.join(map(brief, label.split('.')))}."
             )
         return self.steps.setdefault(step.fingerprint, step)
 

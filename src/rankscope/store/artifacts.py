@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact, NotWritable
-from rankscope.core.input_files import sha256_of
+from rankscope.core.input_files import regular_text, sha256_of
 from rankscope.core.judged.plain import Record, from_plain
 from rankscope.core.visible import brief
 from rankscope.store.durable import PARTIAL, all_synced, is_as_summed, remove, synced, with_sum
@@ -141,11 +141,7 @@ class Store:
                     "Move it elsewhere, or run with --retry to compute the step again."
                 )
         for relative, facts in files.items():
-            path = folder / relative
-            if not path.is_file():
-                raise _damaged(path, "it is missing")
-            if path.stat().st_size != facts["n_bytes"] or sha256_of(path) != facts["sha256"]:
-                raise _damaged(path, "its bytes are not those that were written")
+            _compare(folder / relative, facts)
         self._verified.add(name)
         return folder
 
@@ -153,10 +149,12 @@ class Store:
         """The record of an artifact: params, inputs, versions, seconds, files and summary."""
         path = self.folder(name) / MANIFEST
         try:
-            manifest = json.loads(path.read_text("utf-8"))
+            manifest = json.loads(regular_text(path))
         except FileNotFoundError as error:
             raise _damaged(path, "it is missing") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
             raise _damaged(path, "it is not a manifest") from error
         if not _is_manifest(manifest):
             raise _damaged(path, "it is not a manifest")
@@ -196,6 +194,7 @@ class Store:
             with explained(work):
                 work.mkdir(parents=True, exist_ok=True)
                 aside = work / f"{PARTIAL}{BEGUN}"
+                remove(aside)
                 aside.write_text(json.dumps(facts, indent=1, sort_keys=True), "utf-8")
                 synced(aside)
                 aside.replace(work / BEGUN)
@@ -264,7 +263,10 @@ class Store:
         """Inside the block, no other process carries out this study; half-written files of a killed one are removed."""
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
+        with explained(self.root / ".lock"):
+            # no waiting for the other end of a pipe, and nothing is emptied that a link leads to
+            handle = os.open(self.root / ".lock", os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
+            lock = os.fdopen(handle, "w")
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -299,6 +301,7 @@ class Store:
         """Keep the traceback of a step that failed; a disk that refuses even that is not an error."""
         try:
             self.error_file(name).parent.mkdir(parents=True, exist_ok=True)
+            remove(self.error_file(name))  # a pipe in its place would be waited for
             self.error_file(name).write_text(traceback, "utf-8")
         except OSError:
             return  # the traceback is on its way to the user; the record of it is a convenience
@@ -324,6 +327,18 @@ def _visible_files(folder: Path) -> list[Path]:
     ]
 
 
+def _compare(path: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a file that is not what the manifest says of it."""
+    try:
+        if not path.is_file():
+            raise _damaged(path, "it is missing")
+        is_same = path.stat().st_size == facts["n_bytes"] and sha256_of(path) == facts["sha256"]
+    except (BadInput, OSError) as error:  # as where its owner lets nobody else read it
+        raise _damaged(path, "it cannot be read") from error
+    if not is_same:
+        raise _damaged(path, "its bytes are not those that were written")
+
+
 def _is_manifest(value: object) -> bool:
     """Whether a value read from JSON has the fields of a manifest, with their types."""
     if not isinstance(value, dict) or not isinstance(value.get("files"), dict):
@@ -338,7 +353,7 @@ def _is_manifest(value: object) -> bool:
 def _begun(record: Path) -> dict[str, Any] | None:
     """The record written when a step's work began; None where it is missing or damaged."""
     try:
-        facts = json.loads(record.read_text("utf-8"))
+        facts = json.loads(regular_text(record))
     except (OSError, ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) and is_as_summed(facts) else None
@@ -367,10 +382,14 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file; BadInput names one that is missing or not JSON."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(regular_text(path))
     except FileNotFoundError as error:
         raise BadInput(
             f"{path}: there is no such file. Give the path of one that exists."
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}). Mend the file, or write it again."
         ) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not JSON ({error}). Mend the file, or write it again.") from error

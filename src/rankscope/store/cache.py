@@ -1,13 +1,13 @@
 """A folder for what an installed version makes once, shared by all studies of a user."""
 
 import os
-import stat
 from hashlib import sha256
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from rankscope.core.errors import RankscopeError
+from rankscope.core.input_files import home_filled_in, regular
 from rankscope.store.files import write_text
 
 PLACE = "RANKSCOPE_CACHE"
@@ -16,7 +16,8 @@ PLACE = "RANKSCOPE_CACHE"
 
 def cache_folder() -> Path:
     """The folder of the cache; it may not exist yet."""
-    return Path(os.environ.get(PLACE) or user_cache_path("rankscope", appauthor=False))
+    named = os.environ.get(PLACE)
+    return home_filled_in(named) if named else user_cache_path("rankscope", appauthor=False)
 
 
 def cached_text(name: str) -> str | None:
@@ -26,12 +27,10 @@ def cached_text(name: str) -> str | None:
     """
     for path in sorted(cache_folder().glob(f"{name}-*.txt")):
         try:
-            if not _is_ours(path):
-                continue
-            text = path.read_text("utf-8")
+            text = _text_if_ours(path)
         except (OSError, UnicodeDecodeError):  # made again, like a damaged one
             continue
-        if path.stem == f"{name}-{_sum_of(text)}":
+        if text is not None and path.stem == f"{name}-{_sum_of(text)}":
             return text
     return None
 
@@ -44,10 +43,15 @@ def keep_text(name: str, text: str) -> None:
         return
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether it is a file, no pipe or link, that this user or root wrote."""
-    facts = path.lstat()
-    return stat.S_ISREG(facts.st_mode) and facts.st_uid in {0, os.geteuid()}
+def _text_if_ours(path: Path) -> str | None:
+    """The text of a file that this user or root wrote, else None. OSError for what is no file, a link to one too.
+
+    What is looked at is what was opened: no link can take its place in between.
+    """
+    with regular(path, flags=os.O_NOFOLLOW) as file:
+        if os.fstat(file.fileno()).st_uid not in {0, os.geteuid()}:
+            return None
+        return file.read().decode()
 
 
 def _sum_of(text: str) -> str:

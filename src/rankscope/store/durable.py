@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.input_files import sha256_of
+from rankscope.core.input_files import regular_text, sha256_of
 from rankscope.store.fingerprint import sum_of
 
 SUMS = "sums.json"
@@ -73,7 +73,7 @@ def written_sealed(folder: Path) -> Iterator[Path]:
 def broken_seal(folder: Path) -> str | None:
     """The damage to a sealed folder, as a clause of a message; None if every byte is as it was."""
     try:
-        sums = json.loads((folder / SUMS).read_text("utf-8"))
+        sums = json.loads(regular_text(folder / SUMS))
         names = {path.name for path in folder.iterdir()} - {SUMS}
     except (OSError, ValueError, RecursionError):
         return f"{SUMS} is missing or not what was written"
@@ -114,11 +114,12 @@ def put(copies: Mapping[Path, Path]) -> None:
     asides: dict[Path, Path] = {}
     try:
         for made, wanted in copies.items():
-            if wanted.is_file() and sha256_of(wanted) == sha256_of(made):
+            if _is(wanted, sha256_of(made)):
                 continue
             wanted.parent.mkdir(parents=True, exist_ok=True)
             aside = wanted.with_name(f"{PARTIAL}{wanted.name}")
             asides[aside] = wanted
+            remove(aside)  # a link there would be followed
             shutil.copyfile(made, aside)
             synced(aside)
         for aside, wanted in asides.items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rankscope.core.input_files import sha256_of
+from rankscope.core.input_files import regular_text, sha256_of
 
 
 def fingerprint(
@@ -84,7 +84,7 @@ class Digests:
 def _remembered(memory: Path) -> dict[str, list[Any]] | None:
     """The remembered digests; none of an earlier version's, None where the file is damaged."""
     try:
-        value = json.loads(memory.read_text("utf-8"))
+        value = json.loads(regular_text(memory))
         if _is_of_an_earlier_version(value):
             return {}
         known = value["files"]

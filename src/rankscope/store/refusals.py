@@ -10,12 +10,13 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from rankscope.core.errors import NotWritable
+from rankscope.core.input_files import what_it_is
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NUMPY_WROTE_LESS = re.compile(r"\d+ requested and \d+ written")
 REFUSED = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR,
-     errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG}
+     errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 )  # fmt: skip
 
 
@@ -62,6 +63,24 @@ def _full(error: Exception) -> str | None:
     if type(error) is Exception and any(f"(os error {code})" in said for code in FULL):
         return said
     return None
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be listed, or in whose place, or above it, something else stands.
+
+    One that is not there yet is refused only for what stands above it.
+    """
+    with explained(folder):
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            kind = what_it_is(there.stat().st_mode) if there.exists() else "a link to nowhere"
+            raise NotWritable(
+                f"{folder}: {there} is {kind} in the place of a folder. Give another folder with --results."
+            )
+        if not os.access(there, os.R_OK | os.X_OK):
+            raise NotWritable(
+                f"{folder}: {there} cannot be read. Give a folder that can be, with --results."
+            )
 
 
 def check_place(results: Path) -> None:

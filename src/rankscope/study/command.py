@@ -2,13 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadInput, BadStudy
-from rankscope.core.progress import SILENT, Progress
+from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.models.processes import joined
 from rankscope.pipeline.planner import Plan
@@ -17,16 +17,13 @@ from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Store, read_json
 from rankscope.store.fingerprint import Digests
-from rankscope.store.refusals import check_place, explained
+from rankscope.store.refusals import check_place, explained, require_folder
 from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
 if TYPE_CHECKING:
     from rankscope.study.doctor import Diagnosis
     from rankscope.study.runner import CarriedOut
-
-Tell = Callable[[str], None]
-"""Takes a note as soon as it is known."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +99,7 @@ def status(settings: StudySettings, tell: Tell) -> Result:
 
 
 def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Result:
+    require_folder(store.root / "steps")
     states = {step.name: store.status(step.name, step.needs).value for step in plan.steps}
     notes = _notes_on(plan, store, is_reported=states[plan.steps[-1].name] == "done")
     rows = [[step.kind, step.label, step.fingerprint, states[step.name]] for step in plan.steps]
@@ -200,6 +198,7 @@ def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Resul
 def report(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
     """Make the report again from the stored results; its path."""
     plan, store = planned(settings, tell)
+    require_folder(store.root / "steps")
     from rankscope.study.runner import report_again
 
     return Result(lines=(f"Report: {report_again(plan, store, progress=progress)}",))

@@ -6,8 +6,6 @@ it would rank; for a `scratch` backbone, the same before its pre-training.
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.pipeline.identity import identity
@@ -19,6 +17,7 @@ from rankscope.pipeline.steps.train import stage
 from rankscope.pipeline.training import guards
 from rankscope.pipeline.work import Work
 from rankscope.store.artifacts import Status, Store
+from rankscope.store.files import temporary_folder
 from rankscope.study.overlaps import GUARD, overlaps
 from rankscope.study.runner import prepare
 from rankscope.train.guards import GUARDS, Level
@@ -82,8 +81,8 @@ def _examined(planned: Step, light: Step, plan: Plan, store: Store) -> tuple[lis
     for overlap in overlaps(plan):
         if overlap.stage == planned.label:
             levels[GUARD] = overlap.level
-    with TemporaryDirectory() as nowhere:
-        work = Work(light, plan, store, Path(nowhere), SILENT)
+    with temporary_folder() as nowhere:
+        work = Work(light, plan, store, nowhere, SILENT)
         made = replace(stage(work), planned=planned)
         with frozen(made.still):
             seen = [

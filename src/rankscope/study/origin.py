@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadStudy, DamagedArtifact
+from rankscope.core.input_files import regular_text
 from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.step import Step
 from rankscope.store.artifacts import Store, differing, versions
-from rankscope.store.durable import PARTIAL, synced
+from rankscope.store.durable import PARTIAL, remove, synced
 from rankscope.store.refusals import explained
 
 ORIGIN = "origin.json"
@@ -63,7 +64,7 @@ def published(store: Store, report: str | None = None) -> str | None:
 def origin(store: Store) -> dict[str, Any]:
     """The record of the origin; {} where it is missing or damaged, which `check` tells."""
     try:
-        record = json.loads((store.root / ORIGIN).read_text("utf-8"))
+        record = json.loads(regular_text(store.root / ORIGIN))
     except (OSError, ValueError, RecursionError):
         return {}
     is_whole = isinstance(record, dict) and all(isinstance(value, str) for value in record.values())
@@ -78,7 +79,7 @@ def _reports(store: Store) -> set[str | None]:
 def _is_named(file: Path, name: str) -> bool:
     """Whether a file is a study file of that name; a file without a plain `study:` line may be one."""
     try:
-        match = NAMED.search(file.read_text("utf-8"))
+        match = NAMED.search(regular_text(file).replace("\r\n", "\n"))
     except (OSError, ValueError):
         return False
     return match is None or match.group(1).strip() == name
@@ -91,6 +92,7 @@ def _write(store: Store, **facts: str) -> None:
     text = json.dumps(origin(store) | facts, indent=1, sort_keys=True) + "\n"
     with explained(path):
         aside = path.with_name(f"{PARTIAL}{ORIGIN}")
+        remove(aside)
         aside.write_text(text, "utf-8")
         synced(aside)
         aside.replace(path)
@@ -114,7 +116,7 @@ def notes_on(steps: Iterable[Step], store: Store) -> list[str]:
     by_versions: dict[str, list[str]] = {}
     unsummed = []
     for step in steps:
-        if not store.folder(step.name).exists():
+        if not os.path.lexists(store.folder(step.name)):
             continue
         try:
             changes, is_summed = made_under(step, store), "sha256" in store.manifest(step.name)

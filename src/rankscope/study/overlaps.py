@@ -22,7 +22,7 @@ OF_ONE_SPLIT = "both are of one split"
 OF_THE_SAME_WORDS = "both have queries of the same words, whatever files and ids are called"
 
 
-ALIKE = 0.5
+ONE_SPLIT_FROM = 0.5
 """The share of a test's queries from which on two files count as one split."""
 
 
@@ -32,8 +32,8 @@ class Shared:
 
     counted: str
     """How many of the test's queries, as part of a sentence."""
-    why: str
-    """Why they count as one split; empty where they do not."""
+    why: str | None
+    """Why they count as one split; None where they do not."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Overlap:
     test: str
     source: str
     """The collection whose queries the stage learns."""
-    why: str = ""
-    """Why the two count as one split; empty where they do not."""
+    why: str | None = None
+    """Why the two count as one split; None where they do not."""
 
 
 Comparing = Callable[[Step, Step], Shared | None]
@@ -122,18 +122,18 @@ def refused(plan: Plan, shared: Comparing) -> list[str]:
 
 
 def _sentences(known: Sequence[Overlap]) -> list[str]:
-    stages: dict[tuple[str, str, str, str, Level], dict[str, None]] = {}
+    stages: dict[tuple[str, str, str, str | None, Level], dict[str, None]] = {}
     for overlap in known:
         key = overlap.counted, overlap.test, overlap.source, overlap.why, overlap.level
         stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
     return [
-        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{why and f': {why}'}. "
+        f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{f': {why}' if why else ''}. "
         + _remedy(test, source, why, level)
         for (counted, test, source, why, level), names in stages.items()
     ]
 
 
-def _remedy(test: str, source: str, why: str, level: Level) -> str:
+def _remedy(test: str, source: str, why: str | None, level: Level) -> str:
     if why == OF_ONE_SPLIT:
         remedy = f"Give `collections.{test}` and `collections.{source}` parts that do not overlap"
     else:
@@ -176,7 +176,7 @@ def comparing() -> Comparing:
             return None  # told where the collection is read for the study
         n = _n_of_ids(mine, theirs) if is_one else n_shared(mine, theirs)
         of = len(mine.queries)
-        why = OF_ONE_SPLIT if is_one else OF_THE_SAME_WORDS if n >= ALIKE * of else ""
+        why = OF_ONE_SPLIT if is_one else OF_THE_SAME_WORDS if n >= ONE_SPLIT_FROM * of else None
         return Shared(f"{n} of {of} queries", why) if n else None
 
     return shared

@@ -6,9 +6,9 @@ from typing import Any
 from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run_file
+from rankscope.core.lines import read_lines
 from rankscope.core.records import Run
 from rankscope.core.result import Result
-from rankscope.core.trec import read_lines
 from rankscope.store.files import writable
 from rankscope.verbs.written import written
 

@@ -1,9 +1,6 @@
 """Search a collection with a bi-encoder, without a study file."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Run
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.inputs import notes_on
@@ -12,7 +9,8 @@ from rankscope.models.opening import open_bi_encoder
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.embedding import embedded
 from rankscope.retrieve import dense, embeddings
-from rankscope.verbs.models import Tell, tag_of
+from rankscope.store.files import temporary_folder
+from rankscope.verbs.models import tag_of
 
 
 def by_bi_encoder(
@@ -23,10 +21,10 @@ def by_bi_encoder(
     encoder = open_bi_encoder(model)
     for note in notes_on(encoder):
         tell(note)
-    with TemporaryDirectory() as folder:
-        write_docs(source.docs(), Path(folder))
-        docs = StoredDocs(Path(folder))
-        path = embedded(encoder, docs, Path(folder), processes=ALONE, progress=progress)
+    with temporary_folder() as folder:
+        write_docs(source.docs(), folder)
+        docs = StoredDocs(folder)
+        path = embedded(encoder, docs, folder, processes=ALONE, progress=progress)
         vectors = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
         nearest = dense.nearest(vectors, embeddings.opened(path), depth=depth, progress=progress)
         return dense.run_of(tag_of(model), queries, docs.doc_ids, *nearest)

@@ -1,12 +1,8 @@
 """What commands that open a model share: notes on its folder, and the tag of its run."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from rankscope.models.location import Location
-
-Tell = Callable[[str], None]
-"""A function that takes a note on how a model's folder was read."""
 
 
 def untold(note: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.core.formats import read_run_file
 from rankscope.core.judged.comparisons import Place
@@ -20,6 +19,7 @@ from rankscope.evaluate.runs import without_own_docs
 from rankscope.evaluate.seeds import variance
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults
 from rankscope.store.artifacts import versions
+from rankscope.store.files import temporary_folder
 from rankscope.verbs.judgements import Judgements
 
 SHOWN_DOCS = 1000
@@ -196,8 +196,8 @@ def page(
     """The comparison as one self-contained HTML page."""
     from rankscope.report.page import html
 
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         stored = stored_results(
-            compared, judgements, command=command, first_stage=first_stage, folder=Path(folder)
+            compared, judgements, command=command, first_stage=first_stage, folder=folder
         )
         return html(stored)

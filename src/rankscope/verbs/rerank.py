@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.core.formats import read_run
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import downloaded, located
 from rankscope.models.opening import open_ranker
 from rankscope.retrieve.rerank import rerank as reranked
-from rankscope.store.files import writable
-from rankscope.verbs.models import Tell, tag_of, untold
+from rankscope.store.files import temporary_folder, writable
+from rankscope.verbs.models import tag_of, untold
 from rankscope.verbs.written import written
 
 
@@ -39,13 +38,13 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
     for note in notes_on(ranker):
         tell(note)
     ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
-    with TemporaryDirectory() as folder:
-        write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), Path(folder))
+    with temporary_folder() as folder:
+        write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), folder)
         reranked_run = reranked(
             ranker,
             queries,
             run,
-            texts=StoredDocs(Path(folder)).texts,
+            texts=StoredDocs(folder).texts,
             depth=settings.depth,
             tag=tag_of(model),
             progress=progress,

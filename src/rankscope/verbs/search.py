@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.core.progress import Progress
+from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Query, Run
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, judged_topics
 from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
-from rankscope.store.files import writable
-from rankscope.verbs.models import Tell, untold
+from rankscope.store.files import temporary_folder, writable
+from rankscope.verbs.models import untold
 from rankscope.verbs.written import written
 
 BM25 = "bm25"
@@ -79,9 +78,9 @@ def _by_bm25(settings: SearchSettings, progress: Progress) -> tuple[Run, tuple[s
     language = settings.language or ENGLISH
     choose(LANGUAGES, language, what="language")
     queries = judged_topics(settings.source).queries
-    with TemporaryDirectory() as folder:
-        bm25.build(settings.source.docs(), Path(folder), language=language)
-        index = bm25.Index.load(Path(folder))
+    with temporary_folder() as folder:
+        bm25.build(settings.source.docs(), folder, language=language)
+        index = bm25.Index.load(folder)
         for note in index.notes:
             progress.note(f"BM25: {note}")
         run = bm25.search(index, queries, depth=settings.depth, progress=progress)

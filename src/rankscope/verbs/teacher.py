@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 from rankscope.core.errors import BadInput, choose
@@ -14,7 +13,7 @@ from rankscope.data.collections import Source, StoredDocs, write_docs
 from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
-from rankscope.store.files import writable
+from rankscope.store.files import temporary_folder, writable
 from rankscope.verbs.judgements import Judgements
 from rankscope.verbs.written import written
 
@@ -96,9 +95,9 @@ def _with_names(source: Source | None, call: Callable[[IdLookup], Opened]) -> Op
     """The result of the call with the names of a collection, whose docs are in a folder as long as the call lasts."""
     if source is None:
         return call(AsGiven())
-    with TemporaryDirectory() as folder:
-        write_docs(source.docs(), Path(folder))
-        return call(InCollection(list(source.queries()), StoredDocs(Path(folder))))
+    with temporary_folder() as folder:
+        write_docs(source.docs(), folder)
+        return call(InCollection(list(source.queries()), StoredDocs(folder)))
 
 
 # -- on a terminal ---------------------------------------------------------------------------------

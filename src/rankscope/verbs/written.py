@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.records import Run
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.store.files import written_whole
 
 

@@ -22,7 +22,7 @@ from rankscope.core.judged.plain import Estimate
 from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
-from rankscope.core.trec import with_ties
+from rankscope.core.trec.writing import with_ties
 from rankscope.core.words import words
 from rankscope.evaluate.pairs.resampling import Floats, Resampling
 from rankscope.explain import changes, representations, weights

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from rankscope.analyses.examples import (
     check_enough,
@@ -41,9 +39,20 @@ from rankscope.explain.probing import texts_of
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
 from rankscope.retrieve.analyzer import ENGLISH
+from rankscope.store.files import temporary_folder
 
 SEED = 42
 """The seed of the examples, the controls and the intervals."""
+
+
+class OwnDocsLeftOut(NamedTuple):
+    """Whether docs of their query's id are left out, of the training's rankings and of the test's."""
+
+    train: bool = False
+    test: bool = False
+
+
+NO_OWN_DOCS_LEFT_OUT = OwnDocsLeftOut()
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,7 @@ class ProbeSettings:
     """The rankers that all are compared with; the first one, if empty."""
     language: str | None = None
     """The language of BM25's analyzer; English, if None."""
-    drop_own_docs: tuple[bool, bool] = (False, False)
-    """Whether docs of their query's id are left out, of training and of test."""
+    drop_own_docs: OwnDocsLeftOut = NO_OWN_DOCS_LEFT_OUT
 
 
 def params_of(
@@ -131,11 +139,11 @@ def probe(
         choose(rankers, name, what="baseline")
     by_ranker, notes = {}, []
     for name, ranker in rankers.items():
-        with TemporaryDirectory() as folder:
-            represented(ranker, choices_read, Path(folder), seed=params.seed, progress=progress)
+        with temporary_folder() as folder:
+            represented(ranker, choices_read, folder, seed=params.seed, progress=progress)
             by_ranker[name] = [
                 *outcomes(
-                    Path(folder),
+                    folder,
                     choices_read,
                     params,
                     similarity=similarity_of(ranker),
@@ -167,7 +175,7 @@ def examples(
     progress: Progress,
     *,
     language: str = ENGLISH,
-    drop_own_docs: tuple[bool, bool] = (False, False),
+    drop_own_docs: OwnDocsLeftOut = NO_OWN_DOCS_LEFT_OUT,
 ) -> ProbeExamples:
     """Choices for training and test with negatives by BM25; a test query is never among the training ones.
 
@@ -191,7 +199,10 @@ def examples(
                 seed=params.seed,
                 by_words=ByWords(topics, stored_docs.key),
             )
-            for topics, drops in zip((train_topics, test_topics), drop_own_docs, strict=True)
+            for topics, drops in (
+                (train_topics, drop_own_docs.train),
+                (test_topics, drop_own_docs.test),
+            )
         ]
         check_enough(drawn_choices[0].choices, drawn_choices[1].choices)
         queries = {q.query_id: q.text for q in (*train_topics.queries, *test_topics.queries)}

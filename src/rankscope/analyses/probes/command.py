@@ -91,9 +91,9 @@ def probe(
         at_random=at_random,
         baselines=baseline or (),
         language=first_stage.language,
-        drop_own_docs=(
-            convention(learnt_from).drop_own_docs,
-            convention(collection.collection).drop_own_docs,
+        drop_own_docs=probes.OwnDocsLeftOut(
+            train=convention(learnt_from).drop_own_docs,
+            test=convention(collection.collection).drop_own_docs,
         ),
     )
     return Shown(output, lambda progress: probes.answer(reading.opened(models), settings, progress))

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rankscope.analyses.probes.spec import ProbesSpec
 from rankscope.core.records import Choice
@@ -12,6 +10,7 @@ from rankscope.data.collections import (
 )
 from rankscope.explain.probing import PUBLISHED_SEED, Texts, texts_of
 from rankscope.retrieve import bm25
+from rankscope.store.files import temporary_folder
 
 
 def seeds_of(spec: ProbesSpec) -> tuple[int, ...]:
@@ -42,7 +41,7 @@ def bm25_scores(
     docs: StoredDocs, queries: Mapping[str, str], test: Sequence[Choice]
 ) -> list[list[float]]:
     """The BM25 score of every doc of the choices, as a lexical first stage gives it."""
-    with TemporaryDirectory() as name:
-        bm25.build(docs, Path(name))
-        index = bm25.Index.load(Path(name))
+    with temporary_folder() as folder:
+        bm25.build(docs, folder)
+        index = bm25.Index.load(folder)
         return [index.score(queries[choice.query_id], choice.doc_ids) for choice in test]

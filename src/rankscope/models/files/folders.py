@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.input_files import what_it_is
 from rankscope.models.files.declared import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -102,6 +103,7 @@ def checked(folder: Path) -> None:
     """Refuse a model's folder whose files no loader should see; BadInput names the first such file."""
     within = _read_by_loaders(folder)
     for inside in within:
+        _require_files(inside)
         refuse_pickles(inside)
         _check_tokenizer(inside / "tokenizer.json")
         for name, marks in MARKS.items():
@@ -126,6 +128,18 @@ def checked(folder: Path) -> None:
     for inside in within:
         if (inside / "config.json").is_file() and "model_type" in declared(inside / "config.json"):
             require_tokenizer(inside)
+
+
+def _require_files(folder: Path) -> None:
+    """Refuse a pipe, a socket, a device, a link to nowhere or a folder in a file's place: a library takes it for missing.
+
+    What no library reads may be anything: a folder of links has some to files that were never fetched.
+    """
+    for path in sorted(folder.iterdir()):
+        is_read = path.name in VOCABULARIES or path.suffix in {".json", ".safetensors"}
+        if is_read and not path.is_file():
+            kind = what_it_is(path.stat().st_mode) if path.exists() else "a link to nowhere"
+            raise BadInput(f"{path}: it is {kind}, and a file belongs there. {AGAIN}")
 
 
 def _check_tokenizer(path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
+from rankscope.core.input_files import explained_reading, regular
 from rankscope.models.files.declared import AGAIN, INDEX, declared, fits, json_kind, said_by
 
 BYTES = {
@@ -30,8 +32,8 @@ def header(path: Path) -> dict[str, Stored]:
 
     Each tensor has the bytes that its type and shape ask for, and together they fill the file.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with explained_reading(path), regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         start = file.read(8)
         n = int.from_bytes(start, "little")
         if len(start) < 8 or n > min(size - 8, LONGEST_HEADER):

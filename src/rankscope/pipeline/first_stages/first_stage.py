@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.pipeline.step import Kind, Step
 from rankscope.store.rows import ProcessGroup

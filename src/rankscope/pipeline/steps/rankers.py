@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data.collections import StoredDocs, read_topics
 from rankscope.models import adapters, backbone, scratch
 from rankscope.models.bi_encoder import BiEncoder

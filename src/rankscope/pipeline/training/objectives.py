@@ -11,7 +11,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import seed_for, stream
-from rankscope.core.trec import write_run
+from rankscope.core.trec.writing import write_run
 from rankscope.data import negatives, samples
 from rankscope.data.by_words import ByWords
 from rankscope.data.collections import StoredDocs, Topics, read_topics

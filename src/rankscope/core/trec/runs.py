@@ -1,51 +1,36 @@
-"""Read and write TREC's columns: runs of six (or three), qrels of four (or BEIR's three).
+"""Read runs in TREC's six columns, in three, or in MS MARCO's three.
 
-The score is trusted, not the rank; where the two disagree, a note says so. Columns are split as
-trec_eval splits them, and a line that begins with `#` is a comment, as in trec_eval 10 (there may be
-a head of `ir_metadata`). A line that does not fit is named by file and number.
+The score is trusted, not the rank; where the two disagree, a note says so.
 
-A run is written with *strictly decreasing* float32 scores: a tied score is lowered to the next
-float32. Tools break ties in opposite directions (pytrec_eval by doc_id descending, the MS MARCO
-script by line), so only a file without ties has one value per measure.
-
-One file: reading fast, reading line by line and writing must agree on what a line, a score and a tie are.
+Reading fast and reading line by line must agree on what a line, a score and a tie are.
 """
 
-import codecs
-import gc
-import gzip
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise, repeat
 from operator import gt
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from rankscope.core import run_blocks
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, check_id, shown, written_grade
-from rankscope.core.input_files import ENDINGS, opened
+from rankscope.core.fields import shown
+from rankscope.core.lines import decoded, rows, stem
 from rankscope.core.records import (
     Columns,
-    Qrel,
     Rankings,
     Run,
     ScoredDoc,
     as_float32,
-    columns_of,
-    lowered,
+    no_garbage_collection,
 )
+from rankscope.core.trec import run_blocks
 
-BEIR_HEADER = [b"query-id", b"corpus-id", b"score"]
 N_SCORED, N_PLAIN = 6, 3
 RUN_FORM = "6 columns (query_id Q0 doc_id rank score tag)"
-FLOAT32_END = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -55,89 +40,6 @@ class RunFile:
     run: Run
     form: str
     notes: tuple[str, ...] = ()
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Inside the block garbage collection is off: it takes half the time of making a million small objects."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, with their numbers from 1, unpacked where it is packed."""
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            text = _ended(path, number, line).decode()
-            if text.strip():
-                yield number, text
-
-
-def read_bytes(path: Path) -> bytes:
-    """A whole file, unpacked where it is packed."""
-    with opened(path) as file:
-        return file.read()
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, gzipped where the name ends in `.gz` (same data, same bytes: no time inside)."""
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-
-
-def _ended(path: Path, number: int, line: bytes) -> bytes:
-    """A line without its end; the first line also without UTF-8's byte order mark."""
-    if number == 1:
-        line = line.removeprefix(codecs.BOM_UTF8)
-    elif line.startswith(codecs.BOM_UTF8):
-        raise BadInput(
-            f"{path}, line {number}: a byte order mark begins it, as where files were joined, and would be part of "
-            "its first word. Take it out."
-        )
-    line = line.removesuffix(b"\n").removesuffix(b"\r")
-    if b"\r" in line and b"\r" in line.rstrip():
-        raise BadInput(
-            f"{path}, line {number}: a carriage return stands inside it. End lines with a "
-            "newline, with or without a carriage return before it."
-        )
-    return line
-
-
-def _rows(path: Path, n_columns: int) -> Iterator[tuple[int, list[bytes], bytes]]:
-    """(number, columns, line) of every line that is neither blank nor a comment.
-
-    Split at ASCII white space, as C does: a doc id may hold any other character. Where tabs part the
-    columns a space parts none: one inside the first `n_columns` is refused.
-    """
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            whole = _ended(path, number, line)
-            columns = whole.split()
-            if columns and not whole.startswith(b"#"):
-                if b"\t" in whole and b" " in whole:
-                    _refuse_spaces(path, number, whole, n_columns)
-                yield number, columns, whole
-
-
-def _refuse_spaces(path: Path, number: int, line: bytes, n_columns: int) -> None:
-    """BadInput where tabs part a line's columns and a space stands inside one of them."""
-    parts = line.strip().split(b"\t")
-    if len(parts[0].split()) >= n_columns:
-        return  # the tabs come after the columns
-    for part in parts[:n_columns]:
-        if len(part.split()) > 1:
-            raise BadInput(
-                f"{path}, line {number}: its columns are parted by tabs, and "
-                f"{shown(part.strip().decode(errors='replace'))} has a space inside. Ids have none: rename it, or part "
-                "all columns by the same."
-            )
-
-
-# -- runs ----------------------------------------------------------------------------------------
 
 
 class _Lines(NamedTuple):
@@ -207,7 +109,7 @@ def _by_lines(path: Path) -> RunFile:
     if not parsed.lines:
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
     ranked = {
-        _text(path, lines.numbers[0], query): _ranked(path, lines)
+        decoded(path, lines.numbers[0], query): _ranked(path, lines)
         for query, lines in parsed.lines.items()
     }
     form, notes = ("three columns" if is_plain else "TREC"), []
@@ -249,30 +151,22 @@ def tied_by_rank(path: Path) -> dict[str, list[str]]:
         keys = [(-score, rank) for score, rank in zip(docs.scores, docs.ranks, strict=True)]
         if len(set(docs.scores)) < len(keys) == len(set(keys)):
             ordered = sorted(zip(keys, docs.doc_ids, strict=True))
-            orders[_text(path, lines.numbers[0], query)] = [doc_id for _, doc_id in ordered]
+            orders[decoded(path, lines.numbers[0], query)] = [doc_id for _, doc_id in ordered]
     return orders
 
 
 def first_tag(path: Path) -> str:
     """The tag of a run file's first line; the file's name where it has none."""
-    for number, columns, _ in _rows(path, N_SCORED - 1):
-        return _text(path, number, columns[5]) if len(columns) >= N_SCORED else stem(path)
+    for number, columns, _ in rows(path, N_SCORED - 1):
+        return decoded(path, number, columns[5]) if len(columns) >= N_SCORED else stem(path)
     return stem(path)
-
-
-def stem(path: Path) -> str:
-    """A file's name without folders and endings, which is the tag of a run without one."""
-    name = path.name
-    for ending in ENDINGS:
-        name = name.removesuffix(ending)
-    return name.rsplit(".", 1)[0] or name
 
 
 def _one_by_one(path: Path) -> tuple[_RunColumns, bool]:
     """The columns of any run file, or the error that names the line that does not fit."""
     parsed, of_query, is_plain = _RunColumns(), None, None
     last = b""
-    for number, columns, line in _rows(path, N_SCORED - 1):
+    for number, columns, line in rows(path, N_SCORED - 1):
         if is_plain is None:
             is_plain = len(columns) == N_PLAIN
         if is_plain and len(columns) == N_PLAIN:
@@ -315,7 +209,7 @@ def _is_number(column: bytes) -> bool:
 def _misfit(
     path: Path, number: int, columns: list[bytes], line: bytes, *, is_plain: bool
 ) -> BadInput:
-    _text(path, number, line)  # a line that is no text has no columns to count
+    decoded(path, number, line)  # a line that is no text has no columns to count
     if is_plain:
         return BadInput(
             f"{path}, line {number}: expected 3 columns (query_id doc_id score) as in the lines "
@@ -344,7 +238,7 @@ def _ranked(path: Path, lines: _Lines) -> _Ranked:
         fits = False
     if not fits:
         texts = zip(lines.numbers, lines.docs, strict=True)
-        doc_ids = [_text(path, number, doc) for number, doc in texts]
+        doc_ids = [decoded(path, number, doc) for number, doc in texts]
         numbers = zip(lines.numbers, lines.scores, strict=True)
         scores = [_score(path, number, score) for number, score in numbers]
     return _Ranked(doc_ids, list(map(_rank, lines.ranks)), scores)
@@ -353,20 +247,6 @@ def _ranked(path: Path, lines: _Lines) -> _Ranked:
 def _rank(column: bytes) -> int:
     """0 where the column holds none."""
     return int(column) if column.isdigit() and len(column) < 19 else 0
-
-
-def _text(path: Path, number: int, column: bytes) -> str:
-    if b"\0" in column:
-        raise BadInput(
-            f"{path}, line {number}: an id holds a NUL, where trec_eval ends it. Take the NUL out, or "
-            "convert the file to UTF-8."
-        )
-    try:
-        return column.decode()
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path}, line {number}: not readable as UTF-8 text ({error}). Convert it."
-        ) from error
 
 
 def _score(path: Path, number: int, column: bytes) -> float:
@@ -458,131 +338,3 @@ def _repeated(path: Path, query_id: str, doc_ids: list[str], numbers: list[int])
         f"{path}, line {number}: query {query_id} ranks doc {doc_id} twice. "
         "Keep one line for each query and doc."
     )
-
-
-def strictly_decreasing(query_id: str, columns: Columns) -> NDArray[np.float32]:
-    """A ranking's scores, each as float32 under the one before.
-
-    A score above float32's largest is lowered to it; BadInput for one below its lowest.
-    """
-    scores, void = lowered(columns.scores)
-    if void is not None:
-        raise BadInput(
-            f"query {query_id}, doc {columns.doc_ids[void]}: the score {float(columns.scores[void])} is lower than "
-            "float32 goes. Scale the scores."
-        )
-    return scores
-
-
-def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """The ranking with the ties that `strictly_decreasing` breaks, whether it was read from a file or not.
-
-    A score one float32 below the one above is the same: no ranker's scores are that exact.
-    """
-    tied: list[ScoredDoc] = []
-    above = np.float32(np.inf)
-    if not ranking:
-        return []
-    scores = strictly_decreasing(ranking[0].query_id, columns_of(ranking))
-    for doc, score in zip(ranking, scores, strict=True):
-        is_tied = bool(tied) and score == np.nextafter(above, np.float32(-np.inf))
-        tied.append(doc._replace(score=tied[-1].score if is_tied else float(score)))
-        above = score
-    return tied
-
-
-def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
-
-    `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
-    Raises BadInput for an id that would not be read back.
-    """
-    _check_ids(run, path)
-    text = (
-        run.tag.replace("\0", " ").encode(errors="replace").decode()
-    )  # a file's name may be no UTF-8
-    tag = "_".join(text.split()) or "untagged"
-    lines = [_lines_of(query_id, run.columns(query_id), tag) for query_id in sorted(run.rankings)]
-    write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
-
-
-def _check_ids(run: Run, path: Path | str) -> None:
-    checked: set[Any] = set()
-    for query_id in run.rankings:
-        check_id(query_id, "query", path)
-        for doc_id in run.columns(query_id).doc_ids:
-            if not isinstance(doc_id, str) or doc_id not in checked:
-                checked.add(check_id(doc_id, "doc", path))
-        _refuse_comment(query_id, path)
-
-
-def _lines_of(query_id: str, columns: Columns, tag: str) -> str:
-    """A query's lines of a run file."""
-    scores = strictly_decreasing(query_id, columns)
-    return "".join(
-        f"{query_id} Q0 {doc_id} {rank} {score} {tag}\n"
-        for rank, (doc_id, score) in enumerate(zip(columns.doc_ids, scores, strict=True), start=1)
-    )
-
-
-def _refuse_comment(query_id: str, path: Path | str) -> None:
-    if query_id.startswith(("#", "\ufeff")):
-        raise BadInput(
-            f"{path}: the query id {query_id!r} begins as a comment or a byte order mark does, and "
-            "would not be read back. Rename the query."
-        )
-
-
-def _metadata_head(metadata: Mapping[str, Any] | None) -> list[str]:
-    if not metadata:
-        return []
-    text = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True)
-    body = [f"# {line}\n" for line in text.splitlines()]
-    return ["# ir_metadata.start\n", *body, "# ir_metadata.end\n"]
-
-
-# -- qrels ---------------------------------------------------------------------------------------
-
-
-def read_trec_qrels(path: Path) -> list[Qrel]:
-    """Judgements from TREC's four columns, or from BEIR's three with their header line."""
-    qrels: dict[tuple[str, str], Qrel] = {}
-    n_columns, id_columns = 4, (0, 2)
-    is_first = True
-    for number, columns, line in _rows(path, 4):
-        if is_first and columns == BEIR_HEADER:
-            n_columns, id_columns = 3, (0, 1)
-            is_first = False
-            continue
-        is_first = False
-        if len(columns) != n_columns:
-            _text(path, number, line)
-            form = "query_id 0 doc_id relevance" if n_columns == 4 else "query-id corpus-id score"
-            raise BadInput(
-                f"{path}, line {number}: expected {n_columns} columns ({form}), found {len(columns)}."
-                " Qrels are TREC's four columns, or BEIR's three with their header line."
-            )
-        query_id, doc_id = (_text(path, number, columns[at]) for at in id_columns)
-        grade = written_grade(columns[-1], f"{path}, line {number}")
-        qrel = Qrel(query_id, doc_id, grade)
-        if qrels.setdefault((query_id, doc_id), qrel) != qrel:
-            raise BadInput(
-                f"{path}, line {number}: query {query_id}, doc {doc_id} was judged "
-                f"{qrels[query_id, doc_id].relevance} before and {qrel.relevance} here. Keep one."
-            )
-    if not qrels:
-        raise BadInput(f"{path}: no judgement in it. Give a qrels file with at least one line.")
-    return list(qrels.values())
-
-
-def write_qrels(path: Path | str, qrels: Iterable[Qrel]) -> None:
-    """Write judgements as TREC's four columns, in the order given. BadInput for what would not be read back."""
-    lines = []
-    for qrel in qrels:
-        query_id, doc_id = (
-            check_id(qrel.query_id, "query", path),
-            check_id(qrel.doc_id, "doc", path),
-        )
-        _refuse_comment(query_id, path)
-        lines.append(f"{query_id} 0 {doc_id} {as_grade(qrel.relevance, path)}\n")
-    write_bytes(Path(path), "".join(lines).encode())
