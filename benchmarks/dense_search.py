@@ -8,14 +8,20 @@ Vectors are normal draws of length 1. The product alone (`queries @ docs.T` in t
 faiss take turns, five times, with as many threads each; the median of seconds and the median ratio to faiss in the same
 turn are told. `rising`: the docs are in rising order of their score for the first query, the worst order of a file.
 A place may differ from faiss' where the scores of the two docs differ by less than 1e-6 of their size; others are counted
-as wrong.
+as wrong. Last, the docs are searched in a file, as a study does, in a process of its own: told is by how much it grew,
+without the file's pages and with them.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from typing import Any
 
 import faiss
@@ -23,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rankscope.retrieve import dense
+from rankscope.retrieve import dense, embeddings
 
 ROUNDS = 5
 SAME = 1e-6
@@ -63,6 +69,40 @@ def wrong(ours: Found, theirs: Found, queries: NDArray[Any], docs: NDArray[Any])
     ]
     gap = np.abs(pairs[0] - pairs[1]) / np.maximum(np.abs(pairs[0]), 1e-3)
     return len(rows), int((gap > SAME).sum())
+
+
+def grown(docs: NDArray[np.float32], queries: NDArray[np.float32], depth: int) -> list[float]:
+    """GB that a process grows by in searching the docs in a file: its own, and with the file's pages."""
+    with TemporaryDirectory() as folder:
+        np.save(Path(folder) / embeddings.EMBEDDINGS, docs)
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            return alone.submit(
+                _grown, Path(folder) / embeddings.EMBEDDINGS, queries, depth
+            ).result()
+
+
+def _grown(path: Path, queries: NDArray[np.float32], depth: int) -> list[float]:
+    asked = torch.from_numpy(queries)
+    dense.nearest(asked[:1], np.zeros((2, asked.shape[1]), dtype=np.float32), depth=1)  # threads
+    stored, ended, before, peak = embeddings.opened(path), Event(), _resident(), [0.0, 0.0]
+
+    def watched() -> None:
+        while not ended.wait(0.01):
+            peak[:] = [max(*pair) for pair in zip(peak, _resident(), strict=True)]
+
+    watch = Thread(target=watched)
+    watch.start()
+    dense.nearest(asked, stored, depth=depth)
+    ended.set()
+    watch.join()
+    return [after - at_first for after, at_first in zip(peak, before, strict=True)]
+
+
+def _resident() -> list[float]:
+    """GB in memory now: the process's own, and with the pages of files."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return [int(sizes[name].split()[0]) / 1024**2 for name in ("RssAnon", "VmRSS")]
 
 
 def main() -> int:
@@ -108,6 +148,10 @@ def main() -> int:
         )
     print(
         f"{n_different} of {found['rankscope'][0].size:,} places differ from faiss', {n_wrong} wrong"
+    )
+    own, whole = grown(docs, queries, given.depth)
+    print(
+        f"searched in a file, the process grew by {own:.2f} GB, and by {whole:.2f} GB with its pages"
     )
     return int(n_wrong > 0)
 

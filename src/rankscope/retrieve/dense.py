@@ -76,9 +76,7 @@ class _Search:
                 for n in threads.map(self._add, starts.tolist()):
                     task.advance(n)
         finally:
-            torch.set_num_threads(
-                self._n_threads
-            )  # a thread's setting is that of later threads too
+            torch.set_num_threads(self._n_threads)  # what a thread sets, later threads have too
         return self._best.ranked()
 
     def _add(self, start: int) -> int:
