@@ -22,12 +22,12 @@ demo: install
 	OMP_NUM_THREADS=1 $(BIN)/rankscope demo --results $(RESULTS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Apart, since measuring coverage takes as long again as the tests.
 coverage: install
 	$(BIN)/python -m coverage erase
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-slow: install
 	$(BIN)/python -m pytest -m "slow and not gpu and not network"

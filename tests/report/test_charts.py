@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import vl_convert
+from jsonschema_rs import ValidationError
 
 from rankscope.report import charts, queries, steps
 from rankscope.report.forests import forests
@@ -29,6 +30,13 @@ def test_contract_of_every_chart(results):
         assert "config" not in spec, "leaves the theme to the page"
         assert spec["description"]
         assert "url" not in json.dumps(spec), "brings its data along"
+
+
+def test_a_chart_that_vega_lite_does_not_know_fails_a_test(results):
+    spec = charts.forest(forests(results.evaluation)[0])
+    layers = [{**layer, "mark": {"type": "rulle"}} for layer in spec["layer"]]
+    with pytest.raises(ValidationError):
+        charts.CHECKS[0](spec | {"layer": layers})
 
 
 def test_a_forest_has_a_shape_for_each_verdict_and_a_band_where_there_is_a_margin(results):

@@ -103,6 +103,7 @@ def torchrun(*words: object) -> str:
     ).stdout  # fmt: skip
 
 
+@pytest.mark.slow
 def test_torchrun_starts_the_command_line(tiny_study: Path, tmp_path: Path) -> None:
     assert "train" in torchrun("plan", tiny_study, "--results", tmp_path)
 
@@ -213,6 +214,7 @@ def test_what_shards_cannot_do_is_refused(
     assert said in warm.log.read_text()[-3000:]
 
 
+@pytest.mark.slow
 def test_what_was_begun_in_shards_says_so_where_it_goes_on_without(
     warm: Warm, tiny_study: Path, tmp_path: Path
 ) -> None:
@@ -238,6 +240,7 @@ def test_what_one_process_began_two_go_on_with_and_say_so(
     assert curve(tmp_path) == pytest.approx(curve(one), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_scratch_backbone_is_pretrained_by_two_as_by_one(
     warm: Warm, tiny_study: Path, tmp_path: Path
 ) -> None:

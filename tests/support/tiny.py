@@ -1,7 +1,11 @@
 """Real but tiny models and collections, made here: no downloads, no third-party text."""
 
 import json
+import shutil
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -101,8 +105,23 @@ def tokenizer(max_length: int = 64) -> transformers.PreTrainedTokenizerFast:
     )
 
 
+_MADE = TemporaryDirectory(prefix="rankscope-tests-")
+"""What was made once, for this process to copy: a tiny model takes longer to make than to train."""
+
+
+def _copied(made: Path, folder: Path) -> Path:
+    """A copy with times of its own."""
+    return Path(shutil.copytree(made, folder, copy_function=shutil.copy, dirs_exist_ok=True))
+
+
 def save_encoder(folder: Path, architecture: str = "bert", seed: int = 0) -> Path:
     """A bare encoder with random weights, as a checkpoint folder."""
+    return _copied(_saved_encoder(architecture, seed), folder)
+
+
+@cache
+def _saved_encoder(architecture: str, seed: int) -> Path:
+    folder = Path(_MADE.name) / f"{architecture}-{seed}" / architecture
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = (ARCHITECTURES | VARIANTS | DECODERS)[architecture]
@@ -129,19 +148,29 @@ def decoder_tokenizer() -> transformers.PreTrainedTokenizerFast:
 
 def bi_encoder(folder: Path, architecture: str = "bert", **how: Any) -> BiEncoder:
     """A bi-encoder on a tiny encoder or decoder; mean pooling and dot products, if nothing is said."""
-    where = Location(architecture, save_encoder(folder / architecture, architecture))
+    save_encoder(folder / architecture, architecture)
     usual = {"pooling": "mean", "max_length": {"query": 16, "document": 32}}
-    return BiEncoder.on(backbone.load_encoder(where), **usual | how)
+    return BiEncoder.on(deepcopy(_loaded_encoder(architecture)), **usual | how)
+
+
+@cache
+def _loaded_encoder(architecture: str) -> backbone.Encoder:
+    return backbone.load_encoder(Location(architecture, _saved_encoder(architecture, 0)))
 
 
 def save_bi_encoder(folder: Path, seed: int = 0) -> Path:
     """A sentence-transformers model with random weights and mean pooling."""
+    return _copied(_saved_bi_encoder(seed), folder)
+
+
+@cache
+def _saved_bi_encoder(seed: int) -> Path:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    encoder = save_encoder(folder.with_name(folder.name + "-encoder"), seed=seed)
+    folder = Path(_MADE.name) / f"bi_encoder-{seed}"
     with backbone.quiet():
-        inner = Transformer(str(encoder))
+        inner = Transformer(str(_saved_encoder("bert", seed)))
         model = SentenceTransformer(modules=[inner, Pooling(32)], device="cpu")
         model.save(str(folder), create_model_card=False)
     return folder
@@ -149,9 +178,14 @@ def save_bi_encoder(folder: Path, seed: int = 0) -> Path:
 
 def save_late_interaction(folder: Path, seed: int = 0) -> Path:
     """A ColBERT with random weights, as sentence-transformers saves it."""
+    return _copied(_saved_late_interaction(seed), folder)
+
+
+@cache
+def _saved_late_interaction(seed: int) -> Path:
     from sentence_transformers import MultiVectorEncoder
 
-    encoder = save_encoder(folder.with_name(folder.name + "-encoder"), seed=seed)
+    folder, encoder = Path(_MADE.name) / f"colbert-{seed}", _saved_encoder("bert", seed)
     with backbone.quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         MultiVectorEncoder(str(encoder), device="cpu").save(str(folder), create_model_card=False)
@@ -160,8 +194,13 @@ def save_late_interaction(folder: Path, seed: int = 0) -> Path:
 
 def cross_encoder(folder: Path, architecture: str = "bert", max_length: int = 32) -> CrossEncoder:
     """A cross-encoder on a tiny encoder, with a fresh head."""
-    where = Location(architecture, save_encoder(folder / architecture, architecture))
-    return CrossEncoder.from_backbone(backbone.load_scorer(where, seed=1), max_length=max_length)
+    save_encoder(folder / architecture, architecture)
+    return CrossEncoder.from_backbone(deepcopy(_loaded_scorer(architecture)), max_length=max_length)
+
+
+@cache
+def _loaded_scorer(architecture: str) -> backbone.Backbone:
+    return backbone.load_scorer(Location(architecture, _saved_encoder(architecture, 0)), seed=1)
 
 
 def write_collection(folder: Path, n_docs: int = 24) -> Path:

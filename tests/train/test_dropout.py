@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from rankscope.train.dropout import dropout, fast_dropout, kept, set_dropout
+from rankscope.train.dropout import dropout, fast_dropout, kept, seed_dropout, set_dropout
 from support import tiny
 
 
@@ -98,3 +98,13 @@ def test_a_model_without_dropout_gives_in_training_what_it_gives_elsewhere(
     with fast_dropout(model):
         found = model(input_ids=ids).last_hidden_state
     assert torch.allclose(found, model.eval()(input_ids=ids).last_hidden_state, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_seed_of_dropout_draws_as_torchs(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: is_there)
+    seed_dropout(7)
+    drawn = torch.rand(3)
+    assert torch.initial_seed() == 7
+    torch.manual_seed(7)
+    assert torch.equal(torch.rand(3), drawn)

@@ -130,7 +130,7 @@ def test_texts_in_many_parts_give_the_gradients_of_one(
         assert torch.allclose(gradient, parts[name], atol=1e-5), name
 
 
-@pytest.mark.parametrize("with_lora", [False, True])
+@pytest.mark.parametrize("with_lora", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_saving_memory_changes_no_loss_and_no_weight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_lora: bool
 ) -> None:

@@ -161,6 +161,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_compiled_training_has_the_same_losses(
     tmp_path: Path, graphs: list[int], in_small_parts: None
 ) -> None:
@@ -383,6 +384,7 @@ def test_shards_are_asked_for_on_accelerators_only(
         fit(ranker.model, objective(ranker), recipe(), checkpoints=tmp_path / "w")
 
 
+@pytest.mark.slow
 def test_adapters_train_the_same_in_every_memory(tmp_path: Path, in_small_parts: None) -> None:
     logs = []
     for memory in MEMORIES:

@@ -83,12 +83,17 @@ def quiet() -> Iterator[None]:
     """Inside the block transformers reports errors only; our functions return what matters."""
     logging: Any = transformers.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+    is_loud = (
+        verbosity < logging.ERROR
+    )  # a change of the level empties the cache of every logger there is
+    if is_loud:
+        logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        if is_loud:
+            logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
 

@@ -6,7 +6,7 @@ dash or a position shows, too. The colours are those of Okabe and Ito.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,15 +22,23 @@ from rankscope.report.wording.verdicts import VERDICTS
 
 Spec = dict[str, Any]
 
-IS_VALIDATED = False
-"""Whether charts are checked against Vega-Lite's schema, which takes half of a page's time. The tests set it."""
+CHECKS: list[Callable[[Spec], object]] = []
+"""Called with each finished chart. The tests compare it with Vega-Lite's schema, which would take half of a page's time."""
 
 
 @contextmanager
-def validation() -> Iterator[None]:
-    """Altair checks every part of a chart when it is made, or none."""
-    with debug_mode(IS_VALIDATED):
+def unchecked_parts() -> Iterator[None]:
+    """Inside the block altair checks no part of a chart when it is made."""
+    with debug_mode(False):
         yield
+
+
+def chart_of(rows: Iterable[Mapping[str, Any]]) -> alt.Chart:
+    """A chart with its data inside.
+
+    Altair copies a chart at every step of its making, with lists of rows but not with a tuple of them.
+    """
+    return alt.Chart(alt.InlineData(values=tuple(rows)))
 
 
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
@@ -90,7 +98,7 @@ def forest(data: Forest) -> Spec:
         axis=_labels(n_lines),
     )
     title = f"difference in {data.measure}, {data.interval}"
-    base = alt.Chart(alt.InlineData(values=rows))
+    base = chart_of(rows)
     intervals = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title=title, axis=AXIS), x2="high:Q", y=y, color=_colours(verdicts)
     )
@@ -146,12 +154,12 @@ def _band(margin: float | None) -> list[alt.Chart]:
     if margin is None:
         return []
     values = [{"from": -margin, "to": margin}]
-    band = alt.Chart(alt.InlineData(values=values)).mark_rect(color=GREEN, opacity=0.16)
+    band = chart_of(values).mark_rect(color=GREEN, opacity=0.16)
     return [band.encode(x="from:Q", x2="to:Q")]
 
 
 def _rule_at(value: float) -> alt.Chart:
-    rule: alt.Chart = alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=GREY)
+    rule: alt.Chart = chart_of([{"at": value}]).mark_rule(color=GREY)
     return rule
 
 
@@ -190,7 +198,7 @@ def query_differences(data: Differences) -> Spec:
         zoom=False,
         mark=alt.BrushConfig(fill=GREY, fillOpacity=0.2, stroke=GREY, strokeOpacity=0.6),
     )
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = chart_of(rows).encode(
         x=alt.X(
             "place:Q",
             title="queries, sorted",
@@ -239,9 +247,7 @@ def _outcome(difference: float) -> str:
 def loss_curve(data: RankerTraining) -> Spec:
     """The logged loss (light) and its running mean."""
     rows = [{"update": p.update, "loss": p.loss, "smoothed": p.smoothed} for p in data.loss]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("update:Q", title="update", axis=AXIS)
-    )
+    base = chart_of(rows).encode(x=alt.X("update:Q", title="update", axis=AXIS))
     raw = base.mark_line(color=BLUE, opacity=0.3, strokeWidth=1).encode(
         y=alt.Y("loss:Q", title="loss", scale=alt.Scale(zero=False))
     )
@@ -257,7 +263,7 @@ def validation_curve(data: RankerTraining) -> Spec:
     """The validation measure by update, with a dashed line at the update that was kept."""
     rows = [{"update": update, "value": value} for update, value in data.validation]
     line = (
-        alt.Chart(alt.InlineData(values=rows))
+        chart_of(rows)
         .mark_line(color=VERMILION, strokeWidth=2, point=alt.OverlayMarkDef(color=VERMILION))
         .encode(
             x=alt.X("update:Q", title="update", axis=AXIS),
@@ -278,8 +284,10 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: st
     """A chart as wide as its place, with a description for screen readers, and without the page's colours."""
     spec: Spec = chart.properties(
         description=description, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    ).to_dict(validate=IS_VALIDATED)
+    ).to_dict(validate=False)
     del spec["config"]  # the page brings its own, light or dark
+    for check in CHECKS:
+        check(spec)
     return spec
 
 

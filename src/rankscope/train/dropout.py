@@ -25,6 +25,18 @@ ATTENTION = "rankscope_dropout"
 """What the attention below is called among transformers'."""
 
 
+def seed_dropout(seed: int) -> None:
+    """Do what `torch.manual_seed` does.
+
+    Where there is no accelerator it leaves out the note for each kind of accelerator (for the day one is used), which
+    formats the whole stack: half a millisecond or more, for each batch.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def kept(shape: torch.Size, p: float) -> tuple[Tensor, float]:
     """(True where a value is kept, what the kept are multiplied by); at most 65535 of 65536 are dropped."""
     n_dropped = min(round(p * STEPS), STEPS - 1)

@@ -28,7 +28,7 @@ from rankscope.core.progress import SILENT, Progress
 from rankscope.core.rng import seed_for
 from rankscope.models.opening import device
 from rankscope.train import checkpoint, guards, movement, shards
-from rankscope.train.dropout import fast_dropout
+from rankscope.train.dropout import fast_dropout, seed_dropout
 from rankscope.train.facts import BatchFacts, Mean
 from rankscope.train.memory import gradient_checkpointing
 from rankscope.train.objectives.objective import Objective, Refreshing, Remembering
@@ -299,7 +299,7 @@ class _Training:
         seen: list[BatchFacts] = []
         for n, batch in enumerate(batches, start=1):
             # by the batch's place, not the process: any number of processes draws the same dropout
-            torch.manual_seed(seed_for(self._recipe.seed, "batch", update, batch.place))
+            seed_dropout(seed_for(self._recipe.seed, "batch", update, batch.place))
             with self.learner.kept_local() if n < len(batches) else nullcontext():
                 with self._half:
                     outcome = self._objective.outcome(self._forward, batch.ready)

@@ -14,7 +14,7 @@ from rankscope.analyses.attribution.stored import (
     SideNumbers,
     StoredAttribution,
 )
-from rankscope.report.charts import BLUE, GREY, LINES, VERMILION, Spec, finished
+from rankscope.report.charts import BLUE, GREY, LINES, VERMILION, Spec, chart_of, finished
 
 CELL, LEAST, TALLEST = 22, 9, 520
 """Pixels of a heat map: the most and the least for a row, and the height of the map above which rows become lower."""
@@ -90,11 +90,7 @@ def difference_map(
             alt.Tooltip("baseline:Q", title=names[1], format=".1%"),
         ]
     )
-    signs = (
-        alt.Chart(alt.InlineData(values=rows))
-        .mark_text(fontSize=12)
-        .encode(x=_across(), y=_down(rows), text="sign:N")
-    )
+    signs = chart_of(rows).mark_text(fontSize=12).encode(x=_across(), y=_down(rows), text="sign:N")
     words = f"How much more often neurons of {names[0]} are active than those of {names[1]}"
     return finished(_sized(alt.layer(squares, signs), rows), words)
 
@@ -113,7 +109,7 @@ def _cells(
     shape: str,
 ) -> alt.Chart:
     chart: alt.Chart = (
-        alt.Chart(alt.InlineData(values=rows))
+        chart_of(rows)
         .mark_rect(stroke=GREY, strokeWidth=0.4, strokeOpacity=0.6)
         .encode(
             x=_across(),
@@ -176,7 +172,7 @@ def concentration(
 ) -> Spec:
     """The Gini coefficient by layer, a line and a band of its interval for each ranker, on a scale that others share."""
     colours = alt.Scale(domain=list(names), range=LINES[: len(names)])
-    base = alt.Chart(alt.InlineData(values=points)).encode(
+    base = chart_of(points).encode(
         x=alt.X(
             "layer:Q",
             title="layer",
@@ -229,7 +225,7 @@ def ablation(curves: AblationCurves, title: str) -> Spec:
         for point in points
     ]
     kinds = ["deleted", "inserted"]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = chart_of(rows).encode(
         x=alt.X(
             "count:Q",
             title="neurons of each example",
@@ -283,7 +279,7 @@ def _levels(curves: AblationCurves) -> alt.Chart:
         labelOverlap="greedy",
     )
     chart: alt.Chart = (
-        alt.Chart(alt.InlineData(values=rows))
+        chart_of(rows)
         .mark_rule(color=GREY, strokeDash=[2, 4])
         .encode(y=alt.Y("at:Q", axis=axis, scale=alt.Scale(zero=False)))
     )

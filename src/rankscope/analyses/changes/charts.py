@@ -12,6 +12,7 @@ from rankscope.report.charts import (
     NO_INK,
     Spec,
     _order,
+    chart_of,
     finished,
 )
 
@@ -26,7 +27,7 @@ def change_map(stored: StoredChanges) -> Spec:
     rows = chart_data.map_cells(stored)
     layers = sorted({row.layer for row in stored.modules if row.displacement is not None})
     chart = (
-        alt.Chart(alt.InlineData(values=rows))
+        chart_of(rows)
         .mark_rect(stroke=GREY, strokeWidth=0.4)
         .encode(
             x=alt.X(
@@ -65,7 +66,7 @@ def likeness(stored: StoredChanges, what: str) -> Spec:
     """CKA or shared neighbours by layer, a line and a band for each side; dashed: the level of chance."""
     points = [point for point in chart_data.curves(stored) if point.what == what]
     names = list(dict.fromkeys(point.side for point in points))
-    base = alt.Chart(alt.InlineData(values=[point._asdict() for point in points])).encode(
+    base = chart_of([point._asdict() for point in points]).encode(
         x=alt.X(
             "layer:Q",
             title="layer",

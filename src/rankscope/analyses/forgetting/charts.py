@@ -4,7 +4,16 @@ import altair as alt
 
 from rankscope.analyses.forgetting import words as forgetting
 from rankscope.analyses.forgetting.matrix import Matrix
-from rankscope.report.charts import GREY, NO_INK, ROW, VERDICT_COLOURS, Spec, _order, finished
+from rankscope.report.charts import (
+    GREY,
+    NO_INK,
+    ROW,
+    VERDICT_COLOURS,
+    Spec,
+    _order,
+    chart_of,
+    finished,
+)
 from rankscope.report.wording.verdicts import VERDICTS
 
 
@@ -16,7 +25,7 @@ def matrix(stored: Matrix) -> Spec:
         for word in (*VERDICTS, forgetting.REFERENCE)
         if any(row["verdict"] == word for row in rows)
     ]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = chart_of(rows).encode(
         x=alt.X(
             "collection:N",
             sort=_order(rows, "collection"),

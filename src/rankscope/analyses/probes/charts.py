@@ -7,7 +7,7 @@ import altair as alt
 
 from rankscope.analyses.probes.stored import LayerAccuracy, PublishedAccuracy
 from rankscope.analyses.probes.words import LayerCurves
-from rankscope.report.charts import GREY, LINES, Spec, _rule_at, finished
+from rankscope.report.charts import GREY, LINES, Spec, _rule_at, chart_of, finished
 
 FIELDS = ("layer", "accuracy", "low", "high")
 """The numbers of a point that are drawn."""
@@ -67,7 +67,7 @@ def _by_layer(
     description: str,
 ) -> Spec:
     layers = sorted({row["layer"] for row in rows})
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = chart_of(rows).encode(
         x=alt.X("layer:Q", title="layer", axis=alt.Axis(values=layers, format="d")),
         color=alt.Color(
             "name:N",
@@ -103,7 +103,7 @@ def _by_layer(
         for value, name in lines
     ]
     labels = [
-        alt.Chart(alt.InlineData(values=[{"at": value, "name": name}]))
+        chart_of([{"at": value, "name": name}])
         .mark_text(align="left", baseline="bottom", dx=4, dy=-2, color=GREY)
         .encode(x=alt.value(0), y="at:Q", text="name:N")
         for value, name in lines

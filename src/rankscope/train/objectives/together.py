@@ -16,6 +16,7 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.processes import Processes
 from rankscope.models.ranker import Side
 from rankscope.models.towers import Input
+from rankscope.train.dropout import seed_dropout
 
 
 class SideBatch(NamedTuple):
@@ -51,13 +52,13 @@ def together(
     summed: dict[Side, Tensor] = {}
     for number, is_mine, part in _shared(parts, processes):
         # by the part, not the process: any number of processes draws the same dropout
-        torch.manual_seed(seed_for(seed, purpose, number))
+        seed_dropout(seed_for(seed, purpose, number))
         texts = [inputs[part.side][place] for place in part.places]
         embeddings = ranker.embeddings(model, texts, part.side) * float(is_mine)
         empty = embeddings.new_zeros(len(inputs[part.side]), embeddings.shape[1])
         places = torch.tensor(part.places, device=embeddings.device)
         summed[part.side] = summed.get(part.side, empty).index_add(0, places, embeddings)
-    torch.manual_seed(seed)
+    seed_dropout(seed)
     return {side: _from_all(summed[side], processes) for side in inputs}
 
 
