@@ -502,3 +502,26 @@ def test_a_split_that_is_not_there_names_the_option(
     assert answer.err.endswith(
         f"no split 'dev' in qrels/. There are: test, train. Name one by {option}.\n"
     )
+
+
+@pytest.mark.parametrize("width", [50, 60, 72, 80, 81, 84, 100, 200])
+@pytest.mark.parametrize("systems", ["b - a", "train-C-D-1234567890ab - bm25"])
+def test_no_number_of_a_drawn_table_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, systems: str
+) -> None:
+    from rich.console import Console
+
+    from rankscope import terminal
+
+    monkeypatch.setattr(
+        terminal, "Console", lambda: Console(force_terminal=True, color_system=None, width=width)
+    )
+    columns = ["measure", "systems", "difference", "uncorrected 95 % interval", "corrected p equivalent", "verdict"]  # fmt: skip
+    numbers = ["-0.0149", "-0.0252 to -0.0053", "0.1581", "? cannot tell"]
+    terminal.show_table("title", columns, [["nDCG@10", systems, *numbers]], n_names=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line[-1] in "┓┃┩│┘" for line in lines if line[0] in "┏┃┡│└")
+    drawn = "\n".join(lines)
+    for word in (*numbers, "uncorrected", "interval", "equivalent"):
+        assert drawn.count(word) == 1, word

@@ -108,13 +108,40 @@ def show_table(
         return
     widths = _widths(columns, rows) if n_names else [0] * len(columns)
     for chosen in _parts(widths, n_names, console.width):
+        fixed = _fitted(columns, widths, chosen, n_names, console.width) if n_names else {}
         table = Table(title=Text(visible(title)), title_justify="left", header_style="bold")
         for at in chosen:
             justify: Literal["left", "right"] = "left" if text or at == 0 else "right"
-            table.add_column(Text(columns[at]), justify=justify, min_width=widths[at])
+            table.add_column(
+                Text(columns[at]), justify=justify, width=fixed.get(at), overflow="fold"
+            )
         for row in rows:
             table.add_row(*(Text(row[at]) for at in chosen))
         console.print(table)
+
+
+LEAST_NAME = 4
+"""A column of names is made no narrower."""
+
+
+def _fitted(
+    columns: Sequence[str], widths: Sequence[int], chosen: Sequence[int], n_names: int, width: int
+) -> dict[int, int]:
+    """The width of each chosen column in a table that fits: rich would narrow the widest column, and cut the last.
+
+    What is left over goes to heads; what is missing is taken from names, which then have several lines.
+    """
+    fixed = {at: widths[at] for at in chosen}
+    spare = width - 1 - sum(fixed[at] + 3 for at in chosen)  # a rule, two spaces
+    for at in chosen:
+        taken = max(0, min(spare, len(columns[at]) - fixed[at]))
+        fixed[at] += taken
+        spare -= taken
+    for at in sorted(chosen[:n_names], key=lambda name: -fixed[name]):
+        given = max(0, min(-spare, fixed[at] - LEAST_NAME))
+        fixed[at] -= given
+        spare += given
+    return fixed
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:

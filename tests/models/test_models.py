@@ -149,11 +149,17 @@ def test_position_embeddings_are_found_or_missed_aloud(tmp_path: Path) -> None:
         freezing.position_embeddings(tiny.cross_encoder(tmp_path / "b", "modernbert").model)
 
 
-def test_loading_gives_back_the_verbosity_it_found() -> None:
+@pytest.mark.parametrize(("usual", "inside"), [(30, 40), (40, 40), (50, 50)])
+def test_loading_gives_back_the_verbosity_it_found(usual: int, inside: int) -> None:
     before = transformers.logging.get_verbosity()
-    with pytest.raises(RuntimeError), backbone.quiet():
-        raise RuntimeError
-    assert transformers.logging.get_verbosity() == before
+    transformers.logging.set_verbosity(usual)
+    try:
+        with pytest.raises(RuntimeError), backbone.quiet():
+            assert transformers.logging.get_verbosity() == inside
+            raise RuntimeError
+        assert transformers.logging.get_verbosity() == usual
+    finally:
+        transformers.logging.set_verbosity(before)
     assert transformers.logging.is_progress_bar_enabled()
 
 

@@ -34,7 +34,7 @@ def asked(**fields: Any) -> ProbeParams:
     return ProbeParams(spec_of(ProbesSpec, examples=drawn, **fields), seed=42)
 
 
-SMALL = asked(candidates=(2, 4), fits=1, rank=4)
+SMALL = asked(candidates=(2, 4), fits=2, rank=4)
 pytestmark = pytest.mark.usefixtures("roughly_fitted")
 CHOICES = ChoicesParams(SMALL.spec.examples, n_docs=4, seed=42)
 

@@ -110,7 +110,7 @@ _MADE = TemporaryDirectory(prefix="rankscope-tests-")
 
 
 def _copied(made: Path, folder: Path) -> Path:
-    """A copy with times of its own."""
+    """A copy whose files have times of their own."""
     return Path(shutil.copytree(made, folder, copy_function=shutil.copy, dirs_exist_ok=True))
 
 

@@ -102,9 +102,13 @@ def test_a_model_without_dropout_gives_in_training_what_it_gives_elsewhere(
 
 @pytest.mark.parametrize("is_there", [False, True])
 def test_a_seed_of_dropout_draws_as_torchs(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    accelerators: list[int] = []
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: is_there)
-    seed_dropout(7)
-    drawn = torch.rand(3)
-    assert torch.initial_seed() == 7
-    torch.manual_seed(7)
-    assert torch.equal(torch.rand(3), drawn)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", accelerators.append)
+    with torch.random.fork_rng():
+        seed_dropout(7)
+        assert accelerators == ([7] if is_there else [])
+        drawn = torch.rand(3)
+        assert torch.initial_seed() == 7
+        torch.manual_seed(7)
+        assert torch.equal(torch.rand(3), drawn)

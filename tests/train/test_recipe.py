@@ -161,7 +161,6 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-@pytest.mark.slow
 def test_a_compiled_training_has_the_same_losses(
     tmp_path: Path, graphs: list[int], in_small_parts: None
 ) -> None:

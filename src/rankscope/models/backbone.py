@@ -83,9 +83,8 @@ def quiet() -> Iterator[None]:
     """Inside the block transformers reports errors only; our functions return what matters."""
     logging: Any = transformers.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    is_loud = (
-        verbosity < logging.ERROR
-    )  # a change of the level empties the cache of every logger there is
+    # changed only where it must be: that empties the cache of every logger there is
+    is_loud = verbosity < logging.ERROR
     if is_loud:
         logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -25,7 +25,7 @@ from rankscope.models.files.encoders import encoders_in
 from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded
 from rankscope.models.ranker import SIDES, Side
-from rankscope.models.towers import PROBE, Input, Towers, tower_of
+from rankscope.models.towers import PROBE, Input, Towers, by_sentence_transformers, tower_of
 
 
 @final
@@ -56,16 +56,9 @@ class BiEncoder:
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
         encoders = encoders_in(folder)
-        refused = "sentence-transformers cannot load the model"
         try:
-            with backbone.quiet(), folders.library_answers(folder, refused):
-                model = SentenceTransformer(
-                    str(folder),
-                    trust_remote_code=False,
-                    model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                    device="cpu",
-                )
-                made = cls(model)
+            with by_sentence_transformers(folder) as how:
+                made = cls(SentenceTransformer(str(folder), **how))
         except BadInput:
             for encoder in encoders.values():  # which says what is wrong with a checkpoint
                 backbone.check_encoder(Location(location.name, encoder))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from sentence_transformers import MultiVectorEncoder
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from rankscope.models import backbone
 from rankscope.models.files import folders
 from rankscope.models.inputs import PROMPTS_USED, left_out
 from rankscope.models.location import Location, downloaded, kind_of
+from rankscope.models.towers import by_sentence_transformers
 
 TEXTS_PER_BATCH = 32
 MODULES = frozenset(
@@ -49,14 +49,8 @@ class LateInteraction:
         listed = folders.modules(folder) or (folders.Module("Transformer", folder),)
         _check_modules(folder, [module.type for module in listed])
         backbone.check_encoder(Location(location.name, listed[0].folder))
-        refused = "sentence-transformers cannot load the model"
-        with backbone.quiet(), folders.library_answers(folder, refused):
-            inner = MultiVectorEncoder(
-                str(folder),
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                device="cpu",
-            )
+        with by_sentence_transformers(folder) as how:
+            inner = MultiVectorEncoder(str(folder), **how)
         made = cls(inner)
         with folders.library_answers(folder, "the model cannot embed a text"):
             made.score_all([PROBE])

@@ -5,6 +5,7 @@ module, to be trained, frozen in part and given adapters.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, anatomy, backbone, freezing
+from rankscope.models.files import folders
 from rankscope.models.ranker import SIDES, Side
 
 POOLINGS = {"cls": "cls", "mean": "mean", "last": "lasttoken"}
@@ -31,6 +33,20 @@ LONG = 4_096
 """Tokens, about, of the longest text that is compared with sentence-transformers' own preparation."""
 TOKENIZING = Lock()
 """Held while a text is cut: the length is set in the tokenizer, which the sides and threads share."""
+
+
+@contextmanager
+def by_sentence_transformers(folder: Path) -> Iterator[dict[str, Any]]:
+    """The arguments by which sentence-transformers loads a folder inside the block; its errors are one sentence."""
+    with (
+        backbone.quiet(),
+        folders.library_answers(folder, "sentence-transformers cannot load the model"),
+    ):
+        yield {
+            "trust_remote_code": False,
+            "model_kwargs": {"dtype": torch.float32, "use_safetensors": True},
+            "device": "cpu",
+        }
 
 
 class Input(NamedTuple):

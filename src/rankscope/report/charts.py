@@ -23,7 +23,7 @@ from rankscope.report.wording.verdicts import VERDICTS
 Spec = dict[str, Any]
 
 CHECKS: list[Callable[[Spec], object]] = []
-"""Called with each finished chart. The tests compare it with Vega-Lite's schema, which would take half of a page's time."""
+"""Called with each finished chart; the tests put a check against Vega-Lite's schema here."""
 
 
 @contextmanager

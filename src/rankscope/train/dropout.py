@@ -26,7 +26,7 @@ ATTENTION = "rankscope_dropout"
 
 
 def seed_dropout(seed: int) -> None:
-    """Do what `torch.manual_seed` does.
+    """Seed what dropout draws from, as `torch.manual_seed` does.
 
     Where there is no accelerator it leaves out the note for each kind of accelerator (for the day one is used), which
     formats the whole stack: half a millisecond or more, for each batch.
