@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TextIO, cast, final
 
 # isort: off
-from rankscope.cli import studies, runs, analyses  # in this order `--help` lists their commands
+from rankscope.cli import (
+    studies,
+    runs,
+    rankers,
+    analyses,
+)  # in this order `--help` lists their commands
 
 # isort: on
 from rankscope.cli import bugs
@@ -18,7 +23,7 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
-__all__ = ["analyses", "app", "main", "runs", "studies"]
+__all__ = ["analyses", "app", "main", "rankers", "runs", "studies"]
 
 
 def main() -> None:

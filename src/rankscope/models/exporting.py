@@ -1,0 +1,145 @@
+"""A ranker's forward pass as ONNX, where sentence-transformers' `backend="onnx"` looks for it.
+
+What stands around the pass (tokenizer, pooling, normalising) stays in the folder that `save` writes. The written file
+is carried out once, and its numbers are compared with the ranker's.
+"""
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from rankscope.core.errors import BadInput
+from rankscope.models import backbone
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.ranker import Side
+
+FILE = "onnx/model.onnx"
+NEEDS = ("onnx", "onnxscript")
+TOLERANCE = 1e-4
+"""The largest difference of the file's numbers from the ranker's, beside 1 or a number's own size."""
+TEXTS = ("who asks what, and who answers", "one, two; three.", "a")
+"""Texts of several lengths, so that the file is made and compared with padding in it."""
+
+
+def write_onnx(ranker: CrossEncoder | BiEncoder, folder: Path) -> list[str]:
+    """Write `onnx/model.onnx` into the folder in which the ranker is saved; notes for the user.
+
+    Of a cross-encoder it gives `logits`, (pairs, 1); of a bi-encoder `last_hidden_state`, (texts, tokens, width). Any
+    number of texts and tokens is taken. Raises BadInput for two towers, for an architecture that torch cannot export,
+    and where the file's numbers are not the ranker's.
+    """
+    missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BadInput(
+            f"ONNX needs the packages {' and '.join(NEEDS)}, and {' and '.join(missing)} cannot be imported. Install "
+            "rankscope's extra `onnx`."
+        )
+    output, side = _output(ranker), ranker.sides[-1]
+    if isinstance(ranker, BiEncoder) and not ranker.is_shared:
+        raise BadInput(
+            "The ranker has a tower for queries and one for docs, and a folder holds one ONNX file. Export a ranker "
+            "whose sides share a tower."
+        )
+    (folder / FILE).parent.mkdir()
+    model = _Pass(ranker, side, output)
+    given = ranker.padded(_inputs(ranker, TEXTS, side), side)
+    _write(model, given, folder / FILE, output)
+    return _compared(ranker, model, side, folder / FILE)
+
+
+def _output(ranker: CrossEncoder | BiEncoder) -> str:
+    return "logits" if isinstance(ranker, CrossEncoder) else "last_hidden_state"
+
+
+def _inputs(ranker: Any, texts: Sequence[str], side: Side) -> Any:
+    pairs = [(TEXTS[0], text) for text in texts]
+    return ranker.inputs(pairs if side == "pair" else texts, side)
+
+
+@final
+class _Pass(nn.Module):
+    """The model as a function of tensors in the order of their names, which is what ONNX has."""
+
+    def __init__(self, ranker: CrossEncoder | BiEncoder, side: Side, output: str) -> None:
+        super().__init__()
+        self.inner: Any = ranker.model if isinstance(ranker, CrossEncoder) else ranker.encoder(side)
+        self.names: tuple[str, ...] = ()
+        self.output = output
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        found: Tensor = self.inner(**dict(zip(self.names, tensors, strict=True)))[self.output]
+        return found
+
+
+def _write(model: _Pass, given: Mapping[str, Tensor], path: Path, output: str) -> None:
+    model.names = tuple(given)
+    any_size = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    architecture = type(model.inner).__name__
+    try:
+        with _in_silence(), torch.inference_mode(mode=False), torch.no_grad():
+            torch.onnx.export(
+                model,
+                tuple(tensor.cpu() for tensor in given.values()),
+                path,
+                input_names=[*given],
+                output_names=[output],
+                dynamic_shapes=(tuple(any_size for _ in given),),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except (
+        Exception
+    ) as error:  # torch.onnx raises what any part of its export or of the model raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"torch {torch.__version__} cannot export {architecture} to ONNX ({reason}). Use the model as it is, or "
+            "try another version of torch."
+        ) from error
+
+
+@contextmanager
+def _in_silence() -> Iterator[None]:
+    """Without the exporter's warnings on its own workings."""
+    levels = {name: logging.getLogger(name).level for name in ("torch", "onnxscript", "onnx_ir")}
+    with warnings.catch_warnings(), backbone.quiet():
+        warnings.simplefilter("ignore")
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _compared(ranker: Any, model: _Pass, side: Side, path: Path) -> list[str]:
+    """BadInput where the file's numbers are not the model's, of texts alone and padded; a note where none can tell."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return [f"{FILE} was not compared with the model, because onnxruntime is not installed"]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for texts in (TEXTS, TEXTS[:1], TEXTS[2:]):
+        given = ranker.padded(_inputs(ranker, texts, side), side)
+        arrays = {name: tensor.cpu().numpy() for name, tensor in given.items()}
+        found = torch.from_numpy(session.run(None, arrays)[0])
+        with torch.inference_mode():
+            expected = model(*given.values()).cpu()
+        real = given["attention_mask"].cpu().bool() if expected.ndim == 3 else ...
+        if not torch.allclose(found[real], expected[real], atol=TOLERANCE, rtol=TOLERANCE):
+            gap = float((found[real] - expected[real]).abs().max())
+            raise BadInput(
+                f"The ONNX file of {type(model.inner).__name__} gives other numbers than the model (by {gap:.1e}). Use "
+                "the model as it is, or try another version of torch."
+            )
+    return []
