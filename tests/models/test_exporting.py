@@ -1,6 +1,7 @@
 """`rankscope export`: the ONNX file gives the ranker's own numbers, and what cannot be exported is refused."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_a_cross_encoders_file_gives_its_scores(
     tmp_path: Path, rankscope: Command, architecture: str
 ) -> None:
     tiny.cross_encoder(tmp_path, architecture).save(tmp_path / "ranker")
-    answer = rankscope("export", tmp_path / "ranker", "--out", tmp_path / "out")
+    answer = rankscope("export", tmp_path / "ranker", tmp_path / "out", "--onnx")
     assert (answer.code, answer.err) == (0, "")
     ranker = CrossEncoder.load(tmp_path / "out")
     for docs in (DOCS, DOCS[:1]):
@@ -45,11 +46,18 @@ def test_a_cross_encoders_file_gives_its_scores(
         assert scores == pytest.approx(ranker.score(QUERY, docs), abs=1e-5)
 
 
-def test_a_bi_encoders_file_gives_the_states_that_are_pooled(
+def test_a_bi_encoders_file_gives_the_states_that_are_pooled_and_names_are_those_of_earlier_releases(
     tmp_path: Path, rankscope: Command
 ) -> None:
     folder = tiny.save_bi_encoder(tmp_path / "ranker")
-    assert rankscope("export", folder, "--out", tmp_path / "out").code == 0
+    assert rankscope("export", folder, tmp_path / "out", "--onnx").code == 0
+    modules = json.loads((tmp_path / "out" / "modules.json").read_text("utf-8"))
+    names = [module["type"] for module in modules]
+    assert names[:2] == [
+        f"sentence_transformers.models.{name}" for name in ("Transformer", "Pooling")
+    ]
+    config = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text("utf-8"))
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
     with backbone.quiet():
         whole = SentenceTransformer(str(tmp_path / "out"), device="cpu")
     given = whole.preprocess(DOCS)
@@ -61,6 +69,16 @@ def test_a_bi_encoders_file_gives_the_states_that_are_pooled(
         after = module(after)
     expected = whole.encode(DOCS, convert_to_tensor=True)
     assert torch.allclose(after["sentence_embedding"], expected, atol=1e-5)
+    assert torch.equal(BiEncoder.load(located(str(tmp_path / "out"))).embed_docs(DOCS), expected)
+
+
+def test_without_onnx_a_copy_is_written(tmp_path: Path, rankscope: Command) -> None:
+    tiny.cross_encoder(tmp_path).save(tmp_path / "ranker")
+    answer = rankscope("export", tmp_path / "ranker", tmp_path / "out")
+    assert (answer.code, answer.out.split()) == (0, ["wrote", str(tmp_path / "out")])
+    assert not (tmp_path / "out" / "onnx").exists()
+    before, after = (CrossEncoder.load(tmp_path / name) for name in ("ranker", "out"))
+    assert before.score(QUERY, DOCS) == after.score(QUERY, DOCS)
 
 
 def test_what_cannot_be_exported_is_one_sentence_and_nothing_is_left(
@@ -69,17 +87,17 @@ def test_what_cannot_be_exported_is_one_sentence_and_nothing_is_left(
     ranker = BiEncoder.load(located(str(tiny.save_bi_encoder(tmp_path / "one"))))
     ranker.separated().save(tmp_path / "two")
     out = tmp_path / "out"
-    answer = rankscope("export", tmp_path / "two", "--out", out)
+    answer = rankscope("export", tmp_path / "two", out, "--onnx")
     assert (answer.code, "a folder holds one ONNX file" in answer.err) == (1, True)
     late = tiny.save_late_interaction(tmp_path / "late")
-    assert "late-interaction" in rankscope("export", late, "--out", out).err
-    assert "exists already" in rankscope("export", tmp_path / "one", "--out", tmp_path / "two").err
+    assert "late-interaction" in rankscope("export", late, out, "--onnx").err
+    assert "exists already" in rankscope("export", tmp_path / "one", tmp_path / "two", "--onnx").err
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
-        assert "extra `onnx`" in rankscope("export", tmp_path / "one", "--out", out).err
+        assert "extra `onnx`" in rankscope("export", tmp_path / "one", out, "--onnx").err
     with monkeypatch.context() as patch:
         patch.setattr(torch.onnx, "export", refused)
-        said = rankscope("export", tmp_path / "one", "--out", out).err
+        said = rankscope("export", tmp_path / "one", out, "--onnx").err
     assert "cannot export BertModel to ONNX (no such operator)" in said
     assert not [*tmp_path.glob("*out*")]
 
@@ -88,6 +106,7 @@ def refused(*_: Any, **__: Any) -> None:
     raise RuntimeError("no such operator\nand more")
 
 
+@pytest.mark.slow
 def test_a_file_of_other_numbers_is_refused(
     tmp_path: Path, rankscope: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +115,6 @@ def test_a_file_of_other_numbers_is_refused(
     monkeypatch.setattr(
         onnxruntime.InferenceSession, "run", lambda *given: [own(*given)[0] + 0.001]
     )
-    answer = rankscope("export", tmp_path / "ranker", "--out", tmp_path / "out")
+    answer = rankscope("export", tmp_path / "ranker", tmp_path / "out", "--onnx")
     assert "gives other numbers than the model (by 1.0e-03)" in answer.err
     assert not (tmp_path / "out").exists()

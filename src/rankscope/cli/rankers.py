@@ -7,19 +7,24 @@ import typer
 
 from rankscope.cli import printing
 from rankscope.cli.program import command
-from rankscope.options import OUTPUT, TABLE, Revision
+from rankscope.options import TABLE, Revision
 
 
 @command()
 def export(
-    model: Annotated[str, typer.Argument(help="A cross-encoder or bi-encoder: folder or hub id.")],
-    out: Annotated[
-        Path, typer.Option("--out", help="The folder to write.", rich_help_panel=OUTPUT)
-    ],
+    model: Annotated[str, typer.Argument(help="A ranker: folder or hub id.")],
+    folder: Annotated[Path, typer.Argument(help="The new folder to write.")],
+    onnx: Annotated[
+        bool,
+        typer.Option(
+            "--onnx",
+            help='Also write its forward pass for sentence-transformers\' backend="onnx".',
+        ),
+    ] = False,
     revision: Revision = None,
 ) -> None:
-    """Save a ranker with its forward pass as ONNX, for sentence-transformers' `backend="onnx"`."""
+    """Write a copy of a ranker that transformers and sentence-transformers load."""
     from rankscope.verbs import export
 
-    settings = export.ExportSettings(model, out, revision=revision)
+    settings = export.ExportSettings(model, folder, onnx=onnx, revision=revision)
     printing.show(TABLE, None, export.export(settings, tell=printing.print_note))

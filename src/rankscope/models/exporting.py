@@ -1,10 +1,12 @@
 """A ranker's forward pass as ONNX, where sentence-transformers' `backend="onnx"` looks for it.
 
 What stands around the pass (tokenizer, pooling, normalising) stays in the folder that `save` writes. The written file
-is carried out once, and its numbers are compared with the ranker's.
+is carried out once, and its numbers are compared with the ranker's. Who reads it is sentence-transformers 5 with
+transformers 4: optimum-onnx 0.1, which both need for ONNX, does not go with transformers 5.
 """
 
 import importlib.util
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +54,24 @@ def write_onnx(ranker: CrossEncoder | BiEncoder, folder: Path) -> list[str]:
     model = _Pass(ranker, side, output)
     given = ranker.padded(_inputs(ranker, TEXTS, side), side)
     _write(model, given, folder / FILE, output)
+    _name_as_before(folder)
     return _compared(ranker, model, side, folder / FILE)
+
+
+def _name_as_before(folder: Path) -> None:
+    """Give modules and tokenizers the names that sentence-transformers 5 and transformers 4 know, as do later ones."""
+    for path in folder.rglob("modules.json"):
+        modules = json.loads(path.read_text("utf-8"))
+        for module in modules:
+            place, _, name = module["type"].rpartition(".")
+            if place.startswith("sentence_transformers."):
+                module["type"] = f"sentence_transformers.models.{name}"
+        path.write_text(json.dumps(modules, indent=2), "utf-8")
+    for path in folder.rglob("tokenizer_config.json"):
+        config = json.loads(path.read_text("utf-8"))
+        if config.get("tokenizer_class") == "TokenizersBackend":
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"
+            path.write_text(json.dumps(config, indent=2), "utf-8")
 
 
 def _output(ranker: CrossEncoder | BiEncoder) -> str:
@@ -97,9 +116,7 @@ def _write(model: _Pass, given: Mapping[str, Tensor], path: Path, output: str) -
                 external_data=False,
                 verbose=False,
             )
-    except (
-        Exception
-    ) as error:  # torch.onnx raises what any part of its export or of the model raises
+    except Exception as error:  # an exporter raises what any part of the model raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
             f"torch {torch.__version__} cannot export {architecture} to ONNX ({reason}). Use the model as it is, or "

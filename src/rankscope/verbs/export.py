@@ -1,4 +1,4 @@
-"""Write a ranker's folder with its forward pass as ONNX in it, without a study file."""
+"""Write a copy of a ranker for others to load, without a study file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,22 +19,23 @@ from rankscope.verbs.models import untold
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """The model, and the folder to write."""
+    """The model, the folder to write, and whether its forward pass as ONNX is in it."""
 
     model: str
     """A ranker's folder or hub id."""
     out: Path
+    onnx: bool = False
     revision: str | None = None
 
 
 def export(settings: ExportSettings, tell: Tell = untold) -> Result:
-    """Save the ranker in a new folder, as sentence-transformers reads it with `backend="onnx"`."""
+    """Save the ranker in a new folder, as transformers and sentence-transformers read it."""
     out = settings.out
     if out.exists() or out.is_symlink():
         raise NotWritable(f"{out}: it exists already. Give the path of a new folder.")
     writable(out)
     ranker = open_ranker(downloaded(located(settings.model, revision=settings.revision)))
-    if isinstance(ranker, LateInteraction):
+    if settings.onnx and isinstance(ranker, LateInteraction):
         raise BadInput(
             f"{settings.model}: a late-interaction ranker, which sentence-transformers does not read as ONNX. Give a "
             "cross-encoder or a bi-encoder."
@@ -46,9 +47,9 @@ def export(settings: ExportSettings, tell: Tell = untold) -> Result:
         with explained(out):
             aside.mkdir()
             ranker.save(aside)
-            for note in write_onnx(ranker, aside):
+            for note in write_onnx(ranker, aside) if settings.onnx else []:
                 tell(note)
             aside.rename(out)
     finally:
         remove(aside)
-    return Result(lines=(f"wrote {out} with {FILE}",))
+    return Result(lines=(f"wrote {out / FILE if settings.onnx else out}",))
