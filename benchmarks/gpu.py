@@ -8,8 +8,8 @@ Training is in bfloat16 on both sides; scoring and embedding in float32, and in 
 Beside each ratio stands the share of the GPU's peak: the operations of all matrix products over what the GPU reaches in
 a large square product of the same type, the best of five. Attribution: see `accelerated` in attribution.py.
 
-`--dry-run` carries out all of it in tiny shapes over few texts, on whatever device there is, in under a minute on a
-processor. Its figures say nothing.
+`--dry-run` carries out all of it in tiny shapes over few short texts, on whatever device there is, in under a minute on
+a processor. Its figures say nothing.
 """
 
 import argparse
@@ -58,10 +58,24 @@ class Size:
     """Rows of the product whose rate is the peak."""
     attributed: tuple[int, int]
     """Texts, and the tokens of each."""
+    collections: tuple[str, ...]
+    """Whose lengths the texts have."""
 
 
-BASE = Size(12, 768, 12, 0.02, 30_522, 4_096, 3, guards.LOOK_EVERY, 8_192, (256, 128))
-DRY = Size(2, 32, 2, 0.5, 2_000, 24, 1, 2, 256, (2, 8))
+BASE = Size(
+    12,
+    768,
+    12,
+    0.02,
+    30_522,
+    4_096,
+    3,
+    guards.LOOK_EVERY,
+    8_192,
+    (256, 128),
+    (*cross_encoder.LENGTHS,),
+)
+DRY = Size(2, 32, 2, 0.5, 2_000, 24, 1, 2, 256, (2, 8), ("WikiQA",))
 
 
 def encoder(family: str, size: Size) -> PreTrainedModel:
@@ -154,7 +168,7 @@ def of_family(family: str, size: Size, peaks: dict[str, float]) -> None:
             patch.object(cross_encoder, "UPDATES", size.updates),
             patch.object(bi_encoder, "UPDATES", size.updates),
         ):
-            for collection in cross_encoder.LENGTHS:
+            for collection in size.collections:
                 for dtype, peak in peaks.items():
                     for work in (scoring, embedding):
                         print(f"{family}: {work(collection, size, dtype, peak)}", flush=True)
