@@ -2,16 +2,16 @@
 
     python benchmarks/bm25.py --measures ../shared/data/scifact     a collection in BEIR layout
     python benchmarks/bm25.py                                       10, 100 thousand and a million generated docs
-    python benchmarks/bm25.py --docs 8841823 --engines ours         MS MARCO's number; minutes, 6 GB of disk
+    python benchmarks/bm25.py --docs 8841823 --engines ours --rounds 1      MS MARCO's number; minutes, 6 GB of disk
 
     pip install tantivy numba       # no dependencies; an engine that is not there is left out
 
 Generated docs have MS MARCO's lengths (60 tokens), words by Zipf's law, 38 % stop words, and 5 % are not ASCII. Every
-engine reads them from one file. An index is built in a process of its own, engines in turn, three times; the median of
-seconds, CPU seconds and the process' peak memory is told. bm25s has its own tokenizer with the same stemmer; it is left out above
-`MOST_OF_BM25S` docs. tantivy has two threads, the others one.
+engine reads them from one file. An index is built in a process of its own, engines in turn, three times (`--rounds`); the
+median of seconds, CPU seconds and the process' peak memory is told. bm25s has its own tokenizer with the same stemmer; it
+is left out above `MOST_OF_BM25S` docs. tantivy has two threads, the others one.
 
-Searches are timed in one process, engines in turn, three times, in CPU seconds; ours and bm25s search the same index for
+Searches are timed in one process, engines in turn, as often, in CPU seconds; ours and bm25s search the same index for
 the same terms and return docs' places and scores. tantivy's scores are others (k1 1.2, b 0.75, rounded lengths).
 """
 
@@ -145,9 +145,9 @@ def index_here(engine: str, docs: Path, folder: Path) -> None:
     print(json.dumps([seconds, cpu, peak]))
 
 
-def index_in_turn(engines: list[str], docs: Path, folder: Path) -> None:
+def index_in_turn(engines: list[str], docs: Path, folder: Path, n_rounds: int) -> None:
     taken: dict[str, list[tuple[float, float, float]]] = {engine: [] for engine in engines}
-    for number in range(ROUNDS):
+    for number in range(n_rounds):
         for engine in engines:
             target = folder / f"{engine}{number}"
             target.mkdir()
@@ -201,10 +201,12 @@ SEARCHERS: dict[str, Callable[[Path, list[str], int], Callable[[], object]]] = {
 }
 
 
-def search_in_turn(engines: list[str], folder: Path, queries: list[str], depth: int) -> None:
+def search_in_turn(
+    engines: list[str], folder: Path, queries: list[str], depth: int, n_rounds: int
+) -> None:
     ready = {engine: SEARCHERS[engine](folder, queries, depth) for engine in engines}
     taken: dict[str, list[float]] = {engine: [] for engine in engines}
-    for number in range(ROUNDS + 1):  # the first warms files and compiles
+    for number in range(n_rounds + 1):  # the first warms files and compiles
         for engine, search in ready.items():
             started = time.process_time()
             search()
@@ -220,7 +222,7 @@ def search_in_turn(engines: list[str], folder: Path, queries: list[str], depth: 
 # -- what is called ------------------------------------------------------------------------------
 
 
-def compare(n_docs: int, n_queries: int, engines: list[str]) -> None:
+def compare(n_docs: int, n_queries: int, engines: list[str], n_rounds: int) -> None:
     indexers = [engine for engine in engines if engine in INDEXERS]
     if n_docs > MOST_OF_BM25S:
         indexers = [engine for engine in indexers if engine != "bm25s"]
@@ -230,10 +232,9 @@ def compare(n_docs: int, n_queries: int, engines: list[str]) -> None:
         with docs.open("w", encoding="utf-8") as file:
             file.writelines(f"{text}\n" for text in generated(n_docs))
         print(f"{n_docs} docs, {docs.stat().st_size / 1e6:.0f} MB")
-        index_in_turn(indexers, docs, folder)
-        search_in_turn(
-            engines_of_search(engines), folder, drawn_queries(docs, n_queries), min(DEPTH, n_docs)
-        )
+        index_in_turn(indexers, docs, folder, n_rounds)
+        queries, depth = drawn_queries(docs, n_queries), min(DEPTH, n_docs)
+        search_in_turn(engines_of_search(engines), folder, queries, depth, n_rounds)
 
 
 def engines_of_search(engines: list[str]) -> list[str]:
@@ -272,6 +273,7 @@ def main() -> None:
     parser.add_argument("--measures", type=Path)
     parser.add_argument("--docs", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--engines", nargs="+", choices=INDEXERS, default=list(INDEXERS))
     parser.add_argument("--index", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -286,7 +288,8 @@ def main() -> None:
             f"left out, since not installed: {', '.join(set(given.engines) - set(there)) or 'none'}"
         )
         for n_docs in given.docs:
-            compare(n_docs, given.queries, ["ours", *(e for e in there if e != "ours")])
+            engines = ["ours", *(engine for engine in there if engine != "ours")]
+            compare(n_docs, given.queries, engines, given.rounds)
 
 
 if __name__ == "__main__":
