@@ -1,5 +1,6 @@
 """Runs read in blocks are those read line by line: rankings, form, tag and notes, or the same error."""
 
+import math
 from pathlib import Path
 from random import Random
 
@@ -8,9 +9,14 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Run
 from rankscope.core.trec import run_blocks, runs
+from rankscope.core.trec.byte_columns import Lines
 from rankscope.core.trec.runs import RunFile
 
-SCORES = ["1.5", "1.50", "-0.0", "0", "1e-50", "3.4e38", "20.0000001", "20.0", "7"]
+SCORES = [
+    "1.5", "1.50", "-0.0", "0", "1e-50", "3.4e38", "20.0000001", "20.0", "7", ".5", "5.", "-.25", "+1",
+    "0.12345678901234567", "1.1e1",
+]  # fmt: skip
+NO_NUMBERS = ["-", ".", "-1-1", "1.2.3", "1_0", "x"]
 
 
 def lines(rng: Random) -> list[str]:
@@ -61,6 +67,27 @@ def outcome(path: Path) -> RunFile | str:
     return RunFile(Run(read.run.tag, dict(read.run.rankings)), read.form, read.notes)
 
 
+def test_numbers_are_those_that_python_reads() -> None:
+    rng = Random(0)
+    texts = [f"{rng.uniform(-1000, 1000):.{rng.randint(0, 12)}f}" for _ in range(3_000)]
+    texts += [repr(rng.uniform(-1, 1) * 10 ** rng.randint(-20, 20)) for _ in range(3_000)]
+    texts += [
+        f"{rng.randrange(10**15)}e-1",
+        "-0",
+        "0.0",
+        "99999999999999.9",
+        "999999999999999.9",
+        *SCORES,
+    ]
+    block = Lines.of("".join(f"{text}\n" for text in texts).encode(), 1)
+    assert block
+    values, is_odd = block.numbers(block.fields[0])
+    assert 3_000 < int((~is_odd).sum()) < len(texts)
+    for text, value, is_unread in zip(texts, values.tolist(), is_odd.tolist(), strict=True):
+        if not is_unread:
+            assert (value, math.copysign(1, value)) == (float(text), math.copysign(1, float(text)))
+
+
 @pytest.mark.parametrize("block_bytes", [40, 300, 8_000_000])
 def test_blocks_and_lines_give_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
@@ -89,3 +116,6 @@ def test_ids_are_parted_when_they_are_read() -> None:
         ["a", "b"],
         "c",
     )
+    ids = run_blocks.JoinedIds("ab b é b1 1b a", 6)
+    assert [ids.place_of(name) for name in ["ab", "b", "é", "b1", "1b", "a"]] == list(range(6))
+    assert [ids.place_of(name) for name in ["", "c", "b é", " ", "1", "b b"]] == [None] * 6

@@ -232,3 +232,24 @@ def test_accuracy_counts_pairs_and_says_where_there_is_none() -> None:
             BadInput, match=f"r: Accuracy@2 counts pairs .*{said}: there is no pair"
         ):
             measured(Run.of("r", ranked), qrels, ["Accuracy@2"])
+
+
+@pytest.mark.parametrize("n_judged", [3, 40])
+@pytest.mark.parametrize("ids", ["doc{}", "!{:09}", "é{}"])
+def test_names_for_unjudged_docs_change_no_value(tmp_path: Path, ids: str, n_judged: int) -> None:
+    """Docs may be named as stand-ins are; few judged docs are looked for, many are not."""
+    names = [ids.format(at) for at in np.random.default_rng(3).permutation(200)]
+    path = tmp_path / "a.run"
+    lines = (f"q Q0 {name} {at} {-at} made\n" for at, name in enumerate(names, 1))
+    path.write_text("".join(lines), "utf-8")
+    judged = {name: at % 3 for at, name in enumerate([*names[5::60], *names[:n_judged], "other"])}
+    qrels = [Qrel("q", name, grade) for name, grade in judged.items()]
+    theirs = {"AP": "map", "nDCG@20": "ndcg_cut_20", "bpref": "bpref", "R@100": "recall_100"}
+    found = measured(read_run(path), qrels, ["AP", "nDCG@20", "Bpref", "R@100"])
+    tool = pytrec_eval.RelevanceEvaluator(
+        {"q": judged}, {"map", "ndcg_cut.20", "bpref", "recall.100"}
+    )
+    expected = tool.evaluate({"q": {name: -float(at) for at, name in enumerate(names)}})["q"]
+    assert [values["q"] for values in found.values.values()] == [
+        expected[name] for name in theirs.values()
+    ]

@@ -7,13 +7,18 @@ judged queries: a query that the run leaves out counts 0 and is named.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, final
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Qrel, Run
 from rankscope.evaluate.measures import computable, level_of
-from rankscope.evaluate.tools import QUERIES_AT_ONCE, PreparedQueries, calls, named
+from rankscope.evaluate.tools import (
+    QUERIES_AT_ONCE,
+    PreparedQueries,
+    as_tools_take,
+    calls,
+    named,
+)
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Measuring:
     def _scored(self, run: Run, query_ids: Iterable[str]) -> dict[str, dict[str, float]]:
         """The rankings of these queries as the tools take them; the scores -1, -2, ... leave no tie to break."""
         return {
-            self._numbers[query_id]: dict(zip(doc_ids, map(float, count(-1, -1)), strict=False))
+            self._numbers[query_id]: as_tools_take(doc_ids, self.relevance[query_id])
             for query_id in query_ids
             if query_id in run.rankings and len(doc_ids := run.columns(query_id).doc_ids)
         }

@@ -1,12 +1,14 @@
 """The tools behind ir_measures: which measures share a call, which queries and docs a call gets, and how it fails."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, final
 
 import ir_measures
 
 from rankscope.core.errors import BadInput
+from rankscope.core.trec.run_blocks import JoinedIds
 from rankscope.evaluate.measures import FAILURES, parse
 
 QUERIES_AT_ONCE = 256
@@ -14,6 +16,44 @@ QUERIES_AT_ONCE = 256
 
 WHOLE_RANKING = 1_000_000_000
 """A cutoff that no ranking reaches, and that nobody may ask for (`measures.LIMITS`)."""
+
+
+_STAND_IN = "!"
+FEW = 20
+"""Where a ranking has so many docs for each judged one, these are looked for; else all are parted and looked at."""
+
+
+@lru_cache(maxsize=32)
+def _stand_ins(n: int) -> tuple[list[str], list[float]]:
+    """Names in the order of their ranks, and falling scores."""
+    return [f"{_STAND_IN}{place:09}" for place in range(n)], [-1.0 - place for place in range(n)]
+
+
+def as_tools_take(doc_ids: Sequence[str], grades: Mapping[str, int]) -> dict[str, float]:
+    """A ranking, best first, as docs with falling scores.
+
+    Docs that nobody judged get names that are the same for all rankings and in the order of the ranks. So no text is
+    made for each, and trec_eval's sorting of names finds them sorted.
+    """
+    names, scores = _stand_ins(1 << len(doc_ids).bit_length())
+    if any(doc_id.startswith(_STAND_IN) for doc_id in grades):
+        return dict(zip(doc_ids, scores, strict=False))
+    return dict(zip(_named_where_judged(doc_ids, grades, names), scores, strict=False))
+
+
+def _named_where_judged(
+    doc_ids: Sequence[str], grades: Mapping[str, int], names: Sequence[str]
+) -> list[str]:
+    """Judged docs by their ids, others by the name of their rank."""
+    if not isinstance(doc_ids, JoinedIds) or FEW * len(grades) > len(doc_ids):
+        pairs = zip(doc_ids, names, strict=False)
+        return [doc_id if doc_id in grades else name for doc_id, name in pairs]
+    mixed = [*names[: len(doc_ids)]]
+    for doc_id in grades:
+        place = doc_ids.place_of(doc_id)
+        if place is not None:
+            mixed[place] = doc_id
+    return mixed
 
 
 def named(measures: Sequence[str]) -> dict[Any, list[str]]:
@@ -71,16 +111,25 @@ def calls(names: Mapping[Any, Sequence[str]]) -> list[ToolCall]:
     """The measures in groups that can share one call of a tool.
 
     ir_measures adds a plain nDCG or NumRet to any call: in a call with other gains, or without unjudged docs, it
-    would get the value of those settings, or none. What is beyond a cutoff is not given to a tool: its sorting takes
-    longer than its measuring.
+    would get the value of those settings, or none. What is beyond all cutoffs of a group is not given to a tool: its
+    sorting takes longer than its measuring.
     """
-    groups: dict[str, tuple[dict[Any, str], int | None]] = {}
-    for measure, (name, *_) in names.items():
+    groups: dict[str, list[Any]] = {}
+    for measure in names:
         options = {name: measure.params.get(name) for name in ("gains", "judged_only")}
-        cutoff = measure.params.get("cutoff", WHOLE_RANKING)
-        depth = None if options["judged_only"] or cutoff == WHOLE_RANKING else cutoff
-        groups.setdefault(repr((options, depth)), ({}, depth))[0][measure] = name
-    return [ToolCall(measures, depth) for measures, depth in groups.values()]
+        groups.setdefault(repr(options), []).append(measure)
+    return [
+        ToolCall({measure: names[measure][0] for measure in group}, _depth(group))
+        for group in groups.values()
+    ]
+
+
+def _depth(measures: Sequence[Any]) -> int | None:
+    """The docs of a ranking that any of the measures looks at; None for all."""
+    cutoffs = [measure.params.get("cutoff", WHOLE_RANKING) for measure in measures]
+    is_judged_only = any(measure.params.get("judged_only") for measure in measures)
+    deepest: int = max(cutoffs)
+    return None if is_judged_only or deepest == WHOLE_RANKING else deepest
 
 
 @final

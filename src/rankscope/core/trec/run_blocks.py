@@ -8,7 +8,6 @@ import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, final, overload
 
@@ -16,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.input_files import opened
+from rankscope.core.trec.byte_columns import Field, Lines
 
-BLOCK_BYTES = 8_000_000
+BLOCK_BYTES = 2_000_000
 N_COLUMNS = 6
+_ODD_BEGINNINGS = np.frombuffer(b"#" + codecs.BOM_UTF8 + codecs.BOM_UTF16, dtype=np.uint8)
+"""First bytes of lines that may be comments or begin with a mark of their encoding."""
 
 
 @final
@@ -26,20 +28,28 @@ class JoinedIds(Sequence[str]):
     """Ids in one text, parted when somebody reads them: a tenth of the memory of as many texts."""
 
     def __init__(self, text: str, n_ids: int) -> None:
-        self._text, self._n_ids = text, n_ids
+        self._text, self._n_ids = f" {text} ", n_ids
 
     def __len__(self) -> int:
         return self._n_ids
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._text.split(" "))
+        return iter(self._parted())
 
     @overload
     def __getitem__(self, at: int) -> str: ...
     @overload
     def __getitem__(self, at: slice) -> list[str]: ...
     def __getitem__(self, at: int | slice) -> str | list[str]:
-        return self._text.split(" ")[at]
+        return self._parted()[at]
+
+    def _parted(self) -> list[str]:
+        return self._text[1:-1].split(" ")
+
+    def place_of(self, doc_id: str) -> int | None:
+        """The id's place, found without parting the others; None if it is not there."""
+        at = -1 if " " in doc_id else self._text.find(f" {doc_id} ")
+        return None if at < 0 else self._text.count(" ", 0, at)
 
 
 class QueryLines(NamedTuple):
@@ -80,64 +90,70 @@ def _add(lines: RunLines, data: bytes, *, is_last: bool) -> int | None:
     """Take in the queries that end in the block; the bytes taken. None for a block that is anything else."""
     if not data:
         return 0
-    if not _is_plain(data):
+    block = Lines.of(data, N_COLUMNS) if _is_plain(data) else None
+    if block is None or np.isin(block.bytes_at(block.fields[0].starts), _ODD_BEGINNINGS).any():
         return None
-    columns = data.split()
-    if len(columns) % N_COLUMNS:
+    name, _, doc, rank, score, tag = block.fields
+    begins, tag_changes, scores = block.changes(name), block.changes(tag), _scores(block, score)
+    if begins is None or tag_changes is None or scores is None:
         return None
-    names, docs, ranks, scores = (columns[at::N_COLUMNS] for at in (0, 2, 3, 4))
-    groups = [(name, len(list(same))) for name, same in groupby(names)]
-    n_lines = len(names) if is_last else len(names) - groups.pop()[1]
-    lines.tags |= dict.fromkeys(columns[5 : n_lines * N_COLUMNS : N_COLUMNS])
-    start = 0
-    for name, n in groups:
-        of_query = slice(start, start + n)
-        query = _query(docs[of_query], ranks[of_query], scores[of_query])
-        text = _decoded(name)
-        if query is None or text is None or text in lines.queries:
+    ends = np.append(begins[1:], len(block))
+    n_whole = len(begins) if is_last else len(begins) - 1
+    if not n_whole:
+        return 0
+    n_lines = int(ends[n_whole - 1])
+    docs, offsets = block.joined(doc)
+    is_counted = _is_counted(block, rank, begins, ends)
+    for number, query_id in enumerate(block.texts(name, begins[:n_whole])):
+        of_query = slice(int(begins[number]), int(ends[number]))
+        text = _decoded(query_id)
+        ids = _ids(docs[offsets[of_query.start] : offsets[of_query.stop] - 1], of_query)
+        if text is None or ids is None or text in lines.queries:
             return None
-        lines.queries[text] = query
-        start += n
-    return len(data) if is_last else _offset(data, n_lines)
+        places = np.arange(of_query.start, of_query.stop)
+        ranks = None if is_counted[number] else block.texts(rank, places)
+        lines.queries[text] = QueryLines(ids, scores[of_query], ranks)
+    lines.tags |= dict.fromkeys(block.texts(tag, tag_changes[tag_changes < n_lines]))
+    return len(data) if is_last else int(block.line_ends[n_lines - 1]) + 1
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether each line has six columns, is no comment, and needs no reader's judgement."""
-    if not data.endswith(b"\n") or data[:1] in (b"#", b"\xff", b"\xfe", b"\xef") or b"\n#" in data:
+    """Whether lines end and columns are parted in one way."""
+    if not data.endswith(b"\n") or b"\r" in data or b"\0" in data:
         return False
-    if b"\n" + codecs.BOM_UTF8 in data or b"\r" in data or b"\0" in data:
-        return False
-    if b"\t" in data and b" " in data:
-        return False
-    codes = np.frombuffer(data, dtype=np.uint8)
-    is_space = (codes == 32) | ((codes >= 9) & (codes <= 13))
-    is_begin = ~is_space
-    is_begin[1:] &= is_space[:-1]
-    ends = np.flatnonzero(codes == 10)
-    per_line = np.diff(np.searchsorted(np.flatnonzero(is_begin), ends), prepend=0)
-    return bool((per_line == N_COLUMNS).all())
+    return not (b"\t" in data and b" " in data)
 
 
-def _offset(data: bytes, n_lines: int) -> int:
-    """Where the lines after the first `n_lines` begin."""
-    if not n_lines:
-        return 0
-    return int(np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)[n_lines - 1]) + 1
-
-
-def _query(docs: list[bytes], ranks: list[bytes], scores: list[bytes]) -> QueryLines | None:
-    """One query's lines; None where a doc stands twice, or a column is not what it should be."""
-    n = len(docs)
-    text = _decoded(b" ".join(docs))
-    if text is None or len(set(docs)) < n or b"_" in b"".join(scores):
+def _scores(block: Lines, field: Field) -> NDArray[np.float64] | None:
+    """The scores; None where one is no finite number."""
+    scores, is_odd = block.numbers(field)
+    odd = np.flatnonzero(is_odd)
+    columns = block.texts(field, odd)
+    if any(b"_" in column for column in columns):
         return None
     try:
-        numbers = np.fromiter(map(float, scores), dtype=np.float64, count=n)
+        scores[odd] = list(map(float, columns))
     except ValueError:
         return None
-    if not np.isfinite(numbers).all():
+    return scores if np.isfinite(scores).all() else None
+
+
+def _is_counted(
+    block: Lines, field: Field, begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each query's ranks count 1, 2, 3 ..."""
+    ranks, is_odd = block.numbers(field)
+    counted = np.arange(len(block)) - np.repeat(begins, ends - begins) + 1
+    is_wrong = is_odd | (ranks != counted)
+    return np.add.reduceat(is_wrong, begins, dtype=np.int64) == 0
+
+
+def _ids(joined: bytes, lines: slice) -> JoinedIds | None:
+    """One query's doc ids; None where a doc stands twice, or an id is no text."""
+    text, n_ids = _decoded(joined), lines.stop - lines.start
+    if text is None or len(set(text.split(" "))) < n_ids:
         return None
-    return QueryLines(JoinedIds(text, n), numbers, None if ranks == counting(n) else ranks)
+    return JoinedIds(text, n_ids)
 
 
 def _decoded(column: bytes) -> str | None:
