@@ -10,12 +10,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 install: .venv/installed
 
+# Nothing is compiled beforehand: of most modules of these packages none is ever imported.
 # torch is installed first and pinned. Where only a processor is wanted, point pip at wheels built for
 # it (PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL): the registry's own wheel for Linux brings CUDA along.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev]"
 	@touch $@
 
 demo: install

@@ -121,7 +121,7 @@ def test_as_published_has_its_warnings_and_both_kinds_of_matrix(
         baselines=["one"],
         progress=SILENT,
     )
-    assert (found.method, found.path, found.nodes) == ("as_published", "weights", 20)
+    assert (found.method, found.path, found.nodes) == ("as_published", "weights", 6)
     assert sum("As published" in note for note in found.notes) == 3
     assert sum("Not as published" in note for note in found.notes) == 1
     for _, _, each in found.sides:

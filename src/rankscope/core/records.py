@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import repeat
 from operator import attrgetter
 from typing import NamedTuple, final
 
@@ -208,15 +208,18 @@ class Run:
             return self.rankings.columns[query_id]
         return columns_of(self.rankings[query_id])
 
+    def float32_scores(self, query_id: str) -> NDArray[np.float32]:
+        """The scores of one query's ranking, best first, as trec_eval keeps them."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(self.columns(query_id).scores, dtype=np.float64).astype(np.float32)
+
     def top(self, depth: int) -> "Run":
         """The same run, cut at `depth` docs a query."""
         return Run(self.tag, {q: ranking[:depth] for q, ranking in self.rankings.items()})
 
     def tied_share(self) -> float:
         """Share of neighbours in the rankings whose scores are equal as float32; 1.0 is a collapsed ranker."""
-        pairs = [
-            pair
-            for ranking in self.rankings.values()
-            for pair in pairwise(as_float32(doc.score for doc in ranking))
-        ]
-        return sum(a == b for a, b in pairs) / len(pairs) if pairs else 0.0
+        rankings = list(map(self.float32_scores, self.rankings))
+        n_pairs = sum(max(0, len(scores) - 1) for scores in rankings)
+        n_tied = sum(int((scores[1:] == scores[:-1]).sum()) for scores in rankings)
+        return n_tied / n_pairs if n_pairs else 0.0

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rankscope.core.records import Run, ScoredDoc, as_float32
 from rankscope.core.rng import stream
 from rankscope.evaluate.measuring import Measured, Measuring
@@ -40,19 +43,18 @@ def ties(
     run: Run, measuring: Measuring, measured: Measured, *, seed: int = 0, n_orders: int = N_ORDERS
 ) -> Ties | None:
     """The ties of a run; None where no judged query has one. `measured` holds the run's values."""
-    with_ties = {
-        query_id: ranking
+    with_ties = [
+        query_id
         for query_id in measuring.query_ids
-        if (ranking := run.rankings.get(query_id)) and _is_tied(ranking)
-    }
+        if query_id in run.rankings and _is_tied(run.float32_scores(query_id))
+    ]
     if not with_ties:
         return None
     tied = {
         query_id: ranking
-        for query_id, ranking in with_ties.items()
-        if _matters(ranking, measuring.relevance[query_id])
+        for query_id in with_ties
+        if _matters(ranking := run.rankings[query_id], measuring.relevance[query_id])
     }
-
     of_tied = measuring.only(tied)
 
     def means(reordered: Order) -> dict[str, float]:
@@ -104,8 +106,9 @@ def _at_random(seed: int, number: int) -> Order:
     return reordered
 
 
-def _is_tied(ranking: list[ScoredDoc]) -> bool:
-    return len(set(as_float32(doc.score for doc in ranking))) < len(ranking)
+def _is_tied(scores: NDArray[np.float32]) -> bool:
+    """Whether any two of a ranking's scores are equal; such are neighbours."""
+    return bool((scores[1:] == scores[:-1]).any())
 
 
 def _matters(ranking: list[ScoredDoc], grades: Mapping[str, int]) -> bool:

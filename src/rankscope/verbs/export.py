@@ -47,8 +47,8 @@ def export(settings: ExportSettings, tell: Tell = untold) -> Result:
         with explained(out):
             aside.mkdir()
             ranker.save(aside)
-            for note in write_onnx(ranker, aside) if settings.onnx else []:
-                tell(note)
+            if settings.onnx:
+                write_onnx(ranker, aside)
             aside.rename(out)
     finally:
         remove(aside)

@@ -59,7 +59,7 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
 
 def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:
     """A note on queries for which BM25 found nothing; BadInput where that is all of them."""
-    without = [query.query_id for query in queries if not run.rankings.get(query.query_id)]
+    without = [query.query_id for query in queries if query.query_id not in run.rankings]
     if len(without) == len(queries):
         raise BadInput(
             f"None of the {len(queries)} judged queries has a word that a doc has, so the run would be empty. Check "

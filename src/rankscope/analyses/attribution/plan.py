@@ -30,8 +30,8 @@ class NeuronsParams:
     seed: int
 
 
-ATTRIBUTE = Kind("attribute", 3, "rankscope.analyses.attribution.steps:attribute", AttributeParams)
-NEURONS = Kind("neurons", 4, "rankscope.analyses.attribution.steps:neurons", NeuronsParams)
+ATTRIBUTE = Kind("attribute", 4, "rankscope.analyses.attribution.steps:attribute", AttributeParams)
+NEURONS = Kind("neurons", 3, "rankscope.analyses.attribution.steps:neurons", NeuronsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:

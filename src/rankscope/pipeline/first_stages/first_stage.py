@@ -151,6 +151,6 @@ def run_summary(run: Run, topics: Topics) -> dict[str, Any]:
     return {
         "n_queries": len(run.rankings),
         "n_queries_without_ranking": len(topics.queries) - len(run.rankings),
-        "n_ranked_docs": sum(len(ranking) for ranking in run.rankings.values()),
+        "n_ranked_docs": sum(len(run.columns(query_id).doc_ids) for query_id in run.rankings),
         "tied_share": run.tied_share(),
     }
