@@ -42,6 +42,8 @@ PUBLISHED = Integration(rule=attribution.as_published(), is_published=True)
 SHORT = attribution.shortened(attribution.as_published())
 EXACT = 32
 """Nodes of the integral that others are held against; 24 agree with it to rounding."""
+LARGE = 8_192
+"""Rows of the square product whose rate is what a device multiplies."""
 RULES: dict[str, Rule] = {
     "published, 20 steps": attribution.as_published(),
     "Gauss-Legendre, 5": gauss_legendre(5),
@@ -164,13 +166,13 @@ def _relative(values: Tensor, exact: Tensor) -> tuple[float, float]:
     return float(median), float(high)
 
 
-def base(
-    n_texts: int, n_tokens: int, where: torch.device, *, bfloat16: bool = False
+def random_bert(
+    shape: BertConfig, n_texts: int, n_tokens: int, where: torch.device, *, bfloat16: bool = False
 ) -> attributing.Reading:
-    """Texts of random tokens before BERT-base's shapes; the target is the norm of the mean state."""
+    """Texts of random tokens before random weights; the target is the norm of the mean state."""
     torch.manual_seed(0)
-    encoder: Any = BertModel(BertConfig(), add_pooling_layer=False).eval().to(where)
-    ids = torch.randint(1_000, 30_000, (n_texts, n_tokens), device=where)
+    encoder: Any = BertModel(shape, add_pooling_layer=False).eval().to(where)
+    ids = torch.randint(1_000, shape.vocab_size, (n_texts, n_tokens), device=where)
 
     def batch(places: list[int]) -> attribution.Batch:
         mine = ids[places]
@@ -187,7 +189,7 @@ def base(
 
 def memory() -> None:
     """Texts of 256 tokens: seconds, and the most memory."""
-    reading = base(1, 256, torch.device("cpu"))
+    reading = random_bert(BertConfig(), 1, 256, torch.device("cpu"))
     _, took = timed(lambda: attributing.attributions(reading, Integration()))
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
@@ -196,9 +198,17 @@ def memory() -> None:
     )
 
 
-def accelerated(where: torch.device, n_texts: int, n_tokens: int, *, bfloat16: bool) -> None:
+def accelerated(
+    where: torch.device,
+    n_texts: int,
+    n_tokens: int,
+    *,
+    bfloat16: bool,
+    shape: BertConfig,
+    square: int = LARGE,
+) -> None:
     """Both on one device, and the floating-point operations a second of ours."""
-    reading = base(n_texts, n_tokens, where, bfloat16=bfloat16)
+    reading = random_bert(shape, n_texts, n_tokens, where, bfloat16=bfloat16)
     one = reading.batch([0])
     sites = attribution.sites(reading.layers, "weights")
 
@@ -220,15 +230,16 @@ def accelerated(where: torch.device, n_texts: int, n_tokens: int, *, bfloat16: b
     _, theirs = timed(lambda: one_at_a_time(sites, norm))
     rate = per_text * n_texts / equal
     print(
-        f"BERT-base's shapes, {n_tokens} tokens, {'bfloat16' if bfloat16 else 'float32'}, {where.type}: one at a time "
+        f"BERT, {shape.num_hidden_layers} layers x {shape.hidden_size}, {n_tokens} tokens, "
+        f"{'bfloat16' if bfloat16 else 'float32'}, {where.type}: one at a time "
         f"{1 / theirs:.3f} texts/s; ours at equal nodes {n_texts / equal:.2f}, ratio {theirs * n_texts / equal:.1f}, "
-        f"{rate / 1e12:.2f} TFLOP/s, about {rate / most_flops(where, bfloat16=bfloat16):.0%} of what the device multiplies; "
+        f"{rate / 1e12:.2f} TFLOP/s, about {rate / most_flops(where, bfloat16=bfloat16, size=square):.0%} of what the device multiplies; "
         f"8 Gauss nodes {n_texts / fewer:.2f} texts/s; at most {held / 1e9:.2f} GB",
         flush=True,
     )
 
 
-def most_flops(where: torch.device, *, bfloat16: bool, size: int = 8_192) -> float:
+def most_flops(where: torch.device, *, bfloat16: bool, size: int = LARGE) -> float:
     """Operations a second of a large square product, the best of five."""
     dtype = torch.bfloat16 if bfloat16 else torch.float32
     matrix = torch.randn(size, size, device=where, dtype=dtype)
@@ -256,7 +267,7 @@ def main() -> None:
     subprocess.run([sys.executable, __file__, "--memory-alone"], check=True)
     if torch.cuda.is_available():
         for bfloat16 in (False, True):
-            accelerated(torch.device("cuda"), 256, 128, bfloat16=bfloat16)
+            accelerated(torch.device("cuda"), 256, 128, bfloat16=bfloat16, shape=BertConfig())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Training is in bfloat16 on both sides; scoring and embedding in float32, and in 
 Beside each ratio stands the share of the GPU's peak: the operations of all matrix products over what the GPU reaches in
 a large square product of the same type, the best of five. Attribution: see `accelerated` in attribution.py.
 
-`--dry-run` carries out all of it in tiny shapes over few short texts, on whatever device there is, in under a minute on
+`--dry-run` carries out one family in tiny shapes over few short texts, on whatever device there is, in under a minute on
 a processor. Its figures say nothing.
 """
 
@@ -19,6 +19,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 import attribution
@@ -60,6 +61,8 @@ class Size:
     """Texts, and the tokens of each."""
     collections: tuple[str, ...]
     """Whose lengths the texts have."""
+    families: tuple[str, ...]
+    """Of models."""
 
 
 BASE = Size(
@@ -74,20 +77,25 @@ BASE = Size(
     8_192,
     (256, 128),
     (*cross_encoder.LENGTHS,),
+    ("BERT", "ELECTRA"),
 )
-DRY = Size(2, 32, 2, 0.5, 2_000, 24, 1, 2, 256, (2, 8), ("WikiQA",))
+DRY = Size(2, 32, 2, 0.5, 2_000, 24, 1, 2, 256, (2, 8), ("WikiQA",), ("ELECTRA",))
 
 
-def encoder(family: str, size: Size) -> PreTrainedModel:
-    shape = {
+def shape(size: Size) -> dict[str, Any]:
+    """What a configuration says of the size."""
+    return {
         "vocab_size": size.pieces, "hidden_size": size.width, "num_hidden_layers": size.layers,
         "num_attention_heads": size.heads, "intermediate_size": 4 * size.width,
         "initializer_range": size.deviation,
     }  # fmt: skip
+
+
+def encoder(family: str, size: Size) -> PreTrainedModel:
     torch.manual_seed(1)
     if family == "BERT":
-        return BertModel(BertConfig(**shape))
-    return ElectraModel(ElectraConfig(**shape, embedding_size=size.width))
+        return BertModel(BertConfig(**shape(size)))
+    return ElectraModel(ElectraConfig(**shape(size), embedding_size=size.width))
 
 
 def save(folder: Path, family: str, size: Size) -> Path:
@@ -193,10 +201,16 @@ def main() -> None:
     name = torch.cuda.get_device_name() if where.type == "cuda" else "processor"
     rates = ", ".join(f"{dtype} {peak / 1e12:.1f}" for dtype, peak in peaks.items())
     print(f"{name}, torch {torch.__version__}; peak TFLOP/s: {rates}", flush=True)
-    for family in ("BERT", "ELECTRA"):
+    for family in size.families:
         of_family(family, size, peaks)
     for half in HALF.values():
-        attribution.accelerated(where, *size.attributed, bfloat16=half)
+        attribution.accelerated(
+            where,
+            *size.attributed,
+            bfloat16=half,
+            shape=BertConfig(**shape(size)),
+            square=size.square,
+        )
     print(f"{time.perf_counter() - began:.0f} s in all")
 
 

@@ -19,7 +19,6 @@ def test_the_benchmark_of_a_gpu_runs_through() -> None:
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     said = done.stdout.splitlines()
-    for family in ("BERT", "ELECTRA"):
-        for what in ("scoring", "embedding", "cross_encoder", "bi_encoder"):
-            assert any(line.startswith(family) and what in line for line in said)
+    for what in ("scoring", "embedding", "cross_encoder", "bi_encoder"):
+        assert any(line.startswith("ELECTRA") and what in line for line in said)
     assert said[-1].endswith("s in all")

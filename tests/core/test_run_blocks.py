@@ -9,7 +9,7 @@ import pytest
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Run
 from rankscope.core.trec import run_blocks, runs
-from rankscope.core.trec.byte_columns import Lines
+from rankscope.core.trec.byte_columns import ByteLines
 from rankscope.core.trec.runs import RunFile
 
 SCORES = [
@@ -29,7 +29,11 @@ def lines(rng: Random) -> list[str]:
         is_odd = rng.random() < 0.3
         for rank, (doc, score) in enumerate(zip(docs, falling, strict=True), start=1):
             shown = rng.choice(SCORES) if is_odd else f"{score:.6f}"
-            place = rng.choice([rank, 0, 3, "x"]) if is_odd and rng.random() < 0.5 else rank
+            place = (
+                rng.choice([rank, 0, 3, "x", f"{rank}.0", f"0{rank}"])
+                if is_odd and rng.random() < 0.5
+                else rank
+            )
             written.append(f"{query} Q0 {doc} {place} {shown} {rng.choice(['a', 'a', 'b'])}")
     return written
 
@@ -79,7 +83,7 @@ def test_numbers_are_those_that_python_reads() -> None:
         "999999999999999.9",
         *SCORES,
     ]
-    block = Lines.of("".join(f"{text}\n" for text in texts).encode(), 1)
+    block = ByteLines.of("".join(f"{text}\n" for text in texts).encode(), 1)
     assert block
     values, is_odd = block.numbers(block.fields[0])
     assert 3_000 < int((~is_odd).sum()) < len(texts)

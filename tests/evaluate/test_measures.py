@@ -11,6 +11,7 @@ from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.formats import read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec.writing import write_run
+from rankscope.evaluate import measuring
 from rankscope.evaluate.measuring import Measuring, measured
 
 QRELS = [Qrel("q1", "a", 1), Qrel("q1", "z", 0), Qrel("q2", "b", 2)]
@@ -253,3 +254,22 @@ def test_names_for_unjudged_docs_change_no_value(tmp_path: Path, ids: str, n_jud
     assert [values["q"] for values in found.values.values()] == [
         expected[name] for name in theirs.values()
     ]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 256])
+def test_queries_are_measured_alike_however_many_at_once(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """One batch has no ranked query, one no grade above -1."""
+    monkeypatch.setattr(measuring, "QUERIES_AT_ONCE", at_once)
+    qrels = [Qrel(f"q{at}", "a", -1 if at in (2, 3) else 1 + at % 2) for at in range(8)]
+    docs = [
+        ScoredDoc(f"q{at}", doc, at - rank) for at in range(8) for rank, doc in enumerate("zab")
+    ]
+    run = Run.of("r", [doc for doc in docs if doc.query_id not in ("q4", "q5")])
+    found = measured(run, qrels, ["RR", "nDCG@10", "ERR@10"])
+    assert found.missing_queries == ("q4", "q5")
+    ranked = [0.0 if at in (2, 3, 4, 5) else 0.5 for at in range(8)]
+    assert [*found.values["RR"].values()] == ranked
+    one_by_one = [measured(run, [qrel], ["ERR@10"]).values["ERR@10"] for qrel in qrels]
+    assert [*found.values["ERR@10"].values()] == [next(iter(each.values())) for each in one_by_one]

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import BadInput, NotWritable
 from rankscope.core.progress import Tell
 from rankscope.core.result import Result
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.exporting import FILE, write_onnx
 from rankscope.models.inputs import notes_on
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import downloaded, located
 from rankscope.models.opening import open_ranker
-from rankscope.store.durable import remove
 from rankscope.store.files import writable
 from rankscope.store.refusals import explained
 from rankscope.verbs.models import untold
@@ -35,21 +37,27 @@ def export(settings: ExportSettings, tell: Tell = untold) -> Result:
         raise NotWritable(f"{out}: it exists already. Give the path of a new folder.")
     writable(out)
     ranker = open_ranker(downloaded(located(settings.model, revision=settings.revision)))
-    if settings.onnx and isinstance(ranker, LateInteraction):
-        raise BadInput(
-            f"{settings.model}: a late-interaction ranker, which sentence-transformers does not read as ONNX. Give a "
-            "cross-encoder or a bi-encoder."
-        )
     for note in notes_on(ranker):
         tell(note)
-    aside = out.with_name(f".partial-{out.name}")
-    try:
-        with explained(out):
-            aside.mkdir()
-            ranker.save(aside)
-            if settings.onnx:
-                write_onnx(ranker, aside)
-            aside.rename(out)
-    finally:
-        remove(aside)
+    with (
+        explained(out),
+        TemporaryDirectory(prefix=".partial-", dir=out.parent) as folder,
+    ):
+        aside = Path(folder) / out.name
+        aside.mkdir()
+        ranker.save(aside)
+        if settings.onnx:
+            write_onnx(_exportable(ranker, settings.model), aside)
+        aside.rename(out)
     return Result(lines=(f"wrote {out / FILE if settings.onnx else out}",))
+
+
+def _exportable(
+    ranker: CrossEncoder | BiEncoder | LateInteraction, model: str
+) -> CrossEncoder | BiEncoder:
+    if isinstance(ranker, LateInteraction):
+        raise BadInput(
+            f"{model}: a late-interaction ranker, which sentence-transformers does not read as ONNX. Give a "
+            "cross-encoder or a bi-encoder."
+        )
+    return ranker

@@ -17,7 +17,7 @@ MOST_DIGITS = 15
 _WHITE = b" \t\n\v\f\r"
 _IS_SPACE = bytes(byte in _WHITE for byte in range(256))
 _NEW_LINE, _ZERO, _POINT, _MINUS = 10, 48, 46, 45
-_POWERS = 10.0 ** np.arange(MOST_DIGITS + 1)
+_POWERS = np.array([float(10**n) for n in range(MOST_DIGITS + 1)])
 
 
 class Field(NamedTuple):
@@ -41,7 +41,7 @@ class Numbers(NamedTuple):
 
 
 @final
-class Lines:
+class ByteLines:
     """A block of whole lines, each of as many columns."""
 
     def __init__(self, data: bytes, fields: Sequence[Field], line_ends: NDArray[np.int64]) -> None:
@@ -52,7 +52,7 @@ class Lines:
         """Where each line's new line is."""
 
     @classmethod
-    def of(cls, data: bytes, n_columns: int) -> "Lines | None":
+    def of(cls, data: bytes, n_columns: int) -> "ByteLines | None":
         """The lines; None where one has another number of columns, or the last is not ended."""
         is_space = np.frombuffer(data.translate(_IS_SPACE), dtype=np.bool_)
         edges = np.flatnonzero(is_space[1:] != is_space[:-1]) + 1
@@ -96,8 +96,8 @@ class Lines:
             is_same &= (codes[1:] == codes[:-1]) | (lengths[1:] <= at)
         return np.flatnonzero(np.concatenate([[True], ~is_same]))
 
-    def numbers(self, field: Field) -> Numbers:
-        """The field as numbers: the same floats as Python reads."""
+    def numbers(self, field: Field, *, is_whole: bool = False) -> Numbers:
+        """The field as numbers: the same floats as Python reads. Where they are to be whole, one with a point is odd."""
         lengths = field.lengths
         mantissas = np.zeros(len(self), dtype=np.int64)
         digits, points, decimals = (np.zeros(len(self), dtype=np.int8) for _ in range(3))
@@ -114,7 +114,10 @@ class Lines:
             decimals += is_digit & (points > 0)
             points += is_point
         is_odd |= (
-            (lengths > MOST_DIGITS + 2) | (digits > MOST_DIGITS) | (digits == 0) | (points > 1)
+            (lengths > MOST_DIGITS + 2)
+            | (digits > MOST_DIGITS)
+            | (digits == 0)
+            | (points > (not is_whole))
         )
         values = mantissas / _POWERS.take(decimals, mode="clip")
         is_negative = self.bytes_at(field.starts) == _MINUS

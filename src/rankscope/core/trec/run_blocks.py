@@ -1,7 +1,7 @@
 """Run files that are six columns a line and nothing else, read in blocks of whole queries.
 
 No object is made for a doc: of a query one text with its doc ids and one array of its scores are kept. Any other file,
-odd or wrong, is left to the reader that names lines (`core.trec`); what both accept they read alike.
+odd or wrong, is left to the reader that names lines (`runs`); what both accept they read alike.
 """
 
 import codecs
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.input_files import opened
-from rankscope.core.trec.byte_columns import Field, Lines
+from rankscope.core.trec.byte_columns import ByteLines, Field
 
 BLOCK_BYTES = 2_000_000
 N_COLUMNS = 6
@@ -75,7 +75,7 @@ def read(path: Path) -> RunLines | None:
     with opened(path) as file:
         rest = b""
         while True:
-            new = file.read(BLOCK_BYTES)
+            new = file.read(max(BLOCK_BYTES, len(rest)))  # a query of many blocks is read anew
             data = rest + new
             end = len(data) if not new else data.rfind(b"\n") + 1
             taken = _add(lines, data[:end], is_last=not new)
@@ -90,7 +90,7 @@ def _add(lines: RunLines, data: bytes, *, is_last: bool) -> int | None:
     """Take in the queries that end in the block; the bytes taken. None for a block that is anything else."""
     if not data:
         return 0
-    block = Lines.of(data, N_COLUMNS) if _is_plain(data) else None
+    block = ByteLines.of(data, N_COLUMNS) if _is_plain(data) else None
     if block is None or np.isin(block.bytes_at(block.fields[0].starts), _ODD_BEGINNINGS).any():
         return None
     name, _, doc, rank, score, tag = block.fields
@@ -124,7 +124,7 @@ def _is_plain(data: bytes) -> bool:
     return not (b"\t" in data and b" " in data)
 
 
-def _scores(block: Lines, field: Field) -> NDArray[np.float64] | None:
+def _scores(block: ByteLines, field: Field) -> NDArray[np.float64] | None:
     """The scores; None where one is no finite number."""
     scores, is_odd = block.numbers(field)
     odd = np.flatnonzero(is_odd)
@@ -139,13 +139,13 @@ def _scores(block: Lines, field: Field) -> NDArray[np.float64] | None:
 
 
 def _is_counted(
-    block: Lines, field: Field, begins: NDArray[np.int64], ends: NDArray[np.int64]
+    block: ByteLines, field: Field, begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Whether each query's ranks count 1, 2, 3 ..."""
-    ranks, is_odd = block.numbers(field)
+    ranks, is_odd = block.numbers(field, is_whole=True)
     counted = np.arange(len(block)) - np.repeat(begins, ends - begins) + 1
-    is_wrong = is_odd | (ranks != counted)
-    return np.add.reduceat(is_wrong, begins, dtype=np.int64) == 0
+    n_wrong = np.add.reduceat(is_odd | (ranks != counted), begins, dtype=np.int64)
+    return np.equal(n_wrong, 0)
 
 
 def _ids(joined: bytes, lines: slice) -> JoinedIds | None:
