@@ -60,6 +60,18 @@ def test_scores_that_are_no_numbers_are_refused(
     assert len(dense.nearest(queries[:1], docs, depth=depth)[0]) == 1
 
 
+def test_one_thread_does_not_wait_for_ever_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The buffer of a refused block was not given back, and the next block waited for it."""
+    monkeypatch.setattr(dense, "BLOCK", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with pytest.raises(BadInput, match="1 of 1 queries' scores"):
+            dense.nearest(torch.ones(1, 2), np.full((9, 2), np.nan, dtype=np.float32), depth=1)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_run_names_docs_and_leaves_out_what_is_none() -> None:
     run = dense.run_of(
         "dense", [Query("q", "text")], ["a", "b"], np.array([[1, -1]]), np.array([[2.0, -1.0]])

@@ -301,9 +301,37 @@ def test_a_cut_is_that_of_sorting(scores: list[float], depth: int, rng: random.R
     padded = np.zeros(cut.padded_length(len(scores)), dtype=np.float32)
     padded[: len(scores)] = scores
     expected = sorted(((s, r, p) for p, (s, r) in enumerate(zip(scores, ranks, strict=True)) if s), reverse=True)[:depth]  # fmt: skip
-    top = cut.top(padded, np.array(ranks, dtype=np.int32), depth)
+    top = cut.top(padded, cut.IdRanks.of(np.array(ranks, dtype=np.int32)), depth)
     assert top.places.tolist() == [place for _, _, place in expected]
     assert top.scores.tolist() == [score for score, _, _ in expected]
+
+
+@pytest.mark.parametrize("few", [0, 1 << 40], ids=["a bound", "all"])
+@pytest.mark.parametrize("depth", [1, 5, 999, 1_000, 1_001, 3_000])
+@pytest.mark.parametrize("n_scores", [1, 3, 100_000], ids="{} values".format)
+def test_few_docs_and_many_are_cut_alike(
+    monkeypatch: pytest.MonkeyPatch, n_scores: int, depth: int, few: int
+) -> None:
+    """1,000 of 70,000 docs have a score, of one value, few or many; the ranks of ids fill more than 16 bits."""
+    monkeypatch.setattr(cut, "FEW", few)
+    rng, n_docs = np.random.default_rng(depth), 70_000
+    scores = np.zeros(cut.padded_length(n_docs), dtype=np.float32)
+    scores[rng.choice(n_docs, 1_000, replace=False)] = rng.integers(1, n_scores + 1, 1_000) / 7
+    ranks = rng.permutation(n_docs).astype(np.int32)
+    by_score = np.lexsort((ranks, scores[:n_docs]))[::-1][: min(depth, 1_000)]
+    top = cut.top(scores, cut.IdRanks.of(ranks), depth)
+    assert top.places.tolist() == by_score.tolist()
+    assert top.scores.tobytes() == scores[by_score].tobytes()
+
+
+def test_without_a_score_there_is_nothing_to_cut() -> None:
+    nothing = np.zeros(cut.padded_length(3), dtype=np.float32)
+    top = cut.top(nothing, cut.IdRanks.of(np.arange(3, dtype=np.int32)), 2)
+    assert (len(top.places), len(top.scores)) == (0, 0)
+
+
+def test_a_place_is_looked_up_by_its_rank() -> None:
+    assert cut.IdRanks.of(np.array([2, 0, 3, 1], dtype=np.int32)).places.tolist() == [1, 3, 0, 2]
 
 
 def test_blocks_keep_every_doc_in_order() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 LAST_PLACE = 0xFFFF_FFFF
 _NOTHING = np.iinfo(np.int64).min
-_MAGNITUDE = np.int64(0x7FFF_FFFF)
+_MAGNITUDE = np.int32(0x7FFF_FFFF)
 """The bits of a float32 but its sign."""
 
 
@@ -40,8 +40,7 @@ class Best:
             return
         counts = np.bincount(rows, minlength=len(self._filled))
         self._make_room(2 * self._depth + int(counts.max()))
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._keys[rows, self._filled[rows] + within] = _keys_of(scores, places)
+        self._keys.reshape(-1)[self._behind(counts)] = _keys_of(scores, places)
         self._filled += counts
         self._cut(np.flatnonzero(self._filled > 2 * self._depth))
 
@@ -50,6 +49,12 @@ class Best:
         self._cut(np.flatnonzero(self._filled > self._depth))
         keys = np.sort(self._keys[:, : self._depth], axis=1)[:, ::-1]
         return LAST_PLACE - (keys & LAST_PLACE), _scores_of(keys)
+
+    def _behind(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where so many new candidates of each query go, among all keys in a row: behind those that it has."""
+        ends = np.arange(len(self._filled)) * self._keys.shape[1] + self._filled
+        firsts = np.cumsum(counts) - counts
+        return np.repeat(ends - firsts, counts) + np.arange(counts.sum())
 
     def _make_room(self, width: int) -> None:
         if self._keys.shape[1] < width:
@@ -61,25 +66,28 @@ class Best:
         """Leave these queries their best alone."""
         if not len(rows):
             return
-        keys = self._keys[rows]
-        cut = keys.shape[1] - self._depth
-        best = np.partition(keys, cut, axis=1)[:, cut:]
+        width = int(self._filled[rows].max())
+        keys = self._keys[rows, :width]
+        keys.partition(width - self._depth, axis=1)
+        best = keys[:, width - self._depth :]
         self._keys[rows, : self._depth] = best
-        self._keys[rows, self._depth :] = _NOTHING
+        self._keys[rows, self._depth : width] = _NOTHING
         self._filled[rows] = self._depth
         self.floor[rows] = _scores_of(best[:, :1])
 
 
 def _keys_of(scores: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    bits = (scores + np.float32(0)).view(np.int32).astype(np.int64)  # -0.0 becomes 0.0
-    bits ^= (bits >> 63) & _MAGNITUDE  # floats below 0 are in falling order of their bits
-    return (bits << 32) | (LAST_PLACE - places)
+    bits = (scores + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    return _in_order(bits).astype(np.int64) << 32 | (LAST_PLACE - places)
 
 
 def _scores_of(keys: NDArray[np.int64]) -> NDArray[np.float32]:
-    bits = keys >> 32
-    bits ^= (bits >> 63) & _MAGNITUDE
-    return bits.astype(np.int32).view(np.float32)
+    return _in_order((keys >> 32).astype(np.int32)).view(np.float32)
+
+
+def _in_order(bits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Numbers in the order of the floats with these bits; given those, the bits."""
+    return bits ^ ((bits >> 31) & _MAGNITUDE)  # floats below 0 are in falling order of their bits
 
 
 def candidates(
@@ -89,8 +97,8 @@ def candidates(
     if scores.device.type == "cpu":
         values = scores.numpy()
         places = np.flatnonzero(values >= floor)
-        rows, columns = np.divmod(places, values.shape[1])
-        return rows, columns, values.ravel()[places]
+        rows = places // values.shape[1]
+        return rows, places - rows * values.shape[1], values.reshape(-1).take(places)
     on_device = torch.from_numpy(floor).to(scores.device)
     found = torch.nonzero(scores >= on_device, as_tuple=True)
     rows, columns = (each.cpu().numpy() for each in found)

@@ -81,7 +81,11 @@ class Index:
 
     def top(self, query: str, depth: int) -> cut.Top:
         """The same ranking by docs' places in the collection."""
-        return cut.top(self._scored(query), self._doc_ids.ranks, depth)
+        return cut.top(self._scored(query), self._id_ranks, depth)
+
+    @cached_property
+    def _id_ranks(self) -> cut.IdRanks:
+        return cut.IdRanks.of(self._doc_ids.ranks)
 
     def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
         """One score per doc, in their order; 0 for a doc that shares no term with the query."""

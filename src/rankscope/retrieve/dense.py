@@ -4,8 +4,9 @@ Scores are dot products in float32. Docs with the same score are ranked, and kep
 collection's order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Lock
 
@@ -54,7 +55,7 @@ class _Search:
         is_on_cpu = queries.device.type == "cpu"
         self._block = BLOCK if is_on_cpu else BLOCK_ON_ACCELERATORS
         self._n_threads = torch.get_num_threads() if is_on_cpu else 1
-        self._largest = float(queries.abs().max()) if queries.numel() else 0.0
+        self._largest = _largest(queries)
         self._buffers: SimpleQueue[Tensor] = SimpleQueue()
         for _ in range(self._n_threads):
             self._buffers.put(queries.new_empty(len(queries), self._block))
@@ -84,22 +85,38 @@ class _Search:
         block = torch.from_numpy(
             np.array(self._embeddings[start : start + self._block], dtype=np.float32)
         ).to(self._queries.device)
-        buffer = self._buffers.get()
-        scores = buffer if len(block) == self._block else buffer.new_empty(len(buffer), len(block))
-        with torch.inference_mode():
+        with self._lent() as buffer, torch.inference_mode():
+            is_whole = len(block) == self._block
+            scores = buffer if is_whole else buffer.new_empty(len(buffer), len(block))
             torch.mm(self._queries, block.T, out=scores)
             self._require_numbers(scores, block)
             rows, columns, values = candidates(scores, self._best.floor)
-        self._buffers.put(buffer)
         with self._lock:
             self._best.add(rows, columns + start, values)
         return len(block)
 
+    @contextmanager
+    def _lent(self) -> Iterator[Tensor]:
+        """A buffer that no other thread has; it comes back after an error, too, since others wait for it."""
+        buffer = self._buffers.get()
+        try:
+            yield buffer
+        finally:
+            self._buffers.put(buffer)
+
     def _require_numbers(self, scores: Tensor, block: Tensor) -> None:
         """Raise BadInput for scores that are not finite; where none can be, none is looked at."""
-        largest = float(block.abs().max()) * self._largest * block.shape[1] if block.numel() else 0
+        largest = _largest(block) * self._largest * block.shape[1]
         if not largest < _LARGEST:  # NaN is not
             require_numbers(scores)
+
+
+def _largest(numbers: Tensor) -> float:
+    """The largest magnitude; 0 for no numbers, NaN where one is NaN."""
+    if not numbers.numel():
+        return 0.0
+    lowest, highest = numbers.aminmax()  # half the time of abs().max(): nothing is copied
+    return max(-float(lowest), float(highest))
 
 
 def _alone() -> None:
