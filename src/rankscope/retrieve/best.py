@@ -26,7 +26,7 @@ class Best:
     """
 
     def __init__(self, n_queries: int, depth: int) -> None:
-        self._depth = depth
+        self.depth = depth
         self._keys = np.zeros((n_queries, 0), dtype=np.int64)
         self._filled = np.zeros(n_queries, dtype=np.int64)
         self.floor = np.full((n_queries, 1), -np.inf, dtype=np.float32)
@@ -39,15 +39,15 @@ class Best:
         if not len(rows):
             return
         counts = np.bincount(rows, minlength=len(self._filled))
-        self._make_room(2 * self._depth + int(counts.max()))
+        self._make_room(2 * self.depth + int(counts.max()))
         self._keys.reshape(-1)[self._behind(counts)] = _keys_of(scores, places)
         self._filled += counts
-        self._cut(np.flatnonzero(self._filled > 2 * self._depth))
+        self._cut(np.flatnonzero(self._filled > 2 * self.depth))
 
     def ranked(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(places, scores), best first; each of (queries, depth), if each query had so many candidates."""
-        self._cut(np.flatnonzero(self._filled > self._depth))
-        keys = np.sort(self._keys[:, : self._depth], axis=1)[:, ::-1]
+        self._cut(np.flatnonzero(self._filled > self.depth))
+        keys = np.sort(self._keys[:, : self.depth], axis=1)[:, ::-1]
         return LAST_PLACE - (keys & LAST_PLACE), _scores_of(keys)
 
     def _behind(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -68,11 +68,11 @@ class Best:
             return
         width = int(self._filled[rows].max())
         keys = self._keys[rows, :width]
-        keys.partition(width - self._depth, axis=1)
-        best = keys[:, width - self._depth :]
-        self._keys[rows, : self._depth] = best
-        self._keys[rows, self._depth : width] = _NOTHING
-        self._filled[rows] = self._depth
+        keys.partition(width - self.depth, axis=1)
+        best = keys[:, width - self.depth :]
+        self._keys[rows, : self.depth] = best
+        self._keys[rows, self.depth : width] = _NOTHING
+        self._filled[rows] = self.depth
         self.floor[rows] = _scores_of(best[:, :1])
 
 
@@ -90,16 +90,25 @@ def _in_order(bits: NDArray[np.int32]) -> NDArray[np.int32]:
     return bits ^ ((bits >> 31) & _MAGNITUDE)  # floats below 0 are in falling order of their bits
 
 
-def candidates(
-    scores: Tensor, floor: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """(rows, columns, scores) of what reaches its query's floor. scores: (queries, docs), on any device."""
-    if scores.device.type == "cpu":
-        values = scores.numpy()
-        places = np.flatnonzero(values >= floor)
-        rows = places // values.shape[1]
-        return rows, places - rows * values.shape[1], values.reshape(-1).take(places)
-    on_device = torch.from_numpy(floor).to(scores.device)
-    found = torch.nonzero(scores >= on_device, as_tuple=True)
-    rows, columns = (each.cpu().numpy() for each in found)
-    return rows, columns, scores[found].cpu().numpy()
+Candidates = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
+"""Rows, columns and scores of (queries, docs)."""
+
+
+def candidates(scores: Tensor, floor: NDArray[np.float32], depth: int) -> Candidates:
+    """What reaches its query's floor. scores: (queries, docs), on any device."""
+    if scores.device.type != "cpu":
+        return best_of_block(scores, floor, depth)
+    values = scores.numpy()
+    places = np.flatnonzero(values >= floor)
+    rows = places // values.shape[1]
+    return rows, places - rows * values.shape[1], values.reshape(-1).take(places)
+
+
+def best_of_block(scores: Tensor, floor: NDArray[np.float32], depth: int) -> Candidates:
+    """What reaches its query's floor and the `depth`-th best of the block: the rest stays on the device."""
+    bound = torch.from_numpy(floor).to(scores.device)
+    if scores.shape[1] > depth:
+        bound = torch.maximum(bound, scores.topk(depth, dim=1).values[:, -1:])
+    reaching = torch.nonzero(scores >= bound, as_tuple=True)
+    rows, columns = (each.cpu().numpy() for each in reaching)
+    return rows, columns, scores[reaching].cpu().numpy()

@@ -54,7 +54,8 @@ class _Search:
         self._best, self._lock = Best(len(queries), min(depth, len(embeddings))), Lock()
         is_on_cpu = queries.device.type == "cpu"
         self._block = BLOCK if is_on_cpu else BLOCK_ON_ACCELERATORS
-        self._n_threads = torch.get_num_threads() if is_on_cpu else 1
+        self._threads_before = torch.get_num_threads()
+        self._n_threads = self._threads_before if is_on_cpu else 1
         self._largest = _largest(queries)
         self._buffers: SimpleQueue[Tensor] = SimpleQueue()
         for _ in range(self._n_threads):
@@ -77,7 +78,9 @@ class _Search:
                 for n in threads.map(self._add, starts.tolist()):
                     task.advance(n)
         finally:
-            torch.set_num_threads(self._n_threads)  # what a thread sets, later threads have too
+            torch.set_num_threads(
+                self._threads_before
+            )  # what a thread sets, later threads have too
         return self._best.ranked()
 
     def _add(self, start: int) -> int:
@@ -90,7 +93,7 @@ class _Search:
             scores = buffer if is_whole else buffer.new_empty(len(buffer), len(block))
             torch.mm(self._queries, block.T, out=scores)
             self._require_numbers(scores, block)
-            rows, columns, values = candidates(scores, self._best.floor)
+            rows, columns, values = candidates(scores, self._best.floor, self._best.depth)
         with self._lock:
             self._best.add(rows, columns + start, values)
         return len(block)

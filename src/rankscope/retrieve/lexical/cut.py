@@ -17,7 +17,7 @@ PILE = 64
 """The most docs of a pile; arrays of scores are as long as a multiple of it."""
 FEW = 16
 """Docs for each place of the ranking; where there are fewer, all that have a score are candidates."""
-_TINY = np.finfo(np.float32).tiny
+_TINY = np.finfo(np.float32).smallest_subnormal
 _RANK = np.int64(0xFFFF_FFFF)
 
 
