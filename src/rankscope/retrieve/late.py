@@ -35,7 +35,7 @@ def nearest(
             docs = ranker.embed_docs([text_at(place) for place in range(start, end)])
             scores = ranker.similarity(query_tokens, docs)
             require_numbers(scores)
-            rows, columns, values = candidates(scores, best.floor)
+            rows, columns, values = candidates(scores, best.floor, best.depth)
             best.add(rows, columns + start, values)
             task.advance(end - start)
     return best.ranked()
