@@ -126,8 +126,8 @@ def _is_plain(data: bytes) -> bool:
 
 def _scores(block: ByteLines, field: Field) -> NDArray[np.float64] | None:
     """The scores; None where one is no finite number."""
-    scores, is_odd = block.numbers(field)
-    odd = np.flatnonzero(is_odd)
+    numbers = block.numbers(field)
+    scores, odd = numbers.values, np.flatnonzero(numbers.is_odd)
     columns = block.texts(field, odd)
     if any(b"_" in column for column in columns):
         return None
@@ -142,9 +142,9 @@ def _is_counted(
     block: ByteLines, field: Field, begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Whether each query's ranks count 1, 2, 3 ..."""
-    ranks, is_odd = block.numbers(field, is_whole=True)
+    ranks = block.numbers(field, is_whole=True)
     counted = np.arange(len(block)) - np.repeat(begins, ends - begins) + 1
-    n_wrong = np.add.reduceat(is_odd | (ranks != counted), begins, dtype=np.int64)
+    n_wrong = np.add.reduceat(ranks.is_odd | (ranks.values != counted), begins, dtype=np.int64)
     return np.equal(n_wrong, 0)
 
 

@@ -1,6 +1,6 @@
 """Doc ids on disk, mapped: those of ranked docs are read, the others are not.
 
-    ids.utf8       the ids, one after another
+    ids.txt        the ids, one after another
     offsets.npy    where each begins, and the end of the last
     ranks.npy      the rank of each id among all, from 0
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
 
-_TEXT, _OFFSETS, _RANKS = "ids.utf8", "offsets.npy", "ranks.npy"
+_TEXT, _OFFSETS, _RANKS = "ids.txt", "offsets.npy", "ranks.npy"
 _HALVES = "surrogatepass"  # an id is whatever its reader took
 
 

@@ -59,7 +59,10 @@ def _places(spill: Spill, block: int, bounds: NDArray[np.int64]) -> tuple[list[i
 
 def _merged(start: int, end: int, parts: list[Postings]) -> Stripe:
     """Runs of one term come in the order of the blocks, which is that of the docs."""
-    terms, lengths, docs, tfs = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    terms = np.concatenate([part.run_terms for part in parts])
+    lengths = np.concatenate([part.run_lengths for part in parts])
+    docs = np.concatenate([part.docs for part in parts])
+    tfs = np.concatenate([part.tfs for part in parts])
     order = np.argsort(terms, kind="stable")
     in_order = lengths[order].astype(np.int64)
     begins = np.empty(len(order), dtype=np.int64)  # where each run goes

@@ -68,7 +68,7 @@ def write(
             docs_file.write(part.docs.data)
             weights_file.write(part.weights.data)
     (folder / _VOCABULARY).write_text(json.dumps(vocabulary), "utf-8")
-    params = settings._asdict() | _USUAL
+    params = {"k1": settings.k1, "b": settings.b, "num_docs": settings.num_docs} | _USUAL
     (folder / _PARAMS).write_text(json.dumps(params, indent=4), "utf-8")
 
 
