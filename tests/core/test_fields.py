@@ -12,7 +12,7 @@ import pytest
 import rankscope
 from rankscope.cli.arguments import read_groups
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade
+from rankscope.core.fields import as_grade, as_text, is_score, shown
 from rankscope.core.formats import from_mapping, read_qrels, read_run
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec.writing import write_qrels, write_run
@@ -195,3 +195,17 @@ def test_the_front_reads_and_writes_paths_as_text(tmp_path: Path) -> None:
     assert (
         rankscope.measure([str(stored(tmp_path / "b.run", "q Q0 d 1 1 b\n"))], path).n_queries == 1
     )
+
+
+def test_values_of_any_type_are_grades_scores_or_refused() -> None:
+    assert [as_grade(value, "here") for value in (2, 2.0, np.int64(3), -1)] == [2, 2, 3, -1]
+    for value in ("1", b"1", 1.5, None, [], True, float("nan"), 10**400, float("inf")):
+        with pytest.raises(BadInput, match="^here: the relevance "):
+            as_grade(value, "here")
+    values = [1, 1.5, np.float32(2), "1", True, None, [], float("nan"), 10**400]
+    assert [is_score(value) for value in values] == [True] * 3 + [False] * 6
+    with pytest.raises(BadInput, match="half a character"):
+        as_text("a\ud800", "title", "here")
+    with pytest.raises(BadInput, match="Give it as text"):
+        as_text(3, "title", "here")
+    assert shown(10**5000) == "a int too long to be written"
