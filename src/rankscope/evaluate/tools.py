@@ -148,8 +148,7 @@ class PreparedQueries:
         """The metrics that the tools compute. Raises BadInput, in one sentence, where a tool fails."""
         for call, evaluator in self._evaluators:
             try:
-                # `iter_calc` adds 0 for what is missing, and formats each value's measure to know what is
-                yield from evaluator._iter_calc(call.first_docs(scored))
+                yield from evaluator.iter_calc(call.first_docs(scored))
             except FAILURES as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise BadInput(
