@@ -174,7 +174,8 @@ def index_in_turn(engines: list[str], docs: Path, folder: Path, n_rounds: int) -
 
 def search_ours(folder: Path, queries: list[str], depth: int) -> Callable[[], object]:
     index = bm25.Index.load(folder / "ours0")
-    return lambda: [index.top(query, depth) for query in queries]
+    terms = [analyzed(query) for query in queries]
+    return lambda: [index.top_of_terms(of_query, depth) for of_query in terms]
 
 
 def search_bm25s(

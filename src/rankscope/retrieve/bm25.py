@@ -81,7 +81,14 @@ class Index:
 
     def top(self, query: str, depth: int) -> cut.Top:
         """The same ranking by docs' places in the collection."""
-        return cut.top(self._scored(query), self._id_ranks, depth)
+        return self.top_of_terms(self._terms(query), depth)
+
+    def top_of_terms(self, terms: Iterable[str], depth: int) -> cut.Top:
+        """The ranking for a query's terms, as its analysis gives them."""
+        return cut.top(self._scored(terms), self._id_ranks, depth)
+
+    def _terms(self, query: str) -> list[str]:
+        return analyzed(query, self._language)
 
     @cached_property
     def _id_ranks(self) -> cut.IdRanks:
@@ -90,7 +97,7 @@ class Index:
     def score(self, query: str, doc_ids: Sequence[str]) -> list[float]:
         """One score per doc, in their order; 0 for a doc that shares no term with the query."""
         places = [self._places[doc_id] for doc_id in doc_ids]
-        scores: list[float] = self._scored(query)[places].tolist()
+        scores: list[float] = self._scored(self._terms(query))[places].tolist()
         return scores
 
     @cached_property
@@ -98,14 +105,14 @@ class Index:
         every = self._doc_ids.at(np.arange(len(self._doc_ids)))
         return {doc_id: place for place, doc_id in enumerate(every)}
 
-    def _scored(self, query: str) -> NDArray[np.float32]:
+    def _scored(self, terms: Iterable[str]) -> NDArray[np.float32]:
         """The score of every doc, in the order of the docs, until the next query is scored.
 
-        Weights are added in the order of the query's terms, as bm25s adds them: sums of floats depend on it.
+        Weights are added in the order of the terms, as bm25s adds them: sums of floats depend on it.
         """
         numbers, starts, docs, weights_ = self._postings
         self._scores.fill(0)
-        for term in analyzed(query, self._language):
+        for term in terms:
             number = numbers.get(term)
             if number is not None:
                 of_term = slice(starts[number], starts[number + 1])
