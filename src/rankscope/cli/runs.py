@@ -24,6 +24,7 @@ from rankscope.cli.options import (
 from rankscope.cli.program import command
 from rankscope.options import (
     FIRST_STAGE,
+    MODEL,
     OUTPUT,
     STATISTICS,
     TABLE,
@@ -74,6 +75,14 @@ def rerank(
     ],
     out: Out,
     depth: Depth = 100,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Of the model's dense layers: float32, bfloat16 or int8.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "float32",
     revision: Revision = None,
 ) -> None:
     """Re-rank the top of a run; the docs below keep their order."""
@@ -81,7 +90,13 @@ def rerank(
     from rankscope.verbs import rerank
 
     settings = rerank.RerankSettings(
-        model, collection.source, run_file, out, depth=depth, revision=revision
+        model,
+        collection.source,
+        run_file,
+        out,
+        depth=depth,
+        precision=precision,
+        revision=revision,
     )
     result = rerank.rerank(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)

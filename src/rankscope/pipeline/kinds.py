@@ -100,6 +100,8 @@ class RerankParams:
     depth: int
     tag: str
     """The tag of the new run."""
+    precision: str = "float32"
+    """The precision in which the ranker's dense layers are computed."""
 
 
 @dataclass(frozen=True)

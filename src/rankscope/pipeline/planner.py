@@ -301,7 +301,14 @@ class Planner:
     # -- evaluation --
 
     @_once
-    def rerank(self, ranker: str, collection: str, first_stage: str, depth: int) -> Step:
+    def rerank(
+        self,
+        ranker: str,
+        collection: str,
+        first_stage: str,
+        depth: int,
+        precision: str = "float32",
+    ) -> Step:
         """A ranker's re-ranking of a first stage's run."""
         inputs = {
             "ranker": self.ranker(ranker),
@@ -310,7 +317,7 @@ class Planner:
             "run": self.first_stage_run(first_stage, collection),
         }
         label = f"{ranker}.{collection}.{first_stage}"
-        return self.step(RERANK, label, RerankParams(depth, ranker), inputs)
+        return self.step(RERANK, label, RerankParams(depth, ranker, precision), inputs)
 
     def embedder(self, ranker: str) -> str:
         """The ranker that embeds a ranker's docs: the one it started from, if the doc tower was frozen."""
@@ -353,7 +360,8 @@ class Planner:
             )
             return searching.plan(self, name, collection)
         assert evaluation.rerank is not None
-        return self.rerank(name, collection, where, evaluation.rerank.depth)
+        how = evaluation.rerank
+        return self.rerank(name, collection, where, how.depth, how.precision)
 
 
 @dataclass(frozen=True)

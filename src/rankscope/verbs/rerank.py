@@ -10,7 +10,8 @@ from rankscope.data.collections import Source, StoredDocs, judged_topics, write_
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import downloaded, located
 from rankscope.models.opening import open_ranker
-from rankscope.retrieve.rerank import rerank as reranked
+from rankscope.pipeline.kinds import RerankParams
+from rankscope.pipeline.reranking import reranking
 from rankscope.store.files import temporary_folder, writable
 from rankscope.verbs.models import tag_of, untold
 from rankscope.verbs.written import written
@@ -26,6 +27,7 @@ class RerankSettings:
     run: Path
     out: Path
     depth: int = 100
+    precision: str = "float32"
     revision: str | None = None
 
 
@@ -33,20 +35,21 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
     """Re-rank the top of a run with a model, and write the new run."""
     model = located(settings.model, revision=settings.revision)
     writable(settings.out)
-    queries, run = judged_topics(settings.source).queries, read_run(settings.run)
+    topics, run = judged_topics(settings.source), read_run(settings.run)
     ranker = open_ranker(downloaded(model))
     for note in notes_on(ranker):
         tell(note)
     ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
     with temporary_folder() as folder:
         write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), folder)
-        reranked_run = reranked(
+        again, effects = reranking(
+            RerankParams(settings.depth, tag_of(model), settings.precision),
             ranker,
-            queries,
+            topics,
             run,
             texts=StoredDocs(folder).texts,
-            depth=settings.depth,
-            tag=tag_of(model),
             progress=progress,
         )
-    return Result(lines=(written(settings.out, reranked_run),))
+    for note in effects:
+        tell(note)
+    return Result(lines=(written(settings.out, again),))

@@ -24,6 +24,11 @@ class RerankSpec(Spec):
 
     first_stages: tuple[str, ...] = Field(min_length=1, alias="from", description="First stages.")
     depth: Count = Field(100, description="Docs re-ranked for each query.")
+    precision: Literal["float32", "bfloat16", "int8"] = Field(
+        "float32",
+        description="Precision of the rankers' dense layers: int8 on a processor that multiplies 8-bit integers faster, "
+        "bfloat16 there or on an accelerator. Teachers' and mined rankings stay float32.",
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 

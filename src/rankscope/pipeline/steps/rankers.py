@@ -20,10 +20,10 @@ from rankscope.models.opening import (
 from rankscope.models.ranker import Ranker
 from rankscope.pipeline.first_stages.first_stage import run_summary
 from rankscope.pipeline.kinds import RankerParams, RerankParams, ScratchParams, Weights
+from rankscope.pipeline.reranking import reranking
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
 from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
-from rankscope.retrieve.rerank import rerank as reranked
 from rankscope.train.loop import fit
 from rankscope.train.objectives.pretraining import MaskedLanguageObjective
 from rankscope.train.recipe import Recipe
@@ -169,16 +169,15 @@ def rerank(work: Work) -> Summary:
     run, depth = read_run(work.folder("run") / "run.trec"), params.depth
     rankings = (run.rankings.get(query.query_id, []) for query in topics.queries)
     doc_ids = (doc.doc_id for ranking in rankings for doc in ranking[:depth])
-    again = reranked(
+    again, notes = reranking(
+        params,
         opened,
-        topics.queries,
+        topics,
         run,
         texts=work.texts("docs", opened, doc_ids),
-        depth=depth,
-        tag=params.tag,
         processes=work.processes,
         progress=work.progress,
     )
     if work.processes.is_first:
         write_run(work.out / "run.trec", again)
-    return run_summary(again, topics)
+    return run_summary(again, topics) | ({"notes": notes} if notes else {})
