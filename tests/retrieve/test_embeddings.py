@@ -38,6 +38,26 @@ def test_every_doc_has_its_vector_in_its_place(tmp_path: Path) -> None:
     assert found.tolist() == embed([str(n) for n in range(N_DOCS)]).tolist()
 
 
+def test_in_half_the_room_each_number_is_the_nearest(tmp_path: Path) -> None:
+    def thirds(texts: Sequence[str]) -> Tensor:
+        return embed(texts) / 3
+
+    path = embeddings.encode(
+        tmp_path, thirds, str, n_docs=N_DOCS, width=3, dtype="float16", processes=ALONE
+    )
+    found = embeddings.opened(path)
+    assert found.dtype == np.float16
+    exact = thirds([str(n) for n in range(N_DOCS)]).numpy()
+    assert (np.abs(found - exact) <= np.abs(exact) * 2.0**-11).all()
+
+
+def test_a_number_that_float16_does_not_hold_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"numbers up to 7e\+04, and float16 holds none above 65504"):
+        embeddings.rounded(np.array([[1.0, 70_000.0]], dtype=np.float32))
+    spoilt = np.array([[np.nan, -np.inf]], dtype=np.float32)
+    assert not np.isfinite(embeddings.rounded(spoilt)).any()
+
+
 @pytest.mark.parametrize("at", range(6))
 def test_interrupted_at_any_block_it_goes_on_there_to_the_same_bytes(
     tmp_path: Path, at: int

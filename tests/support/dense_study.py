@@ -14,7 +14,7 @@ collections:
 first_stages:
   bm25:  {{kind: bm25, depth: 20}}
   dense: {{kind: dense, ranker: cls, depth: 20}}
-  graph: {{kind: dense, ranker: cls, depth: 20, index: hnsw}}
+  graph: {{kind: dense, ranker: cls, depth: 20, index: hnsw, stored: float16}}
   late:  {{kind: late_interaction, ranker: colbert, depth: 20}}
   both:  {{kind: fuse, of: [bm25, dense], depth: 20}}
 rankers:

@@ -14,6 +14,7 @@ def embedded(
     docs: StoredDocs,
     folder: Path,
     *,
+    dtype: str = "float32",
     processes: ProcessGroup,
     progress: Progress,
 ) -> Path:
@@ -24,6 +25,7 @@ def embedded(
         docs.text_at,
         n_docs=len(docs),
         width=ranker.width,
+        dtype=dtype,
         processes=processes,
         progress=progress,
     )

@@ -355,13 +355,14 @@ class Planner:
             return self.first_stage_run(name, collection)
         if where == ALL_DOCS:
             assert evaluation.search is not None
+            how = evaluation.search
             searching = DenseSpec(
-                kind="dense", ranker=name, index="exact", depth=evaluation.search.depth
+                kind="dense", ranker=name, index="exact", depth=how.depth, stored=how.stored
             )
             return searching.plan(self, name, collection)
         assert evaluation.rerank is not None
-        how = evaluation.rerank
-        return self.rerank(name, collection, where, how.depth, how.precision)
+        again = evaluation.rerank
+        return self.rerank(name, collection, where, again.depth, again.precision)
 
 
 @dataclass(frozen=True)

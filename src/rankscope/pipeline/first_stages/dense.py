@@ -1,5 +1,6 @@
 """Search with a bi-encoder: the embeddings of all docs, and the docs nearest to each query."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,15 +13,23 @@ from rankscope.pipeline.first_stages.first_stage import (
     Planning,
     StepWork,
 )
-from rankscope.pipeline.spec.fields import Count, Spec
+from rankscope.pipeline.spec.fields import STORED, Count, Spec, Stored
 from rankscope.pipeline.step import Kind, Step
 from rankscope.store.artifacts import linked
+
+
+@dataclass(frozen=True)
+class EncodeParams:
+    """The type of the stored embeddings, where it is not float32."""
+
+    stored: Stored
+
 
 ENCODE = Kind(
     "encode",
     1,
     "rankscope.pipeline.first_stages.dense:encode",
-    None,
+    EncodeParams | None,
     is_shared=True,
     is_resumed=True,
 )
@@ -41,6 +50,7 @@ class DenseSpec(Spec):
         "many.",
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
+    stored: Stored = Field("float32", description=STORED)
 
     @property
     def needs(self) -> tuple[Needed, ...]:
@@ -53,9 +63,10 @@ class DenseSpec(Spec):
             "collection": planning.collection(collection),
             "docs": planning.docs(collection),
             "ranker": planning.ranker(self.ranker),
-            "embeddings": embeddings(planning, self.ranker, collection),
+            "embeddings": embeddings(planning, self.ranker, collection, self.stored),
         }
-        label = f"{self.ranker}.{collection}" + ("" if self.index == "exact" else f".{self.index}")
+        unusual = [name for name in (self.index, self.stored) if name not in ("exact", "float32")]
+        label = ".".join([self.ranker, collection, *unusual])
         return planning.search(self, label, collection, inputs)
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
@@ -77,11 +88,16 @@ class DenseSpec(Spec):
         return run, more
 
 
-def embeddings(planning: Planning, ranker: str, collection: str) -> Step:
+def embeddings(
+    planning: Planning, ranker: str, collection: str, stored: Stored = "float32"
+) -> Step:
     """The step that embeds a collection's docs with a ranker; rankers with the same doc tower share it."""
     docs, embedder = planning.docs(collection), planning.embedder(ranker)
     inputs = {"ranker": planning.ranker(embedder), "docs": docs}
-    return planning.step(ENCODE, f"{embedder}.{docs.label}", None, inputs)
+    label = f"{embedder}.{docs.label}"
+    if stored == "float32":
+        return planning.step(ENCODE, label, None, inputs)
+    return planning.step(ENCODE, f"{label}.{stored}", EncodeParams(stored), inputs)
 
 
 def encode(work: StepWork) -> dict[str, Any]:
@@ -89,8 +105,14 @@ def encode(work: StepWork) -> dict[str, Any]:
     from rankscope.pipeline.embedding import embedded
 
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
+    params: EncodeParams | None = work.step.params
     path = embedded(
-        ranker, docs, work.checkpoints, processes=work.processes, progress=work.progress
+        ranker,
+        docs,
+        work.checkpoints,
+        dtype="float32" if params is None else params.stored,
+        processes=work.processes,
+        progress=work.progress,
     )
     if work.processes.is_first:
         linked(path, work.out / path.name)

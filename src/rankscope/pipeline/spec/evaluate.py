@@ -9,11 +9,13 @@ from rankscope.core.errors import choose, listed
 from rankscope.evaluate.measures import parse
 from rankscope.pipeline.spec.fields import (
     CORRECTION_NAMES,
+    STORED,
     Count,
     Margin,
     Measure,
     Number,
     Spec,
+    Stored,
     as_value_error,
     known_correction,
 )
@@ -37,6 +39,7 @@ class SearchSpec(Spec):
     """Bi-encoders search all docs of the test collections themselves."""
 
     depth: Count = Field(1000, description="Docs kept for each query.")
+    stored: Stored = Field("float32", description=STORED)
     first_stages: tuple[str, ...] = Field(
         (), alias="beside", description="First stages that are compared with them."
     )

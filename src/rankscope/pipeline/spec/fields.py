@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +53,8 @@ RankerName = Annotated[
     Field(pattern=rf"{NAME_PATTERN}(\.[A-Za-z0-9_.-]+={VALUE_IN_NAME})*$", max_length=150),
 ]
 """A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
+Stored = Literal["float32", "float16"]
+STORED = "Type of the docs' embeddings on the disk. float16 takes half the room and rounds them."
 FREE: dict[str, Any] = {"changes_results": False}
 """Marks a field that changes no result."""
 
