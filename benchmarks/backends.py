@@ -23,8 +23,11 @@ import torch
 from cross_encoder import LENGTHS, QUERY, fresh, seconds, texts
 
 from rankscope.core.rng import stream
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast.precision import narrowed
 
 BACKENDS = ("torch", "onnx", "openvino-f32", "openvino", "onnx-int8")
+OURS = {"rankscope": "float32", "rankscope, bfloat16": "bfloat16", "rankscope, int8": "int8"}
 N_DOCS, ROUNDS = 256, 5
 Timed = Callable[[list[str]], tuple[float, list[float]]]
 """From docs to the seconds that their scores took, and the scores."""
@@ -49,6 +52,21 @@ def peer(python: str, folder: Path, backend: str) -> Iterator[Timed]:
 
         yield scored
         given.close()
+
+
+def ours(ranker: CrossEncoder, precision: str) -> Timed:
+    """Our ranker in a precision; preparing the weights is part of it."""
+
+    def scored(docs: list[str]) -> tuple[float, list[float]]:
+        scores: list[float] = []
+
+        def work() -> None:
+            with narrowed(ranker.model, precision):
+                scores.extend(ranker.score(QUERY, docs))
+
+        return seconds(work), scores
+
+    return scored
 
 
 def compare(collection: str, engines: dict[str, Timed]) -> None:
@@ -76,12 +94,8 @@ def main() -> None:
     given = parser.parse_args()
     ranker = fresh()
 
-    def ours(docs: list[str]) -> tuple[float, list[float]]:
-        scores: list[float] = []
-        return seconds(lambda: scores.extend(ranker.score(QUERY, docs))), scores
-
     with TemporaryDirectory() as folder, ExitStack() as inside:
-        engines: dict[str, Timed] = {"rankscope": ours}
+        engines = {name: ours(ranker, precision) for name, precision in OURS.items()}
         for backend in BACKENDS:
             own = Path(folder) / backend
             own.mkdir()

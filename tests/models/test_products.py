@@ -12,7 +12,7 @@ from rankscope.models.fast import products
 def test_a_product_by_convolution_is_the_linear_one(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], has_bias: bool
 ) -> None:
-    monkeypatch.setattr(products, "is_by_convolution", lambda _: True)
+    monkeypatch.setattr(products, "is_by_onednn", lambda _: True)
     dense = nn.Linear(5, 3, bias=has_bias)
     given = torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True)
     whole = dense(given)

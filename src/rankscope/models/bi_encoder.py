@@ -20,6 +20,7 @@ from torch.nn.functional import normalize
 from rankscope.core.errors import BadInput
 from rankscope.models import adapters, backbone
 from rankscope.models.fast import lengths, passes
+from rankscope.models.fast.packed import packed_weights
 from rankscope.models.files import folders
 from rankscope.models.files.encoders import encoders_in
 from rankscope.models.inputs import PROMPTS_USED, left_out
@@ -324,7 +325,8 @@ class BiEncoder:
         def embedded(places: list[int]) -> Tensor:
             return self.embeddings(self.model, [inputs[place] for place in places], side)
 
-        with torch.inference_mode():
+        n_tokens = sum(len(each.ids) for each in inputs)
+        with torch.inference_mode(), packed_weights(self.model, n_tokens):
             parts = passes.carried_out(embedded, batches, self.model)
         stacked = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)

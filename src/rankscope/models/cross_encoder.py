@@ -18,6 +18,7 @@ from rankscope.core.errors import BadInput
 from rankscope.models import adapters, anatomy, backbone, freezing, processes
 from rankscope.models.fast import lengths, passes
 from rankscope.models.fast.first_token import first_token_only
+from rankscope.models.fast.packed import packed_weights
 from rankscope.models.files import folders
 from rankscope.models.location import Location, downloaded
 from rankscope.models.pairs import JoinedPair, Joiner, Text, Tokens
@@ -338,8 +339,14 @@ class CrossEncoder:
     def score_all(self, groups: Sequence[tuple[Text, Sequence[Text]]]) -> list[list[float]]:
         """The scores of the docs of several queries."""
         self.model.eval()
-        with torch.inference_mode(), first_token_only(self.model):
-            flat = iter(self.logits(self.model, self.pairs(groups)).tolist())
+        pairs = self.pairs(groups)
+        n_tokens = sum(len(pair.ids) for pair in pairs)
+        with (
+            torch.inference_mode(),
+            first_token_only(self.model),
+            packed_weights(self.model, n_tokens),
+        ):
+            flat = iter(self.logits(self.model, pairs).tolist())
         return [[next(flat) for _ in docs] for _, docs in groups]
 
     def logits(self, model: nn.Module, pairs: Sequence[JoinedPair]) -> Tensor:

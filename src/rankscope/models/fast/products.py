@@ -14,8 +14,8 @@ from torch.nn.functional import conv2d, linear
 from rankscope.models.interventions import Forward, replaced
 
 
-def is_by_convolution(weight: Tensor) -> bool:
-    """Whether products with a weight are computed as convolutions: float32, on a processor with AVX-512."""
+def is_by_onednn(weight: Tensor) -> bool:
+    """Whether products with a weight are left to oneDNN: float32, on a processor with AVX-512."""
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32
@@ -26,7 +26,7 @@ def is_by_convolution(weight: Tensor) -> bool:
 
 def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The values of `linear`: (..., inputs) to (..., outputs)."""
-    if not is_by_convolution(weight):
+    if not is_by_onednn(weight):
         return linear(given, weight, bias)
     rows = given.reshape(1, -1, 1, given.shape[-1]).permute(
         0, 3, 1, 2
@@ -39,9 +39,7 @@ def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def by_convolution(model: nn.Module) -> Iterator[None]:
     """Inside the block, the dense layers of a model are convolutions where that is faster."""
     dense = (module for module in model.modules() if type(module) is nn.Linear)
-    with replaced(
-        {module: _forward(module) for module in dense if is_by_convolution(module.weight)}
-    ):
+    with replaced({module: _forward(module) for module in dense if is_by_onednn(module.weight)}):
         yield
 
 
