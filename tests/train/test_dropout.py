@@ -23,15 +23,17 @@ def test_a_value_is_dropped_with_its_chance_and_the_mean_stays() -> None:
 
 def test_neighbours_are_dropped_apart_from_each_other() -> None:
     torch.manual_seed(2)
-    mask, _ = kept(torch.Size([250_000, 4]), 0.5)
-    together = torch.corrcoef(mask.T.float())
+    mask, _ = kept(torch.Size([250_000, 4]), 0.5, torch.float32)
+    together = torch.corrcoef(mask.T)
     assert float((together - torch.eye(4)).abs().max()) < 0.01
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (7,), (3, 5, 2)])
 def test_any_shape(shape: tuple[int, ...]) -> None:
-    mask, _ = kept(torch.Size(shape), 0.3)
-    assert mask.shape == shape
+    for dtype in (torch.float32, torch.bfloat16):
+        mask, _ = kept(torch.Size(shape), 0.3, dtype)
+        assert (mask.shape, mask.dtype) == (shape, dtype)
+        assert {0.0, 1.0}.issuperset(mask.flatten().tolist())
 
 
 def test_the_seed_draws_the_mask_and_the_gradient_goes_through_it() -> None:

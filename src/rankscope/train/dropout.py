@@ -37,19 +37,24 @@ def seed_dropout(seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def kept(shape: torch.Size, p: float) -> tuple[Tensor, float]:
-    """(True where a value is kept, what the kept are multiplied by); at most 65535 of 65536 are dropped."""
+def kept(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float]:
+    """(1 where a value is kept and 0 elsewhere, what the kept are multiplied by); at most 65535 of 65536 are dropped.
+
+    Numbers, not truth values: PyTorch multiplies by those five times as fast.
+    """
     n_dropped = min(round(p * STEPS), STEPS - 1)
     size = math.prod(shape)
     drawn = torch.empty(-(-size // 4), dtype=torch.int64).random_(-(1 << 63), None)
     low = n_dropped - STEPS // 2  # 16 bits are a number from -32768 to 32767
-    return (drawn.view(torch.int16)[:size] >= low).view(shape), STEPS / (STEPS - n_dropped)
+    mask = torch.empty(shape, dtype=dtype)
+    torch.ge(drawn.view(torch.int16)[:size].view(shape), low, out=mask)
+    return mask, STEPS / (STEPS - n_dropped)
 
 
 def dropout(values: Tensor, p: float) -> Tensor:
     """Each value with the chance p zero, the others scaled so that the mean stays."""
-    mask, scale = kept(values.shape, p)
-    return values * mask.to(values.dtype).mul_(scale)
+    mask, scale = kept(values.shape, p, values.dtype)
+    return values * mask.mul_(scale)
 
 
 def attention(
@@ -73,14 +78,11 @@ def attention(
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = (query * scale) @ key.transpose(-1, -2)
-    if attention_mask is not None:
-        is_seen = attention_mask.dtype == torch.bool
-        scores = (
-            scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
-            if is_seen
-            else scores + attention_mask
-        )
-    mask, kept_scale = kept(scores.shape, dropout)
+    if attention_mask is not None and attention_mask.dtype == torch.bool:
+        scores.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
+    elif attention_mask is not None:
+        scores = scores + attention_mask
+    mask, kept_scale = kept(scores.shape, dropout, scores.dtype)
     attended = (scores.softmax(-1) * mask) @ (value * kept_scale)
     return attended.transpose(1, 2).contiguous(), None
 

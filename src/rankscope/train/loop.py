@@ -29,6 +29,7 @@ from rankscope.core.rng import seed_for
 from rankscope.models.opening import device
 from rankscope.train import checkpoint, guards, movement, shards
 from rankscope.train.dropout import fast_dropout, seed_dropout
+from rankscope.train.embeddings import gradients_by_row
 from rankscope.train.facts import BatchFacts, Mean
 from rankscope.train.memory import gradient_checkpointing
 from rankscope.train.objectives.objective import Objective, Refreshing, Remembering
@@ -89,7 +90,9 @@ def fit(
         fast_dropout(model) if is_on_processor and not recipe.compile else nullcontext(),
     ):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
-        speed = training.run(progress, label)
+        is_plain = is_on_processor and training.is_alone and not recipe.compile
+        with gradients_by_row(model) if is_plain else nullcontext():
+            speed = training.run(progress, label)
     training.learner.gather()
     reached = training.reached
     kept = reached.update
@@ -173,6 +176,11 @@ class _Training:
             checkpoint.drop(checkpoints, self._latest)
         wrapped = self.learner.wrapped
         self._forward = torch.compile(wrapped, dynamic=True) if recipe.compile else wrapped
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one process trains."""
+        return bool(self._accelerator.num_processes == 1)
 
     def _restore(self, place: Path) -> None:
         checkpoint.restore(place, self.learner.module, self.learner.optimizer)
