@@ -70,3 +70,10 @@ def test_a_small_table_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     table = nn.Embedding(50, 8)
     with gradients_by_row(table):
         assert "forward" not in vars(table)
+
+
+def test_several_processes_leave_it_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    table = nn.Embedding(50, 8)
+    with gradients_by_row(table):
+        assert "forward" not in vars(table)

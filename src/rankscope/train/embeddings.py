@@ -10,7 +10,7 @@ from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import embedding
 
 SMALLEST = 1_000_000
@@ -43,8 +43,13 @@ class _Rows(torch.autograd.Function):
 
 @contextmanager
 def gradients_by_row(model: nn.Module) -> Iterator[None]:
-    """Inside the block, a model that one process trains on a processor adds embeddings' gradients by row."""
-    tables = [m for m in model.modules() if type(m) is nn.Embedding and _is_plain(m)]
+    """Inside the block, a model that is trained on a processor adds embeddings' gradients by row.
+
+    Several processes leave it be: what autograd does not hear of they would not exchange.
+    """
+    embeddings = (module for module in model.modules() if type(module) is nn.Embedding)
+    is_alone = not (distributed.is_available() and distributed.is_initialized())
+    tables = [table for table in embeddings if is_alone and _is_plain(table)]
     try:
         for table in tables:  # bound: a copy of the model reads its own table
             table.forward = MethodType(_forward, table)  # type: ignore[method-assign]

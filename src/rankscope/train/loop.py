@@ -1,12 +1,11 @@
 """Update, accumulate, clip, validate, save; start again where it stopped.
 
-Everything random or scheduled in update u (samples, dropout, learning rate) is a function of the
-seed and u. So a training killed at any moment and started again gives the same bytes, and there is
-no scheduler or sampler whose state could be lost.
+Everything random or scheduled in update u (samples, dropout, learning rate) is a function of the seed and u. So a
+training killed at any moment and started again gives the same bytes (on one machine, with the same number of threads),
+and there is no scheduler or sampler whose state could be lost.
 
-The engine is accelerate: the same loop runs under `torchrun` on several devices. Where the device
-has bfloat16, the forward pass of training runs in it; losses, validation and weights are float32.
-"Same bytes" means: on one machine, with the same number of threads.
+The engine is accelerate: the same loop runs under `torchrun` on several devices. Where the device has bfloat16, the
+forward pass of training runs in it; losses, validation and weights are float32.
 """
 
 import math
@@ -83,16 +82,15 @@ def fit(
     trained = {name: w for name, w in model.named_parameters() if w.requires_grad}
     watch.tell("learning_rate", movement.stuck(trained.values(), recipe.learning_rate))
     before = {name: weight.detach().cpu().clone() for name, weight in trained.items()}
-    is_on_processor = device().type == "cpu"
+    is_plain = device().type == "cpu" and not recipe.compile
     with (
         torch.random.fork_rng(),
         gradient_checkpointing(model, recipe.memory),
-        fast_dropout(model) if is_on_processor and not recipe.compile else nullcontext(),
+        fast_dropout(model) if is_plain else nullcontext(),
+        gradients_by_row(model) if is_plain else nullcontext(),
     ):
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
-        is_plain = is_on_processor and training.is_alone and not recipe.compile
-        with gradients_by_row(model) if is_plain else nullcontext():
-            speed = training.run(progress, label)
+        speed = training.run(progress, label)
     training.learner.gather()
     reached = training.reached
     kept = reached.update
@@ -176,11 +174,6 @@ class _Training:
             checkpoint.drop(checkpoints, self._latest)
         wrapped = self.learner.wrapped
         self._forward = torch.compile(wrapped, dynamic=True) if recipe.compile else wrapped
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether one process trains."""
-        return bool(self._accelerator.num_processes == 1)
 
     def _restore(self, place: Path) -> None:
         checkpoint.restore(place, self.learner.module, self.learner.optimizer)
