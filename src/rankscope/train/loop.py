@@ -67,9 +67,9 @@ def fit(
 ) -> Trained:
     """Train the model in place by the recipe, from the last checkpoint if there is one.
 
-    Parameters that do not require a gradient stay as they are. `validate` gives the logged values of a
-    validation; "validation" is the value that decides. Raises TrainingStopped when a guard sees
-    that the training has silently gone wrong; `watch` has the levels and keeps the findings.
+    Parameters that do not require a gradient stay as they are. `validate` gives the logged values of a validation;
+    "validation" is the value that decides. Raises TrainingStopped when a guard sees that the training has silently
+    gone wrong; `watch` has the levels and keeps the findings.
     """
     watch = watch or guards.Watch(progress=progress, label=label)
     if validate is None or recipe.validate_every is None:
@@ -92,8 +92,7 @@ def fit(
         training = _Training(model, objective, recipe, checkpoints, validate, watch)
         speed = training.run(progress, label)
     training.learner.gather()
-    reached = training.reached
-    kept = reached.update
+    reached, kept = training.reached, training.reached.update
     if recipe.keep == "best_validation" and reached.best_update is not None:
         kept = reached.best_update
         checkpoint.restore_weights(model, checkpoint.best_weights(checkpoints, reached))
