@@ -340,12 +340,8 @@ class CrossEncoder:
         """The scores of the docs of several queries."""
         self.model.eval()
         pairs = self.pairs(groups)
-        n_tokens = sum(len(pair.ids) for pair in pairs)
-        with (
-            torch.inference_mode(),
-            first_token_only(self.model),
-            packed_weights(self.model, n_tokens),
-        ):
+        n = sum(len(pair.ids) for pair in pairs)
+        with torch.inference_mode(), first_token_only(self.model), packed_weights(self.model, n):
             flat = iter(self.logits(self.model, pairs).tolist())
         return [[next(flat) for _ in docs] for _, docs in groups]
 
