@@ -164,3 +164,7 @@ def test_a_table_that_gets_a_row_stands_in_the_file_that_is_named(row: list[str]
         names = {getattr(getattr(node, "target", None), "id", None) for node in nodes}
         names |= {target.id for node in nodes if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
         assert table in names, f"{file} has no {table}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
