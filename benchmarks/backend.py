@@ -3,7 +3,8 @@
     PYTHON benchmarks/backend.py FOLDER torch|onnx|onnx-int8|openvino|openvino-f32 THREADS
 
 Every line of standard input is a JSON list of (query, doc); every line of standard output, the seconds that `predict`
-took and the scores. OpenVINO computes in bfloat16 where the processor can, unless it is told f32. It needs sentence-transformers and the backend, and nothing of rankscope.
+took and the scores. OpenVINO computes in bfloat16 where the processor can, unless it is told f32.
+The script needs sentence-transformers and the backend, and nothing of rankscope.
 """
 
 import json

@@ -22,9 +22,11 @@ from tempfile import TemporaryDirectory
 import torch
 from cross_encoder import LENGTHS, QUERY, fresh, seconds, texts
 
+from rankscope.core.errors import BadInput
 from rankscope.core.rng import stream
+from rankscope.models import opening
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.fast.precision import narrowed
+from rankscope.models.fast.precision import narrowed, require
 
 BACKENDS = ("torch", "onnx", "openvino-f32", "openvino", "onnx-int8")
 OURS = {"rankscope": "float32", "rankscope, bfloat16": "bfloat16", "rankscope, int8": "int8"}
@@ -39,7 +41,7 @@ def peer(python: str, folder: Path, backend: str) -> Iterator[Timed]:
     script, threads = Path(__file__).with_name("backend.py"), torch.get_num_threads()
     command = [python, str(script), str(folder), backend, str(threads)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -47,11 +49,24 @@ def peer(python: str, folder: Path, backend: str) -> Iterator[Timed]:
 
         def scored(docs: list[str]) -> tuple[float, list[float]]:
             print(json.dumps([(QUERY, doc) for doc in docs]), file=given, flush=True)
-            took, scores = json.loads(answers.readline())
+            answer = answers.readline()
+            if not answer:
+                sys.exit(f"{backend}: the process ended; what it said stands above")
+            took, scores = json.loads(answer)
             return took, scores
 
         yield scored
         given.close()
+
+
+def can(precision: str) -> bool:
+    """Whether the precision is faster on this device; said where it is not."""
+    try:
+        require(precision, opening.device())
+    except BadInput as refused:
+        print(f"left out: {refused}")
+        return False
+    return True
 
 
 def ours(ranker: CrossEncoder, precision: str) -> Timed:
@@ -95,7 +110,9 @@ def main() -> None:
     ranker = fresh()
 
     with TemporaryDirectory() as folder, ExitStack() as inside:
-        engines = {name: ours(ranker, precision) for name, precision in OURS.items()}
+        engines = {
+            name: ours(ranker, precision) for name, precision in OURS.items() if can(precision)
+        }
         for backend in BACKENDS:
             own = Path(folder) / backend
             own.mkdir()

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from rankscope.models.fast import packed
+from rankscope.models.fast import packed, precision
 from rankscope.models.fast.packed import packed_weights
+from rankscope.models.fast.precision import narrowed
 from rankscope.models.interventions import recorded, replaced
 from support import tiny
 
@@ -58,6 +59,36 @@ def test_embeddings_are_the_same_up_to_rounding(
 packed_forward = packed._forward
 
 
+def test_pairs_are_scored_with_packed_weights_but_not_in_a_narrow_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranker = tiny.cross_encoder(tmp_path)
+    exact = ranker.score("who sits", DOCS)
+    calls: list[nn.Module] = []
+    monkeypatch.setattr(packed, "FEWEST_TOKENS", 1)
+    monkeypatch.setattr(
+        packed, "_forward", lambda *made: calls.append(made[0]) or packed_forward(*made)
+    )
+    assert ranker.score("who sits", DOCS) == pytest.approx(exact, abs=1e-6)
+    assert len(calls) > 12
+    monkeypatch.setattr(precision, "require", lambda *_: None)
+    calls.clear()
+    with pytest.raises(RuntimeError), narrowed(ranker.model, "int8"):
+        narrow = ranker.score("who sits", DOCS)
+        raise RuntimeError
+    assert all(dense is ranker.model.bert.pooler.dense for dense in calls)  # type: ignore[union-attr]
+    assert narrow != exact
+    assert not replaced_in(ranker.model)
+
+
+def test_a_model_whose_configuration_counts_no_layers_is_scored(tmp_path: Path) -> None:
+    """T5Gemma's and others' have none."""
+    model = tiny.cross_encoder(tmp_path).model
+    del model.config.num_hidden_layers  # type: ignore[union-attr]
+    with packed_weights(model, MANY):
+        assert replaced_in(model)
+
+
 def test_what_is_replaced_or_recorded_stays_so(tmp_path: Path) -> None:
     model = tiny.cross_encoder(tmp_path).model
     layers = model.bert.encoder.layer  # type: ignore[union-attr]
@@ -84,6 +115,13 @@ def test_few_tokens_large_models_and_other_types_are_read_as_they_are(
             assert not replaced_in(given)
     model.to(torch.float32)
     monkeypatch.setattr(packed, "MOST_BYTES", 1_000)
+    with packed_weights(model, MANY):
+        assert not replaced_in(model)
+
+
+def test_a_model_in_shards_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.cross_encoder(tmp_path).model
+    monkeypatch.setattr(packed.processes, "is_sharded", lambda given: given is model)
     with packed_weights(model, MANY):
         assert not replaced_in(model)
 

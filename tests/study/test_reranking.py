@@ -17,9 +17,8 @@ from support import tiny
 from support.command import Command
 
 NUMBERS = re.compile(
-    r"precision int8: on (\d+) queries its scores differ from float32's by (\S+) in the median and (\S+) at most "
-    r"\(standard deviation of the scores: (\S+)\); (\S+)% of the pairs of docs are in another order; "
-    r"nDCG@10 is (\S+), and (\S+) in float32"
+    r"int8 against float32, (\d+) queries: scores differ by (\S+) \(median\), (\S+) \(most; their standard deviation "
+    r"(\S+)\); (\S+)% of pairs swapped; nDCG@10 (\S+), float32 (\S+)"
 )
 
 
@@ -74,7 +73,7 @@ def test_the_note_counts_what_the_precision_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("able")
-def test_a_study_and_the_command_tell_it(
+def test_a_study_tells_it_in_its_report(
     rankscope: Command, tiny_study: Path, tmp_path: Path
 ) -> None:
     words = (tiny_study, "evaluate.rerank.precision=int8", "--results", tmp_path / "results")
@@ -84,15 +83,26 @@ def test_a_study_and_the_command_tell_it(
         step.parent.name: json.loads(step.read_text("utf-8"))["summary"].get("notes", [])
         for step in steps
     }
-    told = {
-        name: [note for note in found if NUMBERS.fullmatch(note)] for name, found in notes.items()
-    }
-    by_int8 = {name for name, found in told.items() if found}
-    assert any(name.startswith("rerank-C.") for name in by_int8)
-    assert all(len(found) <= 1 for found in told.values())
-    assert "precision int8: on" in next((tmp_path / "results").rglob("report.html")).read_text(
-        "utf-8"
-    )
+    told = {name for name, found in notes.items() if any(map(NUMBERS.fullmatch, found))}
+    assert told == {name for name in notes if ".int8-" in name}
+    assert {name.rpartition("-")[0] for name in told} >= {"rerank-C.test.bm25.int8"}
+    assert any(name.startswith("rerank-bi.train.") for name in set(notes) - told), "a teacher"
+    page = next((tmp_path / "results").rglob("report.html")).read_text("utf-8")
+    assert "Rankers re-rank in int8, not float32." in page
+    for name in told:
+        (note,) = notes[name]
+        assert note.rpartition("; ")[2] in page
+
+
+def test_a_precision_that_is_slower_is_refused_before_anything_is_trained(
+    rankscope: Command, tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    words = (tiny_study, "evaluate.rerank.precision=int8", "--results", tmp_path / "results")
+    for command in ("run", "doctor"):
+        refused = rankscope(command, *words)
+        assert (refused.code, "precision int8 is slower than float32" in refused.err) == (1, True)
+    assert not [*tmp_path.rglob("train-*")]
 
 
 @pytest.mark.usefixtures("able")
@@ -103,9 +113,9 @@ def test_the_command_tells_it_and_refuses_what_is_none(rankscope: Command, tmp_p
     assert rankscope("search", "bm25", *words, "--depth", 5, "--out", first).code == 0
     words = ("rerank", tmp_path / "ce", *words, "--run", first, "--out", out)
     done = rankscope(*words, "--precision", "int8")
-    assert (done.code, "precision int8: on 8 queries" in " ".join(done.err.split())) == (0, True)
+    assert (done.code, "int8 against float32, 8 queries" in " ".join(done.err.split())) == (0, True)
     narrow = read_run(out)
-    assert "precision" not in rankscope(*words).err
+    assert "against float32" not in rankscope(*words).err
     assert narrow.rankings != read_run(out).rankings
     refused = rankscope(*words, "--precision", "int4")
     assert (refused.code, "Unknown precision 'int4'" in refused.err) == (1, True)

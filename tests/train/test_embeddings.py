@@ -1,13 +1,17 @@
 """Embeddings' gradients by row: PyTorch's own to the bit, of passes in a row, and of the copy's own table in a copy."""
 
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from rankscope.models.fast import lengths
 from rankscope.train import embeddings
 from rankscope.train.embeddings import gradients_by_row
+from rankscope.train.loop import fit
+from support import tiny, training
 
 RNG = torch.Generator().manual_seed(1)
 PASSES = [torch.randint(0, 50, (4, 9), generator=RNG) for _ in range(3)]
@@ -20,13 +24,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def accumulated(table: nn.Embedding) -> tuple[list[Tensor], Tensor]:
-    """What the table gives in each pass, and the gradient of all."""
+    """What the table gives, and its gradient by two backward passes: of the last two reads together, and of the first."""
     table.zero_grad()
-    gave = []
-    for ids, weight in zip(PASSES, WEIGHTS, strict=True):
-        found = table(ids)
-        (found * weight).sum().backward()
-        gave.append(found.detach())
+    gave = [table(ids) for ids in PASSES]
+    first, second, third = ((a * b).sum() for a, b in zip(gave, WEIGHTS, strict=True))
+    first.backward()
+    (second + third).backward()
     assert table.weight.grad is not None
     return gave, table.weight.grad.clone()
 
@@ -41,7 +44,7 @@ def test_outputs_and_gradients_are_pytorchs_to_the_bit(padding: int | None) -> N
         with torch.no_grad():
             assert not table(PASSES[0]).requires_grad
     assert "forward" not in vars(table)
-    assert all(map(torch.equal, gave, expected))
+    assert all(torch.equal(*pair) for pair in zip(gave, expected, strict=True))
     assert torch.equal(by_row, whole)
     if padding is not None:
         assert not by_row[padding].any()
@@ -72,8 +75,42 @@ def test_a_small_table_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "forward" not in vars(table)
 
 
-def test_several_processes_leave_it_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_leave_it_to_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     table = nn.Embedding(50, 8)
     with gradients_by_row(table):
-        assert "forward" not in vars(table)
+        assert "Embedding" in type(table(PASSES[0]).grad_fn).__name__
+
+
+def test_a_table_that_is_also_the_head_gets_both_gradients() -> None:
+    table = nn.Embedding(50, 8)
+
+    def gradient() -> Tensor:
+        table.zero_grad()
+        (table(PASSES[0]) @ table.weight.T).square().sum().backward()
+        assert table.weight.grad is not None
+        return table.weight.grad.clone()
+
+    expected = gradient()
+    with gradients_by_row(table):
+        torch.testing.assert_close(gradient(), expected)
+
+
+@pytest.mark.parametrize("memory", ["plain", "grad_cache", "gradient_checkpointing"])
+def test_a_training_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    """Two batches an update, several passes a batch."""
+    monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 24)
+    ends = []
+    for smallest in (1, 1 << 40):
+        monkeypatch.setattr(embeddings, "SMALLEST", smallest)
+        ranker = tiny.cross_encoder(tmp_path)
+        fit(
+            ranker.model,
+            training.objective(ranker),
+            training.recipe(memory=memory),
+            checkpoints=tmp_path / f"{memory}{smallest}",
+        )
+        ends.append({name: w.clone() for name, w in ranker.model.state_dict().items()})
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

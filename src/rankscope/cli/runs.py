@@ -79,7 +79,7 @@ def rerank(
         str,
         typer.Option(
             "--precision",
-            help="Of the model's dense layers: float32, bfloat16 or int8.",
+            help="Number type of the model's dense layers: float32, bfloat16 or int8.",
             rich_help_panel=MODEL,
         ),
     ] = "float32",

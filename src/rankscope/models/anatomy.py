@@ -29,7 +29,7 @@ def layers(model: Any) -> list[nn.Module]:
 
     They are the one list of as many modules as the configuration has layers.
     """
-    depth = model.config.num_hidden_layers
+    depth = getattr(model.config, "num_hidden_layers", None)
     stacks = (module for module in model.modules() if isinstance(module, nn.ModuleList))
     return list(next((stack for stack in stacks if len(stack) == depth), ()))
 

@@ -317,6 +317,7 @@ class Planner:
             "run": self.first_stage_run(first_stage, collection),
         }
         label = f"{ranker}.{collection}.{first_stage}"
+        label += "" if precision == "float32" else f".{precision}"
         return self.step(RERANK, label, RerankParams(depth, ranker, precision), inputs)
 
     def embedder(self, ranker: str) -> str:

@@ -37,7 +37,7 @@ def reranking(
     reranked = partial(rerank, ranker, run=run, texts=texts, depth=params.depth, tag=params.tag)
     with narrowed(ranker.model, params.precision):
         again = reranked(queries=topics.queries, processes=processes, progress=progress)
-    if params.precision == "float32":
+    if params.precision == "float32" or not processes.is_first:
         return again, []
     sample = [query for query in topics.queries if query.query_id in again.rankings][:SAMPLE]
     return again, [_effect(params, again, reranked(queries=sample), topics)]
@@ -59,13 +59,9 @@ def _effect(params: RerankParams, run: Run, exact: Run, topics: Topics) -> str:
     ]
     qrels = [qrel for qrel in topics.qrels if qrel.query_id in exact.rankings]
     means = [measured(each, qrels, [MEASURE]).means()[MEASURE] for each in (sampled, exact)]
-    order = (
-        f"; {sum(swaps) / len(swaps):.2%} of the pairs of docs are in another order"
-        if swaps
-        else ""
-    )
-    return (
-        f"precision {params.precision}: on {len(tops)} queries its scores differ from float32's by {median(gaps):.2g} in the "
-        f"median and {max(gaps):.2g} at most (standard deviation of the scores: {pstdev(scores):.2g}){order}; "
-        f"{MEASURE} is {means[0]:.4f}, and {means[1]:.4f} in float32"
+    order = f"{sum(swaps) / len(swaps):.2%} of pairs swapped; " if swaps else ""
+    return (  # a page shows 200 characters
+        f"{params.precision} against float32, {len(tops)} queries: scores differ by {median(gaps):.2g} (median), "
+        f"{max(gaps):.2g} (most; their standard deviation {pstdev(scores):.2g}); {order}{MEASURE} {means[0]:.4f}, "
+        f"float32 {means[1]:.4f}"
     )

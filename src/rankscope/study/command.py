@@ -11,11 +11,12 @@ from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.models.processes import joined
+from rankscope.pipeline.kinds import RerankParams
 from rankscope.pipeline.planner import Plan
 from rankscope.report import pooled
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
-from rankscope.store.artifacts import Store, read_json
+from rankscope.store.artifacts import Status, Store, read_json
 from rankscope.store.fingerprint import Digests
 from rankscope.store.refusals import check_place, explained, require_folder
 from rankscope.study import load, origin, overlaps
@@ -143,6 +144,7 @@ def _notes_on(plan: Plan, store: Store, *, is_reported: bool) -> list[str]:
 def doctor(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
     """The guards' findings on every stage before it is trained; exit code 1 where one would stop it."""
     plan, store = planned(settings, tell)
+    _require_precision(plan, store)
     from rankscope.study.doctor import doctor as examined
 
     diagnosis = examined(plan, store, retry=settings.retry, progress=progress)
@@ -177,12 +179,24 @@ def diagnosis_rows(diagnosis: "Diagnosis") -> Rows:
 def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | None:
     """Carry out the missing steps; None in all processes but the first."""
     plan, store = planned(settings, tell)
+    _require_precision(plan, store)
     shared = overlaps.comparing()
     overlaps.refused(plan, shared)
     for note in overlaps.chosen_by_tests(plan, shared):
         if _is_first_process():
             tell(note)
     return _carried_out(plan, store, progress, retry=settings.retry)
+
+
+def _require_precision(plan: Plan, store: Store) -> None:
+    """Refuse a precision that is slower on this device, before anything is trained."""
+    missing = (step.params for step in plan.steps if store.status(step.name) is not Status.DONE)
+    asked = {params.precision for params in missing if isinstance(params, RerankParams)}
+    for precision in sorted(asked - {"float32"}):
+        from rankscope.models.fast.precision import require
+        from rankscope.models.opening import device
+
+        require(precision, device())
 
 
 def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Result | None:

@@ -30,3 +30,9 @@ def changed_depth(study: Pipeline, spec: ChangesSpec) -> int:
     """How many docs both re-rank: as many as the evaluation, if it re-ranks, so that a run serves both."""
     rerank = study.evaluate.rerank
     return spec.depth or (rerank.depth if rerank else DEPTH)
+
+
+def changed_precision(study: Pipeline) -> str:
+    """The precision of both: the evaluation's, if it re-ranks."""
+    rerank = study.evaluate.rerank
+    return rerank.precision if rerank else "float32"

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from rankscope.analyses.analysis import Analysis, Question
 from rankscope.analyses.changes import rules
-from rankscope.analyses.changes.pairs import changed_depth, changed_pairs, with_heads
+from rankscope.analyses.changes.pairs import (
+    changed_depth,
+    changed_pairs,
+    changed_precision,
+    with_heads,
+)
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
 from rankscope.core.errors import BadStudy
 from rankscope.core.judged.margins import DEFAULT_MARGIN
@@ -49,6 +54,7 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
     spec: ChangesSpec = question.spec
     key, steps = question.key, dict[str, Step]()
     depth = changed_depth(planner.study, spec)
+    how = (spec.over, spec.first_stage, depth, changed_precision(planner.study))
     for after, before in changed_pairs(planner.study, question).items():
         inputs = {
             "before": planner.ranker(before),
@@ -56,8 +62,8 @@ def plan(planner: Planner, question: Question) -> dict[str, Step]:
             "docs": planner.docs(spec.over),
             "collection": planner.collection(spec.over),
             "run": planner.first_stage_run(spec.first_stage, spec.over),
-            "before run": planner.rerank(before, spec.over, spec.first_stage, depth),
-            "after run": planner.rerank(after, spec.over, spec.first_stage, depth),
+            "before run": planner.rerank(before, *how),
+            "after run": planner.rerank(after, *how),
         }
         params = ChangeParams(spec, depth, planner.study.seed)
         change = planner.step(CHANGE, f"{after}.{key}", params, inputs)

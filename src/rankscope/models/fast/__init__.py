@@ -1,1 +1,1 @@
-"""Faster forward passes that leave a ranker's scores as they are."""
+"""Faster forward passes, with the same scores up to rounding; `precision` alone changes them, where somebody asks for it."""

@@ -13,24 +13,27 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 from transformers.activations import GELUActivation
 
-from rankscope.models import anatomy
+from rankscope.models import anatomy, processes
 from rankscope.models.fast.products import is_by_onednn
 from rankscope.models.interventions import Forward, replaced
 
 FEWEST_TOKENS = 1_024
-"""Fewer are read sooner with the weights as they are."""
+"""For fewer tokens reordering the weights would cost more than it saves."""
 MOST_BYTES = 1_000_000_000
 """Of weights that are copied; those of a larger model stay as they are."""
 FEWEST_OUTPUTS = 16
+"""Of a layer whose weights are packed: a head with one output gains nothing."""
 
 
 @contextmanager
 def packed_weights(model: nn.Module, n_tokens: int) -> Iterator[None]:
     """Inside the block, a model that is about to read so many tokens has its dense layers' weights packed.
 
-    Modules whose output is replaced or recorded are left alone, and so is everything where it would not be faster.
+    Modules whose output is replaced or recorded are left alone, and so is everything where it would not be faster, and a
+    model in shards, whose weights are elsewhere.
     """
-    dense = [module for module in model.modules() if _is_packed(module)]
+    modules = () if processes.is_sharded(model) else model.modules()
+    dense = [module for module in modules if _is_packed(module)]
     size = sum(module.weight.nbytes for module in dense)
     if n_tokens < FEWEST_TOKENS or not 0 < size <= MOST_BYTES:
         yield
@@ -56,8 +59,9 @@ def _is_packed(module: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def _is_untouched(module: nn.Module) -> bool:
-    """Whether nobody replaces or records its output."""
-    return "forward" not in vars(module) and not module._forward_hooks
+    """Whether nobody replaces or records its input or output."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    return "forward" not in vars(module) and not any(hooks)
 
 
 def _gelu_blocks(model: nn.Module) -> Iterator[Any]:

@@ -1,8 +1,8 @@
 """Dense layers in 8-bit integers or bfloat16, for scoring; what stands between them stays float32.
 
-Only the dense layers of the stack of layers are narrowed: a head reads one token a text, and decides alone. Each row of
-inputs (a token) and each row of weights (an output) has a scale of its own, so that a text has the same score alone and
-among others; libraries that scale a batch as a whole (ONNX Runtime, `torch.ao`'s dynamic layers) give it others.
+Only the dense layers inside the stack of layers are narrowed; heads stay float32. Each row of inputs (a token) and each
+row of weights (an output) has a scale of its own. Libraries that scale a batch as a whole (ONNX Runtime, `torch.ao`'s
+dynamic layers) make a text's score depend on the other texts; here they change it by rounding alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,16 +29,20 @@ def narrowed(model: nn.Module, precision: str) -> Iterator[None]:
     Raises UnknownChoice for another; BadInput where the device is not faster that way, and for a model without such
     layers.
     """
-    narrow = choose(PRECISIONS, precision, what="precision")
+    require(precision, next(model.parameters()).device)
+    narrow = PRECISIONS[precision]
     if narrow is None:
         yield
         return
-    _require(precision, next(model.parameters()).device)
     with torch.no_grad(), replaced({dense: narrow(dense) for dense in _dense_layers(model)}):
         yield
 
 
-def _require(precision: str, device: torch.device) -> None:
+def require(precision: str, device: torch.device) -> None:
+    """Raise UnknownChoice for a precision that is none, and BadInput for one that is slower on the device."""
+    choose(PRECISIONS, precision, what="precision")
+    if precision == "float32":
+        return
     if device.type != "cpu":
         if precision == "int8":
             raise BadInput(
@@ -90,7 +94,7 @@ def _in_int8(dense: nn.Linear) -> Forward:
         gave *= scales
         if bias is not None:
             gave += bias
-        return gave.reshape(*given.shape[:-1], -1)
+        return gave.reshape(*given.shape[:-1], -1).to(given.dtype)
 
     return forward
 

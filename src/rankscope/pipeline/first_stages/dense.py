@@ -94,10 +94,9 @@ def embeddings(
     """The step that embeds a collection's docs with a ranker; rankers with the same doc tower share it."""
     docs, embedder = planning.docs(collection), planning.embedder(ranker)
     inputs = {"ranker": planning.ranker(embedder), "docs": docs}
-    label = f"{embedder}.{docs.label}"
-    if stored == "float32":
-        return planning.step(ENCODE, label, None, inputs)
-    return planning.step(ENCODE, f"{label}.{stored}", EncodeParams(stored), inputs)
+    params = None if stored == "float32" else EncodeParams(stored)
+    label = f"{embedder}.{docs.label}" + ("" if params is None else f".{stored}")
+    return planning.step(ENCODE, label, params, inputs)
 
 
 def encode(work: StepWork) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def evaluate(work: Work) -> Summary:
     notes = _learnt(work, spec.over)
     notes += [] if is_sound else [STUDY_B_WARNING]
     notes += spec.claims_without_margin()
+    notes += _precision_notes(spec)
     groups: list[Group] = []
     for name in spec.over:
         convention = study.collections[name].convention()
@@ -172,6 +173,14 @@ def _systems(work: Work) -> list[str]:
     """All evaluated systems: first stages, then rankers."""
     study = work.plan.study.study
     return [*study.evaluate.first_stages, *study.systems()]
+
+
+def _precision_notes(spec: EvaluateSpec) -> Iterator[str]:
+    if spec.rerank is not None and spec.rerank.precision != "float32":
+        yield (
+            f"Rankers re-rank in {spec.rerank.precision}, not float32. What that changed stands beside each re-ranking, "
+            "among the steps."
+        )
 
 
 def _convention_notes(
