@@ -12,6 +12,7 @@ Not covered: Lucene's one-byte doc lengths, which move a score by up to 3.5 %.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,7 +29,7 @@ from rankscope.retrieve.lexical import cut, ids, stored
 from rankscope.retrieve.lexical.blocks import blocks
 from rankscope.retrieve.lexical.merge import doc_frequencies, stripes
 from rankscope.retrieve.lexical.postings import Spill, sorted_postings
-from rankscope.retrieve.lexical.terms import Vocabulary
+from rankscope.retrieve.lexical.terms import Occurrences, Vocabulary
 from rankscope.retrieve.lexical.weights import idfs, length_parts, weights
 
 ANALYZER, POSTINGS, DOC_IDS = "analyzer.json", "bm25s", "bm25_ids"
@@ -167,18 +168,29 @@ class _Collected(NamedTuple):
     n_unparted: int
 
 
+def _lay_aside(spill: Spill, occurrences: Occurrences) -> None:
+    """Sort the postings of a block, and put them to the disk."""
+    spill.add(sorted_postings(occurrences))
+
+
 def _collected(docs: Iterable[Doc], vocabulary: Vocabulary, spill: Spill) -> _Collected:
-    """Read all docs; their postings go to the disk."""
+    """Read all docs; their postings go to the disk, sorted by a thread while the next block is read."""
     doc_ids: list[str] = []
     lengths = [np.zeros(0, dtype=np.int64)]
     n_unparted = 0
-    for block in blocks(docs):
-        occurrences = vocabulary.occurrences(block)
-        spill.add(sorted_postings(occurrences))
-        places = occurrences.docs - block.first_doc
-        lengths.append(np.bincount(places, minlength=len(block.doc_ids)))
-        doc_ids += block.doc_ids
-        n_unparted += block.n_unparted
+    with ThreadPoolExecutor(1) as aside:
+        laid_aside: Future[None] | None = None
+        for block in blocks(docs):
+            occurrences = vocabulary.occurrences(block)
+            if laid_aside is not None:
+                laid_aside.result()  # one block waits at most
+            laid_aside = aside.submit(_lay_aside, spill, occurrences)
+            places = occurrences.docs - block.first_doc
+            lengths.append(np.bincount(places, minlength=len(block.doc_ids)))
+            doc_ids += block.doc_ids
+            n_unparted += block.n_unparted
+        if laid_aside is not None:
+            laid_aside.result()
     return _Collected(doc_ids, np.concatenate(lengths), n_unparted)
 
 
