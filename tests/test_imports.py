@@ -20,7 +20,7 @@ HEAVY = {*TORCH, *STATISTICS, *PAGE, "scipy", "numpy", "pydantic", "ir_measures"
 """Modules that take long to import."""
 PLANNED = {"numpy", "pydantic", "ir_measures"}
 MAY_LOAD = {
-    "--help": {"numpy"},
+    "--help": set(),
     "run --help": {"numpy", "pydantic"},
     "check study.yaml": PLANNED,
     "plan study.yaml --results results": PLANNED,
