@@ -16,6 +16,7 @@ from rankscope.core.fields import has_name
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.fast.precision import require
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, declared_kind, downloaded, kind_of, located
 from rankscope.models.ranker import SIDES, Side
@@ -36,6 +37,11 @@ R = TypeVar("R", bound=_WithWeights)
 def device() -> torch.device:
     """The device that rankers run on: an accelerator if there is one."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def require_precision(precision: str) -> None:
+    """Raise BadInput for a precision that is slower than float32 on the device, UnknownChoice for none."""
+    require(precision, device())
 
 
 def placed(ranker: R) -> R:

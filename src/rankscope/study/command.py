@@ -193,10 +193,9 @@ def _require_precision(plan: Plan, store: Store) -> None:
     missing = (step.params for step in plan.steps if store.status(step.name) is not Status.DONE)
     asked = {params.precision for params in missing if isinstance(params, RerankParams)}
     for precision in sorted(asked - {"float32"}):
-        from rankscope.models.fast.precision import require
-        from rankscope.models.opening import device
+        from rankscope.models.opening import require_precision
 
-        require(precision, device())
+        require_precision(precision)
 
 
 def demo(results: Path, progress: Progress, tell: Tell, *, retry: bool) -> Result | None:

@@ -7,10 +7,9 @@ from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress, Tell
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
-from rankscope.models.fast.precision import require
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import downloaded, located
-from rankscope.models.opening import device, open_ranker
+from rankscope.models.opening import open_ranker, require_precision
 from rankscope.pipeline.kinds import RerankParams
 from rankscope.pipeline.reranking import reranking
 from rankscope.store.files import temporary_folder, writable
@@ -34,7 +33,7 @@ class RerankSettings:
 
 def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) -> Result:
     """Re-rank the top of a run with a model, and write the new run."""
-    require(settings.precision, device())
+    require_precision(settings.precision)
     model = located(settings.model, revision=settings.revision)
     writable(settings.out)
     topics, run = judged_topics(settings.source), read_run(settings.run)

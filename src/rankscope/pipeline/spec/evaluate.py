@@ -29,7 +29,7 @@ class RerankSpec(Spec):
     precision: Literal["float32", "bfloat16", "int8"] = Field(
         "float32",
         description="Precision of the rankers' dense layers: int8 on a processor that multiplies 8-bit integers faster, "
-        "bfloat16 there or on an accelerator. Rankings of teachers and for mining stay float32.",
+        "bfloat16 there or on an accelerator (Jacob et al. 2018). Rankings of teachers and for mining stay float32.",
     )
 
     model_config = ConfigDict(populate_by_name=True)

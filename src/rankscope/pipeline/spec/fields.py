@@ -54,7 +54,7 @@ RankerName = Annotated[
 ]
 """A name, or that of a sweep's member such as C-D.learning_rate=1e-06; it must fit into a file's name."""
 Stored = Literal["float32", "float16"]
-STORED = "Type of the docs' embeddings on the disk. float16 takes half the room and rounds them."
+STORED = "Type of the docs' embeddings on the disk. float16 takes half the room and rounds them (Johnson et al. 2021)."
 FREE: dict[str, Any] = {"changes_results": False}
 """Marks a field that changes no result."""
 
