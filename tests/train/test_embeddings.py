@@ -102,8 +102,11 @@ def test_a_training_ends_in_the_same_bytes(
 ) -> None:
     """Two batches an update, several passes a batch."""
     monkeypatch.setitem(lengths.TOKENS_PER_BATCH, "cpu", 24)
-    ends = []
-    for smallest in (1, 1 << 40):
+    ends, added = [], []
+    add = embeddings._add
+    monkeypatch.setattr(embeddings, "_add", lambda *given: added.append(1) or add(*given))
+    for smallest in (1 << 40, 1):
+        assert not added
         monkeypatch.setattr(embeddings, "SMALLEST", smallest)
         ranker = tiny.cross_encoder(tmp_path)
         fit(
@@ -114,3 +117,4 @@ def test_a_training_ends_in_the_same_bytes(
         )
         ends.append({name: w.clone() for name, w in ranker.model.state_dict().items()})
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    assert len(added) > training.recipe().max_updates, "the loop trains by row"
