@@ -98,7 +98,7 @@ def test_a_head_that_was_turned_round_drifted(tmp_path: Path, data: Path) -> Non
     means = heads.means
     assert means["before"] > 0.8
     assert means["after"] < 0.3
-    assert means["after, head anew"] == means["before, head anew"] > 0.8
+    assert means["after, refitted head"] == means["before, refitted head"] > 0.8
     assert heads.conclusion == "head"
     assert heads.comparisons.loss.verdict == "worse"
     assert heads.comparisons.encoder.verdict == "equivalent"
@@ -116,7 +116,7 @@ def test_an_encoder_that_takes_all_places_for_one_forgot(tmp_path: Path, data: P
         table[ids[1:]] = table[ids[0]].clone()
     found, heads = control(before, after, data)
     assert heads.conclusion == "encoder"
-    assert heads.means["after, head anew"] < 0.7
+    assert heads.means["after, refitted head"] < 0.7
     assert "The encoder forgot" in " ".join(words.sentences(found))
     columns, rows = words.head_table(found.changes, heads)
     assert [row[columns.index("verdict")] for row in rows][:2] == ["worse", "worse"]
@@ -157,7 +157,7 @@ def test_heads_that_learn_another_task_tell_nothing(tmp_path: Path, data: Path) 
         model.classifier.weight.neg_()
     other = scenes.write(tmp_path / "other", place=scenes.PLACES[1])
     _, heads = control(before, after, data, train=other)
-    assert heads.means["before, head anew"] < 0.5
+    assert heads.means["before, refitted head"] < 0.5
     assert heads.conclusion == "heads too weak"
 
 

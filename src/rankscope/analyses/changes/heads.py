@@ -33,7 +33,7 @@ from rankscope.retrieve.rerank import reordered
 
 DEPTH_OF_NEGATIVES = 100
 BEFORE, AFTER = "before", "after"
-BEFORE_REFITTED, AFTER_REFITTED = "before, head anew", "after, head anew"
+BEFORE_REFITTED, AFTER_REFITTED = "before, refitted head", "after, refitted head"
 COMPARED = {
     "loss": (AFTER, BEFORE),
     "encoder": (AFTER_REFITTED, BEFORE_REFITTED),

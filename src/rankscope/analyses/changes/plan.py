@@ -46,7 +46,7 @@ class HeadsParams:
 
 
 CHANGE = Kind("change", 3, "rankscope.analyses.changes.steps:change", ChangeParams)
-HEADS = Kind("heads", 5, "rankscope.analyses.changes.steps:heads", HeadsParams)
+HEADS = Kind("heads", 6, "rankscope.analyses.changes.steps:heads", HeadsParams)
 
 
 def plan(planner: Planner, question: Question) -> dict[str, Step]:

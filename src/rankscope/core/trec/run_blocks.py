@@ -75,7 +75,7 @@ def read(path: Path) -> RunLines | None:
     with opened(path) as file:
         rest = b""
         while True:
-            new = file.read(max(BLOCK_BYTES, len(rest)))  # a query of many blocks is read anew
+            new = file.read(max(BLOCK_BYTES, len(rest)))  # a query of many blocks is read once more
             data = rest + new
             end = len(data) if not new else data.rfind(b"\n") + 1
             taken = _add(lines, data[:end], is_last=not new)
