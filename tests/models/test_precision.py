@@ -9,20 +9,12 @@ import transformers
 from torch import nn
 
 from rankscope.core.errors import BadInput, UnknownChoice
-from rankscope.models.fast import precision
 from rankscope.models.fast.precision import PRECISIONS, narrowed, quantized
 from rankscope.pipeline.spec.evaluate import RerankSpec
 from support import tiny
 
 NARROW = sorted(name for name in PRECISIONS if name != "float32")
 RNG = torch.Generator().manual_seed(1)
-
-
-@pytest.fixture
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor with every instruction; the products are the same without them, only slow."""
-    names = (*precision.INT8_INSTRUCTIONS, *precision.BFLOAT16_INSTRUCTIONS)
-    _has(monkeypatch, names)
 
 
 def _has(monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...]) -> None:
@@ -49,7 +41,7 @@ def test_integers_are_the_nearest_and_the_largest_of_a_row_is_127() -> None:
     assert scales[[0, 2], 0].tolist() == pytest.approx([0.01, 2e6 / 127])
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("shape", [(7, 96), (1, 96), (2, 7, 96)])
 @pytest.mark.parametrize("has_bias", [True, False])
@@ -68,7 +60,7 @@ def test_a_narrow_layer_is_near_the_exact_one(
     assert 1e-5 < error < 0.015
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_a_row_in_integers_is_the_same_among_larger_ones() -> None:
     dense = nn.Linear(96, 40)
     rows = torch.randn(5, 96, generator=RNG) * torch.tensor([[1.0], [1e3], [1e-3], [1e6], [1.0]])
@@ -78,7 +70,7 @@ def test_a_row_in_integers_is_the_same_among_larger_ones() -> None:
     assert torch.equal(together, alone)
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_rankers_score_nearly_the_same_and_the_same_again_afterwards(
@@ -96,7 +88,7 @@ def test_rankers_score_nearly_the_same_and_the_same_again_afterwards(
     assert alone == pytest.approx(found[2], abs=1e-6)  # padding is rounded with its own tokens
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_heads_and_embeddings_stay_as_they_are(tmp_path: Path) -> None:
     ranker = tiny.cross_encoder(tmp_path, "bert")
     model = ranker.model
@@ -107,7 +99,7 @@ def test_heads_and_embeddings_stay_as_they_are(tmp_path: Path) -> None:
     assert narrow < every
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_both_towers_of_a_bi_encoder_are_narrowed(tmp_path: Path) -> None:
     ranker = tiny.bi_encoder(tmp_path).separated()
     with narrowed(ranker.model, "int8"):
@@ -135,7 +127,7 @@ def test_what_is_slower_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pass
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_a_model_without_dense_layers_is_refused() -> None:
     model = transformers.GPT2Model(
         transformers.GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=64, n_positions=16)

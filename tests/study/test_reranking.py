@@ -22,13 +22,7 @@ NUMBERS = re.compile(
 )
 
 
-@pytest.fixture
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor that multiplies 8-bit integers faster."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True}, raising=False)
-
-
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_the_note_counts_what_the_precision_changed(tmp_path: Path) -> None:
     source = beir_folder(tiny.write_collection(tmp_path / "data"), "train")
     topics, texts = judged_topics(source), {doc.doc_id: doc.text for doc in source.docs()}
@@ -72,7 +66,7 @@ def test_the_note_counts_what_the_precision_changed(tmp_path: Path) -> None:
         assert float(told[number]) == pytest.approx(mean, abs=5e-5)
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_a_study_tells_it_in_its_report(
     rankscope: Command, tiny_study: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +99,7 @@ def test_a_precision_that_is_slower_is_refused_before_anything_is_trained(
     assert not [*tmp_path.rglob("train-*")]
 
 
-@pytest.mark.usefixtures("able")
+@pytest.mark.usefixtures("every_instruction")
 def test_the_command_tells_it_and_refuses_what_is_none(rankscope: Command, tmp_path: Path) -> None:
     words = ("--collection", tiny.write_collection(tmp_path / "data"), "--split", "train")
     tiny.cross_encoder(tmp_path).save(tmp_path / "ce")

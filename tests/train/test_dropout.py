@@ -5,7 +5,15 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from rankscope.train.dropout import dropout, fast_dropout, kept, seed_dropout, set_dropout
+from rankscope.train.dropout import (
+    AT_ONCE,
+    attention,
+    dropout,
+    fast_dropout,
+    kept,
+    seed_dropout,
+    set_dropout,
+)
 from support import tiny
 
 
@@ -72,8 +80,6 @@ def test_a_model_without_dropout_is_unchanged_and_one_with_is_given_back(
 
 def test_the_mean_over_many_draws_is_the_model_without_dropout(tmp_path: Path) -> None:
     """Of attention alone, which is linear in its dropped weights: 400 draws, 5 standard errors."""
-    from rankscope.train.dropout import attention
-
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 2, 4, 6, 8).unbind()
     is_seen = torch.ones(2, 1, 6, 6, dtype=torch.bool)
@@ -85,6 +91,62 @@ def test_the_mean_over_many_draws_is_the_model_without_dropout(tmp_path: Path) -
     )
     error = drawn.std(0) / 20
     assert ((drawn.mean(0) - expected).abs() <= 5 * error + 1e-6).all()
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+@pytest.mark.parametrize("masked", ["nothing", "all seen", "padding"])
+@pytest.mark.parametrize("n_tokens", [5, 190])
+def test_attention_by_hand_has_the_bits_of_its_operations_one_after_the_other(
+    n_tokens: int, masked: str, first_only: bool
+) -> None:
+    """Values and gradients; texts in one part and in several, all queries and the first token's alone."""
+    n_texts, heads, width = 7, 4, 8
+    assert (n_tokens > 5) == (n_texts * heads * n_tokens**2 > AT_ONCE)
+    torch.manual_seed(3)
+    texts = torch.randn(3, n_texts, n_tokens, heads, width).transpose(2, 3)  # as projections give
+    query, key, value = (each.clone().requires_grad_() for each in texts)
+    first = query[:, :, :1] if first_only else query
+    is_seen = torch.ones(n_texts, 1, first.shape[2], n_tokens, dtype=torch.bool)
+    if masked == "padding":
+        is_seen[2:4, ..., 3:] = False
+    gave, _ = attention(
+        nn.Module(), first, key, value, None if masked == "nothing" else is_seen, dropout=0.3
+    )
+    upstream = torch.randn_like(gave)
+    gradients = torch.autograd.grad(gave, (query, key, value), upstream)
+
+    torch.manual_seed(3)
+    torch.randn(3, n_texts, n_tokens, heads, width)
+    mask, scale = kept(torch.Size([n_texts, heads, first.shape[2], n_tokens]), 0.3, torch.float32)
+    scores = ((first * width**-0.5) @ key.mT).masked_fill(~is_seen, torch.finfo(torch.float32).min)
+    expected = ((scores.softmax(-1) * mask) @ (value * scale)).transpose(1, 2)
+    assert torch.equal(gave, expected)
+    for found, wanted in zip(
+        gradients, torch.autograd.grad(expected, (query, key, value), upstream), strict=True
+    ):
+        assert torch.equal(found, wanted)
+
+
+def test_attention_by_hand_gives_no_gradient_where_none_is_needed() -> None:
+    query, key, value = torch.randn(3, 2, 4, 6, 8)
+    gave, _ = attention(nn.Module(), query.requires_grad_(), key, value, None, dropout=0.3)
+    gave.sum().backward()
+    assert query.grad is not None
+    assert key.grad is value.grad is None
+
+
+def test_attention_in_bfloat16_and_with_numbers_for_a_mask_is_by_pytorchs_derivatives() -> None:
+    """Autocast chooses a type for each operation, and a bias of positions may learn."""
+    torch.manual_seed(4)
+    query, key, value = (each.requires_grad_() for each in torch.randn(3, 2, 4, 6, 8))
+    bias = torch.zeros(1, 4, 6, 6, requires_grad=True)
+    gave, _ = attention(nn.Module(), query, key, value, bias, dropout=0.3)
+    gave.square().sum().backward()
+    assert bias.grad is not None
+    assert float(bias.grad.abs().max()) > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow, _ = attention(nn.Module(), query, key, value, None, dropout=0.3)
+    assert narrow.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("kind", ["bert", "llama"])

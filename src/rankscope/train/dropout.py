@@ -1,9 +1,12 @@
 """Dropout on a processor: four decisions from each random number.
 
-PyTorch draws one random number for each value, one after the other, which is felt in small models with
-long texts. Here a 64-bit number decides about four values, 16 bits each. So a value is dropped with the chance p rounded to 1/65536 (0.1 becomes
-0.10001), and what is kept is scaled by exactly that. The draws come from PyTorch's own generator:
-same seed, same masks.
+PyTorch draws one random number for each value, one after the other, which is felt in small models with long texts. Here
+a 64-bit number decides about four values, 16 bits each. So a value is dropped with the chance p rounded to 1/65536 (0.1
+becomes 0.10001), and what is kept is scaled by exactly that. The draws come from PyTorch's own generator: same seed,
+same masks.
+
+Attention is computed a few texts at a time, in arrays that stay in the processor's cache. PyTorch's derivative of the
+same operations takes new memory for each of them. The values are the same to the bit.
 """
 
 import math
@@ -23,6 +26,8 @@ from rankscope.models.anatomy import encoders
 STEPS = 1 << 16
 ATTENTION = "rankscope_dropout"
 """What the attention below is called among transformers'."""
+AT_ONCE = 1 << 19
+"""Attention weights that are computed together: 2 MB of float32."""
 
 
 def seed_dropout(seed: int) -> None:
@@ -77,14 +82,89 @@ def attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = (query * scale) @ key.transpose(-1, -2)
+    mask, kept_scale = kept(query.shape[:3] + key.shape[2:3], dropout, query.dtype)
+    queries, values = query * scale, value * kept_scale
+    is_plain = attention_mask is None or attention_mask.dtype == torch.bool
+    if is_plain and query.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+        attended: Tensor = _Attention.apply(queries, key.mT, values, _hidden(attention_mask), mask)  # type: ignore[no-untyped-call]
+        return attended.transpose(1, 2).contiguous(), None
+    scores = queries @ key.mT
     if attention_mask is not None and attention_mask.dtype == torch.bool:
         scores.masked_fill_(~attention_mask, torch.finfo(scores.dtype).min)
     elif attention_mask is not None:
         scores = scores + attention_mask
-    mask, kept_scale = kept(scores.shape, dropout, scores.dtype)
-    attended = (scores.softmax(-1) * mask) @ (value * kept_scale)
+    attended = (scores.softmax(-1) * mask) @ values
     return attended.transpose(1, 2).contiguous(), None
+
+
+def _hidden(mask: Tensor | None) -> Tensor | None:
+    """True where a token is not seen; None where all are."""
+    return None if mask is None or bool(mask.all()) else ~mask
+
+
+class _Attention(torch.autograd.Function):
+    """(softmax(queries keys) * mask) values, by hand, a few texts at a time.
+
+    queries, values: (texts, heads, tokens, width); keys: (texts, heads, width, tokens); mask: (texts, heads, tokens,
+    tokens); hidden broadcasts to that, or is None.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None, mask: Tensor
+    ) -> Tensor:
+        weights, attended = torch.empty_like(mask), torch.empty_like(queries)
+        if hidden is not None:
+            hidden = hidden.expand(len(mask), -1, -1, -1)
+        for part in _parts(mask):
+            scores = torch.empty_like(mask[part])
+            torch.bmm(_matrices(queries[part]), _matrices(keys[part]), out=_matrices(scores))
+            if hidden is not None:
+                scores.masked_fill_(hidden[part], torch.finfo(scores.dtype).min)
+            torch.softmax(scores, -1, out=weights[part])
+            torch.mul(weights[part], mask[part], out=scores)
+            product = torch.bmm(_matrices(scores), _matrices(values[part]))
+            attended[part] = product.view(attended[part].shape)
+        ctx.save_for_backward(queries, keys, values, weights, mask)
+        return attended
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        queries, keys, values, weights, mask = ctx.saved_tensors
+        of_queries, of_keys, of_values = (
+            torch.empty(each.shape) if needed else None
+            for each, needed in zip((queries, keys, values), ctx.needs_input_grad, strict=False)
+        )
+        for part in _parts(mask):
+            given = _matrices(gradient[part])
+            kept_weights = weights[part] * mask[part]
+            if of_values is not None:
+                torch.bmm(_matrices(kept_weights).mT, given, out=_matrices(of_values[part]))
+            of_weights = kept_weights  # the same memory
+            torch.bmm(given, _matrices(values[part]).mT, out=_matrices(of_weights))
+            of_weights.mul_(mask[part])
+            of_scores = _matrices(
+                torch._softmax_backward_data(of_weights, weights[part], -1, weights.dtype)
+            )
+            if of_queries is not None:
+                torch.bmm(of_scores, _matrices(keys[part]).mT, out=_matrices(of_queries[part]))
+            if of_keys is not None:
+                torch.bmm(_matrices(queries[part]).mT, of_scores, out=_matrices(of_keys[part]))
+        return of_queries, of_keys, of_values, None, None
+
+
+def _parts(weights: Tensor) -> Iterator[slice]:
+    """The texts that are computed together; weights: (texts, heads, tokens, tokens)."""
+    n_texts = max(1, AT_ONCE // weights[0].numel())
+    return (slice(start, start + n_texts) for start in range(0, len(weights), n_texts))
+
+
+def _matrices(texts: Tensor) -> Tensor:
+    """(texts, heads, rows, columns) as (texts x heads, rows, columns), in one piece as `matmul` has them."""
+    return texts.flatten(0, 1).contiguous()
 
 
 AttentionInterface.register(ATTENTION, attention)

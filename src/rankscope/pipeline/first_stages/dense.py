@@ -20,16 +20,16 @@ from rankscope.store.artifacts import linked
 
 @dataclass(frozen=True)
 class EncodeParams:
-    """The type of the stored embeddings, where it is not float32."""
+    """The type of the stored embeddings."""
 
-    stored: Stored
+    stored: Stored = "float32"
 
 
 ENCODE = Kind(
     "encode",
-    1,
+    2,
     "rankscope.pipeline.first_stages.dense:encode",
-    EncodeParams | None,
+    EncodeParams,
     is_shared=True,
     is_resumed=True,
 )
@@ -94,9 +94,8 @@ def embeddings(
     """The step that embeds a collection's docs with a ranker; rankers with the same doc tower share it."""
     docs, embedder = planning.docs(collection), planning.embedder(ranker)
     inputs = {"ranker": planning.ranker(embedder), "docs": docs}
-    params = None if stored == "float32" else EncodeParams(stored)
-    label = f"{embedder}.{docs.label}" + ("" if params is None else f".{stored}")
-    return planning.step(ENCODE, label, params, inputs)
+    label = f"{embedder}.{docs.label}" + ("" if stored == "float32" else f".{stored}")
+    return planning.step(ENCODE, label, EncodeParams(stored), inputs)
 
 
 def encode(work: StepWork) -> dict[str, Any]:
@@ -104,12 +103,12 @@ def encode(work: StepWork) -> dict[str, Any]:
     from rankscope.pipeline.embedding import embedded
 
     ranker, docs = _bi_encoder(work), StoredDocs(work.folder("docs"))
-    params: EncodeParams | None = work.step.params
+    params: EncodeParams = work.step.params
     path = embedded(
         ranker,
         docs,
         work.checkpoints,
-        dtype="float32" if params is None else params.stored,
+        dtype=params.stored,
         processes=work.processes,
         progress=work.progress,
     )
