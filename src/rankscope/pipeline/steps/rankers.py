@@ -59,6 +59,11 @@ def scratch_backbone(work: Work) -> Summary:
             max_updates=chosen.updates,
             learning_rate=chosen.learning_rate,
             seed=seed_for(params.seed, "scratch"),
+            schedule="linear",
+            warmup=0.1,
+            weight_decay=0.01,
+            clip_norm=1.0,
+            precision="auto",
             checkpoint_every=chosen.checkpoint_every,
         )
         trained = fit(
