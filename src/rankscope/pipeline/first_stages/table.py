@@ -14,16 +14,16 @@ from rankscope.pipeline.first_stages.late import LateSpec
 from rankscope.pipeline.first_stages.run_files import RunFilesSpec
 from rankscope.pipeline.step import Kind
 
-SearchSpec = BM25Spec | DenseSpec | LateSpec | RunFilesSpec
+SearchStageSpec = BM25Spec | DenseSpec | LateSpec | RunFilesSpec
 """Those whose run is not made of others' runs."""
-FirstStageSpec = Annotated[SearchSpec | FuseSpec, Field(discriminator="kind")]
+FirstStageSpec = Annotated[SearchStageSpec | FuseSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
 class SearchParams:
     """A first stage that searches a collection."""
 
-    spec: SearchSpec
+    spec: SearchStageSpec
     run: Path | None = None
     """The user's run file, for `run_files`."""
     drop_own_docs: bool = False
