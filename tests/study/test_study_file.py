@@ -169,7 +169,11 @@ def test_very_many_mistakes_are_not_all_told(values: dict[str, Any]) -> None:
         validated(values | {f"x{number}": 1 for number in range(1000)}, "study.yaml")
     first, *lines, _ = str(caught.value).splitlines()
     assert first == "study.yaml: 1,000 mistakes:"
-    assert lines == [f"  x{number}: there is no such field" for number in range(12)]
+    assert all(
+        line.startswith(f"  x{number}: there is no such field. There are: study, seed, collections")
+        for number, line in enumerate(lines)
+    )
+    assert len(lines) == 12
 
 
 SEVERAL: dict[str, tuple[dict[str, Any], list[str]]] = {

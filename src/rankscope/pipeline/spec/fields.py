@@ -25,7 +25,7 @@ from rankscope.evaluate.measure_names import name_of, names_of
 from rankscope.evaluate.measures import computable
 from rankscope.retrieve.analyzer import LANGUAGES
 from rankscope.train.guards import GUARDS, Level
-from rankscope.train.needs import NEEDS
+from rankscope.train.needs import ELSEWHERE, NEEDS
 
 
 def _no_truth(value: Any) -> Any:
@@ -111,7 +111,7 @@ def known_measure(name: str) -> str:
 def known_loss(name: str) -> str:
     """The name, if there is such a loss."""
     with as_value_error():
-        choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+        choose(NEEDS, name, what="loss", elsewhere=ELSEWHERE)
     return name
 
 
