@@ -97,7 +97,7 @@ def test_defaults_live_in_the_spec(values: dict[str, Any]) -> None:
         ("teachers.bi.ranker", "C-D", "its teacher learns from it (C-D -> C-D)"),
         ("rankers.C.samples.group_size", 12, "a group of 12 needs 11 negatives, but ranks 1 to 10"),
         ("rankers.C-D.samples.group_size", 6, "group_size: 6 docs are asked for, but bi ranks 5"),
-        ("evaluate.over", "test", "evaluate.over: give a list"),
+        ("evaluate.over", "test", "evaluate.over: a list is needed"),
         ("rankers.plain.revision", 1234567, "stands in quotes"),
         ("evaluate.correction", "hollm", "Did you mean 'holm'"),
         ("evaluate.margin", {"nDCG@10": "five"}, "evaluate.margin"),

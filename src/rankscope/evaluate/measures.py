@@ -26,6 +26,8 @@ def parse(measure: str) -> Any:
         parsed.validate_params()
     except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
         reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else str(error)
+        if reason.startswith("problem parsing"):
+            reason = "it is not of the form NAME(parameter=value)@cutoff"
         if needed := re.match(r"invalid param (\w+)=<object object", reason):
             reason = f"it needs `{needed[1]}`"
         likely = near(measure)

@@ -1,6 +1,6 @@
 """The specs of collections in a study file."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -82,6 +82,17 @@ class FilesSpec(TopicsSpec):
         description="TREC's four columns, or BEIR's three with a header.",
         json_schema_extra=BY_PLAN,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _queries_are_a_number(cls, value: Any) -> Any:
+        """Raise for a file under `queries`, where people look for it."""
+        queries = value.get("queries") if isinstance(value, dict) else None
+        if isinstance(queries, str) and not queries.strip().isdecimal():
+            raise ValueError(
+                "`queries` is how many queries are taken; their file stands in `queries_file`"
+            )
+        return value
 
 
 class IrDatasetsSpec(TopicsSpec):

@@ -23,6 +23,7 @@ from rankscope.core.errors import BadInput, UnknownChoice, choose
 from rankscope.core.visible import brief
 from rankscope.evaluate.measure_names import name_of, names_of
 from rankscope.evaluate.measures import computable
+from rankscope.pipeline.spec.wording import NAME_PATTERN, described
 from rankscope.retrieve.analyzer import LANGUAGES
 from rankscope.train.guards import GUARDS, Level
 from rankscope.train.needs import ELSEWHERE, NEEDS
@@ -45,7 +46,6 @@ Number = Annotated[float, BeforeValidator(_no_truth), AllowInfNan(False)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]*"
 Name = Annotated[str, Field(pattern=f"{NAME_PATTERN}$", max_length=100)]
 VALUE_IN_NAME = r"[A-Za-z0-9_.+@()=%-]+"
 """The characters of a value in the name of a sweep's member."""
@@ -156,13 +156,13 @@ def spec_of(kind: type[S], /, **values: Any) -> S:
     try:
         return kind(**values)
     except ValidationError as error:
-        raise BadInput(" ".join(map(_sentence, error.errors()))) from error
+        raise BadInput(" ".join(map(_sentence, error.errors(include_url=False)))) from error
 
 
 def _sentence(mistake: ErrorDetails) -> str:
     place = ".".join(map(str, mistake["loc"]))
-    said = mistake["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}, and {mistake['input']!r} was given." if place else f"{said}."
+    said = described(mistake)
+    return f"{place}: {said}." if place else f"{said}."
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]

@@ -119,7 +119,7 @@ def _inside(annotation: Any, part: int | str) -> Any:
     """The type of one part of a place: a field, an entry of a table or a list, or a kind."""
     several = [*alternatives(annotation)]
     for each in several:
-        if each.spec is not None and part in (each.tag, *_kinds(each.spec)) and len(several) > 1:
+        if each.spec is not None and part in (each.tag, *kinds(each.spec)) and len(several) > 1:
             return each.annotation
     for each in several:
         if each.spec is not None and (field := field_of(each.spec, str(part))) is not None:
@@ -129,7 +129,7 @@ def _inside(annotation: Any, part: int | str) -> Any:
     return None
 
 
-def _kinds(spec: SpecType) -> tuple[str, ...]:
+def kinds(spec: SpecType) -> tuple[str, ...]:
     """The values of `kind` by which a spec is chosen."""
     field = spec.model_fields.get("kind")
     return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()

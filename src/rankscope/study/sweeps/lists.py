@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from rankscope.core.errors import BadStudy, listed
 from rankscope.core.visible import brief, visible
 from rankscope.pipeline.spec.fields import VALUE_IN_NAME, Spec, is_free
-from rankscope.study.mistakes import described
+from rankscope.pipeline.spec.wording import described
 
 MOST = 2500
 """Rankers of a study, at most: all of them train, rank and are compared."""
