@@ -3,7 +3,7 @@
 from rankscope.cli import printing
 from rankscope.cli.options import RESULTS, Results, Retry, StudyFile, TableOrJson
 from rankscope.cli.program import command
-from rankscope.options import TABLE
+from rankscope.options import TABLE, Written
 
 
 @command()
@@ -65,6 +65,17 @@ def report(study: StudyFile) -> None:
 
     result = studies.report(study.settings(), progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
+
+
+@command()
+def schema(out: Written = None) -> None:
+    """Write the JSON schema of study files, by which editors complete and explain fields.
+
+    A study file names it in its first line: # yaml-language-server: $schema=study.schema.json
+    """
+    from rankscope.study.fields import schema as schemas
+
+    printing.show("json", out, schemas.answer())
 
 
 @command()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rankscope.data import world
 from rankscope.store.refusals import explained
+from rankscope.study.fields.schema import COMMENT, write_beside
 
 SEED = 42
 N_PEOPLE = 100
@@ -12,7 +13,7 @@ TEST_SHARE = 0.25
 
 
 def write_demo(folder: Path) -> Path:
-    """Write the world and the study file into a folder; the study file's path.
+    """Write the world, the study file and its schema into a folder; the study file's path.
 
     A study file that is there already is left as it is: it may be the user's by now.
     """
@@ -23,5 +24,6 @@ def write_demo(folder: Path) -> Path:
         world.write(made, folder / "world", test_share=TEST_SHARE, seed=SEED)
         if not study_file.exists():
             template = files("rankscope.study").joinpath("templates/demo.yaml")
-            study_file.write_text(template.read_text("utf-8"), "utf-8")
+            study_file.write_text(f"{COMMENT}\n{template.read_text('utf-8')}", "utf-8")
+    write_beside(study_file)
     return study_file
