@@ -78,8 +78,8 @@ Language = Annotated[
 
 # -- forms ----------------------------------------------------------------------------------------
 
-TABLE = "table"
-"""The form for a terminal, which every result has."""
+TABLE, WIDE = "table", "wide"
+"""The forms for a terminal, which every result has: the second with all columns, however narrow it is."""
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON for a script.", rich_help_panel=OUTPUT)
@@ -88,6 +88,14 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.", rich_help_panel
 AsLatex = Annotated[
     bool,
     typer.Option("--latex", help="Print a LaTeX table (booktabs).", rich_help_panel=OUTPUT),
+]
+InFull = Annotated[
+    bool,
+    typer.Option(
+        "--wide",
+        help="Show all columns of tables, those too that the terminal has no room for.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Written = Annotated[
     Path | None,
@@ -100,8 +108,9 @@ def form_of(out: Path | None, **choices: bool) -> str:
     forms = [name for name, wanted in choices.items() if wanted]
     if len(forms) > 1:
         raise BadInput(f"Give one form at a time: --{' or --'.join(forms)}, not both.")
-    if out is not None and not forms:
-        raise BadInput(f"{out}: the form is missing. Give --{', --'.join(choices)} beside --out.")
+    if out is not None and (not forms or forms == [WIDE]):
+        files = [name for name in choices if name != WIDE]
+        raise BadInput(f"{out}: the form is missing. Give --{', --'.join(files)} beside --out.")
     return forms[0] if forms else TABLE
 
 
@@ -112,6 +121,7 @@ class Output:
     json: AsJson = False
     csv: AsCsv = False
     latex: AsLatex = False
+    wide: InFull = False
     out: Written = None
 
     def __post_init__(self) -> None:
@@ -120,7 +130,7 @@ class Output:
     @property
     def form(self) -> str:
         """The one form of the options."""
-        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex)
+        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex, wide=self.wide)
 
 
 class Shown(NamedTuple):

@@ -5,17 +5,19 @@ All output is a `Text` or made visible, so that a user's `bm25[k1=0.9]` is not r
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from threading import Lock
+from typing import Any, Literal, NamedTuple, final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from rankscope.core.progress import Progress, Task
+from rankscope.core.result import Table
 from rankscope.core.visible import visible, visible_lines
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -77,88 +79,157 @@ class _Counting:
     def __init__(self, unit: str, show: Any) -> None:
         self._unit, self._show = unit, show
         self._n, self._started = 0, time.monotonic()
+        self._lock = Lock()  # forward passes in several threads tell what they have done
 
     def advance(self, n: int = 1, **facts: float) -> None:
-        self._n += n
-        rate = self._n / max(time.monotonic() - self._started, 1e-9)
-        words = [f"{name} {value:.4f}" for name, value in facts.items()]
-        shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
-        self._show(n, ", ".join([f"{shown} {self._unit}/s", *words]))
+        with self._lock:
+            self._n += n
+            rate = self._n / max(time.monotonic() - self._started, 1e-9)
+            words = [f"{name} {value:.4f}" for name, value in facts.items()]
+            shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+            self._show(n, ", ".join([f"{shown} {self._unit}/s", *words]))
 
 
-def show_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    text: bool = False,
-    n_names: int = 0,
-) -> None:
-    """Print a table of numbers or text on standard output: drawn on a terminal, tab-separated elsewhere.
+# -- tables ----------------------------------------------------------------------------------------
 
-    Where its first `n_names` columns name its rows, a table too wide for the terminal is drawn as several
-    below each other, each with these columns, so that no number is cut.
+LEAST_NAME, NAME, LEAST_TEXT = 4, 12, 24
+"""A column of names is made no narrower; no narrower than NAME where columns are left out for it; and one of texts."""
+
+
+def show_table(table: Table, *, is_wide: bool = False) -> None:
+    """Print a table on standard output: drawn on a terminal, tab-separated elsewhere.
+
+    No cell is cut. What is too wide for the terminal, first has names and texts on several lines; then it lacks its
+    secondary columns, and says so, unless it `is_wide`; then the first names stand above a table for each; and at last
+    it is drawn as several tables below each other, each with the names of its rows.
     """
-    columns = [visible(column) for column in columns]
-    rows = [[visible(cell) for cell in row] for row in rows]
+    shown = table._replace(
+        title=visible(table.title),
+        columns=[visible(column) for column in table.columns],
+        rows=[[visible(cell) for cell in row] for row in table.rows],
+    )
     console = Console()
     if not console.is_terminal:
-        for row in (columns, *rows):
+        for row in (shown.columns, *shown.rows):
             sys.stdout.write("\t".join(row) + "\n")
-        return
-    widths = _widths(columns, rows) if n_names else [0] * len(columns)
-    for chosen in _parts(widths, n_names, console.width):
-        fixed = _fitted(columns, widths, chosen, n_names, console.width) if n_names else {}
-        table = Table(title=Text(visible(title)), title_justify="left", header_style="bold")
-        for at in chosen:
-            justify: Literal["left", "right"] = "left" if text or at == 0 else "right"
-            table.add_column(
-                Text(columns[at]), justify=justify, width=fixed.get(at), overflow="fold"
-            )
-        for row in rows:
-            table.add_row(*(Text(row[at]) for at in chosen))
-        console.print(table)
+    elif table.is_text:
+        _draw(console, shown, [*range(len(shown.columns))], {})
+    else:
+        _draw_fitted(console, shown, is_wide=is_wide)
 
 
-LEAST_NAME = 4
-"""A column of names is made no narrower."""
+def _draw_fitted(console: Console, table: Table, *, is_wide: bool) -> None:
+    """Draw a table so that each line fits into the terminal."""
+    fitting = _FittedTable(table, console.width)
+    layout = fitting.layout(is_wide=is_wide)
+    groups: dict[tuple[str, ...], list[Sequence[str]]] = {} if table.rows else {(): []}
+    for row in table.rows:
+        groups.setdefault(tuple(row[: layout.n_above]), []).append(row)
+    title = table.title
+    for above, rows in groups.items():
+        named = ", ".join(
+            f"{name}: {value}" if name else value
+            for name, value in zip(table.columns, above, strict=False)
+        )
+        title = "\n".join(filter(None, [title, named]))
+        for part in fitting.parts(layout):
+            drawn = table._replace(title=title, rows=rows)
+            _draw(console, drawn, part, fitting.widths_in(part))
+            title = named
+        title = ""
+    if layout.left_out:
+        names = "; ".join(layout.left_out)
+        said = Text(f"Left out at this width: {names}. --wide shows all columns.")
+        console.print(said, soft_wrap=True)
 
 
-def _fitted(
-    columns: Sequence[str], widths: Sequence[int], chosen: Sequence[int], n_names: int, width: int
-) -> dict[int, int]:
-    """The width of each chosen column in a table that fits: rich would narrow the widest column, and cut the last.
-
-    What is left over goes to heads; what is missing is taken from names, which then have several lines.
-    """
-    fixed = {at: widths[at] for at in chosen}
-    spare = width - 1 - sum(fixed[at] + 3 for at in chosen)  # a rule, two spaces
+def _draw(console: Console, table: Table, chosen: Sequence[int], widths: Mapping[int, int]) -> None:
+    drawn = RichTable(title=Text(table.title), title_justify="left", header_style="bold")
     for at in chosen:
-        taken = max(0, min(spare, len(columns[at]) - fixed[at]))
-        fixed[at] += taken
-        spare -= taken
-    for at in sorted(chosen[:n_names], key=lambda name: -fixed[name]):
-        given = max(0, min(-spare, fixed[at] - LEAST_NAME))
-        fixed[at] -= given
-        spare += given
-    return fixed
+        is_left = table.is_text or at < max(1, table.n_names) or table.columns[at] in table.texts
+        justify: Literal["left", "right"] = "left" if is_left else "right"
+        drawn.add_column(
+            Text(table.columns[at]), justify=justify, width=widths.get(at), overflow="fold"
+        )
+    for row in table.rows:
+        drawn.add_row(*(Text(row[at]) for at in chosen))
+    console.print(drawn)
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """The width of each column at which no cell and no word of its head is cut."""
-    return [
-        max(len(text) for text in (*column.split(), *(row[at] for row in rows)))
-        for at, column in enumerate(columns)
-    ]
+class _ShownColumns(NamedTuple):
+    """What of a table is drawn where."""
+
+    columns: Sequence[int]
+    n_above: int
+    """Names that stand above a table for each of their values, not in it."""
+    left_out: Sequence[str]
 
 
-def _parts(widths: Sequence[int], n_names: int, width: int) -> list[list[int]]:
-    """The columns of each table, as many as fit into the width, and at least one beside the names."""
-    names = list(range(n_names))
-    parts = [names.copy()]
-    for column in range(n_names, len(widths)):
-        needed = 1 + sum(widths[name] + 3 for name in (*parts[-1], column))  # a rule, two spaces
-        if needed > width and len(parts[-1]) > n_names:
-            parts.append(names.copy())
-        parts[-1].append(column)
-    return parts
+@final
+class _FittedTable:
+    """How a table fits into a terminal's width."""
+
+    def __init__(self, table: Table, width: int) -> None:
+        self._table, self._width = table, width
+        self._widths = [
+            max(
+                (len(text) for text in (*column.split(), *(row[at] for row in table.rows))),
+                default=1,
+            )
+            for at, column in enumerate(table.columns)
+        ]
+        """The width of each column at which no cell and no word of its head is cut."""
+
+    def layout(self, *, is_wide: bool) -> _ShownColumns:
+        """The columns that fit, or the best that can be had."""
+        table, every = self._table, range(len(self._table.columns))
+        secondary = [] if is_wide else [name for name in table.secondary if name in table.columns]
+        for n_less in range(len(secondary) + 1):
+            columns = [at for at in every if table.columns[at] not in secondary[:n_less]]
+            if self._least(columns) <= self._width:
+                return _ShownColumns(columns, 0, secondary[:n_less])
+        for n_above in range(1, table.n_names):
+            names = {tuple(row[:n_above]) for row in table.rows}
+            if len(names) > 1 and len(names) == len(table.rows):
+                break  # a table for each row would be no table
+            if self._least(columns[n_above:]) <= self._width:
+                return _ShownColumns(columns[n_above:], n_above, secondary)
+        return _ShownColumns(columns, 0, secondary)
+
+    def parts(self, layout: _ShownColumns) -> list[list[int]]:
+        """The columns of each table, as many as fit into the width, and at least one beside the names."""
+        names = [at for at in layout.columns if at < self._table.n_names]
+        parts = [names.copy()]
+        for column in layout.columns[len(names) :]:
+            if self._least([*parts[-1], column]) > self._width and len(parts[-1]) > len(names):
+                parts.append(names.copy())
+            parts[-1].append(column)
+        return parts
+
+    def widths_in(self, part: Sequence[int]) -> dict[int, int]:
+        """The width of each column of a part: rich would narrow the widest column, and cut the last.
+
+        What is left over goes to heads; what is missing is taken from texts and names, which then have several lines.
+        """
+        fixed = {at: self._widths[at] for at in part}
+        spare = self._width - 1 - sum(fixed[at] + 3 for at in part)  # a rule, two spaces
+        for at in part:
+            taken = max(0, min(spare, len(self._table.columns[at]) - fixed[at]))
+            fixed[at] += taken
+            spare -= taken
+        for at in sorted(part, key=lambda column: -fixed[column]):
+            given = max(0, min(-spare, fixed[at] - self._narrowest(at, LEAST_NAME)))
+            fixed[at] -= given
+            spare += given
+        return fixed
+
+    def _least(self, columns: Sequence[int]) -> int:
+        """The least width of these columns, names at a width at which they are still read easily."""
+        return 1 + sum(self._narrowest(at, NAME) + 3 for at in columns)
+
+    def _narrowest(self, at: int, name: int) -> int:
+        """The least width of a column: of numbers the longest one's, of names and texts less."""
+        if at < self._table.n_names:
+            return min(self._widths[at], name)
+        is_text = self._table.columns[at] in self._table.texts
+        return min(self._widths[at], LEAST_TEXT) if is_text else self._widths[at]

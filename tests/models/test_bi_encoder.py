@@ -336,5 +336,5 @@ def test_an_adapter_that_lacks_weights_is_refused(tmp_path: Path) -> None:
     name = sorted(weights)[0]
     save_file({n: w for n, w in weights.items() if n != name}, folder / "adapter_model.safetensors")
     loaded = backbone.load_encoder(Location("b", tmp_path / "base"))
-    with pytest.raises(BadInput, match="1 weights are missing"):
+    with pytest.raises(BadInput, match="1 weight is missing"):
         adapters.merged_from(loaded.model, Location("a", folder))

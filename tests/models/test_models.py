@@ -42,7 +42,7 @@ class TestEveryArchitecture:
         lost = next(name for name in stored if "layer" in name and name.endswith("weight"))
         del stored[lost]
         save_file(stored, path, metadata={"format": "pt"})
-        with pytest.raises(BadInput, match="left partly at random: 1 weights"):
+        with pytest.raises(BadInput, match="left partly at random: 1 weight is"):
             backbone.load_scorer(Location("m", folder), seed=1)
 
     def test_a_scoring_head_of_which_a_weight_is_lost_is_no_fresh_one(
@@ -57,7 +57,7 @@ class TestEveryArchitecture:
         for lost in names:
             kept = {name: weight for name, weight in whole.items() if name != lost}
             save_file(kept, path, metadata={"format": "pt"})
-            with pytest.raises(BadInput, match="left partly at random: 1 weights"):
+            with pytest.raises(BadInput, match="left partly at random: 1 weight is"):
                 CrossEncoder.start(Location("m", tmp_path / "m"), seed=1)
         kept = {name: weight for name, weight in whole.items() if name not in names}
         save_file(kept, path, metadata={"format": "pt"})

@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 import typer
 
 from rankscope.cli.arguments import table_of_margins
-from rankscope.options import OUTPUT, STATISTICS, AsCsv, AsJson, AsLatex, Written, form_of
+from rankscope.options import (
+    FIRST_STAGE,
+    MODEL,
+    OUTPUT,
+    STATISTICS,
+    AsCsv,
+    AsJson,
+    AsLatex,
+    InFull,
+    Revision,
+    Written,
+    above_zero,
+    form_of,
+)
 
 if TYPE_CHECKING:
+    from rankscope.models.inference import Inference
     from rankscope.study.command import StudySettings
     from rankscope.verbs.judgements import Judgements
 
@@ -20,7 +34,11 @@ Results = Annotated[Path, typer.Option("--results", help="The folder of results.
 Retry = Annotated[bool, typer.Option("--retry", help="Compute damaged results again.")]
 Out = Annotated[
     Path,
-    typer.Option("--out", help="The run file to write (.gz packs it).", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--out",
+        help="The run file to write (.gz packs it, .json makes it JSON).",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Measures = Annotated[
     list[str],
@@ -69,6 +87,88 @@ class StudyFile:
         return StudySettings(self.study, self.overrides or (), self.results, retry=retry)
 
 
+# -- models ----------------------------------------------------------------------------------------
+
+
+def _saturation(k1: float | None) -> float | None:
+    """The value, if above 0."""
+    return None if k1 is None else above_zero(k1)
+
+
+@dataclass(frozen=True)
+class Bm25Parameters:
+    """BM25's own parameters."""
+
+    k1: Annotated[
+        float | None,
+        typer.Option(
+            "--k1",
+            callback=_saturation,
+            help="Saturation of BM25's term frequency (0.9, if left out).",
+            rich_help_panel=FIRST_STAGE,
+        ),
+    ] = None
+    b: Annotated[
+        float | None,
+        typer.Option(
+            "--b",
+            min=0,
+            max=1,
+            help="Normalisation of BM25 by doc length (0.4, if left out).",
+            rich_help_panel=FIRST_STAGE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ModelScoring:
+    """Which revision of a model, and how it scores."""
+
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            help="cpu, cuda, cuda:1, mps, ...; an accelerator if there is one, if left out.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Texts, or pairs, in one forward pass; as many as suit the device, if left out.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            "--max-length",
+            min=1,
+            help="Tokens that are read of query and doc together, or of a doc by a bi-encoder; the model's own, if left "
+            "out.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Number type of the model's dense layers: float32, bfloat16 or int8.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "float32"
+    revision: Revision = None
+
+    @property
+    def how(self) -> "Inference":
+        """How the model scores."""
+        from rankscope.models.inference import Inference
+
+        return Inference(self.device, self.precision, self.batch_size, self.max_length)
+
+
 # -- forms ----------------------------------------------------------------------------------------
 
 AsHtml = Annotated[
@@ -82,11 +182,12 @@ class TableOrJson:
     """A result on the terminal: as tables, or as JSON."""
 
     json: AsJson = False
+    wide: InFull = False
 
     @property
     def form(self) -> str:
-        """The form: table or json."""
-        return form_of(None, json=self.json)
+        """The form: table, wide or json."""
+        return form_of(None, json=self.json, wide=self.wide)
 
 
 @dataclass(frozen=True)
@@ -97,6 +198,7 @@ class OutputOrPage:
     csv: AsCsv = False
     latex: AsLatex = False
     html: AsHtml = False
+    wide: InFull = False
     out: Written = None
 
     def __post_init__(self) -> None:
@@ -105,7 +207,8 @@ class OutputOrPage:
     @property
     def form(self) -> str:
         """The one form of the options."""
-        return form_of(self.out, json=self.json, csv=self.csv, latex=self.latex, html=self.html)
+        forms = {"json": self.json, "csv": self.csv, "latex": self.latex, "html": self.html}
+        return form_of(self.out, **forms, wide=self.wide)
 
 
 # -- judgements --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import typer
 
 from rankscope.core.result import Result
 from rankscope.core.visible import visible_lines, with_short_words
-from rankscope.options import TABLE
+from rankscope.options import TABLE, WIDE
 
 
 def show(form: str, out: Path | None, result: Result | None) -> None:
@@ -17,8 +17,8 @@ def show(form: str, out: Path | None, result: Result | None) -> None:
     """
     if result is None:
         return
-    if form == TABLE:
-        _show_tables(result)
+    if form in (TABLE, WIDE):
+        _show_tables(result, is_wide=form == WIDE)
     else:
         _print_text(result.forms[form](), out)
     for note in () if form == "json" and result.are_notes_in_json else result.notes:
@@ -27,14 +27,12 @@ def show(form: str, out: Path | None, result: Result | None) -> None:
         raise typer.Exit(result.exit_code)
 
 
-def _show_tables(result: Result) -> None:
+def _show_tables(result: Result, *, is_wide: bool) -> None:
     if result.tables:
         from rankscope.terminal import show_table
 
         for table in result.tables:
-            show_table(
-                table.title, table.columns, table.rows, text=table.is_text, n_names=table.n_names
-            )
+            show_table(table, is_wide=is_wide)
     for line in result.lines:
         say(line)
 

@@ -12,9 +12,11 @@ from rankscope.cli.options import (
     COMPARED,
     JUDGEMENTS,
     MEASURED,
+    Bm25Parameters,
     Family,
     Judging,
     Measures,
+    ModelScoring,
     Out,
     OutputOrPage,
     RunFiles,
@@ -23,14 +25,12 @@ from rankscope.cli.options import (
 from rankscope.cli.program import command
 from rankscope.options import (
     FIRST_STAGE,
-    MODEL,
     OUTPUT,
     STATISTICS,
     TABLE,
     Bm25Options,
     Collection,
     Depth,
-    Revision,
     Split,
     source,
 )
@@ -47,7 +47,8 @@ def search(
     collection: Collection,
     out: Out,
     first_stage: Bm25Options,
-    revision: Revision = None,
+    weights: Bm25Parameters,
+    scoring: ModelScoring,
 ) -> None:
     """Search a collection for its judged queries and write the run."""
     from rankscope.terminal import progress
@@ -59,7 +60,9 @@ def search(
         out,
         depth=first_stage.depth,
         language=first_stage.language,
-        revision=revision,
+        weights=search.Bm25Weights(weights.k1, weights.b),
+        revision=scoring.revision,
+        how=scoring.how,
     )
     result = search.search(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
@@ -73,16 +76,8 @@ def rerank(
         Path, typer.Option("--run", help="The run to re-rank.", rich_help_panel=FIRST_STAGE)
     ],
     out: Out,
+    scoring: ModelScoring,
     depth: Depth = 100,
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help="Number type of the model's dense layers: float32, bfloat16 or int8.",
-            rich_help_panel=MODEL,
-        ),
-    ] = "float32",
-    revision: Revision = None,
 ) -> None:
     """Re-rank the top of a run; the docs below keep their order."""
     from rankscope.terminal import progress
@@ -94,8 +89,8 @@ def rerank(
         run_file,
         out,
         depth=depth,
-        precision=precision,
-        revision=revision,
+        revision=scoring.revision,
+        how=scoring.how,
     )
     result = rerank.rerank(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
@@ -112,6 +107,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure run files against judgements; count ties, missing and unjudged queries."""
+    from rankscope.terminal import progress
     from rankscope.verbs import evaluate
 
     judged = judging.judgements()
@@ -122,7 +118,7 @@ def evaluate(
         processes=arguments.processes(runs),
         command=_typed(),
     )
-    printing.show(output.form, output.out, evaluate.answer(judged, settings))
+    printing.show(output.form, output.out, evaluate.answer(judged, settings, progress()))
 
 
 @command()
@@ -187,6 +183,7 @@ def compare(
     ] = None,
 ) -> None:
     """Compare run files: differences, intervals, tests over the whole family, and verdicts."""
+    from rankscope.terminal import progress
     from rankscope.verbs import compare
 
     judged = judging.judgements()
@@ -202,6 +199,7 @@ def compare(
             "resamples": resamples,
             "seed": seed,
             "lineages": [names.split(",") for names in lineage or ()],
+            "progress": progress(),
         },
         first_stage=first_stage,
         processes=arguments.processes(runs),
@@ -305,7 +303,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Write a run as canonical TREC: sorted, ranks from 1, no ties."""
+    """Write a run as canonical TREC, or as JSON where --out ends in .json: sorted, ranks from 1, no ties."""
     from rankscope.verbs import convert
 
     result = convert.answer(run, out, tag=tag, metadata=metadata)

@@ -21,11 +21,13 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
-from rankscope.core.lines import read_bytes, stem
+from rankscope.core.lines import read_bytes, stem, write_bytes
 from rankscope.core.plain_json import json_value
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec.qrels import read_trec_qrels
 from rankscope.core.trec.runs import RunFile, first_tag, read_trec_run
+from rankscope.core.trec.writing import check_ids, strictly_decreasing
+from rankscope.core.words import counted
 
 QUERY_COLUMNS = ("query_id", "q_id", "qid", "query-id")
 DOC_COLUMNS = ("doc_id", "docno", "docid", "corpus-id")
@@ -79,6 +81,20 @@ def _non_empty(path: Path, run_file: RunFile) -> RunFile:
     if not any(run_file.run.rankings.values()):
         raise BadInput(f"{path}: an empty run. Give a file with at least one ranked doc.")
     return run_file
+
+
+def write_json_run(path: Path, run: Run) -> None:
+    """Write a run as `{query_id: {doc_id: score}}`, best first, scores strictly decreasing as in TREC's columns.
+
+    The tag is not written: a reader takes the file's name. Raises BadInput for an id that would not be read back.
+    """
+    check_ids(run, path)
+    table = {}
+    for query_id in sorted(run.rankings):
+        columns = run.columns(query_id)
+        scores = map(float, strictly_decreasing(query_id, columns))
+        table[query_id] = dict(zip(columns.doc_ids, scores, strict=True))
+    write_bytes(path, f"{json.dumps(table, indent=1, ensure_ascii=False)}\n".encode())
 
 
 # -- JSON ----------------------------------------------------------------------------------------
@@ -154,7 +170,7 @@ def _rankllm(path: Path, entries: Iterable[tuple[int, Any]], unit: str) -> RunFi
     ]
     notes = (
         [
-            f"in {len(wrong)} of {len(rankings)} queries (first: {wrong[0]}) its candidates stand in "
+            f"in {len(wrong)} of {counted(len(rankings), 'query', 'queries')} (first: {wrong[0]}) its candidates stand in "
             "another order than their scores'; the scores count"
         ]
         if wrong

@@ -8,6 +8,10 @@ Tell = Callable[[str], None]
 """A function that takes a note for the user as soon as it is known."""
 
 
+Advance = Callable[[int], None]
+"""A function that is told how many more units are done."""
+
+
 class Task(Protocol):
     """One piece of long work under way."""
 
@@ -53,3 +57,7 @@ class _Silent:
 
 
 SILENT: Progress = _Silent()
+
+
+def untold(n: int) -> None:
+    """Nobody is told that `n` more units are done."""

@@ -19,6 +19,10 @@ class Table(NamedTuple):
     """The first so many columns name the row, and stand in every part of a table too wide for the terminal."""
     is_text: bool = False
     """Whether its cells are sentences, aligned at the left; else they are numbers."""
+    secondary: Sequence[str] = ()
+    """Columns that a narrow terminal leaves out, the least needed first; `--wide` shows them."""
+    texts: Sequence[str] = ()
+    """Columns of words, which may stand on several lines."""
 
 
 @dataclass(frozen=True)

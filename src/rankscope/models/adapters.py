@@ -35,6 +35,7 @@ from torch import nn
 
 from rankscope.core.errors import BadInput
 from rankscope.core.input_files import sha256_of
+from rankscope.core.words import counted, of_number
 from rankscope.models import location
 from rankscope.models.backbone import quiet
 from rankscope.models.files import folders
@@ -245,7 +246,7 @@ def require_whole(folder: Path, model: nn.Module) -> None:
     left = sorted(name for name in names if PREFIX + name.replace(".default", "") not in stored)
     if left:
         raise BadInput(
-            f"{folder}: its adapter would be left partly at random: {len(left)} weights are missing (first: "
+            f"{folder}: its adapter would be left partly at random: {counted(len(left), 'weight is', 'weights are')} missing (first: "
             f"{left[0]}). {folders.AGAIN}"
         )
 
@@ -273,8 +274,8 @@ def merged_from(model: nn.Module, where: Location) -> Any:
     left = sorted([*missing, *homeless])
     if left:
         raise BadInput(
-            f"The adapter {where.source!r} does not fit {type(model).__name__}: {len(left)} weights are missing "
-            f"or have no place (first: {left[0]}). Give the backbone it was made for."
+            f"The adapter {where.source!r} does not fit {type(model).__name__}: {counted(len(left), 'weight is', 'weights are')} missing "
+            f"or {of_number(len(left), 'has', 'have')} no place (first: {left[0]}). Give the backbone it was made for."
         )
     with _quiet():
         return merged(whole)

@@ -19,6 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from rankscope.core.errors import BadInput
+from rankscope.core.words import counted
 from rankscope.models.files import folders
 from rankscope.models.location import Location, base_of, downloaded
 
@@ -386,7 +387,7 @@ def _torn(model: Any, report: _LoadReport) -> tuple[str, ...]:
 
 def _at_random(location: Location, left: Sequence[str]) -> BadInput:
     return BadInput(
-        f"The model {location.source!r} would be left partly at random: {len(left)} weights are "
+        f"The model {location.source!r} would be left partly at random: {counted(len(left), 'weight is', 'weights are')} "
         f"missing or of another shape (first: {left[0]}). Give a checkpoint of the whole encoder."
     )
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from rankscope.core.errors import BadInput
+from rankscope.core.progress import Advance, untold
 from rankscope.models import adapters, backbone
 from rankscope.models.fast import lengths, passes
 from rankscope.models.fast.packed import packed_weights
@@ -44,6 +45,7 @@ class BiEncoder:
         self.unused: tuple[str, ...] = ()
         """Weights of the loaded model that have no place here."""
         self.queries_per_block = 128  # many, because a doc is embedded once a block
+        self.texts_per_batch: int | None = None
         for side in SIDES:
             self.model.check_preparation(side)
 
@@ -316,17 +318,19 @@ class BiEncoder:
         """One batch as a tower takes it, padded on the right: ids and masks, (texts, tokens) each."""
         return self.model.padded(inputs, side)
 
-    def embed(self, texts: Sequence[str], side: Side) -> Tensor:
-        """(texts, width), float32, on the model's device; one by one or together, the same."""
+    def embed(self, texts: Sequence[str], side: Side, told: Advance = untold) -> Tensor:
+        """(texts, width), float32, on the model's device; one by one or together, the same; `told` of texts done."""
         self.model.eval()
         inputs = self.inputs(texts, side) if texts else []
-        batches = self.batches(inputs, self.where)
+        n_ids, budget = [len(each.ids) for each in inputs], lengths.budget(self.where)
+        batches = [*lengths.by_length(n_ids, budget, self.texts_per_batch)]
 
         def embedded(places: list[int]) -> Tensor:
-            return self.embeddings(self.model, [inputs[place] for place in places], side)
+            made = self.embeddings(self.model, [inputs[place] for place in places], side)
+            told(len(places))
+            return made
 
-        n_tokens = sum(len(each.ids) for each in inputs)
-        with torch.inference_mode(), packed_weights(self.model, n_tokens):
+        with torch.inference_mode(), packed_weights(self.model, sum(n_ids)):
             parts = passes.carried_out(embedded, batches, self.model)
         stacked = torch.cat([torch.empty(0, self.width, device=self.where), *parts])
         places = torch.tensor([place for batch in batches for place in batch], dtype=torch.int64)
@@ -336,9 +340,9 @@ class BiEncoder:
         """(queries, width), float32."""
         return self.embed(queries, "query")
 
-    def embed_docs(self, docs: Sequence[str]) -> Tensor:
+    def embed_docs(self, docs: Sequence[str], told: Advance = untold) -> Tensor:
         """(docs, width), float32."""
-        return self.embed(docs, "document")
+        return self.embed(docs, "document", told)
 
     # -- embeddings to scores --
 

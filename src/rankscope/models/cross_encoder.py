@@ -67,12 +67,6 @@ class CrossEncoder:
     def __init__(
         self, model: nn.Module, tokenizer: Any, max_length: int, *, prompt: str = ""
     ) -> None:
-        limit = backbone.longest(model, tokenizer)
-        if max_length > limit:
-            raise BadInput(
-                f"max_length {max_length} is more than the {limit} tokens {type(model).__name__} "
-                "can read. Lower `max_length`."
-            )
         self.model = model
         self.tokenizer = tokenizer
         self.prompt = prompt
@@ -82,13 +76,22 @@ class CrossEncoder:
         self.left_out: tuple[str, ...] = ()
         """The names of the folder's prompts that no text gets."""
         self.joiner = Joiner(tokenizer)
+        self.limit(max_length)
+        self.queries_per_block = 16  # enough that batches of similar length are full
+        self.texts_per_batch: int | None = None
+
+    def limit(self, max_length: int) -> None:
+        """Read so many tokens of query and doc together; BadInput for more than the model can read, or no room for both."""
+        limit = backbone.longest(self.model, self.tokenizer)
+        if max_length > limit:
+            raise BadInput(
+                f"max_length {max_length} is more than the {limit} tokens {type(self.model).__name__} can read. Lower `max_length`."
+            )
         if max_length < self.joiner.n_special + 2:
             raise BadInput(
-                f"max_length {max_length} leaves no room for a query and a doc beside the "
-                f"{self.joiner.n_special} special tokens. Raise `max_length`."
+                f"max_length {max_length} leaves no room for a query and a doc beside the {self.joiner.n_special} special tokens. Raise `max_length`."
             )
         self.max_length = max_length
-        self.queries_per_block = 16  # enough that batches of similar length are full
 
     @classmethod
     def from_backbone(cls, loaded: backbone.Backbone, *, max_length: int) -> "CrossEncoder":
@@ -354,17 +357,17 @@ class CrossEncoder:
         """
         where = next(model.parameters()).device
         budget = sys.maxsize if processes.is_sharded(model) else lengths.budget(where)
-        groups = self._by_ends(pairs)
+        groups, most = self._by_ends(pairs), self.texts_per_batch
+        n_ids = [len(pair.ids) for pair in pairs]
         if processes.is_sharded(model) and len(groups) > 1:
             raise BadInput(
-                f"{type(self.model).__name__}: its head reads the last {self.tokenizer.eos_token}, and needs equally "
-                "many in all pairs that shards score together; some texts spell it. Take it out of the texts, or "
-                "train without FSDP."
+                f"{type(self.model).__name__}: its head reads the last {self.tokenizer.eos_token}, and needs equally many in "
+                "all pairs that shards score together; some texts spell it. Take it out of the texts, or train without FSDP."
             )
         batches = [
             [places[at] for at in batch]
             for places in groups
-            for batch in lengths.by_length([len(pairs[place].ids) for place in places], budget)
+            for batch in lengths.by_length([n_ids[at] for at in places], budget, most)
         ]
 
         def scored(batch: list[int]) -> Tensor:

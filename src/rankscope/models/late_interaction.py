@@ -36,6 +36,7 @@ class LateInteraction:
     def __init__(self, inner: MultiVectorEncoder) -> None:
         self.inner = inner
         self.queries_per_block = 16  # few, because all tokens of a block's docs are held
+        self.texts_per_batch: int | None = None
 
     @classmethod
     def load(cls, location: Location) -> "LateInteraction":
@@ -79,9 +80,9 @@ class LateInteraction:
         """(tokens, width) for each doc, float32."""
         return self._embedded(self.inner.encode_document(list(docs), **self._options()))
 
-    @staticmethod
-    def _options() -> dict[str, Any]:
-        return {"batch_size": TEXTS_PER_BATCH, "show_progress_bar": False}
+    def _options(self) -> dict[str, Any]:
+        n_texts = self.texts_per_batch or TEXTS_PER_BATCH
+        return {"batch_size": n_texts, "show_progress_bar": False}
 
     @staticmethod
     def _embedded(embeddings: Any) -> list[Tensor]:

@@ -6,17 +6,19 @@ same device. Rankers are loaded, and tried, on the processor; then they are move
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.fields import has_name
+from rankscope.core.visible import brief
 from rankscope.models import backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.fast.precision import require
+from rankscope.models.inference import AS_IT_IS, Inference
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import Location, declared_kind, downloaded, kind_of, located
 from rankscope.models.ranker import SIDES, Side
@@ -39,14 +41,32 @@ def device() -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def require_precision(precision: str) -> None:
+def device_called(name: str | None) -> torch.device:
+    """The device of that name; the one that rankers run on, if None. Raises BadInput for one that is not here."""
+    if name is None:
+        return device()
+    there = device()
+    n_there = torch.accelerator.device_count() if there.type != "cpu" else 0
+    names = [
+        "cpu",
+        *([there.type] if n_there else []),
+        *(f"{there.type}:{n}" for n in range(n_there)),
+    ]
+    if name not in names:
+        raise BadInput(
+            f"The device {brief(name)} is not here. There are: {', '.join(names)}. Name one of them, or leave --device out."
+        )
+    return torch.device(name)
+
+
+def require_precision(precision: str, on: str | None = None) -> None:
     """Raise BadInput for a precision that is slower than float32 on the device, UnknownChoice for none."""
-    require(precision, device())
+    require(precision, device_called(on))
 
 
-def placed(ranker: R) -> R:
+def placed(ranker: R, on: str | None = None) -> R:
     """The ranker, its weights moved to the device."""
-    ranker.model.to(device())
+    ranker.model.to(device_called(on))
     return ranker
 
 
@@ -107,11 +127,33 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
     return placed(BiEncoder.on(encoder, pooling=pooling, max_length=lengths))
 
 
-def open_ranker(folder: Path) -> CrossEncoder | BiEncoder | LateInteraction:
+def open_ranker(
+    folder: Path, how: Inference = AS_IT_IS
+) -> CrossEncoder | BiEncoder | LateInteraction:
     """A ranker from its folder, of the kind that the folder declares."""
-    if kind_of(folder) == "late_interaction":
-        return open_late_interaction(Location(folder.name, folder))
-    return open_trainable(folder)
+    kind, location = kind_of(folder), Location(folder.name, folder)
+    if kind == "late_interaction":
+        return open_late_interaction(location, how)
+    if kind == "bi_encoder":
+        return open_bi_encoder(location, how)
+    made = CrossEncoder.load(folder)
+    if how.max_length is not None:
+        made.limit(how.max_length)
+    made.texts_per_batch = how.texts_per_batch
+    return placed(made, how.device)
+
+
+def _limit_docs(tower: Any, max_length: int | None) -> None:
+    """Let a tower read so many tokens of a doc. Raises BadInput where that is more than it can, or no room for a word."""
+    if max_length is None:
+        return
+    least = tower.tokenizer.num_special_tokens_to_add(pair=False) + 1
+    most = backbone.longest(tower.model, tower.tokenizer)
+    if not least <= max_length <= most:
+        raise BadInput(
+            f"max_length {max_length}: the model can read {least} to {most} tokens of a doc. Give a number between them."
+        )
+    tower.document_length = max_length
 
 
 def open_trainable(folder: Path) -> CrossEncoder | BiEncoder:
@@ -121,14 +163,20 @@ def open_trainable(folder: Path) -> CrossEncoder | BiEncoder:
     return placed(CrossEncoder.load(folder))
 
 
-def open_bi_encoder(location: Location) -> BiEncoder:
+def open_bi_encoder(location: Location, how: Inference = AS_IT_IS) -> BiEncoder:
     """A bi-encoder that sentence-transformers can load."""
-    return placed(BiEncoder.load(location))
+    made = BiEncoder.load(location)
+    _limit_docs(made.tower("document"), how.max_length)
+    made.texts_per_batch = how.texts_per_batch
+    return placed(made, how.device)
 
 
-def open_late_interaction(location: Location) -> LateInteraction:
+def open_late_interaction(location: Location, how: Inference = AS_IT_IS) -> LateInteraction:
     """A late-interaction model."""
-    return placed(LateInteraction.load(location))
+    made = LateInteraction.load(location)
+    _limit_docs(made.inner[0], how.max_length)
+    made.texts_per_batch = how.texts_per_batch
+    return placed(made, how.device)
 
 
 def start_cross_encoder(

@@ -23,6 +23,8 @@ class Ranker(Protocol):
 
     queries_per_block: int
     """Queries to give `score_all` at once where there are many."""
+    texts_per_batch: int | None
+    """Texts, or pairs, of one forward pass without gradients; as many as suit the device, if None."""
 
     @property
     def joiner(self) -> "Joiner | None":

@@ -1,4 +1,4 @@
-"""Convert a run file to canonical TREC."""
+"""Convert a run file to canonical TREC, or to JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,22 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.lines import read_lines
 from rankscope.core.records import Run
 from rankscope.core.result import Result
-from rankscope.store.files import writable
-from rankscope.verbs.written import written
+from rankscope.verbs.written import is_json, ready, written
 
 
 def convert(
     run: Path, out: Path, *, tag: str | None, metadata: Path | None
 ) -> tuple[str, list[str]]:
-    """Write a run of any form as canonical TREC, under the user's tag; returns a sentence on it and its notes."""
-    writable(out)
+    """Write a run of any form as canonical TREC, or as JSON; returns a sentence on it and its notes."""
+    given = [
+        name for name, value in (("--tag", tag), ("--metadata", metadata)) if value is not None
+    ]
+    if given and is_json(out):
+        raise BadInput(
+            f"{' and '.join(given)}: a run in JSON has no place for a tag or metadata, and is called as its file is. "
+            "Leave it out, or write TREC's columns."
+        )
+    ready(out)
     run_file = read_run_file(run)
     renamed = run_file.run if tag is None else Run(tag, run_file.run.rankings)
     head = None if metadata is None else _metadata(metadata)

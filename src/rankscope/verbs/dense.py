@@ -1,30 +1,65 @@
 """Search a collection with a bi-encoder, without a study file."""
 
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch.nn.functional import cosine_similarity
+
 from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Run
+from rankscope.core.words import counted
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
+from rankscope.models.bi_encoder import BiEncoder
+from rankscope.models.fast.precision import narrowed
+from rankscope.models.inference import AS_IT_IS, Inference
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import Location
-from rankscope.models.opening import open_bi_encoder
+from rankscope.models.opening import open_bi_encoder, require_precision
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.embedding import embedded
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.files import temporary_folder
 from rankscope.verbs.models import tag_of
 
+SAMPLE = 64
+"""Docs that are embedded in float32, too, where a precision below it is asked for."""
+
 
 def by_bi_encoder(
-    model: Location, source: Source, *, depth: int, progress: Progress, tell: Tell
+    model: Location,
+    source: Source,
+    *,
+    depth: int,
+    how: Inference = AS_IT_IS,
+    progress: Progress,
+    tell: Tell,
 ) -> Run:
     """The docs nearest to each judged query, as a run."""
+    require_precision(how.precision, how.device)
     queries = judged_topics(source).queries
-    encoder = open_bi_encoder(model)
+    encoder = open_bi_encoder(model, how)
     for note in notes_on(encoder):
         tell(note)
     with temporary_folder() as folder:
         write_docs(source.docs(), folder)
         docs = StoredDocs(folder)
-        path = embedded(encoder, docs, folder, processes=ALONE, progress=progress)
-        vectors = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
+        with narrowed(encoder.model, how.precision):
+            path = embedded(encoder, docs, folder, processes=ALONE, progress=progress)
+            vectors = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
+        if how.precision != AS_IT_IS.precision:
+            tell(_effect(encoder, docs, path, how.precision))
         nearest = dense.nearest(vectors, embeddings.opened(path), depth=depth, progress=progress)
         return dense.run_of(tag_of(model), queries, docs.doc_ids, *nearest)
+
+
+def _effect(encoder: BiEncoder, docs: StoredDocs, path: Path, precision: str) -> str:
+    """How embeddings differ from those in float32, of some docs."""
+    n_docs = min(SAMPLE, len(docs))
+    exact = encoder.searchable(encoder.embed_docs([docs.text_at(place) for place in range(n_docs)]))
+    narrow = torch.from_numpy(embeddings.opened(path)[:n_docs].copy())
+    cosines = cosine_similarity(narrow, exact.cpu()).tolist()
+    return (
+        f"{precision} against float32, {counted(n_docs, 'doc')}: the cosine of their embeddings is {median(cosines):.5f} "
+        f"(median), {min(cosines):.5f} (least)"
+    )

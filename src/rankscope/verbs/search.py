@@ -3,21 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Query, Run
 from rankscope.core.result import Result
+from rankscope.core.words import counted, of_number
 from rankscope.data.collections import Source, judged_topics
+from rankscope.models.inference import AS_IT_IS, Inference
 from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
-from rankscope.store.files import temporary_folder, writable
+from rankscope.store.files import temporary_folder
 from rankscope.verbs.models import untold
-from rankscope.verbs.written import written
+from rankscope.verbs.written import ready, written
 
 BM25 = "bm25"
 """The name that stands for BM25 in the place of a model."""
+
+
+_HAS_NONE = {True: "is none", False: "has its own tokenizer and similarity"}
+
+
+class Bm25Weights(NamedTuple):
+    """BM25's parameters; 0.9 and 0.4 as in Anserini, where None."""
+
+    k1: float | None = None
+    b: float | None = None
+
+
+USUAL = Bm25Weights()
 
 
 @dataclass(frozen=True)
@@ -30,21 +46,43 @@ class SearchSettings:
     out: Path
     depth: int = 100
     language: str | None = None
-    """The language of BM25's analyzer; English, if None. Raises BadInput for another model, which has its own tokenizer."""
+    """The language of BM25's analyzer; English, if None."""
+    weights: Bm25Weights = USUAL
     revision: str | None = None
+    how: Inference = AS_IT_IS
+    """How a bi-encoder embeds."""
 
     def __post_init__(self) -> None:
-        if self.language is not None and self.model != BM25:
+        """Raises BadInput for what is BM25's where a bi-encoder searches, and the other way round."""
+        of_bm25 = {"--language": self.language, "--k1": self.weights.k1, "--b": self.weights.b}
+        of_models = {
+            "--revision": self.revision,
+            "--device": self.how.device,
+            "--precision": None if self.how.precision == AS_IT_IS.precision else self.how.precision,
+            "--batch-size": self.how.texts_per_batch,
+            "--max-length": self.how.max_length,
+        }
+        given = [
+            name
+            for name, value in (of_models if self.is_bm25 else of_bm25).items()
+            if value is not None
+        ]
+        if given:
+            whose, other = ("models", "bm25") if self.is_bm25 else ("bm25", self.model)
             raise BadInput(
-                f"--language is for bm25, and {self.model} has its own tokenizer. Drop it."
+                f"{', '.join(given)}: for {whose}, and {other} {_HAS_NONE[self.is_bm25]}. Leave it out."
             )
+
+    @property
+    def is_bm25(self) -> bool:
+        """Whether the model's name stands for BM25: in any case, unless a folder is called so."""
+        return self.model == BM25 or (self.model.lower() == BM25 and not Path(self.model).exists())
 
 
 def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) -> Result:
     """Rank all docs for the judged queries, and write the run."""
-    is_bm25 = settings.model == BM25
-    model = None if is_bm25 else located(settings.model, revision=settings.revision)
-    writable(settings.out)
+    model = None if settings.is_bm25 else located(settings.model, revision=settings.revision)
+    ready(settings.out)
     notes: tuple[str, ...] = ()
     if model is None:
         run, notes = _by_bm25(settings, progress)
@@ -52,7 +90,12 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
         from rankscope.verbs.dense import by_bi_encoder  # loads torch
 
         run = by_bi_encoder(
-            model, settings.source, depth=settings.depth, progress=progress, tell=tell
+            model,
+            settings.source,
+            depth=settings.depth,
+            how=settings.how,
+            progress=progress,
+            tell=tell,
         )
     return Result(lines=(written(settings.out, run),), notes=notes)
 
@@ -62,13 +105,14 @@ def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:
     without = [query.query_id for query in queries if query.query_id not in run.rankings]
     if len(without) == len(queries):
         raise BadInput(
-            f"None of the {len(queries)} judged queries has a word that a doc has, so the run would be empty. Check "
+            f"{of_number(len(queries), 'The one judged query has no', f'None of the {len(queries)} judged queries has a')} word that a doc has, so the run would be empty. Check "
             "that queries and docs are in one language, and give it by --language."
         )
     if not without:
         return ()
     return (
-        f"{len(without)} of {len(queries)} judged queries have no word that a doc has, and no docs in the run "
+        f"{len(without)} of {counted(len(queries), 'judged query', 'judged queries')} "
+        f"{of_number(len(without), 'has', 'have')} no word that a doc has, and no docs in the run "
         f"(first: {without[0]}).",
     )
 
@@ -79,7 +123,8 @@ def _by_bm25(settings: SearchSettings, progress: Progress) -> tuple[Run, tuple[s
     choose(LANGUAGES, language, what="language")
     queries = judged_topics(settings.source).queries
     with temporary_folder() as folder:
-        bm25.build(settings.source.docs(), folder, language=language)
+        given = {name: n for name, n in settings.weights._asdict().items() if n is not None}
+        bm25.build(settings.source.docs(), folder, language=language, **given)
         index = bm25.Index.load(folder)
         for note in index.notes:
             progress.note(f"BM25: {note}")

@@ -13,9 +13,9 @@ from rankscope.data.collections import Source, StoredDocs, write_docs
 from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
-from rankscope.store.files import temporary_folder, writable
+from rankscope.store.files import temporary_folder
 from rankscope.verbs.judgements import Judgements
-from rankscope.verbs.written import written
+from rankscope.verbs.written import ready, written
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def to_run(
             f"Windows of {settings.window} that move by {settings.step} leave docs out. Give a --step that is "
             "not larger than --window."
         )
-    writable(out)
+    ready(out)
     kind = settings.kind or recognised(path)
     if kind == "permutations" and settings.candidates is None:
         raise BadInput(
@@ -70,7 +70,7 @@ def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements 
     line, quality = to_run(path, out, settings, None if judged is None else judged.qrels)
     notes = quality.pop("notes", [])
     return Result(
-        tables=(Table(path.name, *teacher_rows(quality)),),
+        tables=(Table(path.name, *teacher_rows(quality), n_names=1, texts=("value",)),),
         lines=(line,),
         forms={"json": lambda: json_of(quality | {"notes": notes})},
         notes=tuple(notes),

@@ -56,7 +56,7 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
     """
-    _check_ids(run, path)
+    check_ids(run, path)
     text = (
         run.tag.replace("\0", " ").encode(errors="replace").decode()
     )  # a file's name may be no UTF-8
@@ -65,7 +65,8 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
     write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
 
 
-def _check_ids(run: Run, path: Path | str) -> None:
+def check_ids(run: Run, path: Path | str) -> None:
+    """Raise BadInput for an id that would not be read back from a run file."""
     checked: set[Any] = set()
     for query_id in run.rankings:
         check_id(query_id, "query", path)

@@ -14,11 +14,14 @@ def budget(where: torch.device) -> int:
     return TOKENS_PER_BATCH.get(where.type, TOKENS_PER_ACCELERATOR_BATCH)
 
 
-def by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Places in batches of similar length, each at most `budget` tokens with its padding."""
+def by_length(
+    lengths: Sequence[int], budget: int, n_texts: int | None = None
+) -> Iterator[list[int]]:
+    """Places in batches of similar length, each at most `budget` tokens with its padding, or `n_texts` where given."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+        n_tokens = (len(batch) + 1) * lengths[batch[0]] if batch else 0
+        if len(batch) == n_texts or (n_texts is None and n_tokens > budget):
             yield batch
             batch = []
         batch.append(place)

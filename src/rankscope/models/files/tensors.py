@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput
 from rankscope.core.input_files import explained_reading, regular
+from rankscope.core.words import counted
 from rankscope.models.files.declared import AGAIN, INDEX, declared, fits, json_kind, said_by
 
 BYTES = {
@@ -94,7 +95,9 @@ def weights(folder: Path) -> dict[str, Stored]:
         tensors |= header(path)
     lost = sorted(names.keys() - tensors.keys())
     if lost:
-        raise BadInput(f"{index}: {len(lost)} weights are in no file (first: {lost[0]}). {AGAIN}")
+        raise BadInput(
+            f"{index}: {counted(len(lost), 'weight is', 'weights are')} in no file (first: {lost[0]}). {AGAIN}"
+        )
     return tensors
 
 
