@@ -92,7 +92,7 @@ def test_01_a_script_that_needs_a_dictionary_is_told(
 ) -> None:
     data = collection(tmp_path / "data", {"d1": text}, text)
     found = rankscope("search", "bm25", "--collection", data, "--out", tmp_path / "b.run")
-    assert "1 of 1 docs have words in Thai, Lao, Khmer, Burmese or their kin" in found.err
+    assert "1 of 1 doc has words in Thai, Lao, Khmer, Burmese or their kin" in found.err
 
 
 # -- 2, 9, 11 and 12: cross-encoders ----------------------------------------------------------------

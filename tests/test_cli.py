@@ -13,6 +13,7 @@ from rankscope import __version__, cli
 from rankscope.cli import bugs
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
+from rankscope.core.result import Table
 from rankscope.study import load as load_module
 from support import tiny
 from support.command import Command
@@ -181,7 +182,7 @@ def test_a_terminal_sees_bars_and_a_table(
         for _ in range(3):
             task.advance(loss=0.5)
     watcher.note("train C: 1.0 s")
-    terminal.show_table("title", ["system", "nDCG@10"], [["C", "0.5"]])
+    terminal.show_table(Table("title", ["system", "nDCG@10"], [["C", "0.5"]]))
     captured = capsys.readouterr()
     assert "4/4" in captured.err
     assert "loss 0.5000" in captured.err
@@ -221,7 +222,7 @@ def test_names_are_shown_as_they_are_and_steer_nothing(
     )
     monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", -1)
     for name, shown in zip(HOSTILE, SHOWN, strict=True):
-        terminal.show_table(name, ["system", name], [[name, "0.5"], ["b", name]])
+        terminal.show_table(Table(name, ["system", name], [[name, "0.5"], ["b", name]]))
         table = capsys.readouterr().out
         assert table.count(shown) == (4 if is_terminal else 3)
         watcher = terminal.progress()
@@ -357,7 +358,7 @@ def test_a_table_too_wide_for_a_terminal_is_drawn_in_parts(
     monkeypatch.setattr(terminal, "Console", lambda: Console(force_terminal=True, width=40))
     columns = ["measure", "systems", "corrected p", "interval", "verdict"]
     rows = [["RR", "C-D - C", "0.0123", "-0.1000 to +0.1000", "? cannot tell"]]
-    terminal.show_table("title", columns, rows, n_names=2)
+    terminal.show_table(Table("title", columns, rows, n_names=2))
     drawn = capsys.readouterr().out
     assert max(len(line) for line in drawn.splitlines() if "│" in line) <= 41  # it may hold codes
     for text in ("0.0123", "-0.1000 to +0.1000", "? cannot tell"):
@@ -406,13 +407,13 @@ def test_bm25_reads_the_language_it_is_told(tmp_path: Path, rankscope: Command) 
     ]
     plain = rankscope(*words)
     assert (plain.code, plain.out) == (1, "")
-    assert "None of the 1 judged queries has a word that a doc has" in plain.err
-    assert "BM25: 1 of 2 docs have words in Thai" in plain.err
-    assert rankscope(*words, "--language", "hindi").out.endswith(": 1 queries by bm25.\n")
+    assert "The one judged query has no word that a doc has" in plain.err
+    assert "BM25: 1 of 2 docs has words in Thai" in plain.err
+    assert rankscope(*words, "--language", "hindi").out.endswith(": 1 query by bm25.\n")
     unknown = rankscope(*words, "--language", "hindy")
     assert (unknown.code, "Did you mean 'hindi'?" in unknown.err) == (1, True)
     other = rankscope(*words[:1], "some/model", *words[2:], "--language", "hindi")
-    assert (other.code, "--language is for bm25" in other.err) == (1, True)
+    assert (other.code, "--language: for bm25" in other.err) == (1, True)
 
 
 def test_a_study_says_a_first_stages_language(
@@ -478,7 +479,7 @@ def test_queries_that_find_nothing_are_told_and_no_run_is_empty(
     rewrite(1)
     some = rankscope(*asked)
     assert (some.code, f"{out}: 3 queries by bm25." in some.out) == (0, True)
-    assert "1 of 4 judged queries have no word that a doc has" in some.err
+    assert "1 of 4 judged queries has no word that a doc has" in some.err
     out.unlink()
     rewrite(len(queries))
     none = rankscope(*asked)
@@ -518,7 +519,7 @@ def test_no_number_of_a_drawn_table_is_cut(
     )
     columns = ["measure", "systems", "difference", "uncorrected 95 % interval", "corrected p equivalent", "verdict"]  # fmt: skip
     numbers = ["-0.0149", "-0.0252 to -0.0053", "0.1581", "? cannot tell"]
-    terminal.show_table("title", columns, [["nDCG@10", systems, *numbers]], n_names=2)
+    terminal.show_table(Table("title", columns, [["nDCG@10", systems, *numbers]], n_names=2))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     assert all(line[-1] in "┓┃┩│┘" for line in lines if line[0] in "┏┃┡│└")

@@ -485,7 +485,7 @@ def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:
     (files / "meta.yaml").write_text("platform:\n  software: mine\n")
     words = ("convert", source, "--out", files / "out" / "r.run", "--tag", "mine")
     answer = rankscope(*words, "--metadata", files / "meta.yaml")
-    assert answer.out == f"{files / 'out' / 'r.run'}: 1 queries by mine.\n"
+    assert answer.out == f"{files / 'out' / 'r.run'}: 1 query by mine.\n"
     assert (files / "out" / "r.run").read_text().splitlines() == [
         "# ir_metadata.start", "# platform:", "#   software: mine", "# ir_metadata.end",
         "q1 Q0 b 1 2.0 mine", "q1 Q0 a 2 1.0 mine",
@@ -569,7 +569,7 @@ def test_queries_without_a_relevant_doc_at_the_level_asked_for_are_told(
     )
     assert told.code == 0
     assert (
-        "1 of 3 queries have no doc of grade 1 or above (first: q3): they count 0 in nDCG@10"
+        "1 of 3 queries has no doc of grade 1 or above (first: q3): it counts 0 in nDCG@10"
         in told.err
     )
     assert (

@@ -37,7 +37,7 @@ def test_an_llms_answers_become_a_run(rankscope: Command, files: Path) -> None:
     assert "repairs: repeats\t1" in lines
     assert "agreement with qrels: candidates nDCG@10\t0.5000" in lines
     assert "position bias: kendall tau\t-0.3333" in lines
-    assert lines[-1] == f"{out}: 1 queries by llm."
+    assert lines[-1] == f"{out}: 1 query by llm."
     found = json.loads(rankscope(*words, "--out", out, "--json").out)
     assert (found["n_repaired_answers"], len(found["notes"])) == (1, 1)
     assert "agreement_with_qrels" not in found

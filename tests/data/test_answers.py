@@ -137,7 +137,7 @@ def test_rankgpts_two_files_belong_together_line_by_line(tmp_path: Path) -> None
         ([{"query_id": "q 1", "response": "1"}], "has a space"),
         ([{"response": "1"}], "line 1: the answer names no query"),
         (["[1] > [2]"], "line 1: the answer names no query"),
-        ([{"query_id": "q1", "response": "1"}] * 3, "3 answers, but 5 docs make 1 windows of 20"),
+        ([{"query_id": "q1", "response": "1"}] * 3, "3 answers, but 5 docs make 1 window of 20"),
         (
             [
                 {"query_id": "q1", "response": "1", "window": [0, 3]},

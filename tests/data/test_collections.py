@@ -115,7 +115,7 @@ def test_an_empty_part_and_a_query_without_text_are_refused(beir: Path) -> None:
         judged_topics(beir_folder(beir, "test"), part=(0.5, 0.5))
     with (beir / "qrels" / "test.tsv").open("a") as file:
         file.write("q99\td1\t1\n")
-    with pytest.raises(BadInput, match=r"1 of 5 judged queries have no text \(first: q99\)"):
+    with pytest.raises(BadInput, match=r"1 of 5 judged queries has no text \(first: q99\)"):
         judged_topics(beir_folder(beir, "test"))
 
 

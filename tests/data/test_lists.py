@@ -140,7 +140,7 @@ def test_ids_of_another_collection_are_seen_by_their_texts(tmp_path: Path) -> No
         ("flag_embedding", FLAG | {"pos": [], "neg": []}, "neither positives nor negatives"),
         ("flag_embedding", FLAG | {"pos": [5]}, "line 1: a doc is '5'"),
         ("flag_embedding", FLAG | {"pos_scores": [1]}, "one of `pos_scores` and `neg_scores`"),
-        ("flag_embedding", FLAG | {"pos_scores": [1, 2]}, "2 `pos_scores` for 1 docs"),
+        ("flag_embedding", FLAG | {"pos_scores": [1, 2]}, "2 `pos_scores` for 1 doc"),
         ("tevatron", TEVATRON | {"positive_passages": ["a"]}, "line 1: a passage is 'a'"),
         ("tevatron", TEVATRON | {"positive_passages": [{}]}, "has neither id nor text"),
         (

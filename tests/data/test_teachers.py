@@ -33,7 +33,7 @@ def test_a_teachers_run_file_must_fit(tmp_path: Path) -> None:
     assert teacher.dropped == {"query not in the collection": 1}
     with pytest.raises(BadInput, match="none of its 2 queries"):
         from_run(path, asking("q7"))
-    with pytest.raises(BadInput, match="1 ranked docs are not in the collection .first: d3"):
+    with pytest.raises(BadInput, match="1 ranked doc is not in the collection .first: d3"):
         from_run(path, asking("q1", docs=Docs(d0="", d1="", d2="")))
 
 
@@ -41,7 +41,7 @@ def test_an_llms_docs_must_be_in_the_collection(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"query_id": "q1", "response": "[2] > [1]"}\n')
     shown = TeacherCandidates({"q1": ["d0", "x"]})
-    with pytest.raises(BadInput, match="1 ranked docs are not in the collection .first: x"):
+    with pytest.raises(BadInput, match="1 ranked doc is not in the collection .first: x"):
         from_permutations(path, shown, asking("q1"))
     assert list(from_permutations(path, shown, AsGiven()).run.rankings) == ["q1"]
     with pytest.raises(BadInput, match="no list is left .query not in the collection: 1"):

@@ -162,7 +162,7 @@ def test_queries_that_stand_ten_times_over_show_no_more_than_once() -> None:
 
 
 def test_a_query_without_a_group_and_one_group_for_all_are_refused() -> None:
-    with pytest.raises(BadInput, match="1 of 4 judged queries have no group"):
+    with pytest.raises(BadInput, match="1 of 4 judged queries has no group"):
         one(SYSTEM, BASELINE, groups={"q1": "a", "q2": "a", "q3": "b"})
     with pytest.raises(BadInput, match="in one group"):
         one(SYSTEM, BASELINE, groups=dict.fromkeys(SYSTEM, "a"))
@@ -309,7 +309,7 @@ def test_the_order_of_pairs_over_several_sets_of_queries_changes_no_pool() -> No
 
 
 def test_runs_over_different_queries_are_refused() -> None:
-    with pytest.raises(BadInput, match=r"1 stand in one of them \(first: q4\)"):
+    with pytest.raises(BadInput, match=r"1 stands in one of them \(first: q4\)"):
         one(SYSTEM, {q: v for q, v in BASELINE.items() if q != "q4"})
     with pytest.raises(BadInput, match="at least 2"):
         one({"q": 1.0}, {"q": 0.0})

@@ -189,9 +189,9 @@ def test_missing_and_unjudged_queries_and_ties_are_noted() -> None:
     run = {"q1": {"a": 1.0}, "q2": {"a": 1.0, "x": 1.0}, "q4": {"b": 1.0}, "q9": {"a": 1.0}}
     (found,) = rankscope.measure({"a": run}, QRELS, ["RR@10"]).runs
     assert found.notes == (
-        "1 judged queries have no ranking and count 0 (first: q3)",
-        "1 ranked queries are not judged and do not count (first: q9)",
-        "100 % of neighbours are tied, in 1 queries: RR@10 is 0.6250 to 0.7500 by their order, "
+        "1 judged query has no ranking and counts 0 (first: q3)",
+        "1 ranked query is not judged and does not count (first: q9)",
+        "100 % of neighbours are tied, in 1 query: RR@10 is 0.6250 to 0.7500 by their order, "
         "0.6719 expected",
     )
 

@@ -139,7 +139,7 @@ def test_queries_without_a_relevant_doc_at_a_measures_level_are_told() -> None:
     qrels = [Qrel("q1", "d", 2), Qrel("q2", "d", 1), Qrel("q3", "d", 0)]
     measuring = Measuring(qrels, ["nDCG@10", "RR(rel=2)@10", "R@100", "Judged@10"])
     assert measuring.notes() == [
-        "1 of 3 queries have no doc of grade 1 or above (first: q3): they count 0 in nDCG@10, R@100, as in trec_eval",
+        "1 of 3 queries has no doc of grade 1 or above (first: q3): it counts 0 in nDCG@10, R@100, as in trec_eval",
         "2 of 3 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10, as in trec_eval",
     ]
     assert Measuring(qrels[:1], ["nDCG@10", "RR(rel=2)@10"]).notes() == []
@@ -226,8 +226,8 @@ def test_accuracy_counts_pairs_and_says_where_there_is_none() -> None:
     qrels, docs = [Qrel("q1", "a", 1)], [ScoredDoc("q1", d, -float(n)) for n, d in enumerate("zab")]
     assert measured(Run.of("r", docs), qrels, ["Accuracy"]).means() == {"Accuracy": 0.5}
     for ranked, said in (
-        (docs[1:2], "of the first 1 docs of query q1 1 are relevant"),
-        (docs[:1], "of the first 1 docs of query q1 0 are relevant"),
+        (docs[1:2], "of the first 1 doc of query q1 1 is relevant"),
+        (docs[:1], "of the first 1 doc of query q1 0 are relevant"),
     ):
         with pytest.raises(
             BadInput, match=f"r: Accuracy@2 counts pairs .*{said}: there is no pair"

@@ -107,7 +107,7 @@ def test_a_ranked_query_nobody_judged_changes_nothing_but_a_note(run: Table, qre
     (beside,) = rankscope.measure({"a": more}, qrels, MEASURES).runs
     assert beside.measured.values == alone.measured.values
     assert beside.measured.unjudged_queries == ("q0",)
-    added = "1 ranked queries are not judged and do not count (first: q0)"
+    added = "1 ranked query is not judged and does not count (first: q0)"
     assert [note for note in beside.notes if "tied" not in note] == [
         *(note for note in alone.notes if "tied" not in note),
         added,
@@ -122,7 +122,7 @@ def test_a_judged_query_that_is_not_ranked_counts_0(run: Table, qrels: Table) ->
     more = rankscope.measure({"a": run}, qrels | {"q9": {"d1": 3}}, MEASURES)
     for name in MEASURES:
         assert more.means()["a"][name] == pytest.approx(0.8 * there.means()["a"][name])
-    assert "1 judged queries have no ranking and count 0 (first: q9)" in more.runs[0].notes
+    assert "1 judged query has no ranking and counts 0 (first: q9)" in more.runs[0].notes
 
 
 @lawful

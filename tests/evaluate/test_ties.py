@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+import rankscope
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.ties import Ties, ties
@@ -59,3 +60,66 @@ def test_the_random_orders_are_those_of_the_seed() -> None:
     first, again, other = (found({"q": {"d7": 1}}, run, "RR", seed=s) for s in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+# -- notes -----------------------------------------------------------------------------------------
+
+
+def test_a_note_is_on_means_that_other_orders_change_and_on_no_other() -> None:
+    """Tied at ranks 2 and 3: P@3 counts both in any order, and RR is 1/2 or 1/3."""
+    run = {"q": {"top": 9.0, "a": 1.0, "b": 1.0}}
+    of = found({"q": {"b": 1}}, run, "P@3", "RR")
+    assert of is not None
+    assert of.note() == (
+        f"50 % of neighbours are tied, in 1 query: RR is 0.3333 to 0.5000 by their order, {of.expected['RR']:.4f} expected"
+    )
+    none = found({"q": {"b": 1}}, run, "P@3")
+    assert none is not None
+    assert none.note() is None
+    assert none.summary().keys() == {"share", "n_queries", "worst", "best", "expected", "n_orders"}
+
+
+QRELS = {f"q{n}": {"d": 1} for n in range(40)}
+
+
+def ranked(*scores: float) -> dict[str, dict[str, float]]:
+    """The relevant doc beside one other, which has a score of 1, in each query."""
+    return {f"q{n}": {"d": score, "x": 1.0} for n, score in enumerate(scores)}
+
+
+def notes_of(**runs: dict[str, dict[str, float]]) -> list[str]:
+    compared = rankscope.compare(runs, QRELS, ["RR"], baseline="base", resamples=0)
+    return [note for note in compared.notes if "tied docs" in note]
+
+
+def test_a_verdict_that_ties_could_change_is_noted() -> None:
+    """x is above d in all queries of the baseline; of the tied system d stands below x ("d" < "x") or above it."""
+    below, tied = ranked(*[0.5] * 30, *[2.0] * 10), ranked(*[1.0] * 30, *[2.0] * 10)
+    assert notes_of(base=below, tied=tied) == [
+        "RR, tied - base: cannot tell as tied docs stand, and better in other orders of them"
+    ]
+
+
+def test_ties_that_change_no_verdict_are_not_noted() -> None:
+    """One tied query of 40, where the system is ahead in 30 others, and ties of docs that nobody judged."""
+    base = ranked(*[0.5] * 40)
+    ahead = ranked(1.0, *[2.0] * 30, *[0.5] * 9)
+    assert notes_of(base=base, ahead=ahead) == []
+    unjudged = {query: {"d": 0.5, "x": 1.0, "y": 1.0} for query in QRELS}
+    assert notes_of(base=base, ahead=ahead, same=unjudged) == []
+
+
+def test_as_published_tests_are_judged_again_likewise() -> None:
+    below, tied = ranked(*[0.5] * 30, *[2.0] * 10), ranked(*[1.0] * 30, *[2.0] * 10)
+    runs = {"base": below, "tied": tied}
+    compared = rankscope.compare(runs, QRELS, ["RR"], baseline="base", tests="as_published")
+    assert any("as tied docs stand, and better in other orders" in note for note in compared.notes)
+
+
+def test_many_such_verdicts_are_counted() -> None:
+    below, tied = ranked(*[0.5] * 30, *[2.0] * 10), ranked(*[1.0] * 30, *[2.0] * 10)
+    runs = {"base": below} | {f"tied{n}": tied for n in range(6)}
+    compared = rankscope.compare(runs, QRELS, ["RR"], baseline="base", resamples=0)
+    told = [note for note in compared.notes if "tied docs" in note]
+    assert len(told) == 5
+    assert told[-1] == "2 more verdicts could be another in other orders of tied docs"

@@ -68,7 +68,7 @@ def test_weights_that_were_all_zero_have_no_share_and_tiny_moves_keep_their_digi
     layers = [{"tower": "", "layer": 2, "displacement": None}]
     layers += [{"tower": "", "layer": layer, "displacement": 0.0} for layer in (0, 1)]
     said = changes.sentences(found(modules=[new], layers=layers, displacement=None))
-    assert said[:2] == ["C-D against C: 1 of 1 modules moved.", "Weights moved in layer 2 only."]
+    assert said[:2] == ["C-D against C: 1 of 1 module moved.", "Weights moved in layer 2 only."]
     assert "together by 1e-05% of" in changes.sentences(found(displacement=1e-7))[0]
 
 
@@ -185,7 +185,7 @@ def test_where_a_loss_lies_is_one_sentence(conclusion: str, said: str) -> None:
     told = changes.sentences(found(heads=control))
     assert any(said in sentence for sentence in told)
     assert any("both with refitted heads: \u22120.100 (worse)" in sentence for sentence in told)
-    assert told[-1] == "1 of 6 heads were stopped before they had converged."
+    assert told[-1] == "1 of 6 heads was stopped before it had converged."
     columns, table = head_table(control)
     assert table[0][0] == "C-D against C, with their own heads"
     assert table[0][columns.index("verdict")] == "worse"

@@ -142,7 +142,7 @@ def test_docs_whose_words_need_a_dictionary_are_told(tmp_path: Path) -> None:
     thai = "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22"
     bm25.build([Doc("1", f"in {thai}"), Doc("2", "plain"), Doc("3", "na\u00efve")], tmp_path)
     (note,) = bm25.Index.load(tmp_path).notes
-    assert note.startswith("1 of 3 docs have words in Thai, Lao, Khmer, Burmese or their kin")
+    assert note.startswith("1 of 3 docs has words in Thai, Lao, Khmer, Burmese or their kin")
 
 
 @pytest.mark.parametrize(

@@ -71,5 +71,5 @@ def test_a_score_that_is_no_number_is_refused() -> None:
 
 
 def test_a_run_over_other_queries_is_refused() -> None:
-    with pytest.raises(BadInput, match="ranks none of the 1 queries"):
+    with pytest.raises(BadInput, match="does not rank the one query"):
         rerank(ByLength(), [Query("q9", "a")], RUN, texts=lambda ids: list(ids), depth=3, tag="t")

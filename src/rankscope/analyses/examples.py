@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Run
-from rankscope.core.words import words
+from rankscope.core.words import counted, words
 from rankscope.data.choices import Choices
 from rankscope.data.collections import (
     Source,
@@ -74,22 +74,24 @@ def check_enough(train: Sequence[Choice], test: Sequence[Choice]) -> None:
     n_learnt = len({choice.query_id for choice in train})
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
-            f"{n_learnt} training queries have a relevant doc and enough hard negatives; {FEWEST_QUERIES} are "
+            f"{counted(n_learnt, 'training query has', 'training queries have')} a relevant doc and enough hard negatives; {FEWEST_QUERIES} are "
             "needed, since some choose the penalty. Give another collection to train the probes on."
         )
     n_tested = len({choice.query_id for choice in test})
     if n_tested < FEWEST_QUERIES:
         raise BadInput(
-            f"{n_tested} test queries have a relevant doc and enough hard negatives; {FEWEST_QUERIES} are needed "
+            f"{counted(n_tested, 'test query has', 'test queries have')} a relevant doc and enough hard negatives; {FEWEST_QUERIES} are needed "
             "for intervals over queries. Give another collection to test on."
         )
 
 
 def notes_on(n_shared: int, train: Choices, test: Choices, *, n_lost: int = 0) -> list[str]:
     """Notes on what was left out of the examples."""
-    notes = [f"{n_shared} training queries are test queries and were left out."] if n_shared else []
+    shared = counted(n_shared, "training query is a test query and was", "training queries are test queries and were")  # fmt: skip
+    notes = [f"{shared} left out."] if n_shared else []
     if n_lost:
-        notes.append(f"{n_lost} relevant docs have no text and were left out.")
+        lost = counted(n_lost, "relevant doc has no text and was", "relevant docs have no text and were")  # fmt: skip
+        notes.append(f"{lost} left out.")
     return notes + [
         f"{what}: {count} gave no example ({reason})."
         for what, choices in (("training", train), ("test", test))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rankscope.core.errors import BadInput
+from rankscope.core.words import counted
 from rankscope.data.candidates import TeacherCandidates
 from rankscope.data.entries import Entry, entries
 from rankscope.data.names import IdLookup, Named
@@ -91,7 +92,7 @@ def read_answers(path: Path, candidates: TeacherCandidates, names: IdLookup) -> 
             by_query.setdefault(query_id, []).append(answer)
     if n_unnamed and in_file is not None and n_unnamed != len(in_file):
         raise BadInput(
-            f"{path}: {n_unnamed} answers that name no query, for {len(in_file)} lines of candidates. "
+            f"{path}: {counted(n_unnamed, 'answer that names', 'answers that name')} no query, for {counted(len(in_file), 'line')} of candidates. "
             "Give the two files that belong together."
         )
     return Answers(by_query, n_other)
@@ -111,7 +112,7 @@ def _number(entry: Entry, in_file: Sequence[str | None] | None) -> int | None:
         )
     if number is not None and (type(number) is not int or not 1 <= number <= len(in_file)):
         raise entry.wrong(
-            f"the candidates have {len(in_file)} lines, and `query_number` is {str(number)[:60]}",
+            f"the candidates have {counted(len(in_file), 'line')}, and `query_number` is {str(number)[:60]}",
             "Give the two files that belong together.",
         )
     return number
@@ -222,7 +223,7 @@ def _spans(
         for answer, (start, end) in zip(given, stated, strict=True):
             if start >= n_docs:
                 raise BadInput(
-                    f"{answer.place}: the window [{start}, {end}] lies below the {n_docs} candidates of "
+                    f"{answer.place}: the window [{start}, {end}] lies below the {counted(n_docs, 'candidate')} of "
                     f"query {query_id}. Give the candidates that the answers are about."
                 )
         return [(start, min(end, n_docs)) for start, end in stated]
@@ -236,8 +237,8 @@ def _spans(
     spans = list(windows(n_docs, size, step))
     if len(spans) != len(given):
         raise BadInput(
-            f"{given[0].place}: query {query_id} has {len(given)} answers, but {n_docs} docs make "
-            f"{len(spans)} windows of {size} that move by {step}. Give each answer its window, or the size "
+            f"{given[0].place}: query {query_id} has {len(given)} answers, but {counted(n_docs, 'doc makes', 'docs make')} "
+            f"{counted(len(spans), 'window')} of {size} that move by {step}. Give each answer its window, or the size "
             "and step that were used."
         )
     return spans

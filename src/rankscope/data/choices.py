@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Choice, Qrel, Run
 from rankscope.core.rng import stream
+from rankscope.core.words import counted
 from rankscope.data import negatives
 from rankscope.data.by_words import ByWords, parted
 
@@ -64,7 +65,7 @@ def choices_from_qrels(
             made.append(Choice(query_id, (doc_id, *negatives.drawn(hard, n_docs - 1, rng))))
     if not made:
         raise BadInput(
-            f"No query has a relevant doc and {n_docs - 1} hard negatives at ranks {skip_top + 1} to {depth} "
+            f"No query has a relevant doc and {counted(n_docs - 1, 'hard negative')} at ranks {skip_top + 1} to {depth} "
             "of the run. Check that the run is for these queries, or take a deeper one."
         )
     return Choices(tuple(made), dict(dropped))

@@ -34,7 +34,7 @@ from rankscope.core.plain_json import json_value
 from rankscope.core.records import Doc, Qrel, Query
 from rankscope.core.rng import stream
 from rankscope.core.trec.writing import write_qrels
-from rankscope.core.words import words
+from rankscope.core.words import counted, of_number, words
 from rankscope.data.entries import Entry, entries
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
@@ -397,14 +397,16 @@ def judged_topics(
     without_text = sorted(judged - texts.keys())
     if without_text:
         raise BadInput(
-            f"{len(without_text)} of {len(judged)} judged queries have no text "
+            f"{len(without_text)} of {counted(len(judged), 'judged query', 'judged queries')} {of_number(len(without_text), 'has', 'have')} no text "
             f"(first: {without_text[0]}). Give the queries that belong to these qrels."
         )
     order = sorted(texts)
     stream(seed, "part").shuffle(order)
     kept = order[round(part[0] * len(order)) : round(part[1] * len(order))][:limit]
     if not kept:
-        raise BadInput(f"The part {list(part)} of {len(order)} judged queries is empty. Widen it.")
+        raise BadInput(
+            f"The part {list(part)} of {counted(len(order), 'judged query', 'judged queries')} is empty. Widen it."
+        )
     chosen = set(kept)
     return Topics(
         [texts[query_id] for query_id in sorted(chosen)],

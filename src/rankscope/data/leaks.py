@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rankscope.core.words import words
+from rankscope.core.words import of_number, words
 from rankscope.data.by_words import ByWords
 from rankscope.data.collections import Topics, n_shared
 from rankscope.data.samples import NOT_RANKED, NOT_RETRIEVED, Pool, Pools, QrelPool
@@ -17,7 +17,8 @@ from rankscope.data.samples import NOT_RANKED, NOT_RETRIEVED, Pool, Pools, QrelP
 def shared_queries(what: str, topics: Topics, source: str, learnt: Topics) -> str | None:
     """How many of the queries are training queries, in words; None if none is."""
     n = n_shared(topics, learnt)
-    return f"{n} of {len(topics.queries)} {what} are training queries{source}" if n else None
+    are = of_number(n, "is a training query", "are training queries")
+    return f"{n} of {len(topics.queries)} {what} {are}{source}" if n else None
 
 
 @dataclass(frozen=True)

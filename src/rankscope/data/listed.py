@@ -18,6 +18,7 @@ from typing import NamedTuple
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.fields import shown
 from rankscope.core.records import Choice, Qrel, Run, ScoredDoc
+from rankscope.core.words import counted
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.entries import Entry, Passage, dpr_entry, tables
 from rankscope.data.names import digest
@@ -82,7 +83,7 @@ class Listed:
             few = min(len(row.others) for row in self.rows)
             if few < n_docs - 1:
                 raise BadInput(
-                    f"{n_docs} docs are asked for, and a row has {few} negatives. Lower `candidates`."
+                    f"{n_docs} docs are asked for, and a row has {counted(few, 'negative')}. Lower `candidates`."
                 )
             return self._with_dropped(
                 Choices(

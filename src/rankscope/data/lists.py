@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rankscope.core.words import counted
 from rankscope.data.entries import Entry, Passage, dpr_entry, passages, tables
 from rankscope.data.names import Named, named
 
@@ -170,5 +171,7 @@ def _scores(entry: Entry, n_docs: int, name: str) -> list[float] | None:
         return None
     scores = entry.listed(name)
     if len(scores) != n_docs:
-        raise entry.wrong(f"{len(scores)} `{name}` for {n_docs} docs", "Give one for each doc.")
+        raise entry.wrong(
+            f"{len(scores)} `{name}` for {counted(n_docs, 'doc')}", "Give one for each doc."
+        )
     return [entry.number(score) for score in scores]

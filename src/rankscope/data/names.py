@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, final
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Doc, Query
-from rankscope.core.words import words
+from rankscope.core.words import of_number, words
 
 N_COMPARED = 1000
 """Docs named by id *and* text whose texts are compared with those of the collection, at most."""
@@ -121,6 +121,6 @@ class InCollection:
         other = [doc for doc in both if digest(self._docs.text(ids[doc])) not in doc.texts]
         if 2 * len(other) > len(both):
             raise BadInput(
-                f"The docs' ids are in the collection, but {len(other)} of the {len(both)} compared have "
+                f"The docs' ids are in the collection, but {len(other)} of the {len(both)} compared {of_number(len(other), 'has', 'have')} "
                 f"other texts there (first: {other[0].name}). Give the collection that the file was made from."
             )

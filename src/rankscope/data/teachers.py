@@ -15,6 +15,7 @@ from rankscope.core.formats import parquet_frame, read_run_file
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
 from rankscope.core.lines import stem
 from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.words import counted, of_number
 from rankscope.data import answers
 from rankscope.data.answers import Malformed, ordered, read_answers
 from rankscope.data.candidates import TeacherCandidates
@@ -91,7 +92,7 @@ def from_run(path: Path, names: IdLookup) -> Teacher:
     n_other = len(read.run.rankings) - len(mine)
     if not mine:
         raise BadInput(
-            f"{path}: none of its {n_other} queries is in the collection. Give a run over the same queries."
+            f"{path}: {of_number(n_other, 'its one query is not', f'none of its {n_other} queries is')} in the collection. Give a run over the same queries."
         )
     run = Run(read.run.tag, mine)
     _require_docs(path, run, names)
@@ -105,7 +106,7 @@ def _require_docs(path: Path, run: Run, names: IdLookup) -> None:
     unknown = sorted(doc.name or "" for doc in ranked - names.doc_ids(ranked).keys())
     if unknown:
         raise BadInput(
-            f"{path}: {len(unknown)} ranked docs are not in the collection (first: {unknown[0]}). "
+            f"{path}: {counted(len(unknown), 'ranked doc is', 'ranked docs are')} not in the collection (first: {unknown[0]}). "
             "Give a run made from the same docs."
         )
 

@@ -8,6 +8,8 @@ from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.comparisons import JudgedComparison, Place
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.judged.plain import as_plain
+from rankscope.core.progress import SILENT, Progress
+from rankscope.evaluate import tie_verdicts
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
@@ -19,6 +21,7 @@ from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
 from rankscope.evaluate.runs import Runs
 from rankscope.evaluate.seeds.descent import Descent
 from rankscope.evaluate.seeds.variance import VarianceSplit, variance_split
+from rankscope.evaluate.tie_verdicts import ValuesOf
 
 HEADLINE = ("nDCG@10",)
 """The measures that are compared by default: every further measure makes the family larger."""
@@ -115,6 +118,8 @@ class ComparisonTerms(TypedDict, total=False):
     """Resamples of the bootstrap and the randomisation test; default 9,999. 0 turns both off."""
     seed: int
     """The random seed of the resamples; default 0."""
+    progress: Progress
+    """Who watches, as a long comparison takes minutes; nobody, by default."""
 
 
 def compare(
@@ -142,6 +147,7 @@ def compare(
         relevance_level=relevance_level,
         drop_own_docs=drop_own_docs,
         processes=processes,
+        progress=terms.get("progress", SILENT),
     )
     asked = computed_names(measures, relevance_level)
     return compare_evaluated(found, baseline=baseline, margin=margin, asked=asked, **terms)
@@ -175,19 +181,29 @@ def compare_evaluated(
         for measure in found.measures
         for system, base in pairs(list(systems), baselines)
     ]
-    comparisons = compared(
-        _measured_pairs(family, values, {} if as_published else margins, descent),
-        significance_level=level,
-        groups=terms.get("groups"),
-        resampling=_resampling(terms),
-    )
-    if as_published:
-        comparisons = [paired_t(each, significance_level=level) for each in comparisons]
     correction = "none" if as_published else terms.get("correction", "holm")
     family_size = terms.get("family_size")
-    verdicts = judged(
-        comparisons, significance_level=level, correction=correction, family_size=family_size
-    )
+
+    def judge(
+        systems_: ValuesOf, baselines_: ValuesOf, resampling: Resampling | None = None
+    ) -> list[Judged]:
+        pairs_ = _measured_pairs(
+            family, (systems_, baselines_), {} if as_published else margins, descent
+        )
+        comparisons = compared(
+            pairs_,
+            significance_level=level,
+            groups=terms.get("groups"),
+            resampling=resampling,
+            progress=terms.get("progress", SILENT),
+        )
+        if as_published:
+            comparisons = [paired_t(each, significance_level=level) for each in comparisons]
+        return judged(
+            comparisons, significance_level=level, correction=correction, family_size=family_size
+        )
+
+    verdicts = judge(values, values, _resampling(terms))
     return Compared(
         evaluation=found,
         rows=tuple(JudgedPair(*names, each) for names, each in zip(family, verdicts, strict=True)),
@@ -199,6 +215,7 @@ def compare_evaluated(
         notes=(
             *_comparison_notes(systems, margins if as_published else {}, as_published),
             *map(_lineage_note, terms.get("lineages", ())),
+            *tie_verdicts.notes(found, family, verdicts, judge),
         ),
         tests=terms.get("tests", "sound"),
     )
@@ -206,15 +223,16 @@ def compare_evaluated(
 
 def _measured_pairs(
     family: Sequence[tuple[str, str, str]],
-    values: Mapping[tuple[str, str], Sequence[Values]],
+    values: tuple[ValuesOf, ValuesOf],
     margins: Mapping[str, Margin],
     descent: Descent,
 ) -> list[MeasuredPair]:
-    """The pairs of a family of (measure, system, baseline); `values` has those of a system on a measure."""
+    """The pairs of a family of (measure, system, baseline); values: those of systems, and those of baselines."""
+    of_systems, of_baselines = values
     return [
         MeasuredPair(
-            values[system, measure],
-            values[baseline, measure],
+            of_systems[system, measure],
+            of_baselines[baseline, measure],
             margins.get(measure),
             pool=measure,
             kinship=descent.kinship(system, baseline),

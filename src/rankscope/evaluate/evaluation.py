@@ -15,7 +15,9 @@ from statistics import stdev
 from typing import Any
 
 from rankscope.core.errors import BadInput
+from rankscope.core.progress import SILENT, Advance, Progress, untold
 from rankscope.core.records import no_garbage_collection
+from rankscope.core.words import counted, of_number
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.measure_names import names_of
 from rankscope.evaluate.measures import parse, with_relevance_level
@@ -38,6 +40,12 @@ class EvaluatedRun:
     measured: Measured
     ties: Ties | None
     notes: tuple[str, ...]
+
+    @property
+    def notes_beside_verdicts(self) -> tuple[str, ...]:
+        """The notes without that on ties, which matter there only where a verdict could be another (`tie_verdicts`)."""
+        of_ties = self.ties and self.ties.note()
+        return tuple(note for note in self.notes if note != of_ties)
 
 
 @dataclass(frozen=True)
@@ -97,16 +105,22 @@ class Evaluation:
 
 
 def evaluated(
-    system: str, run: RunLike, measuring: Measuring, *, drop_own_docs: bool = False
+    system: str,
+    run: RunLike,
+    measuring: Measuring,
+    *,
+    drop_own_docs: bool = False,
+    told: Advance = untold,
 ) -> EvaluatedRun:
-    """One run with its measures, its ties, and notes for readers of the numbers."""
+    """One run with its measures, its ties, and notes for readers of the numbers; `told` of queries done."""
     run_file = read(run, system)
     whole = without_own_docs(run_file.run) if drop_own_docs else run_file.run
-    measured = measuring.of(whole)
+    measured = measuring.of(whole, told)
     if len(measured.missing_queries) == measured.n_queries:
         raise BadInput(
-            f"{run if isinstance(run, str | Path) else system}: it ranks none of the "
-            f"{measured.n_queries} judged queries. Give the qrels of the same queries."
+            f"{run if isinstance(run, str | Path) else system}: it "
+            f"{of_number(measured.n_queries, 'does not rank the one judged query', f'ranks none of the {measured.n_queries} judged queries')}. "
+            "Give the qrels of the same queries."
         )
     of_ties = ties(whole, measuring, measured)
     path = str(run) if isinstance(run, str | Path) else None
@@ -116,20 +130,22 @@ def evaluated(
 
 def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
     notes = []
-    for queries, what in (
-        (measured.missing_queries, "judged queries have no ranking and count 0"),
-        (measured.unjudged_queries, "ranked queries are not judged and do not count"),
+    for queries, one, several in (
+        (
+            measured.missing_queries,
+            "judged query has no ranking and counts 0",
+            "judged queries have no ranking and count 0",
+        ),
+        (
+            measured.unjudged_queries,
+            "ranked query is not judged and does not count",
+            "ranked queries are not judged and do not count",
+        ),
     ):
         if queries:
-            notes.append(f"{len(queries)} {what} (first: {queries[0]})")
-    if of_ties is not None:
-        measure = next(iter(of_ties.worst))
-        notes.append(
-            f"{100 * of_ties.share:.3g} % of neighbours are tied, in {of_ties.n_queries} queries: {measure} "
-            f"is {of_ties.worst[measure]:.4f} to {of_ties.best[measure]:.4f} by their order, "
-            f"{of_ties.expected[measure]:.4f} expected"
-        )
-    return notes
+            notes.append(f"{counted(len(queries), one, several)} (first: {queries[0]})")
+    said = of_ties and of_ties.note()
+    return [*notes, *([said] if said else [])]
 
 
 def measure(
@@ -140,6 +156,7 @@ def measure(
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
     processes: int = 1,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """The measures of every run.
 
@@ -163,14 +180,19 @@ def measure(
     measuring = Measuring(judgements(qrels), computed)
     jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
-    if processes > 1:
-        with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
-            evaluated_runs = list(pool.map(work, jobs))
-    else:
-        evaluated_runs = [work(job) for job in jobs]
+    n_queries = len(measuring.query_ids)
+    evaluated_runs = []
+    with progress.task("measure", len(jobs) * n_queries, "queries") as task:
+        if processes > 1:
+            with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
+                for run in pool.map(work, jobs):
+                    task.advance(n_queries)
+                    evaluated_runs.append(run)
+        else:
+            evaluated_runs = [work(job, told=task.advance) for job in jobs]
     return Evaluation(
         computed,
-        n_queries=len(measuring.query_ids),
+        n_queries=n_queries,
         runs=tuple(_with_tags(evaluated_runs)),
         notes=(
             *_level_notes(names, computed, measuring, relevance_level),
@@ -194,9 +216,11 @@ def computed_names(measures: str | Sequence[str], level: int | None) -> dict[str
     }
 
 
-def _evaluated(job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool) -> EvaluatedRun:
+def _evaluated(
+    job: tuple[str, RunLike], measuring: Measuring, drop_own_docs: bool, told: Advance = untold
+) -> EvaluatedRun:
     with no_garbage_collection():
-        return evaluated(*job, measuring, drop_own_docs=drop_own_docs)
+        return evaluated(*job, measuring, drop_own_docs=drop_own_docs, told=told)
 
 
 def _with_tags(runs: list[EvaluatedRun]) -> Iterable[EvaluatedRun]:

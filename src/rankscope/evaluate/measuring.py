@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from rankscope.core.errors import BadInput
+from rankscope.core.progress import Advance, untold
 from rankscope.core.records import Qrel, Run
+from rankscope.core.words import counted, of_number
 from rankscope.evaluate.measures import computable, level_of
 from rankscope.evaluate.tools import (
     QUERIES_AT_ONCE,
@@ -105,8 +107,8 @@ class Measuring:
             without = self.without_relevant(level)
             if without:
                 notes.append(
-                    f"{len(without)} of {len(self.query_ids)} queries have no doc of grade {level} or above (first: "
-                    f"{without[0]}): they count 0 in {', '.join(measures)}, as in trec_eval"
+                    f"{len(without)} of {counted(len(self.query_ids), 'query', 'queries')} {of_number(len(without), 'has', 'have')} no "
+                    f"doc of grade {level} or above (first: {without[0]}): {of_number(len(without), 'it counts', 'they count')} 0 in {', '.join(measures)}, as in trec_eval"
                 )
         return notes
 
@@ -154,13 +156,13 @@ class Measuring:
                 n_relevant = sum(grade >= measure.params.get("rel", 1) for grade in grades)
                 if n_relevant in (0, len(top)):
                     raise BadInput(
-                        f"{tag}: {names[0]} counts pairs of a relevant doc and another, and of the first {len(top)} "
-                        f"docs of query {query_id} {n_relevant} are relevant: there is no pair. Use another measure, "
+                        f"{tag}: {names[0]} counts pairs of a relevant doc and another, and of the first "
+                        f"{counted(len(top), 'doc')} of query {query_id} {n_relevant} {of_number(n_relevant, 'is', 'are')} relevant: there is no pair. Use another measure, "
                         "such as RR@10."
                     )
 
-    def of(self, run: Run) -> Measured:
-        """Every measure's value for every judged query (0 for a query the run leaves out)."""
+    def of(self, run: Run, told: Advance = untold) -> Measured:
+        """Every measure's value for every judged query (0 for a query the run leaves out); `told` of queries done."""
         values = {name: dict.fromkeys(self.query_ids, 0.0) for name in self.measures}
         missing: list[str] = []
         for query_ids, prepared in self._batches:
@@ -173,6 +175,7 @@ class Measuring:
                 if key not in seen:  # kept beside its values, so that no other object gets its id
                     seen[key] = metric.measure, values[self._names[metric.measure][0]]
                 seen[key][1][self.query_ids[int(metric.query_id)]] = float(metric.value)
+            told(len(query_ids))
         for first, *others in self._names.values():
             values |= dict.fromkeys(others, values[first])
         unjudged = tuple(sorted(run.rankings.keys() - self.relevance.keys()))

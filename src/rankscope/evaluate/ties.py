@@ -6,14 +6,16 @@ value is the mean over random orders of the tied docs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.records import Run, ScoredDoc, as_float32
 from rankscope.core.rng import stream
+from rankscope.core.words import counted
 from rankscope.evaluate.measuring import Measured, Measuring
 
 N_ORDERS = 32
@@ -37,6 +39,29 @@ class Ties:
     expected: Mapping[str, float]
     n_orders: int
     """The number of random orders behind `expected`."""
+    worst_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    """Measure and query to the value, of queries in which the order of tied docs can matter."""
+    best_values: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+
+    def summary(self) -> dict[str, Any]:
+        """All but the values of single queries, as plain values."""
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if not each.name.endswith("_values")
+        }
+
+    def note(self) -> str | None:
+        """What other orders of tied docs give; None where no mean is another to four digits."""
+        moved = [
+            f"{measure} is {low:.4f} to {self.best[measure]:.4f} by their order, {self.expected[measure]:.4f} expected"
+            for measure, low in self.worst.items()
+            if f"{low:.4f}" != f"{self.best[measure]:.4f}"
+        ]
+        if not moved:
+            return None
+        queries = counted(self.n_queries, "query", "queries")
+        return f"{100 * self.share:.3g} % of neighbours are tied, in {queries}: {'; '.join(moved)}"
 
 
 def ties(
@@ -57,11 +82,14 @@ def ties(
     }
     of_tied = measuring.only(tied)
 
-    def means(reordered: Order) -> dict[str, float]:
+    def values(reordered: Order) -> Mapping[str, Mapping[str, float]]:
+        """Measure and query to the value, of the queries in which ties matter."""
         if not tied:
-            return measured.means()
+            return {measure: {} for measure in measuring.measures}
         orders = {query_id: reordered(query_id, ranking) for query_id, ranking in tied.items()}
-        again = of_tied.of(Run(run.tag, orders)).values
+        return of_tied.of(Run(run.tag, orders)).values
+
+    def means(again: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         return {
             measure: mean
             + sum(again[measure][query] - measured.values[measure][query] for query in tied)
@@ -69,16 +97,20 @@ def ties(
             for measure, mean in measured.means().items()
         }
 
-    random = [means(_at_random(seed, number)) for number in range(n_orders)]
+    random = [means(values(_at_random(seed, number))) for number in range(n_orders)]
+    worst = values(_by_grade(measuring.relevance, 1))
+    best = values(_by_grade(measuring.relevance, -1))
     return Ties(
         share=run.tied_share(),
         n_queries=len(with_ties),
-        worst=means(_by_grade(measuring.relevance, 1)),
-        best=means(_by_grade(measuring.relevance, -1)),
+        worst=means(worst),
+        best=means(best),
         expected={
             name: sum(order[name] for order in random) / n_orders for name in measuring.measures
         },
         n_orders=n_orders,
+        worst_values=worst,
+        best_values=best,
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.plain import Estimate
+from rankscope.core.words import counted
 
 PERSISTENCE = 0.9
 """The persistence of rank-biased overlap: the top ten ranks carry 86 % of the weight (Webber et al. 2010)."""
@@ -163,7 +164,7 @@ def shared_neighbours(
     group_of = _groups(len(before), groups)
     if not 1 <= k <= (most := most_neighbours(len(before), groups)):
         raise BadInput(
-            f"{k} neighbours, where {most} is the most that {len(before)} texts allow. Give at least 1, and no more."
+            f"{k} neighbours, where {most} is the most that {counted(len(before), 'text allows', 'texts allow')}. Give at least 1, and no more."
         )
     if not (varies(before) and varies(after)):
         return None

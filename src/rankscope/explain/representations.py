@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.progress import SILENT, Progress
+from rankscope.core.words import counted, of_number
 from rankscope.models.fast import lengths, passes
 from rankscope.models.processes import ALONE
 from rankscope.models.ranker import Side, TrainableRanker
@@ -103,7 +104,7 @@ def _in_order(states: Tensor, batches: Sequence[Sequence[int]]) -> Tensor:
     spoilt = ~states.isfinite().all(2)
     if spoilt.any():
         raise BadInput(
-            f"{int(spoilt.any(1).sum())} of {len(states)} texts have states that are not finite (from layer "
+            f"{int(spoilt.any(1).sum())} of {counted(len(states), 'text')} {of_number(int(spoilt.any(1).sum()), 'has', 'have')} states that are not finite (from layer "
             f"{int(spoilt.any(0).int().argmax())} on): weights of the model are not finite, or too large. Give a "
             "checkpoint from before its training broke."
         )
@@ -133,7 +134,7 @@ def store(
     block = max(1, min(MOST_PER_BLOCK, BYTES_PER_BLOCK // (4 * n_layers * width)))
     return rows.fill(
         folder,
-        lambda places: [layer.numpy() for layer in _held(states_of(places), dtype).unbind(1)],
+        lambda places, _: [layer.numpy() for layer in _held(states_of(places), dtype).unbind(1)],
         layout=rows.Layout(names, (n_texts, width), dtype, block),
         processes=processes,
         progress=progress,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
+from rankscope.core.words import counted
 from rankscope.models import anatomy
 from rankscope.models.ranker import TrainableRanker
 
@@ -156,7 +157,7 @@ def _check_alike(before: Mapping[str, ModuleWeights], after: Mapping[str, Module
     alone = sorted(shapes[0].keys() ^ shapes[1].keys())
     if alone:
         raise BadInput(
-            f"The two rankers have different architectures: {len(alone)} weights are in one of them only "
+            f"The two rankers have different architectures: {counted(len(alone), 'weight is', 'weights are')} in one of them only "
             f"(first: {alone[0]}). {advice}"
         )
     for name, shape in shapes[0].items():

@@ -21,7 +21,7 @@ def embedded(
     """The file with the embeddings of all docs; the missing ones are computed now."""
     return embeddings.encode(
         folder,
-        lambda texts: ranker.searchable(ranker.embed_docs(texts)),
+        lambda texts, told: ranker.searchable(ranker.embed_docs(texts, told)),
         docs.text_at,
         n_docs=len(docs),
         width=ranker.width,

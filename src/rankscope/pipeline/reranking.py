@@ -8,6 +8,7 @@ from typing import Any
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Run
+from rankscope.core.words import counted
 from rankscope.data.collections import Topics
 from rankscope.evaluate.measuring import measured
 from rankscope.models.bi_encoder import BiEncoder
@@ -61,7 +62,7 @@ def _effect(params: RerankParams, run: Run, exact: Run, topics: Topics) -> str:
     means = [measured(each, qrels, [MEASURE]).means()[MEASURE] for each in (sampled, exact)]
     order = f"{sum(swaps) / len(swaps):.2%} of pairs swapped; " if swaps else ""
     return (  # a page shows 200 characters
-        f"{params.precision} against float32, {len(tops)} queries: scores differ by {median(gaps):.2g} (median), "
+        f"{params.precision} against float32, {counted(len(tops), 'query', 'queries')}: scores differ by {median(gaps):.2g} (median), "
         f"{max(gaps):.2g} (most; their standard deviation {pstdev(scores):.2g}); {order}{MEASURE} {means[0]:.4f}, "
         f"float32 {means[1]:.4f}"
     )

@@ -50,7 +50,12 @@ def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) 
 def tally(evaluation: EvaluationRecord) -> str:
     """A tally of the verdicts of all comparisons, all measures together."""
     rows = evaluation.comparisons
-    return f"All {len(rows)} comparisons, every measure and baseline: {_tally(rows)}."
+    every = (
+        "The one comparison"
+        if len(rows) == 1
+        else f"All {len(rows)} comparisons, every measure and baseline"
+    )
+    return f"{every}: {_tally(rows)}."
 
 
 def _tally(rows: Iterable[JudgedComparison]) -> str:

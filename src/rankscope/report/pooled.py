@@ -81,6 +81,10 @@ def table(
     ]
 
 
+LEFT_OUT_FIRST = (TAU, "I²", "sd of tests", "corrected p equivalent", "first stages", "tests")
+"""Columns that a narrow terminal leaves out, the least needed first."""
+
+
 def full_rows(rows: Sequence[JudgedOverTests]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows in full precision; a field is empty where nothing was tested."""
 

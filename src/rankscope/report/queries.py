@@ -10,7 +10,7 @@ from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.section import Link
 from rankscope.report.stored import StoredDoc, StoredResults, main_baselines
-from rankscope.report.wording.numbers import clipped
+from rankscope.report.wording.numbers import clipped, n_seeds
 
 MAX_PAIRS = 12
 """How many pairs of systems are shown query by query; each adds up to some 100 kB to the page."""
@@ -53,8 +53,8 @@ class SystemPair:
         """Which values are means over seeds, in words; empty where none are."""
         sides = ((self.system, self.system_seeds), (self.baseline, self.baseline_seeds))
         if self.system_seeds and len(self.system_seeds) == len(self.baseline_seeds):
-            return f"means of {len(self.system_seeds)} seeds"
-        return ", ".join(f"{name}: mean of {len(seeds)} seeds" for name, seeds in sides if seeds)
+            return f"means of {n_seeds(len(self.system_seeds))}"
+        return ", ".join(f"{name}: mean of {n_seeds(len(seeds))}" for name, seeds in sides if seeds)
 
     @property
     def rankings(self) -> tuple[str, str]:

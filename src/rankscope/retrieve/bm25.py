@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Columns, Doc, Query, Rankings, Run
+from rankscope.core.words import counted, of_number
 from rankscope.retrieve.analyzer import ENGLISH, analyzed
 from rankscope.retrieve.lexical import cut, ids, stored
 from rankscope.retrieve.lexical.blocks import blocks
@@ -65,7 +66,7 @@ class Index:
         if not self._n_unparted:
             return []
         return [
-            f"{self._n_unparted} of {len(self._doc_ids)} docs have words in Thai, Lao, Khmer, Burmese or their kin, which "
+            f"{self._n_unparted} of {counted(len(self._doc_ids), 'doc')} {of_number(self._n_unparted, 'has', 'have')} words in Thai, Lao, Khmer, Burmese or their kin, which "
             "only a dictionary can part: a run between spaces is one word, and BM25 finds it whole or not at all. Part "
             "the words of docs and queries by spaces beforehand, or search with a bi-encoder"
         ]
@@ -141,7 +142,7 @@ def build(
         collected = _collected(docs, vocabulary, spill)
         if not vocabulary.numbers:
             raise BadInput(
-                f"{len(collected.doc_ids)} docs and not one indexable term in them. Check that the docs' text "
+                f"{counted(len(collected.doc_ids), 'doc')} and not one indexable term in them. Check that the docs' text "
                 "is in the field `text`."
             )
         dfs = doc_frequencies(spill, len(vocabulary.numbers))

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from rankscope.core.errors import BadInput
-from rankscope.core.progress import SILENT, Progress
+from rankscope.core.progress import SILENT, Advance, Progress
 from rankscope.store import rows
 
 DOCS_PER_BLOCK = 4_096
@@ -18,7 +18,7 @@ Embeddings = rows.RowArray
 
 def encode(
     folder: Path,
-    embed: Callable[[Sequence[str]], Tensor],
+    embed: Callable[[Sequence[str], Advance], Tensor],
     text_at: Callable[[int], str],
     *,
     n_docs: int,
@@ -29,12 +29,12 @@ def encode(
 ) -> Path:
     """Make the missing embeddings of docs 0 to n_docs, in the docs' order; the path of their file.
 
-    `embed` gives (texts, width); it must give a text's embedding whatever else is in the block. They are rounded to the
+    `embed` gives (texts, width), and tells how many are done; it must give a text's embedding whatever else is in the block. They are rounded to the
     `dtype`, float32 or float16; BadInput for one that is beyond float16's largest number.
     """
 
-    def made(places: range) -> list[rows.RowArray]:
-        exact = embed([text_at(place) for place in places]).cpu().numpy()
+    def made(places: range, told: Advance) -> list[rows.RowArray]:
+        exact = embed([text_at(place) for place in places], told).cpu().numpy()
         return [exact if dtype == exact.dtype else rounded(exact)]
 
     (path,) = rows.fill(

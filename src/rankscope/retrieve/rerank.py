@@ -7,6 +7,7 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.records import Query, Run, ScoredDoc, ranked
+from rankscope.core.words import of_number
 from rankscope.models.processes import ALONE, Processes
 from rankscope.models.ranker import Ranker
 
@@ -45,7 +46,7 @@ def rerank(
     ranked_queries = [query for query in queries if run.rankings.get(query.query_id)]
     if not ranked_queries:
         raise BadInput(
-            f"The run {run.tag} ranks none of the {len(queries)} queries. "
+            f"The run {run.tag} {of_number(len(queries), 'does not rank the one query', f'ranks none of the {len(queries)} queries')}. "
             "Give a run over the same collection and split."
         )
     mine = processes.share(ranked_queries)

@@ -11,13 +11,13 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
-from rankscope.core.progress import SILENT, Progress
+from rankscope.core.progress import SILENT, Advance, Progress, Task
 from rankscope.store.refusals import explained
 
 RowArray = NDArray[Any]
@@ -54,7 +54,7 @@ class Layout(NamedTuple):
 
 def fill(
     folder: Path,
-    make: Callable[[range], Sequence[RowArray]],
+    make: Callable[[range, Advance], Sequence[RowArray]],
     *,
     layout: Layout,
     processes: ProcessGroup,
@@ -64,7 +64,7 @@ def fill(
     """Make the missing rows of every array; the paths of the arrays, in the order of their names.
 
     `make` gives a block's rows for each array, (rows of the block, width); they must not depend on which
-    blocks were made before.
+    blocks were made before. It may tell how many rows are done while it makes them; the rest is told behind each block.
     """
     names, shape, dtype, block = layout
     paths, sums = [folder / f"{name}.npy" for name in names], folder / "blocks"
@@ -77,22 +77,46 @@ def fill(
                     _lay_out(path, shape, dtype)
     processes.wait()
     arrays = [_opened_to_write(path, shape, dtype) for path in paths]
-    mine = processes.share([*starts])
-    with progress.task(task[0], len(mine) * block, task[1]) as bar:
-        for start in mine:
-            stop = min(start + block, shape[0])
-            rows = [array[start:stop] for array in arrays]
-            mark = sums / f"{start // block:06d}"
-            if not (mark.is_file() and mark.read_bytes() == _sum(rows).encode()):
-                with explained(folder):
-                    for kept, made in zip(rows, make(range(start, stop)), strict=True):
-                        kept[:] = made
-                    for array in arrays:
-                        array.flush()  # the rows before the mark: a mark without rows would be a lie
-                    _write(mark, _sum(rows))
-            bar.advance(block)
+    mine = [range(start, min(start + block, shape[0])) for start in processes.share([*starts])]
+    marks = {places: sums / f"{places.start // block:06d}" for places in mine}
+    missing = [places for places in mine if not _is_made(arrays, places, marks[places])]
+    n_mine, n_missing = sum(map(len, mine)), sum(map(len, missing))
+    with progress.task(task[0], n_mine, task[1], done=n_mine - n_missing) as bar:
+        for places in missing:
+            counting = _RowsTold(bar)
+            with explained(folder):
+                rows = _rows(arrays, places)
+                for kept, made in zip(rows, make(places, counting.advance), strict=True):
+                    kept[:] = made
+                for array in arrays:
+                    array.flush()  # the rows before the mark: a mark without rows would be a lie
+                _write(marks[places], _sum(rows))
+            bar.advance(len(places) - counting.n)
     processes.wait()
     return paths
+
+
+@final
+class _RowsTold:
+    """Rows that `make` said were done, so that the rest of a block is counted once."""
+
+    def __init__(self, bar: Task) -> None:
+        self.n, self._bar = 0, bar
+
+    def advance(self, n: int) -> None:
+        """Count so many more rows, and tell them."""
+        self.n += n
+        self._bar.advance(n)
+
+
+def _rows(arrays: Sequence[RowArray], places: range) -> list[RowArray]:
+    """A block's rows of every array."""
+    return [array[places.start : places.stop] for array in arrays]
+
+
+def _is_made(arrays: Sequence[RowArray], places: range, mark: Path) -> bool:
+    """Whether a block was made before, and is what was made."""
+    return mark.is_file() and mark.read_bytes() == _sum(_rows(arrays, places)).encode()
 
 
 def opened(path: Path) -> RowArray:

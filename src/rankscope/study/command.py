@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
+from rankscope.core.words import counted, of_number
 from rankscope.models.processes import joined
 from rankscope.pipeline.kinds import RerankParams
 from rankscope.pipeline.planner import Plan
@@ -70,7 +71,7 @@ def check(settings: StudySettings) -> Result:
     ]
     facts = {"study": study.study, "n_steps": len(steps.steps), "notes": notes}
     return Result(
-        lines=(f"{study.study}: {len(steps.steps)} steps, no mistakes.",),
+        lines=(f"{study.study}: {counted(len(steps.steps), 'step')}, no mistakes.",),
         forms={"json": lambda: json_of(facts)},
         notes=tuple(notes),
         are_notes_in_json=True,
@@ -107,8 +108,8 @@ def _states(plan: Plan, store: Store, *, failures: tuple[str, ...] = ()) -> Resu
     counts = ", ".join(f"{n} {state}" for state, n in sorted(Counter(states.values()).items()))
     facts = {"results": str(store.root), "steps": states, "notes": notes}
     return Result(
-        tables=(Table(str(store.root), ["kind", "step", "fingerprint", "state"], rows),),
-        lines=(f"{len(rows)} steps: {counts}", *failures),
+        tables=(Table(str(store.root), ["kind", "step", "fingerprint", "state"], rows, n_names=2),),
+        lines=(f"{counted(len(rows), 'step')}: {counts}", *failures),
         forms={"json": lambda: json_of(facts)},
         notes=tuple(notes),
         are_notes_in_json=True,
@@ -156,7 +157,7 @@ def doctor(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
         if stops or warnings
         else (),
         lines=(
-            f"{len(rankers)} trained rankers, {len(diagnosis.seen)} looks: {len(stops)} would stop, "
+            f"{counted(len(rankers), 'trained ranker')}, {counted(len(diagnosis.seen), 'look')}: {len(stops)} would stop, "
             f"{len(warnings)} would warn.",
         ),
         forms={"json": lambda: json_of(asdict(diagnosis) | counts)},
@@ -242,10 +243,10 @@ def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -
 
 
 def _verdict_tables(study: str, summary: Summary) -> Iterator[Table]:
-    yield Table(f"{study}, verdicts on {summary.measures[0]}", *results_rows(summary))
+    yield Table(f"{study}, verdicts on {summary.measures[0]}", *results_rows(summary), n_names=2)
     if summary.pooled:
         table = pooled.table(summary.pooled, interval=summary.intervals)
-        yield Table("Over all tests", *table, n_names=3)
+        yield Table("Over all tests", *table, n_names=3, secondary=pooled.LEFT_OUT_FIRST)
 
 
 def _verdict_lines(summary: Summary) -> Iterator[str]:
@@ -257,7 +258,7 @@ def _verdict_lines(summary: Summary) -> Iterator[str]:
 
 
 def _ends(outcome: "CarriedOut", store: Store) -> Iterator[str]:
-    yield f"{len(outcome.done)} steps done, {len(outcome.skipped)} were stored."
+    yield f"{counted(len(outcome.done), 'step')} done, {len(outcome.skipped)} {of_number(len(outcome.skipped), 'was', 'were')} stored."
     yield f"Report: {store.root / 'report.html'}"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.words import counted
 from rankscope.data.collections import Topics, judged_topics, n_shared
 from rankscope.pipeline.kinds import CollectionParams
 from rankscope.pipeline.planner import Plan
@@ -177,7 +178,7 @@ def comparing() -> Comparing:
         n = _n_of_ids(mine, theirs) if is_one else n_shared(mine, theirs)
         of = len(mine.queries)
         why = OF_ONE_SPLIT if is_one else OF_THE_SAME_WORDS if n >= ONE_SPLIT_FROM * of else None
-        return Shared(f"{n} of {of} queries", why) if n else None
+        return Shared(f"{n} of {counted(of, 'query', 'queries')}", why) if n else None
 
     return shared
 

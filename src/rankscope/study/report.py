@@ -3,14 +3,17 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
 from rankscope.analyses.analysis import Analysis, Question
 from rankscope.core.formats import read_run
 from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SystemResult
+from rankscope.core.progress import Advance
 from rankscope.core.records import Run
 from rankscope.core.tables import plain_cell
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -23,7 +26,7 @@ from rankscope.pipeline.step import (
 )
 from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
-from rankscope.report.section import Section
+from rankscope.report.section import Drawing, Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
 from rankscope.store.artifacts import read_record
 from rankscope.study.origin import made_under
@@ -33,8 +36,23 @@ from rankscope.train.guards import GUARDS
 
 def report(work: Work) -> Summary:
     """Write the page, its tables and summary.json."""
-    page.write(work.out, stored_results(work))
+    results = stored_results(work)
+    with work.progress.task("report", 1 + len(results.sections), "parts of the page") as task:
+        told = tuple(_told(section, task.advance) for section in results.sections)
+        page.write(work.out, replace(results, sections=told))
+        task.advance()
     return {"n_bytes": (work.out / "report.html").stat().st_size}
+
+
+def _told(section: Section, told: Advance) -> Section:
+    """The section, whose body tells that one more part is drawn."""
+
+    def body(drawing: Drawing) -> Markup:
+        drawn = section.body(drawing)
+        told(1)
+        return drawn
+
+    return replace(section, body=body)
 
 
 def stored_results(work: Work) -> StoredResults:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from rankscope.core.errors import DamagedArtifact, MissingArtifact, RankscopeError
 from rankscope.core.progress import SILENT, Progress
@@ -100,6 +101,17 @@ def prepare(
             _carry_out_step(step, plan, store, progress)
 
 
+@final
+class _TasksAlone:
+    """A watcher that is shown how far the work is, and told nothing when it is done: a command says that itself."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.task = progress.task
+
+    def note(self, text: str) -> None:
+        """Nothing is told."""
+
+
 def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Path:
     """Make the report again from stored results, and nothing else; its path.
 
@@ -119,7 +131,7 @@ def report_again(plan: Plan, store: Store, *, progress: Progress = SILENT) -> Pa
         for said in (*filter(None, [note]), *notes_on(before, store)):
             progress.note(said)
         origin.claim(plan, store)
-        _carry_out_step(report, plan, store, SILENT, replaces=True)
+        _carry_out_step(report, plan, store, _TasksAlone(progress), replaces=True)
         _publish(report, store)
     return store.root / "report.html"
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from rankscope.core.words import counted, of_number
 from rankscope.train.guards import UNMOVED_SHARE
 
 HEADS = frozenset({"classifier", "score"})
@@ -55,8 +56,8 @@ def without_gradient(model: nn.Module) -> str | None:
     if not left:
         return None
     return (
-        f"{len(left)} of {len(trained)} trainable weights get no gradient (first: {left[0]}), so they stay as "
-        "they are. If the score should depend on them, the model is not put together as you think; else "
+        f"{len(left)} of {counted(len(trained), 'trainable weight')} {of_number(len(left), 'gets', 'get')} no gradient (first: "
+        f"{left[0]}), so {of_number(len(left), 'it stays as it is', 'they stay as they are')}. If the score should depend on them, the model is not put together as you think; else "
         "freeze them."
     )
 

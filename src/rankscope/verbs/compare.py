@@ -7,11 +7,12 @@ from typing import Any
 
 from rankscope.core.errors import choose
 from rankscope.core.result import Result, Table
+from rankscope.core.words import counted
 from rankscope.evaluate import comparing
 from rankscope.evaluate.comparing import Compared, letter
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.evaluate.runs import Runs
-from rankscope.report.tables.columns import SharedTerms, on_terminal
+from rankscope.report.tables.columns import SharedTerms, left_out_first, on_terminal
 from rankscope.report.wording import cautions
 from rankscope.report.wording.verdicts import (
     AS_PUBLISHED_TESTS,
@@ -62,8 +63,12 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
         choose(evaluation.systems(), first_stage, what="first stage")
     return Result(
         tables=(
-            Table(f"{judged.name}, {evaluation.n_queries} queries", *systems_rows(compared)),
-            Table("", *comparison_rows(compared), n_names=2),
+            Table(
+                f"{judged.name}, {counted(evaluation.n_queries, 'query', 'queries')}",
+                *systems_rows(compared),
+                n_names=2,
+            ),
+            comparison_table(compared),
         ),
         lines=(caption(compared), *unseen(compared)),
         forms={
@@ -78,7 +83,11 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
             *evaluation.notes,
             *compared.notes,
             *page.seed_notes(compared),
-            *(f"{run.tag}: {note}" for run in evaluation.runs for note in run.notes),
+            *(
+                f"{run.tag}: {note}"
+                for run in evaluation.runs
+                for note in run.notes_beside_verdicts
+            ),
         ),
     )
 
@@ -100,12 +109,11 @@ def systems_rows(compared: Compared) -> tuple[list[str], list[list[str]]]:
     return ["", "system", *evaluation.measures], rows
 
 
-def comparison_rows(compared: Compared) -> tuple[list[str], list[list[str]]]:
+def comparison_table(compared: Compared) -> Table:
     """A row for each comparison."""
-    return on_terminal(
-        [row.record() for row in compared.rows],
-        SharedTerms(compared.significance_level, compared.correction),
-    )
+    terms = SharedTerms(compared.significance_level, compared.correction)
+    columns, rows = on_terminal([row.record() for row in compared.rows], terms)
+    return Table("", columns, rows, n_names=2, secondary=left_out_first(terms))
 
 
 def caption(compared: Compared) -> str:
@@ -126,7 +134,7 @@ def caption(compared: Compared) -> str:
     needed = " Queries needed: to show a difference as large as the margin." if margins else ""
     return (
         f"Letters: better than these. {SOUND_TESTS if is_sound else AS_PUBLISHED_TESTS}, {corrected}, "
-        f"{compared.family_size} {'comparison' if compared.family_size == 1 else 'comparisons'}, level {compared.significance_level:g}; {stated}.{alone}\n"
+        f"{counted(compared.family_size, 'comparison')}, level {compared.significance_level:g}; {stated}.{alone}\n"
         f"{f'{cautions.FRAGILITY} ' if is_sound else ''}Detectable: the minimum detectable effect (80 % power at "
         f"the level left for one comparison).{needed} “Cannot tell” is not “equal”."
     )
@@ -187,7 +195,7 @@ def _run_as_json(run: EvaluatedRun) -> dict[str, Any]:
         "means": run.measured.means(),
         "missing_queries": list(run.measured.missing_queries),
         "unjudged_queries": list(run.measured.unjudged_queries),
-        "ties": None if run.ties is None else dict(vars(run.ties)),
+        "ties": None if run.ties is None else run.ties.summary(),
         "notes": list(run.notes),
         "per_query": {
             query_id: {measure: values[measure][query_id] for measure in values}

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rankscope.core.progress import SILENT, Progress
 from rankscope.core.result import Result, Table
+from rankscope.core.words import counted
 from rankscope.evaluate.evaluation import Evaluation, measure
 from rankscope.evaluate.runs import Runs
 from rankscope.verbs.judgements import Judgements
@@ -23,7 +25,7 @@ class EvaluateSettings:
     """The command that made the page, which the page shows."""
 
 
-def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
+def answer(judged: Judgements, settings: EvaluateSettings, progress: Progress = SILENT) -> Result:
     """The runs' means on the judged queries, with notes on missing or unjudged queries and ties."""
     evaluation = measure(
         settings.runs,
@@ -32,10 +34,18 @@ def answer(judged: Judgements, settings: EvaluateSettings) -> Result:
         relevance_level=judged.relevance_level,
         drop_own_docs=judged.convention.drop_own_docs,
         processes=settings.processes,
+        progress=progress,
     )
     columns, rows = means_rows(evaluation, per_query=settings.per_query)
     return Result(
-        tables=(Table(f"{judged.name}, {evaluation.n_queries} queries", columns, rows),),
+        tables=(
+            Table(
+                f"{judged.name}, {counted(evaluation.n_queries, 'query', 'queries')}",
+                columns,
+                rows,
+                n_names=2 if settings.per_query else 1,
+            ),
+        ),
         forms={
             "json": lambda: _json(evaluation),
             "csv": lambda: _csv(evaluation, per_query=settings.per_query),

@@ -8,6 +8,7 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.records import Run
+from rankscope.core.words import counted
 from rankscope.data.collections import (
     LocalFiles,
     StoredDocs,
@@ -37,7 +38,7 @@ def record(
     is_all_pairs = set(compared.baselines) == set(systems)
     return EvaluationRecord(
         notes=tuple(f"{note.rstrip('.')}." for note in compared.notes),
-        remarks=(*evaluation.notes, *seed_notes(compared), *_remarks(evaluation)),
+        remarks=(*evaluation.notes, *seed_notes(compared), *_remarks(compared)),
         tests=compared.tests,
         relevance_levels={judgements.name: judgements.convention.relevance_level},
         measures=evaluation.measures,
@@ -93,7 +94,7 @@ def stored_results(
     evaluation = compared.evaluation
     systems, run_of, values = evaluation.systems(), _run_of(evaluation), evaluation.values()
     return StoredResults(
-        study=f"{len(systems)} systems on {judgements.name}",
+        study=f"{counted(len(systems), 'system')} on {judgements.name}",
         study_file=command,
         seed=None,
         steps=[],
@@ -121,8 +122,11 @@ def seed_notes(compared: Compared) -> list[str]:
     ]
 
 
-def _remarks(evaluation: Evaluation) -> Iterable[str]:
-    return (f"{run.tag}: {note}." for run in evaluation.runs for note in run.notes)
+def _remarks(compared: Compared) -> Iterable[str]:
+    """Notes on single runs; that on ties where nothing is compared, as verdicts have a note of their own."""
+    for run in compared.evaluation.runs:
+        for note in run.notes_beside_verdicts if compared.rows else run.notes:
+            yield f"{run.tag}: {note}."
 
 
 def _seeds(runs: Sequence[EvaluatedRun]) -> tuple[SeedResult, ...]:

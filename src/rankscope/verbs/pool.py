@@ -14,7 +14,7 @@ from rankscope.core.tables import TableRow, read_rows
 from rankscope.evaluate.measure_names import name_of
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
-from rankscope.report.pooled import TWO_TESTS, table
+from rankscope.report.pooled import LEFT_OUT_FIRST, TWO_TESTS, table
 from rankscope.report.wording.verdicts import interval_name
 
 COLUMNS = PublishedCell._fields
@@ -73,7 +73,7 @@ def answer(path: Path, settings: PoolSettings) -> Result:
     name = interval_name(settings.significance_level, settings.correction).replace("\u00a0", " ")
     rows = table(pooled_means.pooled, interval=name)
     return Result(
-        tables=(Table("Over all tests", *rows, n_names=3),),
+        tables=(Table("Over all tests", *rows, n_names=3, secondary=LEFT_OUT_FIRST),),
         forms={"json": lambda: json_of(as_plain(pooled_means))},
         notes=pooled_means.notes,
         are_notes_in_json=True,

@@ -11,6 +11,7 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.records import Run
 from rankscope.core.result import Result, Table, json_of
+from rankscope.core.words import counted
 from rankscope.evaluate import reproduction
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.evaluation import evaluated
@@ -67,7 +68,7 @@ def answer(judged: Judgements, settings: ReproduceSettings) -> Result:
         depth=settings.depth,
     )
     return Result(
-        tables=(Table("", *reproduction_rows(reproduced)),),
+        tables=(Table("", *reproduction_rows(reproduced), n_names=1, texts=("meaning",)),),
         forms={"json": lambda: json_of(reproduced_as_json(reproduced))},
         notes=reproduced.notes,
     )
@@ -209,10 +210,14 @@ def reproduction_rows(reproduced: Reproduction) -> tuple[list[str], list[list[st
             ],
             ["Kendall's tau union", f"{order.kendall_tau_union:.4f}", "as repro_eval computes it"],
             ["rank-biased overlap", f"{order.rank_biased_overlap:.4f}", "1 is the same order"],
-            ["docs in common", f"{order.overlap:.4f}", f"{order.n_queries} queries"],
+            [
+                "docs in common",
+                f"{order.overlap:.4f}",
+                counted(order.n_queries, "query", "queries"),
+            ],
         ]
     for name, agreement in reproduced.values.items():
-        means = f"{agreement.mean:.4f} against {agreement.original_mean:.4f}, p {ascii_p(agreement.p_value)}"
+        means = f"{agreement.mean:.4f} against {agreement.original_mean:.4f}, uncorrected p {ascii_p(agreement.p_value)}"
         rows.append(
             [f"{name}: root mean square error", f"{agreement.root_mean_square_error:.4f}", means]
         )
@@ -242,7 +247,7 @@ def _published_rows(name: str, number: reproduction.PublishedNumber) -> list[lis
         means = number.seeds.means
         for mean_name, (low, high), meaning in (
             (
-                f"mean of {len(means)} seeds",
+                f"mean of {counted(len(means), 'seed')}",
                 number.seeds.interval,
                 f"95 % interval; the seeds' means go from {min(means):.4f} to {max(means):.4f}",
             ),

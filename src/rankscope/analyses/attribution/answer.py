@@ -16,6 +16,7 @@ from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.result import Result, Table
+from rankscope.core.words import counted
 from rankscope.data.collections import Source, judged_topics
 from rankscope.models.ranker import TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
@@ -68,11 +69,15 @@ def answer(
         progress=progress,
     )
     sentences, table = words.sentences(results), words.layer_table(results)
-    tables = [Table(f"{results.n_examples} examples", *table)]
+    first = counted(results.n_examples, "example")
+    tables = [Table(first, *table, n_names=4, secondary=words.LEFT_OUT_FIRST)]
     if results.comparisons:
         tables += [
-            Table("How concentrated", *words.comparison_table(results)),
-            Table("The same neurons", *words.overlap_table(results)),
+            Table(title, *rows, n_names=5, secondary=words.LEFT_OUT_FIRST)
+            for title, rows in {
+                "How concentrated": words.comparison_table(results),
+                "The same neurons": words.overlap_table(results),
+            }.items()
         ]
     return Result(
         tables=tuple(tables),

@@ -14,6 +14,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Run
 from rankscope.core.rng import seed_for, stream
+from rankscope.core.words import counted
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
@@ -71,7 +72,7 @@ def drawn(choices: Sequence[Choice], n: int, *, seed: int) -> list[Choice]:
         by_query.setdefault(choice.query_id, []).append(choice)
     if len(by_query) < FEWEST:
         raise BadInput(
-            f"{len(by_query)} query has a relevant doc and a hard negative; {FEWEST} are needed for intervals over "
+            f"{counted(len(by_query), 'query has', 'queries have')} a relevant doc and a hard negative; {FEWEST} are needed for intervals over "
             "queries. Give a collection with more judged queries."
         )
     rng = stream(seed, "attributed queries")

@@ -14,6 +14,7 @@ from rankscope.analyses.attribution.stored import (
     StoredAttribution,
 )
 from rankscope.core.judged.plain import as_plain
+from rankscope.core.words import counted
 from rankscope.report.wording.numbers import p_text, signed
 from rankscope.report.wording.verdicts import UNCORRECTED
 
@@ -32,6 +33,11 @@ CAVEAT = (
 COLUMNS = [
     "ranker", "side", "layer", "matrix", "share", "Gini", "neurons that carry it", "gap", "active once",
 ]  # fmt: skip
+
+LEFT_OUT_FIRST = (
+    "active once", "gap", "active, baseline", "active", "in both", "Gini, baseline", "Gini", UNCORRECTED, "by chance",
+)  # fmt: skip
+"""Columns of its tables that a narrow terminal leaves out, the least needed first."""
 
 
 def named(results: StoredAttribution) -> list[tuple[str, SideNumbers]]:
@@ -296,13 +302,13 @@ def _ablated(name: str, side: str, target: MeanOverExamples, curves: AblationCur
             f"{title}: {margin} is not shown to be other than 0: there is no preference to explain."
         ]
     falls = (
-        f"falls further than without {count} random ones, by {_with_interval(advantage)}: they carry more of it than chance"
+        f"falls further than without {counted(count, 'random one')}, by {_with_interval(advantage)}: they carry more of it than chance"
         if advantage.low > 0
-        else f"does not clearly fall further than without {count} random ones ({_with_interval(advantage)}): these "
+        else f"does not clearly fall further than without {counted(count, 'random one')} ({_with_interval(advantage)}): these "
         "attributions are not to be relied on"
     )
     return [
-        f"{title}: without each example's top {count} neurons {margin} {falls}. With no neuron of any layer it is "
+        f"{title}: without each example's top {counted(count, 'neuron')} {margin} {falls}. With no neuron of any layer it is "
         f"{significant(curves.none)}."
     ]
 
@@ -338,7 +344,7 @@ def _differences(results: StoredAttribution) -> Iterator[str]:
             if places:
                 changes.append(f"{verdict} in {_listed(places)}")
         summary = "; ".join(changes) if changes else "no layer's concentration is shown to differ"
-        yield f"{name} against {baseline}, {SIDES[side]}: {summary} (Gini coefficient, corrected over {len(rows)} matrices)."
+        yield f"{name} against {baseline}, {SIDES[side]}: {summary} (Gini coefficient, corrected over {counted(len(rows), 'matrix', 'matrices')})."
 
 
 def _place(site: PairedSite, rows: Sequence[ConcentrationDifference]) -> str:

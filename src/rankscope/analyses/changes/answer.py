@@ -20,14 +20,14 @@ from rankscope.analyses.changes.results import (
     weights_changed,
 )
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
-from rankscope.analyses.changes.stored import HeadsControl, PairChanges
+from rankscope.analyses.changes.stored import HeadsControl, PairChanges, StoredChanges
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import DEFAULT_MARGIN
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.records import Run
-from rankscope.core.result import Result, Table
+from rankscope.core.result import Result, Rows, Table
 from rankscope.data import collections
 from rankscope.data.collections import Source, StoredDocs, Topics, judged_topics
 from rankscope.data.conventions import convention
@@ -38,6 +38,7 @@ from rankscope.models.files import tensors
 from rankscope.models.location import downloaded, located
 from rankscope.models.ranker import PAIR, Side, TrainableRanker
 from rankscope.pipeline.spec.fields import spec_of
+from rankscope.report.wording.verdicts import UNCORRECTED
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.rerank import rerank
@@ -165,13 +166,25 @@ def answer(
     title = f"{changes.after} against {changes.before}, {settings.collection}"
     return Result(
         tables=(
-            Table(title, *table),
-            *([Table(control.measure, *words.head_table(changes, control))] if control else []),
+            Table(title, *table, n_names=1, secondary=_effective_ranks(table)),
+            *([_head_table(changes, control)] if control else []),
         ),
         lines=tuple(sentences),
         forms=forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
         notes=(*shown.notes, *(control.notes if control else ())),
     )
+
+
+def _effective_ranks(table: Rows) -> list[str]:
+    """The columns of the table of layers that a narrow terminal leaves out."""
+    return [column for column in table[0] if column.startswith("effective rank")]
+
+
+def _head_table(changes: StoredChanges, control: HeadsControl) -> Table:
+    """The comparisons of the control, as a terminal shows them."""
+    secondary = ("fragility", "mean", "against", UNCORRECTED)
+    rows = words.head_table(changes, control)
+    return Table(control.measure, *rows, n_names=1, secondary=secondary)
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> RankerPair:

@@ -18,6 +18,7 @@ from rankscope.core.judged.margins import as_margin
 from rankscope.core.progress import Progress
 from rankscope.core.records import Choice, Qrel, Query, Run
 from rankscope.core.rng import stream
+from rankscope.core.words import counted
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import Choices, choices_from_qrels
 from rankscope.data.collections import StoredDocs, Topics
@@ -152,7 +153,7 @@ def _examples_of_fits(lesson: Lesson, params: HeadsParams) -> list[list[Choice]]
     n_learnt = min(len({choice.query_id for choice in fit_examples}) for fit_examples in examples)
     if n_learnt < FEWEST_QUERIES:
         raise BadInput(
-            f"{n_learnt} training queries have a relevant doc and enough hard negatives among the examples; "
+            f"{counted(n_learnt, 'training query has', 'training queries have')} a relevant doc and enough hard negatives among the examples; "
             f"{FEWEST_QUERIES} are needed, since some choose the penalty. Ask for more examples, or give another "
             "collection to fit heads on."
         )

@@ -23,7 +23,7 @@ from rankscope.core.progress import Progress
 from rankscope.core.records import Query, Run
 from rankscope.core.rng import seed_for, stream
 from rankscope.core.trec.writing import with_ties
-from rankscope.core.words import words
+from rankscope.core.words import counted, words
 from rankscope.evaluate.pairs.resampling import Floats, Resampling
 from rankscope.explain import changes, representations, weights
 from rankscope.explain.changes import PERSISTENCE
@@ -67,7 +67,7 @@ def sides(
     ranked = [*{words(query.text): query for query in ranked}.values()]
     if len(ranked) < FEWEST_QUERIES:
         raise BadInput(
-            f"{len(ranked)} queries of different words have a ranking; {FEWEST_QUERIES} are needed. Give more queries."
+            f"{counted(len(ranked), 'query of its own words has', 'queries of different words have')} a ranking; {FEWEST_QUERIES} are needed. Give more queries."
         )
     tops = [[doc.doc_id for doc in run.rankings[query.query_id]] for query in ranked]
     drawn_sides = [_side(name, ranked, tops, texts, params) for name in ranker.sides]
@@ -105,8 +105,8 @@ def _check_enough(side: SideTexts, params: ChangeParams) -> None:
     """Raises BadInput where there are too few texts, or pairs of too few queries, for intervals or neighbours."""
     n_texts, k, groups = len(side.texts), params.spec.neighbours, side.groups
     n_queries = FEWEST_QUERIES if groups is None else len(torch.unique(groups))
-    texts_there = f"{n_texts} texts ({side.name})" + (
-        f" of {n_queries} queries" if groups is not None else ""
+    texts_there = f"{counted(n_texts, 'text')} ({side.name})" + (
+        f" of {counted(n_queries, 'query', 'queries')}" if groups is not None else ""
     )
     if n_texts < FEWEST_TEXTS or n_queries < FEWEST_QUERIES:
         needed = f"{FEWEST_TEXTS}" + (f" of {FEWEST_QUERIES} queries" if groups is not None else "")
@@ -243,7 +243,7 @@ def ranking_change(before: Run, after: Run, params: ChangeParams) -> RankingChan
         firsts.append(float(next(iter(old)) == next(iter(new))))
     if len(overlaps) < 2:
         raise BadInput(
-            f"{len(overlaps)} queries have at least two docs to order; an interval needs 2 queries. Give more."
+            f"{counted(len(overlaps), 'query has', 'queries have')} at least two docs to order; an interval needs 2 queries. Give more."
         )
     chance = sum(by_chance) / len(by_chance)
     rows = np.array([overlaps, taus, correlations, firsts])

@@ -17,6 +17,7 @@ from rankscope.analyses.changes.stored import (
     StoredChanges,
 )
 from rankscope.core.judged.plain import Estimate
+from rankscope.core.words import counted, of_number
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import between, p_text, signed
 from rankscope.report.wording.verdicts import UNCORRECTED
@@ -221,7 +222,7 @@ def _weight_sentences(changes: StoredChanges) -> Iterator[str]:
         return
     whole = changes.displacement
     share = "" if whole is None else f", all weights together by {_percent(whole)} of their size"
-    yield f"{after} against {before}: {len(moved)} of {len(changes.modules)} modules moved{share}."
+    yield f"{after} against {before}: {len(moved)} of {counted(len(changes.modules), 'module')} moved{share}."
     yield from _layer_sentences(changes)
     yield from _rank_sentences(moved)
 
@@ -308,12 +309,12 @@ def _ranking_sentences(changes: StoredChanges) -> Iterator[str]:
     yield from _tie_sentences(changes)
     same = f"the same docs, up to {rankings.depth} a query,"
     if rankings.overlap.value == 1 and math.isclose(rankings.tau.value, 1):
-        yield f"Both order {same} alike, for all {rankings.n_queries} queries."
+        yield f"Both order {same} alike, for all {counted(rankings.n_queries, 'query', 'queries')}."
         if any(row.moved > 0 for row in changes.modules):
             yield "So the weights moved, and none of these rankings did."
         return
     yield (
-        f"Over {rankings.n_queries} queries they order {same} with a rank-biased overlap of "
+        f"Over {counted(rankings.n_queries, 'query', 'queries')} they order {same} with a rank-biased overlap of "
         f"{_with_interval(rankings.overlap)}, where two drawn orders have {rankings.chance:.3f}, and a Kendall's tau of "
         f"{_with_interval(rankings.tau)}; their scores correlate by {_with_interval(rankings.correlation)}; the same "
         f"doc is first for {rankings.same_first.value:.0%}."
@@ -328,11 +329,10 @@ def _ranking_sentences(changes: StoredChanges) -> Iterator[str]:
 
 
 def _tie_sentences(changes: StoredChanges) -> Iterator[str]:
-    names = _names(changes)
     for place, share in changes.rankings.tied.items():
         if share:
             yield (
-                f"{names[place]} scores {_percent(share)} of the docs like another of the same query: their order is "
+                f"{_names(changes)[place]} scores {_percent(share)} of the docs like another of the same query: their order is "
                 "by doc id, not the ranker's."
             )
 
@@ -393,8 +393,8 @@ def _head_sentences(changes: StoredChanges, control: HeadsControl) -> Iterator[s
         f"{_runs_compared(name, changes)}: {numbers[name]} ({comparisons[name].verdict})"
         for name in ("loss", "encoder", "head")
     )
-    yield f"{control.measure} over {control.n_queries} queries. {numbers_by_comparison}."
+    yield f"{control.measure} over {counted(control.n_queries, 'query', 'queries')}. {numbers_by_comparison}."
     settings = {"margin": control.margin, "n_queries": control.n_queries}
     yield CONCLUSIONS[control.conclusion].format(**_names(changes), **settings, **numbers)
     if control.n_unconverged:
-        yield f"{control.n_unconverged} of {2 * control.n_fits} heads were stopped before they had converged."
+        yield f"{control.n_unconverged} of {2 * control.n_fits} heads {of_number(control.n_unconverged, 'was stopped before it', 'were stopped before they')} had converged."

@@ -29,6 +29,7 @@ from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
 from rankscope.core.result import Result, Table
 from rankscope.core.rng import seed_for
+from rankscope.core.words import counted
 from rankscope.data.by_words import ByWords
 from rankscope.data.choices import choices_from_qrels
 from rankscope.data.collections import (
@@ -116,7 +117,11 @@ def answer(
     stored, n = recorded(probed), max(settings.probes.spec.ns)
     sentences, table = words.sentences(stored), words.layer_table(stored, n)
     return Result(
-        tables=(Table(f"{len(choices_read.test)} examples, {n} docs each", *table),),
+        tables=(
+            Table(
+                f"{counted(len(choices_read.test), 'example')}, {n} docs each", *table, n_names=2
+            ),
+        ),
         lines=tuple(sentences),
         forms=forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
         notes=stored.notes,

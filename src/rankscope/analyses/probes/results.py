@@ -20,6 +20,7 @@ from rankscope.analyses.probes.stored import (
 )
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
+from rankscope.core.words import counted, of_number
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_A_WARNING, unpaired_stars
 from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
@@ -100,8 +101,8 @@ def concluded(
                 values[point] = [_by_id(ids, seed[place]) for seed in outcome.credits]
             if outcome.n_unconverged:
                 warnings.append(
-                    f"{name}, layer {layer}: {outcome.n_unconverged} of {spec.fits} fits of "
-                    f"{outcome.probe} were stopped before they had converged."
+                    f"{name}, layer {layer}: {outcome.n_unconverged} of {counted(spec.fits, 'fit')} of "
+                    f"{outcome.probe} {of_number(outcome.n_unconverged, 'was stopped before it', 'were stopped before they')} had converged."
                 )
     scores = torch.tensor(examples.scores)
     for n in spec.ns:

@@ -12,6 +12,7 @@ from rankscope.analyses.probes.stored import (
 )
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.plain import as_plain
+from rankscope.core.words import counted, of_number
 from rankscope.report.wording.verdicts import UNCORRECTED, VERDICTS
 
 COLUMNS = (
@@ -106,8 +107,8 @@ def sentences(results: StoredProbes) -> list[str]:
             f"{ranker}: at the last layer the {name} probe is not shown to do better with the true query than with "
             "another query."
             if share is None
-            else f"{ranker}: from {share:.0%} of its depth on, the probe of every layer separates a query's doc from {n - 1} hard "
-            "negatives better than the same probe does with another query."
+            else f"{ranker}: from {share:.0%} of its depth on, the probe of every layer separates a query's doc from "
+            f"{counted(n - 1, 'hard negative')} better than the same probe does with another query."
         )
     lines += [
         _comparison_sentence(results, ranker, baseline, name, n)
@@ -143,7 +144,7 @@ def _comparison_sentence(
         for verdict in VERDICTS
     }
     summary = "; ".join(
-        f"{VERDICTS[verdict].word} at {'layer' if len(layers_of_verdict) == 1 else 'layers'} {', '.join(layers_of_verdict)}"
+        f"{VERDICTS[verdict].word} at {of_number(len(layers_of_verdict), 'layer')} {', '.join(layers_of_verdict)}"
         for verdict, layers_of_verdict in layers.items()
         if layers_of_verdict
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.margins import Margin
+from rankscope.core.words import counted
 from rankscope.evaluate.over_tests.mean import (
     ContestNames,
     Effect,
@@ -100,8 +101,8 @@ def _pooled(
     tests = {name: [place for place in shared if place[0] == name] for name in dict(shared)}
     if len(tests) < 2:
         raise BadInput(
-            f"{names.system} and {names.baseline} share {len(tests)} "
-            f"{'test' if len(tests) == 1 else 'tests'} of {names.measure}, and one verdict over tests needs at "
+            f"{names.system} and {names.baseline} share "
+            f"{counted(len(tests), 'test')} of {names.measure}, and one verdict over tests needs at "
             "least 2. Give means on more tests."
         )
     effects = tuple(

@@ -21,6 +21,8 @@ from scipy import special, stats
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import Margin
 from rankscope.core.judged.plain import Interval
+from rankscope.core.progress import SILENT, Advance, Progress, untold
+from rankscope.core.words import counted, of_number
 from rankscope.evaluate.arrays import SAME, Bools, Floats, Places, Values
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.tested import Contrasts, Grouping, Tested, shown, tested
@@ -145,6 +147,7 @@ def compared(
     significance_level: float = 0.05,
     groups: Mapping[str, str] | None = None,
     resampling: Resampling | None = None,
+    progress: Progress = SILENT,
 ) -> list[Comparison]:
     """The comparison of every pair, in the same order.
 
@@ -157,15 +160,17 @@ def compared(
         places.setdefault(_queries(pair), []).append(place)
     comparisons: dict[int, Comparison] = {}
     seeded = {pair.pool for pair in pairs if max(len(pair.system), len(pair.baseline)) > 1}
-    for queries, of_block in places.items():
-        block = _Block(
-            queries,
-            [pairs[place] for place in of_block],
-            groups,
-            has_other_pools=len(seeded) > 1,
-        )
-        made = block.comparisons(significance_level, resampling)
-        comparisons |= dict(zip(of_block, made, strict=True))
+    n_drawn = resampling.n_drawn if resampling else 0
+    with progress.task("compare", len(places) * n_drawn, "resamples") as task:
+        for queries, of_block in places.items():
+            block = _Block(
+                queries,
+                [pairs[place] for place in of_block],
+                groups,
+                has_other_pools=len(seeded) > 1,
+            )
+            made = block.comparisons(significance_level, resampling, task.advance)
+            comparisons |= dict(zip(of_block, made, strict=True))
     return [comparisons[place] for place in range(len(pairs))]
 
 
@@ -175,7 +180,7 @@ def _queries(pair: MeasuredPair) -> tuple[str, ...]:
         if other.keys() != first.keys():
             only = sorted(other.keys() ^ first.keys())
             raise BadInput(
-                f"Two runs can be compared over the same queries only: {len(only)} stand in one of "
+                f"Two runs can be compared over the same queries only: {len(only)} {of_number(len(only), 'stands', 'stand')} in one of "
                 f"them (first: {only[0]}). Measure both with the same qrels."
             )
     unknown = next(
@@ -241,7 +246,7 @@ class _Block:
         without = [query for query in self.queries if query not in groups]
         if without:
             raise BadInput(
-                f"{len(without)} of {len(self.queries)} judged queries have no group "
+                f"{len(without)} of {counted(len(self.queries), 'judged query', 'judged queries')} {of_number(len(without), 'has', 'have')} no group "
                 f"(first: {without[0]}). Give every query one."
             )
         names, group_of = np.unique([groups[query] for query in self.queries], return_inverse=True)
@@ -249,14 +254,16 @@ class _Block:
             raise BadInput("All queries are in one group; a comparison needs at least 2 groups.")
         return group_of
 
-    def comparisons(self, level: float, resampling: Resampling | None) -> list[Comparison]:
+    def comparisons(
+        self, level: float, resampling: Resampling | None, told: Advance = untold
+    ) -> list[Comparison]:
         """The comparison of every pair."""
         differences = self.tested.difference
         sd = self.differences.std(axis=1, ddof=1)
         low, high = differences.interval(level)
         critical = differences.tail.critical(level / 2)
         p_values = differences.two_sided()
-        bootstrap, randomisation = self._resampled(level, resampling)
+        bootstrap, randomisation = self._resampled(level, resampling, told)
         wilcoxon = self._wilcoxon()
         n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
         return [
@@ -314,12 +321,17 @@ class _Block:
         return np.asarray((self.n_seeds[self.systems] > 1) | (self.n_seeds[self.baselines] > 1))
 
     def _resampled(
-        self, level: float, resampling: Resampling | None
+        self, level: float, resampling: Resampling | None, told: Advance
     ) -> tuple[list[Interval | None], list[float | None]]:
         if resampling is None:
             return [None] * len(self.pairs), [None] * len(self.pairs)
         intervals, p_values = resampling.of_differences(
-            self.values, self.systems, self.baselines, group_of=self.group_of, level=level
+            self.values,
+            self.systems,
+            self.baselines,
+            group_of=self.group_of,
+            level=level,
+            told=told,
         )
         seeded = self._has_seeds
         return (

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from rankscope.core.progress import Advance, untold
+
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 DRAWN_AT_ONCE = 2_000_000
@@ -35,8 +37,9 @@ class Resampling:
         *,
         group_of: Places | None,
         level: float,
+        told: Advance = untold,
     ) -> tuple[Floats, Floats]:
-        """BCa intervals (pairs, 2) and randomisation p-values (pairs,) of mean differences.
+        """BCa intervals (pairs, 2) and randomisation p-values (pairs,) of mean differences; `told` of draws.
 
         values: (rankers, queries); `systems` and `baselines` are the pairs' rows in it. `group_of` is
         each query's group: groups are drawn, and flipped, whole.
@@ -49,32 +52,40 @@ class Resampling:
             sums = np.zeros((len(sizes), len(values)))
             np.add.at(sums, group_of, values.T)
         differences = sums[:, systems] - sums[:, baselines]  # (groups, pairs)
-        means = self._bootstrapped(sums, sizes)
+        means = self._bootstrapped(sums, sizes, told)
         intervals = _bca(means[:, systems] - means[:, baselines], differences, sizes, level)
-        flipped = self._flipped(sums)
+        flipped = self._flipped(sums, told)
         p_values = self._p_values(flipped[:, systems] - flipped[:, baselines], differences)
         return intervals, p_values
 
-    def _chunks(self, width: int) -> Iterator[int]:
+    @property
+    def n_drawn(self) -> int:
+        """Draws of both: resamples, and flips of signs."""
+        return 2 * self.n
+
+    def _chunks(self, width: int, told: Advance) -> Iterator[int]:
         left, most = self.n, max(1, DRAWN_AT_ONCE // width)
         while left:
             yield min(left, most)
+            told(min(left, most))
             left -= min(left, most)
 
-    def _bootstrapped(self, sums: Floats, sizes: Floats) -> Floats:
+    def _bootstrapped(self, sums: Floats, sizes: Floats, told: Advance) -> Floats:
         """Means of resampled groups: (draws, rankers)."""
         rng, n = np.random.default_rng([self.seed, 0]), len(sums)
         means = []
-        for rows in self._chunks(n):
+        for rows in self._chunks(n, told):
             drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
             times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
             means.append((times @ sums) / (times @ sizes)[:, None])
         return np.concatenate(means)
 
-    def _flipped(self, sums: Floats) -> Floats:
+    def _flipped(self, sums: Floats, told: Advance) -> Floats:
         """Sums under random signs: (draws, rankers). Swapping two rankers flips a difference's sign."""
         rng, n = np.random.default_rng([self.seed, 1]), len(sums)
-        flipped = [(2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n)]
+        flipped = [
+            (2.0 * rng.integers(2, size=(rows, n)) - 1.0) @ sums for rows in self._chunks(n, told)
+        ]
         return np.concatenate(flipped)
 
     def _p_values(self, flipped: Floats, differences: Floats) -> Floats:

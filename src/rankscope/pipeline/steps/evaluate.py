@@ -17,8 +17,10 @@ from rankscope.core.judged.evaluation import (
 )
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.plain import as_plain
+from rankscope.core.progress import Advance
 from rankscope.core.rng import seed_for
 from rankscope.core.tables import safe_cell
+from rankscope.core.words import of_number
 from rankscope.data import leaks
 from rankscope.data.collections import Topics, n_shared, read_topics
 from rankscope.data.conventions import Convention
@@ -98,6 +100,7 @@ def evaluate(work: Work) -> Summary:
         [declared.pair for declared in family],
         significance_level=spec.significance_level,
         resampling=Resampling(seed=seed_for(work.params(EvaluateParams).seed, "resampling")),
+        progress=work.progress,
     )
     if not is_sound:
         compared = [paired_t(item, significance_level=spec.significance_level) for item in compared]
@@ -153,19 +156,18 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
         read_topics(work.folder(collection_role(name))).qrels, tuple(computed.values())
     )
 
-    def measured(system: str, ranker: str, first_stage: str) -> EvaluatedRun:
+    def measured(system: str, ranker: str, first_stage: str, told: Advance) -> EvaluatedRun:
         role = run_role(name, first_stage, ranker)
-        result = measuring.of(read_run(work.folder(role) / "run.trec"))
+        result = measuring.of(read_run(work.folder(role) / "run.trec"), told)
         path = _run_path(work, role)
         return EvaluatedRun(system, ranker, path, result.called(computed), ties=None, notes=())
 
+    n_queries = len(measuring.query_ids)
     for where, systems in study.groups().items():
-        runs = [
-            measured(system, ranker, where)
-            for system, rankers in systems.items()
-            for ranker in rankers
-        ]
-        n_queries = len(measuring.query_ids)
+        members = [(system, ranker) for system, rankers in systems.items() for ranker in rankers]
+        total = len(members) * n_queries
+        with work.progress.task(f"measure {name}", total, "queries") as task:
+            runs = [measured(system, ranker, where, task.advance) for system, ranker in members]
         yield Group(Place(name, where), Evaluation(tuple(computed), n_queries, tuple(runs), ()))
 
 
@@ -360,7 +362,7 @@ def _shared_queries(work: Work, evaluated: Sequence[str]) -> list[str]:
         n = max(n_shared(topics[one], topics[other]), _n_judged_alike(topics[one], topics[other]))
         if n:
             notes.append(
-                f"{n} of {len(topics[one].queries)} queries of {one} are queries of {other}, too: verdicts over all "
+                f"{n} of {len(topics[one].queries)} queries of {one} {of_number(n, 'is a query', 'are queries')} of {other}, too: verdicts over all "
                 "tests take the two as independent, which is too bold."
             )
     return notes

@@ -10,6 +10,7 @@ from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
 from rankscope.core.rng import seed_for
+from rankscope.core.words import of_number
 from rankscope.data import samples
 from rankscope.data.collections import Topics, read_topics
 from rankscope.evaluate.measuring import Measuring
@@ -124,8 +125,8 @@ def _ranks_for_scores(work: Work, chosen: TrainedSpec) -> list[str]:
 def _as_published(work: Work, chosen: TrainedSpec, pools: Sequence[samples.Pools]) -> list[str]:
     """A warning beside each known defect of study B that the stage repeats."""
     notes = [
-        f"{loss_pools.n_mistaken} of {len(loss_pools.pools)} training queries learn from a random negative in the "
-        "place of their positive, which was not retrieved (a defect of study B's released code)"
+        f"{loss_pools.n_mistaken} of {len(loss_pools.pools)} training queries {of_number(loss_pools.n_mistaken, 'learns', 'learn')} "
+        "from a random negative in the place of a positive, which was not retrieved (a defect of study B's released code)"
         for loss_pools in pools
         if loss_pools.n_mistaken
     ]

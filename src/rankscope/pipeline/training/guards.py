@@ -16,6 +16,7 @@ from torch import Tensor
 from rankscope.core.errors import EmptyBatch
 from rankscope.core.records import ListwiseSample, Run
 from rankscope.core.rng import stream
+from rankscope.core.words import counted, of_number
 from rankscope.data import leaks
 from rankscope.data.by_words import ByWords
 from rankscope.data.collections import StoredDocs, Topics, read_topics
@@ -96,28 +97,28 @@ def before(work: Work, stage: Stage) -> Iterator[Finding]:
 def _test_queries(work: Work, stage: Stage) -> str | None:
     """Training queries in the plan's test collections; the evaluation counts the ancestors' queries too."""
     evaluate = next(step for step in work.plan.steps if step.kind == "evaluate")
-    counted: list[str] = []
+    told: list[str] = []
     for name in work.plan.study.study.evaluate.over:
         topics = read_topics(work.store.open(evaluate.inputs[collection_role(name)].name))
-        counted += _shared(f"queries of {name}", topics, stage)
-    if not counted:
+        told += _shared(f"queries of {name}", topics, stage)
+    if not told:
         return None
     return (
-        f"{' and '.join(counted)}: measures there do not hold for new queries. Train on others "
+        f"{' and '.join(told)}: measures there do not hold for new queries. Train on others "
         "(`part` cuts a collection), or drop it from `evaluate.over`."
     )
 
 
 def _validation_queries(work: Work, stage: Stage) -> str | None:
     watched = stage.spec.validate_on
-    counted: list[str] = []
+    told: list[str] = []
     for name in watched.collections if watched else ():
         topics = read_topics(work.folder(collection_role(name)))
-        counted += _shared(f"validation queries ({name})", topics, stage)
-    if not counted:
+        told += _shared(f"validation queries ({name})", topics, stage)
+    if not told:
         return None
     return (
-        f"{' and '.join(counted)}: the validation rises with queries learnt by heart. Hold others out "
+        f"{' and '.join(told)}: the validation rises with queries learnt by heart. Hold others out "
         "(`part`)."
     )
 
@@ -125,9 +126,9 @@ def _validation_queries(work: Work, stage: Stage) -> str | None:
 def _shared(what: str, topics: Topics, stage: Stage) -> Iterator[str]:
     """How many queries of `topics` are among those of each collection that the stage learns from."""
     for collection, others in stage.queries_of().items():
-        counted = leaks.shared_queries(what, topics, f" ({collection})", others)
-        if counted:
-            yield counted
+        told = leaks.shared_queries(what, topics, f" ({collection})", others)
+        if told:
+            yield told
 
 
 def _lessons(stage: Stage) -> Iterator[tuple[tuple[str, SamplesSpec], tuple[Topics, Pools]]]:
@@ -143,7 +144,7 @@ def _relevant_negatives(work: Work, stage: Stage) -> str | None:
         seen = leaks.relevant_negatives(looked, topics, partial(_text_or_id, stored))
         if seen.n_queries_with > guards.RELEVANT_SHARE * seen.n_queries:
             return (
-                f"In {seen.n_queries_with} of {seen.n_queries} queries a relevant doc is ranked among the negatives "
+                f"In {seen.n_queries_with} of {counted(seen.n_queries, 'query', 'queries')} a relevant doc is ranked among the negatives "
                 f"({seen.judged} judged relevant for the same words, {seen.same_text} of a relevant doc's "
                 f"text; first: query {seen.first}); they are left out. Take doubles out of the collection, or raise "
                 "`negatives.skip_top`."
@@ -168,7 +169,7 @@ def same_words(work: Work, stage: Stage) -> Iterator[str]:
         ):
             if duplicates:
                 yield (
-                    f"{len(duplicates)} of {len(names)} {what} have the words of another (first: {duplicates[0]}): the "
+                    f"{len(duplicates)} of {len(names)} {what} {of_number(len(duplicates), 'has', 'have')} the words of another (first: {duplicates[0]}): the "
                     "same under several ids counts as one, so none is a negative of the other"
                 )
 
@@ -191,7 +192,7 @@ def _unretrieved_positives(work: Work, stage: Stage) -> str | None:
         )
         if seen.above_chance < guards.BETTER_THAN_CHANCE:
             return (
-                f"{spec.negatives.first_stage} finds a positive of {seen.n_found} of {seen.n_queries} queries "
+                f"{spec.negatives.first_stage} finds a positive of {seen.n_found} of {counted(seen.n_queries, 'query', 'queries')} "
                 f"in its top {spec.negatives.depth}; docs drawn at random would be found for "
                 f"{seen.by_chance:.0%}. Check that queries, docs and qrels belong together (ids that were "
                 "numbered again?), or use a better first stage."
@@ -211,7 +212,7 @@ def _truncated_docs(stage: Stage) -> str | None:
     n_cut = stage.tuned.n_cut(pairs)
     if n_cut <= guards.CUT_SHARE * len(pairs):
         return None
-    return f"{n_cut} of {len(pairs)} docs {stage.tuned.cut_at}. Raise `max_length`, or cut the docs into passages."
+    return f"{n_cut} of {counted(len(pairs), 'doc')} {stage.tuned.cut_at}. Raise `max_length`, or cut the docs into passages."
 
 
 def _special_tokens(stage: Stage) -> str | None:
@@ -335,7 +336,7 @@ def rankings_unchanged(change: Mapping[str, float]) -> str | None:
     if not change or change["same_order_share"] < guards.UNCHANGED_SHARE:
         return None
     return (
-        f"The stage left the rankings of {change['same_order_share']:.0%} of {change['n_queries']} validation "
-        f"queries in their order (mean score change {change['score_change']:.1e}): it is the ranker it started "
+        f"The stage left the rankings of {change['same_order_share']:.0%} of "
+        f"{counted(int(change['n_queries']), 'validation query', 'validation queries')} in their order (mean score change {change['score_change']:.1e}): it is the ranker it started "
         "from. Raise `learning_rate` or `max_updates`."
     )

@@ -216,6 +216,14 @@ ON_PAGE = (
     ColumnGroup.POWER,
     ColumnGroup.COUNTS,
 )
+SECONDARY = (
+    "effect_size",
+    "corrected_equivalence_p",
+    "queries_needed",
+    "fragility",
+    "smallest_detectable",
+)
+"""Columns that a narrow terminal leaves out, the least needed first."""
 ON_TERMINAL = (
     ColumnGroup.DIFFERENCE,
     ColumnGroup.TESTS,
@@ -246,6 +254,12 @@ def on_page(terms: SharedTerms) -> list[tuple[str, Format]]:
         for column in _in_order(ON_PAGE)
         if column.page is not None and (terms.has_seeds or not column.only_with_seeds)
     ]
+
+
+def left_out_first(terms: SharedTerms) -> list[str]:
+    """The headings on a terminal of columns that a narrow one leaves out, the least needed first."""
+    shown = {column.name: column.terminal for column in COLUMNS if column.terminal is not None}
+    return [terms.heading(shown[name]) for name in SECONDARY]
 
 
 def on_terminal(

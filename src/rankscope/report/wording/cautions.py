@@ -3,6 +3,7 @@
 from math import ceil
 
 from rankscope.core.judged.comparisons import JudgedDifference, Verdict
+from rankscope.core.words import counted
 
 FRAGILITY = "Fragility: how many of these queries would take the verdict away if they had the worst possible difference."
 
@@ -42,7 +43,7 @@ def unseen(judged: JudgedDifference) -> str:
         return f"{_differing(judged)}: {_left_open(judged)}."
     ruled_out = f"rule out that more than {_percent(share)} of all"
     if not judged.n_differing:
-        n = f"{judged.n_groups:,} {'groups' if _has_groups(judged) else 'queries'}"
+        n = counted(judged.n_groups, *(("group",) if _has_groups(judged) else ("query", "queries")))
         return f"No query differs; {n} {ruled_out} differ."
     return f"{_differing(judged)}; they {ruled_out} are of a kind not seen here."
 
@@ -50,9 +51,11 @@ def unseen(judged: JudgedDifference) -> str:
 def _differing(judged: JudgedDifference) -> str:
     n, n_differing = judged.n_queries, judged.n_differing
     if _has_groups(judged) and n_differing:
-        return f"The mean difference is the same in nearly all of {judged.n_groups:,} groups"
+        return (
+            f"The mean difference is the same in nearly all of {counted(judged.n_groups, 'group')}"
+        )
     if 2 * n_differing < n:
-        return f"The two differ in {n_differing} of {n:,} queries"
+        return f"The two differ in {n_differing} of {counted(n, 'query', 'queries')}"
     if judged.effect_size is not None:
         almost = "both" if n == 2 else f"nearly all of {n:,}"
         return f"The difference is the same in {almost} queries, or nearly so"

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeGuard, final
 
 from rankscope.analyses.table import imported
 from rankscope.core.errors import BadStudy, listed
+from rankscope.core.words import counted
 from rankscope.pipeline.spec.rankers import RANKER_KINDS, ranker_kind, system_of
 from rankscope.study.sweeps.lists import MOST, Swept, lists_in, refuse_lists, seeds_of, text_of
 
@@ -183,7 +184,7 @@ class _Expansion:
                 if counterpart is None:
                     names = [other.name for other in others]
                     raise BadStudy(
-                        f"{place}.{after}: {before} stands for {len(names)} rankers, and {member.name} is compared with "
+                        f"{place}.{after}: {before} stands for {counted(len(names), 'ranker')}, and {member.name} is compared with "
                         f"one. Name one of them: {listed(names)}."
                     )
                 pairs[member.name] = counterpart
