@@ -379,7 +379,7 @@ def test_elsewhere_lines_come_now_and_then(
             clock[0] += 1.0
             task.advance(loss=0.25)
     assert capsys.readouterr().err.splitlines() == [
-        "train C: 20/30 updates, 1.0 updates/s, loss 0.2500",
+        "train C: 20/30 updates, 1.0 updates/s, loss 0.2500, 0:00:10 left",
         "train C: 30/30 updates, 1.0 updates/s, loss 0.2500",
     ]
 

@@ -1,6 +1,7 @@
 """The commands over run files: what they print, in every form, and what they refuse."""
 
 import csv
+import gzip
 import io
 import json
 from pathlib import Path
@@ -491,6 +492,22 @@ def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:
         "q1 Q0 b 1 2.0 mine", "q1 Q0 a 2 1.0 mine",
     ]  # fmt: skip
     assert read_run(files / "out" / "r.run").tag == "mine"
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.JSON", "x.json.gz"])
+def test_convert_writes_json_that_is_read_back(rankscope: Command, files: Path, name: str) -> None:
+    """It wrote TREC's columns under the name of a JSON file. Ties are broken here, too."""
+    (files / "tied.run").write_text("q1 Q0 a 1 2.0 mine\nq1 Q0 b 2 2.0 mine\nq1 Q0 c 3 1.0 mine\n")
+    out = files / name
+    done = rankscope("convert", files / "tied.run", "--out", out)
+    assert done.out == f"{out}: 1 query by mine.\n"
+    data = out.read_bytes()
+    table = json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
+    assert [*table["q1"]] == ["b", "a", "c"]
+    assert table["q1"]["b"] > table["q1"]["a"] > table["q1"]["c"]
+    again, first = read_run(out), read_run(files / "tied.run")
+    assert [doc.doc_id for doc in again.rankings["q1"]] == [doc.doc_id for doc in first.rankings["q1"]]  # fmt: skip
+    assert again.tied_share() == 0
 
 
 def test_qrels_from_a_folder_bring_texts_to_the_page(

@@ -253,6 +253,17 @@ def test_then_what_names_several_rows_stands_above_them(
     assert text.count("C-D - bm25") == 2
 
 
+def test_two_rows_have_a_table_each_and_ten_do_not(
+    capsys: pytest.CaptureFixture[str], on_terminal: Callable[[int], None]
+) -> None:
+    """The difference and the verdict of a row stand in one line where that can be."""
+    rows = [[f"P@{n}", "C - bm25", "+0.0252", "-0.0252 to +0.0053", "+0.12", "? cannot tell"] for n in range(1, 11)]  # fmt: skip
+    two = drawn(capsys, on_terminal, 70, NUMBERS._replace(rows=rows[:2]))
+    assert two.count("measure: P@") == two.count("┏") == 2
+    ten = drawn(capsys, on_terminal, 70, NUMBERS._replace(rows=rows))
+    assert (ten.count("measure: "), ten.count("┏")) == (0, 2)
+
+
 def test_at_last_a_table_is_drawn_in_parts_with_the_names_of_its_rows(
     capsys: pytest.CaptureFixture[str], on_terminal: Callable[[int], None]
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Lock
 from typing import Any, Literal, NamedTuple, final
 
@@ -53,18 +54,22 @@ class _OnTerminal:
 
 
 class _InLines:
-    """A line at most every `SECONDS_BETWEEN_LINES`."""
+    """A line at most every `SECONDS_BETWEEN_LINES`, with the time left."""
 
     @contextmanager
     def task(self, label: str, total: int, unit: str, *, done: int = 0) -> Iterator[Task]:
-        last = time.monotonic()
+        started = last = time.monotonic()
+        before = done
 
         def show(n: int, facts: str) -> None:
             nonlocal done, last
             done += n
-            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                self.note(f"{visible(label)}: {done}/{total} {unit}, {facts}")
+            now = time.monotonic()
+            if now - last >= SECONDS_BETWEEN_LINES:
+                last = now
+                left = (now - started) / max(1, done - before) * (total - done)
+                ends = f", {timedelta(seconds=round(left))} left" if done < total else ""
+                self.note(f"{visible(label)}: {done}/{total} {unit}, {facts}{ends}")
 
         yield _Counting(unit, show)
 
@@ -94,6 +99,8 @@ class _Counting:
 
 LEAST_NAME, NAME, LEAST_TEXT = 4, 12, 24
 """A column of names is made no narrower; no narrower than NAME where columns are left out for it; and one of texts."""
+ALONE = 3
+"""Rows that may have a table of their own each."""
 
 
 def show_table(table: Table, *, is_wide: bool = False) -> None:
@@ -190,8 +197,8 @@ class _FittedTable:
                 return _ShownColumns(columns, 0, secondary[:n_less])
         for n_above in range(1, table.n_names):
             names = {tuple(row[:n_above]) for row in table.rows}
-            if len(names) > 1 and len(names) == len(table.rows):
-                break  # a table for each row would be no table
+            if len(names) > ALONE and len(names) == len(table.rows):
+                break  # so many tables of one row would be no table
             if self._least(columns[n_above:]) <= self._width:
                 return _ShownColumns(columns[n_above:], n_above, secondary)
         return _ShownColumns(columns, 0, secondary)
