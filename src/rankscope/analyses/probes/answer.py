@@ -78,7 +78,7 @@ def params_of(
     depth: int,
     *,
     candidates: str,
-    mlp: bool,
+    also: Sequence[str],
     as_published: bool,
     **others: Any,
 ) -> tuple[ChoicesParams, ProbeParams]:
@@ -87,7 +87,7 @@ def params_of(
         ProbesSpec,
         examples={"over": test, "train": train, "from": "bm25", "depth": depth},
         candidates=numbers(candidates),
-        mlp=mlp and not as_published,
+        also=tuple(also),
         method="as_published" if as_published else "sound",
         **others,
     )
