@@ -15,7 +15,7 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.fast.precision import narrowed
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.processes import ALONE, Processes
-from rankscope.pipeline.kinds import RerankParams
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.retrieve.rerank import rerank
 
 SAMPLE = 8

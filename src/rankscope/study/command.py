@@ -11,8 +11,8 @@ from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.models.processes import joined
-from rankscope.pipeline.kinds import RerankParams
 from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.report import pooled
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked

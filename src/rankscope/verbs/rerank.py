@@ -10,7 +10,7 @@ from rankscope.data.collections import Source, StoredDocs, judged_topics, write_
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import downloaded, located
 from rankscope.models.opening import open_ranker, require_precision
-from rankscope.pipeline.kinds import RerankParams
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.pipeline.reranking import reranking
 from rankscope.store.files import temporary_folder, writable
 from rankscope.verbs.models import tag_of, untold
