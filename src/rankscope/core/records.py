@@ -179,6 +179,10 @@ class Run:
     tag: str
     rankings: Mapping[str, list[ScoredDoc]]
 
+    def __repr__(self) -> str:
+        n_docs = sum(len(self.columns(query_id).doc_ids) for query_id in self.rankings)
+        return f"Run {self.tag}: {len(self.rankings)} queries, {n_docs} docs"
+
     @classmethod
     def of(cls, tag: str, scored_docs: Iterable[ScoredDoc], *, source: object = None) -> "Run":
         """A run from scored docs in any order; `source` is what an error calls it.

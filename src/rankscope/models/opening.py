@@ -32,6 +32,8 @@ class _WithWeights(Protocol):
 
 
 R = TypeVar("R", bound=_WithWeights)
+AnyRanker = CrossEncoder | BiEncoder | LateInteraction
+"""A ranker of any kind that a folder can declare."""
 
 
 def device() -> torch.device:
@@ -107,7 +109,7 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
     return placed(BiEncoder.on(encoder, pooling=pooling, max_length=lengths))
 
 
-def open_ranker(folder: Path) -> CrossEncoder | BiEncoder | LateInteraction:
+def open_ranker(folder: Path) -> AnyRanker:
     """A ranker from its folder, of the kind that the folder declares."""
     if kind_of(folder) == "late_interaction":
         return open_late_interaction(Location(folder.name, folder))

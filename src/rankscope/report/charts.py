@@ -280,6 +280,43 @@ def validation_curve(data: RankerTraining) -> Spec:
     return finished(chart, f"Validation of {data.ranker} by update")
 
 
+def means(means: Mapping[str, Mapping[str, float]], measures: Sequence[str]) -> Spec:
+    """A dot for each system's mean, a panel for each measure; system and measure to the mean."""
+    rows = [
+        {"system": system, "measure": measure, "mean": values[measure]}
+        for system, values in means.items()
+        for measure in measures
+    ]
+    panels = [
+        chart_of(row for row in rows if row["measure"] == measure)
+        .mark_point(filled=True, size=60, color=BLUE)
+        .encode(
+            x=alt.X("mean:Q", title=measure, axis=AXIS, scale=alt.Scale(zero=True)),
+            y=alt.Y("system:N", title=None, sort=None),
+            tooltip=["system:N", alt.Tooltip("mean:Q", format=".4f")],
+        )
+        for measure in measures
+    ]
+    words = "Means of each system"
+    return below_each_other(
+        [finished(panel, f"{words}, {name}") for panel, name in zip(panels, measures, strict=True)]
+    )
+
+
+def below_each_other(panels: Sequence[Spec]) -> Spec:
+    """Charts as one, each below the one before; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0]
+    return {
+        "$schema": panels[0]["$schema"],
+        "datasets": {name: rows for panel in panels for name, rows in panel["datasets"].items()},
+        "vconcat": [
+            {name: value for name, value in panel.items() if name not in WHOLE_CHART}
+            for panel in panels
+        ],
+    }
+
+
 def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
     """A chart as wide as its place, with a description for screen readers, and without the page's colours."""
     spec: Spec = chart.properties(
@@ -290,6 +327,9 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: st
         check(spec)
     return spec
 
+
+WHOLE_CHART = ("$schema", "datasets", "autosize")
+"""Fields of a chart that are those of the whole where it is a part."""
 
 NO_INK = f"{BLUE}00"
 

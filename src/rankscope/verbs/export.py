@@ -13,7 +13,7 @@ from rankscope.models.exporting import FILE, write_onnx
 from rankscope.models.inputs import notes_on
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import downloaded, located
-from rankscope.models.opening import open_ranker
+from rankscope.models.opening import AnyRanker, open_ranker
 from rankscope.store.files import writable
 from rankscope.store.refusals import explained
 from rankscope.verbs.models import untold
@@ -52,9 +52,7 @@ def export(settings: ExportSettings, tell: Tell = untold) -> Result:
     return Result(lines=(f"wrote {out / FILE if settings.onnx else out}",))
 
 
-def _exportable(
-    ranker: CrossEncoder | BiEncoder | LateInteraction, model: str
-) -> CrossEncoder | BiEncoder:
+def _exportable(ranker: AnyRanker, model: str) -> CrossEncoder | BiEncoder:
     if isinstance(ranker, LateInteraction):
         raise BadInput(
             f"{model}: a late-interaction ranker, which sentence-transformers does not read as ONNX. Give a "

@@ -13,7 +13,7 @@ from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.store.files import temporary_folder, writable
-from rankscope.verbs.models import untold
+from rankscope.verbs.models import tag_of, untold
 from rankscope.verbs.written import written
 
 BM25 = "bm25"
@@ -47,12 +47,20 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
     writable(settings.out)
     notes: tuple[str, ...] = ()
     if model is None:
-        run, notes = _by_bm25(settings, progress)
+        language = settings.language or ENGLISH
+        run, notes = by_bm25(
+            settings.source, depth=settings.depth, language=language, progress=progress
+        )
     else:
-        from rankscope.verbs.dense import by_bi_encoder  # loads torch
+        from rankscope.models.inputs import notes_on  # load torch
+        from rankscope.models.opening import open_bi_encoder
+        from rankscope.verbs.dense import by_bi_encoder
 
+        encoder = open_bi_encoder(model)
+        for note in notes_on(encoder):
+            tell(note)
         run = by_bi_encoder(
-            model, settings.source, depth=settings.depth, progress=progress, tell=tell
+            encoder, settings.source, depth=settings.depth, tag=tag_of(model), progress=progress
         )
     return Result(lines=(written(settings.out, run),), notes=notes)
 
@@ -73,15 +81,16 @@ def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:
     )
 
 
-def _by_bm25(settings: SearchSettings, progress: Progress) -> tuple[Run, tuple[str, ...]]:
-    """The run, and a note on queries for which nothing was found."""
-    language = settings.language or ENGLISH
+def by_bm25(
+    source: Source, *, depth: int, language: str, progress: Progress
+) -> tuple[Run, tuple[str, ...]]:
+    """The run of a collection's judged queries, and a note on queries for which nothing was found."""
     choose(LANGUAGES, language, what="language")
-    queries = judged_topics(settings.source).queries
+    queries = judged_topics(source).queries
     with temporary_folder() as folder:
-        bm25.build(settings.source.docs(), folder, language=language)
+        bm25.build(source.docs(), folder, language=language)
         index = bm25.Index.load(folder)
         for note in index.notes:
             progress.note(f"BM25: {note}")
-        run = bm25.search(index, queries, depth=settings.depth, progress=progress)
+        run = bm25.search(index, queries, depth=depth, progress=progress)
     return run, _without_docs(queries, run)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.changes import words
@@ -20,7 +21,7 @@ from rankscope.analyses.changes.results import (
     weights_changed,
 )
 from rankscope.analyses.changes.spec import ChangesSpec, HeadsSpec
-from rankscope.analyses.changes.stored import HeadsControl, PairChanges
+from rankscope.analyses.changes.stored import HeadsControl, PairChanges, StoredChanges
 from rankscope.analyses.forms import forms_of
 from rankscope.core.errors import BadInput
 from rankscope.core.judged.margins import DEFAULT_MARGIN
@@ -169,9 +170,20 @@ def answer(
             *([Table(control.measure, *words.head_table(changes, control))] if control else []),
         ),
         lines=tuple(sentences),
-        forms=forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
+        forms={
+            **forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
+            "chart": lambda: _chart(changes),
+        },
         notes=(*shown.notes, *(control.notes if control else ())),
+        record=shown,
     )
+
+
+def _chart(changes: StoredChanges) -> dict[str, Any]:
+    """How far each layer's weights moved."""
+    from rankscope.analyses.changes import charts
+
+    return charts.change_map(changes)
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> RankerPair:

@@ -24,6 +24,7 @@ from rankscope.analyses.probes.plan import (
 from rankscope.analyses.probes.results import ProbeResults, concluded, recorded
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
+from rankscope.analyses.probes.stored import StoredProbes
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
@@ -118,8 +119,24 @@ def answer(
     return Result(
         tables=(Table(f"{len(choices_read.test)} examples, {n} docs each", *table),),
         lines=tuple(sentences),
-        forms=forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
+        forms={
+            **forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
+            "chart": lambda: _chart(stored, n),
+        },
         notes=stored.notes,
+        record=stored,
+    )
+
+
+def _chart(stored: StoredProbes, n: int) -> dict[str, Any]:
+    """The accuracy of every ranker's layers among n docs."""
+    from rankscope.analyses.probes import charts
+
+    return charts.layers_of_rankers(
+        words.compared_curves(stored, n),
+        words.published_curves(stored, n),
+        chance=1 / n,
+        first_stage=words.first_stage(stored, n),
     )
 
 
