@@ -1,7 +1,5 @@
 """Commands that make or read run files."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,11 +33,6 @@ from rankscope.options import (
     Split,
     source,
 )
-
-
-def _typed() -> str:
-    """The command line as it was typed."""
-    return shlex.join(["rankscope", *sys.argv[1:]])
 
 
 @command()
@@ -121,7 +114,7 @@ def evaluate(
         names_in(measures),
         per_query=per_query,
         processes=arguments.processes(runs),
-        command=_typed(),
+        command=arguments.typed(),
     )
     printing.show(output.form, output.out, evaluate.answer(judged, settings))
 
@@ -206,7 +199,7 @@ def compare(
         },
         first_stage=first_stage,
         processes=arguments.processes(runs),
-        command=_typed(),
+        command=arguments.typed(),
     )
     printing.show(output.form, output.out, compare.answer(judged, settings))
 

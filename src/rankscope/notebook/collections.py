@@ -66,7 +66,7 @@ def collection(name: str | PathLike[str], *, split: str = "test") -> OpenedColle
 
     Raises BadInput for a folder without such a split.
 
-    >>> rs.collection("world", split="test")
-    Collection world/test: 32 judged queries, 32 judgements
+    >>> rs.collection("world", split="test")  # doctest: +ELLIPSIS
+    Collection world/test: 200 judged queries, ... judgements
     """
     return OpenedCollection(fspath(name), split)

@@ -30,6 +30,10 @@ def probe(
 
     rankers: all of one kind, loaded or by folder or hub id; `{name: ranker}` names them. train: the collection whose
     queries the probes learn; the split `train`, if None. Other fields are those of `explain.probes` in a study file.
+
+    >>> probed = rs.probe([ranker], c, candidates=(2,), fits=1)
+    >>> sorted({*probed.frame()["probe"]})
+    ['first stage', 'linear', 'random_labels', 'shuffled_queries']
     """
     learnt = train or OpenedCollection(collection.name, "train")
     choices, params = probes.params_of(
@@ -65,6 +69,9 @@ def attribute(
     """Through which neurons rankers prefer a relevant doc, with checks of the numbers; `record` has every number.
 
     rankers as for `probe`. Other fields are those of `explain.attribution` in a study file.
+
+    >>> rs.attribute([ranker], c, examples=4, nodes=2, ablate=False).record.n_examples
+    4
     """
     method = fields.pop("method", "sound")
     stated = {name: fields.pop(name, None) for name in ("path", "nodes", "ablate")}
@@ -86,6 +93,10 @@ def diff(
     """What moved from one ranker to another, layer by layer: weights, states, rankings; `record` has every number.
 
     Settings are those of `rankscope diff`: queries, depth, texts, neighbours, heads, measure, margin, language, seed.
+
+    >>> moved = rs.diff(ranker, rs.load("other"), c, queries=25, texts=30)
+    >>> moved.record.changes.after
+    'other'
     """
     chosen = changes.DiffSettings(collection.name, collection.split, **settings)
     models = [_written(before), _written(after)]

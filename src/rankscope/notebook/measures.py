@@ -37,9 +37,10 @@ def measure(
     parallel; above 1, a script must start under `if __name__ == "__main__":`. Raises BadInput with the place for what
     cannot be read, UnknownChoice for an unknown measure.
 
-    >>> rs.measure({"bm25": "bm25.run"}, c, ["nDCG@10"]).frame().round(4)
-          nDCG@10
-    bm25   0.1528
+    >>> rs.measure({"bm25": "bm25.run"}, c, ["nDCG@10"])
+    world/test, 200 queries
+    run   nDCG@10
+    bm25  0.1528
     """
     named_judgements = _judgements(qrels, relevance_level, drop_own_docs)
     settings = evaluation.EvaluateSettings(runs, measures, processes=processes)
@@ -64,8 +65,9 @@ def compare(
     two systems are equivalent, absolute (0.02) or a share of the baseline's mean ("5%"). The family is every pair and
     measure.
 
-    >>> rs.compare({"bm25": "bm25.run", "C": "C.run"}, c, baseline="bm25").record.rows[0].judged.verdict
-    'better'
+    >>> found = rs.compare({"bm25": run, "half": run.top(3)}, c, baseline="bm25")
+    >>> found.frame()[["system", "baseline", "verdict"]].values.tolist()
+    [['half', 'bm25', 'worse']]
     """
     named_judgements = _judgements(qrels, relevance_level, drop_own_docs)
     settings = comparison.CompareSettings(

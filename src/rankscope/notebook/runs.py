@@ -27,7 +27,7 @@ def search(
     together, and where BM25 finds nothing.
 
     >>> rs.search("bm25", c, depth=10)
-    Run bm25: 32 queries, 320 docs
+    Run bm25: 200 queries, 2000 docs
     """
     shown = progress()
     if isinstance(model, str) and model.casefold() == BM25:
@@ -57,8 +57,8 @@ def rerank(
 
     precision: of the ranker's dense layers: float32, bfloat16 or int8. Raises BadInput for a precision that is slower here.
 
-    >>> rs.rerank(ranker, c, run, depth=5)
-    Run cross-encoder: 32 queries, 320 docs
+    >>> rs.rerank(ranker, c, run, depth=2)
+    Run cross-encoder: 200 queries, 2000 docs
     """
     require_precision(precision)
     shown, opened = progress(), loaded(ranker)

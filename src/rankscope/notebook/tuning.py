@@ -47,8 +47,9 @@ def tune(
 
     Raises BadStudy with a line for each mistake, GuardStopped where a guard stops the training.
 
-    >>> tuned = rs.tune(ranker, c, negatives=run, loss="localized_contrastive", max_updates=2)
-    >>> tuned.name
+    >>> train = rs.collection("world", split="train")
+    >>> hard = rs.search("bm25", train, depth=20)
+    >>> rs.tune(ranker, train, negatives=hard, loss="localized_contrastive", max_updates=2).name
     'tuned'
     """
     root = Path(results) / name

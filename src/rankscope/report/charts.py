@@ -16,6 +16,7 @@ from altair.utils.schemapi import debug_mode
 from rankscope.report.forests import Forest
 from rankscope.report.queries import Differences
 from rankscope.report.steps import RankerTraining
+from rankscope.report.systems import SystemRow
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import clipped
 from rankscope.report.wording.verdicts import VERDICTS
@@ -301,6 +302,23 @@ def means(means: Mapping[str, Mapping[str, float]], measures: Sequence[str]) -> 
     return below_each_other(
         [finished(panel, f"{words}, {name}") for panel, name in zip(panels, measures, strict=True)]
     )
+
+
+def cost(rows: Sequence[SystemRow], measure: str) -> Spec:
+    """Each system's mean over the seconds of all its stages; what nobody trained is at 0."""
+    points = [
+        {"system": row.system, "seconds": row.seconds, "mean": row.mean}
+        for row in rows
+        if row.mean is not None
+    ]
+    base = chart_of(points).encode(
+        x=alt.X("seconds:Q", title="Seconds of training, all stages", axis=AXIS),
+        y=alt.Y("mean:Q", title=measure, axis=AXIS, scale=alt.Scale(zero=False)),
+        tooltip=["system:N", "seconds:Q", alt.Tooltip("mean:Q", format=".4f")],
+    )
+    dots = base.mark_point(filled=True, size=70, color=BLUE)
+    names = base.mark_text(align="left", dx=8, dy=-6).encode(text="system:N")
+    return finished(dots + names, f"{measure} of each system over the seconds of its training")
 
 
 def below_each_other(panels: Sequence[Spec]) -> Spec:
