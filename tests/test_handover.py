@@ -46,7 +46,13 @@ def test_the_card_says_what_a_ranker_started_from_learnt_and_reached(
     model = tuned(results)
     before = sums(results / "steps")
     answer = rankscope(
-        "export", model, tmp_path / "my-ranker", "--license", "apache-2.0", "--base-model", "me/base"
+        "export",
+        model,
+        tmp_path / "my-ranker",
+        "--license",
+        "apache-2.0",
+        "--base-model",
+        "me/base",
     )
     assert answer.code == 0, answer.err
     assert sums(results / "steps") == before, "a step's own folder never changes"

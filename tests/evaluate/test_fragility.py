@@ -7,6 +7,7 @@ from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
+from rankscope.evaluate.pairs.fragility import _order
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
@@ -93,3 +94,33 @@ def test_in_a_measure_of_a_wider_range_a_query_weighs_more() -> None:
     assert wide is not None
     assert narrow is not None
     assert wide < narrow
+
+
+@pytest.mark.parametrize("kind", ["normal", "few values", "none", "skewed", "all the same"])
+def test_queries_are_replaced_in_the_order_that_lowers_t_fastest(kind: str) -> None:
+    """Against trying every remaining query at every step; equal differences in the order of the sample."""
+    rng = np.random.default_rng(7)
+    for n in (1, 2, 3, 9, 40):
+        differences = {
+            "normal": rng.normal(0.05, 0.3, n),
+            "few values": rng.choice([0, 0.5, -0.5, 1, -1], n, p=[0.5, 0.2, 0.1, 0.1, 0.1]),
+            "none": np.zeros(n),
+            "skewed": rng.exponential(0.2, n) * rng.choice([1, -1], n, p=[0.8, 0.2]),
+            "all the same": np.full(n, 0.3),
+        }[kind]
+        for bound in (0.0, 0.02, -0.02):
+            values, worst = differences - bound, -1.0 - bound
+            assert [*_order(values, worst)] == by_trying_all(values, worst)
+
+
+def by_trying_all(values: np.ndarray, worst: float) -> list[int]:
+    left, order = list(range(len(values))), list[int]()
+    total, squares = values.sum(), (values**2).sum()
+    while left:
+        sums, of_squares = total - values + worst, squares - values**2 + worst**2
+        like_t = sums * np.abs(sums) / of_squares
+        place = min(left, key=lambda at: (like_t[at], at))
+        left.remove(place)
+        order.append(place)
+        total, squares = sums[place], of_squares[place]
+    return order

@@ -13,7 +13,15 @@ import vl_convert
 from markupsafe import Markup
 
 from rankscope.report import (
-    charts, claims, findings, forests, pooled, queries, steps, summary, systems,
+    charts,
+    claims,
+    findings,
+    forests,
+    pooled,
+    queries,
+    steps,
+    summary,
+    systems,
 )
 from rankscope.report.means import means
 from rankscope.report.rendering import rendered

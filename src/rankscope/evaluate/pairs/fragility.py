@@ -7,7 +7,10 @@ further query of a kind that the sample does not hold. No test can see such a qu
 beside the verdict.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -31,18 +34,21 @@ def replaced_until(sample: Sample, stands: Stands, bound: float, *, downwards: b
         return None
     sign = 1.0 if downwards else -1.0
     worst = -sign * sample.span
-    order = list(_order(sign * (sample.differences - bound), sign * (worst - bound)))
+    rest = _order(sign * (sample.differences - bound), sign * (worst - bound))
+    order: list[int] = []
+    n_queries = len(sample.differences)
 
     def stands_without(n: int) -> bool:
+        order.extend(islice(rest, n - len(order)) if n > len(order) else ())
         changed = sample.differences.copy()
         changed[order[:n]] = worst
         return bool(stands(changed[None])[0])
 
     low, high = 0, 1
     while stands_without(high):
-        if high == len(order):
+        if high == n_queries:
             return None
-        low, high = high, min(2 * high, len(order))
+        low, high = high, min(2 * high, n_queries)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if stands_without(middle) else (low, middle)
@@ -65,15 +71,30 @@ def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
 
 
 def _order(values: Floats, worst: float) -> Iterator[int]:
-    """Places of the values; the next is always the one whose replacement by the worst leaves the smallest t."""
-    left = np.ones(len(values), dtype=bool)
-    total, squares = values.sum(), (values**2).sum()
-    for _ in range(len(values)):
-        sums = total - values + worst
-        of_squares = squares - values**2 + worst**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            like_t = np.where(left, sums * np.abs(sums) / of_squares, np.inf)
-        place = int(np.nanargmin(like_t))
-        left[place] = False
-        total, squares = sums[place], of_squares[place]
+    """Places of the values; the next is always the one whose replacement by the worst leaves the smallest t.
+
+    As a function of the value, t's square with its sign has its derivative's sign from (value * sums - squares), where
+    both include the worst: so the smallest t is at a neighbour of squares / sums, or at an end.
+    """
+    left = sorted(zip(values.tolist(), range(len(values)), strict=True))
+    total, squares = float(values.sum()), float((values**2).sum())
+    while left:
+        sums, of_squares = total + worst, squares + worst**2
+        turn = bisect_left(left, (of_squares / sums,)) if sums > 0 else 0
+        chosen = min(
+            (_like_t(sums - left[at][0], of_squares - left[at][0] ** 2), left[at][1], at)
+            for at in {_first_like(left, at) for at in (0, turn - 1, turn, -1) if at < len(left)}
+        )
+        value, place = left.pop(chosen[-1])
+        total, squares = sums - value, of_squares - value**2
         yield place
+
+
+def _like_t(sums: float, of_squares: float) -> float:
+    """t's square with its sign; the largest where nothing varies."""
+    return sums * abs(sums) / of_squares if of_squares > 0 else math.inf
+
+
+def _first_like(left: Sequence[tuple[float, int]], at: int) -> int:
+    """Of the values that are equal to the one at a place, where the first stands."""
+    return bisect_left(left, (left[at][0],))
