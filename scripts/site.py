@@ -26,8 +26,8 @@ def gather(out: Path, report: Path = REPORT) -> None:
     """Write all pages; a folder that is there is made again."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(ROOT / "docs", out)
-    for name, page in MOVED.items():
-        shutil.copyfile(ROOT / name, out / page)
+    for name, moved in MOVED.items():
+        shutil.copyfile(ROOT / name, out / moved)
     for page in out.rglob("*.md"):
         page.write_text(_relinked(page.read_text("utf-8"), page, out), "utf-8")
     (out / "api.md").write_text(_api(), "utf-8")
@@ -48,7 +48,9 @@ def _relinked(text: str, page: Path, out: Path) -> str:
             inside = place.relative_to(ROOT).as_posix()
         except ValueError:
             return match.group(0)
-        there = MOVED.get(inside) or (inside.removeprefix("docs/") if inside.startswith("docs/") else None)
+        there = MOVED.get(inside) or (
+            inside.removeprefix("docs/") if inside.startswith("docs/") else None
+        )
         if there is None:
             return match.group(0)
         up = "../" * (len(page.relative_to(out).parts) - 1)
@@ -70,7 +72,10 @@ def _report(report: Path, out: Path) -> str:
     if not report.is_file():
         return head + "It was not there when this site was built.\n"
     shutil.copyfile(report, out / "demo.html")
-    return head + '<iframe src="../demo.html" title="The demo\'s report" style="width: 100%; height: 80vh"></iframe>\n'
+    return (
+        head
+        + '<iframe src="../demo.html" title="The demo\'s report" style="width: 100%; height: 80vh"></iframe>\n'
+    )
 
 
 if __name__ == "__main__":

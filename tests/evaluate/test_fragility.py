@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
-from rankscope.evaluate.pairs.fragility import _order
+from rankscope.evaluate.pairs.fragility import _replacements, _smallest
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
@@ -110,7 +111,13 @@ def test_queries_are_replaced_in_the_order_that_lowers_t_fastest(kind: str) -> N
         }[kind]
         for bound in (0.0, 0.02, -0.02):
             values, worst = differences - bound, -1.0 - bound
-            assert [*_order(values, worst)] == by_trying_all(values, worst)
+            found = [*_replacements(values, worst)]
+            assert [place for place, _ in found] == by_trying_all(values, worst)
+            replaced = values.copy()
+            for place, t in found:
+                replaced[place] = worst
+                if n > 1 and replaced.std() > 1e-9:
+                    assert t == pytest.approx(stats.ttest_1samp(replaced, 0).statistic)
 
 
 def by_trying_all(values: np.ndarray, worst: float) -> list[int]:
@@ -124,3 +131,11 @@ def by_trying_all(values: np.ndarray, worst: float) -> list[int]:
         order.append(place)
         total, squares = sums[place], of_squares[place]
     return order
+
+
+def test_the_smallest_number_is_found_from_any_guess() -> None:
+    for most in range(1, 12):
+        for smallest_one in range(1, most + 2):
+            for guess in range(1, most + 1):
+                found = _smallest(lambda n, at=smallest_one: n >= at, guess=guess, most=most)
+                assert found == (None if smallest_one > most else smallest_one)

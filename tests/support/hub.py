@@ -23,7 +23,7 @@ class Hub:
         self.refuses: tuple[int, str] | None = None
         """The status and message with which it answers everything."""
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:  # noqa: C901 - a place each
         if self.refuses:
             return self.refuses[0], {"error": self.refuses[1]}
         if path == "/api/repos/create":
@@ -96,7 +96,7 @@ def hub() -> Iterator[Hub]:
 
         do_GET = do_POST = do_PUT = _answer
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
