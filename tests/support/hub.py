@@ -29,7 +29,7 @@ class Hub:
         if path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-            self.repos[name] = bool(asked.get("private"))
+            self.repos[name] = bool(asked.get("private")) or asked.get("visibility") == "private"
             return 200, {"url": f"{self.address}/{name}", "id": name}
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}

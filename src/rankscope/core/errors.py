@@ -31,7 +31,7 @@ class RankscopeError(Exception):
     ...     rs.read_run("absent.run")
     ... except rs.RankscopeError as error:
     ...     print(error)
-    absent.run: there is no such file. Give the path of one.
+    absent.run: there is no such file. Give the path of one that exists.
     """
 
     def __init__(self, *args: object) -> None:

@@ -60,8 +60,8 @@ class Qrel(NamedTuple):
 class ScoredDoc(NamedTuple):
     """One doc in a ranking; higher scores are better.
 
-    >>> run.rankings["q1-0"][0] == rs.ScoredDoc("q1-0", "d1", 2.5)
-    False
+    >>> rs.ScoredDoc("q1", "d1", 2.5) in rs.Run.of("mine", [rs.ScoredDoc("q1", "d1", 2.5)]).rankings["q1"]
+    True
     """
 
     query_id: str

@@ -71,6 +71,11 @@ def _uploaded(api: HfApi, folder: Path, settings: PushSettings) -> str:
         raise NotWritable(
             f"{settings.repo}: the hub refused it ({status}: {said}). Check the name, and that your token may write there."
         ) from error
+    except RuntimeError as error:  # of a large file's upload, whose reason is its cause
+        said = str(error.__cause__ or error).splitlines()[0]
+        raise NotWritable(
+            f"{settings.repo}: a file was not uploaded ({said}). Try again: what is there already is not sent twice."
+        ) from error
     except (UNREACHED, OSError) as error:
         raise NotWritable(
             f"{api.endpoint}: the hub was not reached ({error}). Check the network, or HF_ENDPOINT."
