@@ -53,6 +53,17 @@ def test_four_tests_have_one_verdict(rankscope: Command, tmp_path: Path) -> None
     assert many["pooled"][0]["corrected_p"] == pytest.approx(100 * rows[0]["p_value"])
 
 
+def test_measures_of_other_tools_are_read_and_a_publications_own_are_labels(
+    rankscope: Command, tmp_path: Path
+) -> None:
+    path = written(tmp_path, FOUR.replace("nDCG@10", "NDCG@10"))
+    words = ("pool", path, "--baseline", "C")
+    table = rankscope(*words, "--margin", "ndcg_cut_10=0.02").out
+    assert "\nnDCG@10\tD\t" in table
+    written(tmp_path, FOUR.replace("nDCG@10", "hits@5"))
+    assert "\nhits@5\tD\t" in rankscope(*words).out
+
+
 def test_two_tests_and_fewer_cells_are_told(rankscope: Command, tmp_path: Path) -> None:
     path = written(tmp_path, table(C="0.7 0.5 0.4", D="0.8 0.6", E="0.8 0.6 0.5"))
     notes = rankscope("pool", path, "--baseline", "C").err

@@ -66,6 +66,20 @@ def test_measures_of_several_options_add_up(rankscope: Command, files: Path) -> 
     assert rankscope("evaluate", *words, *several).out.startswith("run\tRR\tP@1\tAP\n")
 
 
+def test_measures_of_other_tools_are_read_with_commas_and_a_short_option(
+    rankscope: Command, files: Path
+) -> None:
+    words = (files / "good.run", "--qrels", files / "qrels.txt", "-m", "mrr@10, map,P_1,2")
+    assert rankscope("evaluate", *words).out.startswith("run\tRR@10\tAP\tP@1\tP@2\n")
+    published = ("--published", "MRR@10=1.00", "--margin", "mrr@10=0.1")
+    table = rankscope("reproduce", *words[:3], "-m", "map", *published).out
+    assert "\nRR@10: " in table
+    twice = rankscope("reproduce", *words[:3], *published, "--margin", "RR@10=0.2")
+    assert twice.err == (
+        "rankscope: mrr@10 and RR@10 are one measure with two margins, 0.1 and 0.2. Keep one.\n"
+    )
+
+
 def test_a_cutoff_of_0_is_one_sentence(rankscope: Command, files: Path) -> None:
     """It ended the process (SIGABRT in pytrec_eval)."""
     for verb in ("evaluate", "compare", "reproduce"):

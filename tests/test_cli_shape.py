@@ -12,6 +12,7 @@ from textwrap import dedent
 
 import pytest
 import typer
+from click.formatting import join_options
 from typer.testing import CliRunner
 
 from rankscope.analyses.analysis import Analysis
@@ -75,10 +76,11 @@ def test_help_lists_every_option_once_under_a_heading(name: str) -> None:
     shown = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"}).invoke(app, [name, "--help"]).output
     for param in command.params:
         if param.param_type_name == "option":
-            assert sum(line.lstrip().startswith((f"{param.opts[0]} ", f"{param.opts[0]}\n")) for line in shown.splitlines(keepends=True)) == 1, param.opts  # fmt: skip
+            names, _ = join_options(param.opts)  # the short one first
+            assert sum(line.lstrip().startswith((f"{names} ", f"{names}\n")) for line in shown.splitlines(keepends=True)) == 1, param.opts  # fmt: skip
             heading = param.rich_help_panel or "Options"
             below = shown.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
-            assert f"  {param.opts[0]} " in below
+            assert f"  {names} " in below
 
 
 # -- analyses --------------------------------------------------------------------------------------

@@ -366,7 +366,9 @@ def test_a_mistake_in_a_swept_ranker_is_said_once_at_its_place_in_the_file() -> 
     wrong = study(C={"seeds": [1, 2], "max_updatez": 3})
     with pytest.raises(BadStudy) as caught:
         validated(wrong, "s")
-    assert str(caught.value) == "s: rankers.C.max_updatez: there is no such field"
+    assert str(caught.value) == (
+        "s: rankers.C.max_updatez: there is no such field. Did you mean `max_updates`?"
+    )
     with pytest.raises(BadStudy, match="^s: rankers.C.start: Unknown ranker 'plian'") as caught:
         validated(study(C={"seeds": [1, 2], "start": "plian"}), "s")
     assert str(caught.value).count("plian") == 1

@@ -1,6 +1,5 @@
 """Options that several commands of `cli` have, and the groups in which they are given, beside those of `rankscope.options`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
@@ -25,7 +24,12 @@ Out = Annotated[
 ]
 Measures = Annotated[
     list[str],
-    typer.Option("--measures", help="Names of ir_measures, separated by spaces; may be repeated."),
+    typer.Option(
+        "--measures",
+        "-m",
+        help="Measures, separated by commas or spaces, by their names in ir_measures (nDCG@10), trec_eval (ndcg_cut_10) "
+        "or MTEB (ndcg_at_10); may be repeated.",
+    ),
 ]
 RunFiles = Annotated[
     list[str],
@@ -38,11 +42,6 @@ RunFiles = Annotated[
 ]
 MEASURED, COMPARED = ["nDCG@10 RR@10 AP R@100 Judged@10"], ["nDCG@10"]
 """The default measures of `evaluate`, and of `compare` and `reproduce`."""
-
-
-def names_in(measures: Sequence[str]) -> list[str]:
-    """The names in all `--measures`."""
-    return " ".join(measures).split()
 
 
 # -- studies ---------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from rankscope.cli.options import (
     OutputOrPage,
     RunFiles,
     TableOrJson,
-    names_in,
 )
 from rankscope.cli.program import command
 from rankscope.options import (
@@ -111,7 +110,7 @@ def evaluate(
     judged = judging.judgements()
     settings = evaluate.EvaluateSettings(
         arguments.named_runs(runs),
-        names_in(measures),
+        measures,
         per_query=per_query,
         processes=arguments.processes(runs),
         command=arguments.typed(),
@@ -186,7 +185,7 @@ def compare(
     judged = judging.judgements()
     settings = compare.CompareSettings(
         runs=arguments.named_runs(runs),
-        measures=names_in(measures),
+        measures=measures,
         baselines=baseline or (),
         margins=family.margins,
         terms={
@@ -250,7 +249,7 @@ def reproduce(
 
     settings = reproduce.ReproduceSettings(
         runs,
-        names_in(measures),
+        measures,
         original=original,
         baselines=reproduce.both_or_neither(baseline, original_baseline),
         published=reproduce.PublishedMeans(

@@ -84,10 +84,17 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(all_names[:LISTED]) + more if all_names else "none"
 
 
-def choose(table: Mapping[str, T], name: str, *, what: str) -> T:
-    """The entry called `name`, or an error that lists what there is."""
+def choose(
+    table: Mapping[str, T], name: str, *, what: str, elsewhere: Mapping[str, str] | None = None
+) -> T:
+    """The entry called `name`, or an error that lists what there is.
+
+    `elsewhere`: what other tools call the entries, in lower case without signs, to their names here.
+    """
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, n=1)
+    plain = "".join(filter(str.isalnum, name[:100])).lower()
+    meant = (elsewhere or {}).get(plain)
+    near = [meant] if meant else difflib.get_close_matches(name, table, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UnknownChoice(f"Unknown {what} {brief(name)}.{hint} There are: {listed(sorted(table))}.")

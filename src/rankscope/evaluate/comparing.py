@@ -11,6 +11,7 @@ from rankscope.core.judged.plain import as_plain
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
+from rankscope.evaluate.measure_names import by_name
 from rankscope.evaluate.measures import span
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
@@ -119,7 +120,7 @@ class ComparisonTerms(TypedDict, total=False):
 def compare(
     runs: Runs,
     qrels: Any,
-    measures: Sequence[str] = HEADLINE,
+    measures: str | Sequence[str] = HEADLINE,
     *,
     baseline: str | Sequence[str] | None = None,
     margin: Mapping[str, str | float | Margin] | None = None,
@@ -130,7 +131,7 @@ def compare(
 ) -> Compared:
     """Every run against the baseline (or several; without one, all pairs), with verdicts.
 
-    runs, qrels, relevance_level, drop_own_docs, processes: as for `measure`. margin: measure to the difference below
+    runs, qrels, measures, relevance_level, drop_own_docs, processes: as for `measure`. margin: measure to the difference below
     which two systems are equivalent, absolute (0.02) or a share of the baseline's mean ("5%"). The family
     is every pair and measure.
     """
@@ -266,7 +267,7 @@ def _margins(
     computed = dict(asked) | {name: name for name in measures}
     return {
         choose(computed, name, what="measure in `margin`"): as_margin(written)
-        for name, written in margins.items()
+        for name, written in by_name(margins, what="margins").items()
     }
 
 

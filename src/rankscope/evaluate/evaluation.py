@@ -17,6 +17,7 @@ from typing import Any
 from rankscope.core.errors import BadInput
 from rankscope.core.records import no_garbage_collection
 from rankscope.evaluate.arrays import Values
+from rankscope.evaluate.measure_names import names_of
 from rankscope.evaluate.measures import parse, with_relevance_level
 from rankscope.evaluate.measuring import Measured, Measuring
 from rankscope.evaluate.runs import RunLike, Runs, judgements, named, read, without_own_docs
@@ -134,7 +135,7 @@ def _notes(measured: Measured, of_ties: Ties | None) -> list[str]:
 def measure(
     runs: Runs,
     qrels: Any,
-    measures: Sequence[str] = MEASURES,
+    measures: str | Sequence[str] = MEASURES,
     *,
     relevance_level: int | None = None,
     drop_own_docs: bool = False,
@@ -144,19 +145,21 @@ def measure(
 
     runs: `{name: run}`, a list of runs named by their tags, or `{name: [run, ...]}` where a system was
     trained with several seeds. qrels: a file's path, `{query_id: {doc_id: grade}}`, a data frame or Qrels.
+    measures: as ir_measures, trec_eval or MTEB name them (`nDCG@10`, `ndcg_cut_10`, `ndcg_at_10`, `mrr@10`); a text may list several.
     relevance_level: the lowest grade that counts as relevant in binary measures whose names do not give one
     (default 1). drop_own_docs: leave out docs whose id is that of the query, as ArguAna and Quora require.
     processes: how many runs are measured in parallel; above 1, a script must start under
     `if __name__ == "__main__":`. Raises BadInput with the place for what cannot be read, UnknownChoice for an
     unknown measure.
     """
-    if not measures:
+    names = names_of(measures)
+    if not names:
         raise BadInput("Nothing is measured. Give at least one measure, such as nDCG@10.")
     if relevance_level is not None and relevance_level < 1:
         raise BadInput(
             f"The relevance level {relevance_level} is below 1, so grade 0 would count as relevant. Give 1 or more."
         )
-    computed = tuple(dict.fromkeys(computed_names(measures, relevance_level).values()))
+    computed = tuple(dict.fromkeys(computed_names(names, relevance_level).values()))
     measuring = Measuring(judgements(qrels), computed)
     jobs = [(system, run) for system, of_system in named(runs).items() for run in of_system]
     work = partial(_evaluated, measuring=measuring, drop_own_docs=drop_own_docs)
@@ -170,7 +173,7 @@ def measure(
         n_queries=len(measuring.query_ids),
         runs=tuple(_with_tags(evaluated_runs)),
         notes=(
-            *_level_notes(measures, computed, measuring, relevance_level),
+            *_level_notes(names, computed, measuring, relevance_level),
             *measuring.notes(),
             *(
                 ["docs that have their query's id were left out of the rankings"]
@@ -181,10 +184,10 @@ def measure(
     )
 
 
-def computed_names(measures: Sequence[str], level: int | None) -> dict[str, str]:
-    """The name as given to the name that is computed: of several names of one measure (RR@10, MRR@10), the first."""
+def computed_names(measures: str | Sequence[str], level: int | None) -> dict[str, str]:
+    """ir_measures' name to the name that is computed: of several of one measure (P@1, P(rel=1)@1), the first."""
     first: dict[Any, str] = {}
-    with_level = {name: with_relevance_level(name, level or 1) for name in measures}
+    with_level = {name: with_relevance_level(name, level or 1) for name in names_of(measures)}
     return {
         name: first.setdefault(parse(level_name), level_name)
         for name, level_name in with_level.items()

@@ -11,6 +11,7 @@ import ir_measures
 from rankscope.core.errors import UnknownChoice
 from rankscope.core.fields import HIGHEST_RELEVANCE, shown
 from rankscope.core.records import Qrel, ScoredDoc
+from rankscope.evaluate.measure_names import name_of, near
 
 FAILURES = (
     ValueError, TypeError, ArithmeticError, LookupError, OSError, RuntimeError, SubprocessError,
@@ -19,16 +20,18 @@ FAILURES = (
 
 
 def parse(measure: str) -> Any:
-    """The ir_measures object of a name such as nDCG@10 or AP(rel=2)@100."""
+    """The ir_measures object of a name such as nDCG@10 or AP(rel=2)@100, or of one that `measure_names` reads so."""
     try:
-        parsed: Any = ir_measures.parse_measure(measure)
+        parsed: Any = ir_measures.parse_measure(name_of(measure))
         parsed.validate_params()
     except (NameError, ValueError, SyntaxError, TypeError, KeyError, AssertionError) as error:
         reason = "no parameter is negative" if re.search(r"[@=:]\s*-", measure) else str(error)
         if needed := re.match(r"invalid param (\w+)=<object object", reason):
             reason = f"it needs `{needed[1]}`"
+        likely = near(measure)
+        hint = f" Did you mean {likely!r}?" if likely not in (None, measure) else ""
         raise UnknownChoice(
-            f"Unknown measure {measure!r} ({reason}). Use a name of ir_measures, such as nDCG@10, "
+            f"Unknown measure {shown(measure)} ({reason}).{hint} Use a name of ir_measures, such as nDCG@10, "
             "RR@10, AP(rel=2)@100 or R@100."
         ) from error
     except (
@@ -134,11 +137,11 @@ def computable(measure: str) -> None:
 
 
 def with_relevance_level(measure: str, level: int) -> str:
-    """The measure with `rel=level`, where it takes a relevance level and its name does not give one."""
+    """ir_measures' name, with `rel=level` where the measure takes a relevance level and the name does not give one."""
     parsed = parse(measure)
     takes_level = "rel" in parsed.SUPPORTED_PARAMS and parsed.NAME not in {"NumRet", "NumRel"}
     if level == 1 or not takes_level or "rel" in parsed.params:
-        return measure
+        return name_of(measure)
     return str(parsed(rel=level))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief, shortened, visible
 from rankscope.pipeline.spec.fields import NAME_PATTERN
+from rankscope.study.fields.elsewhere import NONE, unknown_field
+from rankscope.study.fields.places import spec_at
 
 MOST = 12
 """Mistakes of one file that a message lists, at most."""
@@ -64,8 +66,12 @@ def sentences(
     repeated for the whole, nor for every member of a sweep.
     """
     wholes = {error["loc"][:n] for error in errors for n in range(len(error["loc"]))}
-    parts = (error for error in errors if error["loc"] not in wholes)
-    return list(dict.fromkeys(_sentence(error, values, written) for error in parts))
+    told: dict[str, None] = {}
+    for error in errors:
+        if error["loc"] not in wholes:
+            # beyond those that are shown, nobody needs to know what was meant: that takes a millisecond each
+            told[_sentence(error, values, written, is_shown=len(told) < MOST)] = None
+    return list(told)
 
 
 def described(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:
@@ -90,7 +96,9 @@ def described(details: Mapping[str, Any], *, in_rankers: bool = False) -> str:
     return str(details["msg"]).removeprefix("Value error, ")
 
 
-def _sentence(details: Mapping[str, Any], values: Mapping[str, Any], written: Any) -> str:
+def _sentence(
+    details: Mapping[str, Any], values: Mapping[str, Any], written: Any, *, is_shown: bool
+) -> str:
     parts = list(_place(details["loc"], values, is_missing=details["type"] == "missing"))
     in_rankers = parts[:1] == ["rankers"]
     if in_rankers and len(parts) > 1 and parts[1] not in written:
@@ -98,7 +106,12 @@ def _sentence(details: Mapping[str, Any], values: Mapping[str, Any], written: An
     place = ".".join(visible(part[:MOST_OF_A_NAME]) for part in parts)
     if details["type"] == "missing" and isinstance(details["loc"][-1], int):
         return f"{place.rpartition('.')[0]}: {details['loc'][-1] + 1} values are needed, and one is missing"
-    words = shortened(described(details, in_rankers=in_rankers), MOST_OF_A_SENTENCE)
+    if details["type"] == "extra_forbidden":
+        *at, name = details["loc"]
+        said = unknown_field(str(name), spec_at(at)) if is_shown else NONE
+    else:
+        said = described(details, in_rankers=in_rankers)
+    words = shortened(said, MOST_OF_A_SENTENCE)
     return f"{place or 'study'}: {words}"
 
 
@@ -174,7 +187,6 @@ def _long(given: Any, context: Mapping[str, Any]) -> str:
 
 
 WORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
-    "extra_forbidden": lambda *_: "there is no such field",
     "missing": lambda *_: "this field is needed",
     "tuple_type": lambda *_: "give a list, such as [a, b]",
     "list_type": lambda *_: "give a list, such as [a, b]",

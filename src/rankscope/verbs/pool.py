@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from rankscope.core.errors import BadInput
+from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.judged.margins import as_margin
 from rankscope.core.judged.over_tests import JudgedOverTests
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.result import Result, Table, json_of
 from rankscope.core.tables import TableRow, read_rows
+from rankscope.evaluate.measure_names import name_of
 from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.over_tests.published_cells import PublishedCell, pooled_published
 from rankscope.report.pooled import TWO_TESTS, table
@@ -50,7 +51,9 @@ def pool(path: Path, settings: PoolSettings) -> PooledMeans:
     comparisons = pooled_published(
         read_cells(path),
         baseline=settings.baseline,
-        margins={measure: as_margin(written) for measure, written in settings.margins.items()},
+        margins={
+            _measure(written): as_margin(margin) for written, margin in settings.margins.items()
+        },
         significance_level=settings.significance_level,
     )
     judged = pooled.judged(
@@ -102,4 +105,12 @@ def _cell(row: TableRow) -> PublishedCell:
         raise BadInput(f"{row.place}: {empty[0]} is empty. Name it.")
     row.number("mean")
     test, first_stage, system, measure, mean = (row.cells[name] for name in COLUMNS)
-    return PublishedCell(test, first_stage, system, measure, Decimal(mean))
+    return PublishedCell(test, first_stage, system, _measure(measure), Decimal(mean))
+
+
+def _measure(written: str) -> str:
+    """ir_measures' name of a measure, or the publication's own where that names none: it is a label here."""
+    try:
+        return name_of(written)
+    except UnknownChoice:
+        return written

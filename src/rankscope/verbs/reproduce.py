@@ -14,6 +14,7 @@ from rankscope.core.result import Result, Table, json_of
 from rankscope.evaluate import reproduction
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.evaluation import evaluated
+from rankscope.evaluate.measure_names import by_name, names_of
 from rankscope.evaluate.measures import with_relevance_level
 from rankscope.evaluate.measuring import Measuring
 from rankscope.evaluate.runs import without_own_docs
@@ -97,11 +98,14 @@ def reproduce(
     system, and are compared with published means only.
     """
     _check_reproduction(runs, original, baselines, published)
-    published_means, relevance_level = published.means, judgements.convention.relevance_level
+    published_means = by_name(published.means, what="published means")
+    margins = by_name(published.margins, what="margins")
+    relevance_level = judgements.convention.relevance_level
     notes: list[str] = []
     names = list(
         dict.fromkeys(
-            with_relevance_level(name, relevance_level) for name in (*measures, *published_means)
+            with_relevance_level(name, relevance_level)
+            for name in (*names_of(measures), *published_means)
         )
     )
     measuring = Measuring(judgements.qrels, names)
@@ -138,7 +142,7 @@ def reproduce(
             name: reproduction.published_number(
                 [values[computed] for values in (our_values, *(values for _, values in others))],
                 value,
-                margin=as_margin(published.margins[name]) if name in published.margins else None,
+                margin=as_margin(margins[name]) if name in margins else None,
             )
             for name, value in published_means.items()
             for computed in [with_relevance_level(name, relevance_level)]
@@ -165,8 +169,9 @@ def _check_reproduction(
             f"{len(runs)} runs are the training seeds of one system, and an original is compared with one run. "
             "Give one, or leave --original out."
         )
-    for name in published.margins:
-        if name not in published.means:
+    with_mean = by_name(published.means, what="published means")
+    for name in by_name(published.margins, what="margins"):
+        if name not in with_mean:
             raise BadInput(
                 f"The margin of {name} stands beside no published mean. Give --published {name}=VALUE too."
             )

@@ -77,7 +77,8 @@ def diff(
         str, typer.Option("--train-split", help="Which qrels heads are fitted on.")
     ] = "train",
     measure: Annotated[
-        str, typer.Option("--measure", help="Measure of the heads' runs; a name of ir_measures.")
+        str,
+        typer.Option("--measure", "-m", help="Measure of the heads' runs, as `evaluate` reads it."),
     ] = "nDCG@10",
     margin: Annotated[
         float,

@@ -11,8 +11,9 @@ from rankscope.pipeline.spec.fields import (
     CORRECTION_NAMES,
     STORED,
     Count,
-    Margin,
+    Margins,
     Measure,
+    Measures,
     Number,
     Spec,
     Stored,
@@ -73,13 +74,13 @@ class EvaluateSpec(Spec):
         None, description="Lets the bi-encoders among the rankers search by themselves."
     )
     rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
-    measures: tuple[Measure, ...] = Field(
+    measures: Measures = Field(
         ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
     )
     baseline: tuple[str, ...] = Field(
         (), description="A ranker or first stage, or a list of them; all pairs, if left out."
     )
-    margin: dict[str, Margin] = Field(
+    margin: Margins = Field(
         default_factory=dict,
         description="Measure -> the difference below which two rankers are equivalent: absolute, or "
         '"5%" of the baseline\'s mean.',

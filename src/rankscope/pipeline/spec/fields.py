@@ -21,10 +21,11 @@ from pydantic_core import ErrorDetails
 
 from rankscope.core.errors import BadInput, UnknownChoice, choose
 from rankscope.core.visible import brief
+from rankscope.evaluate.measure_names import name_of, names_of
 from rankscope.evaluate.measures import computable
 from rankscope.retrieve.analyzer import LANGUAGES
 from rankscope.train.guards import GUARDS, Level
-from rankscope.train.needs import NEEDS
+from rankscope.train.needs import ELSEWHERE, NEEDS
 
 
 def _no_truth(value: Any) -> Any:
@@ -100,16 +101,17 @@ def as_value_error() -> Iterator[None]:
 
 
 def known_measure(name: str) -> str:
-    """The name, if ir_measures knows it."""
+    """The name by which ir_measures knows it."""
     with as_value_error():
-        computable(name)
-    return name
+        known = name_of(name)
+        computable(known)
+    return known
 
 
 def known_loss(name: str) -> str:
     """The name, if there is such a loss."""
     with as_value_error():
-        choose(dict.fromkeys(LOSS_NAMES), name, what="loss")
+        choose(NEEDS, name, what="loss", elsewhere=ELSEWHERE)
     return name
 
 
@@ -164,6 +166,37 @@ def _sentence(mistake: ErrorDetails) -> str:
 
 
 Measure = Annotated[str, AfterValidator(known_measure)]
+
+
+def _listed_measures(value: Any) -> Any:
+    """The measures of a text, or of a list of texts, that name several: `map, ndcg_cut_10`."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        return value
+    with as_value_error():
+        return [
+            name for text in texts for name in (names_of(text) if isinstance(text, str) else [text])
+        ]
+
+
+Measures = Annotated[tuple[Measure, ...], BeforeValidator(_listed_measures)]
+
+
+def _each_once(value: Any) -> Any:
+    """The margins, if no measure has two under two of its names."""
+    seen: dict[str, str] = {}
+    for written in filter(
+        lambda key: isinstance(key, str), value if isinstance(value, dict) else ()
+    ):
+        with as_value_error():
+            first = seen.setdefault(name_of(written), written)
+        if first != written:
+            raise ValueError(f"{first} and {written} are one measure; keep one")
+    return value
+
+
+Margins = Annotated[dict[Measure, Margin], BeforeValidator(_each_once)]
+"""Measure to the difference below which two rankers are equivalent."""
 
 GuardLevel = Annotated[Level, BeforeValidator(lambda value: "off" if value is False else value)]
 """YAML reads a bare `off` as false."""
