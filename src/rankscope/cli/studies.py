@@ -68,6 +68,14 @@ def report(study: StudyFile) -> None:
 
 
 @command()
+def studies(output: TableOrJson) -> None:
+    """List the studies that come with rankscope."""
+    from rankscope.study.starting import ready_made
+
+    printing.show(output.form, None, ready_made.listed())
+
+
+@command()
 def demo(output: TableOrJson, results: Results = RESULTS, retry: Retry = False) -> None:
     """Run a whole study on a made-up world, in a few minutes."""
     from rankscope.study import command as studies

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.data.public import places
 from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of, located
 from rankscope.pipeline.first_stages import dense
@@ -37,7 +38,7 @@ from rankscope.pipeline.kinds import (
     Weights,
 )
 from rankscope.pipeline.paths import LoadedStudy, expanded
-from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
+from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec, PublicSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS, Pipeline
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, CrossEncoderSpec, ScratchSpec
 from rankscope.pipeline.spec.samples import CropsSpec, SamplesSpec
@@ -111,6 +112,8 @@ class Planner:
         if isinstance(spec, FilesSpec):
             names = (spec.docs, spec.queries_file, spec.qrels)
             return LocalFiles(*(self.loaded.path(name) for name in names))
+        if isinstance(spec, PublicSpec):
+            return beir_folder(places.folder_of(spec.id), spec.split)
         return IrDataset(spec.id)
 
     @_once
