@@ -10,6 +10,7 @@ from rankscope.core.records import Qrel
 from rankscope.data import collections
 from rankscope.data.collections import Source
 from rankscope.data.conventions import Convention, convention
+from rankscope.data.public import places
 from rankscope.verbs.judgements import Judgements
 
 
@@ -45,7 +46,9 @@ class OpenedCollection:
     @property
     def spec(self) -> dict[str, Any]:
         """What a study file says of it."""
-        folder = home_filled_in(self.name)
+        public, folder = places.named_in(self.name), home_filled_in(self.name)
+        if public is not None:
+            return {"kind": "public", "id": public, "split": self.split}
         if folder.is_dir():
             return {"kind": "beir", "path": str(folder.resolve()), "split": self.split}
         return {"kind": "ir_datasets", "id": self.name}
@@ -62,7 +65,7 @@ class OpenedCollection:
 
 
 def collection(name: str | PathLike[str], *, split: str = "test") -> OpenedCollection:
-    """A collection by its folder in BEIR layout or its ir_datasets id; `split` is the name of a folder's qrels.
+    """A collection by its folder in BEIR layout, `public:NAME` (fetched by `rankscope data fetch`) or ir_datasets id; `split` is the name of a folder's qrels.
 
     Raises BadInput for a folder without such a split.
 

@@ -134,7 +134,7 @@ class ProbesSpec(Spec):
     )
     published: PublishedCurvesSpec | None = Field(
         None,
-        description="Reported curves that are drawn beside these.",
+        description="Reported curves that are drawn beside these, such as those of study A's figures.",
         json_schema_extra=read_by("conclude"),
     )
 

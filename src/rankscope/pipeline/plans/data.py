@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.data.public import places
 from rankscope.pipeline.plans.planning import StudyPlanning
-from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec
+from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec, PublicSpec
 from rankscope.pipeline.spec.fields import FREE
 from rankscope.pipeline.step import Kind, Step
 
@@ -58,4 +59,6 @@ def _source(planning: StudyPlanning, spec: CollectionSpec) -> Source:
     if isinstance(spec, FilesSpec):
         names = (spec.docs, spec.queries_file, spec.qrels)
         return LocalFiles(*(planning.path(name) for name in names))
+    if isinstance(spec, PublicSpec):
+        return beir_folder(places.folder_of(spec.id), spec.split)
     return IrDataset(spec.id)
