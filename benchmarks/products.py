@@ -18,6 +18,7 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from rankscope.core.errors import BadInput
 from rankscope.models.fast import packed, precision, products
+from rankscope.train import dropout
 from rankscope.train.embeddings import gradients_by_row
 
 ROUNDS, CALLS = 15, 20
@@ -175,6 +176,23 @@ def attention(length: int) -> dict[str, float]:
     return {name: 1e3 * took for name, took in seconds(ways).items()}
 
 
+def attention_with_dropout(length: int) -> dict[str, float]:
+    """Milliseconds of attention with dropout, forward and backward, over 1,024 tokens in texts of one length."""
+    shape = (TOKENS // length, length, HEADS, WIDTH)
+    query, key, value = (torch.randn(shape).transpose(1, 2).requires_grad_() for _ in range(3))
+
+    def by_pytorch() -> None:
+        mask, scale = dropout.kept(query.shape[:3] + key.shape[2:3], 0.1, query.dtype)
+        weights = ((query * WIDTH**-0.5) @ key.mT).softmax(-1)
+        ((weights * mask) @ (value * scale)).transpose(1, 2).contiguous().sum().backward()
+
+    def by_hand() -> None:
+        dropout.attention(nn.Module(), query, key, value, None, dropout=0.1)[0].sum().backward()
+
+    took = seconds({"PyTorch's derivative": by_pytorch, "by hand": by_hand}, calls=2)
+    return {name: 1e3 * each for name, each in took.items()}
+
+
 def show(what: str, values: Mapping[str, float], unit: str) -> None:
     for name, value in values.items():
         print(f"{what}\t{name}\t{value:.2f} {unit}")
@@ -182,6 +200,9 @@ def show(what: str, values: Mapping[str, float], unit: str) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    for length in (32, 64, 128, 256):
+        what = f"attention with dropout, forward and backward, {length} tokens a text"
+        show(what, attention_with_dropout(length), "ms")
     torch.manual_seed(1)
     with torch.no_grad():
         show(f"dense layers, {TOKENS} tokens", rates(), "GFLOP/s")

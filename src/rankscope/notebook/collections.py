@@ -46,9 +46,9 @@ class OpenedCollection:
     @property
     def spec(self) -> dict[str, Any]:
         """What a study file says of it."""
-        public, folder = places.named_in(self.name), home_filled_in(self.name)
-        if public is not None:
-            return {"kind": "public", "id": public, "split": self.split}
+        if places.named_in(self.name) is not None:
+            return {"kind": "beir", "path": self.name, "split": self.split}
+        folder = home_filled_in(self.name)
         if folder.is_dir():
             return {"kind": "beir", "path": str(folder.resolve()), "split": self.split}
         return {"kind": "ir_datasets", "id": self.name}
