@@ -13,6 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from rankscope.core.errors import BadInput
+from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import Progress
 from rankscope.data.public.table import PublicFile
 from rankscope.store.durable import PARTIAL, synced
@@ -150,30 +151,29 @@ def _broken(url: str, aside: Path, total: int) -> BadInput:
 
 def _git(path: Path) -> str:
     """The name that git gives a file of these bytes."""
-    sum_ = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    head = b"blob %d\0" % path.stat().st_size
+    return _summed(path, hashlib.sha1(head, usedforsecurity=False))
+
+
+def _md5(path: Path) -> str:
+    return _summed(path, hashlib.md5(usedforsecurity=False))
+
+
+def _summed(path: Path, sum_: "hashlib._Hash") -> str:
+    """The sum of a file's bytes after what it has taken already."""
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             sum_.update(piece)
     return sum_.hexdigest()
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-SUMS = {"sha256": _sha256, "md5": _md5, "git": _git}
+SUMS = {"sha256": sha256_of, "md5": _md5, "git": _git}
 """What computes a sum, by the name of its algorithm."""
 
 
 def _checked(file: PublicFile, path: Path) -> dict[str, str]:
     """The sums of a downloaded file; a file that has others than stated is removed, and BadInput says so."""
-    found = {"sha256": _sha256(path)}
+    found = {"sha256": sha256_of(path)}
     for algorithm, stated in file.sums.items():
         found[algorithm] = SUMS[algorithm](path)
         if found[algorithm] != stated:
