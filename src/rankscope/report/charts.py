@@ -318,7 +318,8 @@ def cost(rows: Sequence[SystemRow], measure: str) -> Spec:
     )
     dots = base.mark_point(filled=True, size=70, color=BLUE)
     names = base.mark_text(align="left", dx=8, dy=-6).encode(text="system:N")
-    return finished(dots + names, f"{measure} of each system over the seconds of its training")
+    chart = (dots + names).properties(width="container", height=220)
+    return finished(chart, f"{measure} of each system over the seconds of its training")
 
 
 def below_each_other(panels: Sequence[Spec]) -> Spec:
