@@ -47,8 +47,8 @@ docs: install
 # The documentation as a site, in site/; links that lead nowhere fail.
 site: install
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[site]"
-	$(BIN)/python scripts/site.py site-src
-	$(BIN)/python -m mkdocs build --strict --quiet --site-dir site
+	$(BIN)/python scripts/gather_site.py site-src
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site
 
 clean:
 	rm -rf .venv site site-src .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

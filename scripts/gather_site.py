@@ -1,4 +1,4 @@
-"""Gather the pages of the documentation's site into a folder, for mkdocs: `python scripts/site.py site-src`.
+"""Gather the pages of the documentation's site into a folder, for mkdocs: `python scripts/gather_site.py site-src`.
 
 The pages are those of the repository; links among them follow their new places. The report of the demo is embedded
 where `results/demo/report.html` is there.
