@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import gather_site
+
 import rankscope as rs
 
 
