@@ -10,6 +10,7 @@ import pytest
 
 import rankscope as rs
 from rankscope.core.errors import BadInput, MissingArtifact, RankscopeError
+from rankscope.data.public import places
 from rankscope.study.demo import write_demo
 from support import tiny
 
@@ -95,10 +96,48 @@ def test_a_stage_is_trained_once_and_loaded_again(world: Path, tmp_path: Path) -
         results=str(results),
     )
     assert by_teacher.score(pair) != tuned.score(pair)
+    there = sorted(path.name for path in results.iterdir())
+    for name in ("..", "a/b", "start"):
+        with pytest.raises(RankscopeError):
+            rs.tune(
+                start,
+                train,
+                negatives=negatives,
+                loss="ranknet",
+                max_updates=2,
+                name=name,
+                results=results,
+            )
+    assert sorted(path.name for path in results.iterdir()) == there, "nothing is written"
+    assert not (tmp_path / "study.yaml").exists()
+    (results / "other" / "steps").mkdir(parents=True)
+    with pytest.raises(BadInput, match="results of a study of that name"):
+        rs.tune(
+            start,
+            train,
+            negatives=negatives,
+            loss="ranknet",
+            max_updates=2,
+            name="other",
+            results=results,
+        )
+    with pytest.raises(BadInput, match="The depth is 0"):
+        rs.search("bm25", train, depth=0)
     with pytest.raises(BadInput, match="give one of the two runs"):
         rs.tune(start, train, loss="ranknet", max_updates=2)
     with pytest.raises(RankscopeError, match="max_updatez"):
         rs.tune(start, train, negatives=negatives, loss="ranknet", max_updatez=2, results=results)
+
+
+def test_a_public_collection_keeps_its_convention(
+    monkeypatch: pytest.MonkeyPatch, world: Path
+) -> None:
+    """TREC's passage tracks count from grade 2, whatever the collection is called by."""
+    monkeypatch.setattr(places, "folder_of", lambda name: world)
+    c = rs.collection("public:msmarco-dl19")
+    assert c.convention.relevance_level == 2
+    run = rs.search("bm25", c, depth=5)
+    assert [*rs.measure({"b": run}, c, ["RR@10"]).frame().columns] == ["RR(rel=2)@10"]
 
 
 def test_a_study_is_read_planned_carried_out_and_shown(tmp_path: Path) -> None:

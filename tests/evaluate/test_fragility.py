@@ -149,3 +149,9 @@ def test_thousands_of_queries_are_judged_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert verdict_of(differences).verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(("n", "margin"), [(50, 0.2), (200, 0.05)])
+def test_equal_runs_are_as_fragile_as_trying_says(n: int, margin: float) -> None:
+    """Replaced ones fall at 2, stand at 3 and 4, and fall from 5 on: the smallest number counts."""
+    assert verdict_of(np.zeros(n), margin).fragility == 2

@@ -9,9 +9,9 @@ from rankscope.core.input_files import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data import collections
 from rankscope.data.collections import Source
-from rankscope.data.conventions import Convention, convention
+from rankscope.data.conventions import Convention
 from rankscope.data.public import places
-from rankscope.verbs.judgements import Judgements
+from rankscope.verbs.judgements import Judgements, judged
 
 
 @final
@@ -41,7 +41,7 @@ class OpenedCollection:
     @property
     def convention(self) -> Convention:
         """How runs over it are measured."""
-        return convention(self.name)
+        return self.judgements().convention
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -55,9 +55,7 @@ class OpenedCollection:
 
     def judgements(self) -> Judgements:
         """Its judgements with their convention and the source of its texts."""
-        folder = home_filled_in(self.name)
-        name = f"{folder.resolve().name}/{self.split}" if folder.is_dir() else self.name
-        return Judgements(name, self.qrels, self.convention, self.source)
+        return judged(self.name, self.split)
 
     def __repr__(self) -> str:
         n_judged = len({qrel.query_id for qrel in self.qrels})

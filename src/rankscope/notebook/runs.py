@@ -29,6 +29,7 @@ def search(
     >>> rs.search("bm25", c, depth=10)
     Run bm25: 200 queries, 2000 docs
     """
+    _check_depth(depth)
     shown = progress()
     if isinstance(model, str) and model.casefold() == BM25:
         run, notes = by_bm25(collection.source, depth=depth, language=language, progress=shown)
@@ -60,6 +61,7 @@ def rerank(
     >>> rs.rerank(ranker, c, run, depth=2)
     Run cross-encoder: 200 queries, 2000 docs
     """
+    _check_depth(depth)
     require_precision(precision)
     shown, opened = progress(), loaded(ranker)
     given = run if isinstance(run, Run) else read_run(Path(run))
@@ -68,3 +70,8 @@ def rerank(
     for note in notes:
         shown.note(note)
     return again
+
+
+def _check_depth(depth: int) -> None:
+    if depth < 1:
+        raise BadInput(f"The depth is {depth}, and a ranking has at least 1 doc. Give 1 or more.")

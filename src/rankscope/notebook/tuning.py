@@ -14,7 +14,7 @@ from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location, downloaded
 from rankscope.models.opening import open_trainable
 from rankscope.notebook.collections import OpenedCollection
-from rankscope.notebook.rankers import LoadedRanker
+from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.store.artifacts import Store
 from rankscope.store.files import write_text, written_whole
 from rankscope.store.fingerprint import Digests
@@ -27,7 +27,7 @@ START, TRAIN, HELD_OUT, BM25, GIVEN = "start", "train", "validation", "bm25", "g
 
 
 def tune(
-    ranker: LoadedRanker,
+    ranker: RankerLike,
     collection: OpenedCollection,
     *,
     negatives: Run | None = None,
@@ -45,7 +45,7 @@ def tune(
     (a table) and all other fields are those of a stage in a study file: loss, max_updates or epochs, learning_rate,
     seed, ... The study file of the stage is written to `results/NAME/study.yaml`.
 
-    Raises BadStudy with a line for each mistake, GuardStopped where a guard stops the training.
+    Raises BadStudy with a line for each mistake, TrainingStopped where a guard stops it.
 
     >>> train = rs.collection("world", split="train")
     >>> hard = rs.search("bm25", train, depth=20)
@@ -60,9 +60,10 @@ def tune(
     given = negatives if teacher is None else teacher
     assert given is not None
     path = root / f"{GIVEN}.run"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as aside:
-        write_run(aside, given)
+    if (root / "steps").exists() and not path.exists():
+        raise BadInput(
+            f"{root}: it holds the results of a study of that name. Give the stage another `name`, or other `results`."
+        )
     held_out = _validation(validate)
     study = {
         "study": name,
@@ -75,7 +76,7 @@ def tune(
         if teacher is None
         else {GIVEN: {"kind": "run", "path": str(path.resolve()), "depth": _depth(given)}},
         "rankers": {
-            START: _spec(ranker),
+            START: _spec(loaded(ranker)),
             name: {
                 "start": START,
                 **stage,
@@ -93,14 +94,18 @@ def tune(
         },
         "evaluate": {"over": [TRAIN], "rerank": {"from": [BM25]}},
     }
+    load.validated(study, f"the stage {name!r}")  # before anything is written
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as aside:
+        write_run(aside, given)
     write_text(root / "study.yaml", yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
     return _carried_out(root, name)
 
 
 def _carried_out(root: Path, name: str) -> LoadedRanker:
     """The ranker of the study file in a folder, trained if it is not stored there."""
-    loaded, store = load.load(root / "study.yaml"), Store(root)
-    planned = plan(loaded, Digests().of)
+    study, store = load.load(root / "study.yaml"), Store(root)
+    planned = plan(study, Digests().of)
     step = next(step for step in planned.steps if (step.kind, step.label) == ("train", name))
     with store.locked():
         runner.prepare([step], planned, store, progress=progress())

@@ -56,21 +56,16 @@ def replaced_until(
 def _smallest(holds: Callable[[int], bool], *, guess: int, most: int) -> int | None:
     """The smallest number from 1 to `most` from which on something holds; None where it does not hold at the most.
 
-    It is looked for from a guess, in steps that double, and then by bisection.
+    It is looked for by doubling, then around a guess, and then by bisection.
     """
-    step = 1
-    if holds(guess):
-        high = guess
-        while high - step > 0 and holds(high - step):
-            high, step = high - step, 2 * step
-        low = max(0, high - step)
-    else:
-        low = guess
-        while low + step < most and not holds(low + step):
-            low, step = low + step, 2 * step
-        high = min(low + step, most)
-        if high == most and not holds(most):
+    low, high = 0, 1
+    while not holds(high):
+        if high == most:
             return None
+        low, high = high, min(2 * high, most)
+    for at in (guess, guess - 1, guess + 1):
+        if low < at < high:
+            low, high = (low, at) if holds(at) else (at, high)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
