@@ -21,7 +21,7 @@ def data(
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Fetch anew what was fetched already.")
+        bool, typer.Option("--again", help="Fetch again what is in the cache already.")
     ] = False,
     mirror: Annotated[
         str | None,

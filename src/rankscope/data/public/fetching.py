@@ -40,7 +40,7 @@ class Fetched:
 
 
 def fetch(name: str, *, again: bool, mirror: str | None, progress: Progress) -> Fetched:
-    """Fetch a collection, unless it is in the cache; `again` fetches it anew.
+    """Fetch a collection, unless it is in the cache; `again` fetches it again.
 
     Raises BadInput for files that are others than stated, or than those of the fetch before.
     """
@@ -112,7 +112,7 @@ def _require_same(
         path.unlink()
         raise BadInput(
             f"{file.url}: it is not the file that was fetched before (SHA-256 {found['sha256']}, then "
-            f"{recorded['sha256']}). Keep the collection as it is, or remove its folder and fetch it anew."
+            f"{recorded['sha256']}). Keep the collection as it is, or remove its folder and fetch it again."
         )
 
 

@@ -20,7 +20,7 @@ class DataSettings:
     words: Sequence[str] = ()
     """Nothing, or `fetch` and names."""
     again: bool = False
-    """Whether what was fetched is fetched anew."""
+    """Whether what was fetched is fetched again."""
     mirror: str | None = None
     """The address of a mirror, which has each file under its host and path."""
 
