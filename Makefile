@@ -6,7 +6,7 @@ RESULTS ?= results
 # Where a machine forbids bytecode, every process that a test starts would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-slow coverage check docs clean
+.PHONY: install demo test test-slow coverage check docs site clean
 
 install: .venv/installed
 
@@ -44,5 +44,11 @@ check: install
 docs: install
 	$(BIN)/python scripts/write_docs.py
 
+# The documentation as a site, in site/; links that lead nowhere fail.
+site: install
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[site]"
+	$(BIN)/python scripts/gather_site.py site-src
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir site
+
 clean:
-	rm -rf .venv .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site site-src .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -57,7 +57,7 @@ def ours(folder: Path, resamples: int) -> dict[str, float]:
     runs = sorted(folder.glob("run*.trec"))
     found = rankscope.compare(
         runs, folder / "qrels.txt", list(MEASURES), resamples=resamples, processes=2
-    )
+    ).record
     return {
         f"{measure} {system}": mean
         for system, means in found.evaluation.means().items()

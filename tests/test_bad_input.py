@@ -273,6 +273,32 @@ def _(world: World) -> list[str]:
     return world.run("rankers.C-D.start=D")
 
 
+@mistake("a public collection that is none")
+def _(world: World) -> list[str]:
+    return world.run("collections.test={kind: public, id: wikiqaa}")
+
+
+@mistake("a study of `rankscope studies` that is none")
+def _(world: World) -> list[str]:
+    return ["run", "studies:wikiqa"]
+
+
+@mistake("a word after `rankscope data` that is none")
+def _(world: World) -> list[str]:
+    return ["data", "get", "wikiqa"]
+
+
+@mistake("`rankscope init` over nothing, where nobody can be asked")
+def _(world: World) -> list[str]:
+    return ["init", str(world.folder / "mine")]
+
+
+@mistake("`rankscope init` over a split that is none")
+def _(world: World) -> list[str]:
+    where = ["--collection", str(world.folder / "data"), "--split", "dev"]
+    return ["init", str(world.folder / "mine"), *where]
+
+
 @mistake("several names that lead nowhere")
 def _(world: World) -> list[str]:
     return world.run("rankers.C-D.start=D", "evaluate.over=[tset]")

@@ -352,8 +352,8 @@ def test_17_paths_may_be_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     front.write_qrels("a.qrels", qrels)
     assert front.read_run("a.run") == front.read_run("a.run.gz") == run
     assert front.read_qrels("a.qrels") == qrels
-    assert front.measure(["a.run"], "a.qrels", ["RR"]).means() == {"t": {"RR": 1.0}}
-    assert front.compare({"x": "a.run", "y": "b.run"}, "a.qrels").evaluation.n_queries == 2
+    assert front.measure(["a.run"], "a.qrels", ["RR"]).record.means() == {"t": {"RR": 1.0}}
+    assert front.compare({"x": "a.run", "y": "b.run"}, "a.qrels").record.evaluation.n_queries == 2
 
 
 def test_21_scores_are_float32_as_in_trec_eval(rankscope: Command, tmp_path: Path) -> None:

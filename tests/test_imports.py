@@ -22,6 +22,8 @@ PLANNED = {"numpy", "pydantic", "ir_measures"}
 MAY_LOAD = {
     "--help": set(),
     "run --help": {"numpy", "pydantic"},
+    "data": {"numpy", "pydantic"},
+    "studies": PLANNED,
     "check study.yaml": PLANNED,
     "plan study.yaml --results results": PLANNED,
     "status study.yaml --results results": PLANNED,

@@ -8,8 +8,13 @@ if typing.TYPE_CHECKING:
     from rankscope.core.formats import read_qrels, read_run
     from rankscope.core.records import Doc, ListwiseSample, Qrel, Query, Run, ScoredDoc
     from rankscope.core.trec.writing import write_qrels, write_run
-    from rankscope.evaluate.comparing import compare
-    from rankscope.evaluate.evaluation import measure
+    from rankscope.notebook.collections import collection
+    from rankscope.notebook.insides import attribute, diff, probe
+    from rankscope.notebook.measures import compare, measure
+    from rankscope.notebook.rankers import load
+    from rankscope.notebook.runs import rerank, search
+    from rankscope.notebook.studies import read_study
+    from rankscope.notebook.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -21,10 +26,19 @@ __all__ = [
     "RankscopeError",
     "Run",
     "ScoredDoc",
+    "attribute",
+    "collection",
     "compare",
+    "diff",
+    "load",
     "measure",
+    "probe",
     "read_qrels",
     "read_run",
+    "read_study",
+    "rerank",
+    "search",
+    "tune",
     "write_qrels",
     "write_run",
 ]
@@ -34,8 +48,13 @@ _HOMES = {
     "rankscope.core.formats": ("read_qrels", "read_run"),
     "rankscope.core.records": ("Doc", "ListwiseSample", "Qrel", "Query", "Run", "ScoredDoc"),
     "rankscope.core.trec.writing": ("write_qrels", "write_run"),
-    "rankscope.evaluate.comparing": ("compare",),
-    "rankscope.evaluate.evaluation": ("measure",),
+    "rankscope.notebook.collections": ("collection",),
+    "rankscope.notebook.insides": ("attribute", "diff", "probe"),
+    "rankscope.notebook.measures": ("compare", "measure"),
+    "rankscope.notebook.rankers": ("load",),
+    "rankscope.notebook.runs": ("rerank", "search"),
+    "rankscope.notebook.studies": ("read_study",),
+    "rankscope.notebook.tuning": ("tune",),
 }
 
 

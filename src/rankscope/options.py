@@ -151,7 +151,7 @@ class Collection:
         str,
         typer.Option(
             "--collection",
-            help="A folder in BEIR layout, or an ir_datasets id.",
+            help="A folder in BEIR layout, public:NAME of `rankscope data`, or an ir_datasets id.",
             rich_help_panel=COLLECTION,
         ),
     ]

@@ -19,6 +19,7 @@ from rankscope.core.trec.writing import write_qrels, write_run
 from rankscope.data.collections import LocalFiles
 from rankscope.data.listed import read_listed
 from rankscope.data.lists import given_lists
+from rankscope.evaluate import evaluation
 from rankscope.evaluate.evaluation import measure
 from rankscope.evaluate.runs import judgements
 
@@ -193,7 +194,7 @@ def test_the_front_reads_and_writes_paths_as_text(tmp_path: Path) -> None:
     rankscope.write_qrels(path, [Qrel("q", "d", 1)])
     assert rankscope.read_qrels(path) == [Qrel("q", "d", 1)]
     assert (
-        rankscope.measure([str(stored(tmp_path / "b.run", "q Q0 d 1 1 b\n"))], path).n_queries == 1
+        evaluation.measure([str(stored(tmp_path / "b.run", "q Q0 d 1 1 b\n"))], path).n_queries == 1
     )
 
 

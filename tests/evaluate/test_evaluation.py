@@ -1,4 +1,4 @@
-"""`rankscope.measure` and `rankscope.compare`: what they take, and what they say."""
+"""`evaluation.measure` and `comparing.compare`: what they take, and what they say."""
 
 import json
 import math
@@ -14,6 +14,7 @@ import rankscope
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.records import Qrel, Run, ScoredDoc
+from rankscope.evaluate import comparing, evaluation
 from rankscope.evaluate.as_published import STUDY_B_WARNING
 from rankscope.evaluate.comparing import letter
 
@@ -74,7 +75,7 @@ def test_runs_and_qrels_may_come_as_whatever_they_are(tmp_path: Path) -> None:
         "list": rankscope.read_qrels(tmp_path / "qrels"),
     }
     for what, qrels in of_qrels.items():
-        found = rankscope.measure(runs, qrels, ["RR@10"])
+        found = evaluation.measure(runs, qrels, ["RR@10"])
         for run in found.runs:
             assert dict(run.measured.values["RR@10"]) == GOOD_RR, (what, run.system)
         assert set(found.means()) == set(runs)
@@ -91,22 +92,22 @@ def test_a_list_of_runs_is_called_by_tags_and_by_files_where_they_are_the_same(
         as_file(tmp_path / f"{n}.run.gz", "same", r) for n, r in (("x", GOOD), ("y", POOR))
     )
     third = as_file(tmp_path / "z.run", "own", GOOD)
-    assert [*rankscope.measure([first, str(second), third], QRELS).means()] == ["x", "y", "own"]
+    assert [*evaluation.measure([first, str(second), third], QRELS).means()] == ["x", "y", "own"]
     with pytest.raises(BadInput, match=r"Two runs are called 'same'\. Name them"):
-        rankscope.measure([as_run("same", GOOD), as_run("same", POOR)], QRELS)
+        evaluation.measure([as_run("same", GOOD), as_run("same", POOR)], QRELS)
     (tmp_path / "sub").mkdir()
     with pytest.raises(BadInput, match=r"Two runs are called 'x'"):
-        rankscope.measure([first, as_file(tmp_path / "sub" / "x.run", "same", POOR)], QRELS)
+        evaluation.measure([first, as_file(tmp_path / "sub" / "x.run", "same", POOR)], QRELS)
 
 
 def test_the_runs_under_one_name_are_its_seeds() -> None:
     """RR of .875 and .375: mean .625. The seeds' own values stay apart."""
-    found = rankscope.measure({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
+    found = evaluation.measure({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
     assert found.means() == {"ours": {"RR@10": 0.625}, "theirs": {"RR@10": 0.375}}
     assert [(run.system, run.tag) for run in found.runs] == [
         ("ours", "ours#1"), ("ours", "ours#2"), ("theirs", "theirs"),
     ]  # fmt: skip
-    compared = rankscope.compare({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
+    compared = comparing.compare({"ours": [GOOD, POOR], "theirs": POOR}, QRELS, ["RR@10"])
     assert compared.rows[0].plain()["n_seeds"] == [1, 2]
     assert compared.seeds["ours"]["RR@10"].n_seeds == 2
     assert compared.notes[0].startswith("theirs: one run each; if these are trained rankers")
@@ -130,14 +131,14 @@ def test_the_runs_under_one_name_are_its_seeds() -> None:
 )  # fmt: skip
 def test_what_is_no_run_is_told_so(runs: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        rankscope.measure(runs, QRELS)
+        evaluation.measure(runs, QRELS)
 
 
 def test_measures_that_are_none_are_told_so() -> None:
     with pytest.raises(UnknownChoice, match="Unknown measure 'nDCGG@10'"):
-        rankscope.measure({"a": GOOD}, QRELS, ["nDCGG@10"])
+        evaluation.measure({"a": GOOD}, QRELS, ["nDCGG@10"])
     with pytest.raises(BadInput, match="at least one measure"):
-        rankscope.measure({"a": GOOD}, QRELS, [])
+        evaluation.measure({"a": GOOD}, QRELS, [])
 
 
 # -- what is measured ------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_measures_that_are_none_are_told_so() -> None:
 
 def test_the_means_as_a_data_frame() -> None:
     """nDCG@10 of POOR: (1/log2 3)/(2 + 1/log2 3), 1/log2 3, 0 and 1/log2 3 (gains are the grades)."""
-    frame = rankscope.measure({"good": GOOD, "poor": POOR}, QRELS, ["RR@10", "nDCG@10"]).frame()
+    frame = evaluation.measure({"good": GOOD, "poor": POOR}, QRELS, ["RR@10", "nDCG@10"]).frame()
     assert ([*frame.index], [*frame.columns]) == (["good", "poor"], ["RR@10", "nDCG@10"])
     second = 1 / math.log2(3)
     assert frame.loc["poor", "nDCG@10"] == pytest.approx((second / (2 + second) + 2 * second) / 4)
@@ -156,7 +157,7 @@ def test_a_relevance_level_counts_in_binary_measures_that_name_none() -> None:
     """From grade 2: q1 and q3 have a relevant doc, at rank 1 of GOOD: 2/4. nDCG keeps its grades."""
     names = ["RR@10", "RR(rel=1)@10", "nDCG@10"]
     plain, strict = (
-        rankscope.measure({"a": GOOD}, QRELS, names, relevance_level=level) for level in (1, 2)
+        evaluation.measure({"a": GOOD}, QRELS, names, relevance_level=level) for level in (1, 2)
     )
     assert strict.measures == ("RR(rel=2)@10", "RR(rel=1)@10", "nDCG@10")
     assert [*strict.means()["a"].values()][:2] == [0.5, 0.875]
@@ -166,10 +167,10 @@ def test_a_relevance_level_counts_in_binary_measures_that_name_none() -> None:
         "2 of 4 queries have no doc of grade 2 or above (first: q2): they count 0 in RR(rel=2)@10, as in trec_eval",
     )
     assert plain.notes == ()
-    (told,) = rankscope.measure({"a": GOOD}, QRELS, names).notes
+    (told,) = evaluation.measure({"a": GOOD}, QRELS, names).notes
     assert told.startswith("grades go up to 2, and RR@10 counts every grade from 1 as relevant")
     with pytest.raises(BadInput, match="level 0 is below 1"):
-        rankscope.measure({"a": GOOD}, QRELS, relevance_level=0)
+        evaluation.measure({"a": GOOD}, QRELS, relevance_level=0)
 
 
 def test_a_querys_own_doc_is_left_out_where_asked() -> None:
@@ -177,7 +178,7 @@ def test_a_querys_own_doc_is_left_out_where_asked() -> None:
     run = {"q1": {"q1": 9.0, "a": 1.0}, "q2": {"q1": 9.0, "a": 1.0}}
     qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
     for drop, values in ((False, {"q1": 0.5, "q2": 0.5}), (True, {"q1": 1.0, "q2": 0.5})):
-        found = rankscope.measure({"a": run}, qrels, ["RR@10"], drop_own_docs=drop)
+        found = evaluation.measure({"a": run}, qrels, ["RR@10"], drop_own_docs=drop)
         assert dict(found.runs[0].measured.values["RR@10"]) == values
         assert (
             "docs that have their query's id were left out of the rankings" in found.notes
@@ -187,7 +188,7 @@ def test_a_querys_own_doc_is_left_out_where_asked() -> None:
 def test_missing_and_unjudged_queries_and_ties_are_noted() -> None:
     """q3 is not ranked; q9 is not judged; q2's two docs are tied, and RR is 1/2 or 1 by their order."""
     run = {"q1": {"a": 1.0}, "q2": {"a": 1.0, "x": 1.0}, "q4": {"b": 1.0}, "q9": {"a": 1.0}}
-    (found,) = rankscope.measure({"a": run}, QRELS, ["RR@10"]).runs
+    (found,) = evaluation.measure({"a": run}, QRELS, ["RR@10"]).runs
     assert found.notes == (
         "1 judged query has no ranking and counts 0 (first: q3)",
         "1 ranked query is not judged and does not count (first: q9)",
@@ -201,7 +202,7 @@ def test_missing_and_unjudged_queries_and_ties_are_noted() -> None:
 
 def test_a_comparison_of_two_runs_by_hand() -> None:
     """RR differs by .5 .5 1 0: mean .5, sd sqrt(1/6), t = .5 / (sd / 2) = sqrt 6 with 3 degrees."""
-    found = rankscope.compare({"good": GOOD, "poor": POOR}, QRELS, ["RR@10"], baseline="poor")
+    found = comparing.compare({"good": GOOD, "poor": POOR}, QRELS, ["RR@10"], baseline="poor")
     (row,) = found.rows
     assert (row.system, row.baseline, row.measure) == ("good", "poor", "RR@10")
     assert row.judged.comparison.difference == pytest.approx(0.5)
@@ -213,7 +214,7 @@ def test_a_comparison_of_two_runs_by_hand() -> None:
 
 def test_without_a_baseline_all_pairs_are_compared_and_letters_say_who_is_better() -> None:
     """s0 and s1 differ in 1 query of 40; s2 is far below both."""
-    found = rankscope.compare(level_runs(1, 0.975, 0.2), LEVEL_QRELS, ["P@1"], resamples=0)
+    found = comparing.compare(level_runs(1, 0.975, 0.2), LEVEL_QRELS, ["P@1"], resamples=0)
     assert [(row.system, row.baseline) for row in found.rows] == [
         ("s1", "s0"), ("s2", "s0"), ("s2", "s1"),
     ]  # fmt: skip
@@ -229,8 +230,8 @@ def test_letters_go_on_after_z() -> None:
 
 def test_a_family_is_all_pairs_and_measures_or_more_where_declared() -> None:
     runs = level_runs(1, 0.8, 0.7)
-    found = rankscope.compare(runs, LEVEL_QRELS, ["P@1", "RR"], baseline="s0", resamples=0)
-    declared = rankscope.compare(
+    found = comparing.compare(runs, LEVEL_QRELS, ["P@1", "RR"], baseline="s0", resamples=0)
+    declared = comparing.compare(
         runs, LEVEL_QRELS, ["P@1", "RR"], baseline="s0", resamples=0, family_size=9
     )
     assert (found.family_size, declared.family_size) == (4, 9)
@@ -240,7 +241,7 @@ def test_a_family_is_all_pairs_and_measures_or_more_where_declared() -> None:
 
 
 def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
-    found = rankscope.compare(
+    found = comparing.compare(
         level_runs(1, 0.8, 0.7), LEVEL_QRELS, ["P@1"], tests="as_published", margin={"P@1": 0.1}
     )
     for row in found.rows:
@@ -249,7 +250,7 @@ def test_as_published_is_uncorrected_without_a_margin_and_warns() -> None:
     left_out = "study B has no margin: those of P@1 were left out"
     assert (found.correction, found.notes[:2]) == ("none", (STUDY_B_WARNING, left_out))
     with pytest.raises(UnknownChoice, match="kind of tests 'published'.*as_published"):
-        rankscope.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
+        comparing.compare({"a": GOOD, "b": POOR}, QRELS, tests="published")
 
 
 def test_as_published_is_the_t_test_that_study_b_had() -> None:
@@ -260,12 +261,12 @@ def test_as_published_is_the_t_test_that_study_b_had() -> None:
         for name, sign in (("s0", -1), ("s1", 1), ("s2", -1))
     }
     how = {"baseline": "s0", "resamples": 0}
-    published = rankscope.compare(runs, LEVEL_QRELS, ["P@1"], tests="as_published", **how)
+    published = comparing.compare(runs, LEVEL_QRELS, ["P@1"], tests="as_published", **how)
     found, same = (row.judged for row in published.rows)
     expected = stats.ttest_1samp(gains, 0)
     assert found.comparison.p_value == pytest.approx(expected.pvalue)
     assert found.comparison.interval == pytest.approx(tuple(expected.confidence_interval()))
-    sound = rankscope.compare(runs, LEVEL_QRELS, ["P@1"], **how).rows[0]
+    sound = comparing.compare(runs, LEVEL_QRELS, ["P@1"], **how).rows[0]
     assert sound.judged.comparison.p_value > 1.2 * expected.pvalue
     assert (found.verdict, found.fragility, found.unseen_share) == ("better", None, None)
     assert (same.comparison.p_value, same.comparison.interval) == (1.0, (0.0, 0.0))
@@ -275,16 +276,16 @@ def test_as_published_is_the_t_test_that_study_b_had() -> None:
 def test_what_nearly_equal_differences_show_is_told_without_a_power() -> None:
     """Three of 40 differ: their spread says nothing of others, so neither do figures that rest on it."""
     margin = {"P@1": 0.05}
-    found = rankscope.compare(level_runs(1, 37 / 40), LEVEL_QRELS, ["P@1"], margin=margin).rows[0]
+    found = comparing.compare(level_runs(1, 37 / 40), LEVEL_QRELS, ["P@1"], margin=margin).rows[0]
     plain = found.plain()
     assert plain["n_differing"] == 3
     assert plain["unseen_share"] == pytest.approx(1 - 0.05 ** (1 / 40))
     assert (plain["smallest_detectable"], plain["queries_needed"]) == (None, None)
-    among = rankscope.compare(
+    among = comparing.compare(
         level_runs(1, 37 / 40), LEVEL_QRELS, ["P@1"], margin=margin, family_size=10
     )
     assert among.rows[0].plain()["unseen_share"] == pytest.approx(1 - 0.005 ** (1 / 40))
-    spread = rankscope.compare(level_runs(1, 0.5), LEVEL_QRELS, ["P@1"]).rows[0].plain()
+    spread = comparing.compare(level_runs(1, 0.5), LEVEL_QRELS, ["P@1"]).rows[0].plain()
     assert spread["unseen_share"] is None
     assert spread["smallest_detectable"] > 0
 
@@ -321,7 +322,7 @@ def test_many_comparisons_over_few_queries_take_no_long_way(
         for at in range(28)
     }
     qrels = {f"q{q}": {"a": 1, "y": 1} for q in range(n)}
-    found = rankscope.compare(runs, qrels, ["nDCG@10"], baseline="s0", resamples=0)
+    found = comparing.compare(runs, qrels, ["nDCG@10"], baseline="s0", resamples=0)
     assert len(found.rows) == 27
     assert sum(shape[0] for _, shape in called) <= 27
     assert len(called) <= 2, "all comparisons at once"
@@ -335,49 +336,51 @@ def test_a_term_that_is_none_is_refused_not_ignored() -> None:
         ({"resamples": -3}, "0 or more"),
     ):
         with pytest.raises((BadInput, UnknownChoice), match=message):
-            rankscope.compare({"a": GOOD, "b": POOR}, QRELS, **terms)
+            comparing.compare({"a": GOOD, "b": POOR}, QRELS, **terms)
 
 
 def test_a_baseline_that_is_not_there_and_one_system_alone_are_refused() -> None:
     with pytest.raises(UnknownChoice, match="Unknown baseline 'pour'. Did you mean 'poor'"):
-        rankscope.compare({"good": GOOD, "poor": POOR}, QRELS, baseline="pour")
+        comparing.compare({"good": GOOD, "poor": POOR}, QRELS, baseline="pour")
     with pytest.raises(BadInput, match="One system alone cannot be compared"):
-        rankscope.compare({"good": GOOD}, QRELS)
+        comparing.compare({"good": GOOD}, QRELS)
     with pytest.raises(BadInput, match="One system alone cannot be compared"):
-        rankscope.compare({"good": [GOOD, POOR]}, QRELS)
+        comparing.compare({"good": [GOOD, POOR]}, QRELS)
 
 
 def test_what_was_built_by_hand_is_checked_before_it_reaches_trec_eval() -> None:
     """A NUL ends an id in C: accepted, it would be another doc's."""
     run = Run.of("r", [ScoredDoc("q1", "a\0b", 1.0)])
     with pytest.raises(BadInput, match="space or NUL"):
-        rankscope.measure([run], [Qrel("q1", "a", 1)], ["RR"])
+        evaluation.measure([run], [Qrel("q1", "a", 1)], ["RR"])
     with pytest.raises(BadInput, match="the qrels: the doc id"):
-        rankscope.measure({"r": {"q1": {"a": 1.0}}}, [Qrel("q1", "a\0b", 1)], ["RR"])
+        evaluation.measure({"r": {"q1": {"a": 1.0}}}, [Qrel("q1", "a\0b", 1)], ["RR"])
     with pytest.raises(BadInput, match="The qrels are of type int"):
-        rankscope.measure({"r": {"q1": {"a": 1.0}}}, 5, ["RR"])
+        evaluation.measure({"r": {"q1": {"a": 1.0}}}, 5, ["RR"])
 
 
 def test_a_margin_belongs_to_the_measure_it_is_given_for() -> None:
     """With RR@10 asked for twice, AP's margin stays AP's; a relevance level does not lose it."""
     runs = {"good": GOOD, "poor": POOR}
-    found = rankscope.compare(
+    found = comparing.compare(
         runs, QRELS, ["RR@10", "RR@10", "AP"], margin={"RR@10": "50%", "AP": 0.3}, relevance_level=2
     )
     margins = {row.measure: row.judged.comparison.margin for row in found.rows}
     assert margins == {"RR(rel=2)@10": Margin(0.5, is_relative=True), "AP(rel=2)": Margin(0.3)}
     with pytest.raises(UnknownChoice, match="measure in `margin` 'P@1'"):
-        rankscope.compare(runs, QRELS, margin={"P@1": 0.1})
+        comparing.compare(runs, QRELS, margin={"P@1": 0.1})
 
 
 def test_two_names_of_one_measure_are_one_comparison() -> None:
     """RR@10 and MRR@10 would make a family of two; a margin may be given for either name."""
     runs = {"good": GOOD, "poor": POOR}
-    found = rankscope.compare(runs, QRELS, ["RR@10", "MRR@10"], margin={"MRR@10": 0.3})
+    found = comparing.compare(runs, QRELS, ["RR@10", "MRR@10"], margin={"MRR@10": 0.3})
     assert [(row.measure, row.judged.comparison.margin) for row in found.rows] == [
         ("RR@10", Margin(0.3))
     ]
-    assert rankscope.measure(runs, QRELS, ["P@1", "Precision@1", "P(rel=1)@1"]).measures == ("P@1",)
+    assert evaluation.measure(runs, QRELS, ["P@1", "Precision@1", "P(rel=1)@1"]).measures == (
+        "P@1",
+    )
 
 
 def test_margins_as_people_write_them() -> None:

@@ -1,12 +1,16 @@
 """How few queries carry a verdict."""
 
+import warnings
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.judged.margins import Margin
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
+from rankscope.evaluate.pairs.fragility import _replacements, _smallest
 from rankscope.evaluate.pairs.verdicts import Judged, judged
 
 
@@ -93,3 +97,61 @@ def test_in_a_measure_of_a_wider_range_a_query_weighs_more() -> None:
     assert wide is not None
     assert narrow is not None
     assert wide < narrow
+
+
+@pytest.mark.parametrize("kind", ["normal", "few values", "none", "skewed", "all the same"])
+def test_queries_are_replaced_in_the_order_that_lowers_t_fastest(kind: str) -> None:
+    """Against trying every remaining query at every step; equal differences in the order of the sample."""
+    rng = np.random.default_rng(7)
+    for n in (1, 2, 3, 9, 40):
+        differences = {
+            "normal": rng.normal(0.05, 0.3, n),
+            "few values": rng.choice([0, 0.5, -0.5, 1, -1], n, p=[0.5, 0.2, 0.1, 0.1, 0.1]),
+            "none": np.zeros(n),
+            "skewed": rng.exponential(0.2, n) * rng.choice([1, -1], n, p=[0.8, 0.2]),
+            "all the same": np.full(n, 0.3),
+        }[kind]
+        for bound in (0.0, 0.02, -0.02):
+            values, worst = differences - bound, -1.0 - bound
+            found = [*_replacements(values, worst)]
+            assert [place for place, _ in found] == by_trying_all(values, worst)
+            replaced = values.copy()
+            for place, t in found:
+                replaced[place] = worst
+                if n > 1 and replaced.std() > 1e-9:
+                    assert t == pytest.approx(stats.ttest_1samp(replaced, 0).statistic)
+
+
+def by_trying_all(values: np.ndarray, worst: float) -> list[int]:
+    left, order = list(range(len(values))), list[int]()
+    total, squares = values.sum(), (values**2).sum()
+    while left:
+        sums, of_squares = total - values + worst, squares - values**2 + worst**2
+        like_t = sums * np.abs(sums) / of_squares
+        place = min(left, key=lambda at: (like_t[at], at))
+        left.remove(place)
+        order.append(place)
+        total, squares = sums[place], of_squares[place]
+    return order
+
+
+def test_the_smallest_number_is_found_from_any_guess() -> None:
+    for most in range(1, 12):
+        for smallest_one in range(1, most + 2):
+            for guess in range(1, most + 1):
+                found = _smallest(lambda n, at=smallest_one: n >= at, guess=guess, most=most)
+                assert found == (None if smallest_one > most else smallest_one)
+
+
+def test_thousands_of_queries_are_judged_without_a_warning() -> None:
+    """Worse by a tenth: the chance that no query is unseen is a power beyond the largest float."""
+    differences = np.random.default_rng(3).normal(-0.1, 0.2, 6_980)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert verdict_of(differences).verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(("n", "margin"), [(50, 0.2), (200, 0.05)])
+def test_equal_runs_are_as_fragile_as_trying_says(n: int, margin: float) -> None:
+    """Replaced ones fall at 2, stand at 3 and 4, and fall from 5 on: the smallest number counts."""
+    assert verdict_of(np.zeros(n), margin).fragility == 2

@@ -106,9 +106,9 @@ def test_what_was_read_is_what_is_shown() -> None:
     poor, good = {"d": 1.0, "e": 2.0}, {"d": 2.0, "e": 1.0}
     runs = {"a": {"q": poor, "r": poor}, "b": {"q": good, "r": poor}}
     qrels = {"q": {"d": 1}, "r": {"d": 1}}
-    found = rankscope.measure(runs, qrels, "map,mrr@10")
+    found = rankscope.measure(runs, qrels, "map,mrr@10").record
     assert found.means()["a"] == {"AP": 0.5, "RR@10": 0.5}
-    compared = rankscope.compare(runs, qrels, "mrr@10", margin={"MRR@10": 0.3})
+    compared = rankscope.compare(runs, qrels, "mrr@10", margin={"MRR@10": 0.3}).record
     assert [(row.measure, str(row.judged.comparison.margin)) for row in compared.rows] == [
         ("RR@10", "0.3")
     ]

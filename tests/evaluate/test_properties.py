@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import rankscope
 from rankscope.core.records import Run
+from rankscope.evaluate import comparing, evaluation
 from rankscope.evaluate.comparing import Compared
 from rankscope.evaluate.evaluation import Evaluation
 
@@ -60,12 +61,12 @@ def test_the_order_of_lines_queries_and_systems_changes_nothing(
         files[name] = folder / name
         files[name].write_text("".join(rng.sample(lines, len(lines))))
     mixed = {query: shuffled(docs, rng) for query, docs in shuffled(qrels, rng).items()}
-    there = rankscope.measure(systems, qrels, MEASURES)
-    back = rankscope.measure(shuffled(files, rng), mixed, MEASURES)
+    there = evaluation.measure(systems, qrels, MEASURES)
+    back = evaluation.measure(shuffled(files, rng), mixed, MEASURES)
     assert values(there) == values(back)
     how = {"baseline": "a", "margin": {"RR@10": 0.1}, "resamples": 99}
-    first = rankscope.compare(systems, qrels, ["RR@10", "P@2"], **how)
-    again = rankscope.compare(shuffled(files, rng), mixed, ["P@2", "RR@10"], **how)
+    first = comparing.compare(systems, qrels, ["RR@10", "P@2"], **how)
+    again = comparing.compare(shuffled(files, rng), mixed, ["P@2", "RR@10"], **how)
     assert comparisons(first) == comparisons(again)
 
 
@@ -75,7 +76,7 @@ def test_swapping_two_systems_mirrors_the_comparison(
     systems: dict[str, Table], qrels: Table
 ) -> None:
     there, back = (
-        rankscope.compare(
+        comparing.compare(
             {name: systems[name] for name in ("a", "b")},
             qrels,
             ["nDCG@3", "P@2"],
@@ -103,8 +104,8 @@ def test_swapping_two_systems_mirrors_the_comparison(
 @given(RANKINGS, QRELS)
 def test_a_ranked_query_nobody_judged_changes_nothing_but_a_note(run: Table, qrels: Table) -> None:
     more = run | {"q0": {"d1": 2.0, "d2": 1.0}}
-    (alone,) = rankscope.measure({"a": run}, qrels, MEASURES).runs
-    (beside,) = rankscope.measure({"a": more}, qrels, MEASURES).runs
+    (alone,) = evaluation.measure({"a": run}, qrels, MEASURES).runs
+    (beside,) = evaluation.measure({"a": more}, qrels, MEASURES).runs
     assert beside.measured.values == alone.measured.values
     assert beside.measured.unjudged_queries == ("q0",)
     added = "1 ranked query is not judged and does not count (first: q0)"
@@ -118,8 +119,8 @@ def test_a_ranked_query_nobody_judged_changes_nothing_but_a_note(run: Table, qre
 @given(RANKINGS, QRELS)
 def test_a_judged_query_that_is_not_ranked_counts_0(run: Table, qrels: Table) -> None:
     """The means of 4 queries become 4/5 of themselves, and a note says why."""
-    there = rankscope.measure({"a": run}, qrels, MEASURES)
-    more = rankscope.measure({"a": run}, qrels | {"q9": {"d1": 3}}, MEASURES)
+    there = evaluation.measure({"a": run}, qrels, MEASURES)
+    more = evaluation.measure({"a": run}, qrels | {"q9": {"d1": 3}}, MEASURES)
     for name in MEASURES:
         assert more.means()["a"][name] == pytest.approx(0.8 * there.means()["a"][name])
     assert "1 judged query has no ranking and counts 0 (first: q9)" in more.runs[0].notes
@@ -132,7 +133,7 @@ def test_neither_scale_nor_shift_of_the_scores_changes_a_measure(
 ) -> None:
     """Scores are whole numbers, so that no float rounds two of them into a tie."""
     moved = {q: {d: factor * (s + shift) for d, s in docs.items()} for q, docs in run.items()}
-    there, back = (rankscope.measure({"a": each}, qrels, MEASURES) for each in (run, moved))
+    there, back = (evaluation.measure({"a": each}, qrels, MEASURES) for each in (run, moved))
     assert values(there) == values(back)
 
 
@@ -145,7 +146,9 @@ def test_turning_the_scores_round_turns_the_ranking_round(run: Table, qrels: Tab
     best, *_ = sorted(run[query], key=run[query].__getitem__, reverse=True)
     turned = {query: {doc: -score for doc, score in run[query].items()}}
     judged = {query: {best: 1}}
-    there, back = (rankscope.measure({"a": r}, judged, ["P@1"]).means()["a"] for r in (run, turned))
+    there, back = (
+        evaluation.measure({"a": r}, judged, ["P@1"]).means()["a"] for r in (run, turned)
+    )
     assert (there["P@1"], back["P@1"]) == (1.0, 0.0)
 
 
@@ -157,11 +160,11 @@ def test_a_run_file_measures_as_the_table_it_was_written_from(
     """`write_run` parts the ties, and keeps their order."""
     path: Path = tmp_path_factory.mktemp("one") / "a.run"
     qrels = {query: {"d1": 1, "d3": 2} for query in QUERIES}
-    (of_table,) = rankscope.measure({"a": run}, qrels, MEASURES).runs
+    (of_table,) = evaluation.measure({"a": run}, qrels, MEASURES).runs
     written = Run.of(
         "a", (rankscope.ScoredDoc(q, d, s) for q, docs in run.items() for d, s in docs.items())
     )
     rankscope.write_run(path, written)
-    (of_file,) = rankscope.measure({"a": path}, qrels, MEASURES).runs
+    (of_file,) = evaluation.measure({"a": path}, qrels, MEASURES).runs
     assert of_file.measured == of_table.measured
     assert of_file.ties is None

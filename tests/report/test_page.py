@@ -175,7 +175,7 @@ def test_every_chart_has_its_place(text):
     assert sum(count for name, count in ids.items() if name and name.startswith("chart-")) == len(
         charts_of(text)
     )
-    assert len(charts_of(text)) == 2 + 4 + 4
+    assert len(charts_of(text)) == 1 + 2 + 4 + 4  # cost, forests, queries, trainings
 
 
 def test_text_of_others_stays_text(results):
@@ -255,7 +255,7 @@ def test_the_first_of_several_groups_is_open(results):
 
 
 def test_a_ranker_without_a_log_has_no_charts(results):
-    assert len(charts_of(page.html(replace(results, training={})))) == 2 + 4
+    assert len(charts_of(page.html(replace(results, training={})))) == 1 + 2 + 4
 
 
 def test_pairs_beyond_the_cap_are_counted(results, monkeypatch):
@@ -304,7 +304,7 @@ def told_of_intervals(results):
     (forest, *_) = (each for each in charts_of(text).values() if "each with its" in str(each))
     return {
         "findings": text.partition('<ul class="findings">')[2].partition("</ul>")[0],
-        "Figure 1": text.partition("<b>Figure 1.</b>")[2].partition("</p>")[0],
+        "Figure 2": text.partition("<b>Figure 2.</b>")[2].partition("</p>")[0],
         "its axis": json.dumps(forest, ensure_ascii=False),
         "Table 2's head": text.partition('aria-label="Table 2"')[2]
         .partition("</thead>")[0]

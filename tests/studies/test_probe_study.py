@@ -177,8 +177,8 @@ def test_only_what_hangs_on_a_change_is_done_again(study: Path) -> None:
         (["explain.probes.world.candidates=[1, 2]"], "1 is below 2, the least"),
         (["explain.probes.world.baseline=plain"], "There are: one, two"),
         (
-            ["explain.probes.world.method=as_published", "explain.probes.world.mlp=true"],
-            "`mlp` goes with",
+            ["explain.probes.world.method=as_published", "explain.probes.world.also=[mlp]"],
+            "`also` goes with",
         ),
     ],
 )

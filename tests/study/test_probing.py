@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -20,7 +20,8 @@ from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.data import world
 from rankscope.data.collections import beir_folder
-from rankscope.explain import representations
+from rankscope.explain import probes, representations
+from rankscope.explain.probing import CONTROLS, OPTIONAL_CONTROL_OF, Probing
 from rankscope.models import opening
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.location import located
@@ -245,3 +246,24 @@ def test_what_cannot_be_probed_is_one_sentence(
     rankers = opening.opened([models["one"]], revision=None, pooling=None)
     with pytest.raises(UnknownChoice, match="baseline 'none'"):
         probes_answer.probe(rankers, given, SMALL, baselines=["none"], progress=SILENT)
+
+
+def test_a_study_may_add_each_optional_probe_and_gets_its_control_too() -> None:
+    annotation = ProbesSpec.model_fields["also"].annotation
+    assert get_args(get_args(annotation)[0]) == probes.OPTIONAL
+    rng = torch.Generator().manual_seed(1)
+    states = probes.States(*torch.randn(2, 12, 6, generator=rng).unbind())
+    examples = probes.Candidates(
+        torch.arange(12), torch.arange(12)[:, None].repeat(1, 3).add_(torch.arange(3)) % 12
+    )
+    for also in ((), probes.OPTIONAL):
+        probing = Probing("dot", (2, 3), (1,), 2, also=also)
+        outcomes = probing.layer(
+            states, examples, examples, drawn_labels=torch.rand(12, generator=rng)
+        )
+        names = [outcome.probe for outcome in outcomes]
+        assert {*names} & {*probes.OPTIONAL} == {*also}
+        assert {*names} & {*OPTIONAL_CONTROL_OF.values()} == {
+            OPTIONAL_CONTROL_OF[name] for name in also
+        }
+        assert {*OPTIONAL_CONTROL_OF.values()} < {*CONTROLS}

@@ -11,7 +11,7 @@ from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.data.collections import beir_folder, judged_topics
 from rankscope.evaluate.measuring import measured
-from rankscope.pipeline.kinds import RerankParams
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.pipeline.reranking import SAMPLE, reranking
 from support import tiny
 from support.command import Command

@@ -6,8 +6,8 @@ from pkgutil import walk_packages
 import rankscope
 from rankscope.pipeline.step import Kind
 
-PLANS = ("planner", "plan")
-"""Modules that make steps, beside all of `first_stages`."""
+PLAN, FOLDERS = "plan", (".plans.", ".first_stages.")
+"""The name of modules that make steps, and the folders all of whose modules do."""
 
 
 def kinds() -> list[Kind]:
@@ -16,7 +16,7 @@ def kinds() -> list[Kind]:
     plans = [
         import_module(name)
         for name in names
-        if name.rpartition(".")[2] in PLANS or ".first_stages." in name
+        if name.rpartition(".")[2] == PLAN or any(folder in name for folder in FOLDERS)
     ]
     rows = (value for plan in plans for value in vars(plan).values() if isinstance(value, Kind))
     return list(dict.fromkeys(rows))

@@ -195,7 +195,10 @@ def made_up() -> StoredResults:
                 30.0,
                 {
                     "ranker": "C-D",
+                    "start": "C",
                     "loss": "ranknet",
+                    "n_samples": 1500,
+                    "updates": 300,
                     "kept_update": 200,
                     "resumed": False,
                 },

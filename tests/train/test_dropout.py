@@ -94,13 +94,13 @@ def test_the_mean_over_many_draws_is_the_model_without_dropout(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("first_only", [False, True])
-@pytest.mark.parametrize("masked", ["nothing", "all seen", "padding"])
-@pytest.mark.parametrize("n_tokens", [5, 190])
+@pytest.mark.parametrize("masked", ["nothing", "all seen", "padding", "a whole row"])
+@pytest.mark.parametrize(("n_texts", "n_tokens"), [(1, 5), (1, 400), (7, 5), (7, 190)])
 def test_attention_by_hand_has_the_bits_of_its_operations_one_after_the_other(
-    n_tokens: int, masked: str, first_only: bool
+    n_texts: int, n_tokens: int, masked: str, first_only: bool
 ) -> None:
     """Values and gradients; texts in one part and in several, all queries and the first token's alone."""
-    n_texts, heads, width = 7, 4, 8
+    heads, width = 4, 8
     assert (n_tokens > 5) == (n_texts * heads * n_tokens**2 > AT_ONCE)
     torch.manual_seed(3)
     texts = torch.randn(3, n_texts, n_tokens, heads, width).transpose(2, 3)  # as projections give
@@ -108,7 +108,9 @@ def test_attention_by_hand_has_the_bits_of_its_operations_one_after_the_other(
     first = query[:, :, :1] if first_only else query
     is_seen = torch.ones(n_texts, 1, first.shape[2], n_tokens, dtype=torch.bool)
     if masked == "padding":
-        is_seen[2:4, ..., 3:] = False
+        is_seen[-5:-3, ..., 3:] = False
+    if masked == "a whole row":
+        is_seen[-1, :, -1] = False
     gave, _ = attention(
         nn.Module(), first, key, value, None if masked == "nothing" else is_seen, dropout=0.3
     )

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NoReturn, TextIO, cast, final
 # isort: off
 from rankscope.cli import (
     studies,
+    data,
     runs,
     rankers,
     analyses,
@@ -23,7 +24,7 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
-__all__ = ["analyses", "app", "main", "rankers", "runs", "studies"]
+__all__ = ["analyses", "app", "data", "main", "rankers", "runs", "studies"]
 
 
 def main() -> None:

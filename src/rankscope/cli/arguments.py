@@ -1,6 +1,8 @@
 """Arguments as people type them: NAME=RUN,RUN, MEASURE=MARGIN, groups of queries."""
 
 import os
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,6 +14,11 @@ from rankscope.core.lines import read_lines
 
 WORTH_A_PROCESS = 20_000_000
 """Bytes of run files above which several processes read them."""
+
+
+def typed() -> str:
+    """The command line as it was typed."""
+    return shlex.join(["rankscope", *sys.argv[1:]])
 
 
 def named_runs(arguments: Sequence[str]) -> dict[str, list[str]] | list[str]:

@@ -71,7 +71,13 @@ RESULTS = Path("results")
 class StudyFile:
     """A study file with changes to it, and the folder of its results."""
 
-    study: Annotated[Path, typer.Argument(help="The study file (YAML).", show_default=False)]
+    study: Annotated[
+        Path,
+        typer.Argument(
+            help="The study file (YAML), or studies:NAME of `rankscope studies`.",
+            show_default=False,
+        ),
+    ]
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -83,8 +89,9 @@ class StudyFile:
     def settings(self, *, retry: bool = False) -> "StudySettings":
         """The settings of the commands that take a study file."""
         from rankscope.study.command import StudySettings
+        from rankscope.study.starting.ready_made import located
 
-        return StudySettings(self.study, self.overrides or (), self.results, retry=retry)
+        return StudySettings(located(self.study), self.overrides or (), self.results, retry=retry)
 
 
 # -- models ----------------------------------------------------------------------------------------
@@ -222,7 +229,7 @@ class Judging:
         str,
         typer.Option(
             "--qrels",
-            help="A qrels file, a folder in BEIR layout, or an ir_datasets id.",
+            help="A qrels file, a folder in BEIR layout, public:NAME of `rankscope data`, or an ir_datasets id.",
             rich_help_panel=JUDGEMENTS,
         ),
     ]

@@ -1,7 +1,5 @@
 """Commands that make or read run files."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,11 +32,6 @@ from rankscope.options import (
     Split,
     source,
 )
-
-
-def _typed() -> str:
-    """The command line as it was typed."""
-    return shlex.join(["rankscope", *sys.argv[1:]])
 
 
 @command()
@@ -116,7 +109,7 @@ def evaluate(
         measures,
         per_query=per_query,
         processes=arguments.processes(runs),
-        command=_typed(),
+        command=arguments.typed(),
     )
     printing.show(output.form, output.out, evaluate.answer(judged, settings, progress()))
 
@@ -203,7 +196,7 @@ def compare(
         },
         first_stage=first_stage,
         processes=arguments.processes(runs),
-        command=_typed(),
+        command=arguments.typed(),
     )
     printing.show(output.form, output.out, compare.answer(judged, settings))
 

@@ -1,9 +1,15 @@
 """Commands that take a study file."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from rankscope.cli import printing
+from rankscope.cli.asking import asked
 from rankscope.cli.options import RESULTS, Results, Retry, StudyFile, TableOrJson
 from rankscope.cli.program import command
-from rankscope.options import TABLE, Written
+from rankscope.options import TABLE, Revision, Written
 
 
 @command()
@@ -76,6 +82,51 @@ def schema(out: Written = None) -> None:
     from rankscope.study.fields import schema as schemas
 
     printing.show("json", out, schemas.answer())
+
+
+@command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to write study.yaml into.", show_default=False)
+    ],
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            help="A folder in BEIR layout, a name of `rankscope data`, or an ir_datasets id. Asked for, if left out.",
+        ),
+    ] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run", help="A run file of your own, to re-rank in place of BM25's; may be repeated."
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="Which qrels of a folder to test on.")
+    ] = "test",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="A model: folder or hub id. A small one of the hub, if left out."
+        ),
+    ] = None,
+    revision: Revision = None,
+) -> None:
+    """Write a study file to start from."""
+    from rankscope.study.starting import beginning
+
+    named, files = asked(collection, runs)
+    settings = beginning.BeginSettings(folder, named, files, split, model, revision)
+    printing.show(TABLE, None, beginning.begin(settings))
+
+
+@command()
+def studies(output: TableOrJson) -> None:
+    """List the studies that come with rankscope."""
+    from rankscope.study.starting import ready_made
+
+    printing.show(output.form, None, ready_made.listed())
 
 
 @command()

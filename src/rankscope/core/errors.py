@@ -26,6 +26,12 @@ class RankscopeError(Exception):
     """The root of every error raised on purpose; the command line prints it as one line.
 
     Names of more than 255 characters are shortened in its message (`visible.with_short_words`).
+
+    >>> try:
+    ...     rs.read_run("absent.run")
+    ... except rs.RankscopeError as error:
+    ...     print(error)
+    absent.run: there is no such file. Give the path of one that exists.
     """
 
     def __init__(self, *args: object) -> None:

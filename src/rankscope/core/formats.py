@@ -36,7 +36,13 @@ RELEVANCE_COLUMNS = ("relevance", "label", "rel", "score")
 
 
 def read_run(path: Path | str, *, tag: str | None = None) -> Run:
-    """The run in a file of any of the forms above; `tag` replaces the file's own."""
+    """The run in a file of any of the forms above; `tag` replaces the file's own.
+
+    Raises BadInput with the place for what is no run.
+
+    >>> rs.read_run("bm25.run")
+    Run bm25: 200 queries, 2,000 docs
+    """
     run = read_run_file(Path(path)).run
     return run if tag is None else Run(tag, run.rankings)
 
@@ -62,7 +68,14 @@ def tag_of(path: Path) -> str:
 
 
 def read_qrels(path: Path | str) -> list[Qrel]:
-    """Judgements from TREC or BEIR columns, `{query_id: {doc_id: relevance}}` or Parquet."""
+    """Judgements from TREC or BEIR columns, `{query_id: {doc_id: relevance}}` or Parquet.
+
+    Raises BadInput with the place for what is no judgement.
+
+    >>> rs.write_qrels("two.qrels", [rs.Qrel("q1", "d1", 1), rs.Qrel("q1", "d2", 0)])
+    >>> rs.read_qrels("two.qrels")[1]
+    Qrel(query_id='q1', doc_id='d2', relevance=0)
+    """
     path = Path(path)
     head = head_of(path)
     if head == PARQUET_MAGIC:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
+from rankscope.core.words import counted
 
 _LARGEST = np.finfo(np.float32).max
 _MAGNITUDE = 0x7FFFFFFF
@@ -24,21 +25,33 @@ _MAGNITUDE = 0x7FFFFFFF
 
 
 class Doc(NamedTuple):
-    """A unit of retrieval. `text` is the title and the body, joined by a space."""
+    """A unit of retrieval. `text` is the title and the body, joined by a space.
+
+    >>> rs.Doc("d1", "The red cat sits.").text
+    'The red cat sits.'
+    """
 
     doc_id: str
     text: str
 
 
 class Query(NamedTuple):
-    """An information need, in words."""
+    """An information need, in words.
+
+    >>> rs.Query("q1", "who sits").query_id
+    'q1'
+    """
 
     query_id: str
     text: str
 
 
 class Qrel(NamedTuple):
-    """One judgement; `relevance` is the judged grade. A doc without a Qrel is unjudged, not grade 0."""
+    """One judgement; `relevance` is the judged grade. A doc without a Qrel is unjudged, not grade 0.
+
+    >>> rs.Qrel("q1", "d1", 2).relevance
+    2
+    """
 
     query_id: str
     doc_id: str
@@ -46,7 +59,11 @@ class Qrel(NamedTuple):
 
 
 class ScoredDoc(NamedTuple):
-    """One doc in a ranking; higher scores are better."""
+    """One doc in a ranking; higher scores are better.
+
+    >>> rs.ScoredDoc("q1", "d1", 2.5) in rs.Run.of("mine", [rs.ScoredDoc("q1", "d1", 2.5)]).rankings["q1"]
+    True
+    """
 
     query_id: str
     doc_id: str
@@ -54,7 +71,11 @@ class ScoredDoc(NamedTuple):
 
 
 class ListwiseSample(NamedTuple):
-    """A query and its group of docs, with one label per doc (from qrels or from a teacher)."""
+    """A query and its group of docs, with one label per doc (from qrels or from a teacher).
+
+    >>> rs.ListwiseSample("q1", ("d1", "d2"), (1.0, 0.0)).labels
+    (1.0, 0.0)
+    """
 
     query_id: str
     doc_ids: tuple[str, ...]
@@ -174,10 +195,19 @@ class Rankings(Mapping[str, list[ScoredDoc]]):
 @final
 @dataclass(frozen=True)
 class Run:
-    """All queries' rankings by one system, each best first in the one total order there is."""
+    """All queries' rankings by one system, each best first in the one total order there is.
+
+    >>> rs.Run.of("mine", [rs.ScoredDoc("q1", "d1", 0.5), rs.ScoredDoc("q1", "d2", 1.5)])
+    Run mine: 1 query, 2 docs
+    """
 
     tag: str
     rankings: Mapping[str, list[ScoredDoc]]
+
+    def __repr__(self) -> str:
+        n_docs = sum(len(self.columns(query_id).doc_ids) for query_id in self.rankings)
+        n_queries = counted(len(self.rankings), "query", "queries")
+        return f"Run {self.tag}: {n_queries}, {counted(n_docs, 'doc')}"
 
     @classmethod
     def of(cls, tag: str, scored_docs: Iterable[ScoredDoc], *, source: object = None) -> "Run":

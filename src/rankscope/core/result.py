@@ -32,8 +32,11 @@ class Result:
     tables: tuple[Table, ...] = ()
     lines: tuple[str, ...] = ()
     """Sentences below the tables."""
-    forms: Mapping[str, Callable[[], str]] = field(default_factory=dict)
-    """What writes it in each of its other forms: json, csv, latex, html."""
+    forms: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    """What gives it in each of its other forms: json, csv, latex, html as text; frame, a pandas DataFrame; chart, a
+    Vega-Lite specification."""
+    record: Any = None
+    """The numbers themselves, as the package's own record."""
     notes: tuple[str, ...] = ()
     """What a reader should know beside it, whatever the form."""
     are_notes_in_json: bool = False

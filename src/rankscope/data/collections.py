@@ -36,6 +36,7 @@ from rankscope.core.rng import stream
 from rankscope.core.trec.writing import write_qrels
 from rankscope.core.words import counted, of_number, words
 from rankscope.data.entries import Entry, entries
+from rankscope.data.public import places
 
 ID_FIELDS = ("_id", "doc_id", "query_id", "id")
 ID_FIELD_OF_THE_OTHER = {"doc": "query_id", "query": "doc_id"}
@@ -194,7 +195,9 @@ def _forms(path: Path) -> list[Path]:
 
 
 def source(collection: str, split: str, *, option: str = "--split") -> Source:
-    """The source of a folder in BEIR layout, if there is a folder of that name, or of an ir_datasets id."""
+    """The source of a folder in BEIR layout, of a fetched collection (`public:NAME`), or of an ir_datasets id."""
+    if places.named_in(collection) is not None:
+        return beir_folder(places.path_of(collection), split, option=option)
     folder = home_filled_in(collection)
     return beir_folder(folder, split, option=option) if folder.is_dir() else IrDataset(collection)
 

@@ -237,3 +237,5 @@ MLP = Probe(
     is_followed=False,
 )
 PROBES = {"bilinear": BILINEAR, "mlp": MLP, "docs_alone": DOCS_ALONE}
+OPTIONAL = ("mlp",)
+"""The probes that are fitted, with their control, where somebody names them."""

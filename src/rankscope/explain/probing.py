@@ -25,7 +25,9 @@ CONTROL_OF = {
     "as_published": "as_published_shuffled_queries",
 }
 """A probe to its control in which every query is replaced by another."""
-CONTROLS = ("docs_alone", "random_labels", "mlp_shuffled_queries", *CONTROL_OF.values())
+OPTIONAL_CONTROL_OF = {name: f"{name}_shuffled_queries" for name in probes.OPTIONAL}
+"""The same of probes that are fitted where somebody names them; no verdict rests on these."""
+CONTROLS = ("docs_alone", "random_labels", *OPTIONAL_CONTROL_OF.values(), *CONTROL_OF.values())
 """The controls that are fitted beside the probes on every layer."""
 
 
@@ -108,7 +110,8 @@ class Probing:
     ns: Sequence[int]
     seeds: Sequence[int]
     rank: int
-    with_mlp: bool = False
+    also: Sequence[str] = ()
+    """Optional probes."""
 
     def layer(
         self, states: States, train: Candidates, test: Candidates, *, drawn_labels: Tensor
@@ -128,13 +131,10 @@ class Probing:
             for parts, seed in zip(true, self.seeds, strict=True)
         ]
         relabelled = [tuple(_relabelled(part, drawn_labels) for part in parts) for parts in true]
-        mlp: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
-            "mlp": ("mlp", true),
-            "mlp_shuffled_queries": ("mlp", shuffled),
-        }
         fits: dict[str, tuple[str, Sequence[tuple[Candidates, ...]]]] = {
             "bilinear": ("bilinear", true),
-            **(mlp if self.with_mlp else {}),
+            **{name: (name, true) for name in self.also},
+            **{OPTIONAL_CONTROL_OF[name]: (name, shuffled) for name in self.also},
             "docs_alone": ("docs_alone", true),
             "shuffled_queries": ("bilinear", shuffled),
         }

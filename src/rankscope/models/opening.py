@@ -34,6 +34,8 @@ class _WithWeights(Protocol):
 
 
 R = TypeVar("R", bound=_WithWeights)
+AnyRanker = CrossEncoder | BiEncoder | LateInteraction
+"""A ranker of any kind that a folder can declare."""
 
 
 def device() -> torch.device:
@@ -127,9 +129,7 @@ def _opened(location: Location, pooling: str | None) -> BiEncoder | CrossEncoder
     return placed(BiEncoder.on(encoder, pooling=pooling, max_length=lengths))
 
 
-def open_ranker(
-    folder: Path, how: Inference = AS_IT_IS
-) -> CrossEncoder | BiEncoder | LateInteraction:
+def open_ranker(folder: Path, how: Inference = AS_IT_IS) -> AnyRanker:
     """A ranker from its folder, of the kind that the folder declares."""
     kind, location = kind_of(folder), Location(folder.name, folder)
     if kind == "late_interaction":

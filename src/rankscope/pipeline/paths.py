@@ -1,4 +1,4 @@
-"""Paths of a study file: variables filled in, relative to its folder."""
+"""Paths of a study file: variables filled in, relative to its folder, or in a public collection that was fetched."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.input_files import resolved
+from rankscope.data.public import places
 from rankscope.pipeline.spec.pipeline import Pipeline
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -25,9 +26,12 @@ class LoadedStudy(Generic[S_co]):
     file: Path
 
     def path(self, written: str) -> Path:
-        """A path of the study file: variables filled in, relative to the study file's folder."""
+        """A path of the study file: variables filled in, relative to its folder, or in a fetched collection."""
+        filled_in = expanded(written)
         try:
-            return resolved(expanded(written), self.folder)
+            if places.named_in(filled_in) is not None:
+                return places.path_of(filled_in)
+            return resolved(filled_in, self.folder)
         except BadInput as error:
             raise BadStudy(str(error)) from error
 

@@ -11,12 +11,10 @@ from rankscope.core.records import Run
 from rankscope.core.words import counted
 from rankscope.data.collections import Topics
 from rankscope.evaluate.measuring import measured
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.fast.precision import narrowed
-from rankscope.models.late_interaction import LateInteraction
+from rankscope.models.opening import AnyRanker
 from rankscope.models.processes import ALONE, Processes
-from rankscope.pipeline.kinds import RerankParams
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.retrieve.rerank import rerank
 
 SAMPLE = 8
@@ -26,7 +24,7 @@ MEASURE = "nDCG@10"
 
 def reranking(
     params: RerankParams,
-    ranker: CrossEncoder | BiEncoder | LateInteraction,
+    ranker: AnyRanker,
     topics: Topics,
     run: Run,
     *,

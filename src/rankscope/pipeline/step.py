@@ -10,7 +10,7 @@ from rankscope.store.fingerprint import fingerprint
 
 
 class Kind(NamedTuple):
-    """A kind of step: a row in `pipeline/kinds.py`, in the file of a first stage or in an analysis' plan."""
+    """A kind of step: a row beside the plan that makes it: in `pipeline/plans/`, a first stage's file or an analysis' plan."""
 
     name: str
     version: int

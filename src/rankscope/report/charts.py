@@ -16,6 +16,7 @@ from altair.utils.schemapi import debug_mode
 from rankscope.report.forests import Forest
 from rankscope.report.queries import Differences
 from rankscope.report.steps import RankerTraining
+from rankscope.report.systems import SystemRow
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import clipped
 from rankscope.report.wording.verdicts import VERDICTS
@@ -280,6 +281,61 @@ def validation_curve(data: RankerTraining) -> Spec:
     return finished(chart, f"Validation of {data.ranker} by update")
 
 
+def means(means: Mapping[str, Mapping[str, float]], measures: Sequence[str]) -> Spec:
+    """A dot for each system's mean, a panel for each measure; system and measure to the mean."""
+    rows = [
+        {"system": system, "measure": measure, "mean": values[measure]}
+        for system, values in means.items()
+        for measure in measures
+    ]
+    panels = [
+        chart_of(row for row in rows if row["measure"] == measure)
+        .mark_point(filled=True, size=60, color=BLUE)
+        .encode(
+            x=alt.X("mean:Q", title=measure, axis=AXIS, scale=alt.Scale(zero=True)),
+            y=alt.Y("system:N", title=None, sort=None),
+            tooltip=["system:N", alt.Tooltip("mean:Q", format=".4f")],
+        )
+        for measure in measures
+    ]
+    words = "Means of each system"
+    return below_each_other(
+        [finished(panel, f"{words}, {name}") for panel, name in zip(panels, measures, strict=True)]
+    )
+
+
+def cost(rows: Sequence[SystemRow], measure: str) -> Spec:
+    """Each system's mean over the seconds of all its stages; what nobody trained is at 0."""
+    points = [
+        {"system": row.system, "seconds": row.seconds, "mean": row.mean}
+        for row in rows
+        if row.mean is not None
+    ]
+    base = chart_of(points).encode(
+        x=alt.X("seconds:Q", title="Seconds of training, all stages", axis=AXIS),
+        y=alt.Y("mean:Q", title=measure, axis=AXIS, scale=alt.Scale(zero=False)),
+        tooltip=["system:N", "seconds:Q", alt.Tooltip("mean:Q", format=".4f")],
+    )
+    dots = base.mark_point(filled=True, size=70, color=BLUE)
+    names = base.mark_text(align="left", dx=8, dy=-6).encode(text="system:N")
+    chart = (dots + names).properties(width="container", height=220)
+    return finished(chart, f"{measure} of each system over the seconds of its training")
+
+
+def below_each_other(panels: Sequence[Spec]) -> Spec:
+    """Charts as one, each below the one before; a single one as it is."""
+    if len(panels) == 1:
+        return panels[0]
+    return {
+        "$schema": panels[0]["$schema"],
+        "datasets": {name: rows for panel in panels for name, rows in panel["datasets"].items()},
+        "vconcat": [
+            {name: value for name, value in panel.items() if name not in WHOLE_CHART}
+            for panel in panels
+        ],
+    }
+
+
 def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str) -> Spec:
     """A chart as wide as its place, with a description for screen readers, and without the page's colours."""
     spec: Spec = chart.properties(
@@ -290,6 +346,9 @@ def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: st
         check(spec)
     return spec
 
+
+WHOLE_CHART = ("$schema", "datasets", "autosize")
+"""Fields of a chart that are those of the whole where it is a part."""
 
 NO_INK = f"{BLUE}00"
 

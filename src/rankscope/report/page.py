@@ -12,7 +12,17 @@ from urllib.parse import quote
 import vl_convert
 from markupsafe import Markup
 
-from rankscope.report import charts, claims, findings, forests, pooled, queries, steps, summary
+from rankscope.report import (
+    charts,
+    claims,
+    findings,
+    forests,
+    pooled,
+    queries,
+    steps,
+    summary,
+    systems,
+)
 from rankscope.report.means import means
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing
@@ -60,6 +70,8 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
     drawing, evaluation = Drawing(), results.evaluation
     terms = terms_of(evaluation)
     pairs = queries.pairs(evaluation)
+    made = systems.systems(results)
+    is_trained = any(row.seconds and row.mean is not None for row in made)
     shown = [queries.differences(pair, results) for pair in pairs[: queries.MAX_PAIRS]]
     return str(
         rendered(
@@ -67,6 +79,8 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             results=results,
             drawing=drawing,
             headlines=findings.headlines(evaluation),
+            systems=made,
+            cost=drawing.chart(charts.cost(made, evaluation.headline)) if is_trained else None,
             claims=claims.claims(evaluation),
             tally=findings.tally(evaluation),
             means=means(evaluation),

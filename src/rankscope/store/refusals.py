@@ -20,8 +20,11 @@ REFUSED = frozenset(
 )  # fmt: skip
 
 
+ANOTHER_FOLDER = "Give a folder that can be written, with --results or --out."
+
+
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, remedy: str = ANOTHER_FOLDER) -> Iterator[None]:
     """Inside the block, an error of a folder that cannot be written or a full disk becomes one sentence with a remedy."""
     try:
         with explained_full(path):
@@ -29,10 +32,7 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in REFUSED:
             raise
-        raise NotWritable(
-            f"{path}: cannot be written ({error.strerror}). "
-            "Give a folder that can be written, with --results or --out."
-        ) from error
+        raise NotWritable(f"{path}: cannot be written ({error.strerror}). {remedy}") from error
 
 
 @contextmanager

@@ -5,19 +5,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rankscope.core.errors import BadInput, BadStudy
+from rankscope.core.errors import BadInput, BadStudy, MissingArtifact
+from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord
 from rankscope.core.progress import SILENT, Progress, Tell
 from rankscope.core.result import Result, Rows, Table, json_of
 from rankscope.core.words import counted, of_number
 from rankscope.models.processes import joined
-from rankscope.pipeline.kinds import RerankParams
 from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.report import pooled
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.verdicts import marked
-from rankscope.store.artifacts import Status, Store, read_json
+from rankscope.store.artifacts import Status, Store, read_json, read_record
 from rankscope.store.fingerprint import Digests
 from rankscope.store.refusals import check_place, explained, require_folder
 from rankscope.study import load, origin, overlaps
@@ -216,6 +217,50 @@ def report(settings: StudySettings, progress: Progress, tell: Tell) -> Result:
     from rankscope.study.runner import report_again
 
     return Result(lines=(f"Report: {report_again(plan, store, progress=progress)}",))
+
+
+def results(settings: StudySettings, tell: Tell) -> Result:
+    """The stored results of a study that has been run; MissingArtifact before that."""
+    plan, store = planned(settings, tell)
+    *_, report_step = plan.steps
+    if store.status(report_step.name, report_step.needs) is not Status.DONE:
+        raise MissingArtifact(
+            f"{store.root}: this study has no results yet, or they are of an earlier form of it. Run it first."
+        )
+    folder = store.open(report_step.name)
+    evaluation = read_record(
+        EvaluationRecord, store.open(report_step.inputs["evaluate"].name) / EVALUATION
+    )
+
+    def text(*names: str) -> str:
+        return "\n".join((folder / name).read_text("utf-8") for name in names)
+
+    summary = read(read_json(folder / "summary.json"), where=str(folder / "summary.json"))
+    return Result(
+        tables=tuple(_verdict_tables(plan.study.study.study, summary)),
+        lines=tuple(_verdict_lines(summary)),
+        forms={
+            "json": lambda: text("summary.json"),
+            "csv": lambda: text("tables/means.csv"),
+            "latex": lambda: text("tables/means.tex", "tables/comparisons.tex"),
+            "html": lambda: text("report.html"),
+            "frame": lambda: _frame(folder / "tables" / "means.csv"),
+            "chart": lambda: _chart(evaluation),
+        },
+        record=evaluation,
+    )
+
+
+def _frame(path: Path) -> Any:
+    import pandas as pd
+
+    return pd.read_csv(path)
+
+
+def _chart(evaluation: EvaluationRecord) -> dict[str, Any]:
+    from rankscope.report import charts, forests
+
+    return charts.below_each_other([charts.forest(each) for each in forests.forests(evaluation)])
 
 
 def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -> Result | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.pipeline.identity import identity
-from rankscope.pipeline.kinds import ScratchParams
 from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.plans.rankers import ScratchParams
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role
 from rankscope.pipeline.steps.train import stage

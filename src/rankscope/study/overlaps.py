@@ -12,8 +12,8 @@ from functools import cache
 from rankscope.core.errors import BadInput, BadStudy
 from rankscope.core.words import counted
 from rankscope.data.collections import Topics, judged_topics, n_shared
-from rankscope.pipeline.kinds import CollectionParams
 from rankscope.pipeline.planner import Plan
+from rankscope.pipeline.plans.data import CollectionParams
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, learnt_role
 from rankscope.train.guards import Level

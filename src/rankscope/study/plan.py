@@ -11,6 +11,7 @@ from typing import Any
 
 from rankscope.core.errors import BadStudy
 from rankscope.core.visible import brief
+from rankscope.data.public import places
 from rankscope.pipeline.identity import Digest
 from rankscope.pipeline.paths import LoadedStudy
 from rankscope.pipeline.planner import Plan, Planner
@@ -25,12 +26,14 @@ class ReportParams:
     study: Mapping[str, Any]
 
 
-REPORT = Kind("report", 6, "rankscope.study.report:report", ReportParams)
+REPORT = Kind("report", 7, "rankscope.study.report:report", ReportParams)
 
 
 def plan(loaded: LoadedStudy[Study], digest: Digest) -> Plan:
     """The steps of a study. `digest` gives the hash of a file; an error names a source that is absent."""
     planner = Planner(loaded, digest)
+    parts = {"collections", "first_stages", "teachers", "explain"}
+    places.require(places.names_in(loaded.study.model_dump(mode="json", include=parts)))
     try:
         _report(planner, loaded.study)
     except OSError as error:

@@ -80,6 +80,8 @@ def stored_results(work: Work) -> StoredResults:
         if step is not work.step:
             manifest = work.store.manifest(step.name)
             summary = _with_notes(step, manifest["summary"])
+            if step.kind == "train":
+                summary["learning_rate"] = step.spec.learning_rate
             if changes := made_under(step, work.store):
                 summary["made under"] = changes
             steps.append(StoredStep(step.name, manifest["kind"], manifest["seconds"], summary))

@@ -118,14 +118,14 @@ class _Attention(torch.autograd.Function):
             hidden = hidden.expand(len(mask), -1, -1, -1)
         for part in _parts(mask):
             scores = torch.empty_like(mask[part])
-            torch.bmm(_matrices(queries[part]), _matrices(keys[part]), out=_matrices(scores))
+            torch.bmm(_matrices(queries, part), _matrices(keys, part), out=scores.flatten(0, 1))
             if hidden is not None:
                 scores.masked_fill_(hidden[part], torch.finfo(scores.dtype).min)
             torch.softmax(scores, -1, out=weights[part])
             torch.mul(weights[part], mask[part], out=scores)
-            product = torch.bmm(_matrices(scores), _matrices(values[part]))
+            product = torch.bmm(scores.flatten(0, 1), _matrices(values, part))
             attended[part] = product.view(attended[part].shape)
-        ctx.save_for_backward(queries, keys, values, weights, mask)
+        ctx.save_for_backward(queries, keys, values, weights, mask, hidden)
         return attended
 
     @staticmethod
@@ -133,26 +133,27 @@ class _Attention(torch.autograd.Function):
     def backward(
         ctx: Any, gradient: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        queries, keys, values, weights, mask = ctx.saved_tensors
+        queries, keys, values, weights, mask, hidden = ctx.saved_tensors
         of_queries, of_keys, of_values = (
             torch.empty(each.shape) if needed else None
             for each, needed in zip((queries, keys, values), ctx.needs_input_grad, strict=False)
         )
         for part in _parts(mask):
-            given = _matrices(gradient[part])
+            given = _matrices(gradient, part)
             kept_weights = weights[part] * mask[part]
             if of_values is not None:
-                torch.bmm(_matrices(kept_weights).mT, given, out=_matrices(of_values[part]))
+                torch.bmm(kept_weights.flatten(0, 1).mT, given, out=of_values[part].flatten(0, 1))
             of_weights = kept_weights  # the same memory
-            torch.bmm(given, _matrices(values[part]).mT, out=_matrices(of_weights))
+            torch.bmm(given, _matrices(values, part).mT, out=of_weights.flatten(0, 1))
             of_weights.mul_(mask[part])
-            of_scores = _matrices(
-                torch._softmax_backward_data(of_weights, weights[part], -1, weights.dtype)
-            )
+            scores = torch._softmax_backward_data(of_weights, weights[part], -1, weights.dtype)
+            if hidden is not None:  # where a whole row is hidden, its weights are not 0
+                scores.masked_fill_(hidden[part], 0)
+            of_scores = scores.flatten(0, 1)
             if of_queries is not None:
-                torch.bmm(of_scores, _matrices(keys[part]).mT, out=_matrices(of_queries[part]))
+                torch.bmm(of_scores, _matrices(keys, part).mT, out=of_queries[part].flatten(0, 1))
             if of_keys is not None:
-                torch.bmm(_matrices(queries[part]).mT, of_scores, out=_matrices(of_keys[part]))
+                torch.bmm(_matrices(queries, part).mT, of_scores, out=of_keys[part].flatten(0, 1))
         return of_queries, of_keys, of_values, None, None
 
 
@@ -162,9 +163,10 @@ def _parts(weights: Tensor) -> Iterator[slice]:
     return (slice(start, start + n_texts) for start in range(0, len(weights), n_texts))
 
 
-def _matrices(texts: Tensor) -> Tensor:
-    """(texts, heads, rows, columns) as (texts x heads, rows, columns), in one piece as `matmul` has them."""
-    return texts.flatten(0, 1).contiguous()
+def _matrices(texts: Tensor, part: slice) -> Tensor:
+    """Some of (texts, heads, rows, columns) as (texts x heads, rows, columns), laid out as `matmul` has them."""
+    flat = texts[part].flatten(0, 1)
+    return flat if len(texts) == 1 else flat.contiguous()
 
 
 AttentionInterface.register(ATTENTION, attention)

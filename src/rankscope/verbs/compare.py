@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rankscope.core.errors import choose
+from rankscope.core.judged.margins import Margin
 from rankscope.core.result import Result, Table
 from rankscope.core.words import counted
 from rankscope.evaluate import comparing
@@ -36,7 +37,7 @@ class CompareSettings:
     measures: Sequence[str]
     baselines: Sequence[str] = ()
     """The systems that all are compared with; all pairs are compared, if empty."""
-    margins: Mapping[str, str] = field(default_factory=dict)
+    margins: Mapping[str, str | float | Margin] = field(default_factory=dict)
     terms: comparing.ComparisonTerms = field(default_factory=comparing.ComparisonTerms)
     first_stage: str | None = None
     """The system whose docs the others re-rank, for the page."""
@@ -76,9 +77,16 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
             "csv": lambda: page.comparisons_csv(compared, judged),
             "latex": lambda: page.latex(compared, judged),
             "html": lambda: page.page(
-                compared, judged, command=settings.command, first_stage=first_stage
+                compared,
+                judged,
+                settings.runs,
+                command=settings.command,
+                first_stage=first_stage,
             ),
+            "frame": compared.frame,
+            "chart": lambda: _chart(compared, judged),
         },
+        record=compared,
         notes=(
             *evaluation.notes,
             *compared.notes,
@@ -90,6 +98,14 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
             ),
         ),
     )
+
+
+def _chart(compared: Compared, judged: Judgements) -> dict[str, Any]:
+    """The forest plot of each measure, the headline measure first."""
+    from rankscope.report import charts, forests
+
+    drawn = forests.forests(page.record(compared, judged))
+    return charts.below_each_other([charts.forest(forest) for forest in drawn])
 
 
 # -- on a terminal ---------------------------------------------------------------------------------

@@ -12,45 +12,38 @@ from rankscope.core.words import counted
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.fast.precision import narrowed
-from rankscope.models.inference import AS_IT_IS, Inference
-from rankscope.models.inputs import notes_on
-from rankscope.models.location import Location
-from rankscope.models.opening import open_bi_encoder, require_precision
 from rankscope.models.processes import ALONE
 from rankscope.pipeline.embedding import embedded
 from rankscope.retrieve import dense, embeddings
 from rankscope.store.files import temporary_folder
-from rankscope.verbs.models import tag_of
+from rankscope.verbs.models import untold
 
 SAMPLE = 64
 """Docs that are embedded in float32, too, where a precision below it is asked for."""
 
 
 def by_bi_encoder(
-    model: Location,
+    encoder: BiEncoder,
     source: Source,
     *,
     depth: int,
-    how: Inference = AS_IT_IS,
+    tag: str,
+    precision: str = "float32",
     progress: Progress,
-    tell: Tell,
+    tell: Tell = untold,
 ) -> Run:
     """The docs nearest to each judged query, as a run."""
-    require_precision(how.precision, how.device)
     queries = judged_topics(source).queries
-    encoder = open_bi_encoder(model, how)
-    for note in notes_on(encoder):
-        tell(note)
     with temporary_folder() as folder:
         write_docs(source.docs(), folder)
         docs = StoredDocs(folder)
-        with narrowed(encoder.model, how.precision):
+        with narrowed(encoder.model, precision):
             path = embedded(encoder, docs, folder, processes=ALONE, progress=progress)
             vectors = encoder.searchable(encoder.embed_queries([query.text for query in queries]))
-        if how.precision != AS_IT_IS.precision:
-            tell(_effect(encoder, docs, path, how.precision))
+        if precision != "float32":
+            tell(_effect(encoder, docs, path, precision))
         nearest = dense.nearest(vectors, embeddings.opened(path), depth=depth, progress=progress)
-        return dense.run_of(tag_of(model), queries, docs.doc_ids, *nearest)
+        return dense.run_of(tag, queries, docs.doc_ids, *nearest)
 
 
 def _effect(encoder: BiEncoder, docs: StoredDocs, path: Path, precision: str) -> str:

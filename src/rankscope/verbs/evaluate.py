@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rankscope.core.progress import SILENT, Progress
 from rankscope.core.result import Result, Table
@@ -50,8 +51,11 @@ def answer(judged: Judgements, settings: EvaluateSettings, progress: Progress = 
             "json": lambda: _json(evaluation),
             "csv": lambda: _csv(evaluation, per_query=settings.per_query),
             "latex": lambda: _latex(columns, rows),
-            "html": lambda: _page(evaluation, judged, command=settings.command),
+            "html": lambda: _page(evaluation, judged, settings),
+            "frame": evaluation.frame,
+            "chart": lambda: _chart(evaluation),
         },
+        record=evaluation,
         notes=(
             *evaluation.notes,
             *(f"{run.tag}: {note}" for run in evaluation.runs for note in run.notes),
@@ -65,10 +69,16 @@ def _json(evaluation: Evaluation) -> str:
     return json.dumps(as_json(evaluation), allow_nan=False)
 
 
-def _page(evaluation: Evaluation, judged: Judgements, *, command: str) -> str:
+def _page(evaluation: Evaluation, judged: Judgements, settings: EvaluateSettings) -> str:
     from rankscope.verbs.page import page_of_means
 
-    return page_of_means(evaluation, judged, command=command)
+    return page_of_means(evaluation, judged, settings.runs, command=settings.command)
+
+
+def _chart(evaluation: Evaluation) -> dict[str, Any]:
+    from rankscope.report import charts
+
+    return charts.means(evaluation.means(), evaluation.measures)
 
 
 def _csv(evaluation: Evaluation, *, per_query: bool) -> str:

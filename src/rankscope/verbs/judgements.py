@@ -1,4 +1,4 @@
-"""Judgements from a file, a folder in BEIR layout or an ir_datasets id, with the source of their texts."""
+"""Judgements from a file, a folder in BEIR layout, a fetched collection or an ir_datasets id, with the source of their texts."""
 
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ from rankscope.data.collections import (
     beir_folder,
 )
 from rankscope.data.conventions import Convention, convention
+from rankscope.data.public import places
 from rankscope.evaluate.runs import judgements
 
 
@@ -39,7 +40,10 @@ class Judgements:
 
 
 def judged(written: str, split: str) -> Judgements:
-    """Judgements from a file, a folder in BEIR layout, or an ir_datasets id."""
+    """Judgements from a file, a folder in BEIR layout, a fetched collection (`public:NAME`), or an ir_datasets id."""
+    if (name := places.named_in(written)) is not None:
+        source = beir_folder(places.path_of(written), split, option="--split")
+        return Judgements(f"{name}/{split}", source.qrels(), convention(name), source)
     path = home_filled_in(written)
     if path.is_dir():
         source = beir_folder(path, split, option="--split")

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from rankscope.core.formats import read_run_file
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.records import Run
@@ -16,7 +15,7 @@ from rankscope.data.collections import (
 )
 from rankscope.evaluate.comparing import Compared
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
-from rankscope.evaluate.runs import without_own_docs
+from rankscope.evaluate.runs import RunLike, Runs, named, read, without_own_docs
 from rankscope.evaluate.seeds import variance
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults
 from rankscope.store.artifacts import versions
@@ -82,6 +81,7 @@ def _run_of(evaluation: Evaluation) -> dict[str, str]:
 def stored_results(
     compared: Compared,
     judgements: Judgements,
+    runs: Runs,
     *,
     command: str,
     first_stage: str | None,
@@ -109,7 +109,9 @@ def stored_results(
         },
         training={},
         queries={judgements.name: judgements.queries()},
-        rankings=_rankings({run_of[n]: runs[0] for n, runs in systems.items()}, judgements, folder),
+        rankings=_rankings(
+            {run_of[name]: first for name, (first, *_) in named(runs).items()}, judgements, folder
+        ),
     )
 
 
@@ -138,13 +140,12 @@ def _seeds(runs: Sequence[EvaluatedRun]) -> tuple[SeedResult, ...]:
     )
 
 
-def _rankings(runs: Mapping[str, EvaluatedRun], judgements: Judgements, folder: Path) -> Rankings:
+def _rankings(runs: Mapping[str, RunLike], judgements: Judgements, folder: Path) -> Rankings:
     relevance = {(qrel.query_id, qrel.doc_id): qrel.relevance for qrel in judgements.qrels}
 
     @cache
     def ranked(name: str) -> Run:
-        path = runs[name].path
-        run = Run("", {}) if path is None else read_run_file(Path(path)).run
+        run = read(runs[name], name).run
         return without_own_docs(run) if judgements.convention.drop_own_docs else run
 
     @cache
@@ -173,10 +174,12 @@ def _rankings(runs: Mapping[str, EvaluatedRun], judgements: Judgements, folder: 
     return rankings
 
 
-def page_of_means(evaluation: Evaluation, judgements: Judgements, *, command: str) -> str:
+def page_of_means(
+    evaluation: Evaluation, judgements: Judgements, runs: Runs, *, command: str
+) -> str:
     """An evaluation without comparisons as one self-contained HTML page."""
     no_comparisons = Compared(evaluation, (), 0.05, "holm", 0, (), {}, ())
-    return page(no_comparisons, judgements, command=command, first_stage=None)
+    return page(no_comparisons, judgements, runs, command=command, first_stage=None)
 
 
 def comparisons_csv(compared: Compared, judgements: Judgements) -> str:
@@ -195,13 +198,18 @@ def latex(compared: Compared, judgements: Judgements) -> str:
 
 
 def page(
-    compared: Compared, judgements: Judgements, *, command: str, first_stage: str | None
+    compared: Compared,
+    judgements: Judgements,
+    runs: Runs,
+    *,
+    command: str,
+    first_stage: str | None,
 ) -> str:
     """The comparison as one self-contained HTML page."""
     from rankscope.report.page import html
 
     with temporary_folder() as folder:
         stored = stored_results(
-            compared, judgements, command=command, first_stage=first_stage, folder=folder
+            compared, judgements, runs, command=command, first_stage=first_stage, folder=folder
         )
         return html(stored)

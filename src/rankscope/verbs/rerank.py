@@ -1,17 +1,19 @@
 """Re-rank runs, without a study file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankscope.core.formats import read_run
 from rankscope.core.progress import Progress, Tell
+from rankscope.core.records import Run
 from rankscope.core.result import Result
 from rankscope.data.collections import Source, StoredDocs, judged_topics, write_docs
 from rankscope.models.inference import AS_IT_IS, Inference
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import downloaded, located
-from rankscope.models.opening import open_ranker, require_precision
-from rankscope.pipeline.kinds import RerankParams
+from rankscope.models.opening import AnyRanker, open_ranker, require_precision
+from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.pipeline.reranking import reranking
 from rankscope.store.files import temporary_folder
 from rankscope.verbs.models import tag_of, untold
@@ -38,21 +40,24 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
     require_precision(settings.how.precision, settings.how.device)
     model = located(settings.model, revision=settings.revision)
     ready(settings.out)
-    topics, run = judged_topics(settings.source), read_run(settings.run)
+    run = read_run(settings.run)
     ranker = open_ranker(downloaded(model), settings.how)
     for note in notes_on(ranker):
         tell(note)
-    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: settings.depth]}
-    with temporary_folder() as folder:
-        write_docs((doc for doc in settings.source.docs() if doc.doc_id in ranked), folder)
-        again, effects = reranking(
-            RerankParams(settings.depth, tag_of(model), settings.how.precision),
-            ranker,
-            topics,
-            run,
-            texts=StoredDocs(folder).texts,
-            progress=progress,
-        )
+    params = RerankParams(settings.depth, tag_of(model), settings.how.precision)
+    again, effects = reranked(ranker, settings.source, run, params, progress)
     for note in effects:
         tell(note)
     return Result(lines=(written(settings.out, again),))
+
+
+def reranked(
+    ranker: AnyRanker, source: Source, run: Run, params: RerankParams, progress: Progress
+) -> tuple[Run, Sequence[str]]:
+    """The re-ranked run of a collection's judged queries, and notes on what the precision changed."""
+    topics = judged_topics(source)
+    ranked = {doc.doc_id for ranking in run.rankings.values() for doc in ranking[: params.depth]}
+    with temporary_folder() as folder:
+        write_docs((doc for doc in source.docs() if doc.doc_id in ranked), folder)
+        texts = StoredDocs(folder).texts
+        return reranking(params, ranker, topics, run, texts=texts, progress=progress)

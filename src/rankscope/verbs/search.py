@@ -16,7 +16,7 @@ from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.store.files import temporary_folder
-from rankscope.verbs.models import untold
+from rankscope.verbs.models import tag_of, untold
 from rankscope.verbs.written import ready, written
 
 BM25 = "bm25"
@@ -85,15 +85,29 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
     ready(settings.out)
     notes: tuple[str, ...] = ()
     if model is None:
-        run, notes = _by_bm25(settings, progress)
-    else:
-        from rankscope.verbs.dense import by_bi_encoder  # loads torch
-
-        run = by_bi_encoder(
-            model,
+        language = settings.language or ENGLISH
+        run, notes = by_bm25(
             settings.source,
             depth=settings.depth,
-            how=settings.how,
+            language=language,
+            weights=settings.weights,
+            progress=progress,
+        )
+    else:
+        from rankscope.models.inputs import notes_on  # load torch
+        from rankscope.models.opening import open_bi_encoder, require_precision
+        from rankscope.verbs.dense import by_bi_encoder
+
+        require_precision(settings.how.precision, settings.how.device)
+        encoder = open_bi_encoder(model, settings.how)
+        for note in notes_on(encoder):
+            tell(note)
+        run = by_bi_encoder(
+            encoder,
+            settings.source,
+            depth=settings.depth,
+            tag=tag_of(model),
+            precision=settings.how.precision,
             progress=progress,
             tell=tell,
         )
@@ -117,16 +131,22 @@ def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:
     )
 
 
-def _by_bm25(settings: SearchSettings, progress: Progress) -> tuple[Run, tuple[str, ...]]:
-    """The run, and a note on queries for which nothing was found."""
-    language = settings.language or ENGLISH
+def by_bm25(
+    source: Source,
+    *,
+    depth: int,
+    language: str,
+    weights: Bm25Weights = USUAL,
+    progress: Progress,
+) -> tuple[Run, tuple[str, ...]]:
+    """The run of a collection's judged queries, and a note on queries for which nothing was found."""
     choose(LANGUAGES, language, what="language")
-    queries = judged_topics(settings.source).queries
+    queries = judged_topics(source).queries
     with temporary_folder() as folder:
-        given = {name: n for name, n in settings.weights._asdict().items() if n is not None}
-        bm25.build(settings.source.docs(), folder, language=language, **given)
+        given = {name: n for name, n in weights._asdict().items() if n is not None}
+        bm25.build(source.docs(), folder, language=language, **given)
         index = bm25.Index.load(folder)
         for note in index.notes:
             progress.note(f"BM25: {note}")
-        run = bm25.search(index, queries, depth=settings.depth, progress=progress)
+        run = bm25.search(index, queries, depth=depth, progress=progress)
     return run, _without_docs(queries, run)

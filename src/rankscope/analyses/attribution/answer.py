@@ -82,9 +82,21 @@ def answer(
     return Result(
         tables=tuple(tables),
         lines=tuple(sentences),
-        forms=forms_of(as_plain(results), sentences, lambda: words.full_rows(results), table),
+        forms={
+            **forms_of(as_plain(results), sentences, lambda: words.full_rows(results), table),
+            "chart": lambda: _chart(results),
+        },
         notes=results.notes,
+        record=results,
     )
+
+
+def _chart(results: StoredAttribution) -> dict[str, Any]:
+    """How concentrated each ranker's neurons are, layer by layer, a chart for each side and kind of matrix."""
+    from rankscope.analyses.attribution import charts
+    from rankscope.report.charts import below_each_other
+
+    return below_each_other([chart for _, chart in charts.concentrations(results)])
 
 
 def attribute(

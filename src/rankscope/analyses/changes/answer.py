@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rankscope.analyses import examples
 from rankscope.analyses.changes import words
@@ -170,8 +171,12 @@ def answer(
             *([_head_table(changes, control)] if control else []),
         ),
         lines=tuple(sentences),
-        forms=forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
+        forms={
+            **forms_of(as_plain(shown), sentences, lambda: words.full_rows([shown]), table),
+            "chart": lambda: _chart(changes),
+        },
         notes=(*shown.notes, *(control.notes if control else ())),
+        record=shown,
     )
 
 
@@ -185,6 +190,13 @@ def _head_table(changes: StoredChanges, control: HeadsControl) -> Table:
     secondary = ("fragility", "mean", "against", UNCORRECTED)
     rows = words.head_table(changes, control)
     return Table(control.measure, *rows, n_names=1, secondary=secondary)
+
+
+def _chart(changes: StoredChanges) -> dict[str, Any]:
+    """How far each layer's weights moved."""
+    from rankscope.analyses.changes import charts
+
+    return charts.change_map(changes)
 
 
 def opened(models: Sequence[str], *, revision: str | None, pooling: str | None) -> RankerPair:

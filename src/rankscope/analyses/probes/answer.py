@@ -24,6 +24,7 @@ from rankscope.analyses.probes.plan import (
 from rankscope.analyses.probes.results import ProbeResults, concluded, recorded
 from rankscope.analyses.probes.spec import ProbesSpec, RunExamplesSpec
 from rankscope.analyses.probes.states import notes_of, outcomes, represented, similarity_of
+from rankscope.analyses.probes.stored import StoredProbes
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import Progress
@@ -79,7 +80,7 @@ def params_of(
     depth: int,
     *,
     candidates: str,
-    mlp: bool,
+    also: Sequence[str],
     as_published: bool,
     **others: Any,
 ) -> tuple[ChoicesParams, ProbeParams]:
@@ -88,7 +89,7 @@ def params_of(
         ProbesSpec,
         examples={"over": test, "train": train, "from": "bm25", "depth": depth},
         candidates=numbers(candidates),
-        mlp=mlp and not as_published,
+        also=tuple(also),
         method="as_published" if as_published else "sound",
         **others,
     )
@@ -123,8 +124,24 @@ def answer(
             ),
         ),
         lines=tuple(sentences),
-        forms=forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
+        forms={
+            **forms_of(as_plain(stored), sentences, lambda: words.full_rows(stored), table),
+            "chart": lambda: _chart(stored, n),
+        },
         notes=stored.notes,
+        record=stored,
+    )
+
+
+def _chart(stored: StoredProbes, n: int) -> dict[str, Any]:
+    """The accuracy of every ranker's layers among n docs."""
+    from rankscope.analyses.probes import charts
+
+    return charts.layers_of_rankers(
+        words.compared_curves(stored, n),
+        words.published_curves(stored, n),
+        chance=1 / n,
+        first_stage=words.first_stage(stored, n),
     )
 
 

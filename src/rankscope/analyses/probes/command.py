@@ -42,9 +42,13 @@ def probe(
             "--random", help="Also probe the first model's architecture with random weights."
         ),
     ] = False,
-    mlp: Annotated[
-        bool, typer.Option("--mlp", help="Also probe with a small MLP, as an upper bound.")
-    ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            help="A further probe, with its control; may be repeated: mlp, a small network, as an upper bound.",
+        ),
+    ] = None,
     as_published: Annotated[
         bool,
         typer.Option("--as-published", help="Use study A's linear probe and test, with a control."),
@@ -77,7 +81,7 @@ def probe(
         collection.collection,
         first_stage.depth,
         candidates=candidates,
-        mlp=mlp,
+        also=also or (),
         as_published=as_published,
         fits=seeds,
         rank=rank,

@@ -65,9 +65,9 @@ def _check_kinds(study: Pipeline, question: Question) -> None:
             f"{place}: {together[0]} reads query and doc together, others apart, so their layers "
             "have states of different kinds. Give each kind probes of its own, by `rankers`."
         )
-    if together and (spec.method == "as_published" or spec.mlp):
+    if together and (spec.method == "as_published" or spec.also):
         raise BadStudy(
-            f"{place}: `method: as_published` and `mlp` read query and doc apart, and "
+            f"{place}: `method: as_published` and `also` read query and doc apart, and "
             f"{together[0]} reads them together. Drop them, or leave it out."
         )
 

@@ -102,7 +102,10 @@ class ProbesSpec(Spec):
     )
     fits: Count = Field(3, le=1000, description="Fits of every probe, each with a seed of its own.")
     rank: Count = Field(32, le=65_536, description="The rank of the bilinear probe.")
-    mlp: bool = Field(False, description="Whether a small MLP probes too, as an upper bound.")
+    also: tuple[Literal["mlp"], ...] = Field(
+        (),
+        description="Further probes, each with its control: mlp, a small network, as an upper bound.",
+    )
     margin: Number = Field(
         DEFAULT_MARGIN,
         gt=0,
@@ -131,7 +134,7 @@ class ProbesSpec(Spec):
     )
     published: PublishedCurvesSpec | None = Field(
         None,
-        description="Reported curves that are drawn beside these.",
+        description="Reported curves that are drawn beside these, such as those of study A's figures.",
         json_schema_extra=read_by("conclude"),
     )
 
@@ -155,6 +158,6 @@ class ProbesSpec(Spec):
             raise ValueError(
                 "`examples.depth` and `skip_top` leave too few ranks for so many `candidates`"
             )
-        if self.method == "as_published" and self.mlp:
-            raise ValueError("`mlp` goes with `method: sound`")
+        if self.method == "as_published" and self.also:
+            raise ValueError("`also` goes with `method: sound`")
         return self

@@ -112,7 +112,7 @@ def outcomes(
 ) -> Iterator[tuple[int, Outcome]]:
     """(layer, outcome) for every probe and control on every stored layer, the lowest layer first."""
     spec = params.spec
-    probing = Probing(similarity or "dot", spec.ns, seeds_of(spec), spec.rank, with_mlp=spec.mlp)
+    probing = Probing(similarity or "dot", spec.ns, seeds_of(spec), spec.rank, also=spec.also)
     layer_outcomes = _pair_outcomes if similarity is None else _text_outcomes
     n_layers = representations.n_layers(folder / (PAIR if similarity is None else "query"))
     with progress.task("probe layers", n_layers, "layers") as task:

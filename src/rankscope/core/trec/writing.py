@@ -55,6 +55,10 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
 
     `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
+
+    >>> rs.write_run("top.run", run.top(1))
+    >>> rs.read_run("top.run")
+    Run bm25: 200 queries, 200 docs
     """
     check_ids(run, path)
     text = (
@@ -102,7 +106,12 @@ def _metadata_head(metadata: Mapping[str, Any] | None) -> list[str]:
 
 
 def write_qrels(path: Path | str, qrels: Iterable[Qrel]) -> None:
-    """Write judgements as TREC's four columns, in the order given. BadInput for what would not be read back."""
+    """Write judgements as TREC's four columns, in the order given. BadInput for what would not be read back.
+
+    >>> rs.write_qrels("one.qrels", [rs.Qrel("q1", "d1", 1)])
+    >>> len(rs.read_qrels("one.qrels"))
+    1
+    """
     lines = []
     for qrel in qrels:
         query_id, doc_id = (

@@ -112,7 +112,7 @@ class Evidence:
 
     def _unseen(self, bound: Floats) -> Floats:
         """The chance that the sample misses all of the worst differences that would bring the mean to the bound."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             left = (bound + self.worst) / (self.mean + self.worst)
             chance = np.where(self._is_not_above(bound), 1.0, np.abs(left) ** self.n)
         chance = np.where(bound + self.worst < 0, 0.0, chance)  # no difference lies so low

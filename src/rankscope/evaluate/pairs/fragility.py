@@ -7,7 +7,10 @@ further query of a kind that the sample does not hold. No test can see such a qu
 beside the verdict.
 """
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -21,32 +24,52 @@ Stands = Callable[[Floats], "np.ndarray[tuple[int], np.dtype[np.bool_]]"]
 """Samples, (samples, queries), to whether the verdict still holds in each."""
 
 
-def replaced_until(sample: Sample, stands: Stands, bound: float, *, downwards: bool) -> int | None:
+def replaced_until(
+    sample: Sample, stands: Stands, bound: float, *, downwards: bool, critical: float
+) -> int | None:
     """How many differences, replaced by the worst one, take a verdict away; None for a measure without bounds.
 
-    bound: the mean is shown to be above it (below it, if not `downwards`). Queries are replaced in the order
-    that lowers t against the bound fastest; the number is found by doubling and bisection.
+    bound: the mean is shown to be above it (below it, if not `downwards`), while t against it is about `critical` or more.
+    Queries are replaced in the order that lowers t fastest.
     """
     if sample.span is None:
         return None
     sign = 1.0 if downwards else -1.0
     worst = -sign * sample.span
-    order = list(_order(sign * (sample.differences - bound), sign * (worst - bound)))
+    replacements = _replacements(sign * (sample.differences - bound), sign * (worst - bound))
+    order: list[int] = []
+    for place, t in replacements:
+        order.append(place)
+        if t < critical:
+            break
 
-    def stands_without(n: int) -> bool:
+    def falls_without(n: int) -> bool:
+        order.extend(place for place, _ in islice(replacements, max(0, n - len(order))))
         changed = sample.differences.copy()
         changed[order[:n]] = worst
-        return bool(stands(changed[None])[0])
+        return not stands(changed[None])[0]
 
+    found = _smallest(falls_without, guess=len(order), most=len(sample.differences))
+    return 1 if found != 1 and _is_undone_by_one(sample, stands, worst) else found
+
+
+def _smallest(holds: Callable[[int], bool], *, guess: int, most: int) -> int | None:
+    """The smallest number from 1 to `most` from which on something holds; None where it does not hold at the most.
+
+    It is looked for by doubling, then around a guess, and then by bisection.
+    """
     low, high = 0, 1
-    while stands_without(high):
-        if high == len(order):
+    while not holds(high):
+        if high == most:
             return None
-        low, high = high, min(2 * high, len(order))
+        low, high = high, min(2 * high, most)
+    for at in (guess, guess - 1, guess + 1):
+        if low < at < high:
+            low, high = (low, at) if holds(at) else (at, high)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if stands_without(middle) else (low, middle)
-    return 1 if high > 1 and _is_undone_by_one(sample, stands, worst) else high
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
@@ -64,16 +87,41 @@ def _is_undone_by_one(sample: Sample, stands: Stands, worst: float) -> bool:
     return False
 
 
-def _order(values: Floats, worst: float) -> Iterator[int]:
-    """Places of the values; the next is always the one whose replacement by the worst leaves the smallest t."""
-    left = np.ones(len(values), dtype=bool)
-    total, squares = values.sum(), (values**2).sum()
-    for _ in range(len(values)):
-        sums = total - values + worst
-        of_squares = squares - values**2 + worst**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            like_t = np.where(left, sums * np.abs(sums) / of_squares, np.inf)
-        place = int(np.nanargmin(like_t))
-        left[place] = False
-        total, squares = sums[place], of_squares[place]
-        yield place
+def _replacements(values: Floats, worst: float) -> Iterator[tuple[int, float]]:
+    """(place, t then): the next value is always the one whose replacement by the worst leaves the smallest t.
+
+    As a function of the value, the square of t with its sign has its derivative's sign from (value * sums - squares),
+    where both include the worst. So the smallest t is at a neighbour of squares / sums, or, with sums below 0, at an
+    end. Of equal values the first comes first.
+    """
+    places = np.argsort(values, kind="stable").tolist()
+    left = np.sort(values).tolist()
+    n, total, squares = len(left), float(values.sum()), float((values**2).sum())
+    while left:
+        sums, of_squares = total + worst, squares + worst**2
+        if sums > 0:
+            turn = bisect_left(left, of_squares / sums)
+            ends = {max(turn - 1, 0), min(turn, len(left) - 1)}
+        else:
+            ends = {0, len(left) - 1}
+        chosen = min(
+            (_like_t(sums - left[at], of_squares - left[at] ** 2), places[at], at)
+            for at in {bisect_left(left, left[at]) for at in ends}
+        )
+        at = chosen[-1]
+        value, place = left.pop(at), places.pop(at)
+        total, squares = sums - value, of_squares - value**2
+        yield place, _t(total, squares, n)
+
+
+def _like_t(sums: float, of_squares: float) -> float:
+    """The square of t with its sign, but for constants; the largest where nothing varies."""
+    return sums * abs(sums) / of_squares if of_squares > 0 else math.inf
+
+
+def _t(total: float, squares: float, n: int) -> float:
+    """Student's t of n values against 0, from their sum and the sum of their squares."""
+    around = squares - total**2 / n
+    if around <= 0 or n < 2:
+        return math.copysign(math.inf, total)
+    return total / math.sqrt(n * around / (n - 1))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy import special
 
 from rankscope.core.judged.comparisons import JudgedDifference, Verdict
 from rankscope.evaluate.arrays import Bools, Floats
@@ -148,14 +149,25 @@ def _fragility(comparison: Comparison, verdict: Verdict, left: PValues) -> int |
                 lambda rows: _is_equivalent(sample, rows, left),
                 -sign * margin,
                 downwards=sign > 0,
+                critical=_critical(sample, left.equivalence),
             )
             for sign in (1.0, -1.0)
         ]
         return min((side for side in sides if side is not None), default=None)
     sign = 1.0 if verdict is Verdict.BETTER else -1.0
     return replaced_until(
-        sample, lambda rows: _differs(sample, rows, sign, left), 0.0, downwards=sign > 0
+        sample,
+        lambda rows: _differs(sample, rows, sign, left),
+        0.0,
+        downwards=sign > 0,
+        critical=_critical(sample, left.difference and left.difference / 2),
     )
+
+
+def _critical(sample: Sample, level: float | None) -> float:
+    """Student's t of one tail at a level, near which a verdict ends; 0 where no level is left."""
+    n = len(sample.differences)
+    return -float(special.stdtrit(n - 1, level)) if level and n > 1 else 0.0
 
 
 def _is_equivalent(sample: Sample, rows: Floats, left: PValues) -> Bools:

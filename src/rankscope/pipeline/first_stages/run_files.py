@@ -1,12 +1,13 @@
 """Runs of the user's own, a file for each collection."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from rankscope.core.errors import BadStudy, listed
-from rankscope.core.records import Run
+from rankscope.core.records import Run, ScoredDoc
 from rankscope.data.collections import StoredDocs, Topics
 from rankscope.pipeline.first_stages.first_stage import (
     Needed,
@@ -22,7 +23,8 @@ class RunFilesSpec(Spec):
 
     kind: Literal["run_files"]
     paths: dict[str, str] = Field(
-        description="Collection name -> run file in TREC format.", json_schema_extra=BY_PLAN
+        description="Collection name -> run file in TREC format, or RankGPT's JSON lines of queries and their docs.",
+        json_schema_extra=BY_PLAN,
     )
     depth: Count = Field(1000, description="Docs kept for each query.")
 
@@ -47,8 +49,24 @@ class RunFilesSpec(Spec):
 
     def search(self, work: StepWork, topics: Topics) -> tuple[Run, dict[str, Any]]:
         """The file's run, restricted to the collection's queries and docs."""
+        from rankscope.data.candidates import is_rankgpt, read_candidates
         from rankscope.data.names import InCollection
         from rankscope.data.teachers import from_run
 
+        path = work.step.params.run
         names = InCollection(topics.queries, StoredDocs(work.folder("docs")))
-        return from_run(work.step.params.run, names).run.top(self.depth), {}
+        if is_rankgpt(path):
+            return _in_order(path, read_candidates(path, names).rankings).top(self.depth), {}
+        return from_run(path, names).run.top(self.depth), {}
+
+
+def _in_order(path: Path, rankings: Mapping[str, Sequence[str]]) -> Run:
+    """The run of docs that have an order and no scores."""
+    return Run.of(
+        path.stem,
+        (
+            ScoredDoc(query_id, doc_id, -float(rank))
+            for query_id, doc_ids in rankings.items()
+            for rank, doc_id in enumerate(doc_ids, start=1)
+        ),
+    )

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
-from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec
+from rankscope.data.public import places
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec, as_value_error
 
 # -- collections ---------------------------------------------------------------------------------
 
@@ -104,6 +105,24 @@ class IrDatasetsSpec(TopicsSpec):
     )
 
 
-CollectionSpec = Annotated[BeirSpec | FilesSpec | IrDatasetsSpec, Field(discriminator="kind")]
+def _known(name: str) -> str:
+    with as_value_error():
+        places.known(name)
+    return name
+
+
+class PublicSpec(TopicsSpec):
+    """A public collection that `rankscope data fetch` puts into the cache."""
+
+    kind: Literal["public"] = Field(json_schema_extra=BY_PLAN)
+    id: Annotated[str, AfterValidator(_known)] = Field(
+        description="A name that `rankscope data` lists.", json_schema_extra=BY_PLAN
+    )
+    split: str = Field("test", description="Name of a file in qrels/.", json_schema_extra=BY_PLAN)
+
+
+CollectionSpec = Annotated[
+    BeirSpec | FilesSpec | IrDatasetsSpec | PublicSpec, Field(discriminator="kind")
+]
 
 # -- first stages and teachers -------------------------------------------------------------------

@@ -11,7 +11,8 @@ from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.noise import noisy
 from rankscope.pipeline import teachers
-from rankscope.pipeline.kinds import CollectionParams, DocsParams, TeacherParams
+from rankscope.pipeline.plans.data import CollectionParams, DocsParams
+from rankscope.pipeline.plans.teachers import TeacherParams
 from rankscope.pipeline.spec.collections import TopicsSpec
 from rankscope.pipeline.spec.teachers import PermutationsTeacherSpec
 from rankscope.pipeline.work import Summary, Work

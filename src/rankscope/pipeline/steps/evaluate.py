@@ -33,8 +33,8 @@ from rankscope.evaluate.over_tests import pooled
 from rankscope.evaluate.pairs import comparison, verdicts
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.seeds.variance import seed_sentence, variance_split
-from rankscope.pipeline.kinds import EvaluateParams
 from rankscope.pipeline.lineages import kinship, seed_lineage
+from rankscope.pipeline.plans.evaluate import EvaluateParams
 from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
 from rankscope.pipeline.spec.stages import TrainedSpec

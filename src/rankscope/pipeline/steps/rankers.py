@@ -19,7 +19,7 @@ from rankscope.models.opening import (
 )
 from rankscope.models.ranker import Ranker
 from rankscope.pipeline.first_stages.first_stage import run_summary
-from rankscope.pipeline.kinds import RankerParams, RerankParams, ScratchParams, Weights
+from rankscope.pipeline.plans.rankers import RankerParams, RerankParams, ScratchParams, Weights
 from rankscope.pipeline.reranking import reranking
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
 from rankscope.pipeline.steps.train import write_log

@@ -24,7 +24,7 @@ from rankscope.data.samples import Pool, Pools
 from rankscope.evaluate.reproduction import kendall_tau
 from rankscope.models import inputs
 from rankscope.models.ranker import PAIR, TrainableRanker
-from rankscope.pipeline.kinds import RankerParams
+from rankscope.pipeline.plans.rankers import RankerParams
 from rankscope.pipeline.spec.rankers import BiEncoderSpec
 from rankscope.pipeline.spec.samples import NoisyQueriesSpec, SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec

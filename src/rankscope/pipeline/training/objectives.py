@@ -22,7 +22,7 @@ from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.pairs import Tokens
 from rankscope.pipeline.embedding import embedded
-from rankscope.pipeline.kinds import TrainParams
+from rankscope.pipeline.plans.train import TrainParams
 from rankscope.pipeline.spec.samples import CropsSpec, NoisyQueriesSpec, SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import NOISY_DOCS, NOISY_EMBEDDINGS, samples_role

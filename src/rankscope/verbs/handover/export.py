@@ -13,10 +13,14 @@ from rankscope.models.exporting import FILE, write_onnx
 from rankscope.models.inputs import notes_on
 from rankscope.models.late_interaction import LateInteraction
 from rankscope.models.location import downloaded, located
-from rankscope.models.opening import open_ranker
+from rankscope.models.opening import AnyRanker, open_ranker
 from rankscope.store.files import writable
 from rankscope.store.refusals import explained
+from rankscope.verbs.handover.card import CardSettings, card
 from rankscope.verbs.models import untold
+
+CARD = "README.md"
+"""The file of a model card, by the hub's name."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class ExportSettings:
     out: Path
     onnx: bool = False
     revision: str | None = None
+    licence: str | None = None
+    """The hub's identifier of the licence, for the model card."""
+    base_model: str | None = None
+    """The hub id of the base model, for the model card; the study's, if it is a hub id."""
+    command: str = ""
 
 
 def export(settings: ExportSettings, tell: Tell = untold) -> Result:
@@ -36,25 +45,34 @@ def export(settings: ExportSettings, tell: Tell = untold) -> Result:
     if out.exists() or out.is_symlink():
         raise NotWritable(f"{out}: it exists already. Give the path of a new folder.")
     writable(out)
-    ranker = open_ranker(downloaded(located(settings.model, revision=settings.revision)))
+    folder = downloaded(located(settings.model, revision=settings.revision))
+    ranker = open_ranker(folder)
     for note in notes_on(ranker):
         tell(note)
     with (
         explained(out),
-        TemporaryDirectory(prefix=".partial-", dir=out.parent) as folder,
+        TemporaryDirectory(prefix=".partial-", dir=out.parent) as beside,
     ):
-        aside = Path(folder) / out.name
+        aside = Path(beside) / out.name
         aside.mkdir()
         ranker.save(aside)
         if settings.onnx:
             write_onnx(_exportable(ranker, settings.model), aside)
+        (aside / CARD).write_text(card(folder, _card_settings(settings)), "utf-8")
         aside.rename(out)
     return Result(lines=(f"wrote {out / FILE if settings.onnx else out}",))
 
 
-def _exportable(
-    ranker: CrossEncoder | BiEncoder | LateInteraction, model: str
-) -> CrossEncoder | BiEncoder:
+def _card_settings(settings: ExportSettings) -> CardSettings:
+    return CardSettings(
+        settings.out.name,
+        licence=settings.licence,
+        base_model=settings.base_model,
+        command=settings.command,
+    )
+
+
+def _exportable(ranker: AnyRanker, model: str) -> CrossEncoder | BiEncoder:
     if isinstance(ranker, LateInteraction):
         raise BadInput(
             f"{model}: a late-interaction ranker, which sentence-transformers does not read as ONNX. Give a "

@@ -1,0 +1,145 @@
+"""A stage of fine-tuning for a notebook: the stage of a study file, carried out alone."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rankscope.core.errors import BadInput
+from rankscope.core.records import Run
+from rankscope.core.trec.writing import write_run
+from rankscope.models.cross_encoder import CrossEncoder
+from rankscope.models.location import Location, downloaded
+from rankscope.models.opening import open_trainable
+from rankscope.notebook.collections import OpenedCollection
+from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
+from rankscope.store.artifacts import Store
+from rankscope.store.files import write_text, written_whole
+from rankscope.store.fingerprint import Digests
+from rankscope.study import load, runner
+from rankscope.study.plan import plan
+from rankscope.terminal import progress
+
+START, TRAIN, HELD_OUT, BM25, GIVEN = "start", "train", "validation", "bm25", "given"
+"""Names in the study file of a stage: its ranker, its collections, and the first stages of validation and negatives."""
+
+
+def tune(
+    ranker: RankerLike,
+    collection: OpenedCollection,
+    *,
+    negatives: Run | None = None,
+    teacher: Run | None = None,
+    validate: OpenedCollection | Mapping[str, Any] | None = None,
+    name: str = "tuned",
+    results: str | PathLike[str] = "results",
+    **stage: Any,
+) -> LoadedRanker:
+    """The ranker after one stage of training, with guards, log and checkpoints: called again with the same it is loaded.
+
+    collection: whose judged queries are learnt. negatives: a run over it from which hard negatives are drawn, for losses that
+    learn qrels; or teacher: a run over it whose order is learnt. validate: held-out queries, whose BM25 ranking is re-ranked, or
+    `{"collection": held_out, "measure": "nDCG@10", "every": 50}` with the fields of `validate` in a study file. `samples`
+    (a table) and all other fields are those of a stage in a study file: loss, max_updates or epochs, learning_rate,
+    seed, ... The study file of the stage is written to `results/NAME/study.yaml`.
+
+    Raises BadStudy with a line for each mistake, TrainingStopped where a guard stops it.
+
+    >>> train = rs.collection("world", split="train")
+    >>> hard = rs.search("bm25", train, depth=20)
+    >>> rs.tune(ranker, train, negatives=hard, loss="localized_contrastive", max_updates=2).name
+    'tuned'
+    """
+    root = Path(results) / name
+    if (negatives is None) == (teacher is None):
+        raise BadInput(
+            "A stage learns judged docs against `negatives`, or the order of a `teacher`: give one of the two runs."
+        )
+    given = negatives if teacher is None else teacher
+    assert given is not None
+    path = root / f"{GIVEN}.run"
+    if (root / "steps").exists() and not path.exists():
+        raise BadInput(
+            f"{root}: it holds the results of a study of that name. Give the stage another `name`, or other `results`."
+        )
+    held_out = _validation(validate)
+    study = {
+        "study": name,
+        "collections": {TRAIN: collection.spec, **_collections(held_out)},
+        "first_stages": {
+            BM25: {"kind": "bm25"},
+            GIVEN: {"kind": "run_files", "paths": {TRAIN: str(path.resolve())}},
+        },
+        "teachers": {}
+        if teacher is None
+        else {GIVEN: {"kind": "run", "path": str(path.resolve()), "depth": _depth(given)}},
+        "rankers": {
+            START: _spec(loaded(ranker)),
+            name: {
+                "start": START,
+                **stage,
+                "samples": _samples(
+                    given, is_teacher=teacher is not None, more=stage.get("samples", {})
+                ),
+                **(
+                    {"validate": {"from": BM25, **held_out, "collection": HELD_OUT}}
+                    if held_out
+                    else {}
+                ),
+                # nothing is measured over the training queries: `evaluate` is what every study has
+                "guards": {"test_queries": "off", **stage.get("guards", {})},
+            },
+        },
+        "evaluate": {"over": [TRAIN], "rerank": {"from": [BM25]}},
+    }
+    load.validated(study, f"the stage {name!r}")  # before anything is written
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as aside:
+        write_run(aside, given)
+    write_text(root / "study.yaml", yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    return _carried_out(root, name)
+
+
+def _carried_out(root: Path, name: str) -> LoadedRanker:
+    """The ranker of the study file in a folder, trained if it is not stored there."""
+    study, store = load.load(root / "study.yaml"), Store(root)
+    planned = plan(study, Digests().of)
+    step = next(step for step in planned.steps if (step.kind, step.label) == ("train", name))
+    with store.locked():
+        runner.prepare([step], planned, store, progress=progress())
+    folder = store.open(step.name) / "model"
+    return LoadedRanker(name, open_trainable(folder), Location(name, folder))
+
+
+def _spec(ranker: LoadedRanker) -> dict[str, Any]:
+    """What a study file says of a loaded ranker."""
+    folder, trainable = str(downloaded(ranker.location).resolve()), ranker.trainable
+    if isinstance(trainable, CrossEncoder):
+        return {"kind": "cross_encoder", "backbone": folder, "max_length": trainable.max_length}
+    if ranker.pooling is None:
+        return {"kind": "bi_encoder", "model": folder}
+    return {"kind": "bi_encoder", "backbone": folder, "pooling": ranker.pooling}
+
+
+def _samples(given: Run, *, is_teacher: bool, more: Mapping[str, Any]) -> dict[str, Any]:
+    depth = _depth(given)
+    if is_teacher:
+        return {"labels": GIVEN, "group_size": depth, **more}
+    return {"labels": "qrels", "negatives": {"from": GIVEN, "depth": depth}, **more}
+
+
+def _depth(run: Run) -> int:
+    """Docs of the longest ranking."""
+    return max((len(ranking) for ranking in run.rankings.values()), default=0)
+
+
+def _validation(validate: OpenedCollection | Mapping[str, Any] | None) -> dict[str, Any]:
+    if validate is None or isinstance(validate, Mapping):
+        return dict(validate or {})
+    return {"collection": validate}
+
+
+def _collections(held_out: Mapping[str, Any]) -> dict[str, Any]:
+    return {HELD_OUT: held_out["collection"].spec} if held_out else {}

@@ -1,0 +1,1 @@
+"""The command `data`: public collections, listed and fetched."""
