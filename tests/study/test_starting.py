@@ -19,6 +19,7 @@ from rankscope.data import world
 from rankscope.data.collections import beir_folder
 from rankscope.data.public import places
 from rankscope.data.public.table import PUBLIC
+from rankscope.study.fields import schema
 from rankscope.study.load import load
 from rankscope.study.plan import plan
 from rankscope.study.starting import ready_made
@@ -69,7 +70,9 @@ def test_a_folder_with_training_queries_is_tuned_on(
     loaded = load(out)
     assert (loaded.study.study, list(loaded.study.rankers)) == ("my-study", ["plain", "tuned"])
     assert rankscope("check", out).out == "my-study: 14 steps, no mistakes.\n"
-    assert [path.name for path in out.parent.iterdir()] == ["study.yaml"]
+    assert {path.name for path in out.parent.iterdir()} == {"study.yaml", "study.schema.json"}
+    assert out.read_text().startswith("# yaml-language-server: $schema=study.schema.json\n")
+    assert (out.parent / "study.schema.json").read_text() == schema.text()
     comments = [line for line in out.read_text("utf-8").splitlines() if line.lstrip().startswith("#")]  # fmt: skip
     assert len(comments) >= 8
 

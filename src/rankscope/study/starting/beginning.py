@@ -20,6 +20,7 @@ from rankscope.data.public.table import PUBLIC
 from rankscope.models.location import located
 from rankscope.store.files import writable, written_whole
 from rankscope.study import command
+from rankscope.study.fields import schema
 
 FILE = "study.yaml"
 TRAIN, FEWEST = "train", 10
@@ -82,8 +83,9 @@ def begin(settings: BeginSettings) -> Result:
     )
     writable(out)
     with written_whole(out) as aside:
-        aside.write_text(text, "utf-8")
+        aside.write_text(f"{schema.COMMENT}\n{text}", "utf-8")
         checked = command.check(command.StudySettings(aside))
+    schema.write_beside(out)
     return Result(lines=_told(out, settings, is_tuned=is_tuned), notes=checked.notes)
 
 
