@@ -996,6 +996,15 @@ def answer(what: str, original: Path, folder: Path, capsys: pytest.CaptureFixtur
     return re.sub(r"-[0-9a-f]{12}", "-…", plain)
 
 
+@pytest.fixture
+def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers that name devices are those of a machine that has none."""
+    import torch
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)
+
+
+@pytest.mark.usefixtures("no_accelerator")
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_is_answered_in_one_line(
     what: str, original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
