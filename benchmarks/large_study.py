@@ -55,7 +55,7 @@ def write(folder: Path, n_docs: int, n_queries: int) -> None:
     with (folder / "queries.tsv").open("w") as file:
         for number in range(len(is_test)):
             file.write(
-                f"q{number}\tabout {words[number % WORDS]} and {words[number * 7 % WORDS]}\n"
+                f"q{number}\tabout {words[number % WORDS]} and {words[number * 7 % WORDS]}, asked {number:x}\n"
             )
     for name, numbers in (("train", np.flatnonzero(~is_test)), ("test", np.flatnonzero(is_test))):
         ranked = rng.integers(0, n_docs, (len(numbers), DEPTH))

@@ -1,7 +1,8 @@
 """Verdicts that tied docs could change: those that are others where ties fall as badly, or as well, as they can.
 
-Each system is judged once with its ties at worst against baselines with theirs at best, and once the other way round. A
-verdict that stays what it is in both does not hang on the order of tied docs.
+Each system is judged once with its ties at worst against baselines with theirs at best, and once the other way round.
+These are the two ends of the mean difference. In an order between them the differences may vary more, so a verdict that
+is the same at both ends is not proven for every order.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -110,7 +110,7 @@ def _bca(means: Floats, differences: Floats, sizes: Floats, level: float) -> Flo
     away = left_out.mean(axis=0) - left_out
     spread = (away**2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        acceleration = (away**3).sum(axis=0) / (6 * spread**1.5)
+        acceleration = (away**2 * away).sum(axis=0) / (6 * spread**1.5)
     bounds = []
     for tail in (level / 2, 1 - level / 2):
         z = bias + special.ndtri(tail)

@@ -79,7 +79,8 @@ def _evidence(
     of_queries = (by_group**2 / (1 - grouping.shares)).sum(axis=1) / n**2
     variance = total(of_queries, seeds.variance, seeds.spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        skewness = (by_group**3).sum(axis=1) / n**3 / variance**1.5
+        # a product: numpy's third power of an array takes a hundred times as long
+        skewness = (by_group**2 * by_group).sum(axis=1) / n**3 / variance**1.5
     error = np.sqrt(variance)
     return Evidence(
         mean=mean,
