@@ -15,7 +15,6 @@
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from peaks import peak_megabytes
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
@@ -191,7 +191,7 @@ def memory() -> None:
     """Texts of 256 tokens: seconds, and the most memory."""
     reading = random_bert(BertConfig(), 1, 256, torch.device("cpu"))
     _, took = timed(lambda: attributing.attributions(reading, Integration()))
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    held = peak_megabytes() * 1024**2
     print(
         f"BERT-base's shapes, 256 tokens, 8 nodes, float32, cpu: {1 / took:.2f} texts/s, at most {held / 1e9:.2f} GB "
         f"({Integration().memory / 1e9:.2f} allowed for gradients)"

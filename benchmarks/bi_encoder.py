@@ -8,7 +8,6 @@ SentenceTransformerTrainer with MultipleNegativesRankingLoss. Memory: forward an
 of 256 queries, in a process of its own. `python benchmarks/bi_encoder.py [encode|train|memory ...]`
 """
 
-import resource
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +19,7 @@ from unittest.mock import patch
 import torch
 from cross_encoder import LENGTHS, ROUNDS, Clock, paired, seconds, texts, their_recipe
 from datasets import Dataset
+from peaks import peak_megabytes
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from sentence_transformers import SentenceTransformerTrainingArguments as TheirArguments
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
@@ -151,8 +151,8 @@ def _grown(how: str) -> float:
     sizes = []
     for each in (few, many):
         each.outcome(model, each.prepared(each.batches(0)[0])).loss.backward()
-        sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return (sizes[1] - sizes[0]) / 1024**2
+        sizes.append(peak_megabytes())
+    return (sizes[1] - sizes[0]) / 1024
 
 
 def their_seconds(made: list[tuple[str, str, str]], folder: Path) -> float:

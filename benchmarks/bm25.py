@@ -28,6 +28,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from peaks import peak_megabytes
 
 from rankscope.core.records import Doc
 from rankscope.data.collections import beir_folder, judged_topics
@@ -133,13 +134,6 @@ INDEXERS: dict[str, Callable[[Path, Path], None]] = {
     "tantivy": index_tantivy,
     "bm25s": index_bm25s,
 }
-
-
-def peak_megabytes() -> float:
-    """The most memory that this program held; what getrusage tells is at least that of who started it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return int(peak) / 1024
 
 
 def index_here(engine: str, docs: Path, folder: Path) -> None:

@@ -16,19 +16,22 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from datasets import Dataset
+from products import Packed
 from sentence_transformers import CrossEncoder as TheirCrossEncoder
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.cross_encoder.losses import RankNetLoss
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -39,11 +42,12 @@ from rankscope.core.rng import stream
 from rankscope.data.world import world
 from rankscope.models import backbone, opening
 from rankscope.models.cross_encoder import CrossEncoder
-from rankscope.models.fast import lengths
+from rankscope.models.fast import lengths, products
 from rankscope.models.fast.first_token import first_token_only
 from rankscope.models.fast.lengths import by_length
+from rankscope.models.interventions import Forward, replaced
 from rankscope.models.location import located
-from rankscope.train import guards
+from rankscope.train import dropout, guards
 from rankscope.train.dropout import fast_dropout
 from rankscope.train.embeddings import gradients_by_row
 from rankscope.train.loop import fit
@@ -222,6 +226,49 @@ def plain_seconds(queries: int, groups: list[list[str]], _: Path) -> float:
     return seconds(lambda: [update(passes) for passes in updates]) / len(updates)
 
 
+@contextmanager
+def packed(model: nn.Module) -> Iterator[None]:
+    """Inside the block, dense layers are computed from weights that oneDNN packed at their first use (decision 12)."""
+    copies: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+    reorder = torch.ops.mkldnn._reorder_linear_weight
+
+    def forward(dense: nn.Linear) -> Forward:
+        def computed(given: Tensor) -> Tensor:
+            rows = given.reshape(-1, given.shape[-1])
+            if dense not in copies:
+                weight, size = dense.weight.detach(), lengths.TOKENS_PER_BATCH["cpu"]
+                copies[dense] = reorder(weight, size), reorder(weight.t().contiguous(), size)
+            gave: Tensor = Packed.apply(rows, dense, copies[dense])  # type: ignore[no-untyped-call]
+            return gave.reshape(*given.shape[:-1], -1)
+
+        return computed
+
+    dense_layers = (module for module in model.modules() if type(module) is nn.Linear)
+    with replaced({dense: forward(dense) for dense in dense_layers}):
+        yield
+
+
+@contextmanager
+def other_numbers(_: nn.Module) -> Iterator[None]:
+    """Inside the block, dropout draws from numpy's fastest generator (decision 12)."""
+    generator = np.random.Generator(np.random.SFC64(1))
+
+    def kept(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float]:
+        n_dropped, size = round(p * dropout.STEPS), shape.numel()
+        drawn = generator.integers(-(1 << 63), 1 << 63, -(-size // 4), dtype=np.int64)
+        mask = torch.empty(shape, dtype=dtype)
+        numbers = torch.from_numpy(drawn).view(torch.int16)[:size].view(shape)
+        torch.ge(numbers, n_dropped - dropout.STEPS // 2, out=mask)
+        return mask, dropout.STEPS / (dropout.STEPS - n_dropped)
+
+    with patch.object(dropout, "kept", kept):
+        yield
+
+
+ATTEMPTS = {"with packed weights": packed, "with other random numbers": other_numbers}
+"""What was tried and left; only where oneDNN computes dense layers."""
+
+
 def worth(collection: str) -> str:
     """How much longer forward and backward take otherwise, by turns with as they are."""
     ranker = fresh()
@@ -229,24 +276,28 @@ def worth(collection: str) -> str:
     made = objective(ranker, groups_of(collection, 1))
     ready = made.prepared(made.batches(0)[0])
 
-    def update(without: str, budget: int | None) -> float:
+    def update(changed: str, budget: int | None) -> float:
         def forward_and_backward() -> None:
             made.outcome(ranker.model, ready).loss.backward()
             ranker.model.zero_grad(set_to_none=True)
 
         with ExitStack() as inside:
-            if without != "first_token":
+            if changed != "without first_token":
                 inside.enter_context(first_token_only(ranker.model))
-            if without != "dropout" and opening.device().type == "cpu":
+            if changed != "without dropout" and opening.device().type == "cpu":
                 inside.enter_context(fast_dropout(ranker.model))
-            if without != "by_row" and opening.device().type == "cpu":
+            if changed != "without by_row" and opening.device().type == "cpu":
                 inside.enter_context(gradients_by_row(ranker.model))
+            if changed in ATTEMPTS:
+                inside.enter_context(ATTEMPTS[changed](ranker.model))
             if budget is not None:
                 budgets = {opening.device().type: budget}
                 inside.enter_context(patch.dict(lengths.TOKENS_PER_BATCH, budgets))
             return seconds(forward_and_backward)
 
-    ways: dict[str, tuple[str, int | None]] = {f"without {name}": (name, None) for name in SAVINGS}
+    is_by_onednn = products.is_by_onednn(next(ranker.model.parameters()))
+    changes = [f"without {name}" for name in SAVINGS] + (list(ATTEMPTS) if is_by_onednn else [])
+    ways: dict[str, tuple[str, int | None]] = {name: (name, None) for name in changes}
     ways |= {f"in passes of {budget} tokens": ("", budget) for budget in BUDGETS}
     ways["as it is"] = ("", None)
     times = [{name: update(*way) for name, way in ways.items()} for _ in range(2 * ROUNDS)][1:]

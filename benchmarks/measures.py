@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from peaks import peak_megabytes
 
 ROUNDS, N_DOCS, N_JUDGED = 5, 8_841_823, 5
 MEASURES = {
@@ -109,13 +110,6 @@ ENGINES: dict[str, Callable[[], Callable[[Path], Values]]] = {
     "ir_measures": ir_measures_alone,
     "rankscope": ours,
 }
-
-
-def peak_megabytes() -> float:
-    """The most memory that this program held; what getrusage tells is at least that of who started it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return int(peak) / 1024
 
 
 def one(engine: str, folder: Path) -> None:

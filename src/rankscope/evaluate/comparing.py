@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.core.judged.comparisons import JudgedComparison, Place
+from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.judged.plain import as_plain
 from rankscope.core.progress import SILENT, Progress
@@ -15,9 +15,16 @@ from rankscope.evaluate.as_published import STUDY_B_WARNING, paired_t
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation, computed_names, measure
 from rankscope.evaluate.measure_names import by_name
 from rankscope.evaluate.measures import span
-from rankscope.evaluate.pairs.comparison import MeasuredPair, compared
+from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
-from rankscope.evaluate.pairs.verdicts import Judged, judged, pairs, recorded
+from rankscope.evaluate.pairs.verdicts import (
+    FamilyTerms,
+    Judged,
+    judged,
+    pairs,
+    recorded,
+    verdicts_of,
+)
 from rankscope.evaluate.runs import Runs
 from rankscope.evaluate.seeds.descent import Descent
 from rankscope.evaluate.seeds.variance import VarianceSplit, variance_split
@@ -182,40 +189,42 @@ def compare_evaluated(
         for system, base in pairs(list(systems), baselines)
     ]
     correction = "none" if as_published else terms.get("correction", "holm")
-    family_size = terms.get("family_size")
 
-    def judge(
-        systems_: ValuesOf, baselines_: ValuesOf, resampling: Resampling | None = None
-    ) -> list[Judged]:
-        pairs_ = _measured_pairs(
-            family, (systems_, baselines_), {} if as_published else margins, descent
-        )
-        comparisons = compared(
-            pairs_,
+    how = FamilyTerms(
+        significance_level=level, correction=correction, family_size=terms.get("family_size")
+    )
+
+    def comparisons(
+        of_systems: ValuesOf, of_baselines: ValuesOf, *, is_for_verdicts: bool = False
+    ) -> list[Comparison]:
+        made = compared(
+            _measured_pairs(
+                family, (of_systems, of_baselines), {} if as_published else margins, descent
+            ),
             significance_level=level,
             groups=terms.get("groups"),
-            resampling=resampling,
-            progress=terms.get("progress", SILENT),
+            resampling=None if is_for_verdicts else _resampling(terms),
+            is_for_verdicts=is_for_verdicts,
+            progress=SILENT if is_for_verdicts else terms.get("progress", SILENT),
         )
-        if as_published:
-            comparisons = [paired_t(each, significance_level=level) for each in comparisons]
-        return judged(
-            comparisons, significance_level=level, correction=correction, family_size=family_size
-        )
+        return [paired_t(each, significance_level=level) for each in made] if as_published else made
 
-    verdicts = judge(values, values, _resampling(terms))
+    def verdicts_at(of_systems: ValuesOf, of_baselines: ValuesOf) -> list[Verdict]:
+        return verdicts_of(comparisons(of_systems, of_baselines, is_for_verdicts=True), how)
+
+    verdicts = judged(comparisons(values, values), **how)
     return Compared(
         evaluation=found,
         rows=tuple(JudgedPair(*names, each) for names, each in zip(family, verdicts, strict=True)),
         significance_level=level,
         correction=correction,
-        family_size=family_size or len(family),
+        family_size=how["family_size"] or len(family),
         baselines=tuple(baselines),
         seeds=_variance_splits(found, values),
         notes=(
             *_comparison_notes(systems, margins if as_published else {}, as_published),
             *map(_lineage_note, terms.get("lineages", ())),
-            *tie_verdicts.notes(found, family, verdicts, judge),
+            *tie_verdicts.notes(found, family, [each.verdict for each in verdicts], verdicts_at),
         ),
         tests=terms.get("tests", "sound"),
     )

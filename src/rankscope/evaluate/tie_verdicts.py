@@ -7,23 +7,23 @@ is the same at both ends is not proven for every order.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from rankscope.core.judged.comparisons import Verdict
 from rankscope.core.words import counted
 from rankscope.evaluate.arrays import Values
 from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
-from rankscope.evaluate.pairs.verdicts import Judged
 
 Names = tuple[str, str, str]
 """Measure, system and baseline of a comparison."""
 ValuesOf = Mapping[tuple[str, str], Sequence[Values]]
 """System and measure to the values per query, a mapping for each seed."""
-Judge = Callable[[ValuesOf, ValuesOf], Sequence[Judged]]
+Judge = Callable[[ValuesOf, ValuesOf], Sequence[Verdict]]
 """From the systems' values and the baselines' to the verdicts of a family, in its order."""
 MOST = 4
 """Comparisons that have a note of their own."""
 
 
 def notes(
-    found: Evaluation, family: Sequence[Names], verdicts: Sequence[Judged], judge: Judge
+    found: Evaluation, family: Sequence[Names], verdicts: Sequence[Verdict], judge: Judge
 ) -> Iterator[str]:
     """A note for each comparison whose verdict could be another by the order of tied docs."""
     worst, best = (_values(found, is_best=is_best) for is_best in (False, True))
@@ -39,10 +39,10 @@ def notes(
     told = []
     for at in at_stake:
         measure, system, baseline = family[at]
-        others = [each[at].verdict for each in extremes if each[at].verdict != verdicts[at].verdict]
+        others = [each[at] for each in extremes if each[at] != verdicts[at]]
         if others:
             told.append(
-                f"{measure}, {system} - {baseline}: {verdicts[at].verdict} as tied docs stand, and "
+                f"{measure}, {system} - {baseline}: {verdicts[at]} as tied docs stand, and "
                 f"{' or '.join(dict.fromkeys(others))} in other orders of them"
             )
     yield from told[:MOST]

@@ -11,6 +11,7 @@ Satterthwaite's; where too few seeds make a far tail unreliable, the tail is ave
 no groups and no skewness, the test is the paired t-test.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -147,17 +148,19 @@ def compared(
     significance_level: float = 0.05,
     groups: Mapping[str, str] | None = None,
     resampling: Resampling | None = None,
+    is_for_verdicts: bool = False,
     progress: Progress = SILENT,
 ) -> list[Comparison]:
     """The comparison of every pair, in the same order.
 
     `groups` maps a query_id to its group of queries. Without `resampling` there is neither a bootstrap interval
-    nor a randomisation test. Raises BadInput if the two rankers of a pair do not cover the same queries, if a value is
+    nor a randomisation test; where it `is_for_verdicts`, no Wilcoxon test either, on which no verdict rests. Raises BadInput if the two rankers of a pair do not cover the same queries, if a value is
     not a number, if there are fewer than two queries or groups, or if a query has no group.
     """
     places: dict[tuple[str, ...], list[int]] = {}
+    query_ids: dict[int, tuple[str, ...]] = {}
     for place, pair in enumerate(pairs):
-        places.setdefault(_queries(pair), []).append(place)
+        places.setdefault(_queries(pair, query_ids), []).append(place)
     comparisons: dict[int, Comparison] = {}
     seeded = {pair.pool for pair in pairs if max(len(pair.system), len(pair.baseline)) > 1}
     n_drawn = resampling.n_drawn if resampling else 0
@@ -169,12 +172,15 @@ def compared(
                 groups,
                 has_other_pools=len(seeded) > 1,
             )
-            made = block.comparisons(significance_level, resampling, task.advance)
+            made = block.comparisons(
+                significance_level, resampling, task.advance, is_for_verdicts=is_for_verdicts
+            )
             comparisons |= dict(zip(of_block, made, strict=True))
     return [comparisons[place] for place in range(len(pairs))]
 
 
-def _queries(pair: MeasuredPair) -> tuple[str, ...]:
+def _queries(pair: MeasuredPair, known: dict[int, tuple[str, ...]]) -> tuple[str, ...]:
+    """The queries of a pair, in order; known: those of runs that other pairs had."""
     first, *others = (*pair.system, *pair.baseline)
     for other in others:
         if other.keys() != first.keys():
@@ -183,20 +189,20 @@ def _queries(pair: MeasuredPair) -> tuple[str, ...]:
                 f"Two runs can be compared over the same queries only: {len(only)} {of_number(len(only), 'stands', 'stand')} in one of "
                 f"them (first: {only[0]}). Measure both with the same qrels."
             )
-    unknown = next(
-        (
-            query
-            for run in (*pair.system, *pair.baseline)
-            for query in run
-            if run[query] != run[query]
-        ),
-        None,
-    )
+    for run in (first, *others):
+        if id(run) not in known:
+            known[id(run)] = _query_ids(run)
+    return known[id(first)]
+
+
+def _query_ids(run: Values) -> tuple[str, ...]:
+    """The queries of a run, in order; raises BadInput where there are too few, or one's value is not a number."""
+    unknown = next((query for query, value in run.items() if math.isnan(value)), None)
     if unknown is not None:
         raise BadInput(f"Query {unknown} has a value that is not a number. Measure it again.")
-    if len(first) < 2:
-        raise BadInput(f"A comparison needs at least 2 judged queries, found {len(first)}.")
-    return tuple(sorted(first))
+    if len(run) < 2:
+        raise BadInput(f"A comparison needs at least 2 judged queries, found {len(run)}.")
+    return tuple(sorted(run))
 
 
 class _Block:
@@ -255,7 +261,12 @@ class _Block:
         return group_of
 
     def comparisons(
-        self, level: float, resampling: Resampling | None, told: Advance = untold
+        self,
+        level: float,
+        resampling: Resampling | None,
+        told: Advance = untold,
+        *,
+        is_for_verdicts: bool = False,
     ) -> list[Comparison]:
         """The comparison of every pair."""
         differences = self.tested.difference
@@ -264,7 +275,7 @@ class _Block:
         critical = differences.tail.critical(level / 2)
         p_values = differences.two_sided()
         bootstrap, randomisation = self._resampled(level, resampling, told)
-        wilcoxon = self._wilcoxon()
+        wilcoxon = [None] * len(self.pairs) if is_for_verdicts else self._wilcoxon()
         n_differing = (np.abs(self.differences) > SAME).sum(axis=1)
         return [
             Comparison(

@@ -13,6 +13,7 @@ to the p-value.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TypedDict
 
 import numpy as np
 from scipy import special
@@ -55,6 +56,15 @@ class Judged:
     queries_needed: int | None
     """How many queries detect a true difference as large as the margin with 80 % power; None without a margin, and
     where more queries alone would not do."""
+
+
+class FamilyTerms(TypedDict):
+    """How the verdicts of a family are corrected."""
+
+    significance_level: float
+    correction: str
+    family_size: int | None
+    """How many comparisons were declared; None for as many as are made."""
 
 
 def recorded(judged: Judged) -> JudgedDifference:
@@ -123,6 +133,16 @@ def judged(
             )
         )
     return verdicts
+
+
+def verdicts_of(family: Sequence[Comparison], terms: FamilyTerms) -> list[Verdict]:
+    """The verdicts alone, as `judged` gives them; fragility takes most of its time."""
+    tests = [PValues(comparison.p_value, comparison.equivalence_p) for comparison in family]
+    both = corrected_together(tests, method=terms["correction"], family_size=terms["family_size"])
+    return [
+        verdict_of(comparison.difference, p, q, terms["significance_level"])
+        for comparison, (p, q) in zip(family, both, strict=True)
+    ]
 
 
 def verdict_of(difference: float, p: float, q: float | None, level: float) -> Verdict:
