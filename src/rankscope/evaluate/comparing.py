@@ -18,7 +18,7 @@ from rankscope.evaluate.measures import span
 from rankscope.evaluate.pairs.comparison import Comparison, MeasuredPair, compared
 from rankscope.evaluate.pairs.resampling import Resampling
 from rankscope.evaluate.pairs.verdicts import (
-    FamilyTerms,
+    FamilyCorrection,
     Judged,
     judged,
     pairs,
@@ -190,7 +190,7 @@ def compare_evaluated(
     ]
     correction = "none" if as_published else terms.get("correction", "holm")
 
-    how = FamilyTerms(
+    how = FamilyCorrection(
         significance_level=level, correction=correction, family_size=terms.get("family_size")
     )
 

@@ -189,9 +189,7 @@ def _queries(pair: MeasuredPair, known: dict[int, tuple[str, ...]]) -> tuple[str
                 f"Two runs can be compared over the same queries only: {len(only)} {of_number(len(only), 'stands', 'stand')} in one of "
                 f"them (first: {only[0]}). Measure both with the same qrels."
             )
-    for run in (first, *others):
-        if id(run) not in known:
-            known[id(run)] = _query_ids(run)
+    known |= {id(run): _query_ids(run) for run in (first, *others) if id(run) not in known}
     return known[id(first)]
 
 

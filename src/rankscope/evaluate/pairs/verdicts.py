@@ -58,7 +58,7 @@ class Judged:
     where more queries alone would not do."""
 
 
-class FamilyTerms(TypedDict):
+class FamilyCorrection(TypedDict):
     """How the verdicts of a family are corrected."""
 
     significance_level: float
@@ -135,7 +135,7 @@ def judged(
     return verdicts
 
 
-def verdicts_of(family: Sequence[Comparison], terms: FamilyTerms) -> list[Verdict]:
+def verdicts_of(family: Sequence[Comparison], terms: FamilyCorrection) -> list[Verdict]:
     """The verdicts alone, as `judged` gives them; fragility takes most of its time."""
     tests = [PValues(comparison.p_value, comparison.equivalence_p) for comparison in family]
     both = corrected_together(tests, method=terms["correction"], family_size=terms["family_size"])
