@@ -13,6 +13,7 @@ from rankscope.cli import (
     data,
     runs,
     rankers,
+    view,
     analyses,
 )  # in this order `--help` lists their commands
 
@@ -24,7 +25,7 @@ from rankscope.core.errors import BadStudy, RankscopeError
 from rankscope.core.visible import visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
-__all__ = ["analyses", "app", "data", "main", "rankers", "runs", "studies"]
+__all__ = ["analyses", "app", "data", "main", "rankers", "runs", "studies", "view"]
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""A local page over all results of a folder; nothing is written."""

@@ -1,0 +1,57 @@
+"""The server of the view: one process, this machine alone, a token in its address."""
+
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from rankscope.core.errors import BadInput
+from rankscope.viewer.found import found
+from rankscope.viewer.guarded import LOOPBACK
+
+
+class ViewSettings(NamedTuple):
+    """What `rankscope view` is asked for."""
+
+    folder: Path
+    port: int = 0
+    """0 takes a free one."""
+    browser: bool = True
+    """Whether the address is opened in a browser."""
+
+
+def serve(settings: ViewSettings, tell: Callable[[str], None]) -> None:
+    """Show the results until the process is interrupted.
+
+    Raises BadInput where the folder has no results, the port is taken, or the extra is not installed.
+    """
+    try:
+        import uvicorn
+
+        from rankscope.viewer.app import application
+    except ImportError as error:
+        raise BadInput(
+            f"The view needs {error.name}. Install it: pip install 'rankscope[view]'."
+        ) from error
+    found(settings.folder)
+    token = secrets.token_urlsafe(24)
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((LOOPBACK, settings.port))
+        except OSError as error:
+            raise BadInput(
+                f"Port {settings.port} cannot be used ({error.strerror}). Name another with --port, or leave it out."
+            ) from error
+        port = listening.getsockname()[1]
+        where = f"http://{LOOPBACK}:{port}/{token}/"
+        tell(f"{settings.folder} is shown at {where} until Ctrl-C.")
+        if settings.browser:
+            webbrowser.open(where)
+        app = application(settings.folder, token=token, port=port)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        with suppress(KeyboardInterrupt):  # how it is ended
+            uvicorn.Server(config).run(sockets=[listening])
