@@ -4,6 +4,7 @@ The pages are those of the repository; links among them follow their new places.
 where `results/demo/report.html` is there.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -28,6 +29,8 @@ def gather(out: Path, report: Path = REPORT) -> None:
     shutil.copytree(ROOT / "docs", out)
     for name, moved in MOVED.items():
         shutil.copyfile(ROOT / name, out / moved)
+    for notebook in out.rglob("*.ipynb"):
+        notebook.with_suffix(".md").write_text(_as_page(notebook), "utf-8")
     for page in out.rglob("*.md"):
         page.write_text(_relinked(page.read_text("utf-8"), page, out), "utf-8")
     (out / "api.md").write_text(_api(), "utf-8")
@@ -53,10 +56,21 @@ def _relinked(text: str, page: Path, out: Path) -> str:
         )
         if there is None:
             return match.group(0)
+        there = there.removesuffix(".ipynb") + ".md" if there.endswith(".ipynb") else there
         up = "../" * (len(page.relative_to(out).parts) - 1)
         return f"{before}{up}{there}{anchor or ''}{after}"
 
     return LINK.sub(moved, text)
+
+
+def _as_page(notebook: Path) -> str:
+    """A notebook's cells as a page: its words, and its code in blocks."""
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
+    return (
+        "\n\n".join(f"```python\n{text}\n```" if is_code else text for text, is_code in texts)
+        + "\n"
+    )
 
 
 def _api() -> str:

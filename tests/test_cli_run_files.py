@@ -488,10 +488,11 @@ def test_convert_writes_canonical_trec(rankscope: Command, files: Path) -> None:
     answer = rankscope(*words, "--metadata", files / "meta.yaml")
     assert answer.out == f"{files / 'out' / 'r.run'}: 1 query by mine.\n"
     assert (files / "out" / "r.run").read_text().splitlines() == [
-        "# ir_metadata.start", "# platform:", "#   software: mine", "# ir_metadata.end",
         "q1 Q0 b 1 2.0 mine", "q1 Q0 a 2 1.0 mine",
     ]  # fmt: skip
     assert read_run(files / "out" / "r.run").tag == "mine"
+    beside = files / "out" / "r.run.ir_metadata.yml"
+    assert beside.read_text() == "platform:\n  software: mine\n"
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.JSON", "x.json.gz"])

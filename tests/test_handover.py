@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import yaml
 from huggingface_hub import constants
 
 import rankscope as rs
+from rankscope.verbs.handover.card import CardSettings, card
+from rankscope.verbs.handover.markdown import code, plain
 from support import tiny
 from support.command import Command
 from support.hub import hub
@@ -76,7 +80,87 @@ def test_the_card_says_what_a_ranker_started_from_learnt_and_reached(
     compared = [row for row in evaluation["comparisons"] if row["system"] == ranker]
     assert body.count(f"{ranker} - ") == len(compared)
     assert "rankscope export" in body
+    data = re.findall(r"^\| (.*?) \| .* \| (.*?) \| `\w{64}` \|$", body, re.MULTILINE)
+    assert data
+    assert len({*data}) == len(data), "a step's row stands once for a ranker"
     assert "hf_" not in body
+
+
+def test_a_step_without_its_ancestors_is_exported_with_what_is_known(
+    results: Path, tmp_path: Path, rankscope: Command
+) -> None:
+    """A step that was moved alone, into another folder of results or anywhere: the card says what it lacks."""
+    model = tuned(results)
+    manifest = json.loads((model.parent / "manifest.json").read_text("utf-8"))
+    start = manifest["inputs"]["start"]
+    for place in ("elsewhere/steps", "anywhere"):
+        step = tmp_path / place / model.parent.name
+        shutil.copytree(model.parent, step)
+        out = tmp_path / place / "copy"
+        answer = rankscope("export", step / "model", out)
+        assert answer.code == 0, answer.err
+        text = (out / "README.md").read_text("utf-8")
+        assert f"since `{start}`, the step of the ranker {manifest['summary']['start']}" in text
+        assert "Of its tuning one stage is known" in text
+        assert f"| {manifest['summary']['ranker']} | {manifest['summary']['start']} |" in text
+        assert "## Results" not in text
+    (tmp_path / "elsewhere" / "steps" / model.parent.name / "model" / "config.json").unlink()
+    damaged = rankscope(
+        "export", tmp_path / "elsewhere" / "steps" / model.parent.name / "model", tmp_path / "no"
+    )
+    assert damaged.code == 1
+    assert not (tmp_path / "no").exists()
+
+
+NAMES = (
+    "# a heading",
+    "[a link](https://example.org)",
+    "<script>alert(1)</script>",
+    "two\nlines\n---\nlicense: mit",
+    "```\ncode",
+    "a|b",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_plain_text_in_a_card(tmp_path: Path, name: str) -> None:
+    """A name is the user's: it opens no heading, link, tag, table or second head of metadata."""
+    tiny.cross_encoder(tmp_path / "a").save(tmp_path / "ranker")
+    settings = CardSettings(name, licence=name, base_model=name, command=f"rankscope export {name}")
+    text = card(tmp_path / "ranker", settings)
+    _, head, body = re.split("^---$", text, maxsplit=2, flags=re.MULTILINE)
+    metadata = yaml.safe_load(head)
+    assert metadata["license"] == name
+    assert metadata["base_model"] == name
+    lines = body.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [
+        f"# {plain(name)}",
+        "## How it was made",
+    ]
+    assert sum(line.startswith("```") for line in lines) == 2
+    assert "---" not in lines
+    outside = re.sub(r"`+[^`]+`+|\\.", "", body.replace("```python", "```"))
+    assert not re.search(r"<script|\]\(", outside)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("learning_rate is 1e-5", "learning_rate is 1e-5"),
+        ("_emphasis_ and *more*", r"\_emphasis\_ and \*more\*"),
+        ("1. one", r"1\. one"),
+        ("- one", r"\- one"),
+        ("a\nb", "a␊b"),
+        ("C-D - C", "C-D - C"),
+    ],
+)
+def test_plain_words_in_markdown(text: str, written: str) -> None:
+    assert plain(text) == written
+
+
+def test_code_in_markdown_holds_backticks() -> None:
+    assert code("a") == "`a`"
+    assert code("a`b``c") == "``` a`b``c ```"
 
 
 def test_a_ranker_of_no_study_has_a_short_card(tmp_path: Path, rankscope: Command) -> None:
@@ -106,6 +190,7 @@ def test_push_writes_the_copy_and_its_card_to_the_hub(
         weights = (tuned(results) / "model.safetensors").read_bytes()
         assert there.files["model.safetensors"] == weights
         assert b"# my-ranker" in there.files["README.md"]
+        assert b"CrossEncoder('me/my-ranker')" in there.files["README.md"], "as others load it"
         assert "Bearer hf_secret" in there.tokens
         assert b"hf_secret" not in b"".join(there.files.values())
         there.refuses = (403, "You may not write here.")

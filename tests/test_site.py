@@ -23,6 +23,11 @@ def test_links_lead_to_pages_and_every_public_name_is_on_the_page_of_the_api(
     for page in pages:
         for target in re.findall(r"\]\(([^)#\s]+\.md)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert "://" in target or (page.parent / target).is_file(), f"{page.name}: {target}"
+    for notebook in (gather_site.ROOT / "docs" / "notebooks").glob("*.ipynb"):
+        page = (out / "notebooks" / f"{notebook.stem}.md").read_text("utf-8")
+        assert page.startswith("# ")
+        assert "```python\nimport rankscope as rs" in page
+        assert f"](notebooks/{notebook.stem}.md)" in (out / "python.md").read_text("utf-8")
     api = (out / "api.md").read_text("utf-8")
     assert all(f".{name}\n" in api + "\n" for name in rs.__all__)
     assert (out / "demo.html").read_bytes() == report.read_bytes()

@@ -32,6 +32,13 @@ def explained(error: Exception) -> tuple[str, int]:
         place = f"{error.filename}: " if error.filename is not None else ""
         full = " Free some space." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         return f"{place}the system refuses it ({error.strerror}).{full} {_traceback_of(error)}", 1
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    if missing and missing.partition(".")[0] != PACKAGE.name:
+        package = missing.partition(".")[0].replace("_", "-")
+        return (
+            f"this needs the package {package}, which is not installed. Install it: pip install {package}.",
+            1,
+        )
     what = f"{type(error).__name__} ({first_line(error)})" if str(error) else type(error).__name__
     return (
         f"this is a bug of rankscope, not a mistake of yours: {what} at {_place(error)}. "

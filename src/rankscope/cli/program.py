@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Fine-tune neural rankers in stages, and measure what each stage is worth.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
 )
 

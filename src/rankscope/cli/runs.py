@@ -43,7 +43,10 @@ def search(
     weights: Bm25Parameters,
     scoring: ModelScoring,
 ) -> None:
-    """Search a collection for its judged queries and write the run."""
+    """Search a collection for its judged queries and write the run.
+
+    What made it stands beside it, in RUN.ir_metadata.yml.
+    """
     from rankscope.terminal import progress
     from rankscope.verbs import search
 
@@ -56,6 +59,8 @@ def search(
         weights=search.Bm25Weights(weights.k1, weights.b),
         revision=scoring.revision,
         how=scoring.how,
+        collection=f"{collection.collection}/{collection.split}",
+        command=arguments.typed(),
     )
     result = search.search(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
@@ -72,7 +77,10 @@ def rerank(
     scoring: ModelScoring,
     depth: Depth = 100,
 ) -> None:
-    """Re-rank the top of a run; the docs below keep their order."""
+    """Re-rank the top of a run; the docs below keep their order.
+
+    What made it stands beside it, in RUN.ir_metadata.yml.
+    """
     from rankscope.terminal import progress
     from rankscope.verbs import rerank
 
@@ -84,6 +92,8 @@ def rerank(
         depth=depth,
         revision=scoring.revision,
         how=scoring.how,
+        collection=f"{collection.collection}/{collection.split}",
+        command=arguments.typed(),
     )
     result = rerank.rerank(settings, progress(), tell=printing.print_note)
     printing.show(TABLE, None, result)
@@ -292,7 +302,7 @@ def convert(
         Path | None,
         typer.Option(
             "--metadata",
-            help="YAML file that becomes the head of the run, in ir_metadata's format.",
+            help="YAML file in ir_metadata's format, which is written beside the run as RUN.ir_metadata.yml.",
         ),
     ] = None,
 ) -> None:

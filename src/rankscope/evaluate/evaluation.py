@@ -4,14 +4,17 @@
 `core.formats` reads, a `{query_id: {doc_id: score}}` table, or a data frame.
 """
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import stdev
+from types import ModuleType
 from typing import Any
 
 from rankscope.core.errors import BadInput
@@ -165,9 +168,8 @@ def measure(
     measures: as ir_measures, trec_eval or MTEB name them (`nDCG@10`, `ndcg_cut_10`, `ndcg_at_10`, `mrr@10`); a text may list several.
     relevance_level: the lowest grade that counts as relevant in binary measures whose names do not give one
     (default 1). drop_own_docs: leave out docs whose id is that of the query, as ArguAna and Quora require.
-    processes: how many runs are measured in parallel; above 1, a script must start under
-    `if __name__ == "__main__":`. Raises BadInput with the place for what cannot be read, UnknownChoice for an
-    unknown measure.
+    processes: how many runs are measured in parallel; they import nothing of the user's script. Raises BadInput with
+    the place for what cannot be read, UnknownChoice for an unknown measure.
     """
     names = names_of(measures)
     if not names:
@@ -185,7 +187,9 @@ def measure(
     with progress.task("measure", len(jobs) * n_queries, "queries") as task:
         if processes > 1:
             with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
-                for run in pool.map(work, jobs):
+                with _script_left_alone():
+                    measured_runs = pool.map(work, jobs)
+                for run in measured_runs:
                     task.advance(n_queries)
                     evaluated_runs.append(run)
         else:
@@ -204,6 +208,20 @@ def measure(
             ),
         ),
     )
+
+
+@contextmanager
+def _script_left_alone() -> Iterator[None]:
+    """Processes that are started inside the block do not import the user's script, of which they need nothing.
+
+    One without `if __name__ == "__main__":` would run again in each of them, and end there.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def computed_names(measures: str | Sequence[str], level: int | None) -> dict[str, str]:

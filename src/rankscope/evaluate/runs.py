@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, check_id
+from rankscope.core.fields import as_grade, check_id, shown
 from rankscope.core.formats import (
     from_frame,
     from_mapping,
@@ -94,18 +94,21 @@ def named(runs: Runs) -> dict[str, list[RunLike]]:
     """
     if isinstance(runs, str | Path | Run) or hasattr(runs, "columns"):
         raise BadInput("This is a single run. Give a list of runs, or a table of names and runs.")
-    if isinstance(runs, Mapping):
-        for name, system_runs in runs.items():
-            if isinstance(system_runs, list | tuple) and not system_runs:
-                raise BadInput(f"The system {name!r} has no run. Give it one, or leave it out.")
-        return {
-            name: list(system_runs) if isinstance(system_runs, list | tuple) else [system_runs]
-            for name, system_runs in runs.items()
-        }
-    tags = [tag_of(Path(run)) if isinstance(run, str | Path) else read(run).run.tag for run in runs]
+    if not isinstance(runs, Iterable):
+        raise BadInput(
+            f"The runs are of type {type(runs).__name__}. Give a list of runs, or a table of names and runs."
+        )
+    given = runs if isinstance(runs, Mapping) else list(runs)
+    if not given:
+        raise BadInput("No run is given. Give a list of runs, or a table of names and runs.")
+    if isinstance(given, Mapping):
+        return _by_name(given)
+    tags = [
+        tag_of(Path(run)) if isinstance(run, str | Path) else read(run).run.tag for run in given
+    ]
     names = [
         stem(Path(run)) if isinstance(run, str | Path) and tags.count(tag) > 1 else tag
-        for run, tag in zip(runs, tags, strict=True)
+        for run, tag in zip(given, tags, strict=True)
     ]
     again = sorted({name for name in names if names.count(name) > 1})
     if again:
@@ -113,4 +116,17 @@ def named(runs: Runs) -> dict[str, list[RunLike]]:
             f"Two runs are called {again[0]!r}. Name them: as a table of names and runs, or NAME=FILE on "
             "the command line."
         )
-    return {name: [run] for name, run in zip(names, runs, strict=True)}
+    return {name: [run] for name, run in zip(names, given, strict=True)}
+
+
+def _by_name(runs: Mapping[str, Any]) -> dict[str, list[RunLike]]:
+    """System to its runs; BadInput for a name that is no text, and a system without runs."""
+    for name, system_runs in runs.items():
+        if not isinstance(name, str):
+            raise BadInput(f"The system {shown(name)} has a name that is no text. Give it as text.")
+        if isinstance(system_runs, list | tuple) and not system_runs:
+            raise BadInput(f"The system {name!r} has no run. Give it one, or leave it out.")
+    return {
+        name: list(of_system) if isinstance(of_system, list | tuple) else [of_system]
+        for name, of_system in runs.items()
+    }

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
-from rankscope.core.errors import BadInput
+from rankscope.core.errors import BadInput, NotWritable
 from rankscope.core.result import Result, Table
 from rankscope.core.visible import visible, visible_lines
 from rankscope.store.files import write_text
@@ -83,9 +83,11 @@ class ShownResult:
         return str(self._form("json"))
 
     def page(self, path: str | PathLike[str]) -> Path:
-        """Write one HTML page that needs nothing else, and give its path back."""
-        text, out = str(self._form("html")), Path(path)
-        write_text(out, text)
+        """Write one HTML page that needs nothing else, and give its path back. Raises NotWritable for a folder."""
+        out = Path(path)
+        if out.is_dir():
+            raise NotWritable(f"{out}: a folder. Give the path of a file: {out / 'report.html'}.")
+        write_text(out, str(self._form("html")), "Give the path of a file that can be written.")
         return out
 
     def _form(self, name: str) -> Any:

@@ -5,6 +5,7 @@ from functools import cached_property
 from os import PathLike, fspath
 from typing import Any, final
 
+from rankscope.core.errors import BadInput
 from rankscope.core.input_files import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data import collections
@@ -71,3 +72,16 @@ def collection(name: str | PathLike[str], *, split: str = "test") -> OpenedColle
     Collection world/test: 200 judged queries, ... judgements
     """
     return OpenedCollection(fspath(name), split)
+
+
+def opened_collection(given: OpenedCollection, what: str = "collection") -> OpenedCollection:
+    """The collection; BadInput for a name or path in its place."""
+    if isinstance(given, OpenedCollection):
+        return given
+    shown_as = repr(fspath(given)) if isinstance(given, str | PathLike) else type(given).__name__
+    opens = (
+        f"rs.collection({shown_as})"
+        if isinstance(given, str | PathLike)
+        else 'rs.collection("folder")'
+    )
+    raise BadInput(f"The {what} is {shown_as}, which is not opened. Give {opens}.")

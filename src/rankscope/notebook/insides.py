@@ -8,9 +8,10 @@ from rankscope.analyses.attribution import answer as attribution
 from rankscope.analyses.changes import answer as changes
 from rankscope.analyses.probes import answer as probes
 from rankscope.core.errors import BadInput
+from rankscope.models.location import downloaded
 from rankscope.models.ranker import TrainableRanker
 from rankscope.notebook.answer import ShownResult
-from rankscope.notebook.collections import OpenedCollection
+from rankscope.notebook.collections import OpenedCollection, opened_collection
 from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.terminal import progress
 
@@ -35,10 +36,11 @@ def probe(
     >>> sorted({*probed.frame()["probe"]})
     ['first stage', 'linear', 'random_labels', 'shuffled_queries']
     """
-    learnt = train or OpenedCollection(collection.name, "train")
+    tested = opened_collection(collection)
+    learnt = OpenedCollection(tested.name, "train") if train is None else opened_collection(train)
     choices, params = probes.params_of(
         learnt.name,
-        collection.name,
+        tested.name,
         fields.pop("depth", 100),
         candidates=" ".join(map(str, candidates)),
         also=fields.pop("also", ()),
@@ -47,12 +49,12 @@ def probe(
     )
     settings = probes.ProbeSettings(
         train=learnt.source,
-        test=collection.source,
+        test=tested.source,
         choices=choices,
         probes=params,
         baselines=_names(baseline),
         drop_own_docs=probes.OwnDocsLeftOut(
-            train=learnt.convention.drop_own_docs, test=collection.convention.drop_own_docs
+            train=learnt.convention.drop_own_docs, test=tested.convention.drop_own_docs
         ),
     )
     return ShownResult(probes.answer(_opened(rankers), settings, progress()))
@@ -73,16 +75,17 @@ def attribute(
     >>> rs.attribute([ranker], c, examples=4, nodes=2, ablate=False).record.n_examples
     4
     """
+    shown = opened_collection(collection)
     method = fields.pop("method", "sound")
     stated = {name: fields.pop(name, None) for name in ("path", "nodes", "ablate")}
     params = attribution.params_of(
-        collection.name, seed, as_published=method == "as_published", stated=stated, **fields
+        shown.name, seed, as_published=method == "as_published", stated=stated, **fields
     )
     settings = attribution.AttributeSettings(
-        collection.source,
+        shown.source,
         params,
         baselines=_names(baseline),
-        drop_own_docs=collection.convention.drop_own_docs,
+        drop_own_docs=shown.convention.drop_own_docs,
     )
     return ShownResult(attribution.answer(_opened(rankers), settings, progress()))
 
@@ -98,7 +101,8 @@ def diff(
     >>> moved.record.changes.after
     'other'
     """
-    chosen = changes.DiffSettings(collection.name, collection.split, **settings)
+    measured = opened_collection(collection)
+    chosen = changes.DiffSettings(measured.name, measured.split, **settings)
     models = [_written(before), _written(after)]
     return ShownResult(
         changes.answer(models, chosen, revision=None, pooling=None, progress=progress())
@@ -106,9 +110,10 @@ def diff(
 
 
 def _written(ranker: RankerLike) -> str:
-    """NAME=MODEL, as the command takes it."""
+    """NAME=FOLDER, as the command takes it: of a hub's model the folder of the commit that was loaded."""
     opened = loaded(ranker)
-    return f"{opened.name}={opened.location.folder or opened.location.name}"
+    _ = opened.trainable  # BadInput for one without weights or states
+    return f"{opened.name}={downloaded(opened.location)}"
 
 
 def _opened(rankers: Rankers) -> dict[str, TrainableRanker]:

@@ -34,8 +34,7 @@ def measure(
     `{query_id: {doc_id: grade}}`, a data frame or Qrels. relevance_level: the lowest grade that counts as relevant in
     binary measures whose names do not give one; the collection's convention, if None, else 1. drop_own_docs: leave out
     docs whose id is that of the query, as ArguAna and Quora require. processes: how many runs are measured in
-    parallel; above 1, a script must start under `if __name__ == "__main__":`. Raises BadInput with the place for what
-    cannot be read, UnknownChoice for an unknown measure.
+    parallel. Raises BadInput with the place for what cannot be read, UnknownChoice for an unknown measure.
 
     >>> rs.measure({"bm25": "bm25.run"}, c, ["nDCG@10"])
     world/test, 200 queries

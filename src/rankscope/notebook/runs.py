@@ -6,44 +6,87 @@ from pathlib import Path
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run
-from rankscope.models.bi_encoder import BiEncoder
-from rankscope.models.opening import require_precision
-from rankscope.notebook.collections import OpenedCollection
-from rankscope.notebook.rankers import RankerLike, loaded
-from rankscope.pipeline.plans.rankers import RerankParams
+from rankscope.notebook.collections import OpenedCollection, opened_collection
+from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.retrieve.analyzer import ENGLISH
+from rankscope.retrieve.bm25_ranker import Bm25Ranker
 from rankscope.terminal import progress
-from rankscope.verbs import dense
-from rankscope.verbs.rerank import reranked
 from rankscope.verbs.search import BM25, by_bm25
 
 
 def search(
-    model: RankerLike, collection: OpenedCollection, *, depth: int = 100, language: str = ENGLISH
+    model: RankerLike,
+    collection: OpenedCollection,
+    *,
+    depth: int = 100,
+    language: str | None = None,
 ) -> Run:
     """The best docs for each judged query of a collection: by BM25 ("bm25"), or by a bi-encoder.
 
-    depth: docs for each query. language: of BM25's analyzer. Raises BadInput for a ranker that reads query and doc
-    together, and where BM25 finds nothing.
+    depth: docs for each query. language: of BM25's analyzer; English, if None. Raises BadInput for a ranker that reads query
+    and doc together, and where BM25 finds nothing.
 
     >>> rs.search("bm25", c, depth=10)
     Run bm25: 200 queries, 2,000 docs
     """
     _check_depth(depth)
-    shown = progress()
+    over = opened_collection(collection)
     if isinstance(model, str) and model.casefold() == BM25:
-        run, notes = by_bm25(collection.source, depth=depth, language=language, progress=shown)
-        for note in notes:
-            shown.note(note)
-        return run
+        return _by_bm25(over, depth, language or ENGLISH)
     ranker = loaded(model)
+    if isinstance(ranker.ranker, Bm25Ranker):
+        return _by_loaded_bm25(ranker, ranker.ranker, over, depth=depth, language=language)
+    if language is not None:
+        raise BadInput(
+            f"language: for bm25, and {ranker.name} has its own tokenizer. Leave it out."
+        )
+    from rankscope.models.bi_encoder import BiEncoder  # loads torch
+    from rankscope.verbs import dense
+
     if not isinstance(ranker.ranker, BiEncoder):
         raise BadInput(
             f"{ranker.name} reads query and doc together, so it re-ranks a run: use `rerank`. Search with bm25 or a bi-encoder."
         )
     return dense.by_bi_encoder(
-        ranker.ranker, collection.source, depth=depth, tag=ranker.name, progress=shown
+        ranker.ranker, over.source, depth=depth, tag=ranker.name, progress=progress()
     )
+
+
+def _by_bm25(collection: OpenedCollection, depth: int, language: str) -> Run:
+    shown = progress()
+    run, notes = by_bm25(collection.source, depth=depth, language=language, progress=shown)
+    for note in notes:
+        shown.note(note)
+    return run
+
+
+def _by_loaded_bm25(
+    ranker: LoadedRanker,
+    bm25: Bm25Ranker,
+    collection: OpenedCollection,
+    *,
+    depth: int,
+    language: str | None,
+) -> Run:
+    """BM25 searches by the statistics of the collection that is searched, so it must be the ranker's own."""
+    own = ranker.collection or collection
+    if _docs_of(own) != _docs_of(collection):
+        raise BadInput(
+            f"{ranker.name} has the statistics of {own.name}, and {collection.name} is searched by its own. Give "
+            f'"{BM25}" or a ranker over {collection.name}; or re-rank a run with this one.'
+        )
+    if language not in (None, bm25.language):
+        raise BadInput(
+            f"{ranker.name} was loaded for the language {bm25.language}, and {language} is asked for. Load it for that."
+        )
+    run = _by_bm25(collection, depth, bm25.language)
+    return Run(ranker.name, run.rankings)
+
+
+def _docs_of(collection: OpenedCollection) -> tuple[object, ...]:
+    """What names a collection's docs, which its splits share."""
+    files = tuple(path.resolve() for path in collection.source.doc_files())
+    return files or tuple(collection.source.doc_names().items())
 
 
 def rerank(
@@ -61,12 +104,21 @@ def rerank(
     >>> rs.rerank(ranker, c, run, depth=2)
     Run cross-encoder: 200 queries, 2,000 docs
     """
+    from rankscope.models.opening import require_precision  # loads torch
+    from rankscope.pipeline.plans.rankers import RerankParams
+    from rankscope.verbs.rerank import reranked
+
     _check_depth(depth)
+    over = opened_collection(collection)
     require_precision(precision)
     shown, opened = progress(), loaded(ranker)
+    if isinstance(opened.ranker, Bm25Ranker) and precision != "float32":
+        raise BadInput(
+            f"{opened.name}: BM25 has no layers whose precision it could be. Leave it out."
+        )
     given = run if isinstance(run, Run) else read_run(Path(run))
     params = RerankParams(depth, opened.name, precision)
-    again, notes = reranked(opened.ranker, collection.source, given, params, shown)
+    again, notes = reranked(opened.ranker, over.source, given, params, shown)
     for note in notes:
         shown.note(note)
     return again

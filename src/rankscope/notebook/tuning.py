@@ -13,7 +13,7 @@ from rankscope.core.trec.writing import write_run
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location, downloaded
 from rankscope.models.opening import open_trainable
-from rankscope.notebook.collections import OpenedCollection
+from rankscope.notebook.collections import OpenedCollection, opened_collection
 from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.store.artifacts import Store
 from rankscope.store.files import write_text, written_whole
@@ -24,6 +24,12 @@ from rankscope.terminal import progress
 
 START, TRAIN, HELD_OUT, BM25, GIVEN = "start", "train", "validation", "bm25", "given"
 """Names in the study file of a stage: its ranker, its collections, and the first stages of validation and negatives."""
+
+TAKEN = {
+    "start": "the stage starts from the ranker that is given first",
+    "kind": "a stage has the kind of the ranker that it starts from",
+}
+"""Fields of a ranker in a study file that `tune` states itself."""
 
 
 def tune(
@@ -52,11 +58,13 @@ def tune(
     >>> rs.tune(ranker, train, negatives=hard, loss="localized_contrastive", max_updates=2).name
     'tuned'
     """
-    root = Path(results) / name
+    learnt, root = opened_collection(collection), Path(results) / name
     if (negatives is None) == (teacher is None):
         raise BadInput(
             "A stage learns judged docs against `negatives`, or the order of a `teacher`: give one of the two runs."
         )
+    if taken := sorted(stage.keys() & TAKEN.keys()):
+        raise BadInput(f"{taken[0]}: {TAKEN[taken[0]]}. Leave it out.")
     given = negatives if teacher is None else teacher
     assert given is not None
     path = root / f"{GIVEN}.run"
@@ -67,7 +75,7 @@ def tune(
     held_out = _validation(validate)
     study = {
         "study": name,
-        "collections": {TRAIN: collection.spec, **_collections(held_out)},
+        "collections": {TRAIN: learnt.spec, **_collections(held_out)},
         "first_stages": {
             BM25: {"kind": "bm25"},
             GIVEN: {"kind": "run_files", "paths": {TRAIN: str(path.resolve())}},
@@ -115,7 +123,8 @@ def _carried_out(root: Path, name: str) -> LoadedRanker:
 
 def _spec(ranker: LoadedRanker) -> dict[str, Any]:
     """What a study file says of a loaded ranker."""
-    folder, trainable = str(downloaded(ranker.location).resolve()), ranker.trainable
+    trainable = ranker.trainable
+    folder = str(downloaded(ranker.location).resolve())
     if isinstance(trainable, CrossEncoder):
         return {"kind": "cross_encoder", "backbone": folder, "max_length": trainable.max_length}
     if ranker.pooling is None:
@@ -136,9 +145,25 @@ def _depth(run: Run) -> int:
 
 
 def _validation(validate: OpenedCollection | Mapping[str, Any] | None) -> dict[str, Any]:
-    if validate is None or isinstance(validate, Mapping):
-        return dict(validate or {})
-    return {"collection": validate}
+    fields = (
+        {}
+        if validate is None
+        else validate
+        if isinstance(validate, Mapping)
+        else {"collection": validate}
+    )
+    if fields and "collection" not in fields:
+        raise BadInput(
+            'validate: a table without the collection whose queries are held out. Give {"collection": rs.collection(...)}.'
+        )
+    return {
+        **fields,
+        **(
+            {"collection": opened_collection(fields["collection"], "collection of `validate`")}
+            if fields
+            else {}
+        ),
+    }
 
 
 def _collections(held_out: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rankscope.models.fast.precision import narrowed
 from rankscope.models.opening import AnyRanker
 from rankscope.models.processes import ALONE, Processes
 from rankscope.pipeline.plans.rankers import RerankParams
+from rankscope.retrieve.bm25_ranker import Bm25Ranker
 from rankscope.retrieve.rerank import rerank
 
 SAMPLE = 8
@@ -24,7 +25,7 @@ MEASURE = "nDCG@10"
 
 def reranking(
     params: RerankParams,
-    ranker: AnyRanker,
+    ranker: AnyRanker | Bm25Ranker,
     topics: Topics,
     run: Run,
     *,
@@ -34,6 +35,8 @@ def reranking(
 ) -> tuple[Run, list[str]]:
     """(the re-ranked run, notes on its precision): `rerank` with dense layers computed as `narrowed` says."""
     reranked = partial(rerank, ranker, run=run, texts=texts, depth=params.depth, tag=params.tag)
+    if isinstance(ranker, Bm25Ranker):
+        return reranked(queries=topics.queries, processes=processes, progress=progress), []
     with narrowed(ranker.model, params.precision):
         again = reranked(queries=topics.queries, processes=processes, progress=progress)
     if params.precision == "float32" or not processes.is_first:

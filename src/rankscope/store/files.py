@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 
 from rankscope.core.errors import NotWritable
 from rankscope.core.input_files import what_it_is
-from rankscope.store.refusals import explained, explained_full
+from rankscope.store.refusals import ANOTHER_FOLDER, explained, explained_full
 
 
-def writable(out: Path) -> None:
+def writable(out: Path, remedy: str = ANOTHER_FOLDER) -> None:
     """Refuse a place that cannot be written before any work is done."""
-    with explained(out):
+    with explained(out, remedy):
         if out.exists() and not out.is_file() and not out.is_dir():
             raise NotWritable(
                 f"{out}: it is {what_it_is(out.stat().st_mode)}, and a file would take its place. Give the path of a file."
@@ -25,11 +25,11 @@ def writable(out: Path) -> None:
 
 
 @contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
+def written_whole(out: Path, remedy: str = ANOTHER_FOLDER) -> Iterator[Path]:
     """A path to write to, which replaces `out` when all is written."""
     aside = out.with_name(f".partial-{out.name}")
     try:
-        with explained(out):
+        with explained(out, remedy):
             yield aside
             aside.replace(out)
     finally:
@@ -49,8 +49,8 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def write_text(out: Path, text: str) -> None:
-    """Write a text whole or not at all."""
-    writable(out)
-    with written_whole(out) as aside:
+def write_text(out: Path, text: str, remedy: str = ANOTHER_FOLDER) -> None:
+    """Write a text whole or not at all; `remedy` is what an error advises where the place cannot be written."""
+    writable(out, remedy)
+    with written_whole(out, remedy) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")

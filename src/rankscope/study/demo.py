@@ -12,11 +12,12 @@ N_PEOPLE = 100
 TEST_SHARE = 0.25
 
 
-def write_demo(folder: Path) -> Path:
+def write_demo(place: Path | str) -> Path:
     """Write the world, the study file and its schema into a folder; the study file's path.
 
     A study file that is there already is left as it is: it may be the user's by now.
     """
+    folder = Path(place)
     study_file = folder / "study.yaml"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from rankscope.core.formats import read_run_file
 from rankscope.core.lines import read_lines
 from rankscope.core.records import Run
 from rankscope.core.result import Result
+from rankscope.verbs import run_metadata
 from rankscope.verbs.written import is_json, ready, written
 
 
@@ -16,19 +17,19 @@ def convert(
     run: Path, out: Path, *, tag: str | None, metadata: Path | None
 ) -> tuple[str, list[str]]:
     """Write a run of any form as canonical TREC, or as JSON; returns a sentence on it and its notes."""
-    given = [
-        name for name, value in (("--tag", tag), ("--metadata", metadata)) if value is not None
-    ]
-    if given and is_json(out):
+    if tag is not None and is_json(out):
         raise BadInput(
-            f"{' and '.join(given)}: a run in JSON has no place for a tag or metadata, and is called as its file is. "
-            "Leave it out, or write TREC's columns."
+            "--tag: a run in JSON has no place for a tag, and is called as its file is. Leave it out, or write TREC's "
+            "columns."
         )
     ready(out)
     run_file = read_run_file(run)
     renamed = run_file.run if tag is None else Run(tag, run_file.run.rankings)
-    head = None if metadata is None else _metadata(metadata)
-    return written(out, renamed, metadata=head), [f"read as {run_file.form}", *run_file.notes]
+    told = None if metadata is None else _metadata(metadata)
+    line = written(out, renamed)
+    if told is not None:
+        run_metadata.write(out, told)
+    return line, [f"read as {run_file.form}", *run_file.notes]
 
 
 def answer(run: Path, out: Path, *, tag: str | None, metadata: Path | None) -> Result:

@@ -15,8 +15,11 @@ from rankscope.models.location import downloaded, located
 from rankscope.models.opening import AnyRanker, open_ranker, require_precision
 from rankscope.pipeline.plans.rankers import RerankParams
 from rankscope.pipeline.reranking import reranking
+from rankscope.retrieve.bm25_ranker import Bm25Ranker
 from rankscope.store.files import temporary_folder
+from rankscope.verbs import run_metadata
 from rankscope.verbs.models import tag_of, untold
+from rankscope.verbs.run_metadata import RunFacts
 from rankscope.verbs.written import ready, written
 
 
@@ -33,6 +36,9 @@ class RerankSettings:
     revision: str | None = None
     how: Inference = AS_IT_IS
     """How the model scores."""
+    collection: str = ""
+    """The name of the collection, for the run's metadata."""
+    command: str = ""
 
 
 def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) -> Result:
@@ -48,11 +54,31 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
     again, effects = reranked(ranker, settings.source, run, params, progress)
     for note in effects:
         tell(note)
-    return Result(lines=(written(settings.out, again),))
+    line = written(settings.out, again)
+    run_metadata.write(settings.out, run_metadata.of_run(again.tag, _facts(settings, run)))
+    return Result(lines=(line,))
+
+
+def _facts(settings: RerankSettings, run: Run) -> RunFacts:
+    """What is told of the run beside it."""
+    commit = {"revision": settings.revision} if settings.revision else {}
+    first = {"name": run.tag, "method": f"the run {settings.run}"}
+    second = {
+        "name": "rerank",
+        "method": settings.model,
+        **commit,
+        "depth": settings.depth,
+        "reranks": run.tag,
+    }
+    return RunFacts(settings.command, settings.collection, [first, second])
 
 
 def reranked(
-    ranker: AnyRanker, source: Source, run: Run, params: RerankParams, progress: Progress
+    ranker: AnyRanker | Bm25Ranker,
+    source: Source,
+    run: Run,
+    params: RerankParams,
+    progress: Progress,
 ) -> tuple[Run, Sequence[str]]:
     """The re-ranked run of a collection's judged queries, and notes on what the precision changed."""
     topics = judged_topics(source)

@@ -16,7 +16,9 @@ from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
 from rankscope.store.files import temporary_folder
+from rankscope.verbs import run_metadata
 from rankscope.verbs.models import tag_of, untold
+from rankscope.verbs.run_metadata import RunFacts
 from rankscope.verbs.written import ready, written
 
 BM25 = "bm25"
@@ -51,6 +53,9 @@ class SearchSettings:
     revision: str | None = None
     how: Inference = AS_IT_IS
     """How a bi-encoder embeds."""
+    collection: str = ""
+    """The name of the collection, for the run's metadata."""
+    command: str = ""
 
     def __post_init__(self) -> None:
         """Raises BadInput for what is BM25's where a bi-encoder searches, and the other way round."""
@@ -111,7 +116,29 @@ def search(settings: SearchSettings, progress: Progress, tell: Tell = untold) ->
             progress=progress,
             tell=tell,
         )
-    return Result(lines=(written(settings.out, run),), notes=notes)
+    line = written(settings.out, run)
+    run_metadata.write(settings.out, run_metadata.of_run(run.tag, _facts(settings)))
+    return Result(lines=(line,), notes=notes)
+
+
+def _facts(settings: SearchSettings) -> RunFacts:
+    """What is told of the run beside it."""
+    if not settings.is_bm25:
+        commit = {"revision": settings.revision} if settings.revision else {}
+        dense = {"name": "dense", "method": settings.model, **commit}
+        return RunFacts(settings.command, settings.collection, [dense])
+    given = {name: n for name, n in settings.weights._asdict().items() if n is not None}
+    retrieval = {
+        "name": BM25,
+        "method": "Lucene's BM25, exact lengths",
+        "k1": 0.9,
+        "b": 0.4,
+        **given,
+    }
+    language = settings.language or ENGLISH
+    return RunFacts(
+        settings.command, settings.collection, [retrieval], indexing={"stemmer": language}
+    )
 
 
 def _without_docs(queries: Sequence[Query], run: Run) -> tuple[str, ...]:

@@ -1,8 +1,6 @@
 """Write the run of a command, in the form that its file's name says, and say so."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import write_json_run
@@ -26,13 +24,13 @@ def ready(out: Path) -> None:
     writable(out)
 
 
-def written(out: Path, run: Run, *, metadata: Mapping[str, Any] | None = None) -> str:
+def written(out: Path, run: Run) -> str:
     """Write a run whole or not at all; returns a sentence on it."""
     with written_whole(out) as aside:
         if is_json(out):
             write_json_run(aside, run)
         else:
-            write_run(aside, run, metadata=metadata)
+            write_run(aside, run)
     return f"{out}: {counted(len(run.rankings), 'query', 'queries')} by {run.tag}."
 
 

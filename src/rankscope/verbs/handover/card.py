@@ -9,11 +9,14 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from rankscope import __version__
+from rankscope.core.errors import DamagedArtifact, MissingArtifact
+from rankscope.core.words import of_number
 from rankscope.models.location import kind_of
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.numbers import between, signed
 from rankscope.report.wording.verdicts import marked
-from rankscope.store.artifacts import Store, read_json
+from rankscope.store.artifacts import MANIFEST, Store, read_json
+from rankscope.verbs.handover.markdown import code, plain, table
 
 PIPELINES = {
     "cross_encoder": "text-ranking",
@@ -34,6 +37,8 @@ STEP_OF_DATA = re.compile(
 )
 """Roles of a training's inputs that are data."""
 Manifest = Mapping[str, Any]
+STEPS, SUMMARY = "steps", "summary.json"
+"""Names in a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,34 @@ class CardSettings:
     base_model: str | None = None
     """The hub id of the model that the first stage started from; the one of the study, if it is a hub id."""
     command: str = ""
+    loaded_as: str | None = None
+    """The hub id under which it is loaded; its name, if None."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What is stored of how a ranker came to be."""
+
+    start: Manifest | None
+    """Of the ranker before any stage; None where it is not known."""
+    stages: tuple[Manifest, ...]
+    """Of its stages, the first one first."""
+    lacks: str | None = None
+    """The name of a step that it rests on and that is not there, or is not what was written."""
+
+
+UNKNOWN = Lineage(None, ())
 
 
 def card(folder: Path, settings: CardSettings) -> str:
     """The card of a ranker's folder, in the hub's form: metadata and Markdown.
 
-    The folder of a training step (`results/STUDY/steps/train-.../model`) has everything; of any other folder the card says
-    only what it is.
+    The folder of a training step (`results/STUDY/steps/train-.../model`) has everything. Of one without the steps that it
+    rests on the card says what is known and what it lacks, and of any other folder only what it is.
     """
     kind, lineage = kind_of(folder), _lineage(folder)
-    hub = (
-        lineage[0]["params"]["weights"]["hub"]
-        if lineage and lineage[0]["params"].get("weights")
-        else None
-    )
-    base = settings.base_model or (hub and hub[0])
+    weights = _weights(lineage)
+    base = settings.base_model or (weights["hub"][0] if weights.get("hub") else None)
     metadata = ModelCardData(
         license=settings.licence,
         base_model=base,
@@ -70,62 +88,89 @@ def card(folder: Path, settings: CardSettings) -> str:
     )
     sections = [
         f"---\n{metadata.to_yaml()}\n---",
-        f"# {settings.name}",
+        f"# {plain(settings.name)}",
         _what_it_is(kind, lineage, base),
-        f"```python\n{LOADING[kind].format(name=settings.name)}\n```",
+        f"```python\n{LOADING[kind].format(name=settings.loaded_as or settings.name)}\n```",
         *_sections(folder, lineage),
         _how_made(settings),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _lineage(folder: Path) -> list[Manifest]:
-    """The manifests of the rankers from the first ancestor to the one in a step's folder; none for another folder."""
-    step, root = folder.parent, folder.parent.parent.parent
-    if (
-        folder.name != "model"
-        or step.parent.name != "steps"
-        or not (step / "manifest.json").is_file()
-    ):
-        return []
-    store, manifests = Store(root), list[Manifest]()
+def _weights(lineage: Lineage) -> Mapping[str, Any]:
+    """The files or hub's commit of the model that the first stage started from; empty where there is none."""
+    return (lineage.start or {"params": {}})["params"].get("weights") or {}
+
+
+def _lineage(folder: Path) -> Lineage:
+    """What is stored of the rankers from the first ancestor to the one in a step's folder."""
+    step = folder.parent
+    if folder.name != "model" or not (step / MANIFEST).is_file():
+        return UNKNOWN
+    if step.parent.name != STEPS:  # a copy of a step, elsewhere
+        stored = read_json(step / MANIFEST)
+        return _ended([stored], stored["inputs"].get("start"))
+    store, manifests = Store(step.parent.parent), list[Manifest]()
     name: str | None = step.name
     while name is not None:
-        store.open(name)
+        try:
+            store.open(name)
+        except (MissingArtifact, DamagedArtifact):
+            if not manifests:
+                raise  # the ranker itself
+            break
         manifests.append(store.manifest(name))
         name = manifests[-1]["inputs"].get("start")
-    return manifests[::-1]
+    return _ended(manifests, name)
 
 
-def _what_it_is(kind: str, lineage: Sequence[Manifest], base: str | None) -> str:
+def _ended(manifests: Sequence[Manifest], lacks: str | None) -> Lineage:
+    """The lineage of manifests, the last one first; `lacks` is the step before them, if there is one."""
+    *after, first = manifests
+    if "loss" in first["summary"]:
+        return Lineage(None, (first, *reversed(after)), lacks)
+    return Lineage(first, tuple(reversed(after)), lacks)
+
+
+def _what_it_is(kind: str, lineage: Lineage, base: str | None) -> str:
     what = {
         "cross_encoder": "A cross-encoder: it reads query and doc together, and its score is a logit."
     }.get(kind, "A bi-encoder: it reads query and doc apart, and its score is a similarity.")
-    n_stages = len(lineage) - 1
+    n_stages = len(lineage.stages)
     if n_stages < 1:
         return what
     stages = "one stage" if n_stages == 1 else f"{n_stages} stages"
-    weights = lineage[0]["params"].get("weights") or {}
+    weights = _weights(lineage)
+    if lineage.lacks:
+        first = plain(str(lineage.stages[0]["summary"]["start"]))
+        of_base = f" Its base model is {code(base)}." if base else ""
+        return (
+            f"{what} It was tuned with rankscope {__version__}. Of its tuning {stages} {of_number(n_stages, 'is', 'are')} "
+            f"known; what came before is not, since {code(lineage.lacks)}, the step of the ranker {first} from which it "
+            f"starts, was not there whole when this card was written.{of_base}"
+        )
     digest = weights.get("digests", {}).get("model.safetensors")
-    started = f"`{base}`" if base else "a model in a local folder" if weights else "random weights"
+    started = code(base) if base else "a model in a local folder" if weights else "random weights"
+    revision = (weights.get("hub") or (None, None))[1]
+    commit = f" at {code(revision)}" if revision else ""
     summed = f" (SHA-256 of its weights: `{digest}`)" if digest else ""
-    return f"{what} It was tuned in {stages} with rankscope {__version__}, from {started}{summed}."
+    return f"{what} It was tuned in {stages} with rankscope {__version__}, from {started}{commit}{summed}."
 
 
-def _sections(folder: Path, lineage: Sequence[Manifest]) -> Iterator[str]:
-    if len(lineage) < 2:
+def _sections(folder: Path, lineage: Lineage) -> Iterator[str]:
+    if not lineage.stages:
         return
-    yield "## Training\n\n" + _markdown(*_stages(lineage[1:]))
+    stages = lineage.stages
+    yield "## Training\n\n" + table(*_stages(stages))
     yield (
         "## Data\n\nEvery file that was read, by the sum of the step that read it.\n\n"
-        + _markdown(*_data(lineage[1:]))
+        + table(*_data(stages))
     )
-    yield "## Guards\n\n" + _guards(lineage[1:])
-    root, ranker = folder.parent.parent.parent, str(lineage[-1]["summary"]["ranker"])
-    if (root / "summary.json").is_file():
-        stored = root / "summary.json"
+    yield "## Guards\n\n" + _guards(stages)
+    stored, ranker = folder.parent.parent.parent / SUMMARY, str(stages[-1]["summary"]["ranker"])
+    if folder.parent.parent.name == STEPS and stored.is_file():
         yield from _results(read(read_json(stored), where=str(stored)), ranker)
-    versions = lineage[-1]["versions"]
+    versions = stages[-1]["versions"]
     yield "## Versions\n\n" + ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
@@ -137,9 +182,9 @@ def _stages(lineage: Sequence[Manifest]) -> tuple[list[str], list[list[str]]]:
         rate = spec.get("learning_rate", defaults.get("TrainedSpec.learning_rate"))
         rows.append(
             [
-                str(summary["ranker"]),
-                str(summary["start"]),
-                str(summary["loss"]),
+                plain(str(summary["ranker"])),
+                plain(str(summary["start"])),
+                plain(str(summary["loss"])),
                 str(summary["n_samples"]),
                 f"{summary['kept_update'] or summary['updates']} of {summary['updates']}",
                 f"{rate:g}",
@@ -161,28 +206,27 @@ def _stages(lineage: Sequence[Manifest]) -> tuple[list[str], list[list[str]]]:
 
 
 def _data(lineage: Sequence[Manifest]) -> tuple[list[str], list[list[str]]]:
+    roles: dict[tuple[str, str, str], list[str]] = {}
+    for manifest in lineage:
+        for role, step in manifest["inputs"].items():
+            if STEP_OF_DATA.fullmatch(role):
+                ranker, digest = str(manifest["summary"]["ranker"]), manifest["rests_on"][role]
+                roles.setdefault((ranker, step.rpartition("-")[0], digest), []).append(role)
     rows = [
-        [
-            str(manifest["summary"]["ranker"]),
-            role,
-            step.rpartition("-")[0],
-            f"`{manifest['rests_on'][role]}`",
-        ]
-        for manifest in lineage
-        for role, step in manifest["inputs"].items()
-        if STEP_OF_DATA.fullmatch(role)
+        [plain(ranker), plain(", ".join(of_step)), plain(step), code(digest)]
+        for (ranker, step, digest), of_step in roles.items()
     ]
     return ["ranker", "as", "step", "SHA-256"], rows
 
 
 def _guards(lineage: Sequence[Manifest]) -> str:
     lines = [
-        f"- {manifest['summary']['ranker']}, {guard}: {finding}"
+        f"- {plain(str(manifest['summary']['ranker']))}, {plain(guard)}: {plain(str(finding))}"
         for manifest in lineage
         for guard, finding in manifest["summary"]["guards"].items()
     ]
     lines += [
-        f"- {manifest['summary']['ranker']}: {note}"
+        f"- {plain(str(manifest['summary']['ranker']))}: {plain(str(note))}"
         for manifest in lineage
         for note in manifest["summary"]["notes"]
     ]
@@ -200,18 +244,18 @@ def _results(summary: Summary, ranker: str) -> Iterator[str]:
         return
     systems = {result.system for result in results}
     means = [
-        [result.place.collection, result.place.first_stage, str(result.n_queries)]
+        [plain(result.place.collection), plain(result.place.first_stage), str(result.n_queries)]
         + [f"{result.means[measure]:.4f}" for measure in summary.measures]
         for result in results
     ]
-    yield "## Results\n\n" + _markdown(
+    yield "## Results\n\n" + table(
         ["collection", "first stage", "queries", *summary.measures], means
     )
     compared = [
         [
-            f"{row.place.collection} / {row.place.first_stage}" if row.place else "",
+            plain(f"{row.place.collection} / {row.place.first_stage}") if row.place else "",
             row.measure,
-            f"{row.system} - {row.baseline}",
+            plain(f"{row.system} - {row.baseline}"),
             signed(row.judged.difference, 4),
             between(row.judged.interval, 4),
             "" if row.judged.corrected_p is None else f"{row.judged.corrected_p:.2g}",
@@ -232,22 +276,15 @@ def _results(summary: Summary, ranker: str) -> Iterator[str]:
     if compared:
         yield (
             "Compared with the study's baselines, corrected together over its whole family:\n\n"
-            + _markdown(columns, compared)
+            + table(columns, compared)
         )
 
 
 def _how_made(settings: CardSettings) -> str:
-    made = f"\n\nThis card was written by `{settings.command}`." if settings.command else ""
+    made = f"\n\nThis card was written by {code(settings.command)}." if settings.command else ""
     licence = (
         ""
         if settings.licence
         else " No licence was stated: that of its base and its data may bind it."
     )
     return f"## How it was made\n\nTuned, measured and explained with rankscope.{licence}{made}"
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )

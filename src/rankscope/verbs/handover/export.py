@@ -37,6 +37,8 @@ class ExportSettings:
     base_model: str | None = None
     """The hub id of the base model, for the model card; the study's, if it is a hub id."""
     command: str = ""
+    loaded_as: str | None = None
+    """The hub id under which others load it, for the model card; the folder's name, if None."""
 
 
 def export(settings: ExportSettings, tell: Tell = untold) -> Result:
@@ -69,6 +71,7 @@ def _card_settings(settings: ExportSettings) -> CardSettings:
         licence=settings.licence,
         base_model=settings.base_model,
         command=settings.command,
+        loaded_as=settings.loaded_as,
     )
 
 

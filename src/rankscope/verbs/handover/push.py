@@ -46,6 +46,7 @@ def push(settings: PushSettings, tell: Tell = untold) -> Result:
             licence=settings.licence,
             base_model=settings.base_model,
             command=settings.command,
+            loaded_as=settings.repo,
         )
         export(exported, tell)
         address = _uploaded(api, copy, settings)
