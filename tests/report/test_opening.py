@@ -6,7 +6,7 @@ import pytest
 
 from rankscope.core.judged.comparisons import Verdict
 from rankscope.report import page
-from rankscope.report.opening import joined, opening
+from rankscope.report.wording.opening import joined, opening
 
 
 def judged_as(results, verdict):
@@ -55,7 +55,7 @@ def test_power_is_the_range_of_the_main_comparisons(results):
         for at, row in enumerate(rows)
     ]
     said = opening(replace(results.evaluation, comparisons=tuple(changed))).power
-    assert "0.030" in said or "0.055" in said
+    assert "is 0.030 to 0.055, by comparison" in said
     none = [replace(row, judged=replace(row.judged, smallest_detectable=None)) for row in rows]
     assert "is not known" in opening(replace(results.evaluation, comparisons=tuple(none))).power
 

@@ -17,7 +17,6 @@ from rankscope.report import (
     claims,
     findings,
     forests,
-    opening,
     pooled,
     queries,
     steps,
@@ -31,7 +30,7 @@ from rankscope.report.stored import StoredResults, place_name
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
-from rankscope.report.wording import cautions
+from rankscope.report.wording import cautions, opening
 from rankscope.report.wording.verdicts import VERDICTS, interval
 from rankscope.store.cache import cached_text, keep_text
 

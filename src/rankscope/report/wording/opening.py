@@ -53,8 +53,10 @@ def joined(names: Sequence[str]) -> str:
 
 
 def _is_main(row: JudgedComparison, evaluation: EvaluationRecord) -> bool:
-    return row.measure == evaluation.headline and row.baseline in main_baselines(
-        row.system, row.place, evaluation
+    return (
+        row.place is not None
+        and row.measure == evaluation.headline
+        and row.baseline in main_baselines(row.system, row.place, evaluation)
     )
 
 
@@ -62,7 +64,7 @@ def _correction(evaluation: EvaluationRecord) -> str:
     words, n_tests = CORRECTIONS[evaluation.correction], evaluation.n_corrected_for
     if evaluation.correction == "none":
         return words
-    return f"{words} for {n_tests} comparisons" if n_tests > 1 else words
+    return f"{words} over a family of {n_tests}" if n_tests > 1 else words
 
 
 def _found(rows: Sequence[JudgedComparison], evaluation: EvaluationRecord) -> str:
@@ -102,4 +104,4 @@ def _power(rows: Sequence[JudgedComparison], measure: str) -> str:
         return f"Which differences these queries could show is not known.{caveat}"
     low, high = f"{min(effects):.3f}", f"{max(effects):.3f}"
     size = low if low == high else f"{low} to {high}, by comparison"
-    return f"With 80\u00a0% power, a true difference in {measure} is detected from {size}.{caveat}"
+    return f"The smallest true difference in {measure} that is detected with 80\u00a0% power is {size}.{caveat}"
