@@ -30,7 +30,7 @@ from rankscope.report.stored import StoredResults, place_name
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
-from rankscope.report.wording import cautions
+from rankscope.report.wording import cautions, opening
 from rankscope.report.wording.verdicts import VERDICTS, interval
 from rankscope.store.cache import cached_text, keep_text
 
@@ -78,6 +78,7 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             "report/templates/report.html.j2",
             results=results,
             drawing=drawing,
+            opening=opening.opening(evaluation),
             headlines=findings.headlines(evaluation),
             systems=made,
             cost=drawing.chart(charts.cost(made, evaluation.headline)) if is_trained else None,

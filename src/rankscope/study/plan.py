@@ -26,7 +26,7 @@ class ReportParams:
     study: Mapping[str, Any]
 
 
-REPORT = Kind("report", 7, "rankscope.study.report:report", ReportParams)
+REPORT = Kind("report", 8, "rankscope.study.report:report", ReportParams)
 
 
 def plan(loaded: LoadedStudy[Study], digest: Digest) -> Plan:

@@ -1,0 +1,107 @@
+"""The words the page opens with: what was compared, what was found, and which differences the queries could show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rankscope.core.judged.comparisons import JudgedComparison, Verdict
+from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.report.stored import main_baselines, place_name
+from rankscope.report.wording.verdicts import CORRECTIONS
+
+MOST_GROUPS = 4
+PHRASES = {
+    Verdict.BETTER: "better than",
+    Verdict.WORSE: "worse than",
+    Verdict.EQUIVALENT: "equivalent to",
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Three texts, one under the other; `power` is empty where nothing was compared."""
+
+    compared: str
+    found: str
+    power: str
+
+
+def opening(evaluation: EvaluationRecord) -> Opening:
+    """The opening, from the main comparisons of the first measure; no verdict is made here, and none left out unsaid."""
+    systems, measure = evaluation.systems, evaluation.headline
+    where = joined([place_name(place, evaluation) for place in evaluation.places])
+    rows = [row for row in evaluation.comparisons if _is_main(row, evaluation)]
+    if not rows:
+        count = "One system was" if len(systems) == 1 else f"{len(systems)} systems were"
+        return Opening(
+            f"{count} measured on {where} by {measure}.",
+            "Nothing was compared, so nothing is said about which system is better.",
+            "",
+        )
+    count = "One comparison" if len(rows) == 1 else f"{len(rows)} comparisons"
+    return Opening(
+        f"{len(systems)} systems on {where} by {measure}: {count}, {_correction(evaluation)}.",
+        _found(rows, evaluation),
+        _power(rows, measure),
+    )
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as a list in words: "a", "a and b", "a, b and c", and a count after the third."""
+    if len(names) > 4:
+        names = [*names[:3], f"{len(names) - 3} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _is_main(row: JudgedComparison, evaluation: EvaluationRecord) -> bool:
+    return (
+        row.place is not None
+        and row.measure == evaluation.headline
+        and row.baseline in main_baselines(row.system, row.place, evaluation)
+    )
+
+
+def _correction(evaluation: EvaluationRecord) -> str:
+    words, n_tests = CORRECTIONS[evaluation.correction], evaluation.n_corrected_for
+    if evaluation.correction == "none":
+        return words
+    return f"{words} over a family of {n_tests}" if n_tests > 1 else words
+
+
+def _found(rows: Sequence[JudgedComparison], evaluation: EvaluationRecord) -> str:
+    """One sentence for the systems that have one verdict against one baseline at one place, and what is open last."""
+    groups: dict[tuple[Verdict, str, str], list[str]] = {}
+    for row in rows:
+        if row.judged.verdict is not Verdict.CANNOT_TELL:
+            place = place_name(row.place, evaluation) if len(evaluation.places) > 1 else ""
+            groups.setdefault((row.judged.verdict, row.baseline, place), []).append(row.system)
+    sentences = []
+    for (verdict, baseline, place), names in list(groups.items())[:MOST_GROUPS]:
+        verb = "is" if len(names) == 1 else "are"
+        at = f" on {place}" if place else ""
+        sentences.append(f"{joined(names)} {verb} {PHRASES[verdict]} {baseline}{at}.")
+    if (n_unsaid := sum(map(len, list(groups.values())[MOST_GROUPS:]))) > 0:
+        sentences.append(f"{n_unsaid} more verdicts are below.")
+    n_open = sum(row.judged.verdict is Verdict.CANNOT_TELL for row in rows)
+    if n_open == len(rows):
+        return "Neither a difference nor equivalence was shown in any of them: we cannot tell."
+    if n_open:
+        of = "comparison" if n_open == 1 else "comparisons"
+        sentences.append(f"In {n_open} other {of} we cannot tell.")
+    return " ".join(sentences)
+
+
+def _power(rows: Sequence[JudgedComparison], measure: str) -> str:
+    """The range of the minimum detectable effects, and the caveat that belongs to open verdicts."""
+    caveat = (
+        " “Cannot tell” does not mean equal."
+        if any(row.judged.verdict is Verdict.CANNOT_TELL for row in rows)
+        else ""
+    )
+    effects = [
+        row.judged.smallest_detectable for row in rows if row.judged.smallest_detectable is not None
+    ]
+    if not effects:
+        return f"Which differences these queries could show is not known.{caveat}"
+    low, high = f"{min(effects):.3f}", f"{max(effects):.3f}"
+    size = low if low == high else f"{low} to {high}, by comparison"
+    return f"The smallest true difference in {measure} that is detected with 80\u00a0% power is {size}.{caveat}"

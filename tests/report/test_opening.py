@@ -1,0 +1,72 @@
+"""The words the page opens with."""
+
+from dataclasses import replace
+
+import pytest
+
+from rankscope.core.judged.comparisons import Verdict
+from rankscope.report import page
+from rankscope.report.wording.opening import joined, opening
+
+
+def judged_as(results, verdict):
+    """The study with one verdict in every comparison."""
+    rows = [
+        replace(row, judged=replace(row.judged, verdict=verdict))
+        for row in results.evaluation.comparisons
+    ]
+    return replace(results, evaluation=replace(results.evaluation, comparisons=tuple(rows)))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.BETTER, "better than"),
+        (Verdict.WORSE, "worse than"),
+        (Verdict.EQUIVALENT, "equivalent to"),
+    ],
+)
+def test_a_shown_verdict_is_said_and_no_other(results, verdict, words):
+    made = opening(judged_as(results, verdict).evaluation)
+    assert words in made.found
+    assert "cannot tell" not in (made.found + made.power).lower()
+
+
+def test_nothing_shown_is_never_equality(results):
+    made = opening(judged_as(results, Verdict.CANNOT_TELL).evaluation)
+    assert made.found.startswith("Neither a difference nor equivalence was shown")
+    assert made.power.endswith("“Cannot tell” does not mean equal.")
+
+
+def test_nothing_compared(results):
+    evaluation = results.evaluation
+    one = [row for row in evaluation.results if row.system == evaluation.systems[0]]
+    alone = replace(evaluation, results=tuple(one), comparisons=())
+    assert opening(alone).compared.startswith("One system was measured on")
+    assert opening(alone).power == ""
+    assert "Nothing was compared" in opening(replace(evaluation, comparisons=())).found
+
+
+def test_power_is_the_range_of_the_main_comparisons(results):
+    """Effects of .0304 and .0551 among main comparisons are said as 0.030 to 0.055."""
+    rows = results.evaluation.comparisons
+    changed = [
+        replace(row, judged=replace(row.judged, smallest_detectable=0.0304 if at % 2 else 0.0551))
+        for at, row in enumerate(rows)
+    ]
+    said = opening(replace(results.evaluation, comparisons=tuple(changed))).power
+    assert "is 0.030 to 0.055, by comparison" in said
+    none = [replace(row, judged=replace(row.judged, smallest_detectable=None)) for row in rows]
+    assert "is not known" in opening(replace(results.evaluation, comparisons=tuple(none))).power
+
+
+def test_lists_in_words():
+    assert joined(["a"]) == "a"
+    assert joined(["a", "b", "c"]) == "a, b and c"
+    assert joined(list("abcdef")) == "a, b, c and 3 more"
+
+
+def test_the_study_file_is_escaped(results):
+    text = page.html(replace(results, study_file="<img src=x onerror=alert(1)>"))
+    assert "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
