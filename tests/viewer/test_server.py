@@ -30,8 +30,8 @@ def address(results: Path) -> Iterator[str]:
             yield found[0]
         finally:
             served.send_signal(signal.SIGINT)
-            _, err = served.communicate(timeout=30)
-    assert (served.returncode, err) == (0, "")
+            out, err = served.communicate(timeout=60)
+    assert (served.returncode, out, err) == (0, "The view has ended.\n", "")
 
 
 def test_the_printed_address_is_answered_and_no_other(address: str) -> None:
