@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rankscope.cli.printing import say
+from rankscope.cli import printing
 from rankscope.cli.program import command
+from rankscope.options import TABLE
 
 
 @command()
@@ -24,4 +25,5 @@ def view(
     """Show all results of a folder on a local page: rankers, two rankings side by side, a query of your own."""
     from rankscope.viewer import server
 
-    server.serve(server.ViewSettings(results, port, browser), say)
+    settings = server.ViewSettings(results, port, browser)
+    printing.show(TABLE, None, server.serve(settings, tell=printing.say))

@@ -1,8 +1,9 @@
 """The pages' addresses: which page is asked for, and with which fields."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, final, get_args
+from typing import TYPE_CHECKING, Any, final, get_args
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -12,12 +13,13 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from rankscope.core.errors import BadInput, RankscopeError
-from rankscope.viewer.asked import Rankers
 from rankscope.viewer.found import FoundStep, FoundStudy, found
 from rankscope.viewer.guarded import REPORT, Guarded
-from rankscope.viewer.insides import insides
 from rankscope.viewer.pages import page
 from rankscope.viewer.rankings import FoundQuery, Sort, TwoRuns
+
+if TYPE_CHECKING:
+    from rankscope.viewer.asked import Rankers
 
 N_QUERIES = 200
 """Queries that are listed; of more, the first ones are, and the page says so."""
@@ -82,7 +84,14 @@ class View:
     """What each page shows of a folder of results, read anew at every question."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._rankers = folder, Rankers()
+        self._folder = folder
+
+    @cached_property
+    def _rankers(self) -> "Rankers":
+        """The rankers that are asked; torch is loaded at the first question."""
+        from rankscope.viewer.asked import Rankers
+
+        return Rankers()
 
     def studies(self, _: Fields) -> Content:
         """All studies with their rankers and runs."""
@@ -98,6 +107,8 @@ class View:
 
     def ranker(self, fields: Fields) -> Content:
         """One ranker: lineage, training, what guards saw, and what was found inside it."""
+        from rankscope.viewer.insides import insides  # it loads torch
+
         study = self.study(fields)
         step = study.step(fields.get("a", ""))
         return "ranker", {

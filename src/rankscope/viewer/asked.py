@@ -7,9 +7,9 @@ from threading import Lock
 from typing import NamedTuple, final
 
 from rankscope.core.errors import BadInput
-from rankscope.explain.left_out import WordFalls, word_falls
 from rankscope.models.opening import AnyRanker, open_ranker
 from rankscope.viewer.found import FoundStep, FoundStudy
+from rankscope.viewer.left_out import WordFalls, word_falls
 
 MOST_DOCS = 1_000
 """Docs that are typed at once."""

@@ -53,7 +53,7 @@ class FoundStep:
         return file in self.manifest["files"]
 
 
-class Measured(NamedTuple):
+class MeasuredRun(NamedTuple):
     """A system's result in an evaluation, and the step that has its values."""
 
     evaluate: str
@@ -68,7 +68,7 @@ class FoundStudy:
     name: str
     store: Store
     steps: Mapping[str, FoundStep]
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, MeasuredRun]
     """The step of a run to its result in the study's evaluations; of several, that of the last one."""
     damaged: Sequence[str]
     """What is wrong with each step that cannot be used, a sentence each."""
@@ -100,8 +100,8 @@ class FoundStudy:
     def lineage(self, step: FoundStep) -> list[FoundStep]:
         """The rankers from the first ancestor that is here to the one of this step."""
         chain = [step]
-        while (start := chain[-1].inputs.get("start")) in self.steps:
-            chain.append(self.steps[start])
+        while (start := self.steps.get(chain[-1].inputs.get("start", ""))) is not None:
+            chain.append(start)
         return chain[::-1]
 
     def topics(self, run: FoundStep) -> str | None:
@@ -160,9 +160,9 @@ def _study(root: Path) -> FoundStudy:
 
 def _measured(
     store: Store, steps: Mapping[str, FoundStep], damaged: list[str]
-) -> dict[str, Measured]:
+) -> dict[str, MeasuredRun]:
     """The results of all evaluations by the step of their run, the last evaluation's last."""
-    found: dict[str, Measured] = {}
+    found: dict[str, MeasuredRun] = {}
     evaluations = [step for step in steps.values() if step.kind == "evaluate"]
     evaluations.sort(key=lambda step: store.folder(step.name).stat().st_mtime)
     for step in evaluations:
@@ -173,5 +173,5 @@ def _measured(
             continue
         for result in record.results:
             for seed in result.seeds:
-                found[Path(seed.run).parent.name] = Measured(step.name, record, result)
+                found[Path(seed.run).parent.name] = MeasuredRun(step.name, record, result)
     return found

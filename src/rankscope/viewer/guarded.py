@@ -54,7 +54,10 @@ class Guarded:
             return 403, "This page is shown at this machine's own address alone."
         given = scope["path"].split("/")[1]
         if not secrets.compare_digest(given.encode(), self._token.encode()):
-            return 403, "The address lacks the token. Open the address that `rankscope view` printed."
+            return (
+                403,
+                "The address lacks the token. Open the address that `rankscope view` printed.",
+            )
         if scope["method"] not in METHODS:
             return 405, "Nothing is written here."
         origin = headers.get("origin")
@@ -69,7 +72,7 @@ def _with_headers(send: Send, policy: str) -> Callable[[Message], Any]:
             headers = MutableHeaders(scope=message)
             headers.setdefault("content-security-policy", policy)
             headers["cache-control"] = "no-store"
-            headers["referrer-policy"] = "no-referrer"
+            headers["referrer-policy"] = "same-origin"
             headers["x-content-type-options"] = "nosniff"
             headers["cross-origin-resource-policy"] = "same-origin"
         await send(message)

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rankscope.report.wording.numbers import signed
+
 
 @cache
 def _environment() -> Environment:
@@ -19,7 +21,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["number"] = number
-    made.filters["signed"] = signed
+    made.filters["difference"] = difference
     made.globals["asset"] = asset
     made.globals["address"] = address
     return made
@@ -43,10 +45,10 @@ def address(path: str, **fields: object) -> str:
 
 
 def number(value: float | None) -> str:
-    """A score or value with four digits behind the point; a dash for None."""
-    return "–" if value is None else f"{value:.4f}"
+    """A score or value with four digits behind the point; nothing for None."""
+    return "" if value is None else f"{value:.4f}"
 
 
-def signed(value: float | None) -> str:
-    """A difference with its sign; a dash for None."""
-    return "–" if value is None else f"{value:+.4f}".replace("-", "−")
+def difference(value: float | None) -> str:
+    """A difference with its sign; nothing for None."""
+    return "" if value is None else signed(value, 4)

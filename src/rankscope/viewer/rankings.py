@@ -85,9 +85,7 @@ class TwoRuns:
         """The tops of both rankings of a query."""
         stored = StoredDocs(self.study.store.open(self._docs))
         grades = {
-            qrel.doc_id: qrel.relevance
-            for qrel in self._topics.qrels
-            if qrel.query_id == query_id
+            qrel.doc_id: qrel.relevance for qrel in self._topics.qrels if qrel.query_id == query_id
         }
         a, b = (_run(self._file(step)).rankings.get(query_id, []) for step in (self.a, self.b))
         ranks_a, ranks_b = ({doc.doc_id: n for n, doc in enumerate(r, 1)} for r in (a, b))
@@ -121,7 +119,10 @@ class TwoRuns:
 
 
 def _shown(
-    ranking: Sequence[ScoredDoc], others: Mapping[str, int], grades: Mapping[str, int], docs: StoredDocs
+    ranking: Sequence[ScoredDoc],
+    others: Mapping[str, int],
+    grades: Mapping[str, int],
+    docs: StoredDocs,
 ) -> Iterator[ShownDoc]:
     for rank, doc in enumerate(ranking[:N_DOCS], start=1):
         yield ShownDoc(

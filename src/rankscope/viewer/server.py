@@ -5,10 +5,13 @@ import socket
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from rankscope.core.errors import BadInput
+from rankscope.core.result import Result
 from rankscope.viewer.found import found
 from rankscope.viewer.guarded import LOOPBACK
 
@@ -23,7 +26,7 @@ class ViewSettings(NamedTuple):
     """Whether the address is opened in a browser."""
 
 
-def serve(settings: ViewSettings, tell: Callable[[str], None]) -> None:
+def serve(settings: ViewSettings, *, tell: Callable[[str], None]) -> Result:
     """Show the results until the process is interrupted.
 
     Raises BadInput where the folder has no results, the port is taken, or the extra is not installed.
@@ -46,12 +49,16 @@ def serve(settings: ViewSettings, tell: Callable[[str], None]) -> None:
             raise BadInput(
                 f"Port {settings.port} cannot be used ({error.strerror}). Name another with --port, or leave it out."
             ) from error
+        listening.listen()
         port = listening.getsockname()[1]
         where = f"http://{LOOPBACK}:{port}/{token}/"
         tell(f"{settings.folder} is shown at {where} until Ctrl-C.")
         if settings.browser:
             webbrowser.open(where)
+        # while the list is looked at: a ranker's libraries take seconds
+        Thread(target=import_module, args=["rankscope.viewer.asked"], daemon=True).start()
         app = application(settings.folder, token=token, port=port)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
         with suppress(KeyboardInterrupt):  # how it is ended
             uvicorn.Server(config).run(sockets=[listening])
+    return Result(lines=("The view has ended.",))
