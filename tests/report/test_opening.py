@@ -63,7 +63,8 @@ def test_power_is_the_range_of_the_main_comparisons(results):
 def test_lists_in_words():
     assert joined(["a"]) == "a"
     assert joined(["a", "b", "c"]) == "a, b and c"
-    assert joined(list("abcdef")) == "a, b, c and 3 more"
+    assert joined(list("abcdef")) == "a, b, c, d, e and f"
+    assert joined(list("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
 def test_the_study_file_is_escaped(results):

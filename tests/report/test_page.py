@@ -249,7 +249,8 @@ def test_the_first_of_several_groups_is_open(results):
         for key in ("results", "comparisons")
     }
     html = page.html(with_evaluation(results, **evaluation))
-    folds = re.findall(r'<details class="fold"( open)?>\n<summary><b>(\w+)</b> <span', html)
+    of_findings = html.partition('<section id="findings">')[2].partition("</section>")[0]
+    folds = re.findall(r'<details class="fold"( open)?>\n<summary><b>(\w+)</b> <span', of_findings)
     assert folds == [(" open", "dev"), ("", "test")]
     assert '<details class="fold" open>' not in page.html(results)
 

@@ -123,7 +123,7 @@ def test_tables_hold_the_seeds(seeded, results, tmp_path):
 
 
 def test_comparisons_have_a_column_of_seeds_only_where_there_are_several(seeded, results):
-    assert '<td class="number">3 \u2212 1</td>' in page.html(seeded)
+    assert '<td class="number" data-label="Seeds">3 \u2212 1</td>' in page.html(seeded)
     assert ">Seeds</th>" not in page.html(results)
 
 

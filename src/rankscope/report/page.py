@@ -27,10 +27,11 @@ from rankscope.report.means import means
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing
 from rankscope.report.stored import StoredResults, place_name
+from rankscope.report.tables import browser
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
-from rankscope.report.wording import cautions, opening
+from rankscope.report.wording import cautions, opening, provenance
 from rankscope.report.wording.verdicts import VERDICTS, interval
 from rankscope.store.cache import cached_text, keep_text
 
@@ -106,6 +107,10 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             trainings=[_curves(training, drawing) for training in steps.trainings(results)],
             cases=[queries.cases(pair_differences, results) for pair_differences in shown],
             reaches=queries.reaches(results),
+            browser=browser.browser(results),
+            n_browsed=browser.N_DOCS,
+            provenance=provenance.provenance(results),
+            citation=provenance.citation(),
             n_left_out=len(pairs) - len(shown),
             n_drawn=queries.MAX_DRAWN,
             is_thinned=any(

@@ -5,7 +5,7 @@ numbers, order them and put them into words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rankscope.core.judged.comparisons import Place
@@ -21,6 +21,8 @@ class StoredStep:
     kind: str
     seconds: float
     summary: Mapping[str, Any]
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """Date, processor, threads and device, as its manifest has them; empty in one of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class StoredResults:
     """Collection and query_id to text."""
     rankings: Rankings
     sections: Sequence[Section] = ()
+    command: str = ""
+    """What a person types to have all this again."""
     """The sections of analyses, in the order of the page."""
 
 

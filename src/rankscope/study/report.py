@@ -84,7 +84,10 @@ def stored_results(work: Work) -> StoredResults:
                 summary["learning_rate"] = step.spec.learning_rate
             if changes := made_under(step, work.store):
                 summary["made under"] = changes
-            steps.append(StoredStep(step.name, manifest["kind"], manifest["seconds"], summary))
+            stored_step = StoredStep(
+                step.name, manifest["kind"], manifest["seconds"], summary, manifest.get("made", {})
+            )
+            steps.append(stored_step)
             for package, version in manifest["versions"].items():
                 made_with.setdefault(package, set()).add(version)
     return StoredResults(
@@ -99,6 +102,7 @@ def stored_results(work: Work) -> StoredResults:
         queries=queries,
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
+        command=f"rankscope run {work.plan.study.file.name}",
     )
 
 

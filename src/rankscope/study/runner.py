@@ -17,6 +17,7 @@ from rankscope.pipeline.step import Step
 from rankscope.pipeline.work import Work
 from rankscope.store.artifacts import Status, Store
 from rankscope.store.durable import put
+from rankscope.store.machine import made_here
 from rankscope.store.refusals import explained
 from rankscope.study import origin
 from rankscope.study.origin import notes_on
@@ -195,6 +196,7 @@ def _carry_out_step(
                 )
             )
             learnt["seconds"] = round(time.monotonic() - started, 3)
+            learnt["made"] = made_here()
     except Exception as error:
         store.record_error(step.name, traceback.format_exc())
         if isinstance(error, RankscopeError) and not isinstance(error, DamagedArtifact):

@@ -123,5 +123,95 @@ function reveal() {
   target.scrollIntoView({ behavior: "instant" });
 }
 addEventListener("hashchange", reveal);
+/* The query browser: two systems' rankings of one query side by side. */
+function browse(panel) {
+  const { docs, places } = JSON.parse(document.getElementById("browsed").textContent);
+  const [place, first, second, sort] = panel.querySelectorAll("select");
+  const [words, listed, shown] = [panel.querySelector("input"), panel.querySelector(".listed"), panel.querySelector(".shown")];
+  let rows = [];
+  let chosen = 0;
+  const fill = (select, names) => select.replaceChildren(...names.map((name, n) => new Option(name, n)));
+  const valueOf = (query, select) => query.values[select.value];
+  const number = (value) => (value === null ? "–" : value.toFixed(3));
+
+  function ranking(query, select, other) {
+    const column = made("div", "");
+    column.append(made("h4", `${here().systems[select.value]} ${number(valueOf(query, select))}`));
+    const items = document.createElement("ol");
+    const others = query.tops[other.value].map(([doc]) => doc);
+    query.tops[select.value].forEach(([doc, grade], n) => {
+      const line = made("li", "");
+      const body = document.createElement("div");
+      const grown = grade === null ? "unjudged" : `relevance ${grade}`;
+      body.append(made("span", grown, `grade ${grade === null ? "unjudged" : grade > 0 ? "relevant" : ""}`), " ");
+      const rank = others.indexOf(doc) + 1;
+      body.append(made("span", rank ? `rank ${rank} in the other` : "not among the other's top", "soft"), " ");
+      body.append(made("code", docs[doc][0], "soft"), made("p", docs[doc][1]));
+      line.append(made("span", n + 1), body);
+      items.append(line);
+    });
+    if (!items.children.length) items.append(made("li", "no docs", "soft"));
+    column.append(items);
+    return column;
+  }
+
+  const here = () => places[place.value];
+
+  function show(n) {
+    chosen = Math.max(0, Math.min(n, rows.length - 1));
+    [...listed.children].forEach((item, at) => item.setAttribute("aria-selected", String(at === chosen)));
+    const row = rows[chosen];
+    if (!row) return shown.replaceChildren(made("p", "No query has these words.", "note"));
+    const item = listed.children[chosen];
+    if (item.offsetTop < listed.scrollTop + listed.offsetTop) listed.scrollTop = item.offsetTop - listed.offsetTop;
+    const below = item.offsetTop - listed.offsetTop + item.offsetHeight - listed.clientHeight;
+    if (below > listed.scrollTop) listed.scrollTop = below;
+    const pair = made("div", "", "docs pair");
+    pair.append(ranking(row.query, first, second), ranking(row.query, second, first));
+    shown.replaceChildren(made("blockquote", row.query.text, "query"), pair);
+    return undefined;
+  }
+
+  function update() {
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows = here().queries.filter(({ id, text }) => wanted.every((word) => `${id} ${text}`.toLowerCase().includes(word)))
+      .map((query) => {
+        const [a, b] = [valueOf(query, first), valueOf(query, second)];
+        return { query, difference: a === null || b === null ? null : b - a };
+      });
+    const sign = { largest: -1, smallest: 1, id: 0 }[sort.value];
+    rows.sort((a, b) => sign * ((a.difference ?? 0) - (b.difference ?? 0)));
+    listed.replaceChildren(...rows.map((row, n) => {
+      const item = made("li", "");
+      item.append(made("b", row.difference === null ? "–" : signed(row.difference)), made("span", row.query.text));
+      item.addEventListener("click", () => show(n));
+      return item;
+    }));
+    show(0);
+  }
+
+  function choosePlace() {
+    fill(first, here().systems);
+    fill(second, here().systems);
+    second.value = here().systems.length - 1;
+    update();
+  }
+
+  fill(place, places.map(({ name }) => name));
+  place.hidden = places.length === 1;
+  place.addEventListener("change", choosePlace);
+  for (const control of [first, second, sort]) control.addEventListener("change", update);
+  words.addEventListener("input", update);
+  listed.addEventListener("keydown", (event) => {
+    const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    show(chosen + step);
+  });
+  panel.hidden = false;
+  choosePlace();
+}
+const panel = document.querySelector(".browser");
+if (panel) browse(panel);
 /* Charts push what is below them down until they are drawn. */
 setTheme(root.dataset.theme).then(reveal);

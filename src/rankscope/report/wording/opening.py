@@ -46,9 +46,9 @@ def opening(evaluation: EvaluationRecord) -> Opening:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Names as a list in words: "a", "a and b", "a, b and c", and a count after the third."""
-    if len(names) > 4:
-        names = [*names[:3], f"{len(names) - 3} more"]
+    """Names as a list in words: "a", "a and b", "a, b and c"; of more than six, a count after the fifth."""
+    if len(names) > 6:
+        names = [*names[:5], f"{len(names) - 5} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
