@@ -167,12 +167,19 @@ def commands() -> str:
     """docs/commands.md: every command's --help."""
     runner = CliRunner(env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
     lines = ["# Commands", "", "`make docs` generates this page from `rankscope --help`.", ""]
-    names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    for words in [[], *([name] for name in names)]:
+    for words in [[], *sorted(_commands(typer.main.get_command(app)))]:
         shown = runner.invoke(app, [*words, "--help"], prog_name="rankscope").output
         clean = "\n".join(line.rstrip() for line in shown.strip().splitlines())
         lines += [f"## rankscope {' '.join(words)}".rstrip(), "", "```", clean, "```", ""]
     return "\n".join(lines)
+
+
+def _commands(group: Any) -> Iterator[list[str]]:
+    """The words of every command, of those in groups too."""
+    for name, command in group.commands.items():
+        yield [name]
+        if hasattr(command, "commands"):
+            yield from ([name, *words] for words in _commands(command))
 
 
 GUARDS_HEAD = """# Guards

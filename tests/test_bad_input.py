@@ -835,10 +835,46 @@ def taught(world: World, text: str, *options: str) -> list[str]:
     (world.folder / "teacher.jsonl").write_text(text)
     shown = ["--candidates", str(world.run_file)]
     out = ["--out", str(world.folder / "out.run")]
-    return ["teacher", str(world.folder / "teacher.jsonl"), *(options or shown), *out]
+    return ["teacher", "read", str(world.folder / "teacher.jsonl"), *(options or shown), *out]
 
 
 ANSWER = '{"query_id": "q0", "response": "[2] > [1]"}\n'
+
+
+def asked(world: World, *options: str, out: str = "llm.jsonl") -> list[str]:
+    about = ["--run", str(world.run_file), "--collection", str(world.folder / "data")]
+    words = ["--endpoint", "http://127.0.0.1:9/v1", *options] if "--endpoint" not in options else [*options]  # fmt: skip
+    return ["teacher", "ask", "--model", "m", *about, *words, "--out", str(world.folder / out)]
+
+
+@mistake("a teacher's file without a command")
+def _(world: World) -> list[str]:
+    return ["teacher", str(world.run_file), "--out", str(world.folder / "out.run")]
+
+
+@mistake("a server's address with what the client adds")
+def _(world: World) -> list[str]:
+    return asked(world, "--endpoint", "http://127.0.0.1:9/v1/chat/completions")
+
+
+@mistake("a hosted LLM without a key")
+def _(world: World) -> list[str]:
+    return asked(world, "--endpoint", "https://api.openai.com/v1", "--key-env", "NO_SUCH_KEY")
+
+
+@mistake("a prompt for another way of asking")
+def _(world: World) -> list[str]:
+    return asked(world, "--way", "setwise", "--prompt", "rankgpt")
+
+
+@mistake("a budget without prices")
+def _(world: World) -> list[str]:
+    return asked(world, "--budget", "5")
+
+
+@mistake("answers that another program wrote, to be gone on with")
+def _(world: World) -> list[str]:
+    return asked(world, out="first.run")
 
 
 @mistake("a teacher's file of no known kind")

@@ -232,7 +232,7 @@ def test_03_what_an_llm_means_is_read(
     """Before: a e b c d, and a b e c d."""
     given = stored(tmp_path / "a.jsonl", json.dumps({"query_id": "q1", "response": answer}))
     shown = stored(tmp_path / "s.run", "".join(f"q1 Q0 {d} 1 {9 - n} t\n" for n, d in enumerate("abcde")))  # fmt: skip
-    told = rankscope("teacher", given, "--candidates", shown, "--out", tmp_path / "t.run")
+    told = rankscope("teacher", "read", given, "--candidates", shown, "--out", tmp_path / "t.run")
     ranking = front.read_run(tmp_path / "t.run").rankings["q1"]
     assert "".join(doc.doc_id for doc in ranking) == "ecabd"
     assert counted in told.out

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from rankscope.analyses.analysis import Analysis
 from rankscope.analyses.table import ANALYSES, AnalysisEntry
 from rankscope.cli import app, printing
-from rankscope.cli.program import BODIES, groups_of
+from rankscope.cli.program import BODIES, GROUPS, groups_of
 from rankscope.core.result import Result, Table
 
 OPTIONS = 12
@@ -46,7 +46,11 @@ def statements(body: Callable[..., None]) -> list[ast.stmt]:
 
 
 def test_every_command_is_made_by_the_one_decorator() -> None:
-    assert [command.name for command in app.registered_commands] == [*BODIES]
+    names = [command.name for command in app.registered_commands]
+    for of, group in GROUPS.items():
+        names += [f"{of} {command.name}" for command in group.registered_commands]
+    assert sorted(map(str, names)) == sorted(BODIES)
+    assert [group.name for group in app.registered_groups] == [*GROUPS]
     assert len(BODIES) >= 18
 
 
@@ -72,8 +76,10 @@ def test_options_are_counted() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_help_lists_every_option_once_under_a_heading(name: str) -> None:
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    shown = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"}).invoke(app, [name, "--help"]).output
+    command = typer.main.get_command(app)
+    for word in name.split():
+        command = command.commands[word]  # type: ignore[attr-defined]
+    shown = CliRunner(env={"COLUMNS": "100", "TERM": "dumb"}).invoke(app, [*name.split(), "--help"]).output  # fmt: skip
     for param in command.params:
         if param.param_type_name == "option":
             names, _ = join_options(param.opts)  # the short one first

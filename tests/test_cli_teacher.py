@@ -1,4 +1,4 @@
-"""`rankscope teacher`: what it writes, prints and refuses."""
+"""`rankscope teacher read`: what it writes, prints and refuses."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> Path:
 
 def test_an_llms_answers_become_a_run(rankscope: Command, files: Path) -> None:
     """d3 comes from place 3 to the top: tau over (3, 1, 2) is -1/3, nDCG@10 goes from 1/2 to 1."""
-    words = ("teacher", files / "answers.jsonl", "--candidates", files / "shown.run")
+    words = ("teacher", "read", files / "answers.jsonl", "--candidates", files / "shown.run")
     out = files / "out" / "t.run"
     answer = rankscope(*words, "--out", out, "--qrels", files / "qrels.txt", "--tag", "llm")
     assert out.read_text().splitlines()[0] == "q1 Q0 d3 1 1.0 llm"
@@ -46,7 +46,7 @@ def test_an_llms_answers_become_a_run(rankscope: Command, files: Path) -> None:
 
 def test_texts_are_looked_up_in_a_collection(rankscope: Command, files: Path) -> None:
     data = tiny.write_collection(files / "data")
-    words = ("teacher", files / "flag.jsonl", "--out", files / "t.run")
+    words = ("teacher", "read", files / "flag.jsonl", "--out", files / "t.run")
     answer = rankscope(*words, "--collection", data)
     assert answer.code == 0, answer.err
     assert "teacher\tflag_embedding" in answer.out
@@ -58,6 +58,7 @@ def test_texts_are_looked_up_in_a_collection(rankscope: Command, files: Path) ->
 def test_notes_of_the_candidates_are_told(rankscope: Command, files: Path) -> None:
     answer = rankscope(
         "teacher",
+        "read",
         files / "answers.jsonl",
         "--candidates",
         files / "shown.run",
@@ -84,7 +85,7 @@ def test_what_is_refused(
     rankscope: Command, files: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(files)
-    answer = rankscope("teacher", *words, "--out", "out.run")
+    answer = rankscope("teacher", "read", *words, "--out", "out.run")
     assert (answer.code, answer.out) == (1, "")
     assert message in answer.err
     assert answer.err.count("\n") == 1
@@ -111,7 +112,7 @@ def test_real_windows_in_one_command(
     """
     folder = real_data / "msmarco-dl19"
     answer = rankscope(
-        "teacher", folder / "teachers" / f"{teacher}.windows.jsonl", "--candidates",
+        "teacher", "read", folder / "teachers" / f"{teacher}.windows.jsonl", "--candidates",
         folder / "runs" / "bm25.run", "--qrels", folder, "--out", tmp_path / "t.run", "--json",
     )  # fmt: skip
     found = json.loads(answer.out)
@@ -122,3 +123,9 @@ def test_real_windows_in_one_command(
     assert found["agreement_with_qrels"]["nDCG@10"] == pytest.approx(value, abs=5e-5)
     assert found["agreement_with_qrels"]["candidates_nDCG@10"] == pytest.approx(0.5058, abs=5e-5)
     assert found["n_repaired_answers"] == n_repaired
+
+
+def test_a_file_without_a_command_is_told_what_to_do(rankscope: Command, files: Path) -> None:
+    answer = rankscope("teacher", files / "answers.jsonl", "--out", "o")
+    assert answer.code == 1
+    assert "say what to do: read, ask, prompts or answers, as in rankscope teacher read" in answer.err  # fmt: skip

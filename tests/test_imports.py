@@ -16,9 +16,21 @@ from rankscope.study.runner import carry_out
 TORCH = {"torch", "transformers", "peft", "sentence_transformers", "sklearn"}
 STATISTICS = {"scipy.stats", "statsmodels", "pandas"}
 PAGE = {"altair", "jinja2"}
-HEAVY = {*TORCH, *STATISTICS, *PAGE, "scipy", "numpy", "pydantic", "ir_measures", "ir_datasets"}
+HEAVY = {
+    *TORCH,
+    *STATISTICS,
+    *PAGE,
+    "scipy",
+    "numpy",
+    "pydantic",
+    "ir_measures",
+    "ir_datasets",
+    "openai",
+    "httpx",
+}
 """Modules that take long to import."""
 PLANNED = {"numpy", "pydantic", "ir_measures"}
+ASKED = "--model m --run first.run --collection data"
 MAY_LOAD = {
     "--help": set(),
     "run --help": {"numpy", "pydantic"},
@@ -33,7 +45,10 @@ MAY_LOAD = {
     "evaluate first.run --qrels data/qrels/test.tsv --measures nDCG@10": PLANNED,
     "compare first.run second.run --qrels data/qrels/test.tsv": PLANNED | {"scipy", "scipy.stats"},
     "convert first.run --out new.run": {"numpy", "pydantic"},
-    "teacher first.run --out new.run": PLANNED,
+    "teacher read first.run --out new.run": PLANNED,
+    f"teacher ask {ASKED} --endpoint http://127.0.0.1:9/v1 --out new.jsonl --dry-run": PLANNED
+    | {"jinja2"},
+    f"teacher prompts {ASKED} --out new.jsonl --requests requests.jsonl": PLANNED | {"jinja2"},
 }
 """Which of these modules a command may load; `run` and `report` from stored results."""
 

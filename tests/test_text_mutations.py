@@ -561,7 +561,7 @@ DIFF = (
 
 def teacher(file: str, form: str | None, *more: str) -> tuple[str, ...]:
     said = ("--format", form) if form else ()
-    return ("teacher", file, "--out", "out", *said, *more, "--json")
+    return ("teacher", "read", file, "--out", "out", *said, *more, "--json")
 
 
 SHOWN = ("--candidates", "a.run")

@@ -105,6 +105,7 @@ def test_counts_of_a_teacher(tmp_path: Path) -> None:
         "n_answers": 3,
         "n_repaired_answers": 1,
         "repairs": {"missing": 1},
+        "malformed": {"missing": 1, "no list": 1},
         "dropped_lists": {"no ids": 1},
         "notes": ["careful"],
     }

@@ -12,6 +12,7 @@ from rankscope.cli import (
     studies,
     data,
     runs,
+    teachers,
     rankers,
     view,
     analyses,
@@ -22,10 +23,10 @@ from rankscope.cli import bugs
 from rankscope.cli.printing import say
 from rankscope.cli.program import app
 from rankscope.core.errors import BadStudy, RankscopeError
-from rankscope.core.visible import visible
+from rankscope.core.visible import redacted, visible
 
 INTERRUPTED = "interrupted; the same command goes on where this stopped."
-__all__ = ["analyses", "app", "data", "main", "rankers", "runs", "studies", "view"]
+__all__ = ["analyses", "app", "data", "main", "rankers", "runs", "studies", "teachers", "view"]
 
 
 def main() -> None:
@@ -98,6 +99,6 @@ class _PipeThatMayClose(FileIO):
 
 def _leave(code: int, *lines: str) -> NoReturn:
     """Print each message on one line, since a library's message may have several, and exit."""
-    visible_lines = [visible(" ".join(line.split("\n"))) for line in lines]
+    visible_lines = [visible(redacted(" ".join(line.split("\n")))) for line in lines]
     say("\n".join(["rankscope: " + visible_lines[0], *visible_lines[1:]]), err=True)
     sys.exit(code)

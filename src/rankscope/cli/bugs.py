@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import rankscope
-from rankscope.core.visible import visible_lines
+from rankscope.core.visible import redacted, visible_lines
 
 SOFTWARE = 70
 """The exit code of a bug, as sysexits.h has it."""
@@ -67,7 +67,7 @@ def _place(error: Exception) -> str:
 
 def _traceback_of(error: Exception) -> str:
     """Write the traceback to a file, or to standard error where the user wishes it, and say where it is."""
-    text = "".join(traceback.format_exception(error))
+    text = redacted("".join(traceback.format_exception(error)))
     name = None if os.environ.get(SHOWN) else _kept(text)
     if name is not None:
         return f"The traceback is in {name}."
@@ -77,7 +77,8 @@ def _traceback_of(error: Exception) -> str:
 
 def _kept(text: str) -> str | None:
     """Write the traceback to a file and return its name; None where the disk has no room for it."""
-    head = f"{sys.argv}\nrankscope {rankscope.__version__}, Python {sys.version}\n\n"
+    typed = [redacted(word) for word in sys.argv]
+    head = f"{typed}\nrankscope {rankscope.__version__}, Python {sys.version}\n\n"
     try:
         handle, name = tempfile.mkstemp(prefix="rankscope-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -8,7 +8,7 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, final, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from rankscope.core.errors import BadInput
 
@@ -42,11 +42,21 @@ def _all_commands(
 # -- commands --------------------------------------------------------------------------------------
 
 BODIES: dict[str, Callable[..., None]] = {}
-"""Command name to the function as it is written."""
+"""Command name, with that of its group, to the function as it is written."""
+GROUPS: dict[str, typer.Typer] = {}
+"""Groups of commands by name."""
 
 
-def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command, under its own name unless another is given.
+def group(name: str, help: str) -> None:  # noqa: A002 -- as typer calls it
+    """Begin a group of commands: `rankscope NAME COMMAND`."""
+    GROUPS[name] = typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(GROUPS[name], name=name, cls=CommandGroup)
+
+
+def command(
+    name: str | None = None, *, of: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command, under its own name unless another is given; `of` a group, where one is named.
 
     A parameter annotated with a dataclass is a group of options: each of its fields is an option of the
     command, and the function gets them as one value.
@@ -54,8 +64,8 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
 
     def registered(body: Callable[..., None]) -> Callable[..., None]:
         called = name or body.__name__
-        BODIES[called] = body
-        app.command(called, cls=Command)(_with_groups(body))
+        BODIES[called if of is None else f"{of} {called}"] = body
+        (app if of is None else GROUPS[of]).command(called, cls=Command)(_with_groups(body))
         return body
 
     return registered
@@ -129,6 +139,21 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+@final
+class CommandGroup(TyperGroup):
+    """A group that says which commands it has, where the word after its name is none of them."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command as click does. Raises BadInput for a word that is none."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            *others, last = self.commands
+            raise BadInput(
+                f"rankscope {self.name} {args[0]}: say what to do: {', '.join(others)} or {last}, as in "
+                f"rankscope {self.name} {next(iter(self.commands))} {args[0]}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 def _heading(param: Any) -> str:

@@ -8,7 +8,6 @@ import typer
 from rankscope.cli import arguments, printing
 from rankscope.cli.options import (
     COMPARED,
-    JUDGEMENTS,
     MEASURED,
     Bm25Parameters,
     Family,
@@ -29,8 +28,6 @@ from rankscope.options import (
     Bm25Options,
     Collection,
     Depth,
-    Split,
-    source,
 )
 
 
@@ -311,79 +308,3 @@ def convert(
 
     result = convert.answer(run, out, tag=tag, metadata=metadata)
     printing.show(TABLE, None, result)
-
-
-@command()
-def teacher(
-    file: Annotated[Path, typer.Argument(help="The teacher's file.", show_default=False)],
-    out: Out,
-    output: TableOrJson,
-    candidates: Annotated[
-        Path | None,
-        typer.Option(
-            "--candidates",
-            help="The docs that the teacher was shown, in their order: a run, or RankGPT's JSON lines. An LLM's answers "
-            "need it; for other files it adds to the report.",
-        ),
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="permutations, run, kd, flag_embedding, tevatron or dpr; recognised from the file, if left out.",
-        ),
-    ] = None,
-    malformed: Annotated[
-        str,
-        typer.Option(
-            "--malformed",
-            help="What to do with an answer that is no order of the docs shown: repair, repair_as_published (as RankGPT: every "
-            "number is an id), or drop (as study B).",
-        ),
-    ] = "repair",
-    window: Annotated[
-        int,
-        typer.Option(
-            "--window",
-            min=1,
-            help="Docs shown at once, where the answers do not say which they were.",
-        ),
-    ] = 20,
-    step: Annotated[
-        int, typer.Option("--step", min=1, help="Number of docs by which such a window moves up.")
-    ] = 10,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection",
-            help="A folder in BEIR layout or an ir_datasets id, in which texts are looked up and ids checked.",
-        ),
-    ] = None,
-    qrels: Annotated[
-        str | None,
-        typer.Option(
-            "--qrels",
-            help="Judgements that the order is compared with: a file, a folder or an id.",
-            rich_help_panel=JUDGEMENTS,
-        ),
-    ] = None,
-    split: Split = "test",
-    tag: Annotated[
-        str | None,
-        typer.Option("--tag", help="The run's tag; the file's own tag or name, if left out."),
-    ] = None,
-) -> None:
-    """Make a run from a teacher's file, and report how good the teacher is."""
-    from rankscope.verbs import judgements, teacher
-
-    settings = teacher.TeacherSettings(
-        kind=form,
-        candidates=candidates,
-        collection=None if collection is None else source(collection, split),
-        malformed=teacher.known_malformed(malformed),
-        window=window,
-        step=step,
-        tag=tag,
-    )
-    judged = None if qrels is None else judgements.judged(qrels, split)
-    printing.show(output.form, None, teacher.answer(file, out, settings, judged))

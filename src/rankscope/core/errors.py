@@ -7,6 +7,7 @@
     ├── DamagedArtifact         a stored file is not what was written
     ├── MissingArtifact         a stored result that is needed is not there
     ├── NotWritable             the disk or folder refuses
+    ├── AskingStopped           an LLM's lists are not done; the answers that came are kept
     ├── EmptyBatch              nothing to learn from
     └── TrainingStopped         a guard saw that the training had silently gone wrong
 
@@ -63,6 +64,10 @@ class MissingArtifact(RankscopeError):
 
 class NotWritable(RankscopeError):
     """The disk or folder refuses to be written."""
+
+
+class AskingStopped(RankscopeError):
+    """An LLM's lists are not done; the answers that came are kept."""
 
 
 class EmptyBatch(RankscopeError):

@@ -1,7 +1,10 @@
-"""Users' texts made safe to show: characters that would steer a terminal or a page are written out.
+"""Users' texts made safe to show: characters that would steer a terminal or a page are written out, secrets left out.
 
 A tag, a path or a message may hold an escape code, a newline, a character that turns the order of the rest
 around, or one that nobody sees. Joiners, soft hyphens and the marks that Arabic and Hebrew need stay.
+
+The secrets of a process, such as a server's key, are kept here, since a traceback is written where nobody knows of a key:
+whoever reads one calls `hide`, and whatever writes a text that may hold one calls `redacted`.
 """
 
 import re
@@ -102,3 +105,33 @@ def _shown(character: str) -> str:
     if code == 0x7F:
         return "␡"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+# -- secrets ----------------------------------------------------------------------------------------
+
+HIDDEN = "[hidden]"
+SHORTEST = 6
+"""Characters; a shorter word (`none`, `EMPTY`, as local servers take them) is no secret: to replace it would spoil others."""
+
+_secrets: set[str] = set()
+
+
+def hide(secret: str | None) -> None:
+    """Keep a secret out of every text from now on, in each form in which it may be written."""
+    import base64
+    import json
+    from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+    if secret is None or len(secret.strip()) < SHORTEST:
+        return
+    for plain in {secret, secret.strip(), unquote(secret), unquote_plus(secret)}:
+        forms = (plain, quote(plain, safe=""), quote(plain), quote_plus(plain))
+        _secrets.update(form for form in (*forms, json.dumps(plain)[1:-1]) if len(form) >= SHORTEST)
+        _secrets.add(base64.b64encode(plain.encode(errors="surrogatepass")).decode())
+
+
+def redacted(text: str) -> str:
+    """The text with every hidden secret replaced, the longest first: one may hold another."""
+    for form in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(form, HIDDEN)
+    return text

@@ -10,6 +10,7 @@ A response is text, a list of numbers, or null where the LLM gave none. The fiel
 candidates, may replace `query_id`.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,12 @@ from rankscope.data.candidates import TeacherCandidates
 from rankscope.data.entries import Entry, entries
 from rankscope.data.names import IdLookup, Named
 from rankscope.data.permutations import (
+    MISSING,
     NO_IDS,
     NO_ORDER,
+    OUT_OF_RANGE,
+    REPEATS,
+    WORDS,
     applied,
     mended,
     mended_as_published,
@@ -34,7 +39,30 @@ from rankscope.data.permutations import (
 Malformed = Literal["repair", "repair_as_published", "drop"]
 
 RESPONSES = ("response", "output", "permutation")
+HEAD = "asked"
+"""The field of the first line of a file that `teacher ask` wrote: what was asked. It is no answer."""
 NO_CANDIDATES, UNKNOWN_ORDER = "not among the candidates", "order of tied candidates unknown"
+
+
+EMPTY, REFUSAL, NO_LIST = "empty", "refusal", "no list"
+MALFORMED_AS = {REPEATS: "repeated", OUT_OF_RANGE: "out of range", MISSING: "missing"}
+"""The names of kinds of malformed answers that hold an order; those without one are EMPTY, REFUSAL or NO_LIST."""
+REFUSES = re.compile(
+    r"\b(?:I(?:'m| am|\u2019m)? (?:sorry|unable|apologi[sz]e|cannot|can't|can\u2019t|could not|won't|will not)|my apologies|as an AI\b"
+    r"|as a (?:large )?language model|not (?:able|possible) to (?:rank|provide|compare|determine))",
+    re.IGNORECASE,
+)
+"""Words of an LLM that does not do what it was asked for."""
+
+
+def malformed_kinds(response: str, repairs: Sequence[str]) -> tuple[str, ...]:
+    """How an answer is malformed, by kind; words beside the ids do not count."""
+    kinds = tuple(MALFORMED_AS[kind] for kind in repairs if kind in MALFORMED_AS)
+    if kinds or not repairs or {*repairs} == {WORDS}:
+        return kinds
+    if not response.strip():
+        return (EMPTY,)
+    return (REFUSAL,) if REFUSES.search(response) else (NO_LIST,)
 
 
 class Answer(NamedTuple):
@@ -69,6 +97,8 @@ class Orders:
     """Answers by kind of repair; one answer may need several."""
     dropped: Mapping[str, int]
     """Queries left out, by reason."""
+    malformed: Mapping[str, int]
+    """Answers by how they are malformed, those of dropped queries too; one answer may be so in several ways."""
 
 
 def read_answers(path: Path, candidates: TeacherCandidates, names: IdLookup) -> Answers:
@@ -77,6 +107,8 @@ def read_answers(path: Path, candidates: TeacherCandidates, names: IdLookup) -> 
     in_file = candidates.in_file
     n_unnamed = n_other = 0
     for entry in entries(path):
+        if isinstance(entry.value, dict) and HEAD in entry.value:
+            continue
         name = _query_name(entry)
         if name is None:
             number = _number(entry, in_file)
@@ -148,10 +180,11 @@ def _window(entry: Entry) -> tuple[int, int] | None:
 
 
 class _Ordered(NamedTuple):
-    """The docs of one query in their new order, and the repairs of each answer."""
+    """The docs of one query in their new order, the repairs of each answer, and why the query is dropped, if it is."""
 
     doc_ids: list[str]
     repairs: list[tuple[str, ...]]
+    dropped: str | None
 
 
 def ordered(
@@ -171,6 +204,7 @@ def ordered(
     rankings: dict[str, list[str]] = {}
     repairs: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
+    malformed_as: Counter[str] = Counter()
     n_repaired = 0
     for query_id, given in answers.items():
         ranking = candidates.rankings.get(query_id)
@@ -183,14 +217,16 @@ def ordered(
             dropped[UNKNOWN_ORDER] += 1
             continue
         outcome = _of_query(ranking, given, spans, malformed)
-        if isinstance(outcome, str):
-            dropped[outcome] += 1
+        for answer, kinds in zip(given, outcome.repairs, strict=True):
+            malformed_as.update(malformed_kinds(answer.response, kinds))
+        if outcome.dropped is not None:
+            dropped[outcome.dropped] += 1
             continue
         rankings[query_id] = outcome.doc_ids[:lowest]
         for kinds in outcome.repairs:
             repairs.update(kinds)
             n_repaired += bool(kinds)
-    return Orders(rankings, n_repaired, dict(repairs), dict(dropped))
+    return Orders(rankings, n_repaired, dict(repairs), dict(dropped), dict(malformed_as))
 
 
 def _of_query(
@@ -198,20 +234,20 @@ def _of_query(
     given: Sequence[Answer],
     spans: Sequence[tuple[int, int]],
     malformed: Malformed,
-) -> _Ordered | str:
-    """The new order, or why there is none."""
-    repairs = []
+) -> _Ordered:
+    """The new order, and why the query is dropped all the same, if it is."""
+    repairs: list[tuple[str, ...]] = []
+    dropped: str | None = None
     for answer, (start, end) in zip(given, spans, strict=True):
-        why = refused_for(answer.response, end - start) if malformed == "drop" else None
-        if why is not None:
-            return why
+        if malformed == "drop" and dropped is None:
+            dropped = refused_for(answer.response, end - start)
         mend = mended_as_published if malformed == "repair_as_published" else mended
         order, kinds = mend(answer.response, end - start)
         ranking = applied(ranking, start, end, order)
         repairs.append(kinds)
-    if all({NO_IDS, NO_ORDER} & {*kinds} for kinds in repairs):
-        return NO_ORDER if any(NO_ORDER in kinds for kinds in repairs) else NO_IDS
-    return _Ordered(ranking, repairs)
+    if dropped is None and all({NO_IDS, NO_ORDER} & {*kinds} for kinds in repairs):
+        dropped = NO_ORDER if any(NO_ORDER in kinds for kinds in repairs) else NO_IDS
+    return _Ordered(ranking, repairs, dropped)
 
 
 def _spans(

@@ -195,7 +195,7 @@ def _is_cut_before(line: str) -> bool:
 
 def _order(answer: str, n_docs: int) -> _Written:
     """The ids of the answer's order; none where there is none."""
-    text = _after_thoughts(answer)
+    text = after_thoughts(answer)
     has_words = text.strip() != answer.strip()
     text = TOO_LONG.sub("9" * (LONGEST + 1), ZEROS.sub("", text))
     if text.count("```") == 2:
@@ -237,7 +237,7 @@ def _is_bare(text: str) -> bool:
     return not left.strip(" \t\n,;.")
 
 
-def _after_thoughts(answer: str) -> str:
+def after_thoughts(answer: str) -> str:
     """The final answer after all thoughts; empty where the last thought does not end."""
     ends = [match.end() for match in THOUGHT_ENDS.finditer(answer)]
     text = answer[ends[-1] :] if ends else answer

@@ -58,9 +58,12 @@ def summary(teacher: Teacher) -> dict[str, Any]:
         counts["n_answers"] = teacher.n_answers
         counts["n_repaired_answers"] = teacher.n_repaired
         counts["repairs"] = dict(teacher.repairs)
+        counts["malformed"] = dict(teacher.malformed)
     counts["dropped_lists"] = dict(teacher.dropped)
     if teacher.dropped_docs:
         counts["dropped_docs"] = dict(teacher.dropped_docs)
+    if teacher.asked:
+        counts["asked"] = dict(teacher.asked)
     if teacher.notes:
         counts["notes"] = list(teacher.notes)
     return counts

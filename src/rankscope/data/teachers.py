@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import parquet_frame, read_run_file
@@ -45,11 +46,19 @@ class Teacher:
     n_repaired: int = 0
     repairs: Mapping[str, int] = field(default_factory=dict)
     """Answers by kind of repair."""
+    malformed: Mapping[str, int] = field(default_factory=dict)
+    """Answers by how they are malformed."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Lists left out, by reason."""
     dropped_docs: Mapping[str, int] = field(default_factory=dict)
     """Docs left out of the lists that were kept, by reason."""
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked and what it took, where `teacher ask` wrote the answers."""
+    orders: tuple[Run, ...] = ()
+    """The lists of each order in which the docs were shown, where there are several."""
+    passes: tuple[Run, ...] = ()
+    """The lists after each pass over the docs, where there are several."""
 
 
 def from_permutations(
@@ -76,6 +85,7 @@ def from_permutations(
         n_answers=given.n_answers,
         n_repaired=orders.n_repaired,
         repairs=orders.repairs,
+        malformed=orders.malformed,
         dropped=dropped,
         notes=candidates.notes,
     )
@@ -169,6 +179,7 @@ FIELDS: dict[str, str] = {
     "positive_document_ids": "tevatron",
     "positive_ctxs": "dpr",
     **dict.fromkeys(answers.RESPONSES, "permutations"),
+    answers.HEAD: "permutations",
     "candidates": "run",
 }
 """A field that only files of one kind have."""

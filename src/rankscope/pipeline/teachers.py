@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations, pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rankscope.core.records import Qrel, Run, ScoredDoc
@@ -12,6 +14,8 @@ from rankscope.data.names import IdLookup
 from rankscope.data.teacher_report import position_bias, summary
 from rankscope.data.teachers import Teacher, from_lists, from_permutations, from_run
 from rankscope.evaluate.measuring import Measuring
+from rankscope.llm.answer_file import head_of
+from rankscope.llm.asked import open_asked
 
 MEASURE = "nDCG@10"
 
@@ -30,6 +34,9 @@ def open_permutations(
 ) -> tuple[Teacher, TeacherCandidates]:
     """An LLM as a teacher, and the candidates it was shown."""
     shown = read_candidates(candidates, names)
+    head = head_of(path)
+    if head is not None:
+        return open_asked(path, head, shown, names, malformed=malformed), shown
     teacher = from_permutations(path, shown, names, malformed=malformed, window=window, step=step)
     return teacher, shown
 
@@ -41,17 +48,42 @@ def open_other(path: Path, kind: str, candidates: Path | None, names: IdLookup) 
 
 
 def quality(
-    teacher: Teacher, shown: TeacherCandidates | None, qrels: Sequence[Qrel] | None
+    teacher: Teacher,
+    shown: TeacherCandidates | None,
+    qrels: Sequence[Qrel] | None,
+    beside: Sequence[Run] = (),
 ) -> dict[str, Any]:
-    """The report on a teacher, as plain data: counts, agreement with qrels, position bias."""
+    """The report on a teacher, as plain data: counts, agreement with qrels and with other lists, position bias."""
     report = summary(teacher)
     rankings = None if shown is None else shown.rankings
     if qrels:
         report["agreement_with_qrels"] = agreement(teacher.run, rankings, qrels)
-    bias = None if rankings is None else position_bias(teacher.run, rankings, qrels)
+    for name, pairs in (
+        ("agreement_of_orders", [*combinations(teacher.orders, 2)]),
+        ("agreement_of_passes", [*pairwise(teacher.passes)]),
+        *((f"agreement_with_{other.tag}", [(teacher.run, other)]) for other in beside),
+    ):
+        if pairs:
+            report[name] = agreement_of_lists(pairs)
+    is_as_shown = teacher.asked.get("order") != "shuffled"
+    bias = (
+        None if rankings is None or not is_as_shown else position_bias(teacher.run, rankings, qrels)
+    )
     if bias is not None:
         report["position_bias"] = asdict(bias)
     return report
+
+
+def agreement_of_lists(pairs: Sequence[tuple[Run, Run]]) -> dict[str, Any]:
+    """How far lists agree over the queries that both have: means over pairs of them."""
+    from rankscope.evaluate.reproduction import order_agreement
+
+    found = [order_agreement(*pair) for pair in pairs]
+    return {
+        "n_queries": min(each.n_queries for each in found),
+        "kendall_tau": fmean(each.kendall_tau_union for each in found),
+        "rank_biased_overlap": fmean(each.rank_biased_overlap for each in found),
+    }
 
 
 def agreement(

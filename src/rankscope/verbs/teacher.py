@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.formats import read_run
 from rankscope.core.records import Qrel, Run
 from rankscope.core.result import Result, Table, json_of
 from rankscope.data.answers import Malformed
@@ -31,6 +32,8 @@ class TeacherSettings:
     window: int = 20
     step: int = 10
     tag: str | None = None
+    beside: tuple[Path, ...] = ()
+    """Runs of other teachers, with which it is compared."""
 
 
 MALFORMED: dict[str, Malformed] = {way: way for way in get_args(Malformed)}
@@ -53,6 +56,7 @@ def to_run(
             "not larger than --window."
         )
     ready(out)
+    beside = [read_run(each) for each in settings.beside]
     kind = settings.kind or recognised(path)
     if kind == "permutations" and settings.candidates is None:
         raise BadInput(
@@ -62,7 +66,7 @@ def to_run(
         settings.collection, lambda names: _opened(path, kind, settings, names)
     )
     run = teacher.run if settings.tag is None else Run(settings.tag, teacher.run.rankings)
-    return written(out, run), quality(teacher, shown, qrels)
+    return written(out, run), quality(teacher, shown, qrels, beside)
 
 
 def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements | None) -> Result:

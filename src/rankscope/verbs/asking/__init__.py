@@ -1,0 +1,1 @@
+"""The commands that ask an LLM for its rankings: directly, or by batches."""
