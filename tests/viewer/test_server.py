@@ -27,10 +27,15 @@ def address(results: Path) -> Iterator[str]:
         try:
             found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", printed)
             assert found, printed
+            httpx.get(found[0], timeout=60)  # it serves, so it hears Ctrl-C
             yield found[0]
         finally:
             served.send_signal(signal.SIGINT)
-            out, err = served.communicate(timeout=60)
+            try:
+                out, err = served.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                served.kill()
+                raise
     assert (served.returncode, out, err) == (0, "The view has ended.\n", "")
 
 
