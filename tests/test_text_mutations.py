@@ -428,9 +428,9 @@ def converted(answer: Answer, data: bytes, again: Again) -> None:
     assert all(each == sorted(set(each), reverse=True) for each in scores.values())
 
 
-def with_head(answer: Answer, data: bytes, again: Again) -> None:
-    head = [line[2:] for line in read("out").split(b"\n") if line.startswith(b"# ")]
-    assert plainly.as_yaml(b"\n".join(head[1:-1])) == plainly.as_yaml(data)
+def with_metadata(answer: Answer, data: bytes, again: Again) -> None:
+    beside = plainly.as_yaml(read("out.ir_metadata.yml"))
+    assert beside | plainly.as_yaml(data) == beside
     assert ranked() == {query: in_order(docs) for query, docs in as_run(read("a.run")).items()}
 
 
@@ -589,7 +589,7 @@ CASES: dict[str, Case] = {
     "original, reproduce": Case("b.run", trec_run, REPRODUCE, reproduced),
     **{f"{name}, reproduce": Case("qrels", made, REPRODUCE, reproduced, 0.5) for name, made in QRELS.items()},
     **{f"{name}, convert": Case("a.run", made, CONVERT, converted) for name, made in RUNS.items()},
-    "metadata, convert": Case("metadata", metadata, (*CONVERT, "--metadata", "metadata"), with_head),
+    "metadata, convert": Case("metadata", metadata, (*CONVERT, "--metadata", "metadata"), with_metadata),
     **{f"{name}, search bm25": Case("beir/corpus.jsonl", made, SEARCH, as_anew(plainly.plain_texts)) for name, made in TEXTS.items()},
     **{f"{name}, search bm25": Case("beir/queries.jsonl", made, SEARCH, as_anew(plainly.plain_texts)) for name, made in ASKED.items()},
     "split, search bm25": Case("beir/qrels/test.tsv", beir_qrels, SEARCH, as_anew(plainly.plain_qrels)),

@@ -42,7 +42,7 @@ def test_nothing_compared(results):
     evaluation = results.evaluation
     one = [row for row in evaluation.results if row.system == evaluation.systems[0]]
     alone = replace(evaluation, results=tuple(one), comparisons=())
-    assert opening(alone).compared.startswith("One system was measured on")
+    assert opening(alone).compared.startswith("1 system was measured on")
     assert opening(alone).power == ""
     assert "Nothing was compared" in opening(replace(evaluation, comparisons=())).found
 

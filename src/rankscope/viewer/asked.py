@@ -7,6 +7,7 @@ from threading import Lock
 from typing import NamedTuple, final
 
 from rankscope.core.errors import BadInput
+from rankscope.core.words import counted
 from rankscope.models.opening import AnyRanker, open_ranker
 from rankscope.viewer.found import FoundStep, FoundStudy
 from rankscope.viewer.left_out import WordFalls, word_falls
@@ -45,7 +46,7 @@ class Rankers:
             raise BadInput("Nothing was asked. Type a query, and a doc or more, each on a line.")
         if len(docs) > MOST_DOCS:
             raise BadInput(
-                f"{len(docs)} docs were typed; {MOST_DOCS} are read at once. Leave some out."
+                f"{counted(len(docs), 'doc')} were typed; {MOST_DOCS} are read at once. Leave some out."
             )
         with self._lock:
             of_each = [self._ranker(*each).score_all([(query, docs)])[0] for each in rankers]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
+from rankscope.core.words import counted, of_number
 from rankscope.report.stored import main_baselines, place_name
 from rankscope.report.wording.verdicts import CORRECTIONS
 
@@ -31,15 +32,14 @@ def opening(evaluation: EvaluationRecord) -> Opening:
     where = joined([place_name(place, evaluation) for place in evaluation.places])
     rows = [row for row in evaluation.comparisons if _is_main(row, evaluation)]
     if not rows:
-        count = "One system was" if len(systems) == 1 else f"{len(systems)} systems were"
+        count = f"{counted(len(systems), 'system')} {of_number(len(systems), 'was', 'were')}"
         return Opening(
             f"{count} measured on {where} by {measure}.",
             "Nothing was compared, so nothing is said about which system is better.",
             "",
         )
-    count = "One comparison" if len(rows) == 1 else f"{len(rows)} comparisons"
     return Opening(
-        f"{len(systems)} systems on {where} by {measure}: {count}, {_correction(evaluation)}.",
+        f"{counted(len(systems), 'system')} on {where} by {measure}: {counted(len(rows), 'comparison')}, {_correction(evaluation)}.",
         _found(rows, evaluation),
         _power(rows, measure),
     )
@@ -80,13 +80,14 @@ def _found(rows: Sequence[JudgedComparison], evaluation: EvaluationRecord) -> st
         at = f" on {place}" if place else ""
         sentences.append(f"{joined(names)} {verb} {PHRASES[verdict]} {baseline}{at}.")
     if (n_unsaid := sum(map(len, list(groups.values())[MOST_GROUPS:]))) > 0:
-        sentences.append(f"{n_unsaid} more verdicts are below.")
+        sentences.append(
+            f"{counted(n_unsaid, 'more verdict')} {of_number(n_unsaid, 'is', 'are')} below."
+        )
     n_open = sum(row.judged.verdict is Verdict.CANNOT_TELL for row in rows)
     if n_open == len(rows):
         return "Neither a difference nor equivalence was shown in any of them: we cannot tell."
     if n_open:
-        of = "comparison" if n_open == 1 else "comparisons"
-        sentences.append(f"In {n_open} other {of} we cannot tell.")
+        sentences.append(f"In {counted(n_open, 'other comparison')} we cannot tell.")
     return " ".join(sentences)
 
 
