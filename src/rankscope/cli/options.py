@@ -86,12 +86,14 @@ class StudyFile:
     ] = None
     results: Results = RESULTS
 
-    def settings(self, *, retry: bool = False) -> "StudySettings":
+    def settings(self, *, retry: bool = False, energy: bool = False) -> "StudySettings":
         """The settings of the commands that take a study file."""
         from rankscope.study.command import StudySettings
         from rankscope.study.starting.ready_made import located
 
-        return StudySettings(located(self.study), self.overrides or (), self.results, retry=retry)
+        return StudySettings(
+            located(self.study), self.overrides or (), self.results, retry=retry, energy=energy
+        )
 
 
 # -- models ----------------------------------------------------------------------------------------

@@ -53,12 +53,20 @@ def doctor(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
 
 
 @command()
-def run(study: StudyFile, output: TableOrJson, retry: Retry = False) -> None:
+def run(
+    study: StudyFile,
+    output: TableOrJson,
+    retry: Retry = False,
+    energy: Annotated[
+        bool,
+        typer.Option("--energy", help="Measure the energy of each step, for report and card."),
+    ] = False,
+) -> None:
     """Carry out a study, or continue where it stopped."""
     from rankscope.study import command as studies
     from rankscope.terminal import progress
 
-    settings = study.settings(retry=retry)
+    settings = study.settings(retry=retry, energy=energy)
     result = studies.run(settings, progress(), tell=printing.print_note)
     printing.show(output.form, None, result)
 

@@ -21,6 +21,7 @@ from rankscope.report.wording.verdicts import marked
 from rankscope.store.artifacts import Status, Store, read_json, read_record
 from rankscope.store.fingerprint import Digests
 from rankscope.store.refusals import check_place, explained, require_folder
+from rankscope.study import energy as metering
 from rankscope.study import load, origin, overlaps
 from rankscope.study.plan import plan
 
@@ -38,6 +39,8 @@ class StudySettings:
     results: Path = Path("results")
     retry: bool = False
     """Whether damaged results are computed again."""
+    energy: bool = False
+    """Whether the energy of the steps that are carried out is measured."""
 
 
 def planned(settings: StudySettings, tell: Tell) -> tuple[Plan, Store]:
@@ -181,13 +184,15 @@ def diagnosis_rows(diagnosis: "Diagnosis") -> Rows:
 def run(settings: StudySettings, progress: Progress, tell: Tell) -> Result | None:
     """Carry out the missing steps; None in all processes but the first."""
     plan, store = planned(settings, tell)
+    if settings.energy:
+        metering.require()
     _require_precision(plan, store)
     shared = overlaps.comparing()
     overlaps.refused(plan, shared)
     for note in overlaps.chosen_by_tests(plan, shared):
         if _is_first_process():
             tell(note)
-    return _carried_out(plan, store, progress, retry=settings.retry)
+    return _carried_out(plan, store, progress, retry=settings.retry, energy=settings.energy)
 
 
 def _require_precision(plan: Plan, store: Store) -> None:
@@ -263,7 +268,9 @@ def _chart(evaluation: EvaluationRecord) -> dict[str, Any]:
     return charts.below_each_other([charts.forest(each) for each in forests.forests(evaluation)])
 
 
-def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -> Result | None:
+def _carried_out(
+    plan: Plan, store: Store, progress: Progress, *, retry: bool, energy: bool = False
+) -> Result | None:
     from rankscope.study.runner import carry_out
 
     processes = joined()
@@ -271,6 +278,7 @@ def _carried_out(plan: Plan, store: Store, progress: Progress, *, retry: bool) -
         plan,
         store,
         retry=retry,
+        energy=energy,
         processes=processes,
         progress=progress if processes.is_first else SILENT,
     )

@@ -20,6 +20,7 @@ from rankscope.store.durable import put
 from rankscope.store.machine import made_here
 from rankscope.store.refusals import explained
 from rankscope.study import origin
+from rankscope.study.energy import metered
 from rankscope.study.origin import notes_on
 
 
@@ -36,6 +37,7 @@ def carry_out(
     store: Store,
     *,
     retry: bool = False,
+    energy: bool = False,
     processes: Processes = ALONE,
     progress: Progress = SILENT,
 ) -> CarriedOut:
@@ -44,7 +46,7 @@ def carry_out(
     A damaged result is an error, or with `retry` computed again; so is a result whose inputs have
     other bytes now. A step that failed or was interrupted resumes from its checkpoints. Of several
     processes the first does everything and alone writes; the others take their part in the steps that
-    can be shared.
+    can be shared. With `energy`, manifests tell how much the first process took.
     """
     done, skipped = [], []
     with store.locked() if processes.is_first else nullcontext():
@@ -56,7 +58,7 @@ def carry_out(
                 skipped.append(step)
             else:
                 if processes.is_first:
-                    _carry_out_step(step, plan, store, progress, processes)
+                    _carry_out_step(step, plan, store, progress, processes, energy=energy)
                 elif step.of.is_shared:
                     nowhere = store.folder(step.name) / "written by the first process"
                     step.of.function()(Work(step, plan, store, nowhere, SILENT, processes))
@@ -172,6 +174,7 @@ def _carry_out_step(
     processes: Processes = ALONE,
     *,
     replaces: bool = False,
+    energy: bool = False,
 ) -> None:
     facts = {
         "name": step.name,
@@ -185,18 +188,13 @@ def _carry_out_step(
     started = time.monotonic()
     try:
         with store.writing(step.name, facts, replaces=replaces) as (out, learnt):
-            learnt["summary"] = step.of.function()(
-                Work(
-                    step,
-                    plan,
-                    store,
-                    out,
-                    progress,
-                    processes if step.of.is_shared else ALONE,
+            shared = processes if step.of.is_shared else ALONE
+            with metered(energy) as took:
+                learnt["summary"] = step.of.function()(
+                    Work(step, plan, store, out, progress, shared)
                 )
-            )
             learnt["seconds"] = round(time.monotonic() - started, 3)
-            learnt["made"] = made_here()
+            learnt["made"] = made_here() | took
     except Exception as error:
         store.record_error(step.name, traceback.format_exc())
         if isinstance(error, RankscopeError) and not isinstance(error, DamagedArtifact):

@@ -16,6 +16,7 @@ def provenance(results: StoredResults) -> list[tuple[str, str]]:
         ("Processor", _each(step.made["processor"] for step in steps)),
         ("Threads", _each(step.made["threads"] for step in steps)),
         ("Device", _devices(steps)),
+        ("Energy", _energy(steps)),
         ("Command", results.command),
     ]
     return [(name, text) for name, text in facts if text]
@@ -34,6 +35,15 @@ def citation() -> str:
 def _devices(steps: Sequence[StoredStep]) -> str:
     trained = [step for step in steps if step.kind in {"train", "rerank"}]
     return _each(step.made["device"] for step in trained or steps)
+
+
+def _energy(steps: Sequence[StoredStep]) -> str:
+    """The sum over the steps whose energy was measured; empty where none was."""
+    metered = [step for step in steps if "kwh" in step.made]
+    if not metered:
+        return ""
+    some = "" if len(metered) == len(steps) else f" in {len(metered)} of {len(steps)} steps"
+    return f"{sum(step.made['kwh'] for step in metered):.3g} kWh{some} ({_each(step.made['energy_by'] for step in metered)})"
 
 
 def _span(dates: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 
 from rankscope import __version__
 from rankscope.core.errors import DamagedArtifact, MissingArtifact
-from rankscope.core.words import of_number
+from rankscope.core.words import counted, of_number
 from rankscope.models.location import kind_of
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.numbers import between, signed
@@ -170,6 +170,10 @@ def _sections(folder: Path, lineage: Lineage) -> Iterator[str]:
     stored, ranker = folder.parent.parent.parent / SUMMARY, str(stages[-1]["summary"]["ranker"])
     if folder.parent.parent.name == STEPS and stored.is_file():
         yield from _results(read(read_json(stored), where=str(stored)), ranker)
+    metered = [made for stage in stages if "kwh" in (made := stage.get("made", {}))]
+    if metered:
+        total, by = sum(made["kwh"] for made in metered), metered[-1]["energy_by"]
+        yield f"## Energy\n\n{total:.3g} kWh in {counted(len(metered), 'stage')}, by {code(by)}."
     versions = stages[-1]["versions"]
     yield "## Versions\n\n" + ", ".join(f"{name} {version}" for name, version in versions.items())
 

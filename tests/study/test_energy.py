@@ -1,0 +1,78 @@
+"""The energy of a study's steps: in manifests, report and card, never in a step's name; and without the extra one sentence."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from support import tiny
+from support.command import Command
+
+
+class Tracker:
+    """A stand-in for codecarbon's tracker: a step takes 0.25 kWh."""
+
+    made: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, **how: Any) -> None:
+        self.made.append(how)
+
+    def start(self) -> None:
+        self.final_emissions_data = None
+
+    def stop(self) -> None:
+        self.final_emissions_data = SimpleNamespace(energy_consumed=0.25)
+
+
+@pytest.fixture
+def codecarbon(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    Tracker.made = []
+    module = SimpleNamespace(OfflineEmissionsTracker=Tracker, __version__="9.9")
+    monkeypatch.setitem(sys.modules, "codecarbon", module)
+    return Tracker.made
+
+
+def test_every_step_that_is_carried_out_tells_its_energy(
+    tmp_path: Path, rankscope: Command, codecarbon: list[dict[str, Any]]
+) -> None:
+    study = tiny.write_study(tmp_path)
+    assert rankscope("run", study, "--results", tmp_path / "without").code == 0
+    assert not codecarbon
+    answer = rankscope("run", study, "--results", tmp_path / "with", "--energy")
+    assert answer.code == 0, answer.err
+    folders = [tmp_path / name / "tiny" / "steps" for name in ("without", "with")]
+    names = [sorted(step.name for step in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1], "energy is no part of a step's identity"
+    assert len(codecarbon) == len(names[1])
+    assert all(how["save_to_file"] is False for how in codecarbon)
+    made = [
+        json.loads((folders[1] / name / "manifest.json").read_text())["made"] for name in names[1]
+    ]
+    assert {(each["kwh"], each["energy_by"]) for each in made} == {(0.25, "codecarbon 9.9")}
+    page = (tmp_path / "with" / "tiny" / "report.html").read_text("utf-8")
+    n_steps = len(names[1]) - 1  # the report does not tell its own
+    assert f"<dt>Energy</dt><dd>{0.25 * n_steps:.3g} kWh (codecarbon 9.9)</dd>" in page
+    assert "<dt>Energy</dt>" not in (tmp_path / "without" / "tiny" / "report.html").read_text(
+        "utf-8"
+    )
+    (tuned,) = (folder for folder in folders[1].glob("train-C-*") if "C-D" not in folder.name)
+    assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "## Energy\n\n0.25 kWh in 1 stage, by `codecarbon 9.9`." in card
+
+
+def test_without_the_extra_it_is_one_sentence_before_anything_is_done(
+    tmp_path: Path, rankscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
+    study = tiny.write_study(tmp_path)
+    answer = rankscope("run", study, "--results", tmp_path / "results", "--energy")
+    assert answer.code == 1
+    assert (
+        "codecarbon, which is not installed. Install it: pip install 'rankscope[energy]'."
+        in answer.err
+    )
+    assert not list((tmp_path / "results").rglob("steps/*"))
