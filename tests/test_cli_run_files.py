@@ -190,7 +190,7 @@ def test_fragility_stands_beside_the_verdict_in_every_form(rankscope: Command, f
     assert f"; {n} queries with the worst possible difference would take the verdict away." in page
     assert f'"fragility": "{n}"' in page, "in the figure's tooltip"
     table = page.partition('aria-label="Table 2"')[2].partition("</section>")[0]
-    assert f'<td class="number">{n}</td>' in table
+    assert f'<td class="number" data-label="Fragility">{n}</td>' in table
     assert "Fragility: how many of these queries" in table
 
 

@@ -13,6 +13,7 @@ import pytest
 from rankscope.core.formats import read_run
 from rankscope.core.rng import stream
 from rankscope.llm.answer_file import answers_in
+from support import interrupts
 from support.asked_world import AskedWorld, asked_world
 from support.command import Command
 from support.llm_server import LLMServer, llm_server, oracle
@@ -78,12 +79,12 @@ def test_an_interrupt_says_that_the_same_command_goes_on(tmp_path: Path) -> None
     world = asked_world(tmp_path / "world", n_queries=6)
     with llm_server(oracle, waits=0.05) as server:
         words = world.words(server.address, tmp_path / "a.jsonl", "--parallel", 2)
-        with subprocess.Popen(
-            [sys.executable, "-m", "rankscope", *map(str, words)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        command = [sys.executable, "-m", "rankscope", *map(str, words)]
+        with interrupts.heard():
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        with process:
             while not server.n_paid:
                 assert process.poll() is None
                 time.sleep(0.001)

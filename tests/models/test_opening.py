@@ -85,6 +85,7 @@ def test_no_other_module_opens_a_ranker_or_says_where_it_runs() -> None:
         "LateInteraction.load", "current_accelerator", "device", "device",
     ]  # fmt: skip
     assert found.pop("train/loop.py") == ["device", "device"]
+    assert found.pop("study/runner.py") == ["device"]  # told in manifests
     assert found.pop("models/processes.py") == ["current_accelerator"]  # its index, for torchrun
     assert {path: calls for path, calls in found.items() if calls} == {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support import interrupts
 from support.command import Command
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -19,9 +20,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 def address(results: Path) -> Iterator[str]:
     """The address that the command prints; it is ended as a user ends it."""
     words = [sys.executable, "-m", "rankscope", "view", str(results), "--no-browser"]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as served:
+    with interrupts.heard():
+        served = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with served:
         assert served.stdout is not None
         printed = served.stdout.readline()
         try:

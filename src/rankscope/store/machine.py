@@ -10,16 +10,15 @@ from typing import Any
 PROCESSORS = Path("/proc/cpuinfo")
 
 
-def made_here() -> dict[str, Any]:
-    """The date in UTC, the processor, the threads of a product, and the accelerator, if there is one."""
+def made_here(device: str) -> dict[str, Any]:
+    """The date in UTC, the processor, the threads of a product, and the device that rankers run on."""
     torch: Any = sys.modules.get("torch")
-    has_accelerator = torch is not None and torch.accelerator.is_available()
     threads = torch.get_num_threads() if torch is not None else _threads()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "threads": threads,
-        "device": str(torch.accelerator.current_accelerator()) if has_accelerator else "cpu",
+        "device": device,
     }
 
 

@@ -1,5 +1,6 @@
 """Carry out a plan: skip stored steps, carry out missing ones, record failures."""
 
+import sys
 import time
 import traceback
 from collections.abc import Iterable
@@ -194,13 +195,22 @@ def _carry_out_step(
                     Work(step, plan, store, out, progress, shared)
                 )
             learnt["seconds"] = round(time.monotonic() - started, 3)
-            learnt["made"] = made_here() | took
+            learnt["made"] = made_here(_device()) | took
     except Exception as error:
         store.record_error(step.name, traceback.format_exc())
         if isinstance(error, RankscopeError) and not isinstance(error, DamagedArtifact):
             error.add_note(f"(in step {step.name})")
         raise
     progress.note(f"{step.kind} {step.label}: {learnt['seconds']:.1f} s")
+
+
+def _device() -> str:
+    """The device of the step's rankers; a step that loaded no torch had none."""
+    if "torch" not in sys.modules:
+        return "cpu"
+    from rankscope.models.opening import device
+
+    return str(device())
 
 
 def _publish(report: Step, store: Store) -> None:
