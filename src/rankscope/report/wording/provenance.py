@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from importlib.metadata import metadata, version
 
+from rankscope.core.words import counted
 from rankscope.report.stored import StoredResults, StoredStep
 
 TITLE = "rankscope"
@@ -42,7 +43,9 @@ def _energy(steps: Sequence[StoredStep]) -> str:
     metered = [step for step in steps if "kwh" in step.made]
     if not metered:
         return ""
-    some = "" if len(metered) == len(steps) else f" in {len(metered)} of {len(steps)} steps"
+    some = (
+        "" if len(metered) == len(steps) else f" in {len(metered)} of {counted(len(steps), 'step')}"
+    )
     return f"{sum(step.made['kwh'] for step in metered):.3g} kWh{some} ({_each(step.made['energy_by'] for step in metered)})"
 
 
