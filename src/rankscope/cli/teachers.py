@@ -135,7 +135,7 @@ def ask(
     from rankscope.verbs.asking import ask
 
     choices, about = choices_of(model, asked, prompting, ordering), about_of(asked, prompting)
-    settings = ask.AskSettings(choices, about, out, serving.served, paying.paid)
+    settings = ask.AskSettings(choices, about, out, serving.served, paying.paid, paying.dry_run)
     printing.show(output.form, None, ask.ask(settings, progress()))
 
 

@@ -29,6 +29,7 @@ from rankscope.report import page
 from rankscope.report.section import Drawing, Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
 from rankscope.store.artifacts import read_record
+from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
@@ -103,6 +104,7 @@ def stored_results(work: Work) -> StoredResults:
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
         command=f"rankscope run {work.plan.study.file.name}",
+        costs=costs(work),
     )
 
 
