@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rankscope.cli import printing
+from rankscope.cli import arguments, printing
 from rankscope.cli.options import JUDGEMENTS, Out, TableOrJson
 from rankscope.cli.program import command, group
 from rankscope.cli.teacher_options import (
@@ -40,6 +40,7 @@ def read(
     file: Annotated[Path, typer.Argument(help="The teacher's file.", show_default=False)],
     out: Out,
     output: TableOrJson,
+    priced: Priced,
     candidates: Annotated[
         Path | None,
         typer.Option(
@@ -114,6 +115,9 @@ def read(
         step=step,
         tag=tag,
         beside=tuple(beside or ()),
+        prices=priced.prices,
+        about=collection or "",
+        command=arguments.typed(),
     )
     judged = None if qrels is None else judgements.judged(qrels, split)
     printing.show(output.form, None, teacher.answer(file, out, settings, judged))

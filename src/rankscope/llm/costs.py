@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rankscope.core.judged.costs import AnswerCost
 from rankscope.llm.prompts import Messages
 
 if TYPE_CHECKING:
@@ -129,4 +130,16 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spent:
         first=min(dates, default=""),
         last=max(dates, default=""),
         n_cut_off=n_cut_off,
+    )
+
+
+def answer_cost(asked: Mapping[str, Any], prices: Prices) -> AnswerCost:
+    """What answers took, by a teacher's report on them; their money where there are prices."""
+    tokens = Tokens(asked["tokens_in"], asked["tokens_out"])
+    is_priced = bool(prices.prompt or prices.answer)
+    return AnswerCost(
+        asked["n_requests"],
+        *tokens,
+        asked.get("n_with_estimated_tokens", 0),
+        prices.of(tokens) if is_priced else None,
     )

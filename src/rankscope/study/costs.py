@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rankscope.core.judged.comparisons import Place
-from rankscope.core.judged.costs import AnswerCost, SystemCost, together
-from rankscope.llm.costs import Prices, Tokens
+from rankscope.core.judged.costs import SystemCost, together
+from rankscope.llm.costs import answer_cost
 from rankscope.pipeline.spec.pipeline import ALL_DOCS
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, run_role
@@ -37,10 +37,10 @@ def _cost(work: Work, study: Study, step: Step, system: str) -> SystemCost:
         return SystemCost(
             summary["n_queries"],
             _seconds(summary),
-            _answers(summary, step.spec.prices),
+            answer_cost(summary, step.spec.prices),
             price_per_hour=price,
         )
-    lists = [(_answers(store, spec.prices), _seconds(store)) for store, spec in _lists(work, study, system)]  # fmt: skip
+    lists = [(answer_cost(store, spec.prices), _seconds(store)) for store, spec in _lists(work, study, system)]  # fmt: skip
     return SystemCost(
         summary["n_queries"],
         manifest["seconds"],
@@ -48,18 +48,6 @@ def _cost(work: Work, study: Study, step: Step, system: str) -> SystemCost:
         lists=together([answers for answers, _ in lists]),
         lists_seconds=sum(seconds for _, seconds in lists),
         price_per_hour=price,
-    )
-
-
-def _answers(summary: Mapping[str, Any], prices: Prices) -> AnswerCost:
-    asked = summary["asked"]
-    tokens = Tokens(asked["tokens_in"], asked["tokens_out"])
-    has_price = bool(prices.prompt or prices.answer)
-    return AnswerCost(
-        asked["n_requests"],
-        *tokens,
-        asked.get("n_with_estimated_tokens", 0),
-        prices.of(tokens) if has_price else None,
     )
 
 

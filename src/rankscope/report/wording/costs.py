@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.costs import SystemCost
@@ -123,12 +124,19 @@ def pairs(evaluation: EvaluationRecord, costs: Costs) -> list[CostedPair]:
     for row in evaluation.comparisons:
         if row.place is None or row.measure != evaluation.headline:
             continue
-        ranker, llm = (costs.get((row.place, name)) for name in (row.system, row.baseline))
-        if ranker is None or llm is None or llm.answers is None or ranker.answers is not None:
+        names = [name for name in (row.system, row.baseline) if (row.place, name) in costs]
+        asked = [name for name in names if costs[row.place, name].answers]
+        if (len(names), len(asked)) != (2, 1):
             continue
-        sentence = f"{_verdict(row, evaluation)} {_less(row, ranker, llm)}{_once(row, ranker, llm)}"
+        ranker, llm = (_Named(name, costs[row.place, name]) for name in sorted(names, key=asked.count))  # fmt: skip
+        sentence = f"{_verdict(row, evaluation)} {_less(ranker, llm)}{_once(ranker, llm)}"
         found.append(CostedPair(VERDICTS[row.judged.verdict], sentence))
     return found
+
+
+class _Named(NamedTuple):
+    name: str
+    cost: SystemCost
 
 
 def _verdict(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
@@ -143,13 +151,13 @@ def _verdict(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     return f"{said} on {where} ({numbers})."
 
 
-def _less(row: JudgedComparison, ranker: SystemCost, llm: SystemCost) -> str:
+def _less(ranker: _Named, llm: _Named) -> str:
     """How many times less, or more, a query of the ranker takes than one of the LLM."""
-    mine, theirs = ranker.seconds_a_query, llm.seconds_a_query
-    told = f"A query takes {row.system} {amount(mine)} s and {row.baseline} {amount(theirs)} s{_times(mine, theirs)}"
-    if ranker.money_a_query is None or llm.money_a_query is None:
+    mine, theirs = ranker.cost.seconds_a_query, llm.cost.seconds_a_query
+    told = f"A query takes {ranker.name} {amount(mine)} s and {llm.name} {amount(theirs)} s{_times(mine, theirs)}"
+    if ranker.cost.money_a_query is None or llm.cost.money_a_query is None:
         return f"{told}."
-    mine, theirs = ranker.money_a_query, llm.money_a_query
+    mine, theirs = ranker.cost.money_a_query, llm.cost.money_a_query
     return f"{told}, and costs {amount(mine)} and {amount(theirs)}{_times(mine, theirs)}."
 
 
@@ -161,25 +169,20 @@ def _times(mine: float, theirs: float) -> str:
     return f" ({amount(ratio)} times {word})"
 
 
-def _once(row: JudgedComparison, ranker: SystemCost, llm: SystemCost) -> str:
+def _once(ranker: _Named, llm: _Named) -> str:
     """What the ranker took before its first query, and after how many queries that is made up for."""
-    if ranker.seconds_once is None:
+    mine, theirs = ranker.cost, llm.cost
+    if mine.seconds_once is None:
         return ""
-    lists = (
-        f", its teacher's {ranker.lists.n_requests:,} answers among them" if ranker.lists else ""
-    )
-    once = f" Before its first query it took {amount(ranker.seconds_once)} s{lists}"
-    in_money = ranker.money_once is not None and llm.money_a_query is not None and ranker.money_a_query is not None  # fmt: skip
-    saved = (
-        (llm.money_a_query or 0) - (ranker.money_a_query or 0)
-        if in_money
-        else llm.seconds_a_query - ranker.seconds_a_query
-    )
-    spent = (ranker.money_once or 0) if in_money else ranker.seconds_once
+    lists = f", its teacher's {mine.lists.n_requests:,} answers among them" if mine.lists else ""
+    once = f" Before its first query it took {amount(mine.seconds_once)} s{lists}"
+    unit, spent, saved = "time", mine.seconds_once, theirs.seconds_a_query - mine.seconds_a_query
+    if None not in (mine.money_once, mine.money_a_query, theirs.money_a_query):
+        unit, spent = "money", mine.money_once or 0.0
+        saved = (theirs.money_a_query or 0.0) - (mine.money_a_query or 0.0)
     if saved <= 0:
         return f"{once}."
-    unit = "money" if in_money else "time"
-    return f"{once}: in {unit}, {amount(spent / saved)} queries of {row.baseline} make up for that."
+    return f"{once}: in {unit}, {amount(spent / saved)} queries of {llm.name} make up for that."
 
 
 CAPTION = (
