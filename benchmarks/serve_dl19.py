@@ -1,6 +1,6 @@
 """Serve the answers of two LLMs over TREC DL 2019, as they were published, from OpenAI's interface on the loopback.
 
-    python scripts/serve_dl19.py FOLDER [--port 8019] [--seconds 2]
+    python benchmarks/serve_dl19.py FOLDER [--port 8019] [--seconds 2]
 
 FOLDER is the public collection msmarco-dl19: its run of BM25, and `teachers/` with RankVicuna's answers to every window and
 with GPT-3.5's final run. `model: rankvicuna` gets its answer to the window that is shown; `model: gpt-3.5-turbo` the order
