@@ -128,13 +128,13 @@ def pairs(evaluation: EvaluationRecord, costs: Costs) -> list[CostedPair]:
         asked = [name for name in names if costs[row.place, name].answers]
         if (len(names), len(asked)) != (2, 1):
             continue
-        ranker, llm = (_Named(name, costs[row.place, name]) for name in sorted(names, key=asked.count))  # fmt: skip
+        ranker, llm = (_Costed(name, costs[row.place, name]) for name in sorted(names, key=asked.count))  # fmt: skip
         sentence = f"{_verdict(row, evaluation)} {_less(ranker, llm)}{_once(ranker, llm)}"
         found.append(CostedPair(VERDICTS[row.judged.verdict], sentence))
     return found
 
 
-class _Named(NamedTuple):
+class _Costed(NamedTuple):
     name: str
     cost: SystemCost
 
@@ -151,7 +151,7 @@ def _verdict(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     return f"{said} on {where} ({numbers})."
 
 
-def _less(ranker: _Named, llm: _Named) -> str:
+def _less(ranker: _Costed, llm: _Costed) -> str:
     """How many times less, or more, a query of the ranker takes than one of the LLM."""
     mine, theirs = ranker.cost.seconds_a_query, llm.cost.seconds_a_query
     told = f"A query takes {ranker.name} {amount(mine)} s and {llm.name} {amount(theirs)} s{_times(mine, theirs)}"
@@ -169,7 +169,7 @@ def _times(mine: float, theirs: float) -> str:
     return f" ({amount(ratio)} times {word})"
 
 
-def _once(ranker: _Named, llm: _Named) -> str:
+def _once(ranker: _Costed, llm: _Costed) -> str:
     """What the ranker took before its first query, and after how many queries that is made up for."""
     mine, theirs = ranker.cost, llm.cost
     if mine.seconds_once is None:
