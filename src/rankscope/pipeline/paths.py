@@ -24,6 +24,10 @@ class LoadedStudy(Generic[S_co]):
     study: S_co
     folder: Path
     file: Path
+    text: str
+    """The file's text, as its user wrote it."""
+    overrides: tuple[str, ...]
+    """What was typed over it, each `a.b=value`, in order."""
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to its folder, or in a fetched collection."""

@@ -27,6 +27,18 @@ class StoredStep:
 
 
 @dataclass(frozen=True)
+class StudyTexts:
+    """The texts of a study file, without secrets."""
+
+    written: str
+    """As its user wrote it."""
+    overrides: tuple[str, ...]
+    """What was typed over it, each `a.b=value`, in order."""
+    resolved: str
+    """As it was carried out: overrides applied, sweeps written out, every default named."""
+
+
+@dataclass(frozen=True)
 class StoredDoc:
     """A doc of a ranking, with its text."""
 
@@ -46,7 +58,8 @@ class StoredResults:
     """Everything that a report shows, as the steps of a study stored it."""
 
     study: str
-    study_file: str
+    study_file: StudyTexts | None
+    """None for a report without a study."""
     seed: int | None
     """The study's random seed; None for a report without a study."""
     steps: Sequence[StoredStep]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pkgutil import resolve_name
@@ -16,6 +17,7 @@ from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, Syste
 from rankscope.core.progress import Advance
 from rankscope.core.records import Run
 from rankscope.core.tables import plain_cell
+from rankscope.core.visible import without_secrets
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.evaluate.seeds.variance import mean_values
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -27,10 +29,11 @@ from rankscope.pipeline.step import (
 from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
 from rankscope.report.section import Drawing, Section
-from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
+from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep, StudyTexts
 from rankscope.store.artifacts import read_record
 from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
+from rankscope.study.plan import ReportParams
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
 
@@ -58,7 +61,7 @@ def _told(section: Section, told: Advance) -> Section:
 
 def stored_results(work: Work) -> StoredResults:
     """Everything that the report reads, as plain data."""
-    study = work.plan.study.study
+    study, params = work.plan.study.study, work.params(ReportParams)
     stored = work.folder("evaluate") / EVALUATION
     evaluation = read_record(EvaluationRecord, stored)
     evaluated = work.step.inputs["evaluate"]
@@ -93,7 +96,7 @@ def stored_results(work: Work) -> StoredResults:
                 made_with.setdefault(package, set()).add(version)
     return StoredResults(
         study=study.study,
-        study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
+        study_file=_texts(work),
         seed=study.seed,
         steps=steps,
         versions={package: ", ".join(sorted(used)) for package, used in made_with.items()},
@@ -103,9 +106,16 @@ def stored_results(work: Work) -> StoredResults:
         queries=queries,
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
-        command=f"rankscope run {work.plan.study.file.name}",
+        command=shlex.join(["rankscope", "run", work.plan.study.file.name, *params.overrides]),
         costs=costs(work),
     )
+
+
+def _texts(work: Work) -> StudyTexts:
+    params = work.params(ReportParams)
+    values = work.plan.study.study.model_dump(mode="json", by_alias=True)
+    resolved = without_secrets(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    return StudyTexts(params.written, params.overrides, resolved)
 
 
 def _sections(work: Work, queries: Mapping[str, Mapping[str, str]]) -> tuple[Section, ...]:

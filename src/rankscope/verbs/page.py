@@ -97,7 +97,8 @@ def stored_results(
     systems, run_of, values = evaluation.systems(), _run_of(evaluation), evaluation.values()
     return StoredResults(
         study=f"{counted(len(systems), 'system')} on {judgements.name}",
-        study_file=command,
+        study_file=None,
+        command=command,
         seed=None,
         steps=[],
         versions=versions(),
