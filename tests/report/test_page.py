@@ -390,3 +390,18 @@ def test_the_study_file_stands_folded_as_written_and_as_resolved(results, text):
     )
     assert "Study file" not in compared
     assert "<dt>Command</dt><dd>rankscope compare a b</dd>" in compared
+
+
+def test_the_guide_names_every_part_of_the_page_and_the_browser_s_keys(text):
+    """The sections of analyses are told where their analyses are."""
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
+    told = guide.partition("\n## The page\n")[2].partition("\n## ")[0]
+    parts = re.findall(r'<li><a href="#\w+">([\w ]+)</a></li>', text.partition("</nav>")[0])
+    assert len(parts) >= 9
+    for part in [*parts, "Costs"]:
+        assert f"**{part}**" in told, f"{part} is not in the guide's section on the page"
+    script = (files("rankscope.report") / "templates" / "report.js").read_text("utf-8")
+    (keys,) = re.findall(r"const step = \{(.*?)\}\[event.key\]", script)
+    assert re.findall(r"(\w+):", keys) == ["j", "ArrowDown", "k", "ArrowUp"]
+    assert "the arrows or j and k" in told
+    assert "rankscope view" in guide.partition("\n## Looking through results\n")[2][:100]

@@ -51,7 +51,7 @@ def test_the_page_shows_the_file_as_written_and_what_was_typed_over_it(
         assert "# why &lt;b&gt;this&lt;/b&gt; &amp; that; the server is" in shown
         assert "https://[hidden]@host/v1?api-key=[hidden]" in shown
         assert "<dd>rankscope run shown.yaml &#39;evaluate.margin={nDCG@10: 0.2}&#39;</dd>" in page
-        assert "Study file, as resolved" in page
+        assert "As resolved: overrides applied" in page
         for path in store.root.rglob("*"):
             text = path.read_text("utf-8", "replace") if path.is_file() else ""
             assert not any(secret in text for secret in (KEY, PASSWORD)), path

@@ -86,6 +86,7 @@ def stored_results(work: Work) -> StoredResults:
             summary = _with_notes(step, manifest["summary"])
             if step.kind == "train":
                 summary["learning_rate"] = step.spec.learning_rate
+                summary["n_pairs"] = step.spec.pairs_per_update * summary["updates"]
             if changes := made_under(step, work.store):
                 summary["made under"] = changes
             stored_step = StoredStep(
