@@ -37,10 +37,10 @@ def _cost(work: Work, study: Study, step: Step, system: str) -> SystemCost:
         return SystemCost(
             summary["n_queries"],
             _seconds(summary),
-            answer_cost(summary, step.spec.prices),
+            answer_cost(summary["asked"], step.spec.prices),
             price_per_hour=price,
         )
-    lists = [(answer_cost(store, spec.prices), _seconds(store)) for store, spec in _lists(work, study, system)]  # fmt: skip
+    lists = [(answer_cost(store["asked"], spec.prices), _seconds(store)) for store, spec in _lists(work, study, system)]  # fmt: skip
     return SystemCost(
         summary["n_queries"],
         manifest["seconds"],
