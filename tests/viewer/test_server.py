@@ -96,7 +96,9 @@ def test_ctrl_c_at_any_moment_ends_it_in_order(
         assert signal.getsignal(signal.SIGINT) is before
     assert ended.lines == ("The view has ended.",)
     assert sent == [moment]
-    assert len(told) == (0 if moment == "found" else 1), "an address that nobody answers is not told"
+    assert len(told) == (0 if moment == "found" else 1), (
+        "an address that nobody answers is not told"
+    )
     assert not [each for each in recwarn if "never awaited" in str(each.message)]
 
 
