@@ -70,9 +70,9 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         (data / name).write_text(text.replace("on the", f"on {HOSTILE} the"), "utf-8")
     encoder = tiny.save_encoder(place / "encoder")
-    (place / "study.yaml").write_text(SEEDED.format(data=data, encoder=encoder), "utf-8")
+    (place / "the study.yaml").write_text(SEEDED.format(data=data, encoder=encoder), "utf-8")
     overrides = ["rankers.C.learning_rate=0.01"]
-    rs.read_study(place / "study.yaml", results=place / "results", overrides=overrides).run()
+    rs.read_study(place / "the study.yaml", results=place / "results", overrides=overrides).run()
     return place / "results"
 
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 import rankscope as rs
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
+from rankscope.study.starting import ready_made
 from rankscope.viewer.app import application
 from rankscope.viewer.found import found
 
@@ -196,6 +197,15 @@ def test_a_ranker_shows_what_the_study_found_inside(results: Path, client: TestC
 
 def test_the_report_is_shown_as_it_stands(results: Path, client: TestClient) -> None:
     assert ask(client, "report") == (results / "tiny" / "report.html").read_text("utf-8")
+
+
+def test_the_report_says_the_whole_command(seeded: Path) -> None:
+    """With the overrides, without which the study file gives other numbers; as a shell takes it."""
+    page = (seeded / "seeded" / "report.html").read_text("utf-8")
+    (command,) = re.findall("<dt>Command</dt><dd>(.*?)</dd>", page)
+    assert html.unescape(command) == "rankscope run 'the study.yaml' rankers.C.learning_rate=0.01"
+    at = ready_made.folder() / "published"
+    assert ready_made.as_typed(next(at.glob("*.yaml"))).startswith("studies:published/")
 
 
 def test_nothing_in_the_results_is_written(results: Path, client: TestClient) -> None:
