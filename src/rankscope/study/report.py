@@ -29,9 +29,9 @@ from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
 from rankscope.report.section import Drawing, Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
-from rankscope.study.starting.ready_made import as_typed
 from rankscope.store.artifacts import read_record
 from rankscope.study.origin import made_under
+from rankscope.study.starting.ready_made import as_typed
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
 
