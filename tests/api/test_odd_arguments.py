@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rankscope as rs
@@ -24,6 +25,7 @@ ODD = {
     "table": {},
     "of_none": {"x": None},
     "object": object(),
+    "array": np.array([1, 2]),
 }
 
 
@@ -146,8 +148,6 @@ def test_a_run_is_not_cut_from_its_end(depth: int) -> None:
 
 def test_a_run_may_be_a_table_and_numbers_numpy_s(verbs: Mapping[str, Any]) -> None:
     """What `measure` reads as a run, `rerank` and `tune` read too."""
-    import numpy as np
-
     rerank, given = verbs["rerank"]
     table = {
         query: {doc.doc_id: doc.score for doc in ranking}

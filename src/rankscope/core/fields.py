@@ -162,9 +162,12 @@ def given_path(value: Any, what: str) -> str:
 
 def given_whole(value: Any, what: str) -> int:
     """A whole number, numpy's too. Raises BadInput for text, a fraction and a truth value."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise BadInput(f"The {what} is {shown(value)}. Give it as a whole number.")
-    return index(value)
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise BadInput(f"The {what} is {shown(value)}. Give it as a whole number.") from None
 
 
 def given_word(value: Any, what: str) -> str | None:

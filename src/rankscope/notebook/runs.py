@@ -1,7 +1,7 @@
 """Runs for a notebook: a collection searched, and the top of a run re-ranked."""
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import given_whole
+from rankscope.core.fields import given_whole, given_word
 from rankscope.core.records import Run
 from rankscope.evaluate.runs import RunLike
 from rankscope.notebook.collections import OpenedCollection, opened_collection
@@ -29,7 +29,7 @@ def search(
     Run bm25: 200 queries, 2,000 docs
     """
     _check_depth(depth)
-    over = opened_collection(collection)
+    over, language = opened_collection(collection), given_word(language, "language")
     if isinstance(model, str) and model.casefold() == BM25:
         return _by_bm25(over, depth, language or ENGLISH)
     ranker = loaded(model)
