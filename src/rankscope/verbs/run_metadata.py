@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
+from rankscope.core.trec.writing import METADATA
 from rankscope.store.artifacts import versions
 from rankscope.store.files import written_whole
 
-ENDING = ".ir_metadata.yml"
 Told = Mapping[str, Any]
 
 
@@ -34,7 +34,7 @@ class RunFacts:
 
 def beside(run: Path) -> Path:
     """The file of a run's metadata."""
-    return run.with_name(f"{run.name}{ENDING}")
+    return run.with_name(f"{run.name}{METADATA}")
 
 
 def write(run: Path, told: Told) -> Path:

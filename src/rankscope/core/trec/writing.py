@@ -18,6 +18,16 @@ from rankscope.core.fields import as_grade, check_id, given_path, shown
 from rankscope.core.lines import write_bytes
 from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, columns_of, lowered
 
+METADATA = ".ir_metadata.yml"
+"""The end of the name of a file beside a run, which says what made it."""
+
+
+def forget_metadata(path: Path) -> None:
+    """Remove what says beside a file how the run was made that another one replaces: of that one it would be false."""
+    beside = path.with_name(f"{path.name}{METADATA}")
+    if beside.is_file():
+        beside.unlink()
+
 
 def strictly_decreasing(query_id: str, columns: Columns) -> NDArray[np.float32]:
     """A ranking's scores, each as float32 under the one before.
@@ -53,7 +63,7 @@ def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
 def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 
-    `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
+    A file beside it that says what made the run there before goes. `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
 
     >>> rs.write_run("top.run", run.top(1))
@@ -71,6 +81,7 @@ def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None 
     )  # a file's name may be no UTF-8
     tag = "_".join(text.split()) or "untagged"
     lines = [_lines_of(query_id, run.columns(query_id), tag) for query_id in sorted(run.rankings)]
+    forget_metadata(Path(path))
     write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
 
 
