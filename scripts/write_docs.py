@@ -22,7 +22,7 @@ from rankscope.core import plain_yaml
 from rankscope.pipeline.spec import fields
 from rankscope.pipeline.spec.recipes import RECIPES
 from rankscope.study import study
-from rankscope.study.chains import LONGEST
+from rankscope.study.rules.chains import LONGEST
 from rankscope.study.sweeps.lists import MOST
 from rankscope.train.guards import GUARDS
 

@@ -101,7 +101,8 @@ def test_how_a_model_scored_is_told(tmp_path: Path) -> None:
 
     def second(how: Inference) -> dict[str, object]:
         settings = RerankSettings("model", object(), tmp_path, tmp_path, 5, how=how)  # type: ignore[arg-type]
-        return dict(_facts(settings, run).retrieval[1])
+        cost = run_metadata.cost_of_re_ranking(None, 1, 1.0)
+        return dict(_facts(settings, run, cost).retrieval[1])
 
     assert second(Inference(precision="int8"))["precision"] == "int8"
     assert second(Inference(max_length=64))["max_length"] == 64

@@ -17,9 +17,9 @@ def world(tmp_path: Path) -> AskedWorld:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of the usual waits before another attempt."""
-    from rankscope.llm.server import driver
+    from rankscope.llm.server import terms
 
-    monkeypatch.setattr(driver, "Patience", partial(driver.Patience, first_wait=0.01))
+    monkeypatch.setattr(terms, "Patience", partial(terms.Patience, first_wait=0.01))
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from rankscope.core.formats import read_run
 from rankscope.llm.answer_file import answers_in
 from rankscope.llm.costs import Prices
 from rankscope.llm.server.budget import ledger_of
+from rankscope.llm.server.terms import Paid, Served
 from rankscope.llm.settings import AskChoices
 from rankscope.verbs.asking import ask
 from rankscope.verbs.asking.prepared import AskedAbout
@@ -545,8 +546,8 @@ def test_progress_comes_to_its_end_and_tells_the_money_that_is_left(
             AskChoices("made-up", way=way),
             AskedAbout(world.run, str(world.folder)),
             tmp_path / "a.jsonl",
-            ask.Served(server.address),
-            ask.Paid(Prices(1000, 2000), budget=10_000),
+            Served(server.address),
+            Paid(Prices(1000, 2000), budget=10_000),
         )
         ask.ask(settings, recorder)
         assert recorder.told

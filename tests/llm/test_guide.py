@@ -9,6 +9,10 @@ import pytest
 
 from rankscope.llm.prompts import own_prompt
 from rankscope.llm.ways import AN_ORDER
+from rankscope.store.fingerprint import Digests
+from rankscope.study.load import load
+from rankscope.study.plan import plan
+from support.asked_world import asked_world
 from support.command import Command
 from support.llm_server import Body, carried_out, llm_server, shown_in
 
@@ -52,8 +56,19 @@ def test_the_page_is_carried_out(
     runs = [Path(f"{name}.run").read_text().splitlines() for name in ("gpt", "zephyr", "batch")]
     ranked = [[line.split()[:3] for line in run] for run in runs]
     assert ranked[0] == ranked[1] == ranked[2]
+    lines_of_costs = [line for line in lines if "compare" in line]
+    assert "requests a query" in rankscope(*shlex.split(lines_of_costs[-1])[1:]).out
     assert "agreement with gpt: rank biased overlap\t1.0000" in rankscope(*words_of(lines, "--beside")).out  # fmt: skip
     assert not any("sk-made-up" in path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())  # fmt: skip
+
+
+def test_the_study_of_the_page_is_planned(tmp_path: Path) -> None:
+    """Its LLM is asked once for what is learnt from and once for the test; nothing is asked to plan it."""
+    (study,) = blocks("llm.md", "yaml")
+    asked_world(tmp_path / "my-folder")
+    (tmp_path / "study.yaml").write_text(study)
+    made = plan(load(tmp_path / "study.yaml"), Digests().of)
+    assert [step.label for step in made.steps if step.kind == "ask"] == ["gpt.test", "gpt.train"]
 
 
 def words_of(lines: list[str], option: str) -> list[str]:

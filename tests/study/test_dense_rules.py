@@ -15,8 +15,8 @@ from rankscope.pipeline.spec.recipes import RECIPES
 from rankscope.pipeline.spec.samples import NoisyQueriesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.retrieve.approximate import INDEXES
-from rankscope.study import rules
 from rankscope.study.load import load
+from rankscope.study.rules import rankers
 from support import dense_study
 
 
@@ -70,4 +70,4 @@ def test_a_study_offers_what_the_tables_have() -> None:
     assert choices(DenseSpec, "index") == {"exact", *INDEXES}
     assert choices(NoisyQueriesSpec, "noise") == set(NOISES)
     assert choices(BiEncoderSpec, "pooling") == set(POOLINGS)
-    assert set(TOWERS) == rules.TOWERS
+    assert set(TOWERS) == rankers.TOWERS

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rankscope.core.errors import BadInput
+from rankscope.core.errors import BadInput, listed
 from rankscope.options import COLLECTION, FIRST_STAGE, MODEL, Depth, Split
 
 if TYPE_CHECKING:
     from rankscope.llm.costs import Prices
+    from rankscope.llm.server.terms import Paid, Served
     from rankscope.llm.settings import AskChoices
-    from rankscope.verbs.asking.ask import Paid, Served
     from rankscope.verbs.asking.prepared import AskedAbout
 
 PROMPT, ORDER, SERVER, MONEY = "Prompt", "Order of the docs", "Server", "Money"
@@ -245,8 +245,7 @@ class Serving:
     @property
     def served(self) -> "Served":
         """The server, and how it is asked."""
-        from rankscope.llm.server.driver import Patience
-        from rankscope.verbs.asking.ask import Served
+        from rankscope.llm.server.terms import Patience, Served
 
         patience = Patience(attempts=self.retries + 1)
         return Served(self.endpoint, self.key_env, self.parallel, self.timeout, patience)
@@ -309,21 +308,23 @@ class Paying:
     def paid(self) -> "Paid":
         """The prices and the budget."""
         from rankscope.llm.costs import Prices
-        from rankscope.verbs.asking.ask import Paid
+        from rankscope.llm.server.terms import Paid
 
-        return Paid(Prices(self.price_in, self.price_out), self.budget, self.dry_run)
+        return Paid(Prices(self.price_in, self.price_out), self.budget)
 
 
 def _fields(given: Sequence[str]) -> dict[str, Any]:
     """Fields of a request as they are typed; BadInput for one without a value."""
     import json
 
+    from rankscope.llm.settings import OWN_FIELDS
+
     fields: dict[str, Any] = {}
     for words in given:
         name, equals, value = words.partition("=")
-        if not equals or not name or name in ("messages", "model", "stream", "n"):
+        if not equals or not name or name in OWN_FIELDS:
             raise BadInput(
-                f"--field {words}: give NAME=VALUE, for another field than model, messages, stream and n."
+                f"--field {words}: give NAME=VALUE, for another field than {listed(sorted(OWN_FIELDS))}."
             )
         try:
             fields[name] = json.loads(value)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rankscope.cli import printing
+from rankscope.cli import arguments, printing
 from rankscope.cli.options import JUDGEMENTS, Out, TableOrJson
 from rankscope.cli.program import command, group
 from rankscope.cli.teacher_options import (
@@ -40,6 +40,7 @@ def read(
     file: Annotated[Path, typer.Argument(help="The teacher's file.", show_default=False)],
     out: Out,
     output: TableOrJson,
+    priced: Priced,
     candidates: Annotated[
         Path | None,
         typer.Option(
@@ -114,6 +115,9 @@ def read(
         step=step,
         tag=tag,
         beside=tuple(beside or ()),
+        prices=priced.prices,
+        about=collection or "",
+        command=arguments.typed(),
     )
     judged = None if qrels is None else judgements.judged(qrels, split)
     printing.show(output.form, None, teacher.answer(file, out, settings, judged))
@@ -135,7 +139,7 @@ def ask(
     from rankscope.verbs.asking import ask
 
     choices, about = choices_of(model, asked, prompting, ordering), about_of(asked, prompting)
-    settings = ask.AskSettings(choices, about, out, serving.served, paying.paid)
+    settings = ask.AskSettings(choices, about, out, serving.served, paying.paid, paying.dry_run)
     printing.show(output.form, None, ask.ask(settings, progress()))
 
 

@@ -214,6 +214,7 @@ def _summary(asking: Asking, took: Spent) -> dict[str, Any]:
         "n_requests": took.n_requests,
         "tokens_in": took.tokens.prompt,
         "tokens_out": took.tokens.answer,
+        "seconds": took.seconds,
         "seconds_a_query": took.seconds_a_query,
     }
     if took.n_estimated:

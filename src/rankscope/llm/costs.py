@@ -7,9 +7,13 @@ own before a chat that has none.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rankscope.core.judged.costs import AnswerCost
 from rankscope.llm.prompts import Messages
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 PER_MESSAGE, PER_REQUEST = 12, 100
 """Tokens beside those of the texts, at most."""
@@ -59,6 +63,13 @@ class TokenCounting:
         texts = [message["content"] for message in messages]
         of_texts = sum(map(self.count, texts)) if self.count else sum(len(text) // CHARACTERS_A_TOKEN + 1 for text in texts)  # fmt: skip
         return of_texts + MARKS * len(messages)
+
+
+def counting_with(tokenizer: "Tokenizer | None") -> TokenCounting:
+    """Counts by a tokenizer, or by bytes and characters without one."""
+    if tokenizer is None:
+        return TokenCounting()
+    return TokenCounting(lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids))
 
 
 @dataclass(frozen=True)
@@ -119,4 +130,16 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spent:
         first=min(dates, default=""),
         last=max(dates, default=""),
         n_cut_off=n_cut_off,
+    )
+
+
+def answer_cost(asked: Mapping[str, Any], prices: Prices) -> AnswerCost:
+    """What answers took, by a teacher's report on them; their money where there are prices."""
+    tokens = Tokens(asked["tokens_in"], asked["tokens_out"])
+    is_priced = bool(prices.prompt or prices.answer)
+    return AnswerCost(
+        asked["n_requests"],
+        *tokens,
+        asked.get("n_with_estimated_tokens", 0),
+        prices.of(tokens) if is_priced else None,
     )

@@ -15,11 +15,16 @@ KEPT = 20_000
 """Passages kept in memory: a doc is shown in several windows."""
 
 
+def tokenizer_file(path: Path) -> Path:
+    """The `tokenizer.json` that a path, or the folder at it, names."""
+    return path / "tokenizer.json" if path.is_dir() else path
+
+
 def tokenizer_at(path: Path) -> "Tokenizer":
     """The tokenizer of a `tokenizer.json`, or of a folder that holds one. BadInput where there is none."""
     from tokenizers import Tokenizer
 
-    file = path / "tokenizer.json" if path.is_dir() else path
+    file = tokenizer_file(path)
     if not file.is_file():
         raise BadInput(
             f"{file}: there is no such file. Give a model's tokenizer.json or its folder."
@@ -34,7 +39,7 @@ def tokenizer_at(path: Path) -> "Tokenizer":
 
 def name_of_tokenizer(path: Path) -> str:
     """What identifies a tokenizer: its bytes."""
-    return sha256_of(path / "tokenizer.json" if path.is_dir() else path)[:12]
+    return sha256_of(tokenizer_file(path))[:12]
 
 
 @final

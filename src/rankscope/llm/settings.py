@@ -1,6 +1,6 @@
 """What is asked of an LLM: the choices a person makes, and the question they settle, which names a file of answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,21 @@ from rankscope.llm.ways import WAYS
 ORDERS = ("initial", "shuffled")
 MALFORMED = ("repair", "repair_as_published")
 """How an answer becomes an order when the next question depends on it; see `data.permutations`."""
+OWN_FIELDS = frozenset({"messages", "model", "stream", "n"})
+"""Fields of a request that nobody else may set."""
 MOST_ORDERS = 100
+Named = Callable[[str], str]
+"""How a person wrote a choice: as an option of a command, or as a field of a study file."""
+
+
+def as_option(choice: str) -> str:
+    """A choice as an option of a command."""
+    return f"--{choice.replace('_', '-')}"
+
+
+def as_field(choice: str) -> str:
+    """A choice as a field of a study file."""
+    return f"`{choice}`"
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ def asking_of(identity: Mapping[str, Any]) -> Asking:
     return Asking(**identity)
 
 
-def settled(choices: AskChoices) -> Asking:
+def settled(choices: AskChoices, named: Named = as_option) -> Asking:
     """The question that the choices settle. BadInput for those that do not go together."""
     way = choose(WAYS, choices.way, what="way of asking")
     choose(dict.fromkeys(ORDERS), choices.order, what="order of docs")
@@ -85,13 +99,15 @@ def settled(choices: AskChoices) -> Asking:
     if prompt.kind != way.kind:
         fitting = ", ".join(each for each, other in PROMPTS.items() if other.kind == way.kind)
         raise BadInput(
-            f"--prompt {name}: it asks for {prompt.kind}, and --way {choices.way} for {way.kind}. Give {fitting}, or a file of your own."
+            f"{named('prompt')} {name}: it asks for {prompt.kind}, and {named('way')} {choices.way} for {way.kind}. Give {fitting}, or "
+            "a file of your own."
         )
     window = choices.window or way.window
     step = choices.step or max(1, window // 2)
-    _require_ways_own(choices, window, step)
+    _require_ways_own(choices, window, step, named)
     if choices.passage_words is not None and choices.passage_tokens is not None:
-        raise BadInput("Passages are cut after --passage-words or --passage-tokens, not both.")
+        either = f"{named('passage_words')} or {named('passage_tokens')}"
+        raise BadInput(f"Passages are cut after {either}, not both.")
     words = choices.passage_words
     if words is None and choices.passage_tokens is None:
         words = prompt.words_for(window)
@@ -117,7 +133,7 @@ def settled(choices: AskChoices) -> Asking:
     )
 
 
-def _require_ways_own(choices: AskChoices, window: int, step: int) -> None:
+def _require_ways_own(choices: AskChoices, window: int, step: int, named: Named) -> None:
     """BadInput for an option that the way does not have, or that leaves nothing to ask."""
     way = WAYS[choices.way]
     given = {"step": choices.step, "passes": choices.passes, "top": choices.top}
@@ -125,19 +141,19 @@ def _require_ways_own(choices: AskChoices, window: int, step: int) -> None:
         if value is not None and name not in way.options:
             has = [each for each, other in WAYS.items() if name in other.options]
             raise BadInput(
-                f"--{name} is of --way {' and '.join(has)}; {choices.way} has none. Leave it out."
+                f"{named(name)} is of {named('way')} {' and '.join(has)}; {choices.way} has none. Leave it out."
             )
     if step > window:
         raise BadInput(
-            f"Windows of {window} that move by {step} leave docs out. Give a --step that is not larger than --window."
+            f"Windows of {window} that move by {step} leave docs out. Give a {named('step')} that is not larger than {named('window')}."
         )
     if not way.smallest <= window <= way.largest:
         raise BadInput(
-            f"--window {window}: {choices.way} shows from {way.smallest} to {way.largest} docs at once."
+            f"{named('window')} {window}: {choices.way} shows from {way.smallest} to {way.largest} docs at once."
         )
     if choices.orders > 1 and choices.order == "initial":
         raise BadInput(
-            f"--orders {choices.orders}: the initial order is one. Several are drawn with --order shuffled."
+            f"{named('orders')} {choices.orders}: the initial order is one. Several are drawn with {named('order')} shuffled."
         )
     if choices.orders > MOST_ORDERS:
-        raise BadInput(f"--orders {choices.orders}: {MOST_ORDERS} are the most.")
+        raise BadInput(f"{named('orders')} {choices.orders}: {MOST_ORDERS} are the most.")

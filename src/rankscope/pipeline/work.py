@@ -56,6 +56,11 @@ class Work:
         """The folder in which a training keeps its state."""
         return self.store.work(self.step.name)
 
+    @property
+    def answers(self) -> Path:
+        """The file of an LLM's answers to the step's questions, as they come; it stays, so that none is paid for twice."""
+        return self.store.root / "answers" / f"{self.step.fingerprint}.jsonl"
+
     def texts(self, docs_role: str, ranker: "Ranker", doc_ids: Iterable[str]) -> TextsOf:
         """A function from ids to docs as the ranker takes them: token ids if it joins them, or texts."""
         if ranker.joiner is None:

@@ -322,6 +322,28 @@ def cost(rows: Sequence[SystemRow], measure: str) -> Spec:
     return finished(chart, f"{measure} of each system over the seconds of its training")
 
 
+def query_cost(points: Sequence[Mapping[str, Any]], measure: str, unit: str) -> Spec:
+    """Each system's mean over what a query costs it, on a logarithmic axis. A point has system, cost, mean and is_llm."""
+    base = chart_of(points).encode(
+        x=alt.X("cost:Q", title=f"{unit} a query", axis=AXIS, scale=alt.Scale(type="log")),
+        y=alt.Y("mean:Q", title=measure, axis=AXIS, scale=alt.Scale(zero=False)),
+        tooltip=["system:N", "cost:Q", alt.Tooltip("mean:Q", format=".4f")],
+    )
+    dots = base.mark_point(filled=True, size=70).encode(
+        color=alt.Color(
+            "is_llm:N", scale=alt.Scale(domain=[False, True], range=[BLUE, VERMILION]), legend=None
+        ),
+        shape=alt.Shape(
+            "is_llm:N",
+            scale=alt.Scale(domain=[False, True], range=["circle", "square"]),
+            legend=None,
+        ),
+    )
+    names = base.mark_text(align="left", dx=8, dy=-6).encode(text="system:N")
+    chart = (dots + names).properties(width="container", height=240)
+    return finished(chart, f"{measure} of each system over the {unit.lower()} of a query")
+
+
 def below_each_other(panels: Sequence[Spec]) -> Spec:
     """Charts as one, each below the one before; a single one as it is."""
     if len(panels) == 1:

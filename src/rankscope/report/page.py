@@ -4,14 +4,17 @@ The page fetches nothing: scripts, styles, charts and data are inside it, and it
 security policy makes a browser refuse anything else. The same results give the same bytes.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import vl_convert
 from markupsafe import Markup
 
+from rankscope.core.judged.comparisons import Place
 from rankscope.report import (
     charts,
     claims,
@@ -31,7 +34,7 @@ from rankscope.report.tables import browser
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
-from rankscope.report.wording import cautions, opening, provenance
+from rankscope.report.wording import cautions, costs, opening, provenance
 from rankscope.report.wording.verdicts import VERDICTS, interval
 from rankscope.store.cache import cached_text, keep_text
 
@@ -73,6 +76,7 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
     pairs = queries.pairs(evaluation)
     made = systems.systems(results)
     is_trained = any(row.seconds and row.mean is not None for row in made)
+    priced = costs.costed_place(evaluation, results.costs)
     shown = [queries.differences(pair, results) for pair in pairs[: queries.MAX_PAIRS]]
     return str(
         rendered(
@@ -83,6 +87,7 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             headlines=findings.headlines(evaluation),
             systems=made,
             cost=drawing.chart(charts.cost(made, evaluation.headline)) if is_trained else None,
+            costs=None if priced is None else _costs(results, priced, drawing),
             claims=claims.claims(evaluation),
             tally=findings.tally(evaluation),
             means=means(evaluation),
@@ -123,6 +128,27 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             verdicts=VERDICTS,
         )
     )
+
+
+class _Costs(NamedTuple):
+    """The page's section on what a query costs."""
+
+    place: Place
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    pairs: Sequence[costs.CostedPair]
+    chart: str
+    unit: str
+    caption: str
+
+
+def _costs(results: StoredResults, place: Place, drawing: Drawing) -> _Costs:
+    evaluation = results.evaluation
+    unit, points = costs.points(evaluation, results.costs, place)
+    chart = drawing.chart(charts.query_cost(points, evaluation.headline, unit))
+    columns, rows = costs.rows(evaluation, results.costs, place)
+    told = costs.pairs(evaluation, results.costs)
+    return _Costs(place, columns, rows, told, chart, unit.lower(), costs.CAPTION)
 
 
 def _curves(

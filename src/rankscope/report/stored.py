@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.costs import SystemCost
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.section import Section
 
@@ -59,9 +60,11 @@ class StoredResults:
     """Collection and query_id to text."""
     rankings: Rankings
     sections: Sequence[Section] = ()
+    """The sections of analyses, in the order of the page."""
     command: str = ""
     """What a person types to have all this again."""
-    """The sections of analyses, in the order of the page."""
+    costs: Mapping[tuple[Place, str], SystemCost] = field(default_factory=dict)
+    """What systems cost, by place and name, where it is known."""
 
 
 def place_name(place: Place | None, evaluation: EvaluationRecord) -> str:

@@ -108,7 +108,7 @@ def _light(step: Step, store: Store) -> tuple[Step, list[str]]:
         if untrained:
             notes.append(f"{step.label}: looked at with {first.label} before its pre-training")
     for role, teacher in step.inputs.items():
-        if teacher.kind == "rerank" and not _is_there(teacher, store):
+        if teacher.kind in ("rerank", "ask") and not _is_there(teacher, store):
             inputs[role] = teacher.inputs["run"]
             notes.append(
                 f"{step.label}: looked at with its teacher's candidates, which are not ranked yet"

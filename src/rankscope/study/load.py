@@ -10,8 +10,8 @@ from rankscope.core import plain_yaml
 from rankscope.core.errors import BadInput, BadStudy, RankscopeError
 from rankscope.core.visible import brief
 from rankscope.pipeline.paths import LoadedStudy
-from rankscope.study import rules
 from rankscope.study.mistakes import sentences, study_error
+from rankscope.study.rules import between
 from rankscope.study.study import Study
 from rankscope.study.sweeps.members import expand
 
@@ -36,7 +36,7 @@ def validated(values: Mapping[str, Any], source: str) -> Study:
     try:
         expanded_values = expand(values)
         study = Study.model_validate(expanded_values)
-        rules.check(study)
+        between.check(study)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         mistakes = sentences(errors, expanded_values, values.get("rankers") or {})

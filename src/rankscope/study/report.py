@@ -30,6 +30,7 @@ from rankscope.report import page
 from rankscope.report.section import Drawing, Section
 from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
 from rankscope.store.artifacts import read_record
+from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
 from rankscope.study.starting.ready_made import as_typed
 from rankscope.study.study import Study
@@ -107,6 +108,7 @@ def stored_results(work: Work) -> StoredResults:
         command=shlex.join(
             ["rankscope", "run", as_typed(work.plan.study.file), *work.plan.study.overrides]
         ),
+        costs=costs(work),
     )
 
 

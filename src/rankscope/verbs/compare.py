@@ -1,11 +1,12 @@
 """Compare run files: verdicts over a family of comparisons."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rankscope.core.errors import choose
+from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.core.judged.margins import Margin
 from rankscope.core.result import Result, Table
 from rankscope.core.words import counted
@@ -15,6 +16,7 @@ from rankscope.evaluate.evaluation import EvaluatedRun, Evaluation
 from rankscope.evaluate.runs import Runs
 from rankscope.report.tables.columns import SharedTerms, left_out_first, on_terminal
 from rankscope.report.wording import cautions
+from rankscope.report.wording import costs as wording
 from rankscope.report.wording.verdicts import (
     AS_PUBLISHED_TESTS,
     CORRECTIONS,
@@ -22,7 +24,7 @@ from rankscope.report.wording.verdicts import (
     WITHOUT_MARGIN,
     interval_name,
 )
-from rankscope.verbs import page
+from rankscope.verbs import page, run_metadata
 from rankscope.verbs.judgements import Judgements
 
 LINES_OF_UNSEEN = 8
@@ -62,6 +64,8 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
     first_stage, evaluation = settings.first_stage, compared.evaluation
     if first_stage is not None:
         choose(evaluation.systems(), first_stage, what="first stage")
+    record = page.record(compared, judged, first_stage=first_stage)
+    known = run_metadata.costs_of(settings.runs, record.places[0])
     return Result(
         tables=(
             Table(
@@ -70,10 +74,11 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
                 n_names=2,
             ),
             comparison_table(compared),
+            *_cost_tables(record, known),
         ),
-        lines=(caption(compared), *unseen(compared)),
+        lines=(caption(compared), *unseen(compared), *_cost_lines(record, known)),
         forms={
-            "json": lambda: json.dumps(as_json(evaluation, compared), allow_nan=False),
+            "json": lambda: json.dumps(as_json(evaluation, compared, known), allow_nan=False),
             "csv": lambda: page.comparisons_csv(compared, judged),
             "latex": lambda: page.latex(compared, judged),
             "html": lambda: page.page(
@@ -82,6 +87,7 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
                 settings.runs,
                 command=settings.command,
                 first_stage=first_stage,
+                known=known,
             ),
             "frame": compared.frame,
             "chart": lambda: _chart(compared, judged),
@@ -106,6 +112,21 @@ def _chart(compared: Compared, judged: Judgements) -> dict[str, Any]:
 
     drawn = forests.forests(page.record(compared, judged))
     return charts.below_each_other([charts.forest(forest) for forest in drawn])
+
+
+def _cost_tables(record: EvaluationRecord, known: wording.Costs) -> Iterator[Table]:
+    """The table of costs, where an LLM is among the systems."""
+    place = wording.costed_place(record, known)
+    if place is not None:
+        yield Table("what a query costs", *wording.rows(record, known, place), n_names=1)
+
+
+def _cost_lines(record: EvaluationRecord, known: wording.Costs) -> Iterator[str]:
+    """A sentence for each ranker beside an LLM."""
+    for pair in wording.pairs(record, known):
+        yield pair.sentence.replace("\u00a0", " ")
+    if wording.costed_place(record, known) is not None:
+        yield wording.CAPTION
 
 
 # -- on a terminal ---------------------------------------------------------------------------------
@@ -172,8 +193,10 @@ def unseen(compared: Compared) -> list[str]:
 # -- as JSON ---------------------------------------------------------------------------------------
 
 
-def as_json(evaluation: Evaluation, compared: Compared | None = None) -> dict[str, Any]:
-    """Runs with means and per-query values, and comparisons, as plain values."""
+def as_json(
+    evaluation: Evaluation, compared: Compared | None = None, known: wording.Costs | None = None
+) -> dict[str, Any]:
+    """Runs with means and per-query values, comparisons, and costs by system where they are known, as plain values."""
     terms = (
         None
         if compared is None
@@ -193,6 +216,9 @@ def as_json(evaluation: Evaluation, compared: Compared | None = None) -> dict[st
         "terms": terms,
         "notes": [*evaluation.notes, *(compared.notes if compared else ())],
         "runs": [_run_as_json(run) for run in evaluation.runs],
+        "costs": {
+            system: run_metadata.cost_told(cost) for (_, system), cost in (known or {}).items()
+        },
         "comparisons": [row.plain() for row in compared.rows] if compared else [],
         "seeds": {
             system: {measure: dict(vars(split)) for measure, split in of_system.items()}

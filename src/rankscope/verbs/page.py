@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.costs import SystemCost
 from rankscope.core.judged.evaluation import EvaluationRecord, SeedResult, SystemResult
 from rankscope.core.records import Run
 from rankscope.core.words import counted
@@ -86,6 +87,7 @@ def stored_results(
     command: str,
     first_stage: str | None,
     folder: Path,
+    known: Mapping[tuple[Place, str], SystemCost],
 ) -> StoredResults:
     """The results that the report's page needs. `folder` keeps the docs' texts while the page is made.
 
@@ -112,6 +114,7 @@ def stored_results(
         rankings=_rankings(
             {run_of[name]: first for name, (first, *_) in named(runs).items()}, judgements, folder
         ),
+        costs=known,
     )
 
 
@@ -204,12 +207,19 @@ def page(
     *,
     command: str,
     first_stage: str | None,
+    known: Mapping[tuple[Place, str], SystemCost] | None = None,
 ) -> str:
-    """The comparison as one self-contained HTML page."""
+    """The comparison as one self-contained HTML page; `known` are the costs of systems."""
     from rankscope.report.page import html
 
     with temporary_folder() as folder:
         stored = stored_results(
-            compared, judgements, runs, command=command, first_stage=first_stage, folder=folder
+            compared,
+            judgements,
+            runs,
+            command=command,
+            first_stage=first_stage,
+            folder=folder,
+            known=known or {},
         )
         return html(stored)

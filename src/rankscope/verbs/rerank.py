@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from rankscope.core.formats import read_run
+from rankscope.core.judged.costs import SystemCost
 from rankscope.core.progress import Progress, Tell
 from rankscope.core.records import Run
 from rankscope.core.result import Result
@@ -46,20 +48,23 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
     require_precision(settings.how.precision, settings.how.device)
     model = located(settings.model, revision=settings.revision)
     ready(settings.out)
-    run = read_run(settings.run)
+    run, began = read_run(settings.run), monotonic()
     ranker = open_ranker(downloaded(model), settings.how)
     for note in notes_on(ranker):
         tell(note)
     params = RerankParams(settings.depth, tag_of(model), settings.how.precision)
     again, effects = reranked(ranker, settings.source, run, params, progress)
+    cost = run_metadata.cost_of_re_ranking(
+        model.folder, len(again.rankings), round(monotonic() - began, 3)
+    )
     for note in effects:
         tell(note)
     line = written(settings.out, again)
-    run_metadata.write(settings.out, run_metadata.of_run(again.tag, _facts(settings, run)))
+    run_metadata.write(settings.out, run_metadata.of_run(again.tag, _facts(settings, run, cost)))
     return Result(lines=(line,))
 
 
-def _facts(settings: RerankSettings, run: Run) -> RunFacts:
+def _facts(settings: RerankSettings, run: Run, cost: SystemCost) -> RunFacts:
     """What is told of the run beside it."""
     commit = {"revision": settings.revision} if settings.revision else {}
     how = {
@@ -76,7 +81,7 @@ def _facts(settings: RerankSettings, run: Run) -> RunFacts:
         "depth": settings.depth,
         "reranks": run.tag,
     }
-    return RunFacts(settings.command, settings.collection, [first, second])
+    return RunFacts(settings.command, settings.collection, [first, second], cost=cost)
 
 
 def reranked(

@@ -13,10 +13,19 @@ from typing import Any
 
 import yaml
 
+from rankscope.core import plain_yaml
+from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact
+from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.costs import SystemCost, together
+from rankscope.core.judged.plain import as_plain, from_plain
 from rankscope.core.trec.writing import METADATA
-from rankscope.store.artifacts import versions
+from rankscope.evaluate.runs import RunLike, Runs, named
+from rankscope.llm.costs import Prices, answer_cost
+from rankscope.store.artifacts import Store, versions
 from rankscope.store.files import written_whole
 
+COST = "rankscope"
+"""What `resources` calls the cost of a run, whose keys are ours."""
 Told = Mapping[str, Any]
 
 
@@ -30,6 +39,8 @@ class RunFacts:
     retrieval: Sequence[Told] = field(default=())
     """The methods in their order, the first stage first; a re-ranker says in `reranks` what it re-ranks."""
     indexing: Told = field(default_factory=dict)
+    cost: SystemCost | None = None
+    """What its making took."""
 
 
 def beside(run: Path) -> Path:
@@ -54,6 +65,7 @@ def of_run(tag: str, facts: RunFacts) -> dict[str, Any]:
     method: dict[str, Any] = {"automatic": "true", "score ties": "doc_id, descending"}
     if facts.indexing:
         method["indexing"] = dict(facts.indexing)
+    resources = {} if facts.cost is None else {"resources": {COST: cost_told(facts.cost)}}
     return {
         "tag": tag,
         "platform": {
@@ -75,6 +87,7 @@ def of_run(tag: str, facts: RunFacts) -> dict[str, Any]:
         },
         "method": {**method, "retrieval": [dict(each) for each in facts.retrieval]},
         "data": {"test collection": {"name": facts.collection}},
+        **resources,
     }
 
 
@@ -83,3 +96,61 @@ def _distribution() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.system()
+
+
+# -- what the making of a run cost -----------------------------------------------------------------
+
+
+def cost_of_re_ranking(folder: Path | None, n_queries: int, seconds: float) -> SystemCost:
+    """What a ranker took for a run; its training too, if its folder is that of a study's step."""
+    from rankscope.verbs.handover.card import UNKNOWN, lineage_of
+
+    try:
+        stages = (UNKNOWN if folder is None else lineage_of(folder)).stages
+    except (DamagedArtifact, MissingArtifact):
+        stages = ()  # another folder than was written: nobody knows what its training took
+    if not stages or folder is None:
+        return SystemCost(n_queries, seconds)
+    store = Store(folder.parent.parent.parent)
+    asked = [
+        store.manifest(name)["summary"]["asked"]
+        for stage in stages
+        for name in stage["inputs"].values()
+        if name.startswith("ask-") and store.folder(name).is_dir()
+    ]
+    return SystemCost(
+        n_queries,
+        seconds,
+        training=sum(stage["seconds"] for stage in stages),
+        lists=together([answer_cost(each, Prices()) for each in asked]),
+        lists_seconds=sum(each["seconds"] for each in asked),
+    )
+
+
+def cost_told(cost: SystemCost) -> dict[str, Any]:
+    """A cost as it stands beside a run."""
+    plain: dict[str, Any] = as_plain(cost)
+    return plain
+
+
+def costs_of(runs: Runs, place: Place) -> dict[tuple[Place, str], SystemCost]:
+    """What systems cost, by what is told beside their first runs' files; those of which nothing is told are left out."""
+    found = {name: _cost_of(first) for name, (first, *_) in named(runs).items()}
+    return {(place, name): cost for name, cost in found.items() if cost is not None}
+
+
+def _cost_of(run: RunLike) -> SystemCost | None:
+    path = beside(Path(run)) if isinstance(run, str | Path) else None
+    if path is None or not path.is_file():
+        return None
+    metadata = plain_yaml.read_file(path)
+    resources = metadata.get("resources") if isinstance(metadata, dict) else None
+    cost = resources.get(COST) if isinstance(resources, dict) else None
+    if cost is None:
+        return None
+    try:
+        return from_plain(SystemCost, cost, where=str(path))
+    except DamagedArtifact as error:
+        raise BadInput(
+            f"{path}: `resources` does not tell a run's cost as rankscope writes it ({error}). Restore the file, or move it away."
+        ) from error

@@ -1,21 +1,26 @@
 """Make a run from a teacher's file, without a study file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from rankscope.core.errors import BadInput, choose
 from rankscope.core.formats import read_run
+from rankscope.core.judged.costs import SystemCost
 from rankscope.core.records import Qrel, Run
 from rankscope.core.result import Result, Table, json_of
 from rankscope.data.answers import Malformed
 from rankscope.data.collections import Source, StoredDocs, write_docs
 from rankscope.data.names import AsGiven, IdLookup, InCollection
 from rankscope.data.teachers import KINDS, recognised
+from rankscope.llm.costs import Prices, answer_cost
 from rankscope.pipeline.teachers import Opened, open_other, open_permutations, quality
+from rankscope.report.wording.costs import amount
 from rankscope.store.files import temporary_folder
+from rankscope.verbs import run_metadata
 from rankscope.verbs.judgements import Judgements
+from rankscope.verbs.run_metadata import RunFacts
 from rankscope.verbs.written import ready, written
 
 
@@ -34,8 +39,15 @@ class TeacherSettings:
     tag: str | None = None
     beside: tuple[Path, ...] = ()
     """Runs of other teachers, with which it is compared."""
+    prices: Prices = field(default_factory=Prices)
+    """The prices of its tokens, where an LLM was asked."""
+    about: str = ""
+    """The collection's folder or id."""
+    command: str = ""
 
 
+SMALL = 0.01
+"""Numbers below it are shown to three digits, not to four places."""
 MALFORMED: dict[str, Malformed] = {way: way for way in get_args(Malformed)}
 
 
@@ -66,7 +78,25 @@ def to_run(
         settings.collection, lambda names: _opened(path, kind, settings, names)
     )
     run = teacher.run if settings.tag is None else Run(settings.tag, teacher.run.rankings)
-    return written(out, run), quality(teacher, shown, qrels, beside)
+    report = quality(teacher, shown, qrels, beside)
+    line = written(out, run)
+    if teacher.asked:
+        report["asked"] |= _told_beside(out, run, teacher.asked, settings)
+    return line, report
+
+
+def _told_beside(
+    out: Path, run: Run, asked: Mapping[str, Any], settings: TeacherSettings
+) -> dict[str, float]:
+    """Write what an LLM's run cost beside it; its money, where there are prices."""
+    answers = answer_cost(asked, settings.prices)
+    cost = SystemCost(len(run.rankings), asked["seconds"], answers)
+    first = {"name": "candidates", "method": f"the run {settings.candidates}"}
+    second = {"name": "llm", "method": asked["model"], "reranks": "candidates"}
+    facts = RunFacts(settings.command, settings.about, [first, second], cost=cost)
+    run_metadata.write(out, run_metadata.of_run(run.tag, facts))
+    money, n = answers.money, max(1, len(run.rankings))
+    return {} if money is None else {"cost": money, "cost_a_query": money / n}
 
 
 def answer(path: Path, out: Path, settings: TeacherSettings, judged: Judgements | None) -> Result:
@@ -129,7 +159,7 @@ def _plain_name(key: str) -> str:
 
 def _plain_value(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.4f}" if abs(value) >= SMALL else amount(value)
     if isinstance(value, list | tuple):
         return ", ".join(_plain_value(item) for item in value)
     return "-" if value is None else str(value)

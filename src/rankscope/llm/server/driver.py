@@ -8,7 +8,6 @@ stays empty while a few of them are finished one question after another.
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple, final
 
@@ -20,21 +19,10 @@ from rankscope.llm.costs import Prices, TokenCounting, Tokens
 from rankscope.llm.job import Course, Job, Request
 from rankscope.llm.server.budget import Budget
 from rankscope.llm.server.client import Client, Completion, TryAgain
+from rankscope.llm.server.terms import Patience
 
 LISTS_A_PLACE = 8
 """Lists under way for each request that may be."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a request is tried, and how long it waits in between where the server does not say."""
-
-    attempts: int = 8
-    first_wait: float = 1.0
-    """Seconds; each further wait is twice as long, but for a share that is drawn."""
-    longest_wait: float = 60.0
-    longest_asked: float = 900.0
-    """Seconds that a server may ask to wait; if it asks for more, the command ends."""
 
 
 class _Answered(NamedTuple):

@@ -32,9 +32,8 @@ def evaluate(planning: StudyPlanning) -> Step:
     inputs: dict[str, Step] = {}
     for collection in spec.over:  # before any training: a mistake in them should cost nothing
         inputs[collection_role(collection)] = planning.collection(collection)
-    groups = planning.study.groups()
     for collection in spec.over:
-        for where, systems in groups.items():
+        for where, systems in planning.study.groups(collection).items():
             for name in (name for runs in systems.values() for name in runs):
                 inputs[run_role(collection, where, name)] = _run(planning, name, collection, where)
     for ranker in planning.study.evaluated_rankers():
@@ -54,6 +53,8 @@ def _run(planning: StudyPlanning, name: str, collection: str, where: str) -> Ste
     evaluation = planning.study.evaluate
     if name in planning.study.first_stages:
         return planning.first_stage_run(name, collection)
+    if name in evaluation.teachers:
+        return planning.teacher_run(name, collection)
     if where == ALL_DOCS:
         assert evaluation.search is not None
         how = evaluation.search

@@ -9,11 +9,14 @@ from rankscope.core.errors import choose, listed
 from rankscope.evaluate.measures import parse
 from rankscope.pipeline.spec.fields import (
     CORRECTION_NAMES,
+    FREE,
     STORED,
     Count,
     Margins,
     Measure,
     Measures,
+    Name,
+    NonNegative,
     Number,
     Spec,
     Stored,
@@ -74,6 +77,17 @@ class EvaluateSpec(Spec):
         None, description="Lets the bi-encoders among the rankers search by themselves."
     )
     rankers: tuple[str, ...] | None = Field(None, description="All rankers, if left out.")
+    teachers: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="LLMs among the teachers (`kind: llm`) that are systems too, and the test collections they are asked about; a "
+        "list of them asks about all. They are compared with the rankers that learnt from them.",
+    )
+    price_per_hour: NonNegative = Field(
+        0.0,
+        description="Money for an hour of the machine that ranks, in the currency of the teachers' prices; then costs are "
+        "compared in money too.",
+        json_schema_extra=FREE,
+    )
     measures: Measures = Field(
         ("nDCG@10",), min_length=1, description="Names of ir_measures; the first is the headline."
     )
@@ -144,6 +158,13 @@ class EvaluateSpec(Spec):
     def _one_baseline_is_a_list_of_one(cls, value: Any) -> Any:
         if isinstance(value, dict) and isinstance(value.get("baseline"), str):
             return {**value, "baseline": [value["baseline"]]}
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed_teachers_are_asked_about_all(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("teachers"), list | tuple):
+            return {**value, "teachers": dict.fromkeys(value["teachers"], value.get("over", ()))}
         return value
 
     @model_validator(mode="after")

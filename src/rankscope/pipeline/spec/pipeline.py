@@ -46,15 +46,16 @@ class Pipeline(Spec):
         """Whether a ranker is a ColBERT, which is neither a cross-encoder nor a bi-encoder."""
         return isinstance(self.rankers[self.lineage(ranker)[0]], LateInteractionSpec)
 
-    def groups(self) -> dict[str, dict[str, tuple[str, ...]]]:
-        """The systems that are compared with each other, and the runs of each, by the first stage that chose the docs.
+    def groups(self, collection: str) -> dict[str, dict[str, tuple[str, ...]]]:
+        """The systems that are compared with each other over a collection, and the runs of each, by the first stage that chose the docs.
 
-        A first stage and all rankers that re-order it; and under ALL_DOCS the bi-encoders that
+        A first stage and all rankers, and LLMs, that re-order it; and under ALL_DOCS the bi-encoders that
         search, with the first stages beside them.
         """
         evaluation, by_first_stage = self.evaluate, {}
         for name in evaluation.rerank.first_stages if evaluation.rerank else ():
-            by_first_stage[name] = {name: (name,), **self.systems()}
+            llms = {llm: (llm,) for llm in self._llms(collection, name)}
+            by_first_stage[name] = {name: (name,), **llms, **self.systems()}
         if evaluation.search:
             by_first_stage[ALL_DOCS] = {
                 name: (name,) for name in evaluation.search.first_stages
@@ -64,6 +65,18 @@ class Pipeline(Spec):
                 if self.is_bi_encoder(runs[0])
             }
         return by_first_stage
+
+    def _llms(self, collection: str, first_stage: str) -> Iterator[str]:
+        """The teachers that are systems over a collection, of those that order the docs of a first stage."""
+        for name, collections in self.evaluate.teachers.items():
+            if collection in collections and getattr(self.teachers[name], "shown", "") == first_stage:  # fmt: skip
+                yield name
+
+    def lists_learnt(self, system: str) -> set[str]:
+        """The teachers whose lists a system's rankers, or their ancestors, learnt from."""
+        stages = {name for ranker in self.systems().get(system, ()) for name in self.lineage(ranker)}  # fmt: skip
+        specs = [spec for name in stages if isinstance(spec := self.rankers[name], TrainedSpec)]
+        return {samples.labels for spec in specs for _, samples in spec.lessons} & {*self.teachers}
 
     def lineage(self, name: str) -> list[str]:
         """The rankers from the first ancestor to `name`."""

@@ -32,5 +32,6 @@ def to_ranker(study: Pipeline, place: str, name: str) -> Reference:
 
 def to_evaluated(study: Pipeline, place: str, name: str) -> Reference:
     """A reference to a system that is evaluated."""
-    evaluated = {**study.systems(), **dict.fromkeys(study.evaluate.first_stages)}
+    others = (*study.evaluate.first_stages, *study.evaluate.teachers)
+    evaluated = {**study.systems(), **dict.fromkeys(others)}
     return Reference(place, name, evaluated, "evaluated system")

@@ -70,14 +70,14 @@ def teacher(work: Work) -> Summary:
         opened = teachers.open_other(params.rankings, chosen.kind, params.candidates, names)
     parsed, shown = opened
     run = parsed.run.top(chosen.depth)
-    _write_scores(work.out / "run.json", run)
+    write_scores(work.out / "run.json", run)
     summary = teachers.quality(parsed, shown, topics.qrels)
     for note in summary.get("notes", ()):
         work.progress.note(f"{work.step.label}: {note}")
     return summary | {"n_queries_without_ranking": len(topics.queries) - len(run.rankings)}
 
 
-def _write_scores(path: Path, run: Run) -> None:
+def write_scores(path: Path, run: Run) -> None:
     """Write a run as JSON, one query a line: our TREC runs would break ties of scores."""
     lines = [
         f"{json.dumps(query_id)}: {json.dumps({doc.doc_id: doc.score for doc in ranking})}"

@@ -39,6 +39,7 @@ from rankscope.pipeline.spec.evaluate import EvaluateSpec
 from rankscope.pipeline.spec.pipeline import Pipeline
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import collection_role, learnt_role, run_role
+from rankscope.pipeline.steps.compared import compared_pairs
 from rankscope.pipeline.work import Summary, Work
 from rankscope.store.artifacts import write_json
 
@@ -163,7 +164,7 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
         return EvaluatedRun(system, ranker, path, result.called(computed), ties=None, notes=())
 
     n_queries = len(measuring.query_ids)
-    for where, systems in study.groups().items():
+    for where, systems in study.groups(name).items():
         members = [(system, ranker) for system, rankers in systems.items() for ranker in rankers]
         total = len(members) * n_queries
         with work.progress.task(f"measure {name}", total, "queries") as task:
@@ -172,9 +173,9 @@ def _measured(work: Work, name: str, computed: Mapping[str, str]) -> Iterator[Gr
 
 
 def _systems(work: Work) -> list[str]:
-    """All evaluated systems: first stages, then rankers."""
+    """All evaluated systems: first stages, then LLMs, then rankers."""
     study = work.plan.study.study
-    return [*study.evaluate.first_stages, *study.systems()]
+    return [*study.evaluate.first_stages, *study.evaluate.teachers, *study.systems()]
 
 
 def _precision_notes(spec: EvaluateSpec) -> Iterator[str]:
@@ -350,7 +351,7 @@ def _declared(study: Pipeline, group: Group) -> list[Declared]:
             ),
         )
         for measure in spec.measures
-        for system, baseline in _pairs(spec, systems)
+        for system, baseline in compared_pairs(study, systems)
     ]
 
 
@@ -382,16 +383,3 @@ def _judgements(topics: Topics) -> dict[str, list[tuple[str, int]]]:
     for qrel in topics.qrels:
         by_query.setdefault(qrel.query_id, []).append((qrel.doc_id, qrel.relevance))
     return by_query
-
-
-def _pairs(spec: EvaluateSpec, systems: Sequence[str]) -> list[tuple[str, str]]:
-    """Every system with every baseline, and the further pairs that the claims are about."""
-    here = [name for name in spec.baseline if name in systems]
-    pairs = verdicts.pairs(systems, here if spec.baseline else systems)
-    known = {frozenset(pair) for pair in pairs}
-    for claim in spec.claims:
-        for pair in product(claim.systems, [claim.baseline]):
-            if frozenset(pair) not in known and set(pair) <= set(systems):
-                known.add(frozenset(pair))
-                pairs.append(pair)
-    return pairs

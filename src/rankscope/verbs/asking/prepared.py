@@ -1,10 +1,9 @@
 """What every way of asking needs: the docs and texts that are asked about, the question, and the file of answers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rankscope.core.errors import BadInput
 from rankscope.core.words import counted
@@ -13,15 +12,13 @@ from rankscope.data.collections import Source, StoredDocs, source, write_docs
 from rankscope.data.names import InCollection
 from rankscope.llm.answer_file import AnswerFile, Head, head_of
 from rankscope.llm.asked import asking_in, settled_head
-from rankscope.llm.costs import TokenCounting
+from rankscope.llm.costs import TokenCounting, counting_with
 from rankscope.llm.job import Job, digest_of_docs
 from rankscope.llm.passages import Passages, name_of_tokenizer, tokenizer_at
+from rankscope.llm.server.asking import sent_for
 from rankscope.llm.server.client import Sent
 from rankscope.llm.settings import AskChoices, Asking, settled
 from rankscope.store.files import temporary_folder
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,7 @@ class Prepared:
     @property
     def sent(self) -> Sent:
         """What every request holds beside its messages."""
-        asking = self.job.asking
-        return Sent(asking.model, asking.temperature, asking.max_tokens, asking.fields)
+        return sent_for(self.job)
 
 
 @contextmanager
@@ -120,18 +116,13 @@ def _prepared(asking: Asking, about: AskedAbout) -> Iterator[Prepared]:
         job = Job(asking, shown.rankings, texts, passages.text)
         name = None if about.tokenizer is None else name_of_tokenizer(about.tokenizer)
         docs = digest_of_docs(shown.rankings, asking.depth)
-        counting = TokenCounting(None if tokenizer is None else _counted_by(tokenizer))
         yield Prepared(
             job,
             Head(settled_head(asking, docs, name), about.origin),
             passages,
-            counting,
+            counting_with(tokenizer),
             _notes(shown),
         )
-
-
-def _counted_by(tokenizer: "Tokenizer") -> Callable[[str], int]:
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _notes(shown: TeacherCandidates) -> tuple[str, ...]:

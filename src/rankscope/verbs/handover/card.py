@@ -76,7 +76,7 @@ def card(folder: Path, settings: CardSettings) -> str:
     The folder of a training step (`results/STUDY/steps/train-.../model`) has everything. Of one without the steps that it
     rests on the card says what is known and what it lacks, and of any other folder only what it is.
     """
-    kind, lineage = kind_of(folder), _lineage(folder)
+    kind, lineage = kind_of(folder), lineage_of(folder)
     weights = _weights(lineage)
     base = settings.base_model or (weights["hub"][0] if weights.get("hub") else None)
     metadata = ModelCardData(
@@ -102,7 +102,7 @@ def _weights(lineage: Lineage) -> Mapping[str, Any]:
     return (lineage.start or {"params": {}})["params"].get("weights") or {}
 
 
-def _lineage(folder: Path) -> Lineage:
+def lineage_of(folder: Path) -> Lineage:
     """What is stored of the rankers from the first ancestor to the one in a step's folder."""
     step = folder.parent
     if folder.name != "model" or not (step / MANIFEST).is_file():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rankscope.core.errors import BadStudy
 from rankscope.pipeline.spec.stages import TrainedSpec
-from rankscope.pipeline.spec.teachers import RankerTeacherSpec
+from rankscope.pipeline.spec.teachers import LLMTeacherSpec, RankerTeacherSpec
 from rankscope.study.study import Study
 
 LONGEST = 50
@@ -65,7 +65,8 @@ def _needs(study: Study, name: str) -> Iterator[Node]:
         teacher = study.teachers.get(samples.labels)
         if isinstance(teacher, RankerTeacherSpec):
             yield Node("rankers", teacher.ranker)
-            yield Node("first_stages", teacher.candidates)
+        if isinstance(teacher, RankerTeacherSpec | LLMTeacherSpec):
+            yield Node("first_stages", teacher.shown)
         if samples.negatives:
             yield Node("first_stages", samples.negatives.first_stage)
             if samples.negatives.rescored_by:

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from rankscope.core.errors import BadStudy, UnknownChoice, choose, listed
-from rankscope.pipeline.first_stages.dense import DenseSpec
-from rankscope.pipeline.first_stages.late import LateSpec
 from rankscope.pipeline.spec.pipeline import ALL_DOCS
-from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec, ScratchSpec
+from rankscope.pipeline.spec.rankers import ScratchSpec
 from rankscope.pipeline.spec.references import (
     Reference,
     to_collection,
@@ -21,13 +19,13 @@ from rankscope.pipeline.spec.references import (
 )
 from rankscope.pipeline.spec.samples import SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
-from rankscope.pipeline.spec.teachers import RankerTeacherSpec
-from rankscope.study import chains
+from rankscope.pipeline.spec.teachers import LLMTeacherSpec, RankerTeacherSpec
 from rankscope.study.mistakes import MOST, all_hold
+from rankscope.study.rules import chains
+from rankscope.study.rules.rankers import fields_of_bi_encoders, only_bi_encoders_search
 from rankscope.study.study import Study
 from rankscope.train.needs import NEEDS
 
-TOWERS = {"query_tower", "doc_tower"}
 TO_TABLE = {
     "rankers": to_ranker,
     "first_stages": to_first_stage,
@@ -83,13 +81,20 @@ def _check_names(study: Study) -> None:
         system = study.system_of(name)
         if system in study.first_stages:
             raise BadStudy(f"rankers.{system}: a first stage has this name too. Rename one.")
+        if system in study.evaluate.teachers:
+            raise BadStudy(
+                f"rankers.{system}: a teacher that is evaluated has this name too. Rename one."
+            )
         if system != name and system in study.rankers:
             raise BadStudy(f"rankers.{system}: {name} is a seed of this name too. Rename one.")
+    for name in study.evaluate.teachers:
+        if name in study.first_stages:
+            raise BadStudy(f"teachers.{name}: a first stage has this name too. Rename one.")
     chains.nothing_rests_on_itself(study)
 
 
 def _check_baselines(study: Study) -> None:
-    systems = {*study.systems(), *study.evaluate.first_stages}
+    systems = {*study.systems(), *study.evaluate.first_stages, *study.evaluate.teachers}
     for name in study.evaluate.baseline:
         if name in study.rankers and study.system_of(name) in systems - {name}:
             raise BadStudy(
@@ -98,7 +103,8 @@ def _check_baselines(study: Study) -> None:
             )
         if name not in systems:
             raise BadStudy(f"evaluate.baseline: {name} is not evaluated. Add it, or drop it here.")
-    for place, compared in study.groups().items() if study.evaluate.baseline else ():
+    groups = [group for name in study.evaluate.over for group in study.groups(name).items()]
+    for place, compared in groups if study.evaluate.baseline else ():
         if len(compared) > 1 and not set(study.evaluate.baseline) & set(compared):
             beside = ", or name it in `search.beside`" if place == ALL_DOCS else ""
             raise BadStudy(
@@ -155,8 +161,8 @@ def _all_samples(study: Study) -> Iterator[tuple[str, SamplesSpec]]:
 def _depths(study: Study) -> Iterator[tuple[str, str, int]]:
     """Every depth to which a first stage's run is read: (place, first stage, depth)."""
     for key, teacher in study.teachers.items():
-        if isinstance(teacher, RankerTeacherSpec):
-            yield f"teachers.{key}.depth", teacher.candidates, teacher.depth
+        if isinstance(teacher, RankerTeacherSpec | LLMTeacherSpec):
+            yield f"teachers.{key}.depth", teacher.shown, teacher.depth
     for place, samples in _all_samples(study):
         if samples.negatives:
             negatives = samples.negatives
@@ -187,6 +193,8 @@ def _references(study: Study) -> Iterator[Reference]:
             place = f"teachers.{key}"
             yield to_ranker(study, f"{place}.ranker", teacher.ranker)
             yield to_first_stage(study, f"{place}.candidates", teacher.candidates)
+        if isinstance(teacher, LLMTeacherSpec):
+            yield to_first_stage(study, f"teachers.{key}.first_stage", teacher.first_stage)
     for key, ranker in study.rankers.items():
         place = _place(key)
         if isinstance(ranker, TrainedSpec):
@@ -232,7 +240,7 @@ def _references_of_samples(study: Study) -> Iterator[Reference]:
 def _references_of_evaluation(study: Study) -> Iterator[Reference]:
     evaluation = study.evaluate
     together = dict.fromkeys(study.system_of(name) for name in study.rankers)
-    systems = {**study.rankers, **together, **study.first_stages}
+    systems = {**study.rankers, **together, **study.first_stages, **study.evaluate.teachers}
     for name in evaluation.over:
         yield to_collection(study, "evaluate.over", name)
     for name in evaluation.rerank.first_stages if evaluation.rerank else ():
@@ -241,6 +249,15 @@ def _references_of_evaluation(study: Study) -> Iterator[Reference]:
         yield to_first_stage(study, "evaluate.search.beside", name)
     for name in evaluation.rankers or ():
         yield to_ranker(study, "evaluate.rankers", name)
+    for name, collections in evaluation.teachers.items():
+        yield Reference("evaluate.teachers", name, study.teachers, "teacher")
+        for collection in collections:
+            yield Reference(
+                f"evaluate.teachers.{name}",
+                collection,
+                dict.fromkeys(evaluation.over),
+                "evaluated collection",
+            )
     for name in evaluation.baseline:
         yield Reference("evaluate.baseline", name, systems, "ranker or first stage")
     for place, claim in enumerate(evaluation.claims):
@@ -255,114 +272,27 @@ def _references_of_explanation(study: Study) -> Iterator[Reference]:
         yield from analysis.references(study, question)
 
 
-def only_bi_encoders_search(study: Study) -> None:
-    """BadStudy where a ranker should search that is no bi-encoder."""
-    for name, spec in study.first_stages.items():
-        if isinstance(spec, DenseSpec) and study.compares_tokens(spec.ranker):
+def _check_evaluated_teachers(study: Study) -> None:
+    """BadStudy for a teacher that cannot be a system of the evaluation."""
+    for name in study.evaluate.teachers:
+        teacher = study.teachers[name]
+        if not isinstance(teacher, LLMTeacherSpec):
             raise BadStudy(
-                f"first_stages.{name}.ranker: {spec.ranker} compares token by token, so it has no vector of a text. Use "
-                "`kind: late_interaction`."
+                f"evaluate.teachers: {name} is of the kind {teacher.kind}, and only an LLM that the study asks (`kind: llm`) is a "
+                "system here. Evaluate its ranker, or name its run among `first_stages`."
             )
-        if isinstance(spec, DenseSpec) and not study.is_bi_encoder(spec.ranker):
+        reranked = study.evaluate.rerank.first_stages if study.evaluate.rerank else ()
+        if teacher.first_stage not in reranked:
             raise BadStudy(
-                f"first_stages.{name}.ranker: {spec.ranker} reads query and doc together, so it "
-                "cannot search. Name a bi_encoder, or one tuned from it."
+                f"evaluate.teachers: {name} orders the docs of {teacher.first_stage}, which is not among those that are re-ranked. Add "
+                "it to `evaluate.rerank.from`."
             )
-        if isinstance(spec, LateSpec) and not isinstance(
-            study.rankers[spec.ranker], LateInteractionSpec
-        ):
-            raise BadStudy(
-                f"first_stages.{name}.ranker: {spec.ranker} is no late_interaction model. Name one, or use "
-                "`kind: dense` for a bi_encoder."
-            )
-    evaluated = study.evaluated_rankers()
-    if study.evaluate.search and not any(map(study.is_bi_encoder, evaluated)):
-        raise BadStudy("evaluate.search: no evaluated ranker is a bi_encoder. Drop it.")
-    if study.evaluate.rerank is None:
-        for name in evaluated:
-            if not study.is_bi_encoder(name):
-                why = (
-                    "compares token by token, and only bi_encoders are searched with here"
-                    if study.compares_tokens(name)
-                    else "reads query and doc together"
-                )
-                raise BadStudy(
-                    f"evaluate: {name} {why}, so it needs a run to re-order. "
-                    "Give `rerank: {from: [...]}`, or leave it out of `rankers`."
-                )
-
-
-def fields_of_bi_encoders(study: Study) -> None:
-    """BadStudy where a stage has fields that only the other kind of ranker has."""
-    for name, spec in study.rankers.items():
-        if isinstance(spec, TrainedSpec):
-            first = study.lineage(name)[0]
-            if isinstance(study.rankers[first], LateInteractionSpec):
-                raise BadStudy(
-                    f"rankers.{name}: it starts from {first}, a late_interaction model, which is used as "
-                    "it is. Start from a cross_encoder or a bi_encoder."
-                )
-            start = study.rankers[first]
-            shares = (
-                isinstance(start, BiEncoderSpec) and start.backbone and start.towers == "shared"
-            )
-            if shares and TOWERS & set(spec.freeze):
-                raise BadStudy(
-                    f"rankers.{name}.freeze: {first}, which it starts from, reads queries and docs with one tower. "
-                    f"Give {first} `towers: separate`."
-                )
-            wrong = (_of_a_bi_encoder if study.is_bi_encoder(name) else _of_a_cross_encoder)(spec)
-            if wrong:
-                raise BadStudy(f"rankers.{name.partition('.')[0]}{wrong}")
-
-
-def _of_a_bi_encoder(spec: TrainedSpec) -> str | None:
-    """The first field of a bi-encoder's stage that bi-encoders do not have, and the remedy; None without any."""
-    is_taught = isinstance(spec.samples, SamplesSpec) and spec.samples.labels != "qrels"
-    moves_docs = spec.samples.kind == "noisy_queries" and "doc_tower" not in spec.freeze
-    wrong = {
-        ".lora.merge: of a bi_encoder the whole model is kept, and the adapter beside it. Drop it.": (
-            spec.lora is not None and not spec.lora.merge
-        ),
-        ".freeze: a bi_encoder is all encoder. Freeze a tower or some layers.": (
-            "encoder" in spec.freeze
-        ),
-        ".mixed_with: a bi_encoder learns from one loss. Drop it, or train in stages.": (
-            spec.mixed_with is not None
-        ),
-        ".freeze: `kind: noisy_queries` teaches the query tower alone. Add `doc_tower`.": moves_docs,
-        ".in_batch: the samples have negatives of their own. Write `in_batch: false`.": (
-            spec.in_batch and spec.samples.kind != "labelled"
-        ),
-        ".in_batch: a teacher says nothing of the other queries' docs. Use `labels: qrels`, or write "
-        "`in_batch: false`.": spec.in_batch and is_taught,
-    }
-    return next((sentence for sentence, is_so in wrong.items() if is_so), None)
-
-
-def _of_a_cross_encoder(spec: TrainedSpec) -> str | None:
-    """The first field of a cross-encoder's stage that cross-encoders do not have, and the remedy."""
-    if any(samples.negatives and samples.negatives.refresh_every for _, samples in spec.lessons):
-        return (
-            ".samples.negatives.refresh_every: only a bi_encoder finds docs itself. Drop it, or train in "
-            "stages."
-        )
-    if not isinstance(spec.samples, SamplesSpec):
-        return f".samples: `kind: {spec.samples.kind}` trains bi-encoders only. Start from one."
-    foreign = ["`in_batch`"] * spec.in_batch + ["`temperature`"] * (spec.temperature != 1.0)
-    if foreign:
-        return (
-            f": {' and '.join(foreign)} {'is' if len(foreign) == 1 else 'are'} for bi-encoders, and this ranker reads query "
-            "and doc together. Write `in_batch: false` and `temperature: 1.0`, or drop what is written."
-        )
-    if TOWERS & set(spec.freeze):
-        return ".freeze: a cross_encoder has no towers. Drop them."
-    return None
 
 
 RULES: tuple[Callable[[Study], None], ...] = (
     only_bi_encoders_search,
     fields_of_bi_encoders,
+    _check_evaluated_teachers,
     _check_baselines,
     _check_depths,
     _check_group_sizes,
