@@ -116,8 +116,13 @@ def test_every_verb_is_here(verbs: Mapping[str, Any]) -> None:
     assert set(verbs) == set(NAMES)
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", NAMES)
+LONG = {"probe", "tune", "tune_teacher", "attribute", "diff"}
+"""The verbs that train, or read every layer, where an odd argument is one that they take."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in NAMES]
+)
 def test_an_argument_that_is_none_gets_a_sentence(
     name: str,
     verbs: Mapping[str, Any],
