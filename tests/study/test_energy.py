@@ -47,7 +47,8 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     names = [sorted(step.name for step in folder.iterdir()) for folder in folders]
     assert names[0] == names[1], "energy is no part of a step's identity"
     assert len(codecarbon) == len(names[1])
-    assert all(how["save_to_file"] is False for how in codecarbon)
+    assert all(how["output_methods"] == [] for how in codecarbon)
+    assert all(how["emissions_endpoint"] is None for how in codecarbon)
     made = [
         json.loads((folders[1] / name / "manifest.json").read_text())["made"] for name in names[1]
     ]
@@ -76,3 +77,50 @@ def test_without_the_extra_it_is_one_sentence_before_anything_is_done(
         in answer.err
     )
     assert not list((tmp_path / "results").rglob("steps/*"))
+
+
+def test_nothing_is_sent_or_written_whatever_one_s_own_settings_of_codecarbon_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("codecarbon")
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    from rankscope.study.energy import metered
+
+    asked: list[str] = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        do_PUT = do_POST
+
+    server = HTTPServer(("127.0.0.1", 0), Listening)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("CODECARBON_EMISSIONS_ENDPOINT", address)
+    monkeypatch.setenv("CODECARBON_OUTPUT_METHODS", "csv,prometheus")
+    monkeypatch.setenv("CODECARBON_PROMETHEUS_URL", address)
+    monkeypatch.chdir(tmp_path)
+    with metered(is_wanted=True) as took:
+        sum(range(1_000_000))
+    server.shutdown()
+    server.server_close()
+    assert took["kwh"] > 0
+    assert asked == []
+    assert list(tmp_path.iterdir()) == []
+    assert "codecarbon" not in "".join(capfd.readouterr()).lower()
+
+
+def test_a_step_is_not_lost_where_its_energy_cannot_be_measured(
+    codecarbon: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rankscope.study.energy import metered
+
+    monkeypatch.setattr(Tracker, "stop", lambda _: None)
+    with metered(is_wanted=True) as took:
+        pass
+    assert took == {}

@@ -19,7 +19,7 @@ S_co = TypeVar("S_co", bound=Pipeline, covariant=True)
 
 @dataclass(frozen=True)
 class LoadedStudy(Generic[S_co]):
-    """A study, the folder its relative paths start from, and the file it was read from."""
+    """A study, the folder its relative paths start from, the file it was read from, and the changes to what it says."""
 
     study: S_co
     folder: Path

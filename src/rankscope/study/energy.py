@@ -1,8 +1,10 @@
 """The energy that a step took, by codecarbon: read from the processor where it reports its power, estimated elsewhere.
 
-Nothing leaves the machine: codecarbon's tracker for machines without a network looks up neither place nor cloud.
+Nothing leaves the machine, whatever a person's own settings of codecarbon say: its tracker for machines without a network looks up
+neither place nor cloud, and no file is written.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,10 +31,14 @@ def metered(is_wanted: bool) -> Iterator[dict[str, Any]]:
         return
     from codecarbon import OfflineEmissionsTracker, __version__
 
+    # codecarbon reads its own settings out of files and variables, and what it reads there it says and sends; what is
+    # given here goes before them
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     # the country would matter for emissions, which nobody is told of
     tracker = OfflineEmissionsTracker(
         country_iso_code="USA",
-        save_to_file=False,
+        output_methods=[],
+        emissions_endpoint=None,
         log_level="critical",
         allow_multiple_runs=True,
         tracking_mode="process",
@@ -42,5 +48,10 @@ def metered(is_wanted: bool) -> Iterator[dict[str, Any]]:
         yield facts
     finally:
         tracker.stop()
-    facts["kwh"] = float(f"{tracker.final_emissions_data.energy_consumed:.4g}")
+    found = getattr(tracker, "final_emissions_data", None)
+    if (
+        found is None
+    ):  # it could not measure; a step of hours is not lost by that, and the page counts those measured
+        return
+    facts["kwh"] = float(f"{found.energy_consumed:.4g}")
     facts["energy_by"] = f"codecarbon {__version__}"

@@ -34,6 +34,7 @@ from rankscope.store.artifacts import read_record
 from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
 from rankscope.study.plan import ReportParams
+from rankscope.study.starting.ready_made import as_typed
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
 
@@ -107,7 +108,7 @@ def stored_results(work: Work) -> StoredResults:
         queries=queries,
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
-        command=shlex.join(["rankscope", "run", work.plan.study.file.name, *params.overrides]),
+        command=shlex.join(["rankscope", "run", as_typed(work.plan.study.file), *params.overrides]),
         costs=costs(work),
     )
 

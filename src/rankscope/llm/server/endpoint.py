@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rankscope.core.errors import BadInput
 from rankscope.core.visible import hide
+from rankscope.llm.settings import Named, as_option
 
 KEY = "OPENAI_API_KEY"
 """The variable that holds the key, where no other is named."""
@@ -25,6 +26,8 @@ class Endpoint:
     """`user:password` of the address, sent as basic authentication in place of the key."""
     key: str | None = field(default=None, repr=False)
     key_name: str = KEY
+    named: Named = as_option
+    """How a person wrote what messages name."""
 
     @property
     def shown(self) -> str:
@@ -32,7 +35,9 @@ class Endpoint:
         return self.url.partition("://")[2]
 
 
-def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpoint:
+def endpoint(
+    url: str, environ: Mapping[str, str], key_name: str = KEY, named: Named = as_option
+) -> Endpoint:
     """The server at an address, with the key of that variable. BadInput for what is no address, or no key.
 
     Whatever of the address may be a secret (a user's name and password, the values of its query) is hidden from all
@@ -44,7 +49,9 @@ def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpo
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise BadInput(f"--endpoint: this is no address of a server. {_remedy()}") from None
+        raise BadInput(
+            f"{named('endpoint')}: this is no address of a server. {_remedy()}"
+        ) from None
     login = parts.netloc.rpartition("@")[0] or None
     for secret in (login, parts.username, parts.password):
         hide(secret)
@@ -53,10 +60,12 @@ def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpo
     for value in (*query.values(), parts.query.partition("=")[2], parts.fragment):
         hide(value)
     if parts.scheme not in ("http", "https") or not host:
-        raise BadInput(f"--endpoint: this is no address of a server. {_remedy()}")
+        raise BadInput(f"{named('endpoint')}: this is no address of a server. {_remedy()}")
     path = parts.path.rstrip("/")
     if path.endswith(PATH):
-        raise BadInput(f"--endpoint: leave out {PATH} at the end of the address: it is added.")
+        raise BadInput(
+            f"{named('endpoint')}: leave out {PATH} at the end of the address: it is added."
+        )
     address = parts.netloc.rpartition("@")[2]
     if key is not None and not (key.isascii() and key.isprintable()):
         raise BadInput(
@@ -64,7 +73,7 @@ def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpo
         )
     if key is None and host == HOSTED and login is None:
         raise BadInput(
-            f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with --key-env."
+            f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with {named('key_env')}."
         )
     return Endpoint(
         f"{parts.scheme}://{address}{path}",
@@ -72,6 +81,7 @@ def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpo
         None if login is None else unquote(login),
         key,
         key_name,
+        named,
     )
 
 

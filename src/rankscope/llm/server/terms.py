@@ -33,10 +33,12 @@ class Served:
     parallel: int = 8
     timeout: float = 120.0
     patience: Patience = field(default_factory=Patience)
+    named: Named = as_option
+    """How a person wrote what messages name."""
 
     def opened(self) -> Endpoint:
         """The server, with the key of the environment. BadInput for what is no address, or no key."""
-        return endpoint(self.endpoint, os.environ, self.key_name)
+        return endpoint(self.endpoint, os.environ, self.key_name, self.named)
 
 
 @dataclass(frozen=True)
