@@ -147,7 +147,7 @@ def without_secrets(text: str) -> str:
     """A user's own text for a page that others see: hidden secrets, and what looks like one, are replaced.
 
     The latter are logins and query values of addresses, what is named an API key, a token, a password or a secret, and
-    keys of known forms. So the same text is shown alike whether or not a process was given its secrets.
+    keys of known forms, whether or not this process was given them.
     """
     text = ADDRESS.sub(_without_login, redacted(text))
     return KNOWN_KEY.sub(HIDDEN, NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text))
