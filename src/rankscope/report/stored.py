@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.comparisons import JudgedComparison, Place
 from rankscope.core.judged.costs import SystemCost
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.section import Section
@@ -99,3 +99,12 @@ def main_baselines(system: str, place: Place, evaluation: EvaluationRecord) -> l
     others = set(evaluation.systems) - {system}
     chosen = dict.fromkeys([place.first_stage, *evaluation.baselines[-1:]])
     return [baseline for baseline in chosen if baseline in others]
+
+
+def is_main(row: JudgedComparison, evaluation: EvaluationRecord) -> bool:
+    """Whether a comparison is a main one: on the first measure, with one of the system's main baselines."""
+    return (
+        row.place is not None
+        and row.measure == evaluation.headline
+        and row.baseline in main_baselines(row.system, row.place, evaluation)
+    )
