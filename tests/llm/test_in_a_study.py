@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from base64 import b64encode
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +61,9 @@ evaluate:
 """
 
 
+KEY, PASSWORD = "sk-made-up-0123456789", "pa55-made-up"
+
+
 class Done(NamedTuple):
     """A study that was carried out, and the server that it asked."""
 
@@ -97,7 +101,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("asked")
     file, world = written(folder)
     with pytest.MonkeyPatch.context() as patch, llm_server(oracle) as server:
-        patch.setenv("RANKSCOPE_TEST_SERVER", server.address)
+        patch.setenv("RANKSCOPE_TEST_SERVER", server.address.replace("//", f"//me:{PASSWORD}@"))
+        patch.setenv("OPENAI_API_KEY", KEY)
         made, store = planned(file), Store(folder / "results")
         runner.carry_out(made, store)
     return Done(file, world, made, store, server)
@@ -155,6 +160,19 @@ def test_the_page_has_its_costs(done: Done) -> None:
     assert "its teacher's 12 answers among them" in section.replace("&#39;", "'")
     assert "D" in section
     assert "of oracle" in section
+
+
+def test_no_secret_and_no_address_is_written(done: Done) -> None:
+    """Neither the key, nor what the address holds, stands in any file of the results; the server got the address's login."""
+    sent = {headers.get("authorization", "") for _, headers, _ in done.server.heard}
+    assert sent == {"Basic " + b64encode(f"me:{PASSWORD}".encode()).decode()}
+    port = done.server.address.rpartition(":")[2]
+    files = [path for path in done.store.root.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    for path in files:
+        data = path.read_bytes()
+        for secret in (KEY, PASSWORD, f"127.0.0.1:{port}"):
+            assert secret.encode() not in data, path
 
 
 def about_test(done: Done, body: object) -> bool:
