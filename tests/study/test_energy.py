@@ -1,7 +1,9 @@
 """The energy of a study's steps: in manifests, report and card, never in a step's name; and without the extra one sentence."""
 
 import json
+import socket
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,11 +15,13 @@ from support.command import Command
 
 
 class Tracker:
-    """A stand-in for codecarbon's tracker: a step takes 0.25 kWh."""
+    """A stand-in for codecarbon's tracker: a step takes 0.25 kWh, and the first tracker 0.4 seconds to be made."""
 
     made: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, **how: Any) -> None:
+        if not self.made:
+            time.sleep(0.4)
         self.made.append(how)
 
     def start(self) -> None:
@@ -47,10 +51,13 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     names = [sorted(step.name for step in folder.iterdir()) for folder in folders]
     assert names[0] == names[1], "energy is no part of a step's identity"
     assert len(codecarbon) == len(names[1])
-    assert all(how["save_to_file"] is False for how in codecarbon)
-    made = [
-        json.loads((folders[1] / name / "manifest.json").read_text())["made"] for name in names[1]
+    assert all(how["output_methods"] == [] for how in codecarbon)
+    manifests = [
+        json.loads((folders[1] / name / "manifest.json").read_text("utf-8")) for name in names[1]
     ]
+    made = [manifest["made"] for manifest in manifests]
+    seconds = [manifest["seconds"] for manifest in manifests if manifest["kind"] == "docs"]
+    assert max(seconds) < 0.4, "a step's seconds are its own"
     assert {(each["kwh"], each["energy_by"]) for each in made} == {(0.25, "codecarbon 9.9")}
     page = (tmp_path / "with" / "tiny" / "report.html").read_text("utf-8")
     n_steps = len(names[1]) - 1  # the report does not tell its own
@@ -62,6 +69,72 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "## Energy\n\n0.25 kWh in 1 stage, by `codecarbon 9.9`." in card
+
+
+def test_a_meter_that_fails_costs_no_result(
+    tmp_path: Path,
+    rankscope: Command,
+    codecarbon: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """codecarbon passes over its own errors and then has no number."""
+    monkeypatch.setattr(Tracker, "stop", lambda self: None)
+    monkeypatch.setattr(Tracker, "start", lambda self: None)
+    answer = rankscope(
+        "run", tiny.write_study(tmp_path), "--results", tmp_path / "results", "--energy"
+    )
+    assert answer.code == 0, answer.err
+    assert answer.err.count("codecarbon 9.9 did not measure the energy of this step") == len(
+        codecarbon
+    )
+    page = (tmp_path / "results" / "tiny" / "report.html").read_text("utf-8")
+    assert "<dt>Energy</dt>" not in page
+
+
+@pytest.mark.slow
+def test_the_real_one_measures_writes_nothing_and_asks_nobody(
+    tmp_path: Path,
+    rankscope: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Whatever codecarbon's own settings say: they name a server, a token and files here."""
+    pytest.importorskip("codecarbon")
+    asked: list[object] = []
+
+    def connect(self: socket.socket, address: object) -> None:
+        asked.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for name in ("SAVE_TO_API", "SAVE_TO_FILE", "SAVE_TO_PROMETHEUS", "SAVE_TO_LOGGER"):
+        monkeypatch.setenv(f"CODECARBON_{name}", "true")
+    monkeypatch.setenv("CODECARBON_EMISSIONS_ENDPOINT", "http://127.0.0.1:9/energy")
+    monkeypatch.setenv("CODECARBON_ELECTRICITYMAPS_API_TOKEN", "secret")
+    monkeypatch.setenv("CODECARBON_LOG_LEVEL", "debug")
+    monkeypatch.chdir(tmp_path)
+    study = tiny.write_study(tmp_path)
+    answer = rankscope("run", study, "--results", tmp_path / "results", "--energy")
+    assert answer.code == 0, answer.err
+    assert "[codecarbon" not in answer.err
+    assert not [each for each in recwarn if "codecarbon" in each.filename]
+    assert not asked
+    assert not list(tmp_path.rglob("emissions*"))
+    steps = tmp_path / "results" / "tiny" / "steps"
+    manifests = [json.loads(path.read_text("utf-8")) for path in steps.glob("*/manifest.json")]
+    made = [manifest["made"] for manifest in manifests]
+    assert all(each["energy_by"].startswith("codecarbon 3.") for each in made)
+    trained = [each for each in manifests if each["kind"] == "train"]
+    for each in trained:  # more than nothing, and less than a kilowatt
+        assert 0 < each["made"]["kwh"] < each["seconds"] / 3600
+    whole = sum(each["made"]["kwh"] for each in manifests if each["kind"] != "report")
+    page = (tmp_path / "results" / "tiny" / "report.html").read_text("utf-8")
+    assert f"<dt>Energy</dt><dd>{whole:.3g} kWh (codecarbon 3." in page
+    (tuned,) = (folder for folder in steps.glob("train-C-*") if "C-D" not in folder.name)
+    assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    (of_it,) = (each for each in trained if each["name"] == tuned.name)
+    assert f"## Energy\n\n{of_it['made']['kwh']:.3g} kWh in 1 stage, by `codecarbon 3." in card
 
 
 def test_without_the_extra_it_is_one_sentence_before_anything_is_done(
