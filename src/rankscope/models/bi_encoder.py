@@ -25,7 +25,7 @@ from rankscope.models.fast.packed import packed_weights
 from rankscope.models.files import folders
 from rankscope.models.files.encoders import encoders_in
 from rankscope.models.inputs import PROMPTS_USED, left_out
-from rankscope.models.location import Location, downloaded
+from rankscope.models.location import Location, downloaded, is_cross_encoder
 from rankscope.models.ranker import SIDES, Side
 from rankscope.models.towers import PROBE, Input, Towers, by_sentence_transformers, tower_of
 
@@ -53,6 +53,11 @@ class BiEncoder:
     def load(cls, location: Location) -> "BiEncoder":
         """A sentence-transformers model; one whose encoder is left partly at random is refused."""
         folder = downloaded(location)
+        if not folders.modules(folder) and is_cross_encoder(folder):
+            raise BadInput(
+                f"{folder}: a cross-encoder, which reads query and doc together and so has no embedding of a doc. "
+                "Re-rank a run with it (`rankscope rerank`), or give a bi-encoder."
+            )
         if not folders.modules(folder):
             raise BadInput(
                 f"{folder}: no modules.json, so its pooling and similarity are unknown. "

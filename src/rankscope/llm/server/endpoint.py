@@ -32,8 +32,10 @@ class Endpoint:
         return self.url.partition("://")[2]
 
 
-def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpoint:
-    """The server at an address, with the key of that variable. BadInput for what is no address, or no key.
+def endpoint(
+    url: str, environ: Mapping[str, str], key_name: str = KEY, *, is_asked: bool = True
+) -> Endpoint:
+    """The server at an address, with the key of that variable. BadInput for what is no address; for no key, if it is asked.
 
     Whatever of the address may be a secret (a user's name and password, the values of its query) is hidden from all
     messages first.
@@ -62,7 +64,7 @@ def endpoint(url: str, environ: Mapping[str, str], key_name: str = KEY) -> Endpo
         raise BadInput(
             f"${key_name} holds characters that no key has. Set it to the key alone, on one line."
         )
-    if key is None and host == HOSTED and login is None:
+    if is_asked and key is None and host == HOSTED and login is None:
         raise BadInput(
             f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with --key-env."
         )

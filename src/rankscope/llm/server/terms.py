@@ -34,9 +34,9 @@ class Served:
     timeout: float = 120.0
     patience: Patience = field(default_factory=Patience)
 
-    def opened(self) -> Endpoint:
-        """The server, with the key of the environment. BadInput for what is no address, or no key."""
-        return endpoint(self.endpoint, os.environ, self.key_name)
+    def opened(self, *, is_asked: bool = True) -> Endpoint:
+        """The server, with the key of the environment. BadInput for what is no address; for no key, if it is asked."""
+        return endpoint(self.endpoint, os.environ, self.key_name, is_asked=is_asked)
 
 
 @dataclass(frozen=True)
