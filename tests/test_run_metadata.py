@@ -10,6 +10,7 @@ import yaml
 
 import rankscope as rs
 from rankscope.data import world
+from rankscope.verbs import run_metadata
 from support import tiny
 from support.command import Command
 
@@ -67,3 +68,42 @@ def test_metadata_is_no_run(rankscope: Command, tmp_path: Path) -> None:
     assert (
         rankscope("convert", f"{tmp_path}/x.run.ir_metadata.yml", "--out", tmp_path / "y").code == 1
     )
+
+
+def test_what_stands_beside_a_run_goes_with_it(rankscope: Command, tmp_path: Path) -> None:
+    """Of the run that replaces it, it would say what is false."""
+    world.write(world.world(3, n_people=14), tmp_path / "data", test_share=0.5, seed=3)
+    run, other = tmp_path / "a.run", tmp_path / "b.run"
+    beside = run_metadata.beside(run)
+
+    def searched() -> None:
+        words = ("search", "bm25", "--collection", tmp_path / "data", "--out", run, "--depth", "3")
+        assert rankscope(*words).code == 0
+        assert "tag: bm25" in beside.read_text("utf-8")
+
+    searched()
+    rs.write_run(other, rs.Run("mine", rs.read_run(run).rankings))
+    assert beside.exists(), "that of another file stays"
+    assert rankscope("convert", other, "--out", run).code == 0
+    assert not beside.exists()
+    searched()
+    rs.write_run(run, rs.read_run(other))
+    assert not beside.exists()
+    searched()
+    assert beside.exists()
+
+
+def test_how_a_model_scored_is_told(tmp_path: Path) -> None:
+    from rankscope.models.inference import Inference
+    from rankscope.verbs.rerank import RerankSettings, _facts
+
+    run = rs.Run.of("bm25", [rs.ScoredDoc("q", "d", 1.0)])
+
+    def second(how: Inference) -> dict[str, object]:
+        settings = RerankSettings("model", object(), tmp_path, tmp_path, 5, how=how)  # type: ignore[arg-type]
+        cost = run_metadata.cost_of_re_ranking(None, 1, 1.0)
+        return dict(_facts(settings, run, cost).retrieval[1])
+
+    assert second(Inference(precision="int8"))["precision"] == "int8"
+    assert second(Inference(max_length=64))["max_length"] == 64
+    assert {"precision", "max_length"}.isdisjoint(second(Inference()))

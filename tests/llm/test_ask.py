@@ -237,10 +237,10 @@ def test_the_server_says_how_long_to_wait(
     rankscope: Command, world: AskedWorld, tmp_path: Path, form: str
 ) -> None:
     """After a `Retry-After` of a second no request of any query is sent for a second; a date has whole seconds."""
-    waits: dict[str, str] = {"seconds": "1", "date": formatdate(time.time() + 2, usegmt=True)}
 
     def fault(n: int, body: Body) -> Fault | None:
-        return error(429, "slow down", retry_after=waits[form]) if n == 0 else None
+        wait = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)
+        return error(429, "slow down", retry_after=wait) if n == 0 else None
 
     with llm_server(oracle, fault=fault) as server:
         words = world.words(server.address, tmp_path / "a.jsonl", "--parallel", 1)
@@ -268,7 +268,7 @@ ALWAYS: dict[str, tuple[Fault, str]] = {
     ),
     "a field it does not have": (
         error(400, "Unsupported parameter: 'max_tokens'"),
-        "Fields are set, or left out, with --field NAME=VALUE",
+        "Its fields are set, or left out, with --field",
     ),
     "silence": (Fault(waits=0.6), "no answer within 0.2 s"),
 }  # fmt: skip

@@ -202,6 +202,9 @@ def test_a_study_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(AskingStopped, match="answers are kept in .*answers/"):
             runner.carry_out(planned(file, "teachers.oracle.parallel=1"), store)
         assert server.n_paid == 7
+    monkeypatch.setenv("RANKSCOPE_TEST_SERVER", "http://127.0.0.1:1/v1")
+    with pytest.raises(AskingStopped, match="change `retries` and `timeout`"):
+        runner.carry_out(planned(file, "teachers.oracle.retries=0"), store)
     with llm_server(oracle) as server:
         monkeypatch.setenv("RANKSCOPE_TEST_SERVER", server.address)
         made = planned(file, "teachers.oracle.parallel=1")

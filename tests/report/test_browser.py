@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rankscope.core.judged.evaluation import SeedResult
 from rankscope.report import page
 from rankscope.report.stored import StoredDoc
 from rankscope.report.tables import browser as browsing
@@ -28,6 +29,19 @@ def test_every_query_has_each_system_s_value_and_top(results):
             assert [(data["docs"][doc][0], grade) for doc, grade in top] == [
                 (doc.doc_id, doc.relevance) for doc in docs
             ]
+
+
+def test_a_mean_over_seeds_is_not_passed_off_as_the_ranking_s_value(results):
+    """The value is a mean of both seeds, the ranking is the first one's, and the page says so beside them."""
+    evaluation = results.evaluation
+    runs = tuple(
+        SeedResult(f"C.seed={seed}", "", (), 0.0, evaluation.results[-1].means) for seed in (1, 2)
+    )
+    changed = (*evaluation.results[:-1], replace(evaluation.results[-1], runs=runs))
+    (place,) = browser(replace(results, evaluation=replace(evaluation, results=changed)))["places"]
+    assert place["seeds"][-1] == "mean of 2 seeds; the ranking is that of C.seed=1"
+    assert set(place["seeds"][:-1]) == {""}
+    assert "here().seeds[select.value]" in page.html(results)
 
 
 def test_more_queries_and_systems_than_fit_are_left_out_and_counted(results, monkeypatch):

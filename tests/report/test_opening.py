@@ -60,6 +60,25 @@ def test_power_is_the_range_of_the_main_comparisons(results):
     assert "is not known" in opening(replace(results.evaluation, comparisons=tuple(none))).power
 
 
+def test_power_names_no_difference_that_the_measure_does_not_allow(results):
+    """With one degree of freedom left the effect may be 15.059 of nDCG, which is 1 at most."""
+
+    def said(*effects):
+        rows = [row for row in results.evaluation.comparisons if row.measure == "nDCG@10"]
+        changed = [
+            replace(row, judged=replace(row.judged, smallest_detectable=effect, span=1.0))
+            for row, effect in zip(rows[: len(effects)], effects, strict=True)
+        ]
+        systems = {changed[n].system for n in range(len(changed))}
+        assert len(changed) == len(effects) == len(systems)
+        return opening(replace(results.evaluation, comparisons=tuple(changed))).power
+
+    assert "is 0.100; in 1 comparison none that the measure allows is." in said(0.1, 15.059)
+    assert said(13.0, 15.059).startswith("No true difference that nDCG@10 allows is detected")
+    assert "in any of them." in said(13.0, 15.059)
+    assert "is 0.100. Of 1 comparison it is not known." in said(0.1, None)
+
+
 def test_lists_in_words():
     assert joined(["a"]) == "a"
     assert joined(["a", "b", "c"]) == "a, b and c"

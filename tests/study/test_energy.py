@@ -52,6 +52,7 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     assert names[0] == names[1], "energy is no part of a step's identity"
     assert len(codecarbon) == len(names[1])
     assert all(how["output_methods"] == [] for how in codecarbon)
+    assert all(how["emissions_endpoint"] is None for how in codecarbon)
     manifests = [
         json.loads((folders[1] / name / "manifest.json").read_text("utf-8")) for name in names[1]
     ]
@@ -69,26 +70,6 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "## Energy\n\n0.25 kWh in 1 stage, by `codecarbon 9.9`." in card
-
-
-def test_a_meter_that_fails_costs_no_result(
-    tmp_path: Path,
-    rankscope: Command,
-    codecarbon: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """codecarbon passes over its own errors and then has no number."""
-    monkeypatch.setattr(Tracker, "stop", lambda self: None)
-    monkeypatch.setattr(Tracker, "start", lambda self: None)
-    answer = rankscope(
-        "run", tiny.write_study(tmp_path), "--results", tmp_path / "results", "--energy"
-    )
-    assert answer.code == 0, answer.err
-    assert answer.err.count("codecarbon 9.9 did not measure the energy of this step") == len(
-        codecarbon
-    )
-    page = (tmp_path / "results" / "tiny" / "report.html").read_text("utf-8")
-    assert "<dt>Energy</dt>" not in page
 
 
 @pytest.mark.slow
@@ -149,3 +130,52 @@ def test_without_the_extra_it_is_one_sentence_before_anything_is_done(
         in answer.err
     )
     assert not list((tmp_path / "results").rglob("steps/*"))
+
+
+def test_nothing_is_sent_or_written_whatever_one_s_own_settings_of_codecarbon_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("codecarbon")
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    from rankscope.study.energy import metered
+
+    asked: list[str] = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        do_PUT = do_POST
+
+    server = HTTPServer(("127.0.0.1", 0), Listening)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("CODECARBON_EMISSIONS_ENDPOINT", address)
+    monkeypatch.setenv("CODECARBON_OUTPUT_METHODS", "csv,prometheus")
+    monkeypatch.setenv("CODECARBON_PROMETHEUS_URL", address)
+    monkeypatch.chdir(tmp_path)
+    with metered(is_wanted=True, tell=pytest.fail) as took:
+        sum(range(1_000_000))
+    server.shutdown()
+    server.server_close()
+    assert took["kwh"] > 0
+    assert asked == []
+    assert list(tmp_path.iterdir()) == []
+    assert "codecarbon" not in "".join(capfd.readouterr()).lower()
+
+
+def test_a_step_is_not_lost_where_its_energy_cannot_be_measured(
+    codecarbon: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rankscope.study.energy import metered
+
+    monkeypatch.setattr(Tracker, "stop", lambda _: None)
+    told: list[str] = []
+    with metered(is_wanted=True, tell=told.append) as took:
+        pass
+    assert took == {}
+    assert told == ["codecarbon 9.9 did not measure the energy of this step; its result is whole"]

@@ -28,6 +28,32 @@ def test_every_word_has_what_it_adds_at_each_of_its_places() -> None:
     assert found.doc == (("the", 0), ("cat", 2), ("not", -1), ("red", 0.5), ("cat", 2))
 
 
+def test_all_other_space_stays_as_it_is() -> None:
+    """A tokenizer may read two spaces otherwise than one: what is compared differs by the word alone."""
+    read: list[tuple[str, list[str]]] = []
+
+    def watched(groups: Sequence[tuple[str, Sequence[str]]]) -> list[list[float]]:
+        read.extend((query, [*docs]) for query, docs in groups)
+        return score_all(groups)
+
+    word_falls(watched, " who\tsits ", "the  cat\r\nnot  red\u2028cat ")
+    assert read == [
+        (
+            " who\tsits ",
+            [
+                "the  cat\r\nnot  red\u2028cat ",
+                "cat\r\nnot  red\u2028cat ",
+                "the  not  red\u2028cat ",
+                "the  cat\r\nred\u2028cat ",
+                "the  cat\r\nnot  cat ",
+                "the  cat\r\nnot  red ",
+            ],
+        ),
+        (" sits ", ["the  cat\r\nnot  red\u2028cat "]),
+        (" who ", ["the  cat\r\nnot  red\u2028cat "]),
+    ]
+
+
 @pytest.mark.parametrize(("query", "doc"), [("", ""), ("who", ""), ("", "cat")])
 def test_a_text_without_words_has_none(query: str, doc: str) -> None:
     found = word_falls(score_all, query, doc)

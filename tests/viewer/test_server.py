@@ -57,6 +57,51 @@ def test_a_folder_without_results_and_a_port_in_use_get_a_sentence(
     assert f"Port {port} cannot be used (Address already in use). Name another" in answer.err
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("moment", ["found", "told", "run", "loop", "started"])
+def test_ctrl_c_at_any_moment_ends_it_in_order(
+    results: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, moment: str
+) -> None:
+    """It is heard while libraries are imported, as the address is told, and inside uvicorn before it listens to signals."""
+    import uvicorn
+
+    from rankscope.viewer import server
+
+    sent: list[str] = []
+
+    def send(now: str) -> None:
+        if now == moment:
+            sent.append(now)
+            signal.raise_signal(signal.SIGINT)
+
+    def sending(now: str, call):  # type: ignore[no-untyped-def]
+        def called(*given, **named):  # type: ignore[no-untyped-def]
+            send(now)
+            return call(*given, **named)
+
+        return called
+
+    monkeypatch.setattr(server, "found", sending("found", server.found))
+    monkeypatch.setattr(uvicorn.Server, "run", sending("run", uvicorn.Server.run))
+    monkeypatch.setattr(uvicorn.Server, "startup", sending("started", uvicorn.Server.startup))
+    factory = uvicorn.Config.get_loop_factory
+    monkeypatch.setattr(uvicorn.Config, "get_loop_factory", sending("loop", factory))
+    told: list[str] = []
+    with interrupts.heard():
+        before = signal.getsignal(signal.SIGINT)
+        ended = server.serve(
+            server.ViewSettings(results, browser=False),
+            tell=lambda words: (told.append(words), send("told"))[0],
+        )
+        assert signal.getsignal(signal.SIGINT) is before
+    assert ended.lines == ("The view has ended.",)
+    assert sent == [moment]
+    assert len(told) == (0 if moment == "found" else 1), (
+        "an address that nobody answers is not told"
+    )
+    assert not [each for each in recwarn if "never awaited" in str(each.message)]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed here")
 def test_in_a_browser_clicks_lead_to_rankings_words_and_typed_scores_and_nothing_leaves(

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 import rankscope as rs
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import read_run
+from rankscope.study.starting import ready_made
 from rankscope.viewer.app import application
 from rankscope.viewer.found import found
 
@@ -104,8 +105,8 @@ def test_queries_are_found_by_their_words(results: Path, client: TestClient) -> 
 
 def test_typed_docs_have_the_scores_of_the_ranker_itself(results: Path, client: TestClient) -> None:
     names = [step(results, "train-C"), step(results, "ranker-bi")]
-    docs = ["the red cat sits", "  ", "the blue <b>dog</b> runs", "the red cat sits"]
-    text = post(client, "typed", a=names[0], b=names[1], query="who sits", docs="\n".join(docs))
+    docs = ["the red cat sits", "  ", "the blue\x85<b>dog</b> runs", "the red cat sits"]
+    text = post(client, "typed", a=names[0], b=names[1], query="who sits", docs="\r\n".join(docs))
     kept = [doc for doc in docs if doc.strip()]
     assert "&lt;b&gt;dog&lt;/b&gt;" in text
     assert "<b>dog" not in text
@@ -116,7 +117,8 @@ def test_typed_docs_have_the_scores_of_the_ranker_itself(results: Path, client: 
     places = re.findall(r'<tr><td class="number">(\d)</td><td class="number">(\d)</td>', text)
     assert [rank for _, rank in places] == ["1", "2", "3"]
     order = [place for place, _ in places]
-    assert order.index("1") < order.index("3"), "equal scores keep the order of the lines"
+    assert sorted(order) == ["1", "3", "4"], "as they were typed, with the empty line"
+    assert order.index("1") < order.index("4"), "equal scores keep the order of the lines"
 
 
 def test_a_word_adds_what_the_score_falls_by_without_it(results: Path, client: TestClient) -> None:
@@ -131,6 +133,61 @@ def test_a_word_adds_what_the_score_falls_by_without_it(results: Path, client: T
         assert re.search(rf'title="{re.escape(shown)}">{word}<', text), (word, shown)
 
 
+def test_each_seed_s_run_has_its_own_means(seeded: Path) -> None:
+    """As rs.measure gives them for its file: the mean over seeds is of the system, and of no run."""
+    text = over(seeded).get(f"/{TOKEN}/").text
+    steps = seeded / "seeded" / "steps"
+    tests = rs.collection(seeded.parent / "scenes", split="test")
+    runs = [*steps.glob("*.test*/run.trec")]
+    assert {run.parent.name.rpartition("-")[0] for run in runs} >= {
+        f"rerank-C.seed={seed}.test.bm25" for seed in (1, 2)
+    }
+    for run in runs:
+        label = run.parent.name.partition("-")[2].rpartition("-")[0]
+        means = rs.measure({"run": run}, tests, ["RR@10", "nDCG@10"]).frame().loc["run"]
+        shown = f"nDCG@10 {means['nDCG@10']:.4f}, RR@10 {means['RR@10']:.4f}</td>"
+        (row,) = re.findall(rf"<tr><th>{re.escape(label)}</th>.*?</tr>", text, re.DOTALL)
+        assert shown in row
+
+
+def test_the_words_of_a_ranked_doc_are_those_that_were_ranked(seeded: Path) -> None:
+    """Line ends and markup as they are stored, and so with the score of the ranking."""
+    client = over(seeded)
+    (study,) = found(seeded).values()
+    (run,) = (step for step in study.steps.values() if step.label == "C.seed=1.test.bm25")
+    ranking = {"study": "seeded", "a": run.name, "b": run.name, "query": "=1+1"}
+    text = client.get(f"/{TOKEN}/rankings", params=ranking).text
+    assert "<img" not in text
+    assert "<b>&" not in text
+    forms = [
+        dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+        for form in re.findall(r'<form method="post"[^>]*words">(.*?)</form>', text, re.DOTALL)
+    ]
+    asked = [{name: html.unescape(value) for name, value in form.items()} for form in forms]
+    scores = {
+        doc.doc_id: doc.score
+        for doc in read_run(study.store.folder(run.name) / "run.trec").rankings["=1+1"]
+    }
+    docs = {
+        doc["doc_id"]: doc["text"]
+        for doc in map(
+            json.loads,
+            (study.store.folder(str(study.docs(run))) / "docs.jsonl")
+            .read_text("utf-8")
+            .splitlines(),
+        )
+    }
+    n = 0
+    for form in asked[:10]:
+        answer = client.post(f"/{TOKEN}/words", data=form)
+        assert answer.status_code == 200, answer.text
+        assert "<img" not in answer.text
+        (score,) = re.findall(r"Score (\S+);", answer.text)
+        assert float(score) == pytest.approx(scores[form["doc_id"]], abs=1e-4)
+        n += "\r\n" in docs[form["doc_id"]]
+    assert n, "among them one with lines' ends"
+
+
 def test_a_ranker_shows_what_the_study_found_inside(results: Path, client: TestClient) -> None:
     text = ask(client, "ranker", a=step(results, "train-C"))
     assert "Changes: C.moved" in text
@@ -140,6 +197,15 @@ def test_a_ranker_shows_what_the_study_found_inside(results: Path, client: TestC
 
 def test_the_report_is_shown_as_it_stands(results: Path, client: TestClient) -> None:
     assert ask(client, "report") == (results / "tiny" / "report.html").read_text("utf-8")
+
+
+def test_the_report_says_the_whole_command(seeded: Path) -> None:
+    """With the overrides, without which the study file gives other numbers; as a shell takes it."""
+    page = (seeded / "seeded" / "report.html").read_text("utf-8")
+    (command,) = re.findall("<dt>Command</dt><dd>(.*?)</dd>", page)
+    assert html.unescape(command) == "rankscope run 'the study.yaml' rankers.C.learning_rate=0.01"
+    at = ready_made.folder() / "published"
+    assert ready_made.as_typed(next(at.glob("*.yaml"))).startswith("studies:published/")
 
 
 def test_nothing_in_the_results_is_written(results: Path, client: TestClient) -> None:
@@ -166,6 +232,17 @@ def test_nothing_in_the_results_is_written(results: Path, client: TestClient) ->
         ("typed", {"a": "train-C", "query": " ", "docs": "a"}, "Nothing was asked."),
         ("typed", {"a": "train-C", "query": "who", "docs": "a\n" * 1001}, "1000 are read at once"),
         ("words", {"a": "train-C", "query": "who", "doc": ""}, "Give a query and a doc."),
+        ("words", {"query": "who", "doc": "a"}, "No ranker is named."),
+        ("words", {"a": "docs-test", "query": "who", "doc": "a"}, "is no ranker of the study tiny"),
+        (
+            "typed",
+            {"a": "docs-test", "query": "who", "docs": "a"},
+            "is no ranker of the study tiny",
+        ),
+        ("ranker", {"a": "docs-test"}, "is no ranker of the study tiny"),
+        ("rankings", {"a": "docs-test", "b": "docs-test"}, "has no run over a collection"),
+        ("words", {"a": "train-C", "run": "rerank-C.test.bm25", "query_id": "q"}, "has no query"),
+        ("report", {"study": "../tiny"}, "There is no study"),
     ],
 )
 def test_a_question_that_cannot_be_answered_gets_a_sentence(

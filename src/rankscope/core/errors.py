@@ -96,6 +96,10 @@ def choose(
 
     `elsewhere`: what other tools call the entries, in lower case without signs, to their names here.
     """
+    if not isinstance(name, str):
+        raise UnknownChoice(
+            f"The {what} is {brief(repr(name))}, and not text. There are: {listed(sorted(table))}."
+        )
     if name in table:
         return table[name]
     plain = "".join(filter(str.isalnum, name[:100])).lower()

@@ -10,6 +10,9 @@
 
 import math
 import re
+from collections.abc import Iterable
+from operator import index
+from os import PathLike, fsencode, fspath
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +139,48 @@ def has_name(argument: str) -> bool:
     """Whether an argument is NAME=PATH; a path may have equals signs of its own."""
     name, equals, _ = argument.partition("=")
     return bool(equals and name) and "/" not in name and not Path(argument).exists()
+
+
+# -- arguments of what Python is given ---------------------------------------------------------------
+
+
+def given_path(value: Any, what: str) -> str:
+    """A path or a name as text. Raises BadInput for what is neither, and for text that no file can be called."""
+    path = fspath(value) if isinstance(value, PathLike) else value
+    if not isinstance(path, str):
+        raise BadInput(f"The {what} is {shown(value)}. Give it as text or as a path.")
+    try:
+        is_possible = b"\0" not in fsencode(path)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise BadInput(
+            f"The {what} is {shown(path)}, and no file can be called so. Give it without half characters and NUL."
+        )
+    return path
+
+
+def given_whole(value: Any, what: str) -> int:
+    """A whole number, numpy's too. Raises BadInput for text, a fraction and a truth value."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise BadInput(f"The {what} is {shown(value)}. Give it as a whole number.") from None
+
+
+def given_word(value: Any, what: str) -> str | None:
+    """Text or None. Raises BadInput for anything else."""
+    if value is not None and not isinstance(value, str):
+        raise BadInput(f"The {what} is {shown(value)}. Give it as text, or leave it out.")
+    return value
+
+
+def given_words(values: Any, what: str) -> tuple[str, ...]:
+    """Texts; a single one stands for a list of it. Raises BadInput for anything else."""
+    several = (values,) if isinstance(values, str) else values
+    texts = tuple(several) if isinstance(several, Iterable) else (None,)
+    if not all(isinstance(text, str) for text in texts):
+        raise BadInput(f"The {what} are {shown(values)}. Give a list of texts.")
+    return texts

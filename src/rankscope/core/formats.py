@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, as_id, check_id, is_score, shown
+from rankscope.core.fields import as_grade, as_id, check_id, given_path, is_score, shown
 from rankscope.core.input_files import PARQUET_MAGIC, head_of
 from rankscope.core.lines import read_bytes, stem, write_bytes
 from rankscope.core.plain_json import json_value
@@ -43,7 +43,7 @@ def read_run(path: Path | str, *, tag: str | None = None) -> Run:
     >>> rs.read_run("bm25.run")
     Run bm25: 200 queries, 2,000 docs
     """
-    run = read_run_file(Path(path)).run
+    run = read_run_file(Path(given_path(path, "run"))).run
     return run if tag is None else Run(tag, run.rankings)
 
 
@@ -76,7 +76,7 @@ def read_qrels(path: Path | str) -> list[Qrel]:
     >>> rs.read_qrels("two.qrels")[1]
     Qrel(query_id='q1', doc_id='d2', relevance=0)
     """
-    path = Path(path)
+    path = Path(given_path(path, "qrels"))
     head = head_of(path)
     if head == PARQUET_MAGIC:
         return qrels_from_frame(parquet_frame(path), path)

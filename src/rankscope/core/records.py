@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import given_whole
 from rankscope.core.words import counted
 
 _LARGEST = np.finfo(np.float32).max
@@ -244,7 +245,11 @@ class Run:
             return np.asarray(self.columns(query_id).scores, dtype=np.float64).astype(np.float32)
 
     def top(self, depth: int) -> "Run":
-        """The same run, cut at `depth` docs a query."""
+        """The same run, cut at `depth` docs a query. Raises BadInput for a depth below 1, which would cut from the end."""
+        if given_whole(depth, "depth") < 1:
+            raise BadInput(
+                f"The depth is {depth}, and a ranking has at least 1 doc. Give 1 or more."
+            )
         return Run(self.tag, {q: ranking[:depth] for q, ranking in self.rankings.items()})
 
     def tied_share(self) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 from rankscope.core.errors import BadInput, choose
+from rankscope.core.fields import given_whole, given_word, shown
 from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.margins import Margin, as_margin
 from rankscope.core.judged.plain import as_plain
@@ -276,6 +277,13 @@ def _check(terms: ComparisonTerms) -> None:
     for name in terms:
         choose(known, name, what="term of a comparison")
     level, resamples = terms.get("significance_level", 0.05), terms.get("resamples", 0)
+    if isinstance(level, bool) or not isinstance(level, int | float):
+        raise BadInput(f"The significance level is {shown(level)}. Give a number between 0 and 1.")
+    for name in ("correction", "tests"):
+        given_word(terms.get(name), name)
+    for name in ("resamples", "seed", "family_size"):
+        if terms.get(name) is not None:
+            given_whole(terms[name], name.replace("_", " "))  # type: ignore[literal-required]
     if not 0 < level < 1 or resamples < 0:
         raise BadInput(
             f"A significance level lies between 0 and 1 and resamples are 0 or more; found {level:g} and "

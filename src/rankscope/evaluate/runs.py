@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, check_id, shown
+from rankscope.core.fields import as_grade, check_id, given_path, shown
 from rankscope.core.formats import (
     from_frame,
     from_mapping,
@@ -18,6 +18,7 @@ from rankscope.core.formats import (
 from rankscope.core.lines import stem
 from rankscope.core.records import Qrel, Run, ScoredDoc
 from rankscope.core.trec.runs import RunFile
+from rankscope.core.trec.writing import checked_qrels
 
 RunLike = Run | Path | str | Mapping[str, Any] | Any
 """A run, a file's path, a table of tables, or a data frame."""
@@ -40,7 +41,7 @@ def read(run: RunLike, tag: str | None = None) -> RunFile:
         )
         return RunFile(Run.of(run.tag, docs, source=source), "run")
     if isinstance(run, str | Path):
-        return read_run_file(Path(run))
+        return read_run_file(Path(given_path(run, "run")))
     name = tag or "run"
     if isinstance(run, Mapping):
         return RunFile(from_mapping(run, name, f"the run {name!r}"), "table")
@@ -55,7 +56,7 @@ def read(run: RunLike, tag: str | None = None) -> RunFile:
 def judgements(qrels: Any) -> list[Qrel]:
     """Judgements from a list of Qrel, a file's path, a table of tables or a data frame."""
     if isinstance(qrels, str | Path):
-        return read_qrels(Path(qrels))
+        return read_qrels(qrels)
     if isinstance(qrels, Mapping):
         return qrels_from_mapping(qrels, "the qrels")
     if hasattr(qrels, "columns"):
@@ -71,7 +72,7 @@ def judgements(qrels: Any) -> list[Qrel]:
             check_id(qrel.doc_id, "doc", "the qrels"),
             as_grade(qrel.relevance, f"the qrels: query {qrel.query_id}, doc {qrel.doc_id}"),
         )
-        for qrel in qrels
+        for qrel in checked_qrels(qrels, "the qrels")
     ]
 
 

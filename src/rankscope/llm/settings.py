@@ -26,7 +26,7 @@ def as_option(choice: str) -> str:
 
 def as_field(choice: str) -> str:
     """A choice as a field of a study file."""
-    return f"`{choice}`"
+    return f"`{'fields' if choice == 'field' else choice}`"
 
 
 @dataclass(frozen=True)

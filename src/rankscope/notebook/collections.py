@@ -6,6 +6,7 @@ from os import PathLike, fspath
 from typing import Any, final
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import given_path
 from rankscope.core.input_files import home_filled_in
 from rankscope.core.records import Qrel
 from rankscope.data import collections
@@ -71,7 +72,7 @@ def collection(name: str | PathLike[str], *, split: str = "test") -> OpenedColle
     >>> rs.collection("world", split="test")  # doctest: +ELLIPSIS
     Collection world/test: 200 judged queries, ... judgements
     """
-    return OpenedCollection(fspath(name), split)
+    return OpenedCollection(given_path(name, "collection"), given_path(split, "split"))
 
 
 def opened_collection(given: OpenedCollection, what: str = "collection") -> OpenedCollection:

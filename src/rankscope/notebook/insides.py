@@ -1,13 +1,15 @@
 """What rankers' insides show, for a notebook: probes, attribution, and the changes between two."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from rankscope.analyses.attribution import answer as attribution
 from rankscope.analyses.changes import answer as changes
 from rankscope.analyses.probes import answer as probes
-from rankscope.core.errors import BadInput
+from rankscope.core.errors import BadInput, choose
+from rankscope.core.fields import given_whole, given_words
 from rankscope.models.location import downloaded
 from rankscope.models.ranker import TrainableRanker
 from rankscope.notebook.answer import ShownResult
@@ -42,7 +44,9 @@ def probe(
         learnt.name,
         tested.name,
         fields.pop("depth", 100),
-        candidates=" ".join(map(str, candidates)),
+        candidates=" ".join(
+            str(given_whole(each, "number of candidates")) for each in _several(candidates)
+        ),
         also=fields.pop("also", ()),
         as_published=fields.pop("method", "sound") == "as_published",
         **fields,
@@ -75,7 +79,7 @@ def attribute(
     >>> rs.attribute([ranker], c, examples=4, nodes=2, ablate=False).record.n_examples
     4
     """
-    shown = opened_collection(collection)
+    shown, seed = opened_collection(collection), given_whole(seed, "seed")
     method = fields.pop("method", "sound")
     stated = {name: fields.pop(name, None) for name in ("path", "nodes", "ablate")}
     params = attribution.params_of(
@@ -102,6 +106,10 @@ def diff(
     'other'
     """
     measured = opened_collection(collection)
+    known = {field.name: field for field in dataclasses.fields(changes.DiffSettings)}
+    for name, value in settings.items():
+        if choose(known, name, what="setting of diff").type is int:
+            settings[name] = given_whole(value, name)
     chosen = changes.DiffSettings(measured.name, measured.split, **settings)
     models = [_written(before), _written(after)]
     return ShownResult(
@@ -122,9 +130,13 @@ def _opened(rankers: Rankers) -> dict[str, TrainableRanker]:
         raise BadInput(
             "This is a single ranker. Give a list of rankers, or a table of names and rankers."
         )
+    if not isinstance(rankers, Iterable) or not (given := list(rankers)):
+        raise BadInput(
+            "No rankers are given. Give a list of rankers, or a table of names and rankers."
+        )
     if isinstance(rankers, Mapping):
         return {name: loaded(ranker).trainable for name, ranker in rankers.items()}
-    opened = [loaded(ranker) for ranker in rankers]
+    opened = [loaded(ranker) for ranker in given]
     names = [ranker.name for ranker in opened]
     again = sorted({name for name in names if names.count(name) > 1})
     if again:
@@ -132,5 +144,9 @@ def _opened(rankers: Rankers) -> dict[str, TrainableRanker]:
     return {ranker.name: ranker.trainable for ranker in opened}
 
 
+def _several(values: Any) -> Sequence[Any]:
+    return list(values) if isinstance(values, Iterable) else [values]
+
+
 def _names(baseline: str | Sequence[str]) -> tuple[str, ...]:
-    return (baseline,) if isinstance(baseline, str) else tuple(baseline)
+    return given_words(baseline, "baselines")

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Unpack
 
+from rankscope.core.errors import BadInput
+from rankscope.core.fields import given_whole, given_words, shown
 from rankscope.core.judged.margins import Margin
+from rankscope.core.records import Run
 from rankscope.data.conventions import Convention
 from rankscope.evaluate.comparing import HEADLINE, ComparisonTerms
 from rankscope.evaluate.evaluation import MEASURES
-from rankscope.evaluate.runs import Runs
+from rankscope.evaluate.runs import RunLike, Runs, read
 from rankscope.evaluate.runs import judgements as read_judgements
 from rankscope.notebook.answer import ShownResult
 from rankscope.notebook.collections import OpenedCollection
@@ -42,7 +46,11 @@ def measure(
     bm25  0.1528
     """
     named_judgements = _judgements(qrels, relevance_level, drop_own_docs)
-    settings = evaluation.EvaluateSettings(runs, measures, processes=processes)
+    settings = evaluation.EvaluateSettings(
+        runs,
+        given_words(measures, "measures"),
+        processes=given_whole(processes, "number of processes"),
+    )
     return ShownResult(evaluation.answer(named_judgements, settings))
 
 
@@ -69,20 +77,31 @@ def compare(
     [['half', 'bm25', 'worse']]
     """
     named_judgements = _judgements(qrels, relevance_level, drop_own_docs)
+    if margin is not None and not isinstance(margin, Mapping):
+        raise BadInput(
+            f'The margin is {shown(margin)}. Give a table of measures and margins, as in {{"nDCG@10": 0.02}}.'
+        )
     settings = comparison.CompareSettings(
         runs,
-        measures,
-        baselines=(baseline,) if isinstance(baseline, str) else tuple(baseline or ()),
+        given_words(measures, "measures"),
+        baselines=() if baseline is None else given_words(baseline, "baselines"),
         margins=margin or {},
         terms=terms,
-        processes=processes,
+        processes=given_whole(processes, "number of processes"),
         command="rankscope.compare",
     )
     return ShownResult(comparison.answer(named_judgements, settings))
 
 
+def given_run(run: RunLike) -> Run:
+    """A run in any of its forms, as a Run; BadInput for what is none."""
+    return read(Path(run) if isinstance(run, PathLike) else run).run
+
+
 def _judgements(qrels: Any, relevance_level: int | None, drop_own_docs: bool | None) -> Judgements:
     """The judgements, read by the user's statements, which take the place of the collection's convention."""
+    if relevance_level is not None:
+        relevance_level = given_whole(relevance_level, "relevance level")
     if isinstance(qrels, OpenedCollection):
         read = qrels.judgements()
     elif isinstance(qrels, str | PathLike):

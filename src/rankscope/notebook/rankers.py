@@ -1,11 +1,11 @@
 """Rankers for a notebook: loaded by their folder or hub id, asked for scores and rankings."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike, fspath
+from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from rankscope.core.errors import BadInput, choose
-from rankscope.core.fields import as_id, shown
+from rankscope.core.fields import as_id, as_text, given_path, given_whole, given_word, shown
 from rankscope.core.visible import visible
 from rankscope.models.location import Location, declared_kind, downloaded, located
 from rankscope.notebook.answer import MOST_LINES
@@ -133,7 +133,7 @@ class LoadedRanker:
         >>> [hit.rank for hit in ranker.rank("who sits", ["the red cat sits", "the blue dog"])]
         [1, 2]
         """
-        if top is not None and top < 1:
+        if top is not None and given_whole(top, "top") < 1:
             raise BadInput(
                 f"top is {top}, and a ranking has at least 1 doc. Give 1 or more, or leave it out."
             )
@@ -163,7 +163,11 @@ def _checked_pairs(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         is_pair = isinstance(pair, tuple | list) and len(pair) == 2
         if not is_pair or not all(isinstance(text, str) for text in pair):
             raise BadInput(f"Pair {place} is {shown(pair)}, and not two texts. {expected}")
-        checked.append((pair[0], pair[1]))
+        query, doc = (
+            as_text(text, name, f"Pair {place}")
+            for name, text in zip(("query", "doc"), pair, strict=True)
+        )
+        checked.append((query or "", doc or ""))
     return checked
 
 
@@ -171,6 +175,7 @@ def _checked_docs(query: str, docs: Iterable[str] | Mapping[str, str]) -> dict[s
     """doc_id to text: ids are texts in a ranking, whole numbers by their digits."""
     if not isinstance(query, str):
         raise BadInput(f"The query is {shown(query)}. Give it as text.")
+    as_text(query, "query", "What is ranked")
     if isinstance(docs, str) or not isinstance(docs, Iterable):
         raise BadInput(
             f"The docs are {shown(docs)}. Give a list of texts, or a table of doc ids and texts."
@@ -179,6 +184,7 @@ def _checked_docs(query: str, docs: Iterable[str] | Mapping[str, str]) -> dict[s
     for doc_id, text in pairs:
         if not isinstance(text, str):
             raise BadInput(f"Doc {shown(doc_id)} is {shown(text)}. Give it as text.")
+        as_text(text, "text", f"Doc {shown(doc_id)}")
     by_id = {as_id(doc_id, "doc", "the docs"): text for doc_id, text in pairs}
     if len(by_id) < len(pairs):
         raise BadInput(
@@ -208,15 +214,23 @@ def load(
     >>> rs.load("bm25", c).rank("who taught whom", ["one taught another", "the tax form"])[0].doc_id
     '0'
     """
-    if isinstance(model, str) and model.casefold() == BM25:
+    model = given_path(model, "model")
+    for what, word in (
+        ("revision", revision),
+        ("pooling", pooling),
+        ("name", name),
+        ("language", language),
+    ):
+        given_word(word, what)
+    if model.casefold() == BM25:
         of_models = {"revision": revision, "pooling": pooling}
         return _bm25(collection, of_models, name=name, language=language)
     if collection is not None or language is not None:
         given = "a collection" if collection is not None else "a language"
         raise BadInput(
-            f"{fspath(model)}: {given} is for bm25, and a model has what it learnt. Leave it out."
+            f"{model}: {given} is for bm25, and a model has what it learnt. Leave it out."
         )
-    return _model(fspath(model), revision=revision, pooling=pooling, name=name)
+    return _model(model, revision=revision, pooling=pooling, name=name)
 
 
 def _bm25(

@@ -1,12 +1,11 @@
 """Runs for a notebook: a collection searched, and the top of a run re-ranked."""
 
-from os import PathLike
-from pathlib import Path
-
 from rankscope.core.errors import BadInput
-from rankscope.core.formats import read_run
+from rankscope.core.fields import given_whole, given_word
 from rankscope.core.records import Run
+from rankscope.evaluate.runs import RunLike
 from rankscope.notebook.collections import OpenedCollection, opened_collection
+from rankscope.notebook.measures import given_run
 from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.retrieve.analyzer import ENGLISH
 from rankscope.retrieve.bm25_ranker import Bm25Ranker
@@ -30,7 +29,7 @@ def search(
     Run bm25: 200 queries, 2,000 docs
     """
     _check_depth(depth)
-    over = opened_collection(collection)
+    over, language = opened_collection(collection), given_word(language, "language")
     if isinstance(model, str) and model.casefold() == BM25:
         return _by_bm25(over, depth, language or ENGLISH)
     ranker = loaded(model)
@@ -92,14 +91,14 @@ def _docs_of(collection: OpenedCollection) -> tuple[object, ...]:
 def rerank(
     ranker: RankerLike,
     collection: OpenedCollection,
-    run: Run | str | PathLike[str],
+    run: RunLike,
     *,
     depth: int = 100,
     precision: str = "float32",
 ) -> Run:
     """The run with its top `depth` docs a query in the ranker's order; the docs below keep theirs.
 
-    precision: of the ranker's dense layers: float32, bfloat16 or int8. Raises BadInput for a precision that is slower here.
+    run: in any form that `measure` takes. precision: of the ranker's dense layers: float32, bfloat16 or int8. Raises BadInput for a precision that is slower here.
 
     >>> rs.rerank(ranker, c, run, depth=2)
     Run cross-encoder: 200 queries, 2,000 docs
@@ -116,7 +115,7 @@ def rerank(
         raise BadInput(
             f"{opened.name}: BM25 has no layers whose precision it could be. Leave it out."
         )
-    given = run if isinstance(run, Run) else read_run(Path(run))
+    given = given_run(run)
     params = RerankParams(depth, opened.name, precision)
     again, notes = reranked(opened.ranker, over.source, given, params, shown)
     for note in notes:
@@ -125,5 +124,5 @@ def rerank(
 
 
 def _check_depth(depth: int) -> None:
-    if depth < 1:
+    if given_whole(depth, "depth") < 1:
         raise BadInput(f"The depth is {depth}, and a ranking has at least 1 doc. Give 1 or more.")

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import final
 
+from rankscope.core.fields import given_path, given_words
 from rankscope.core.progress import Tell
 from rankscope.notebook.answer import ShownResult
 from rankscope.study import command
@@ -61,7 +62,11 @@ def read_study(
     >>> rs.read_study("study.yaml").check()
     demo: 22 steps, no mistakes.
     """
-    settings = StudySettings(Path(path), tuple(overrides), Path(results))
+    settings = StudySettings(
+        Path(given_path(path, "study file")),
+        given_words(overrides, "overrides"),
+        Path(given_path(results, "folder of results")),
+    )
     command.check(settings)
     return OpenedStudy(settings)
 

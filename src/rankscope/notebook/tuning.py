@@ -1,6 +1,7 @@
 """A stage of fine-tuning for a notebook: the stage of a study file, carried out alone."""
 
 from collections.abc import Mapping
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import yaml
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import given_path, shown
 from rankscope.core.records import Run
 from rankscope.core.trec.writing import write_run
+from rankscope.evaluate.runs import RunLike
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.models.location import Location, downloaded
 from rankscope.models.opening import open_trainable
 from rankscope.notebook.collections import OpenedCollection, opened_collection
+from rankscope.notebook.measures import given_run
 from rankscope.notebook.rankers import LoadedRanker, RankerLike, loaded
 from rankscope.store.artifacts import Store
 from rankscope.store.files import write_text, written_whole
@@ -36,8 +40,8 @@ def tune(
     ranker: RankerLike,
     collection: OpenedCollection,
     *,
-    negatives: Run | None = None,
-    teacher: Run | None = None,
+    negatives: RunLike | None = None,
+    teacher: RunLike | None = None,
     validate: OpenedCollection | Mapping[str, Any] | None = None,
     name: str = "tuned",
     results: str | PathLike[str] = "results",
@@ -58,15 +62,21 @@ def tune(
     >>> rs.tune(ranker, train, negatives=hard, loss="localized_contrastive", max_updates=2).name
     'tuned'
     """
-    learnt, root = opened_collection(collection), Path(results) / name
+    learnt = opened_collection(collection)
+    root = Path(given_path(results, "folder of results")) / given_path(name, "name of the stage")
     if (negatives is None) == (teacher is None):
         raise BadInput(
             "A stage learns judged docs against `negatives`, or the order of a `teacher`: give one of the two runs."
         )
     if taken := sorted(stage.keys() & TAKEN.keys()):
         raise BadInput(f"{taken[0]}: {TAKEN[taken[0]]}. Leave it out.")
-    given = negatives if teacher is None else teacher
-    assert given is not None
+    given = given_run(negatives if teacher is None else teacher)
+    stage = _plain(stage)
+    for table in {"samples", "guards"} & stage.keys():
+        if not isinstance(stage[table], Mapping):
+            raise BadInput(
+                f"{table}: {shown(stage[table])} is no table. Give one of names and values."
+            )
     path = root / f"{GIVEN}.run"
     if (root / "steps").exists() and not path.exists():
         raise BadInput(
@@ -102,7 +112,12 @@ def tune(
         },
         "evaluate": {"over": [TRAIN], "rerank": {"from": [BM25]}},
     }
-    load.validated(study, f"the stage {name!r}")  # before anything is written
+    stages = load.validated(study, f"the stage {name!r}").rankers  # before anything is written
+    if name not in stages:
+        raise BadInput(
+            f"A list of values or seeds makes several stages ({', '.join(sorted(stages.keys() - {START}))}), and this is one. Give one "
+            "value, or carry out a study file."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as aside:
         write_run(aside, given)
@@ -119,6 +134,18 @@ def _carried_out(root: Path, name: str) -> LoadedRanker:
         runner.prepare([step], planned, store, progress=progress())
     folder = store.open(step.name) / "model"
     return LoadedRanker(name, open_trainable(folder), Location(name, folder))
+
+
+def _plain(value: Any) -> Any:
+    """Fields as a study file has them: numpy's numbers as Python's, paths as text."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, PathLike):
+        return given_path(value, "path")
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return (int(value) if isinstance(value, Integral) else float(value)) if is_number else value
 
 
 def _spec(ranker: LoadedRanker) -> dict[str, Any]:

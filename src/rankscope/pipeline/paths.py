@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,11 +20,12 @@ S_co = TypeVar("S_co", bound=Pipeline, covariant=True)
 
 @dataclass(frozen=True)
 class LoadedStudy(Generic[S_co]):
-    """A study, the folder its relative paths start from, and the file it was read from."""
+    """A study, the folder its relative paths start from, the file it was read from, and the changes to what it says."""
 
     study: S_co
     folder: Path
     file: Path
+    overrides: Sequence[str] = ()
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to its folder, or in a fetched collection."""

@@ -1,6 +1,7 @@
 """When and where a step was made, for readers of its manifest: no result depends on it by name."""
 
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,8 @@ from platform import machine
 from typing import Any
 
 PROCESSORS = Path("/proc/cpuinfo")
+STATED = re.compile(r"[ \t]*\+?0*([1-9][0-9]{0,5})[ \t]*(?:,|$)")
+"""A number of threads, or a list of them for nested regions, as OpenMP reads them; what is none counts as not stated."""
 
 
 def made_here(device: str) -> dict[str, Any]:
@@ -23,8 +26,13 @@ def made_here(device: str) -> dict[str, Any]:
 
 
 def _threads() -> int:
-    stated = os.environ.get("OMP_NUM_THREADS", "")
-    return int(stated) if stated.isdigit() else len(os.sched_getaffinity(0))
+    """The threads that OMP_NUM_THREADS states, the first number of its list; the cores of this process without one."""
+    stated = STATED.match(os.environ.get("OMP_NUM_THREADS", ""))
+    if stated is not None:
+        return int(stated[1])
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -1,13 +1,9 @@
 """What the systems of a study cost, out of the manifests of their steps."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from rankscope.core.judged.comparisons import Place
-from rankscope.core.judged.costs import SystemCost, together
+from rankscope.core.judged.costs import AnswerCost, SystemCost, together
 from rankscope.llm.costs import answer_cost
 from rankscope.pipeline.spec.pipeline import ALL_DOCS
-from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, run_role
 from rankscope.pipeline.work import Work
 from rankscope.study.study import Study
@@ -31,48 +27,30 @@ def costs(work: Work) -> dict[tuple[Place, str], SystemCost]:
 
 def _cost(work: Work, study: Study, step: Step, system: str) -> SystemCost:
     """What a system of one run, or the first run of several, took."""
-    manifest = work.store.manifest(step.name)
-    summary, price = manifest["summary"], study.evaluate.price_per_hour
+    manifest, price = work.store.manifest(step.name), study.evaluate.price_per_hour
+    n_queries: int = manifest["summary"]["n_queries"]
     if step.kind == "ask":
-        return SystemCost(
-            summary["n_queries"],
-            _seconds(summary),
-            answer_cost(summary, step.spec.prices),
-            price_per_hour=price,
-        )
-    lists = [(answer_cost(store, spec.prices), _seconds(store)) for store, spec in _lists(work, study, system)]  # fmt: skip
+        return SystemCost(n_queries, *_asked(work, step), price_per_hour=price)
+    stages = _trainings(work, study, system)
+    lists = {need.name: need for stage in stages for need in stage.inputs.values() if need.kind == "ask"}  # fmt: skip
+    taught = [_asked(work, need) for need in lists.values()]
     return SystemCost(
-        summary["n_queries"],
+        n_queries,
         manifest["seconds"],
-        training=_training(work, study, system),
-        lists=together([answers for answers, _ in lists]),
-        lists_seconds=sum(seconds for _, seconds in lists),
+        training=sum(work.store.manifest(s.name)["seconds"] for s in stages) if stages else None,
+        lists=together([answers for _, answers in taught]),
+        lists_seconds=sum(seconds for seconds, _ in taught),
         price_per_hour=price,
     )
 
 
-def _seconds(summary: Mapping[str, Any]) -> float:
-    """Of all requests, one after another."""
-    seconds: float = summary["asked"]["seconds"]
-    return seconds
+def _asked(work: Work, step: Step) -> tuple[float, AnswerCost]:
+    """The seconds of an LLM's answers, one after another, and what they cost."""
+    asked = work.store.manifest(step.name)["summary"]["asked"]
+    return asked["seconds"], answer_cost(asked, step.spec.prices)
 
 
-def _training(work: Work, study: Study, ranker: str) -> float | None:
-    """Seconds of all stages of a ranker; None where nothing was trained."""
-    stages = [n for n in study.lineage(ranker) if isinstance(study.rankers[n], TrainedSpec)]
+def _trainings(work: Work, study: Study, ranker: str) -> list[Step]:
+    """The steps of all stages of a ranker; none where nothing was trained."""
     trained = {step.label: step for step in work.plan.steps if step.kind == "train"}
-    seconds = [work.store.manifest(trained[name].name)["seconds"] for name in stages]
-    return sum(seconds) if seconds else None
-
-
-def _lists(work: Work, study: Study, ranker: str) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """The summary and spec of each step of asking whose lists a ranker, or its ancestors, learnt from."""
-    wanted = {
-        f"{samples.labels}.{samples.collection}"
-        for name in study.lineage(ranker)
-        if isinstance(spec := study.rankers[name], TrainedSpec)
-        for _, samples in spec.lessons
-    }
-    for step in work.plan.steps:
-        if step.kind == "ask" and step.label in wanted:
-            yield work.store.manifest(step.name)["summary"], step.spec
+    return [trained[name] for name in study.lineage(ranker) if name in trained]

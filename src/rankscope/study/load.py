@@ -28,7 +28,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
     for override in overrides:
         _override(values, override)
-    return LoadedStudy(validated(values, str(path)), path.parent, path)
+    return LoadedStudy(validated(values, str(path)), path.parent, path, tuple(overrides))
 
 
 def validated(values: Mapping[str, Any], source: str) -> Study:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pkgutil import resolve_name
@@ -31,6 +32,7 @@ from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredSt
 from rankscope.store.artifacts import read_record
 from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
+from rankscope.study.starting.ready_made import as_typed
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
 
@@ -103,7 +105,9 @@ def stored_results(work: Work) -> StoredResults:
         queries=queries,
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
-        command=f"rankscope run {work.plan.study.file.name}",
+        command=shlex.join(
+            ["rankscope", "run", as_typed(work.plan.study.file), *work.plan.study.overrides]
+        ),
         costs=costs(work),
     )
 

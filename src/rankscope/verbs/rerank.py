@@ -67,11 +67,17 @@ def rerank(settings: RerankSettings, progress: Progress, tell: Tell = untold) ->
 def _facts(settings: RerankSettings, run: Run, cost: SystemCost) -> RunFacts:
     """What is told of the run beside it."""
     commit = {"revision": settings.revision} if settings.revision else {}
+    how = {
+        name: value
+        for name in ("precision", "max_length")  # what changes scores
+        if (value := getattr(settings.how, name)) != getattr(AS_IT_IS, name)
+    }
     first = {"name": run.tag, "method": f"the run {settings.run}"}
     second = {
         "name": "rerank",
         "method": settings.model,
         **commit,
+        **how,
         "depth": settings.depth,
         "reranks": run.tag,
     }

@@ -18,12 +18,12 @@ from rankscope.core.errors import BadInput, DamagedArtifact, MissingArtifact
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.costs import SystemCost, together
 from rankscope.core.judged.plain import as_plain, from_plain
+from rankscope.core.trec.writing import METADATA
 from rankscope.evaluate.runs import RunLike, Runs, named
 from rankscope.llm.costs import Prices, answer_cost
 from rankscope.store.artifacts import Store, versions
 from rankscope.store.files import written_whole
 
-ENDING = ".ir_metadata.yml"
 COST = "rankscope"
 """What `resources` calls the cost of a run, whose keys are ours."""
 Told = Mapping[str, Any]
@@ -45,7 +45,7 @@ class RunFacts:
 
 def beside(run: Path) -> Path:
     """The file of a run's metadata."""
-    return run.with_name(f"{run.name}{ENDING}")
+    return run.with_name(f"{run.name}{METADATA}")
 
 
 def write(run: Path, told: Told) -> Path:

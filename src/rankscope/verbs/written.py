@@ -5,7 +5,7 @@ from pathlib import Path
 from rankscope.core.errors import BadInput
 from rankscope.core.formats import write_json_run
 from rankscope.core.records import Run
-from rankscope.core.trec.writing import write_run
+from rankscope.core.trec.writing import forget_metadata, write_run
 from rankscope.core.words import counted
 from rankscope.store.files import writable, written_whole
 
@@ -25,12 +25,13 @@ def ready(out: Path) -> None:
 
 
 def written(out: Path, run: Run) -> str:
-    """Write a run whole or not at all; returns a sentence on it."""
+    """Write a run whole or not at all, without what stood beside the one before; returns a sentence on it."""
     with written_whole(out) as aside:
         if is_json(out):
             write_json_run(aside, run)
         else:
             write_run(aside, run)
+        forget_metadata(out)
     return f"{out}: {counted(len(run.rankings), 'query', 'queries')} by {run.tag}."
 
 

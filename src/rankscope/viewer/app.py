@@ -41,7 +41,7 @@ def application(folder: Path, *, token: str, port: int) -> Guarded:
         "words": view.words,
     }
     base = f"/{token}/"
-    routes = [Route(f"{base}report", _report(view))]
+    routes = [Route(f"{base}report", _report(view, base))]
     for path, show in pages.items():
         methods = ["GET", "POST"] if path in {"typed", "words"} else ["GET"]
         routes.append(Route(f"{base}{path}", _shown(show, base), methods=methods))
@@ -56,25 +56,28 @@ def _shown(show: Callable[[Fields], Content], base: str) -> Callable[[Request], 
         if request.method == "POST":
             body = (await request.body()).decode("utf-8", "replace")
             fields |= {name: values[-1] for name, values in parse_qs(body).items()}
-        status = 200
         try:
             name, content = await run_in_threadpool(show, fields)
         except RankscopeError as error:
-            status, (name, content) = 400, ("wrong", {"sentence": str(error)})
+            return _refused(error, request, base)
         nonce = request.scope["state"]["nonce"]
-        return HTMLResponse(page(name, base=base, nonce=nonce, **content), status)
+        return HTMLResponse(page(name, base=base, nonce=nonce, **content))
 
     return endpoint
 
 
-def _report(view: "View") -> Callable[[Request], Any]:
+def _refused(error: RankscopeError, request: Request, base: str) -> HTMLResponse:
+    nonce = request.scope["state"]["nonce"]
+    return HTMLResponse(page("wrong", base=base, nonce=nonce, sentence=str(error)), 400)
+
+
+def _report(view: "View", base: str) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        study = await run_in_threadpool(view.study, dict(request.query_params))
-        file = study.store.root / "report.html"
-        if not file.is_file():
-            return Response("This study has no report yet.\n", 404, media_type="text/plain")
-        headers = {"content-security-policy": REPORT}
-        return HTMLResponse(await run_in_threadpool(file.read_bytes), headers=headers)
+        try:
+            text = await run_in_threadpool(view.report, dict(request.query_params))
+        except RankscopeError as error:
+            return _refused(error, request, base)
+        return HTMLResponse(text, headers={"content-security-policy": REPORT})
 
     return endpoint
 
@@ -105,12 +108,20 @@ class View:
             raise BadInput(f"There is no study {name!r} in {self._folder}.")
         return studies[name]
 
+    def report(self, fields: Fields) -> bytes:
+        """The page of a study's report, as it stands."""
+        study = self.study(fields)
+        file = study.store.root / "report.html"
+        if not file.is_file():
+            raise BadInput(f"The study {study.name} has no report yet. `rankscope run` writes it.")
+        return file.read_bytes()
+
     def ranker(self, fields: Fields) -> Content:
         """One ranker: lineage, training, what guards saw, and what was found inside it."""
         from rankscope.viewer.insides import insides  # it loads torch
 
         study = self.study(fields)
-        step = study.step(fields.get("a", ""))
+        step = study.ranker(fields.get("a", ""))
         return "ranker", {
             "study": study,
             "step": step,
@@ -121,7 +132,7 @@ class View:
     def rankings(self, fields: Fields) -> Content:
         """Two runs: queries by words or difference, and both rankings of one."""
         study = self.study(fields)
-        both = TwoRuns(study, study.step(fields.get("a", "")), study.step(fields.get("b", "")))
+        both = TwoRuns(study, study.run(fields.get("a", "")), study.run(fields.get("b", "")))
         sort: Sort = "query" if fields.get("sort") == "query" else get_args(Sort)[0]
         queries = both.queries(fields.get("find", ""), sort)
         chosen = _chosen(queries, fields.get("query"))
@@ -140,8 +151,9 @@ class View:
     def typed(self, fields: Fields) -> Content:
         """A form for a query and docs, and the scores of what was typed."""
         study = self.study(fields)
-        rankers = [study.step(fields[side]) for side in "ab" if fields.get(side)]
-        docs = [line for line in fields.get("docs", "").splitlines() if line.strip()]
+        rankers = _rankers_of(study, fields)
+        lines = enumerate(fields.get("docs", "").replace("\r\n", "\n").split("\n"), start=1)
+        docs = {number: line for number, line in lines if line.strip()}
         asked = "query" in fields
         rows = (
             self._rankers.asked([(study, step) for step in rankers], fields["query"], docs)
@@ -157,10 +169,21 @@ class View:
         }
 
     def words(self, fields: Fields) -> Content:
-        """What each word of a query and a doc adds to the score, for one or two rankers."""
+        """What each word of a query and a doc adds to the score, for one or two rankers.
+
+        Both are typed texts, or those of a run's ids: a form would give the line ends of a stored text as others.
+        """
         study = self.study(fields)
-        rankers = [study.step(fields[side]) for side in "ab" if fields.get(side)]
-        query, doc = fields.get("query", ""), fields.get("doc", "")
+        rankers = _rankers_of(study, fields)
+        if not rankers:
+            raise BadInput("No ranker is named. Choose one from the list of a study's rankers.")
+        if fields.get("run"):
+            run = study.run(fields["run"])
+            query, doc = TwoRuns(study, run, run).texts(
+                fields.get("query_id", ""), fields.get("doc_id", "")
+            )
+        else:
+            query, doc = fields.get("query", ""), fields.get("doc", "")
         falls = [self._rankers.words(study, step, query, doc) for step in rankers]
         return "words", {
             "study": study,
@@ -176,6 +199,11 @@ def _chosen(queries: list[FoundQuery], query_id: str | None) -> FoundQuery | Non
     """The query that is shown: the one asked for, else the first."""
     by_id = {query.query_id: query for query in queries}
     return by_id.get(query_id or "") or next(iter(queries), None)
+
+
+def _rankers_of(study: FoundStudy, fields: Fields) -> list[FoundStep]:
+    """The rankers that are asked: one, or two beside each other."""
+    return [study.ranker(fields[side]) for side in "ab" if fields.get(side)]
 
 
 def _ranker_of(study: FoundStudy, run: FoundStep) -> FoundStep | None:

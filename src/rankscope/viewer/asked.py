@@ -1,7 +1,7 @@
 """Rankers that are asked now: scores of typed docs, and what each word adds to a score."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, final
@@ -19,9 +19,9 @@ MOST_RANKERS = 4
 
 
 class AskedDoc(NamedTuple):
-    """A typed doc: its place among those typed, and each ranker's score and rank of it."""
+    """A typed doc: its line, and each ranker's score and rank of it."""
 
-    place: int
+    line: int
     text: str
     scores: tuple[float, ...]
     ranks: tuple[int, ...]
@@ -36,9 +36,9 @@ class Rankers:
         self._lock = Lock()  # one question at a time: a ranker uses all cores
 
     def asked(
-        self, rankers: Sequence[tuple[FoundStudy, FoundStep]], query: str, docs: Sequence[str]
+        self, rankers: Sequence[tuple[FoundStudy, FoundStep]], query: str, docs: Mapping[int, str]
     ) -> list[AskedDoc]:
-        """The docs with each ranker's scores and ranks, in the first ranker's order; equal scores as typed.
+        """The docs, by their lines, with each ranker's scores and ranks, in the first ranker's order; equal scores as typed.
 
         Raises BadInput without a query, without docs, and with more than `MOST_DOCS`.
         """
@@ -49,16 +49,18 @@ class Rankers:
                 f"{counted(len(docs), 'doc')} were typed; {MOST_DOCS} are read at once. Leave some out."
             )
         with self._lock:
-            of_each = [self._ranker(*each).score_all([(query, docs)])[0] for each in rankers]
+            of_each = [
+                self._ranker(*each).score_all([(query, [*docs.values()])])[0] for each in rankers
+            ]
         ranks = [_ranks(scores) for scores in of_each]
         rows = [
             AskedDoc(
-                place + 1,
+                line,
                 text,
                 tuple(scores[place] for scores in of_each),
                 tuple(each[place] for each in ranks),
             )
-            for place, text in enumerate(docs)
+            for place, (line, text) in enumerate(docs.items())
         ]
         return sorted(rows, key=lambda row: row.ranks[0])
 

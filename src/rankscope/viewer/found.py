@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rankscope.core.errors import BadInput, DamagedArtifact, RankscopeError
-from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SystemResult
+from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, SeedResult
 from rankscope.store.artifacts import Store, read_record
 from rankscope.store.durable import PARTIAL
 
@@ -54,11 +54,18 @@ class FoundStep:
 
 
 class MeasuredRun(NamedTuple):
-    """A system's result in an evaluation, and the step that has its values."""
+    """A run's result in an evaluation, and the step that has its values."""
 
     evaluate: str
     record: EvaluationRecord
-    result: SystemResult
+    n_queries: int
+    result: SeedResult
+    """Of this run alone: a system with several training seeds has one for each."""
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Measure to the run's mean, in the study's order."""
+        return {measure: self.result.means[measure] for measure in self.record.measures}
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,24 @@ class FoundStudy:
         if name not in self.steps:
             raise BadInput(f"The study {self.name} has no step {name!r} that can be read.")
         return self.steps[name]
+
+    def ranker(self, name: str) -> FoundStep:
+        """The step of that name, which holds a ranker. Raises BadInput where it holds none."""
+        step = self.step(name)
+        if step.kind not in RANKERS:
+            raise BadInput(
+                f"{name} is no ranker of the study {self.name}. Choose one from the list of its rankers."
+            )
+        return step
+
+    def run(self, name: str) -> FoundStep:
+        """The step of that name, which holds a run over a collection that is here. Raises BadInput otherwise."""
+        step = self.step(name)
+        if not (step.has(RUN) and self.topics(step)):
+            raise BadInput(
+                f"{name} has no run over a collection of the study {self.name}. Choose one from the lists of its runs."
+            )
+        return step
 
     @property
     def rankers(self) -> list[FoundStep]:
@@ -173,5 +198,7 @@ def _measured(
             continue
         for result in record.results:
             for seed in result.seeds:
-                found[Path(seed.run).parent.name] = MeasuredRun(step.name, record, result)
+                found[Path(seed.run).parent.name] = MeasuredRun(
+                    step.name, record, result.n_queries, seed
+                )
     return found

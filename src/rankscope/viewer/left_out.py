@@ -4,7 +4,8 @@ The ranker reads the text again without the word, so the number is exact and say
 that say the same, neither may matter alone. (Leave-one-out, or occlusion: Zeiler & Fergus 2014; of words, Li et al. 2016.)
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 MOST_WORDS = 256
@@ -34,22 +35,30 @@ def word_falls(score_all: ScoreAll, query: str, doc: str) -> WordFalls:
 
     Words are what stands between spaces, so a word that occurs twice is left out once at each place.
     """
-    of_query, of_doc = query.split(), doc.split()
     groups = [
-        (query, [doc, *_without_each(of_doc)]),
-        *((shorter, [doc]) for shorter in _without_each(of_query)),
+        (query, [doc, *_without_each(doc)]),
+        *((shorter, [doc]) for shorter in _without_each(query)),
     ]
     (score, *of_shorter_docs), *of_shorter_queries = score_all(groups)
     return WordFalls(
         score,
-        _falls(score, of_query, [alone for (alone,) in of_shorter_queries]),
-        _falls(score, of_doc, of_shorter_docs),
+        _falls(score, query.split(), [alone for (alone,) in of_shorter_queries]),
+        _falls(score, doc.split(), of_shorter_docs),
     )
 
 
-def _without_each(words: Sequence[str]) -> list[str]:
-    """The text without its first word, without its second, and so on."""
-    return [" ".join([*words[:n], *words[n + 1 :]]) for n in range(min(len(words), MOST_WORDS))]
+def _without_each(text: str) -> Iterator[str]:
+    """The text without its first word, without its second, and so on.
+
+    With a word goes the space behind it, or before it where it is the last. All other space stays as it is, for some
+    tokenizers read two spaces or a line's end otherwise than one space.
+    """
+    places = [found.span() for found in re.finditer(r"\S+", text)]
+    for n, (begin, end) in enumerate(places[:MOST_WORDS]):
+        if n + 1 < len(places):
+            yield text[:begin] + text[places[n + 1][0] :]
+        else:
+            yield text[: places[n - 1][1] if n else begin] + text[end:]
 
 
 def _falls(score: float, words: Sequence[str], shorter: Sequence[float]) -> tuple[Word, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rankscope.core.errors import BadInput
+from rankscope.core.fields import shown
 from rankscope.core.formats import read_run
 from rankscope.core.records import Run, ScoredDoc
 from rankscope.core.tables import plain_cell
@@ -93,6 +94,13 @@ class TwoRuns:
             [*_shown(a, ranks_b, grades, stored)],
             [*_shown(b, ranks_a, grades, stored)],
         )
+
+    def texts(self, query_id: str, doc_id: str) -> tuple[str, str]:
+        """The texts of a query and a doc. Raises BadInput for a query that the collection lacks."""
+        queries = {query.query_id: query.text for query in self._topics.queries}
+        if query_id not in queries:
+            raise BadInput(f"{self.study.topics(self.a)} has no query {shown(query_id)}.")
+        return queries[query_id], StoredDocs(self.study.store.open(self._docs)).text(doc_id)
 
     @property
     def _topics(self) -> Topics:

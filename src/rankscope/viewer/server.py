@@ -1,10 +1,11 @@
 """The server of the view: one process, this machine alone, a token in its address."""
 
 import secrets
+import signal
 import socket
 import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -31,6 +32,26 @@ def serve(settings: ViewSettings, *, tell: Callable[[str], None]) -> Result:
 
     Raises BadInput where the folder has no results, the port is taken, or the extra is not installed.
     """
+    with _interrupts() as heard:
+        _serve(settings, tell, heard)
+    return Result(lines=("The view has ended.",))
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Ctrl-C ends the server in order, from its first line to its last: a list that each one in the block joins.
+
+    As an exception it would come out of whatever line runs: of a library that is imported, of a loop that is half made.
+    """
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(settings: ViewSettings, tell: Callable[[str], None], heard: Sequence[int]) -> None:
     try:
         import uvicorn
 
@@ -40,6 +61,8 @@ def serve(settings: ViewSettings, *, tell: Callable[[str], None]) -> Result:
             f"The view needs {error.name}. Install it: pip install 'rankscope[view]'."
         ) from error
     found(settings.folder)
+    if heard:
+        return
     token = secrets.token_urlsafe(24)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,6 +82,7 @@ def serve(settings: ViewSettings, *, tell: Callable[[str], None]) -> Result:
         Thread(target=import_module, args=["rankscope.viewer.asked"], daemon=True).start()
         app = application(settings.folder, token=token, port=port)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
-        with suppress(KeyboardInterrupt):  # how it is ended
-            uvicorn.Server(config).run(sockets=[listening])
-    return Result(lines=("The view has ended.",))
+        server = uvicorn.Server(config)
+        signal.signal(signal.SIGINT, server.handle_exit)
+        server.should_exit = server.should_exit or bool(heard)  # before there was a server
+        server.run(sockets=[listening])

@@ -155,7 +155,7 @@ def _comparison_sentence(
     ]
     power = (
         f" A difference of {max(detectable):.3f} was detectable with 80 % power."
-        if detectable
+        if len(detectable) == len(differences) and max(detectable, default=1) < 1
         else ""
     )
     return f"{ranker} against {baseline}, {name} probe among {n} docs: {summary}.{power}"

@@ -14,9 +14,19 @@ import yaml
 from numpy.typing import NDArray
 
 from rankscope.core.errors import BadInput
-from rankscope.core.fields import as_grade, check_id
+from rankscope.core.fields import as_grade, check_id, given_path, shown
 from rankscope.core.lines import write_bytes
 from rankscope.core.records import Columns, Qrel, Run, ScoredDoc, columns_of, lowered
+
+METADATA = ".ir_metadata.yml"
+"""The end of the name of a file beside a run, which says what made it."""
+
+
+def forget_metadata(path: Path) -> None:
+    """Remove what says beside a file how the run was made that another one replaces: of that one it would be false."""
+    beside = path.with_name(f"{path.name}{METADATA}")
+    if beside.is_file():
+        beside.unlink()
 
 
 def strictly_decreasing(query_id: str, columns: Columns) -> NDArray[np.float32]:
@@ -53,19 +63,25 @@ def with_ties(ranking: Sequence[ScoredDoc]) -> list[ScoredDoc]:
 def write_run(path: Path | str, run: Run, *, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a run as TREC's six columns, queries by id, ranks from 1, scores strictly decreasing.
 
-    `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
+    A file beside it that says what made the run there before goes. `metadata` stands at the head as comments, in the form of ir_metadata; some readers refuse them.
     Raises BadInput for an id that would not be read back.
 
     >>> rs.write_run("top.run", run.top(1))
     >>> rs.read_run("top.run")
     Run bm25: 200 queries, 200 docs
     """
+    if not isinstance(run, Run):
+        raise BadInput(
+            f"The run is of type {type(run).__name__}. Give a Run, such as Run.of makes of scored docs."
+        )
+    path = given_path(path, "file")
     check_ids(run, path)
     text = (
         run.tag.replace("\0", " ").encode(errors="replace").decode()
     )  # a file's name may be no UTF-8
     tag = "_".join(text.split()) or "untagged"
     lines = [_lines_of(query_id, run.columns(query_id), tag) for query_id in sorted(run.rankings)]
+    forget_metadata(Path(path))
     write_bytes(Path(path), "".join([*_metadata_head(metadata), *lines]).encode())
 
 
@@ -105,6 +121,15 @@ def _metadata_head(metadata: Mapping[str, Any] | None) -> list[str]:
     return ["# ir_metadata.start\n", *body, "# ir_metadata.end\n"]
 
 
+def checked_qrels(qrels: Any, source: Path | str) -> list[Qrel]:
+    """The judgements of a list. Raises BadInput for what is none."""
+    given = list(qrels) if isinstance(qrels, Iterable) else [qrels]
+    for place, qrel in enumerate(given):
+        if not all(hasattr(qrel, name) for name in Qrel._fields):
+            raise BadInput(f"{source}: judgement {place} is {shown(qrel)}. Give each as a Qrel.")
+    return given
+
+
 def write_qrels(path: Path | str, qrels: Iterable[Qrel]) -> None:
     """Write judgements as TREC's four columns, in the order given. BadInput for what would not be read back.
 
@@ -112,8 +137,8 @@ def write_qrels(path: Path | str, qrels: Iterable[Qrel]) -> None:
     >>> len(rs.read_qrels("one.qrels"))
     1
     """
-    lines = []
-    for qrel in qrels:
+    path, lines = given_path(path, "file"), []
+    for qrel in checked_qrels(qrels, path):
         query_id, doc_id = (
             check_id(qrel.query_id, "query", path),
             check_id(qrel.doc_id, "doc", path),

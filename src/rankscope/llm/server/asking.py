@@ -48,7 +48,7 @@ def carry_out(asked: Asked, server: Endpoint, answers: AnswerFile, progress: Pro
     if ledger is not None:
         before += ledger.unanswered(answers.stored)
     try:
-        return asyncio.run(_until_done(asked, server, answers, Budget(limit, before, ledger), progress))  # fmt: skip
+        return asyncio.run(_until_done(asked, server, answers, Budget(limit, before, ledger, server.named), progress))  # fmt: skip
     except AskingStopped as stopped:
         n = len(answers.stored) + answers.n_added
         kept = f"{counted(n, 'answer is', 'answers are')} kept in {answers.path}"

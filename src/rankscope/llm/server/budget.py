@@ -17,6 +17,7 @@ from typing import final
 from rankscope.core.errors import AskingStopped
 from rankscope.core.lines import read_lines
 from rankscope.llm.answer_file import Key
+from rankscope.llm.settings import Named, as_option
 
 SENT, BACK = "sent", "not paid"
 
@@ -77,8 +78,14 @@ class Ledger:
 class Budget:
     """Money that may be spent, what is spent, and what requests under way may cost. Without a limit it only counts."""
 
-    def __init__(self, limit: float | None, spent: float, ledger: Ledger | None = None) -> None:
-        self.limit, self.spent = limit, spent
+    def __init__(
+        self,
+        limit: float | None,
+        spent: float,
+        ledger: Ledger | None = None,
+        named: Named = as_option,
+    ) -> None:
+        self.limit, self.spent, self._named = limit, spent, named
         self.set_aside = 0.0
         self._ledger = ledger
         self._changed = asyncio.Condition()
@@ -96,7 +103,7 @@ class Budget:
                 if not self.set_aside:
                     raise AskingStopped(
                         f"The budget of {self.limit:g} is used up: {self.spent:.4f} is spent, and the next request may cost "
-                        f"{cost:.4f}. Give more with --budget."
+                        f"{cost:.4f}. Give more with {self._named('budget')}."
                     )
                 await self._changed.wait()
             self.set_aside += cost

@@ -138,6 +138,7 @@ class Client:
 
     def __init__(self, server: Endpoint, sent: Sent, *, timeout: float) -> None:
         self._server, self._sent, self._timeout = server, sent, timeout
+        self.named = server.named
         self._openai = _opened(server, timeout)
 
     async def __aenter__(self) -> Self:
@@ -191,7 +192,7 @@ class Client:
             remedy = (
                 f"${key} holds a key, and it is not taken."
                 if self._server.key
-                else f"It wants a key: set ${key}, or name another variable with --key-env."
+                else f"It wants a key: set ${key}, or name another variable with {self.named('key_env')}."
             )
             raise AskingStopped(
                 f"{who} does not let this in (code {status}: {said}). {remedy}"
@@ -207,14 +208,15 @@ class Client:
             ) from None
         if status == 404:
             raise AskingStopped(
-                f"{who} has no model {self._sent.model!r}, or is no such server (code 404: {said}). Check --model and --endpoint."
+                f"{who} has no model {self._sent.model!r}, or is no such server (code 404: {said}). Check {self.named('model')} and {self.named('endpoint')}."
             ) from None
         if status == 413 or TOO_LONG.search(said) or code == "context_length_exceeded":
             raise AskingStopped(
-                f"The prompt is too long for {self._sent.model} ({said}). Show shorter passages (--passage-words) or fewer at once (--window)."
+                f"The prompt is too long for {self._sent.model} ({said}). Show shorter passages ({self.named('passage_words')}) or fewer at "
+                f"once ({self.named('window')})."
             ) from None
         raise AskingStopped(
-            f"{who} refuses the request (code {status}: {said}). Fields are set, or left out, with --field NAME=VALUE."
+            f"{who} refuses the request (code {status}: {said}). Its fields are set, or left out, with {self.named('field')}."
         ) from None
 
 

@@ -150,8 +150,8 @@ class Driver:
         """Seconds before the next attempt. AskingStopped where there is none, or the server asks for very many."""
         if attempt == self._patience.attempts:
             raise AskingStopped(
-                f"The server did not answer a request in {attempt} attempts ({error.why}). Try later, or change --retries and "
-                "--timeout."
+                f"The server did not answer a request in {attempt} attempts ({error.why}). Try later, or change "
+                f"{self._client.named('retries')} and {self._client.named('timeout')}."
             )
         if error.after is not None:
             if error.after > self._patience.longest_asked:

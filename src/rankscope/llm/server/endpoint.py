@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rankscope.core.errors import BadInput
 from rankscope.core.visible import hide
+from rankscope.llm.settings import Named, as_option
 
 KEY = "OPENAI_API_KEY"
 """The variable that holds the key, where no other is named."""
@@ -25,6 +26,8 @@ class Endpoint:
     """`user:password` of the address, sent as basic authentication in place of the key."""
     key: str | None = field(default=None, repr=False)
     key_name: str = KEY
+    named: Named = as_option
+    """How a person wrote what messages name."""
 
     @property
     def shown(self) -> str:
@@ -33,7 +36,12 @@ class Endpoint:
 
 
 def endpoint(
-    url: str, environ: Mapping[str, str], key_name: str = KEY, *, is_asked: bool = True
+    url: str,
+    environ: Mapping[str, str],
+    key_name: str = KEY,
+    named: Named = as_option,
+    *,
+    is_asked: bool = True,
 ) -> Endpoint:
     """The server at an address, with the key of that variable. BadInput for what is no address; for no key, if it is asked.
 
@@ -46,7 +54,9 @@ def endpoint(
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise BadInput(f"--endpoint: this is no address of a server. {_remedy()}") from None
+        raise BadInput(
+            f"{named('endpoint')}: this is no address of a server. {_remedy()}"
+        ) from None
     login = parts.netloc.rpartition("@")[0] or None
     for secret in (login, parts.username, parts.password):
         hide(secret)
@@ -55,10 +65,12 @@ def endpoint(
     for value in (*query.values(), parts.query.partition("=")[2], parts.fragment):
         hide(value)
     if parts.scheme not in ("http", "https") or not host:
-        raise BadInput(f"--endpoint: this is no address of a server. {_remedy()}")
+        raise BadInput(f"{named('endpoint')}: this is no address of a server. {_remedy()}")
     path = parts.path.rstrip("/")
     if path.endswith(PATH):
-        raise BadInput(f"--endpoint: leave out {PATH} at the end of the address: it is added.")
+        raise BadInput(
+            f"{named('endpoint')}: leave out {PATH} at the end of the address: it is added."
+        )
     address = parts.netloc.rpartition("@")[2]
     if key is not None and not (key.isascii() and key.isprintable()):
         raise BadInput(
@@ -66,7 +78,7 @@ def endpoint(
         )
     if is_asked and key is None and host == HOSTED and login is None:
         raise BadInput(
-            f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with --key-env."
+            f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with {named('key_env')}."
         )
     return Endpoint(
         f"{parts.scheme}://{address}{path}",
@@ -74,6 +86,7 @@ def endpoint(
         None if login is None else unquote(login),
         key,
         key_name,
+        named,
     )
 
 

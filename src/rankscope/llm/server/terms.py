@@ -33,10 +33,12 @@ class Served:
     parallel: int = 8
     timeout: float = 120.0
     patience: Patience = field(default_factory=Patience)
+    named: Named = as_option
+    """How a person wrote what messages name."""
 
     def opened(self, *, is_asked: bool = True) -> Endpoint:
         """The server, with the key of the environment. BadInput for what is no address; for no key, if it is asked."""
-        return endpoint(self.endpoint, os.environ, self.key_name, is_asked=is_asked)
+        return endpoint(self.endpoint, os.environ, self.key_name, self.named, is_asked=is_asked)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class AskParams:
             spec.parallel,
             spec.timeout,
             Patience(attempts=spec.retries + 1),
+            as_field,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rankscope.core.judged.comparisons import Place
 from rankscope.core.judged.evaluation import SystemResult
 from rankscope.report.stored import StoredResults, place_name
-from rankscope.report.wording.numbers import clipped
+from rankscope.report.wording.numbers import clipped, n_seeds
 
 MAX_QUERIES = 300
 """Of more, evenly spaced ones are shown, in the order of their ids."""
@@ -23,8 +23,8 @@ N_LETTERS = 200
 def browser(results: StoredResults) -> dict[str, Any]:
     """What the browser reads: docs once, and by place the systems and queries.
 
-    A query has for each system its value of the first measure (of several seeds the mean) and its top docs, each by its place
-    among all docs and its grade (None where nobody judged it).
+    A query has for each system its value of the first measure (of several seeds the mean) and its top docs (the first seed's),
+    each by its place among all docs and its grade (None where nobody judged it).
     """
     evaluation = results.evaluation
     docs: dict[tuple[str, str], int] = {}
@@ -48,6 +48,7 @@ def _place(
     return {
         "name": place_name(place, results.evaluation),
         "systems": [result.system for result in shown],
+        "seeds": [_seeds(result) for result in shown],
         "n_systems": sum(1 for _ in results.evaluation.at(place)),
         "n_queries": len(query_ids),
         "queries": [
@@ -60,6 +61,13 @@ def _place(
             for query_id in _spaced(query_ids, n_queries)
         ],
     }
+
+
+def _seeds(result: SystemResult) -> str:
+    """What a system's value and ranking are, where it has several seeds; else empty."""
+    if not result.runs:
+        return ""
+    return f"mean of {n_seeds(len(result.runs))}; the ranking is that of {result.runs[0].name}"
 
 
 def _top(

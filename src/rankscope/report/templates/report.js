@@ -137,6 +137,8 @@ function browse(panel) {
   function ranking(query, select, other) {
     const column = made("div", "");
     column.append(made("h4", `${here().systems[select.value]} ${number(valueOf(query, select))}`));
+    const seeds = here().seeds[select.value];
+    if (seeds) column.append(made("p", seeds, "note"));
     const items = document.createElement("ol");
     const others = query.tops[other.value].map(([doc]) => doc);
     query.tops[select.value].forEach(([doc, grade], n) => {

@@ -7,6 +7,7 @@ from rankscope.core.judged.comparisons import JudgedComparison, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.core.words import counted, of_number
 from rankscope.report.stored import main_baselines, place_name
+from rankscope.report.wording import cautions
 from rankscope.report.wording.verdicts import CORRECTIONS
 
 MOST_GROUPS = 4
@@ -99,10 +100,24 @@ def _power(rows: Sequence[JudgedComparison], measure: str) -> str:
         else ""
     )
     effects = [
-        row.judged.smallest_detectable for row in rows if row.judged.smallest_detectable is not None
+        (row.judged.smallest_detectable, row.judged.span)
+        for row in rows
+        if row.judged.smallest_detectable is not None
     ]
     if not effects:
         return f"Which differences these queries could show is not known.{caveat}"
-    low, high = f"{min(effects):.3f}", f"{max(effects):.3f}"
+    n_unknown = len(rows) - len(effects)
+    unknown = f" Of {counted(n_unknown, 'comparison')} it is not known." if n_unknown else ""
+    possible = [effect for effect, span in effects if not cautions.is_beyond(effect, span)]
+    n_beyond = len(effects) - len(possible)
+    if not possible:
+        them = "any of them" if n_beyond > 1 else "it"
+        return f"No true difference that {measure} allows is detected with 80\u00a0% power in {them}.{unknown}{caveat}"
+    low, high = f"{min(possible):.3f}", f"{max(possible):.3f}"
     size = low if low == high else f"{low} to {high}, by comparison"
-    return f"The smallest true difference in {measure} that is detected with 80\u00a0% power is {size}.{caveat}"
+    beyond = (
+        f"; in {counted(n_beyond, 'comparison')} none that the measure allows is"
+        if n_beyond
+        else ""
+    )
+    return f"The smallest true difference in {measure} that is detected with 80\u00a0% power is {size}{beyond}.{unknown}{caveat}"

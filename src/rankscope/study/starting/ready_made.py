@@ -36,6 +36,13 @@ def located(written: Path) -> Path:
     return choose(ready_made(), text.removeprefix(PREFIX), what="study that comes with rankscope")
 
 
+def as_typed(file: Path) -> str:
+    """A study file as a command names it: `studies:NAME` for one of these, else its name without its folder."""
+    if file.is_relative_to(folder()):
+        return f"{PREFIX}{file.relative_to(folder()).with_suffix('').as_posix()}"
+    return file.name
+
+
 def listed() -> Result:
     """The studies, a line each, with what they need that has to be fetched or set."""
     rows, facts = [], []
