@@ -53,14 +53,12 @@ class BiEncoder:
     def load(cls, location: Location) -> "BiEncoder":
         """A sentence-transformers model; one whose encoder is left partly at random is refused."""
         folder = downloaded(location)
-        if not folders.modules(folder) and is_cross_encoder(folder):
+        if not folders.modules(folder):
             raise BadInput(
                 f"{folder}: a cross-encoder, which reads query and doc together and so has no embedding of a doc. "
                 "Re-rank a run with it (`rankscope rerank`), or give a bi-encoder."
-            )
-        if not folders.modules(folder):
-            raise BadInput(
-                f"{folder}: no modules.json, so its pooling and similarity are unknown. "
+                if is_cross_encoder(folder)
+                else f"{folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
         encoders = encoders_in(folder)
