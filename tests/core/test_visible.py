@@ -1,7 +1,13 @@
 import pytest
 
 from rankscope.core.errors import BadInput, BadStudy
-from rankscope.core.visible import brief, visible, visible_lines, with_short_words
+from rankscope.core.visible import (
+    brief,
+    visible,
+    visible_lines,
+    with_short_words,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,35 @@ def test_no_error_of_ours_prints_an_id_of_thousands_of_characters() -> None:
     shortened = f"query {'q' * 60}… (5,000 characters), is ranked twice."
     assert str(BadInput(f"query {long}, is ranked twice.")) == shortened
     assert BadStudy(f"query {long}, is ranked twice.", "no").args == (shortened, "no")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("endpoint: https://me:p@ss@host:8000/v1", "endpoint: https://[hidden]@host:8000/v1"),
+        ("${S:-https://me:pw@host/v1?api-key=x1&b=2}", "${S:-https://[hidden]@host/v1?api-key=[hidden]&b=[hidden]}"),
+        ("# sk-0123456789abcdefABCDEF, hf_0123456789abcdefABCDEF", "# [hidden], [hidden]"),
+        ('api_key: "abc", Password = abc', 'api_key: "[hidden]", Password = [hidden]'),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_left_out_of_a_page(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+    assert without_secrets(shown) == shown, "once is enough"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key_env: OPENAI_API_KEY", "tokenizer: 'a'\nmax_tokens: 300", "docs: /a@b/c?d=e", "# see https://host/a@b, sk-8",
+        "attribution: {tokens: 3}",
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+@pytest.mark.timeout(5)
+def test_leaving_secrets_out_takes_no_time_that_grows_with_the_square() -> None:
+    for text in ("a://" * 100_000, "https://" + "a@" * 200_000, "?a=" * 100_000, "a+" * 200_000):
+        without_secrets(text)

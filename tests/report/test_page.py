@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rankscope.report import page, queries, summary
-from rankscope.report.stored import StoredDoc
+from rankscope.report.stored import StoredDoc, StudyTexts
 from rankscope.report.tables import as_csv, as_latex
 from rankscope.report.wording.numbers import letters as all_letters
 from rankscope.report.wording.numbers import signed
@@ -186,7 +186,7 @@ def test_text_of_others_stays_text(results):
     evil = replace(
         results,
         study=EVIL,
-        study_file=EVIL,
+        study_file=StudyTexts(EVIL, (EVIL,), EVIL),
         queries={"dev": dict.fromkeys(results.queries["dev"], EVIL)},
         rankings=rankings,
         versions={EVIL: EVIL, "python": EVIL},
@@ -208,7 +208,7 @@ def test_text_of_others_stays_text(results):
 def test_nothing_in_a_name_turns_the_page_around(results):
     """An escape code, an override of direction and half a character are written out; lines and tabs stay."""
     steering = "a\x1b[31mb\u202ec\ud83d\x00"
-    named = replace(results, study=steering, study_file="a: 1\n\tb: 2\n")
+    named = replace(results, study=steering, study_file=StudyTexts("a: 1\n\tb: 2\n", (), ""))
     html = page.html(named)
     assert "a␛[31mb\\u202ec\\ud83d␀" in html
     assert not set("\x1b\u202e\ud83d\x00") & set(html.split("<script", maxsplit=1)[0])
@@ -372,3 +372,36 @@ def test_latex_comparisons_have_a_line_each(results):
 def test_letters_do_not_run_out():
     letters = list(all_letters())
     assert (letters[0], letters[25], letters[26], len(set(letters))) == ("a", "z", "aa", 702)
+
+
+def test_the_study_file_stands_folded_as_written_and_as_resolved(results, text):
+    """A comparison of run files has neither: its command is told with date and machine."""
+    tags = [attrs for tag, attrs in Tags(text).tags if tag == "details"]
+    assert all("open" not in attrs for attrs in tags), "all folds are closed"
+    study = text.partition('<section id="study">')[2]
+    written, resolved = results.study_file.written, results.study_file.resolved
+    assert study.index(f"<pre>{written}</pre>") < study.index(f"<pre>{resolved}</pre>")
+    assert "Study file, as written, with 1 override</summary>" in study
+    assert '<p class="note">Typed over it: <code>seed=42</code>.</p>' in study
+    plain = replace(results, study_file=replace(results.study_file, overrides=()))
+    assert "Study file, as written</summary>" in page.html(plain)
+    compared = page.html(
+        replace(results, steps=[], study_file=None, command="rankscope compare a b")
+    )
+    assert "Study file" not in compared
+    assert "<dt>Command</dt><dd>rankscope compare a b</dd>" in compared
+
+
+def test_the_guide_names_every_part_of_the_page_and_the_browser_s_keys(text):
+    """The sections of analyses are told where their analyses are."""
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
+    told = guide.partition("\n## The page\n")[2].partition("\n## ")[0]
+    parts = re.findall(r'<li><a href="#\w+">([\w ]+)</a></li>', text.partition("</nav>")[0])
+    assert len(parts) >= 9
+    for part in [*parts, "Costs"]:
+        assert f"**{part}**" in told, f"{part} is not in the guide's section on the page"
+    script = (files("rankscope.report") / "templates" / "report.js").read_text("utf-8")
+    (keys,) = re.findall(r"const step = \{(.*?)\}\[event.key\]", script)
+    assert re.findall(r"(\w+):", keys) == ["j", "ArrowDown", "k", "ArrowUp"]
+    assert "the arrows or j and k" in told
+    assert "rankscope view" in guide.partition("\n## Looking through results\n")[2][:100]

@@ -25,8 +25,9 @@ def test_the_page_has_them_in_a_table_of_their_own(results):
     assert '<td class="number">+0.0300 to +0.0700</td>' in table
     assert '<td class="number">0.0040</td><td class="number">30\u00a0%</td>' in table
     assert "<td>2 tests</td>" in table
-    assert "over these 2, a family of their own" in table
-    assert "Two tests leave one degree of freedom" in table
+    methods = text.partition('id="methods">')[2].partition("</details>")[0]
+    assert "over these 2, a family of their own" in methods
+    assert "Two tests leave one degree of freedom" in methods
     assert "over-all-tests" not in page.html(results)
     assert "Two tests leave" not in page.html(with_evaluation(results, pooled=ROWS[:1]))
 

@@ -68,7 +68,7 @@ def test_the_captions_say_how_many_seeds(seeded, results):
     )
     assert (
         "The seeds' spread is part of the error: it is pooled over all trained systems;"
-        in means.caption
+        in caption(seeded.evaluation)
     )
     rows = [dict(row) for row in stored(seeded)["results"]]
     rows[3] |= {"runs": rows[2]["runs"][:2], "seed_sd": rows[2]["seed_sd"]}

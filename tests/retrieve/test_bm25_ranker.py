@@ -7,8 +7,10 @@ import pytest
 
 from rankscope.core.errors import BadInput
 from rankscope.core.records import Doc
+from rankscope.pipeline.first_stages.bm25 import BM25Spec
 from rankscope.retrieve import bm25
 from rankscope.retrieve.bm25_ranker import Bm25Ranker
+from rankscope.retrieve.lexical.weights import K1, B
 
 WORDS = ["cat", "Cats'", "running", "the", "naïve", "日本", "café", "x_y", "U.S.A.", "dog", "3.14"]
 
@@ -49,3 +51,8 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_docs_without_terms_are_refused() -> None:
     with pytest.raises(BadInput, match="1 doc and not one indexable term"):
         Bm25Ranker.of([Doc("d", "the")])
+
+
+def test_a_study_s_bm25_has_the_parameters_of_the_library_s() -> None:
+    spec = BM25Spec(kind="bm25")
+    assert (spec.k1, spec.b) == (K1, B)

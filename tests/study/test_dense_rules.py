@@ -30,6 +30,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["rankers.noisy.freeze=[]"], "rankers.noisy.freeze: .*Add `doc_tower`"),
         (["rankers.cls.freeze=[doc_tower]"], "rankers.cls.freeze: cls-plain, .*`towers: separate`"),
+        (["rankers.mined.freeze=[doc_tower]"], r": rankers\.mined\.freeze: "),
         (["rankers.cls-plain.backbone={kind: scratch, collection: train}", "rankers.cls-plain.max_length.doc=200"],
          "128 positions"),
         (["rankers.last.lora.merge=false"], "rankers.last.lora.merge"),

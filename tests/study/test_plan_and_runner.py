@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from rankscope.core.errors import BadInput, BadStudy, DamagedArtifact, MissingArtifact, NotWritable
+from rankscope.core.formats import read_run
 from rankscope.core.input_files import sha256_of
 from rankscope.core.progress import SILENT
 from rankscope.core.records import Run, ScoredDoc
@@ -74,7 +75,7 @@ C_AND_BELOW = {"train C", "rerank C.test.bm25", "train C-D", "rerank C-D.test.bm
             "teachers.bi.depth=4",
             {"rerank bi.train.bm25", "train C-D", "rerank C-D.test.bm25"} | ABOVE,
         ),
-        ("rankers.C.weight_decay=0.01", set()),
+        ("rankers.C.weight_decay=0.01", {"report tiny"}),
         ("rankers.C-D.trackers=[tensorboard]", {"report tiny"}),
         *(
             (f"rankers.C-D.{change}", {"train C-D", "rerank C-D.test.bm25"} | ABOVE)
@@ -280,6 +281,28 @@ def carried_out(tiny_study: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     done = runner.carry_out(made, store)
     assert list(done.done) == [step.name for step in made.steps]
     return made, store
+
+
+def test_the_page_tells_what_training_and_scoring_cost(carried_out: tuple[Plan, Store]) -> None:
+    """By hand from the log and the runs: every update's queries times their docs, and the docs above the depth."""
+    made, store = carried_out
+    page = (store.root / "report.html").read_text("utf-8")
+    rows = page.partition('<section id="systems">')[2].partition("</tbody>")[0].split("<tr>")
+    row = next(row for row in rows if '<th scope="row">C-D</th>' in row)
+    n_pairs = 0
+    for start in ("train-C-", "train-C-D-"):
+        name = step_called(made, start)
+        log = (store.folder(name) / "log.jsonl").read_text("utf-8").splitlines()
+        n_updates = sum("loss" in json.loads(line) for line in log)
+        n_pairs += n_updates * 4 * 4
+    scored = step_called(made, "rerank-C-D.test.bm25-")
+    run = read_run(store.folder(scored) / "run.trec")
+    n_scored = sum(
+        min(store.manifest(scored)["params"]["depth"], len(r)) for r in run.rankings.values()
+    )
+    assert f'data-label="Training pairs">{n_pairs:,}</td>' in row
+    assert f'data-label="Docs scored">{n_scored:,}</td>' in row
+    assert 'data-label="Device">cpu</td>' in row
 
 
 def test_running_twice_does_nothing_the_second_time(

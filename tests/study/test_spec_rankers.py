@@ -94,3 +94,11 @@ def test_a_mixed_stage_has_two_lessons_and_learns_from_both_collections() -> Non
     values = yaml.safe_load(tiny.STUDY.format(data="data", encoder="encoder", bi="bi"))
     values["rankers"]["C"] |= mixed
     assert validated(values, "study.yaml").learnt_from("C-D") == ["train", "test"]
+
+
+def test_the_pairs_of_an_update_are_its_queries_times_the_docs_of_their_groups() -> None:
+    """Two lessons of 6 queries with 4 and 5 docs are 54 pairs; a text without labels has one partner."""
+    again = {"samples": FROM_QRELS | {"group_size": 5}, "loss": "ranknet"}
+    first = {"samples": FROM_QRELS | {"group_size": 4}, "queries_per_update": 6}
+    assert stage(first | {"queries_per_batch": 6}).pairs_per_update == 24
+    assert stage(first | {"queries_per_batch": 6, "mixed_with": again}).pairs_per_update == 54

@@ -243,7 +243,7 @@ def unread(values: dict[str, Any]) -> LoadedStudy[Study]:
         values["collections"][name] = {"kind": "files", **files}
     values["rankers"]["plain"] = {"kind": "cross_encoder", "backbone": LONG}
     values["rankers"]["bi"] = {"kind": "bi_encoder", "backbone": LONG}
-    return LoadedStudy(validated(values, "s"), Path(), Path("s"))
+    return LoadedStudy(validated(values, "s"), Path(), Path("s"), "", ())
 
 
 def stages(n: int, **first: str) -> dict[str, Any]:
@@ -344,7 +344,8 @@ def test_a_step_whose_folder_no_file_system_takes_is_told(values: dict[str, Any]
 def test_paths_that_lead_nowhere(values: dict[str, Any], tmp_path: Path, path: str) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for place in ("collections.test.path", "rankers.plain.backbone"):
-        loaded = LoadedStudy(validated(changed(values, place, path), "s"), tmp_path, tmp_path / "s")
+        study = validated(changed(values, place, path), "s")
+        loaded = LoadedStudy(study, tmp_path, tmp_path / "s", "", ())
         with pytest.raises(RankscopeError) as caught:
             plan(loaded, str)
         assert len(str(caught.value)) < 400

@@ -10,7 +10,7 @@ from scipy import stats
 
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.core.judged.plain import as_plain, from_plain
-from rankscope.report.stored import StoredDoc, StoredResults, StoredStep
+from rankscope.report.stored import StoredDoc, StoredResults, StoredStep, StudyTexts
 
 MEASURES = ["nDCG@10", "RR@10"]
 SYSTEMS = ["bm25", "plain", "C", "C-D"]
@@ -169,7 +169,11 @@ def made_up() -> StoredResults:
     values = per_query()
     return StoredResults(
         study="what-the-second-stage-changes",
-        study_file="study: what-the-second-stage-changes\nseed: 42\nrankers:\n  C: {start: plain}\n",
+        study_file=StudyTexts(
+            "study: what-the-second-stage-changes  # mine\nseed: 7\nrankers:\n  C: {start: plain}\n",
+            ("seed=42",),
+            "study: what-the-second-stage-changes\nseed: 42\nrankers:\n  C:\n    start: plain\n",
+        ),
         seed=42,
         steps=[
             StoredStep("collection-dev-00aa", "collection", 1.5, {"n_docs": 800}),

@@ -57,7 +57,7 @@ PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def read_file(path: Path) -> Any:
     """The values in a file; BadInput with the place of a mistake."""
-    return read(_text_of(path), str(path))
+    return read(text_of(path), str(path))
 
 
 def read(text: str, called: str, *, has_lines: bool = True) -> Any:
@@ -65,7 +65,8 @@ def read(text: str, called: str, *, has_lines: bool = True) -> Any:
     return _YamlReading(text, called, has_lines=has_lines).whole()
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file of YAML; BadInput where it is no file of text, FileNotFoundError where there is none."""
     try:
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):

@@ -130,6 +130,33 @@ def hide(secret: str | None) -> None:
         _secrets.add(base64.b64encode(plain.encode(errors="surrogatepass")).decode())
 
 
+ADDRESS = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s\"<>]+")
+LOGIN = re.compile(r"(?<=://)[^/?#]*(?=@)")
+QUERY_VALUE = re.compile(r"(?<=[?&])([^=&#]*=)[^&#'}]+")
+NAMED_SECRET = re.compile(
+    r"""\b((?:api[_-]?key|(?:access[_-]|auth[_-])?token|password|secret)["']?\s*[:=]\s*["']?|bearer\s+)(?!\[hidden\])[^\s"',}\]]+""",
+    re.IGNORECASE,
+)
+KNOWN_KEY = re.compile(
+    r"\b(?:sk-[\w-]{16,}|hf_[A-Za-z0-9]{16,}|gh[a-z]_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16})"
+)
+"""Keys of servers and hubs that are known by how they begin."""
+
+
+def without_secrets(text: str) -> str:
+    """A user's own text for a page that others see: hidden secrets, and what looks like one, are replaced.
+
+    The latter are logins and query values of addresses, what is named an API key, a token, a password or a secret, and
+    keys of known forms, whether or not this process was given them.
+    """
+    text = ADDRESS.sub(_without_login, redacted(text))
+    return KNOWN_KEY.sub(HIDDEN, NAMED_SECRET.sub(rf"\g<1>{HIDDEN}", text))
+
+
+def _without_login(address: re.Match[str]) -> str:
+    return QUERY_VALUE.sub(rf"\g<1>{HIDDEN}", LOGIN.sub(HIDDEN, address[0]))
+
+
 def redacted(text: str) -> str:
     """The text with every hidden secret replaced, the longest first: one may hold another."""
     for form in sorted(_secrets, key=len, reverse=True):

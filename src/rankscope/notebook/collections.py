@@ -79,10 +79,8 @@ def opened_collection(given: OpenedCollection, what: str = "collection") -> Open
     """The collection; BadInput for a name or path in its place."""
     if isinstance(given, OpenedCollection):
         return given
-    shown_as = repr(fspath(given)) if isinstance(given, str | PathLike) else type(given).__name__
-    opens = (
-        f"rs.collection({shown_as})"
-        if isinstance(given, str | PathLike)
-        else 'rs.collection("folder")'
-    )
-    raise BadInput(f"The {what} is {shown_as}, which is not opened. Give {opens}.")
+    if isinstance(given, str | PathLike):
+        name = written = repr(fspath(given))
+    else:
+        name, written = type(given).__name__, '"folder"'
+    raise BadInput(f"The {what} is {name}, which is not opened. Give rs.collection({written}).")

@@ -172,25 +172,16 @@ def _depth(run: Run) -> int:
 
 
 def _validation(validate: OpenedCollection | Mapping[str, Any] | None) -> dict[str, Any]:
-    fields = (
-        {}
-        if validate is None
-        else validate
-        if isinstance(validate, Mapping)
-        else {"collection": validate}
-    )
-    if fields and "collection" not in fields:
+    """The fields of `validate` in a study file, the collection opened; {} where nothing is validated."""
+    if not validate and isinstance(validate, Mapping | None):
+        return {}
+    fields = validate if isinstance(validate, Mapping) else {"collection": validate}
+    if "collection" not in fields:
         raise BadInput(
             'validate: a table without the collection whose queries are held out. Give {"collection": rs.collection(...)}.'
         )
-    return {
-        **fields,
-        **(
-            {"collection": opened_collection(fields["collection"], "collection of `validate`")}
-            if fields
-            else {}
-        ),
-    }
+    held_out = opened_collection(fields["collection"], "collection of `validate`")
+    return {**fields, "collection": held_out}
 
 
 def _collections(held_out: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -25,7 +24,10 @@ class LoadedStudy(Generic[S_co]):
     study: S_co
     folder: Path
     file: Path
-    overrides: Sequence[str] = ()
+    text: str
+    """The file's text, as its user wrote it."""
+    overrides: tuple[str, ...]
+    """What was typed over it, each `a.b=value`, in order."""
 
     def path(self, written: str) -> Path:
         """A path of the study file: variables filled in, relative to its folder, or in a fetched collection."""

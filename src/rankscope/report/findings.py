@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rankscope.core.judged.comparisons import JudgedComparison, JudgedDifference, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
-from rankscope.report.stored import main_baselines, place_name
+from rankscope.report.stored import is_main, place_name
 from rankscope.report.wording import cautions
 from rankscope.report.wording.numbers import n_seeds, signed, with_ends
 from rankscope.report.wording.verdicts import VERDICTS, Mark, interval
@@ -33,18 +33,14 @@ def headlines(evaluation: EvaluationRecord) -> list[Headline]:
     """For each place, a sentence for each main comparison on the first measure, in the stored order."""
     by_place = []
     for place in evaluation.places:
-        rows = [row for row in evaluation.comparisons if _is_main(row, place, evaluation)]
+        here = [row for row in evaluation.comparisons if row.place == place]
+        rows = [row for row in here if is_main(row, evaluation)]
         if rows:
             findings = tuple(
                 Finding(VERDICTS[row.judged.verdict], _sentence(row, evaluation)) for row in rows
             )
             by_place.append(Headline(place, _tally(rows), findings))
     return by_place
-
-
-def _is_main(row: JudgedComparison, place: Place, evaluation: EvaluationRecord) -> bool:
-    is_here = (row.place, row.measure) == (place, evaluation.headline)
-    return is_here and row.baseline in main_baselines(row.system, place, evaluation)
 
 
 def tally(evaluation: EvaluationRecord) -> str:

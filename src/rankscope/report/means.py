@@ -7,7 +7,6 @@ from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord, SystemResult
 from rankscope.report.stored import place_name
 from rankscope.report.wording.numbers import letters, n_queries, n_seeds
-from rankscope.report.wording.verdicts import caption
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class Means:
     baselines: tuple[str, ...]
     rows: tuple[MeansRow, ...]
     notes: tuple[str, ...]
-    caption: str
     seeds: str = ""
     """Which means are over how many seeds, in words; empty where none is."""
 
@@ -101,7 +99,6 @@ def means(evaluation: EvaluationRecord) -> Means:
             for system in systems
         ),
         notes=tuple(_notes(evaluation)),
-        caption=caption(evaluation),
         seeds=_seeds(evaluation),
     )
 

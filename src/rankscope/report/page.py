@@ -34,7 +34,7 @@ from rankscope.report.tables import browser
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
-from rankscope.report.wording import cautions, costs, opening, provenance
+from rankscope.report.wording import costs, methods, opening, provenance
 from rankscope.report.wording.verdicts import VERDICTS, interval
 from rankscope.store.cache import cached_text, keep_text
 
@@ -95,12 +95,15 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
             comparisons=evaluation.comparisons,
             columns=[(name, column, terms.heading(column)) for name, column in on_page(terms)],
             unseen=findings.unseen(evaluation),
-            what_fragility_is=cautions.FRAGILITY,
+            methods=methods.methods(
+                evaluation,
+                has_sections=bool(results.sections),
+                has_steps=bool(results.steps),
+            ),
             n_without_interval=sum(
                 not row.judged.interval.is_known for row in evaluation.comparisons
             ),
             over_tests=evaluation.pooled,
-            over_tests_caption=pooled.caption(evaluation),
             forests=[
                 (forest, drawing.chart(charts.forest(forest)))
                 for forest in forests.forests(evaluation)

@@ -98,7 +98,7 @@ def full_rows(rows: Sequence[JudgedOverTests]) -> tuple[list[str], list[list[str
 
 
 def caption(evaluation: EvaluationRecord) -> str:
-    """The caption of the table of verdicts over tests."""
+    """How verdicts over tests come about, and what is told of their heterogeneity, in words."""
     rows, correction = evaluation.pooled, evaluation.correction
     few = f" {TWO_TESTS}" if any(row.n_tests == 2 for row in rows) else ""
     over = "" if correction == "none" else f" over these {len(rows)}, a family of their own"

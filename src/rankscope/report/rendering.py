@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rankscope.core.visible import visible
+from rankscope.core.words import counted
 from rankscope.report import pooled
 from rankscope.report.wording import cautions, numbers
 from rankscope.report.wording.verdicts import VERDICTS
@@ -35,6 +36,7 @@ def environment() -> Environment:
         finalize=harmless,
     )
     made.filters |= {
+        "counted": counted,
         "signed": numbers.signed,
         "p": numbers.p_text,
         "has_numbers": numbers.has_numbers,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rankscope.core.judged.comparisons import Place
+from rankscope.core.judged.comparisons import JudgedComparison, Place
 from rankscope.core.judged.costs import SystemCost
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.section import Section
@@ -24,6 +24,18 @@ class StoredStep:
     summary: Mapping[str, Any]
     made: Mapping[str, Any] = field(default_factory=dict)
     """Date, processor, threads and device, as its manifest has them; empty in one of an earlier version."""
+
+
+@dataclass(frozen=True)
+class StudyTexts:
+    """The texts of a study file, without secrets."""
+
+    written: str
+    """As its user wrote it."""
+    overrides: tuple[str, ...]
+    """What was typed over it, each `a.b=value`, in order."""
+    resolved: str
+    """As it was carried out: overrides applied, sweeps written out, every default named."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,8 @@ class StoredResults:
     """Everything that a report shows, as the steps of a study stored it."""
 
     study: str
-    study_file: str
+    study_file: StudyTexts | None
+    """None for a report without a study."""
     seed: int | None
     """The study's random seed; None for a report without a study."""
     steps: Sequence[StoredStep]
@@ -86,3 +99,12 @@ def main_baselines(system: str, place: Place, evaluation: EvaluationRecord) -> l
     others = set(evaluation.systems) - {system}
     chosen = dict.fromkeys([place.first_stage, *evaluation.baselines[-1:]])
     return [baseline for baseline in chosen if baseline in others]
+
+
+def is_main(row: JudgedComparison, evaluation: EvaluationRecord) -> bool:
+    """Whether a comparison is a main one: on the first measure, with one of the system's main baselines."""
+    return (
+        row.place is not None
+        and row.measure == evaluation.headline
+        and row.baseline in main_baselines(row.system, row.place, evaluation)
+    )

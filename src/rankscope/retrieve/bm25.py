@@ -31,7 +31,7 @@ from rankscope.retrieve.lexical.blocks import blocks
 from rankscope.retrieve.lexical.merge import doc_frequencies, stripes
 from rankscope.retrieve.lexical.postings import Spill, sorted_postings
 from rankscope.retrieve.lexical.terms import Occurrences, Vocabulary
-from rankscope.retrieve.lexical.weights import idfs, length_parts, weights
+from rankscope.retrieve.lexical.weights import K1, B, idfs, length_parts, weights
 
 ANALYZER, POSTINGS, DOC_IDS = "analyzer.json", "bm25s", "bm25_ids"
 
@@ -126,8 +126,8 @@ def build(
     docs: Iterable[Doc],
     folder: Path,
     *,
-    k1: float = 0.9,
-    b: float = 0.4,
+    k1: float = K1,
+    b: float = B,
     language: str = ENGLISH,
 ) -> int:
     """Index docs into a folder; the number of docs. The docs are read once, one at a time.
@@ -146,7 +146,9 @@ def build(
                 "is in the field `text`."
             )
         dfs = doc_frequencies(spill, len(vocabulary.numbers))
-        parts = _weighted(spill, dfs, length_parts(collected.lengths, k1=k1, b=b))
+        lengths = collected.lengths
+        mean = int(lengths.sum()) / len(lengths)
+        parts = _weighted(spill, dfs, length_parts(lengths, mean=mean, k1=k1, b=b))
         stored.write(
             folder / POSTINGS,
             vocabulary.numbers,

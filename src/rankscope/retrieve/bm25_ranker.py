@@ -18,7 +18,7 @@ from rankscope.retrieve.analyzer import ENGLISH, analyzed
 from rankscope.retrieve.lexical.blocks import blocks
 from rankscope.retrieve.lexical.postings import sorted_postings
 from rankscope.retrieve.lexical.terms import Vocabulary
-from rankscope.retrieve.lexical.weights import idfs, weights
+from rankscope.retrieve.lexical.weights import K1, B, idfs, length_parts, weights
 
 
 @final
@@ -46,7 +46,7 @@ class Bm25Ranker:
 
     @classmethod
     def of(
-        cls, docs: Iterable[Doc], *, k1: float = 0.9, b: float = 0.4, language: str = ENGLISH
+        cls, docs: Iterable[Doc], *, k1: float = K1, b: float = B, language: str = ENGLISH
     ) -> "Bm25Ranker":
         """A ranker by the statistics of these docs, read one at a time. Raises BadInput for docs without a term."""
         vocabulary = Vocabulary(language)
@@ -79,8 +79,8 @@ class Bm25Ranker:
 
     def _scores(self, query: str, docs: Sequence[str]) -> NDArray[np.float32]:
         of_docs = [Counter(analyzed(doc, self.language)) for doc in docs]
-        lengths = np.array([terms.total() for terms in of_docs], dtype=np.float64)
-        parts = self._k1 * ((1 - self._b) + self._b * lengths / self._mean_length)
+        lengths = np.array([terms.total() for terms in of_docs], dtype=np.int64)
+        parts = length_parts(lengths, mean=self._mean_length, k1=self._k1, b=self._b)
         scores = np.zeros(len(docs), dtype=np.float32)
         for term in analyzed(query, self.language):
             number = self._numbers.get(term)

@@ -1,4 +1,4 @@
-"""When and where a step was made, for readers of its manifest: no result depends on it by name."""
+"""When and where a step was made, for readers of its manifest: no step is named by it."""
 
 import os
 import re

@@ -19,7 +19,8 @@ from rankscope.study.sweeps.members import expand
 def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:
     """The study in a file, with overrides such as `rankers.C.max_updates=100` applied."""
     try:
-        values = plain_yaml.read_file(path)
+        text = plain_yaml.text_of(path)
+        values = plain_yaml.read(text, str(path))
     except FileNotFoundError as error:
         raise BadStudy(f"{path}: there is no such study file. Give the path of one.") from error
     except BadInput as error:
@@ -28,7 +29,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy[Study]:
         raise BadStudy(f"{path}: a study file is a table of names and values (`study: NAME`, ...).")
     for override in overrides:
         _override(values, override)
-    return LoadedStudy(validated(values, str(path)), path.parent, path, tuple(overrides))
+    return LoadedStudy(validated(values, str(path)), path.parent, path, text, tuple(overrides))
 
 
 def validated(values: Mapping[str, Any], source: str) -> Study:

@@ -58,6 +58,11 @@ def sentences(
     return list(told)
 
 
+def place_of(ranker: str) -> str:
+    """The place of a ranker in the file, where the members of a sweep have one common name."""
+    return f"rankers.{ranker.partition('.')[0]}"
+
+
 def _sentence(
     details: Mapping[str, Any], values: Mapping[str, Any], written: Any, *, is_shown: bool
 ) -> str:

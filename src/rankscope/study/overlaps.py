@@ -16,6 +16,7 @@ from rankscope.pipeline.planner import Plan
 from rankscope.pipeline.plans.data import CollectionParams
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import Step, collection_role, learnt_role
+from rankscope.study.mistakes import place_of
 from rankscope.train.guards import Level
 
 GUARD = "test_queries"
@@ -105,7 +106,7 @@ def chosen_by_tests(plan: Plan, shared: Comparing) -> list[str]:
                 )
                 if common := shared(tested, held_out):
                     key = common.counted, test, validation
-                    names.setdefault(key, {})[f"rankers.{step.label.partition('.')[0]}"] = None
+                    names.setdefault(key, {})[place_of(step.label)] = None
     return [
         f"{counted} of {test} are validation queries ({validation}) of {', '.join(rankers)}: they choose the update "
         "that is kept, or end the training, so measures there are too good. Hold other queries out"
@@ -126,7 +127,7 @@ def _sentences(known: Sequence[Overlap]) -> list[str]:
     stages: dict[tuple[str, str, str, str | None, Level], dict[str, None]] = {}
     for overlap in known:
         key = overlap.counted, overlap.test, overlap.source, overlap.why, overlap.level
-        stages.setdefault(key, {})[f"rankers.{overlap.stage.partition('.')[0]}"] = None
+        stages.setdefault(key, {})[place_of(overlap.stage)] = None
     return [
         f"{counted} of {test} are training queries ({source}) of {', '.join(names)}{f': {why}' if why else ''}. "
         + _remedy(test, source, why, level)

@@ -17,6 +17,7 @@ from rankscope.core.judged.evaluation import EVALUATION, EvaluationRecord, Syste
 from rankscope.core.progress import Advance
 from rankscope.core.records import Run
 from rankscope.core.tables import plain_cell
+from rankscope.core.visible import without_secrets
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.evaluate.seeds.variance import mean_values
 from rankscope.pipeline.spec.stages import TrainedSpec
@@ -28,10 +29,11 @@ from rankscope.pipeline.step import (
 from rankscope.pipeline.work import Summary, Work
 from rankscope.report import page
 from rankscope.report.section import Drawing, Section
-from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep
+from rankscope.report.stored import Rankings, StoredDoc, StoredResults, StoredStep, StudyTexts
 from rankscope.store.artifacts import read_record
 from rankscope.study.costs import costs
 from rankscope.study.origin import made_under
+from rankscope.study.plan import ReportParams
 from rankscope.study.starting.ready_made import as_typed
 from rankscope.study.study import Study
 from rankscope.train.guards import GUARDS
@@ -60,7 +62,7 @@ def _told(section: Section, told: Advance) -> Section:
 
 def stored_results(work: Work) -> StoredResults:
     """Everything that the report reads, as plain data."""
-    study = work.plan.study.study
+    study, params = work.plan.study.study, work.params(ReportParams)
     stored = work.folder("evaluate") / EVALUATION
     evaluation = read_record(EvaluationRecord, stored)
     evaluated = work.step.inputs["evaluate"]
@@ -85,6 +87,7 @@ def stored_results(work: Work) -> StoredResults:
             summary = _with_notes(step, manifest["summary"])
             if step.kind == "train":
                 summary["learning_rate"] = step.spec.learning_rate
+                summary["n_pairs"] = step.spec.pairs_per_update * summary["updates"]
             if changes := made_under(step, work.store):
                 summary["made under"] = changes
             stored_step = StoredStep(
@@ -95,7 +98,7 @@ def stored_results(work: Work) -> StoredResults:
                 made_with.setdefault(package, set()).add(version)
     return StoredResults(
         study=study.study,
-        study_file=yaml.safe_dump(study.model_dump(mode="json", by_alias=True), sort_keys=False),
+        study_file=_texts(work),
         seed=study.seed,
         steps=steps,
         versions={package: ", ".join(sorted(used)) for package, used in made_with.items()},
@@ -105,11 +108,16 @@ def stored_results(work: Work) -> StoredResults:
         queries=queries,
         rankings=_rankings(work, evaluation.results, topics),
         sections=_sections(work, queries),
-        command=shlex.join(
-            ["rankscope", "run", as_typed(work.plan.study.file), *work.plan.study.overrides]
-        ),
+        command=shlex.join(["rankscope", "run", as_typed(work.plan.study.file), *params.overrides]),
         costs=costs(work),
     )
+
+
+def _texts(work: Work) -> StudyTexts:
+    params = work.params(ReportParams)
+    values = work.plan.study.study.model_dump(mode="json", by_alias=True)
+    resolved = without_secrets(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    return StudyTexts(params.written, params.overrides, resolved)
 
 
 def _sections(work: Work, queries: Mapping[str, Mapping[str, str]]) -> tuple[Section, ...]:

@@ -205,7 +205,7 @@ def _carry_out_step(
 
 
 def _device() -> str:
-    """The device of the step's rankers; a step that loaded no torch had none."""
+    """The device that rankers run on; the processor where this process has loaded no torch."""
     if "torch" not in sys.modules:
         return "cpu"
     from rankscope.models.opening import device

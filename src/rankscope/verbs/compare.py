@@ -65,7 +65,7 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
     if first_stage is not None:
         choose(evaluation.systems(), first_stage, what="first stage")
     record = page.record(compared, judged, first_stage=first_stage)
-    known = run_metadata.costs_of(settings.runs, record.places[0])
+    costs = run_metadata.costs_of(settings.runs, record.places[0])
     return Result(
         tables=(
             Table(
@@ -74,11 +74,11 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
                 n_names=2,
             ),
             comparison_table(compared),
-            *_cost_tables(record, known),
+            *_cost_tables(record, costs),
         ),
-        lines=(caption(compared), *unseen(compared), *_cost_lines(record, known)),
+        lines=(caption(compared), *unseen(compared), *_cost_lines(record, costs)),
         forms={
-            "json": lambda: json.dumps(as_json(evaluation, compared, known), allow_nan=False),
+            "json": lambda: json.dumps(as_json(evaluation, compared, costs), allow_nan=False),
             "csv": lambda: page.comparisons_csv(compared, judged),
             "latex": lambda: page.latex(compared, judged),
             "html": lambda: page.page(
@@ -87,7 +87,7 @@ def answer(judged: Judgements, settings: CompareSettings) -> Result:
                 settings.runs,
                 command=settings.command,
                 first_stage=first_stage,
-                known=known,
+                costs=costs,
             ),
             "frame": compared.frame,
             "chart": lambda: _chart(compared, judged),
@@ -114,18 +114,18 @@ def _chart(compared: Compared, judged: Judgements) -> dict[str, Any]:
     return charts.below_each_other([charts.forest(forest) for forest in drawn])
 
 
-def _cost_tables(record: EvaluationRecord, known: wording.Costs) -> Iterator[Table]:
+def _cost_tables(record: EvaluationRecord, costs: wording.Costs) -> Iterator[Table]:
     """The table of costs, where an LLM is among the systems."""
-    place = wording.costed_place(record, known)
+    place = wording.costed_place(record, costs)
     if place is not None:
-        yield Table("what a query costs", *wording.rows(record, known, place), n_names=1)
+        yield Table("what a query costs", *wording.rows(record, costs, place), n_names=1)
 
 
-def _cost_lines(record: EvaluationRecord, known: wording.Costs) -> Iterator[str]:
+def _cost_lines(record: EvaluationRecord, costs: wording.Costs) -> Iterator[str]:
     """A sentence for each ranker beside an LLM."""
-    for pair in wording.pairs(record, known):
+    for pair in wording.pairs(record, costs):
         yield pair.sentence.replace("\u00a0", " ")
-    if wording.costed_place(record, known) is not None:
+    if wording.costed_place(record, costs) is not None:
         yield wording.CAPTION
 
 
@@ -194,7 +194,7 @@ def unseen(compared: Compared) -> list[str]:
 
 
 def as_json(
-    evaluation: Evaluation, compared: Compared | None = None, known: wording.Costs | None = None
+    evaluation: Evaluation, compared: Compared | None = None, costs: wording.Costs | None = None
 ) -> dict[str, Any]:
     """Runs with means and per-query values, comparisons, and costs by system where they are known, as plain values."""
     terms = (
@@ -217,7 +217,7 @@ def as_json(
         "notes": [*evaluation.notes, *(compared.notes if compared else ())],
         "runs": [_run_as_json(run) for run in evaluation.runs],
         "costs": {
-            system: run_metadata.cost_told(cost) for (_, system), cost in (known or {}).items()
+            system: run_metadata.cost_told(cost) for (_, system), cost in (costs or {}).items()
         },
         "comparisons": [row.plain() for row in compared.rows] if compared else [],
         "seeds": {

@@ -87,7 +87,7 @@ def stored_results(
     command: str,
     first_stage: str | None,
     folder: Path,
-    known: Mapping[tuple[Place, str], SystemCost],
+    costs: Mapping[tuple[Place, str], SystemCost],
 ) -> StoredResults:
     """The results that the report's page needs. `folder` keeps the docs' texts while the page is made.
 
@@ -97,7 +97,8 @@ def stored_results(
     systems, run_of, values = evaluation.systems(), _run_of(evaluation), evaluation.values()
     return StoredResults(
         study=f"{counted(len(systems), 'system')} on {judgements.name}",
-        study_file=command,
+        study_file=None,
+        command=command,
         seed=None,
         steps=[],
         versions=versions(),
@@ -114,7 +115,7 @@ def stored_results(
         rankings=_rankings(
             {run_of[name]: first for name, (first, *_) in named(runs).items()}, judgements, folder
         ),
-        costs=known,
+        costs=costs,
     )
 
 
@@ -207,9 +208,9 @@ def page(
     *,
     command: str,
     first_stage: str | None,
-    known: Mapping[tuple[Place, str], SystemCost] | None = None,
+    costs: Mapping[tuple[Place, str], SystemCost] | None = None,
 ) -> str:
-    """The comparison as one self-contained HTML page; `known` are the costs of systems."""
+    """The comparison as one self-contained HTML page; `costs` are those of systems."""
     from rankscope.report.page import html
 
     with temporary_folder() as folder:
@@ -220,6 +221,6 @@ def page(
             command=command,
             first_stage=first_stage,
             folder=folder,
-            known=known or {},
+            costs=costs or {},
         )
         return html(stored)

@@ -36,7 +36,7 @@ class RunFacts:
     command: str
     collection: str
     """The collection's folder or id."""
-    retrieval: Sequence[Told] = field(default=())
+    retrieval: Sequence[Told] = ()
     """The methods in their order, the first stage first; a re-ranker says in `reranks` what it re-ranks."""
     indexing: Told = field(default_factory=dict)
     cost: SystemCost | None = None

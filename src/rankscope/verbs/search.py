@@ -15,6 +15,7 @@ from rankscope.models.inference import AS_IT_IS, Inference
 from rankscope.models.location import located
 from rankscope.retrieve import bm25
 from rankscope.retrieve.analyzer import ENGLISH, LANGUAGES
+from rankscope.retrieve.lexical.weights import K1, B
 from rankscope.store.files import temporary_folder
 from rankscope.verbs import run_metadata
 from rankscope.verbs.models import tag_of, untold
@@ -33,6 +34,11 @@ class Bm25Weights(NamedTuple):
 
     k1: float | None = None
     b: float | None = None
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Those that a person gave, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 USUAL = Bm25Weights()
@@ -127,13 +133,12 @@ def _facts(settings: SearchSettings) -> RunFacts:
         commit = {"revision": settings.revision} if settings.revision else {}
         dense = {"name": "dense", "method": settings.model, **commit}
         return RunFacts(settings.command, settings.collection, [dense])
-    given = {name: n for name, n in settings.weights._asdict().items() if n is not None}
     retrieval = {
         "name": BM25,
         "method": "Lucene's BM25, exact lengths",
-        "k1": 0.9,
-        "b": 0.4,
-        **given,
+        "k1": K1,
+        "b": B,
+        **settings.weights.given,
     }
     language = settings.language or ENGLISH
     return RunFacts(
@@ -170,8 +175,7 @@ def by_bm25(
     choose(LANGUAGES, language, what="language")
     queries = judged_topics(source).queries
     with temporary_folder() as folder:
-        given = {name: n for name, n in weights._asdict().items() if n is not None}
-        bm25.build(source.docs(), folder, language=language, **given)
+        bm25.build(source.docs(), folder, language=language, **weights.given)
         index = bm25.Index.load(folder)
         for note in index.notes:
             progress.note(f"BM25: {note}")

@@ -17,7 +17,6 @@ from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
-from rankscope.report.wording import cautions
 from rankscope.store.artifacts import read_record
 
 
@@ -61,7 +60,6 @@ def shown(changed: Mapping[str, Sequence[PairChanges]]) -> Section:
                 key: [_drawn(pair, drawing) for pair in pairs] for key, pairs in changed.items()
             },
             caveat=words.CAVEAT,
-            what_fragility_is=cautions.FRAGILITY,
             figure=drawing.figure(),
         )
 

@@ -16,7 +16,6 @@ from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing, Section
 from rankscope.report.tables.as_csv import plain_csv
 from rankscope.report.tables.as_latex import plain_tex
-from rankscope.report.wording import cautions
 from rankscope.store.artifacts import read_record
 
 
@@ -40,7 +39,6 @@ def shown(matrix: Matrix) -> Section:
             matrix=drawing.chart(charts.matrix(matrix)),
             table=words.table(matrix),
             words=words.sentences(matrix),
-            what_fragility_is=cautions.FRAGILITY,
             figure=drawing.figure(),
         )
 

@@ -13,7 +13,7 @@ class AnswerCost:
     tokens_in: int
     tokens_out: int
     n_estimated: int = 0
-    """AnswerCost of which the server did not tell the tokens: they are counted as many as they can be."""
+    """Requests of whose answers the server did not tell the tokens: as many are counted as there can be."""
     money: float | None = None
     """None where no price is known."""
 

@@ -17,7 +17,7 @@ from rankscope.pipeline.spec.rankers import (
 )
 from rankscope.pipeline.spec.samples import NoisyQueriesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
-from rankscope.pipeline.spec.teachers import RankerTeacherSpec, TeacherSpec
+from rankscope.pipeline.spec.teachers import LLMTeacherSpec, RankerTeacherSpec, TeacherSpec
 
 ALL_DOCS = "all docs"
 """The place of a run whose docs no first stage chose."""
@@ -69,7 +69,9 @@ class Pipeline(Spec):
     def _llms(self, collection: str, first_stage: str) -> Iterator[str]:
         """The teachers that are systems over a collection, of those that order the docs of a first stage."""
         for name, collections in self.evaluate.teachers.items():
-            if collection in collections and getattr(self.teachers[name], "shown", "") == first_stage:  # fmt: skip
+            teacher = self.teachers[name]
+            is_asked_here = isinstance(teacher, LLMTeacherSpec) and teacher.shown == first_stage
+            if is_asked_here and collection in collections:
                 yield name
 
     def lists_learnt(self, system: str) -> set[str]:

@@ -272,6 +272,16 @@ class TrainedSpec(Spec):
         return self.keep or ("last" if self.validate_on is None else "best_validation")
 
     @property
+    def pairs_per_update(self) -> int:
+        """Pairs of a query and a doc that one update learns from, where groups are full; without labels, couples of texts.
+
+        Negatives that other queries of a batch give are not counted.
+        """
+        return self.queries_per_update * (
+            sum(samples.group_size for _, samples in self.lessons) or 1
+        )
+
+    @property
     def lessons(self) -> list[tuple[str, SamplesSpec]]:
         """Each loss with the labelled samples it learns from; two with `mixed_with`, none without labels."""
         if not isinstance(self.samples, SamplesSpec):

@@ -185,4 +185,7 @@ def rerank(work: Work) -> Summary:
     )
     if work.processes.is_first:
         write_run(work.out / "run.trec", again)
-    return run_summary(again, topics) | ({"notes": notes} if notes else {})
+    ranked = (query.query_id for query in topics.queries if query.query_id in run.rankings)
+    lengths = (len(run.columns(query_id).doc_ids) for query_id in ranked)
+    scored = {"n_scored_docs": sum(min(depth, length) for length in lengths)}
+    return run_summary(again, topics) | scored | ({"notes": notes} if notes else {})

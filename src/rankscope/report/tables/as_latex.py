@@ -67,7 +67,7 @@ def means_tex(evaluation: EvaluationRecord) -> str:
     legend = f"Best in bold. Against {baselines}: {signs}. " if letter_of else "Best in bold. "
     legend += "Letters name the systems that a system is better than. " if is_all_pairs else ""
     legend += f"{tex(table.seeds)} " if table.seeds else ""
-    return _table("l" + "r" * len(table.rows[0].cells), lines, legend + tex(table.caption))
+    return _table("l" + "r" * len(table.rows[0].cells), lines, legend + tex(caption(evaluation)))
 
 
 def _system(row: MeansRow) -> str:

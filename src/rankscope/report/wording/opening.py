@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rankscope.core.judged.comparisons import JudgedComparison, Verdict
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.core.words import counted, of_number
-from rankscope.report.stored import main_baselines, place_name
+from rankscope.report.stored import is_main, place_name
 from rankscope.report.wording import cautions
 from rankscope.report.wording.verdicts import CORRECTIONS
 
@@ -31,7 +31,7 @@ def opening(evaluation: EvaluationRecord) -> Opening:
     """The opening, from the main comparisons of the first measure; no verdict is made here, and none left out unsaid."""
     systems, measure = evaluation.systems, evaluation.headline
     where = joined([place_name(place, evaluation) for place in evaluation.places])
-    rows = [row for row in evaluation.comparisons if _is_main(row, evaluation)]
+    rows = [row for row in evaluation.comparisons if is_main(row, evaluation)]
     if not rows:
         count = f"{counted(len(systems), 'system')} {of_number(len(systems), 'was', 'were')}"
         return Opening(
@@ -51,14 +51,6 @@ def joined(names: Sequence[str]) -> str:
     if len(names) > 6:
         names = [*names[:5], f"{len(names) - 5} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _is_main(row: JudgedComparison, evaluation: EvaluationRecord) -> bool:
-    return (
-        row.place is not None
-        and row.measure == evaluation.headline
-        and row.baseline in main_baselines(row.system, row.place, evaluation)
-    )
 
 
 def _correction(evaluation: EvaluationRecord) -> str:

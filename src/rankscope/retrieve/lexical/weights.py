@@ -11,6 +11,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+K1, B = 0.9, 0.4
+"""As in Anserini."""
+
 
 def idfs(dfs: NDArray[np.int64], n_docs: int) -> NDArray[np.float32]:
     """The idf of each term, by the number of docs that it stands in.
@@ -22,9 +25,10 @@ def idfs(dfs: NDArray[np.int64], n_docs: int) -> NDArray[np.float32]:
     return np.array(logs, dtype=np.float32)[numbers]
 
 
-def length_parts(lengths: NDArray[np.int64], *, k1: float, b: float) -> NDArray[np.float64]:
-    """What each doc's length adds to the denominator; a length is a number of terms."""
-    mean = int(lengths.sum()) / len(lengths)
+def length_parts(
+    lengths: NDArray[np.int64], *, mean: float, k1: float, b: float
+) -> NDArray[np.float64]:
+    """What each doc's length adds to the denominator; a length is a number of terms, `mean` that of the collection."""
     return k1 * ((1 - b) + b * lengths.astype(np.float64) / mean)
 
 

@@ -20,7 +20,7 @@ from rankscope.pipeline.spec.references import (
 from rankscope.pipeline.spec.samples import SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import LLMTeacherSpec, RankerTeacherSpec
-from rankscope.study.mistakes import MOST, all_hold
+from rankscope.study.mistakes import MOST, all_hold, place_of
 from rankscope.study.rules import chains
 from rankscope.study.rules.rankers import fields_of_bi_encoders, only_bi_encoders_search
 from rankscope.study.study import Study
@@ -58,11 +58,6 @@ def _refuse(mistakes: Iterable[str]) -> None:
     sentences = list(mistakes)
     if sentences:
         raise BadStudy(*sentences)
-
-
-def _place(ranker: str) -> str:
-    """The place of a ranker in the file, where the members of a sweep have one common name."""
-    return f"rankers.{ranker.partition('.')[0]}"
 
 
 def _check_names(study: Study) -> None:
@@ -136,7 +131,7 @@ def _check_group_sizes(study: Study) -> None:
 def _check_labels(study: Study) -> None:
     fitting = ", ".join(name for name, need in NEEDS.items() if need == "order")
     _refuse(
-        f"{_place(key)}.{place}: {loss} learns from relevant docs, and {samples.labels} "
+        f"{place_of(key)}.{place}: {loss} learns from relevant docs, and {samples.labels} "
         f"gives an order. Use `labels: qrels`, or a loss such as {fitting}."
         for key, spec in study.rankers.items()
         for place, (loss, samples) in zip(
@@ -153,9 +148,9 @@ def _all_samples(study: Study) -> Iterator[tuple[str, SamplesSpec]]:
     for key, spec in study.rankers.items():
         if isinstance(spec, TrainedSpec):
             if isinstance(spec.samples, SamplesSpec):
-                yield f"{_place(key)}.samples", spec.samples
+                yield f"{place_of(key)}.samples", spec.samples
             if spec.mixed_with:
-                yield f"{_place(key)}.mixed_with.samples", spec.mixed_with.samples
+                yield f"{place_of(key)}.mixed_with.samples", spec.mixed_with.samples
 
 
 def _depths(study: Study) -> Iterator[tuple[str, str, int]]:
@@ -170,7 +165,7 @@ def _depths(study: Study) -> Iterator[tuple[str, str, int]]:
     for key, spec in study.rankers.items():
         if isinstance(spec, TrainedSpec) and spec.validate_on:
             watched = spec.validate_on
-            yield f"{_place(key)}.validate.depth", watched.first_stage, watched.depth
+            yield f"{place_of(key)}.validate.depth", watched.first_stage, watched.depth
     if rerank := study.evaluate.rerank:
         for name in rerank.first_stages:
             yield "evaluate.rerank.depth", name, rerank.depth
@@ -196,7 +191,7 @@ def _references(study: Study) -> Iterator[Reference]:
         if isinstance(teacher, LLMTeacherSpec):
             yield to_first_stage(study, f"teachers.{key}.first_stage", teacher.first_stage)
     for key, ranker in study.rankers.items():
-        place = _place(key)
+        place = place_of(key)
         if isinstance(ranker, TrainedSpec):
             yield to_ranker(study, f"{place}.start", ranker.start)
             if watched := ranker.validate_on:
@@ -223,9 +218,11 @@ def _references_of_samples(study: Study) -> Iterator[Reference]:
     labels = {**study.teachers, "qrels": None}
     for key, spec in study.rankers.items():
         if isinstance(spec, TrainedSpec) and not spec.lessons:
-            yield to_collection(study, f"{_place(key)}.samples.collection", spec.samples.collection)
+            yield to_collection(
+                study, f"{place_of(key)}.samples.collection", spec.samples.collection
+            )
             if docs := getattr(spec.samples, "docs", None):
-                yield to_collection(study, f"{_place(key)}.samples.docs", docs)
+                yield to_collection(study, f"{place_of(key)}.samples.docs", docs)
     for place, samples in _all_samples(study):
         yield to_collection(study, f"{place}.collection", samples.collection)
         yield Reference(f"{place}.labels", samples.labels, labels, "teacher")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from rankscope.core.errors import BadStudy
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.spec.teachers import LLMTeacherSpec, RankerTeacherSpec
+from rankscope.study.mistakes import place_of
 from rankscope.study.study import Study
 
 LONGEST = 50
@@ -106,9 +107,9 @@ def _circle_sentence(study: Study, circle: Sequence[Node]) -> str:
         return f"first_stages.{names[0]}: it needs its own run ({' -> '.join(names)}). Break the circle."
     if taught:
         names = _from(circle, taught[0], table="rankers")
-        return f"rankers.{names[0]}: its teacher learns from it ({' -> '.join(names)}). Break the circle."
+        return f"{place_of(names[0])}: its teacher learns from it ({' -> '.join(names)}). Break the circle."
     names = [node.name for node in reversed(circle)]
-    return f"rankers.{names[0]}: it starts from itself ({' -> '.join(names)}). Break the circle."
+    return f"{place_of(names[0])}: it starts from itself ({' -> '.join(names)}). Break the circle."
 
 
 def _from(circle: Sequence[Node], at: int, *, table: str) -> list[str]:

@@ -6,6 +6,7 @@ from rankscope.pipeline.first_stages.late import LateSpec
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
 from rankscope.pipeline.spec.samples import SamplesSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
+from rankscope.study.mistakes import place_of
 from rankscope.study.study import Study
 
 TOWERS = {"query_tower", "doc_tower"}
@@ -55,7 +56,7 @@ def fields_of_bi_encoders(study: Study) -> None:
             first = study.lineage(name)[0]
             if isinstance(study.rankers[first], LateInteractionSpec):
                 raise BadStudy(
-                    f"rankers.{name}: it starts from {first}, a late_interaction model, which is used as "
+                    f"{place_of(name)}: it starts from {first}, a late_interaction model, which is used as "
                     "it is. Start from a cross_encoder or a bi_encoder."
                 )
             start = study.rankers[first]
@@ -64,12 +65,12 @@ def fields_of_bi_encoders(study: Study) -> None:
             )
             if shares and TOWERS & set(spec.freeze):
                 raise BadStudy(
-                    f"rankers.{name}.freeze: {first}, which it starts from, reads queries and docs with one tower. "
+                    f"{place_of(name)}.freeze: {first}, which it starts from, reads queries and docs with one tower. "
                     f"Give {first} `towers: separate`."
                 )
             wrong = (_of_a_bi_encoder if study.is_bi_encoder(name) else _of_a_cross_encoder)(spec)
             if wrong:
-                raise BadStudy(f"rankers.{name.partition('.')[0]}{wrong}")
+                raise BadStudy(f"{place_of(name)}{wrong}")
 
 
 def _of_a_bi_encoder(spec: TrainedSpec) -> str | None:
