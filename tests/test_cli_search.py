@@ -32,6 +32,14 @@ def search(rankscope: Command, *words: object, out: str = "a.run") -> Answer:
     return rankscope("search", *words, "--collection", "data", "--split", "train", "--out", out)
 
 
+def test_a_cross_encoder_is_no_searcher(place: Path, rankscope: Command) -> None:
+    """What it is and where it belongs is said, not which file a bi-encoder would have."""
+    answer = search(rankscope, "ce")
+    assert answer.code == 1
+    assert "ce: a cross-encoder, which reads query and doc together" in answer.err
+    assert "`rankscope rerank`" in answer.err
+
+
 def rerank(rankscope: Command, *words: object, out: str = "b.run") -> Answer:
     where = ("--collection", "data", "--split", "train", "--run", "a.run", "--out", out)
     return rankscope("rerank", *words, *where, "--depth", 8)

@@ -102,6 +102,15 @@ def test_a_row_leads_to_an_analysis_and_its_command_in_one_folder(row: AnalysisE
         assert inspect.unwrap(BODIES[row.command.partition(":")[2]]) is resolve_name(row.command)
 
 
+@pytest.mark.parametrize("words", [["--help"], ["teacher", "--help"]])
+def test_what_commands_do_is_said_whole_in_80_columns(words: list[str]) -> None:
+    shown = CliRunner().invoke(app, words, terminal_width=80, env={"COLUMNS": "80"}).output
+    _, _, commands = shown.partition("Commands:")
+    assert len(commands.splitlines()) > 4
+    assert "..." not in commands
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_the_commands_are_listed_without_an_import_of_what_they_do() -> None:
     script = (
         "import sys, rankscope.cli;"

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import ir_datasets
 import pytest
 import yaml
 from huggingface_hub import constants
 
 import rankscope as rs
+from rankscope.data.public import hub_ids
 from rankscope.verbs.handover.card import CardSettings, card
 from rankscope.verbs.handover.markdown import code, plain
 from support import tiny
@@ -110,6 +113,83 @@ def test_a_step_without_its_ancestors_is_exported_with_what_is_known(
     )
     assert damaged.code == 1
     assert not (tmp_path / "no").exists()
+
+
+@pytest.fixture
+def of_ir_datasets(tmp_path: Path) -> Iterator[str]:
+    """The id of an ir_datasets collection with the tiny collection's docs, queries and judgements."""
+    data, name = tmp_path / "data", "rankscope-handover/train"
+    for kind in ("corpus", "queries"):
+        rows = map(json.loads, (data / f"{kind}.jsonl").read_text("utf-8").splitlines())
+        lines = "".join(f"{row['_id']}\t{row['text']}\n" for row in rows)
+        (tmp_path / f"{kind}.tsv").write_text(lines, "utf-8")
+    _, *judged = (data / "qrels" / "train.tsv").read_text("utf-8").splitlines()
+    qrels = "".join("{} 0 {} {}\n".format(*line.split("\t")) for line in judged)
+    (tmp_path / "qrels.txt").write_text(qrels, "utf-8")
+    made = ir_datasets.create_dataset(
+        docs_tsv=str(tmp_path / "corpus.tsv"),
+        queries_tsv=str(tmp_path / "queries.tsv"),
+        qrels_trec=str(tmp_path / "qrels.txt"),
+    )
+    ir_datasets.registry.register(name, made)
+    yield name
+    del ir_datasets.registry._registered[name]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """The file of the tiny study."""
+    return tiny.write_study(tmp_path)
+
+
+def metadata_of(folder: Path) -> dict[str, object]:
+    metadata: dict[str, object] = yaml.safe_load(
+        (folder / "README.md").read_text("utf-8").split("---\n")[1]
+    )
+    return metadata
+
+
+def test_public_data_is_named_by_its_ids(
+    study: Path,
+    of_ir_datasets: str,
+    tmp_path: Path,
+    rankscope: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A collection of ours, and one of ir_datasets; the hub's id of each stands in the metadata once."""
+    shutil.copytree(tmp_path / "data", tmp_path / "own" / "wikiqa")
+    monkeypatch.setenv("RANKSCOPE_DATA", str(tmp_path / "own"))
+    monkeypatch.setattr(hub_ids, "COPIES_OF_IR_DATASETS", frozenset({of_ir_datasets}))
+    local = f"train: {{kind: beir, path: {tmp_path / 'data'}, split: train}}"
+    text = study.read_text("utf-8")
+    assert local in text
+    public = (
+        "train: {kind: public, id: wikiqa, split: train}\n"
+        f"  other: {{kind: ir_datasets, id: {of_ir_datasets}}}"
+    )
+    text = text.replace(local, public)
+    text = text.replace("validate: {collection: train", "validate: {collection: other")
+    text = text.replace("samples: {labels", "samples: {collection: train, labels")
+    study.write_text(text, "utf-8")
+    answer = rankscope("run", study, "--results", tmp_path / "results")
+    assert answer.code == 0, answer.err
+    model = tuned(tmp_path / "results" / "tiny")
+    assert rankscope("export", model, tmp_path / "copy").code == 0
+    assert metadata_of(tmp_path / "copy")["datasets"] == [
+        "irds/rankscope-handover_train",
+        "microsoft/wiki_qa",
+    ]
+    body = (tmp_path / "copy" / "README.md").read_text("utf-8")
+    assert "| collection-train (`public:wikiqa`) |" in body
+    assert "| collection-other (`ir_datasets rankscope-handover/train`) |" in body
+    monkeypatch.setattr(hub_ids, "COPIES_OF_IR_DATASETS", frozenset())
+    assert rankscope("export", model, tmp_path / "again").code == 0
+    assert metadata_of(tmp_path / "again")["datasets"] == ["microsoft/wiki_qa"], "none is made up"
+
+
+def test_a_folder_of_ones_own_is_no_data_set_of_the_hub(results: Path) -> None:
+    head = card(tuned(results), CardSettings("mine")).split("---\n")[1]
+    assert "datasets" not in yaml.safe_load(head)
 
 
 NAMES = (

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import ir_datasets
 import pytest
+from huggingface_hub.utils import validate_repo_id
 
 from rankscope.core.errors import BadInput, UnknownChoice
 from rankscope.core.progress import SILENT
 from rankscope.data.collections import beir_folder, judged_topics
-from rankscope.data.public import download, fetching, places
+from rankscope.data.public import download, fetching, hub_ids, places
 from rankscope.data.public.converters import CONVERTERS
 from rankscope.data.public.table import PUBLIC, PublicFile
 from support import public_files
@@ -78,6 +79,21 @@ def test_sums_are_those_of_the_tables_they_are_from() -> None:
     ]
     assert len(found) >= 3
     assert all(stated[file.url] == (file.sums["md5"], file.size) for file in found)
+
+
+def test_ids_of_the_hub_are_of_its_form_and_of_collections_that_exist() -> None:
+    """The hub refuses a card with an id of another form, and ir_datasets knows every id that is said to be copied."""
+    stated = [hub_ids.of_public(name) for name in PUBLIC]
+    assert sum(each is not None for each in stated) >= 5
+    for name in hub_ids.COPIES_OF_IR_DATASETS:
+        ir_datasets.load(name)
+        stated.append(hub_ids.of_ir_datasets(name))
+    for each in filter(None, stated):
+        validate_repo_id(each)
+        assert each.count("/") == 1
+    assert hub_ids.of_public("cranfield") == "irds/cranfield"
+    assert hub_ids.of_public("trex-facts") is hub_ids.of_public("no such name") is None
+    assert hub_ids.of_ir_datasets("msmarco-passage/train") is None, "the hub has no copy of it"
 
 
 # -- downloads --------------------------------------------------------------------------------------

@@ -359,6 +359,20 @@ def paid(tokens: list[tuple[int, int]]) -> float:
     return sum(1000 * asked + 2000 * answered for asked, answered in tokens) / 1e6
 
 
+def test_a_dry_run_needs_no_key(
+    rankscope: Command, world: AskedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asking will cost is asked before anybody has an account."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    words = world.words("https://api.openai.com", tmp_path / "answers.jsonl", *PRICES, "--json")
+    assert told_json(rankscope(*words, "--dry-run"))["n_requests"] == 8
+    refused = rankscope(*words)
+    assert refused.code == 1
+    assert "api.openai.com wants a key, and $OPENAI_API_KEY is not set" in refused.err
+    no_address = rankscope(*world.words("no address", tmp_path / "answers.jsonl"), "--dry-run")
+    assert "--endpoint: this is no address of a server" in no_address.err
+
+
 def test_a_dry_run_sends_nothing_and_tells_what_will_come(
     rankscope: Command, world: AskedWorld, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
 """The energy of a study's steps: in manifests, report and card, never in a step's name; and without the extra one sentence."""
 
 import json
+import socket
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,11 +15,13 @@ from support.command import Command
 
 
 class Tracker:
-    """A stand-in for codecarbon's tracker: a step takes 0.25 kWh."""
+    """A stand-in for codecarbon's tracker: a step takes 0.25 kWh, and the first tracker 0.4 seconds to be made."""
 
     made: ClassVar[list[dict[str, Any]]] = []
 
     def __init__(self, **how: Any) -> None:
+        if not self.made:
+            time.sleep(0.4)
         self.made.append(how)
 
     def start(self) -> None:
@@ -49,9 +53,12 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     assert len(codecarbon) == len(names[1])
     assert all(how["output_methods"] == [] for how in codecarbon)
     assert all(how["emissions_endpoint"] is None for how in codecarbon)
-    made = [
-        json.loads((folders[1] / name / "manifest.json").read_text())["made"] for name in names[1]
+    manifests = [
+        json.loads((folders[1] / name / "manifest.json").read_text("utf-8")) for name in names[1]
     ]
+    made = [manifest["made"] for manifest in manifests]
+    seconds = [manifest["seconds"] for manifest in manifests if manifest["kind"] == "docs"]
+    assert max(seconds) < 0.4, "a step's seconds are its own"
     assert {(each["kwh"], each["energy_by"]) for each in made} == {(0.25, "codecarbon 9.9")}
     page = (tmp_path / "with" / "tiny" / "report.html").read_text("utf-8")
     n_steps = len(names[1]) - 1  # the report does not tell its own
@@ -63,6 +70,52 @@ def test_every_step_that_is_carried_out_tells_its_energy(
     assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "## Energy\n\n0.25 kWh in 1 stage, by `codecarbon 9.9`." in card
+
+
+@pytest.mark.slow
+def test_the_real_one_measures_writes_nothing_and_asks_nobody(
+    tmp_path: Path,
+    rankscope: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Whatever codecarbon's own settings say: they name a server, a token and files here."""
+    pytest.importorskip("codecarbon")
+    asked: list[object] = []
+
+    def connect(self: socket.socket, address: object) -> None:
+        asked.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for name in ("SAVE_TO_API", "SAVE_TO_FILE", "SAVE_TO_PROMETHEUS", "SAVE_TO_LOGGER"):
+        monkeypatch.setenv(f"CODECARBON_{name}", "true")
+    monkeypatch.setenv("CODECARBON_EMISSIONS_ENDPOINT", "http://127.0.0.1:9/energy")
+    monkeypatch.setenv("CODECARBON_ELECTRICITYMAPS_API_TOKEN", "secret")
+    monkeypatch.setenv("CODECARBON_LOG_LEVEL", "debug")
+    monkeypatch.chdir(tmp_path)
+    study = tiny.write_study(tmp_path)
+    answer = rankscope("run", study, "--results", tmp_path / "results", "--energy")
+    assert answer.code == 0, answer.err
+    assert "[codecarbon" not in answer.err
+    assert not [each for each in recwarn if "codecarbon" in each.filename]
+    assert not asked
+    assert not list(tmp_path.rglob("emissions*"))
+    steps = tmp_path / "results" / "tiny" / "steps"
+    manifests = [json.loads(path.read_text("utf-8")) for path in steps.glob("*/manifest.json")]
+    made = [manifest["made"] for manifest in manifests]
+    assert all(each["energy_by"].startswith("codecarbon 3.") for each in made)
+    trained = [each for each in manifests if each["kind"] == "train"]
+    for each in trained:  # more than nothing, and less than a kilowatt
+        assert 0 < each["made"]["kwh"] < each["seconds"] / 3600
+    whole = sum(each["made"]["kwh"] for each in manifests if each["kind"] != "report")
+    page = (tmp_path / "results" / "tiny" / "report.html").read_text("utf-8")
+    assert f"<dt>Energy</dt><dd>{whole:.3g} kWh (codecarbon 3." in page
+    (tuned,) = (folder for folder in steps.glob("train-C-*") if "C-D" not in folder.name)
+    assert rankscope("export", tuned / "model", tmp_path / "out").code == 0
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    (of_it,) = (each for each in trained if each["name"] == tuned.name)
+    assert f"## Energy\n\n{of_it['made']['kwh']:.3g} kWh in 1 stage, by `codecarbon 3." in card
 
 
 def test_without_the_extra_it_is_one_sentence_before_anything_is_done(
@@ -105,7 +158,7 @@ def test_nothing_is_sent_or_written_whatever_one_s_own_settings_of_codecarbon_sa
     monkeypatch.setenv("CODECARBON_OUTPUT_METHODS", "csv,prometheus")
     monkeypatch.setenv("CODECARBON_PROMETHEUS_URL", address)
     monkeypatch.chdir(tmp_path)
-    with metered(is_wanted=True) as took:
+    with metered(is_wanted=True, tell=pytest.fail) as took:
         sum(range(1_000_000))
     server.shutdown()
     server.server_close()
@@ -121,6 +174,8 @@ def test_a_step_is_not_lost_where_its_energy_cannot_be_measured(
     from rankscope.study.energy import metered
 
     monkeypatch.setattr(Tracker, "stop", lambda _: None)
-    with metered(is_wanted=True) as took:
+    told: list[str] = []
+    with metered(is_wanted=True, tell=told.append) as took:
         pass
     assert took == {}
+    assert told == ["codecarbon 9.9 did not measure the energy of this step; its result is whole"]

@@ -59,6 +59,16 @@ def serve(name: str, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Non
 # -- init -------------------------------------------------------------------------------------------
 
 
+def test_the_hub_is_named_only_where_it_is_asked(
+    rankscope: Command, data: Path, tmp_path: Path
+) -> None:
+    tiny.save_encoder(tmp_path / "model")
+    words = ("init", tmp_path / "mine", "--collection", data, "--model", tmp_path / "model")
+    answer = rankscope(*words)
+    assert answer.code == 0, answer.err
+    assert answer.out.endswith(f"Then: rankscope run {tmp_path / 'mine' / 'study.yaml'}\n")
+
+
 def test_a_folder_with_training_queries_is_tuned_on(
     rankscope: Command, data: Path, tmp_path: Path
 ) -> None:
@@ -66,7 +76,7 @@ def test_a_folder_with_training_queries_is_tuned_on(
     out = tmp_path / "my study!" / "study.yaml"
     assert answer.code == 0, answer.err
     assert answer.out.startswith(f"{out}: a cross-encoder, tuned on `train` and untuned, re-ranks")
-    assert f"Next: rankscope check {out}\nThen: rankscope run {out} " in answer.out
+    assert f"Next: rankscope check {out}\nThen: rankscope run {out} (the hub gives" in answer.out
     loaded = load(out)
     assert (loaded.study.study, list(loaded.study.rankers)) == ("my-study", ["plain", "tuned"])
     assert rankscope("check", out).out == "my-study: 14 steps, no mistakes.\n"

@@ -12,8 +12,31 @@ from typer.core import TyperCommand, TyperGroup
 
 from rankscope.core.errors import BadInput
 
+
+@final
+class Program(TyperGroup):
+    """The program, which says in whole sentences what its commands do."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands and what each does."""
+        _write_commands(self, ctx, formatter)
+
+
+def _write_commands(group: TyperGroup, ctx: Any, formatter: Any) -> None:
+    """Write the commands of a group with their first sentences, on several lines where click would cut them."""
+    commands = [(name, group.get_command(ctx, name)) for name in group.list_commands(ctx)]
+    whole = [
+        (name, made.get_short_help_str(limit=1000))
+        for name, made in commands
+        if made is not None and not made.hidden
+    ]
+    with formatter.section("Commands"):
+        formatter.write_dl(whole)
+
+
 app = typer.Typer(
     name="rankscope",
+    cls=Program,
     help="Fine-tune neural rankers in stages, and measure what each stage is worth.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -144,6 +167,10 @@ class Command(TyperCommand):
 @final
 class CommandGroup(TyperGroup):
     """A group that says which commands it has, where the word after its name is none of them."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands and what each does."""
+        _write_commands(self, ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command as click does. Raises BadInput for a word that is none."""

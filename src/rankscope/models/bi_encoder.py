@@ -25,7 +25,7 @@ from rankscope.models.fast.packed import packed_weights
 from rankscope.models.files import folders
 from rankscope.models.files.encoders import encoders_in
 from rankscope.models.inputs import PROMPTS_USED, left_out
-from rankscope.models.location import Location, downloaded
+from rankscope.models.location import Location, downloaded, is_cross_encoder
 from rankscope.models.ranker import SIDES, Side
 from rankscope.models.towers import PROBE, Input, Towers, by_sentence_transformers, tower_of
 
@@ -55,7 +55,10 @@ class BiEncoder:
         folder = downloaded(location)
         if not folders.modules(folder):
             raise BadInput(
-                f"{folder}: no modules.json, so its pooling and similarity are unknown. "
+                f"{folder}: a cross-encoder, which reads query and doc together and so has no embedding of a doc. "
+                "Re-rank a run with it (`rankscope rerank`), or give a bi-encoder."
+                if is_cross_encoder(folder)
+                else f"{folder}: no modules.json, so its pooling and similarity are unknown. "
                 "Give a model saved by sentence-transformers, or `backbone` and `pooling`."
             )
         encoders = encoders_in(folder)

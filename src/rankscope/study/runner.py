@@ -186,15 +186,15 @@ def _carry_out_step(
         "inputs": step.needs,
         "rests_on": _contents(step, store),
     }
-    started = time.monotonic()
     try:
         with store.writing(step.name, facts, replaces=replaces) as (out, learnt):
             shared = processes if step.of.is_shared else ALONE
-            with metered(energy) as took:
+            with metered(energy, progress.note) as took:
+                started = time.monotonic()
                 learnt["summary"] = step.of.function()(
                     Work(step, plan, store, out, progress, shared)
                 )
-            learnt["seconds"] = round(time.monotonic() - started, 3)
+                learnt["seconds"] = round(time.monotonic() - started, 3)
             learnt["made"] = made_here(_device()) | took
     except Exception as error:
         store.record_error(step.name, traceback.format_exc())

@@ -38,6 +38,8 @@ class PublicCollection:
     files: tuple[PublicFile, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the converter must know beside the files."""
+    hub: str = ""
+    """The id of the same data at the hub, where a public source states it, for model cards; "" where none does."""
 
     @property
     def size(self) -> int | None:
@@ -139,6 +141,7 @@ PUBLIC: Mapping[str, PublicCollection] = {
                 "huggingface/datasets@040102f, datasets/wiki_qa/dataset_infos.json",
             ),
         ),
+        hub="microsoft/wiki_qa",
     ),
     "squad-dev": PublicCollection(
         "SQuAD 1.1 dev: questions and paragraphs, split by article",
@@ -155,6 +158,7 @@ PUBLIC: Mapping[str, PublicCollection] = {
             ),
         ),
         {"splits": {"test": SQUAD_TEST, "dev": SQUAD_DEV}},
+        hub="rajpurkar/squad",
     ),
     "scifact": PublicCollection(
         "scientific claims, and abstracts that support or refute them",
@@ -170,6 +174,7 @@ PUBLIC: Mapping[str, PublicCollection] = {
                 IR_DATASETS,
             ),
         ),
+        hub="BeIR/scifact",
     ),
     "cranfield": PublicCollection(
         "questions of aerodynamics, and abstracts in four grades",
@@ -236,6 +241,7 @@ PUBLIC: Mapping[str, PublicCollection] = {
             PublicFile(f"https://huggingface.co/datasets/microsoft/ms_marco/resolve/main/v1.1/{split}-00000-of-00001.parquet", f"{split}.parquet")
             for split in ("train", "test")
         ),
+        hub="microsoft/ms_marco",
     ),
     "rankgpt-100k": PublicCollection(
         "RankGPT's training files: ChatGPT's orders (no collection)",

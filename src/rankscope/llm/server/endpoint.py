@@ -36,9 +36,14 @@ class Endpoint:
 
 
 def endpoint(
-    url: str, environ: Mapping[str, str], key_name: str = KEY, named: Named = as_option
+    url: str,
+    environ: Mapping[str, str],
+    key_name: str = KEY,
+    named: Named = as_option,
+    *,
+    is_asked: bool = True,
 ) -> Endpoint:
-    """The server at an address, with the key of that variable. BadInput for what is no address, or no key.
+    """The server at an address, with the key of that variable. BadInput for what is no address; for no key, if it is asked.
 
     Whatever of the address may be a secret (a user's name and password, the values of its query) is hidden from all
     messages first.
@@ -71,7 +76,7 @@ def endpoint(
         raise BadInput(
             f"${key_name} holds characters that no key has. Set it to the key alone, on one line."
         )
-    if key is None and host == HOSTED and login is None:
+    if is_asked and key is None and host == HOSTED and login is None:
         raise BadInput(
             f"{host} wants a key, and ${key_name} is not set. Set it, or name another variable with {named('key_env')}."
         )

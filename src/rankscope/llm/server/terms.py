@@ -36,9 +36,9 @@ class Served:
     named: Named = as_option
     """How a person wrote what messages name."""
 
-    def opened(self) -> Endpoint:
-        """The server, with the key of the environment. BadInput for what is no address, or no key."""
-        return endpoint(self.endpoint, os.environ, self.key_name, self.named)
+    def opened(self, *, is_asked: bool = True) -> Endpoint:
+        """The server, with the key of the environment. BadInput for what is no address; for no key, if it is asked."""
+        return endpoint(self.endpoint, os.environ, self.key_name, self.named, is_asked=is_asked)
 
 
 @dataclass(frozen=True)

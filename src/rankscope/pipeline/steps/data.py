@@ -10,6 +10,7 @@ from rankscope.data import collections
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.data.names import InCollection
 from rankscope.data.noise import noisy
+from rankscope.data.public import places
 from rankscope.pipeline import teachers
 from rankscope.pipeline.plans.data import CollectionParams, DocsParams
 from rankscope.pipeline.plans.teachers import TeacherParams
@@ -42,6 +43,7 @@ def collection(work: Work) -> Summary:
         "n_qrels": len(topics.qrels),
         "n_queries_without_relevant_doc": len(topics.queries) - len(relevant),
         "n_judged_docs_without_text": sum(qrel.doc_id not in stored for qrel in topics.qrels),
+        "public": list(dict.fromkeys(places.names_in(chosen.model_dump(mode="json")))),
     }
 
 

@@ -95,7 +95,7 @@ def _told(out: Path, settings: BeginSettings, *, is_tuned: bool) -> tuple[str, .
     lines = [
         f"{out}: {what} re-ranks {ranked} of {settings.split}, and all are compared.",
         f"Next: rankscope check {out}",
-        f"Then: rankscope run {out} (the hub gives the models that the file names there)",
+        f"Then: rankscope run {out}{_of_the_hub(settings)}",
     ]
     if settings.runs:
         where = f"--qrels {settings.collection} --split {settings.split}"
@@ -162,6 +162,13 @@ def _model(settings: BeginSettings, usual: HubModel) -> str:
         return f"backbone: {_beside(written, settings.folder)}"
     revision = f", revision: {json.dumps(settings.revision)}" if settings.revision else ""
     return f"backbone: {json.dumps(written)}{revision}"
+
+
+def _of_the_hub(settings: BeginSettings) -> str:
+    """Where the ranker's weights come from, if they are not on this machine."""
+    written = settings.model
+    is_here = written is not None and located(written, revision=settings.revision).folder
+    return "" if is_here else " (the hub gives the ranker's weights)"
 
 
 def _beside(written: str, folder: Path) -> str:

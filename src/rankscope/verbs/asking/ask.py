@@ -37,7 +37,7 @@ def ask(settings: AskSettings, progress: Progress) -> Result:
     AskingStopped, with the number of answers kept, where the lists cannot be finished.
     """
     require_prices(settings.paid)
-    server = settings.served.opened()
+    server = settings.served.opened(is_asked=not settings.is_dry)
     with prepared(settings.choices, settings.about) as made:
         for note in made.notes:
             progress.note(note)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from huggingface_hub import ModelCardData
 from rankscope import __version__
 from rankscope.core.errors import DamagedArtifact, MissingArtifact
 from rankscope.core.words import counted, of_number
+from rankscope.data.public import hub_ids
 from rankscope.models.location import kind_of
 from rankscope.report.summary import Summary, read
 from rankscope.report.wording.numbers import between, signed
@@ -65,6 +67,8 @@ class Lineage:
     """Of its stages, the first one first."""
     lacks: str | None = None
     """The name of a step that it rests on and that is not there, or is not what was written."""
+    data: Mapping[str, Manifest] = field(default_factory=dict)
+    """Of the steps of data that its stages read, as far as they are there; by name."""
 
 
 UNKNOWN = Lineage(None, ())
@@ -82,6 +86,7 @@ def card(folder: Path, settings: CardSettings) -> str:
     metadata = ModelCardData(
         license=settings.licence,
         base_model=base,
+        datasets=_datasets(lineage) or None,
         library_name="sentence-transformers",
         pipeline_tag=PIPELINES[kind],
         tags=["rankscope", kind.replace("_", "-")],
@@ -121,7 +126,35 @@ def lineage_of(folder: Path) -> Lineage:
             break
         manifests.append(store.manifest(name))
         name = manifests[-1]["inputs"].get("start")
-    return _ended(manifests, name)
+    return replace(_ended(manifests, name), data=_data_of(manifests, store))
+
+
+def _data_of(manifests: Sequence[Manifest], store: Store) -> dict[str, Manifest]:
+    """The manifests of the steps of data, as far as they are there whole; their files are not read."""
+    found = dict[str, Manifest]()
+    for manifest in manifests:
+        for role, step in manifest["inputs"].items():
+            if STEP_OF_DATA.fullmatch(role):
+                with suppress(DamagedArtifact):  # the card then knows its sum, and no public name
+                    found[step] = store.manifest(step)
+    return found
+
+
+def _public(step: str, lineage: Lineage) -> tuple[list[str], list[str]]:
+    """The public names of a step of data, and the hub's ids of those that are known there."""
+    manifest = lineage.data.get(step, {})
+    names = manifest.get("params", {}).get("names") or {}
+    of_ours = (manifest.get("summary") or {}).get("public", ())
+    told = [f"ir_datasets {name}" for name in names.values()] + [
+        f"public:{name}" for name in of_ours
+    ]
+    ids = [*map(hub_ids.of_ir_datasets, names.values()), *map(hub_ids.of_public, of_ours)]
+    return told, [each for each in ids if each]
+
+
+def _datasets(lineage: Lineage) -> list[str]:
+    """The hub's ids of what the stages read, sorted; data that is not known there has none."""
+    return sorted({hub_id for step in lineage.data for hub_id in _public(step, lineage)[1]})
 
 
 def _ended(manifests: Sequence[Manifest], lacks: str | None) -> Lineage:
@@ -164,7 +197,7 @@ def _sections(folder: Path, lineage: Lineage) -> Iterator[str]:
     yield "## Training\n\n" + table(*_stages(stages))
     yield (
         "## Data\n\nEvery file that was read, by the sum of the step that read it.\n\n"
-        + table(*_data(stages))
+        + table(*_data(lineage))
     )
     yield "## Guards\n\n" + _guards(stages)
     stored, ranker = folder.parent.parent.parent / SUMMARY, str(stages[-1]["summary"]["ranker"])
@@ -209,16 +242,19 @@ def _stages(lineage: Sequence[Manifest]) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def _data(lineage: Sequence[Manifest]) -> tuple[list[str], list[list[str]]]:
+def _data(lineage: Lineage) -> tuple[list[str], list[list[str]]]:
     roles: dict[tuple[str, str, str], list[str]] = {}
-    for manifest in lineage:
+    for manifest in lineage.stages:
         for role, step in manifest["inputs"].items():
             if STEP_OF_DATA.fullmatch(role):
                 ranker, digest = str(manifest["summary"]["ranker"]), manifest["rests_on"][role]
-                roles.setdefault((ranker, step.rpartition("-")[0], digest), []).append(role)
+                names = [code(name) for name in _public(step, lineage)[0]]
+                known_as = f" ({', '.join(names)})" if names else ""
+                label = plain(step.rpartition("-")[0]) + known_as
+                roles.setdefault((ranker, label, digest), []).append(role)
     rows = [
-        [plain(ranker), plain(", ".join(of_step)), plain(step), code(digest)]
-        for (ranker, step, digest), of_step in roles.items()
+        [plain(ranker), plain(", ".join(of_step)), label, code(digest)]
+        for (ranker, label, digest), of_step in roles.items()
     ]
     return ["ranker", "as", "step", "SHA-256"], rows
 
