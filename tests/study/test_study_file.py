@@ -372,9 +372,20 @@ def test_a_run_over_a_collection_that_is_none(values: dict[str, Any]) -> None:
     values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"train": "a.run"}}
     values["evaluate"]["rerank"]["from"] = ["bm25", "mine"]
     values["evaluate"]["baseline"] = ["C"]
-    loaded = unread(values)
+    loaded = unread(deepcopy(values))
     with pytest.raises(BadStudy, match="a run over test is needed, and there are runs over train"):
         plan(loaded, str)
+    values["first_stages"]["mine"]["otherwise"] = "bm52"
+    with pytest.raises(BadStudy, match="first_stages.mine.otherwise: Unknown first stage 'bm52'"):
+        validated(values, "s")
+    values["first_stages"]["mine"]["otherwise"] = "mine"
+    with pytest.raises(BadStudy, match="it needs its own run"):
+        validated(values, "s")
+    values["first_stages"]["mine"]["otherwise"] = "bm25"
+    steps = plan(unread(values), str).steps
+    searched = [step.label for step in steps if step.kind == "search"]
+    assert "bm25.test" in searched
+    assert not any(label.startswith("mine.test") for label in searched)
 
 
 @pytest.mark.parametrize(

@@ -26,15 +26,23 @@ class RunFilesSpec(Spec):
         description="Collection name -> run file in TREC format, or RankGPT's JSON lines of queries and their docs.",
         json_schema_extra=BY_PLAN,
     )
+    otherwise: str | None = Field(
+        None,
+        description="The first stage of collections without a file, such as a published run's own method elsewhere.",
+        json_schema_extra=BY_PLAN,
+    )
     depth: Count = Field(1000, description="Docs kept for each query.")
 
     @property
     def needs(self) -> tuple[Needed, ...]:
-        """The collections that its runs are over."""
-        return tuple(Needed("paths", "collections", name) for name in self.paths)
+        """The collections that its runs are over, and the first stage of all others."""
+        other = [Needed("otherwise", "first_stages", self.otherwise)] if self.otherwise else []
+        return (*(Needed("paths", "collections", name) for name in self.paths), *other)
 
     def plan(self, planning: Planning, name: str, collection: str) -> Step:
-        """The file's run, cut at `depth`. Raises BadStudy for a collection without a file."""
+        """The file's run, cut at `depth`. Raises BadStudy for a collection without a file, or another first stage."""
+        if collection not in self.paths and self.otherwise is not None:
+            return planning.first_stage_run(self.otherwise, collection)
         inputs = {"collection": planning.collection(collection), "docs": planning.docs(collection)}
         path = self._file(planning, name, collection)
         return planning.search(self, f"{name}.{collection}", collection, inputs, run=path)
@@ -43,7 +51,7 @@ class RunFilesSpec(Spec):
         if collection not in self.paths:
             raise BadStudy(
                 f"first_stages.{name}.paths: a run over {collection} is needed, and there are runs over "
-                f"{listed(self.paths)}. Add one."
+                f"{listed(self.paths)}. Add one, or name another first stage with `otherwise`."
             )
         return planning.path(self.paths[collection])
 

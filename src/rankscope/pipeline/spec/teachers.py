@@ -95,7 +95,7 @@ class RankerTeacherSpec(Spec):
 
 
 class LLMTeacherSpec(Spec):
-    """An LLM on a server, which is asked for its ranking of each query's docs; `rankscope teacher ask` without a study.
+    """An LLM on a server, asked for its ranking of each query's docs (Sun et al. 2023, RankGPT); without a study: `teacher ask`.
 
     Neither the server, the key, the prices nor the budget is part of a result's identity.
     """
