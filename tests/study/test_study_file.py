@@ -369,7 +369,7 @@ def test_a_run_over_a_collection_that_is_none(values: dict[str, Any]) -> None:
     values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"tset": "a.run"}}
     with pytest.raises(BadStudy, match="first_stages.mine.paths: Unknown collection 'tset'"):
         validated(values, "s")
-    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"train": "a.run"}}
+    values["first_stages"]["mine"] = {"kind": "run_files", "paths": {"train": "a.run"}, "depth": 20}
     values["evaluate"]["rerank"]["from"] = ["bm25", "mine"]
     values["evaluate"]["baseline"] = ["C"]
     loaded = unread(deepcopy(values))
