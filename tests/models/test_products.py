@@ -13,6 +13,7 @@ def test_a_product_by_convolution_is_the_linear_one(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], has_bias: bool
 ) -> None:
     monkeypatch.setattr(products, "is_by_onednn", lambda _: True)
+    monkeypatch.setattr(products, "is_by_intel", lambda: False)
     dense = nn.Linear(5, 3, bias=has_bias)
     given = torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True)
     whole = dense(given)
@@ -29,6 +30,18 @@ def test_a_product_by_convolution_is_the_linear_one(
 def _ancestors(node: object) -> list[str]:
     following = [each for each, _ in getattr(node, "next_functions", ()) if each is not None]
     return [type(node).__name__, *(name for each in following for name in _ancestors(each))]
+
+
+def test_where_intel_made_the_processor_pytorch_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "is_by_onednn", lambda _: True)
+    monkeypatch.setattr(products, "is_by_intel", lambda: True)
+    dense = nn.Linear(5, 3)
+    with products.by_convolution(dense):
+        assert "forward" not in vars(dense)
+    given = torch.randn((7, 5), requires_grad=True)
+    found = products.product(given, dense.weight, dense.bias)
+    assert found.grad_fn is not None
+    assert "ConvolutionBackward0" not in _ancestors(found.grad_fn)
 
 
 def test_other_types_are_left_to_pytorch() -> None:

@@ -6,6 +6,8 @@ PyTorch leaves products of float32 to MKL and convolutions to oneDNN, which was 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ def is_by_onednn(weight: Tensor) -> bool:
 
 def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The values of `linear`: (..., inputs) to (..., outputs)."""
-    if not is_by_onednn(weight):
+    if not _is_faster(weight):
         return linear(given, weight, bias)
     rows = given.reshape(1, -1, 1, given.shape[-1]).permute(
         0, 3, 1, 2
@@ -35,12 +37,25 @@ def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return gave.reshape(*given.shape[:-1], -1)
 
 
+@cache
+def is_by_intel() -> bool:
+    """Whether Intel made the processor: PyTorch's own products, by MKL, are faster than oneDNN's there (decision 10)."""
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
 @contextmanager
 def by_convolution(model: nn.Module) -> Iterator[None]:
     """Inside the block, the dense layers of a model are convolutions where that is faster."""
     dense = (module for module in model.modules() if type(module) is nn.Linear)
-    with replaced({module: _forward(module) for module in dense if is_by_onednn(module.weight)}):
+    with replaced({module: _forward(module) for module in dense if _is_faster(module.weight)}):
         yield
+
+
+def _is_faster(weight: Tensor) -> bool:
+    return is_by_onednn(weight) and not is_by_intel()
 
 
 def _forward(dense: nn.Linear) -> Forward:

@@ -163,8 +163,9 @@ class EvaluateSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _listed_teachers_are_asked_about_all(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("teachers"), list | tuple):
-            return {**value, "teachers": dict.fromkeys(value["teachers"], value.get("over", ()))}
+        names = value.get("teachers") if isinstance(value, dict) else None
+        if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+            return {**value, "teachers": dict.fromkeys(names, value.get("over", ()))}
         return value
 
     @model_validator(mode="after")
