@@ -8,7 +8,7 @@ from rankscope.core.judged.comparisons import JudgedComparison, Place, Verdict
 from rankscope.core.judged.costs import SystemCost
 from rankscope.core.judged.evaluation import EvaluationRecord
 from rankscope.report.stored import place_name
-from rankscope.report.wording.numbers import signed, with_ends
+from rankscope.report.wording.numbers import p_text, signed, with_ends
 from rankscope.report.wording.verdicts import VERDICTS, Mark, interval
 
 Costs = Mapping[tuple[Place, str], SystemCost]
@@ -141,7 +141,7 @@ class _Costed(NamedTuple):
 
 def _verdict(row: JudgedComparison, evaluation: EvaluationRecord) -> str:
     judged, where = row.judged, place_name(row.place, evaluation)
-    numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}, corrected p {judged.corrected_p:.3g}"
+    numbers = f"{row.measure} {signed(judged.difference)}, {with_ends(interval(evaluation), judged.interval)}, corrected p {p_text(judged.corrected_p)}"
     said = {
         Verdict.EQUIVALENT: f"{row.system} is equivalent to {row.baseline}",
         Verdict.CANNOT_TELL: f"We cannot tell {row.system} from {row.baseline}",
