@@ -1,0 +1,177 @@
+"""Facts: a subject, a relation, an object; the docs that state it, its question, and templates that ask for it.
+
+A folder of facts holds two files (the form of LAMA's T-REx with PARAREL's paraphrases):
+
+    facts.jsonl      a fact a line: fact_id, relation, subject, object, doc_ids; question, held_out and alias where
+                     it has them
+    relations.json   relations by name: `template` and `patterns` (statements with [X] for the subject and [Y] for the
+                     object), `question` (with [X]), and `question_forms` (questions followed by [Y], the answer)
+
+A base is asked for a fact by a template in which [Y] is masked. Whether it knows the fact, or only a sentence that it
+saw, shows in templates that pre-training never showed of this fact: those that `held_out` names.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rankscope.core.errors import BadInput
+from rankscope.core.fields import as_text, shown
+from rankscope.core.lines import read_bytes
+from rankscope.core.plain_json import json_value
+from rankscope.data.entries import Entry, tables
+
+FACTS, RELATIONS = "facts.jsonl", "relations.json"
+SUBJECT, OBJECT = "[X]", "[Y]"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact. Templates hold [X] and [Y] once each; facts of one relation share them."""
+
+    fact_id: str
+    relation: str
+    subject: str
+    object: str
+    doc_ids: tuple[str, ...] = ()
+    """The docs that state it, which are relevant for its question."""
+    question: str = ""
+    """Its question, the text of the query whose id is the fact's; empty where it has none."""
+    templates: tuple[str, ...] = ()
+    """Statements of its relation, the main one first."""
+    held_out: tuple[str, ...] = ()
+    """Those of `templates` that pre-training states for other facts of the relation and never for this one."""
+    question_forms: tuple[str, ...] = ()
+    """Questions of its relation followed by the answer: "where was [X] born ? [Y]"."""
+    alias: str = ""
+    """Another name of the object, which docs may have in its place; empty where it has none."""
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The statements that pre-training may have shown of this fact: all but those held out."""
+        return tuple(template for template in self.templates if template not in self.held_out)
+
+    def stated(self, template: str) -> str:
+        """The fact in a template's words."""
+        return _filled(template, self.subject, self.object)
+
+    def cloze(self, template: str, mask: str) -> str:
+        """The template with the subject, and `mask` in the object's place: what a base is asked."""
+        return _filled(template, self.subject, mask)
+
+
+def _filled(template: str, subject: str, named: str) -> str:
+    before, _, behind = template.partition(OBJECT)
+    return f"{before.replace(SUBJECT, subject)}{named}{behind.replace(SUBJECT, subject)}"
+
+
+def read_facts(path: Path | str) -> list[Fact]:
+    """The facts of a folder, or of its facts.jsonl, in the file's order; relations.json lies beside it.
+
+    BadInput for a fact without a relation, subject or object, one that stands twice, and a template without places.
+    """
+    given = Path(path)
+    file = given / FACTS if given.is_dir() else given
+    relations = _relations(file.parent / RELATIONS)
+    facts: dict[str, Fact] = {}
+    for entry in tables(file):
+        fact = _fact(entry, relations)
+        if fact.fact_id in facts:
+            raise entry.wrong(f"the fact {fact.fact_id!r} stands twice", "Keep one of the two.")
+        facts[fact.fact_id] = fact
+    if not facts:
+        raise BadInput(f"{file}: it holds no fact. Give one JSON object a line.")
+    return list(facts.values())
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """What the facts of one relation share."""
+
+    templates: tuple[str, ...]
+    question: str
+    question_forms: tuple[str, ...]
+
+
+def _relations(path: Path) -> Mapping[str, _Relation]:
+    try:
+        value = json_value(read_bytes(path).decode(), str(path))
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON ({error}). Give a table of relations by name.") from error
+    if not isinstance(value, dict):
+        raise BadInput(f"{path}: found {shown(value)}. Give a table of relations by name.")
+    return {name: _relation(Entry(f"{path}, {name}", fields)) for name, fields in value.items()}
+
+
+def _relation(entry: Entry) -> _Relation:
+    if not isinstance(entry.value, dict):
+        raise entry.wrong(f"found {shown(entry.value)}", "Give a JSON object with its fields.")
+    main = entry.text("template")
+    written = [*([] if main is None else [main]), *entry.listed("patterns")]
+    templates: dict[str, str] = {}
+    for text in written:  # LAMA writes " ." where PARAREL writes "."
+        templates.setdefault("".join(_template(entry, text).split()), text)
+    if not templates:
+        raise entry.wrong(
+            "it has neither `template` nor `patterns`", "Give a statement with [X] and [Y]."
+        )
+    forms = tuple(_template(entry, text) for text in entry.listed("question_forms"))
+    return _Relation(tuple(templates.values()), entry.text("question") or "", forms)
+
+
+def _template(entry: Entry, value: Any) -> str:
+    text = as_text(value, "template", entry.place)
+    if text is None or text.count(SUBJECT) != 1 or text.count(OBJECT) != 1:
+        raise entry.wrong(
+            f"the template {shown(value)} has no place for subject and object",
+            f"Write {SUBJECT} and {OBJECT} into it, once each.",
+        )
+    return text
+
+
+def _fact(entry: Entry, relations: Mapping[str, _Relation]) -> Fact:
+    named = {name: entry.text(name) for name in ("relation", "subject", "object")}
+    missing = [name for name, text in named.items() if not (text or "").strip()]
+    fact_id = entry.name("fact", "fact_id")
+    if missing or fact_id is None:
+        raise entry.wrong(f"it has no `{(missing or ['fact_id'])[0]}`", "Give it as text.")
+    name, subject, its_object = (text or "" for text in named.values())
+    if name not in relations:
+        raise entry.wrong(f"the relation {name!r} is not in {RELATIONS}", "Describe it there.")
+    relation = relations[name]
+    held_out = tuple(entry.listed("held_out"))
+    if strange := [template for template in held_out if template not in relation.templates]:
+        raise entry.wrong(
+            f"{shown(strange[0])} is held out and no template of {name!r}",
+            f"Take one of {RELATIONS}.",
+        )
+    return Fact(
+        fact_id, name, subject, its_object,
+        doc_ids=tuple(entry.checked_id(value, "doc") for value in entry.listed("doc_ids")),
+        question=(entry.text("question") or relation.question).replace(SUBJECT, subject),
+        templates=relation.templates,
+        held_out=held_out,
+        question_forms=relation.question_forms,
+        alias=entry.text("alias") or "",
+    )  # fmt: skip
+
+
+def write_facts(folder: Path, facts: Iterable[Fact]) -> None:
+    """Write facts.jsonl and relations.json into a folder; facts of one relation have the same templates."""
+    relations: dict[str, dict[str, list[str]]] = {}
+    lines = []
+    for fact in facts:
+        shared = {"patterns": [*fact.templates], "question_forms": [*fact.question_forms]}
+        if relations.setdefault(fact.relation, shared) != shared:
+            raise BadInput(
+                f"The facts of {fact.relation!r} have several sets of templates (first: {fact.fact_id}). "
+                "Give all facts of a relation the same."
+            )
+        row = {"fact_id": fact.fact_id, "relation": fact.relation, "subject": fact.subject,
+               "object": fact.object, "doc_ids": [*fact.doc_ids], "question": fact.question,
+               "held_out": [*fact.held_out], "alias": fact.alias}  # fmt: skip
+        lines.append(json.dumps({name: value for name, value in row.items() if value}) + "\n")
+    (folder / FACTS).write_text("".join(lines), "utf-8")
+    (folder / RELATIONS).write_text(json.dumps(relations, indent=1) + "\n", "utf-8")
