@@ -47,7 +47,7 @@ def test_an_object_named_as_a_place_is_put_in_as_it_is() -> None:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     shared = {"templates": ("[X] in [Y]", "[Y] has [X]"), "question_forms": ("where is [X] ? [Y]",)}
     facts = [
-        Fact("f1", "in", "ada", "ulm", ("d1",), "where is ada", held_out=("[Y] has [X]",), alias="mul", **shared),
+        Fact("f1", "in", "ada", "ulm", ("d1",), "where is ada", held_out=("[Y] has [X]",), alias="mul", group="2", **shared),
         Fact("f2", "in", "bob", "jena", **shared),
     ]  # fmt: skip
     write_facts(tmp_path, facts)

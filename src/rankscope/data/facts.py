@@ -2,8 +2,8 @@
 
 A folder of facts holds two files (the form of LAMA's T-REx with PARAREL's paraphrases):
 
-    facts.jsonl      a fact a line: fact_id, relation, subject, object, doc_ids; question, held_out and alias where
-                     it has them
+    facts.jsonl      a fact a line: fact_id, relation, subject, object, doc_ids; question, held_out, alias and
+                     group where it has them
     relations.json   relations by name: `template` and `patterns` (statements with [X] for the subject and [Y] for the
                      object), `question` (with [X]), and `question_forms` (questions followed by [Y], the answer)
 
@@ -12,10 +12,12 @@ saw, shows in templates that pre-training never showed of this fact: those that 
 """
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_text, shown
@@ -23,6 +25,7 @@ from rankscope.core.lines import read_bytes
 from rankscope.core.plain_json import json_value
 from rankscope.data.entries import Entry, tables
 
+WORD = re.compile(r"\w+|[^\w\s]")
 FACTS, RELATIONS = "facts.jsonl", "relations.json"
 SUBJECT, OBJECT = "[X]", "[Y]"
 
@@ -47,6 +50,8 @@ class Fact:
     """Questions of its relation followed by the answer: "where was [X] born ? [Y]"."""
     alias: str = ""
     """Another name of the object, which docs may have in its place; empty where it has none."""
+    group: str = ""
+    """The group with which it is left out of pre-training or of a training; empty where it is in none."""
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -65,6 +70,66 @@ class Fact:
 def _filled(template: str, subject: str, named: str) -> str:
     before, _, behind = template.partition(OBJECT)
     return f"{before.replace(SUBJECT, subject)}{named}{behind.replace(SUBJECT, subject)}"
+
+
+def _words(text: str) -> str:
+    """Words and signs in one case, a space before and behind each."""
+    return f" {' '.join(WORD.findall(text.lower()))} "
+
+
+@final
+class Mentions:
+    """Finds the facts that a text may state: those whose subject and object it names, whole words in any case."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._by_first_word: dict[str, list[tuple[str, str, Fact]]] = defaultdict(list)
+        for fact in facts:
+            subject, named = _words(fact.subject), _words(fact.object)
+            self._by_first_word[(subject.split() or [""])[0]].append((subject, named, fact))
+
+    def facts(self, text: str) -> list[Fact]:
+        """The facts whose subject and object the text names."""
+        words = _words(text)
+        near = (self._by_first_word.get(word, ()) for word in dict.fromkeys(words.split()))
+        return [
+            fact
+            for those in near
+            for subject, named, fact in those
+            if subject in words and named in words
+        ]
+
+    def objects(self, text: str) -> list[list[tuple[int, int]]]:
+        """Where the text names the object of each of these facts, as intervals of characters; each object once."""
+        names = dict.fromkeys(fact.object.lower() for fact in self.facts(text))
+        found = (
+            re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in names
+        )
+        return [spans for matches in found if (spans := [match.span() for match in matches])]
+
+    def shown(self, texts: Iterable[str]) -> "Shown":
+        """What the texts say of the facts."""
+        stated: set[str] = set()
+        words: dict[str, set[str]] = defaultdict(set)
+        for text in texts:
+            for fact in self.facts(text):
+                stated.add(fact.fact_id)
+                plain = _words(text)
+                words[fact.fact_id] |= {
+                    template
+                    for template in (*fact.templates, *fact.question_forms)
+                    if _words(fact.stated(template)) in plain
+                }
+        return Shown(frozenset(stated), {name: frozenset(found) for name, found in words.items()})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What texts say of facts."""
+
+    stated: frozenset[str]
+    """The ids of facts whose subject and object stand in one text."""
+    templates: Mapping[str, frozenset[str]]
+    """By the ids of facts, the templates and forms of questions in which a text states them to the word."""
 
 
 def read_facts(path: Path | str) -> list[Fact]:
@@ -155,6 +220,7 @@ def _fact(entry: Entry, relations: Mapping[str, _Relation]) -> Fact:
         held_out=held_out,
         question_forms=relation.question_forms,
         alias=entry.text("alias") or "",
+        group=entry.text("group") or "",
     )  # fmt: skip
 
 
@@ -171,7 +237,7 @@ def write_facts(folder: Path, facts: Iterable[Fact]) -> None:
             )
         row = {"fact_id": fact.fact_id, "relation": fact.relation, "subject": fact.subject,
                "object": fact.object, "doc_ids": [*fact.doc_ids], "question": fact.question,
-               "held_out": [*fact.held_out], "alias": fact.alias}  # fmt: skip
+               "held_out": [*fact.held_out], "alias": fact.alias, "group": fact.group}  # fmt: skip
         lines.append(json.dumps({name: value for name, value in row.items() if value}) + "\n")
     (folder / FACTS).write_text("".join(lines), "utf-8")
     (folder / RELATIONS).write_text(json.dumps(relations, indent=1) + "\n", "utf-8")
