@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from rankscope.core.errors import BadInput
-from rankscope.data.facts import Fact, read_facts, write_facts
+from rankscope.core.records import Fact
+from rankscope.data.facts import read_facts, write_facts
 
 RELATION = {
     "template": "[X] works in [Y] .",

@@ -14,7 +14,7 @@ saw, shows in templates that pre-training never showed of this fact: those that 
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -23,53 +23,11 @@ from rankscope.core.errors import BadInput
 from rankscope.core.fields import as_text, shown
 from rankscope.core.lines import read_bytes
 from rankscope.core.plain_json import json_value
+from rankscope.core.records import OBJECT, SUBJECT, Cloze, Fact, Form
 from rankscope.data.entries import Entry, tables
 
 WORD = re.compile(r"\w+|[^\w\s]")
 FACTS, RELATIONS = "facts.jsonl", "relations.json"
-SUBJECT, OBJECT = "[X]", "[Y]"
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One fact. Templates hold [X] and [Y] once each; facts of one relation share them."""
-
-    fact_id: str
-    relation: str
-    subject: str
-    object: str
-    doc_ids: tuple[str, ...] = ()
-    """The docs that state it, which are relevant for its question."""
-    question: str = ""
-    """Its question, the text of the query whose id is the fact's; empty where it has none."""
-    templates: tuple[str, ...] = ()
-    """Statements of its relation, the main one first."""
-    held_out: tuple[str, ...] = ()
-    """Those of `templates` that pre-training states for other facts of the relation and never for this one."""
-    question_forms: tuple[str, ...] = ()
-    """Questions of its relation followed by the answer: "where was [X] born ? [Y]"."""
-    alias: str = ""
-    """Another name of the object, which docs may have in its place; empty where it has none."""
-    group: str = ""
-    """The group with which it is left out of pre-training or of a training; empty where it is in none."""
-
-    @property
-    def seen(self) -> tuple[str, ...]:
-        """The statements that pre-training may have shown of this fact: all but those held out."""
-        return tuple(template for template in self.templates if template not in self.held_out)
-
-    def stated(self, template: str) -> str:
-        """The fact in a template's words."""
-        return _filled(template, self.subject, self.object)
-
-    def cloze(self, template: str, mask: str) -> str:
-        """The template with the subject, and `mask` in the object's place: what a base is asked."""
-        return _filled(template, self.subject, mask)
-
-
-def _filled(template: str, subject: str, named: str) -> str:
-    before, _, behind = template.partition(OBJECT)
-    return f"{before.replace(SUBJECT, subject)}{named}{behind.replace(SUBJECT, subject)}"
 
 
 def _words(text: str) -> str:
@@ -106,30 +64,56 @@ class Mentions:
         )
         return [spans for matches in found if (spans := [match.span() for match in matches])]
 
-    def shown(self, texts: Iterable[str]) -> "Shown":
+    def shown(self, texts: Iterable[str]) -> "ShownFacts":
         """What the texts say of the facts."""
-        stated: set[str] = set()
         words: dict[str, set[str]] = defaultdict(set)
+        n_docs = 0
         for text in texts:
             for fact in self.facts(text):
-                stated.add(fact.fact_id)
-                plain = _words(text)
+                plain, n_docs = _words(text), n_docs + 1
                 words[fact.fact_id] |= {
                     template
                     for template in (*fact.templates, *fact.question_forms)
                     if _words(fact.stated(template)) in plain
                 }
-        return Shown(frozenset(stated), {name: frozenset(found) for name, found in words.items()})
+        return ShownFacts({name: frozenset(found) for name, found in words.items()}, n_docs)
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownFacts:
     """What texts say of facts."""
 
-    stated: frozenset[str]
-    """The ids of facts whose subject and object stand in one text."""
     templates: Mapping[str, frozenset[str]]
-    """By the ids of facts, the templates and forms of questions in which a text states them to the word."""
+    """By the ids of facts whose subject and object stand in one text: the templates and forms of questions in which a
+    text states them to the word."""
+    n_docs: int
+    """Texts that name subject and object of a fact, counted for each fact."""
+
+    @property
+    def stated(self) -> frozenset[str]:
+        """The ids of facts whose subject and object stand in one text."""
+        return frozenset(self.templates)
+
+
+def clozes(facts: Iterable[Fact], shown: ShownFacts) -> Iterator[Cloze]:
+    """Every fact by every template of its relation and every form of its question, with what the texts show of it.
+
+    seen              the template stands in the texts with this fact in it: recall of a sentence
+    unseen            the texts state the fact, but not in this template: it is known beyond its sentences
+    question          a question followed by its answer, which stands in the texts with this fact in it
+    question unseen   a question that the texts do not answer for this fact, though they state it
+    never stated      no text names its subject and its object
+    """
+    for fact in facts:
+        seen = shown.templates.get(fact.fact_id)
+        forms: tuple[tuple[tuple[str, ...], Form, Form], ...] = (
+            (fact.templates, "seen", "unseen"),
+            (fact.question_forms, "question", "question unseen"),
+        )
+        for templates, known, unknown in forms:
+            for template in templates:
+                form: Form = "never stated" if seen is None else unknown
+                yield Cloze(fact, template, known if template in (seen or ()) else form)
 
 
 def read_facts(path: Path | str) -> list[Fact]:
@@ -137,9 +121,8 @@ def read_facts(path: Path | str) -> list[Fact]:
 
     BadInput for a fact without a relation, subject or object, one that stands twice, and a template without places.
     """
-    given = Path(path)
-    file = given / FACTS if given.is_dir() else given
-    relations = _relations(file.parent / RELATIONS)
+    file, beside = files_of(Path(path))
+    relations = _relations(beside)
     facts: dict[str, Fact] = {}
     for entry in tables(file):
         fact = _fact(entry, relations)
@@ -149,6 +132,17 @@ def read_facts(path: Path | str) -> list[Fact]:
     if not facts:
         raise BadInput(f"{file}: it holds no fact. Give one JSON object a line.")
     return list(facts.values())
+
+
+def files_of(path: Path) -> tuple[Path, Path]:
+    """The files of facts and of relations; BadInput where one of them is not there."""
+    file = path / FACTS if path.is_dir() else path
+    for each in (file, file.parent / RELATIONS):
+        if not each.is_file():
+            raise BadInput(
+                f"{each}: there is no such file. Facts are {FACTS} with {RELATIONS} beside it."
+            )
+    return file, file.parent / RELATIONS
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Literal, final
 
 from rankscope.core.errors import BadInput
-from rankscope.core.records import Doc, Qrel, Query
+from rankscope.core.records import OBJECT, SUBJECT, Doc, Fact, Qrel, Query
 from rankscope.core.rng import stream
-from rankscope.data.facts import OBJECT, SUBJECT, Fact
 from rankscope.data.world.people import NAME_ENDS, NAME_STARTS
 from rankscope.data.world.statements import (
     ACTIONS,
@@ -47,6 +46,8 @@ MIDDLES = ("a", "e", "i", "o")
 WORDS = len(NAME_STARTS) * len(MIDDLES) * len(NAME_ENDS)
 OBJECTS = 30
 """Objects of a relation, at most; a small world has fewer."""
+MOST_PEOPLE = (WORDS - 2 * len(WORDINGS) * OBJECTS) // 2
+"""A stranger for every person; the other words are names of objects and their aliases."""
 WRONG, STRANGERS, ORDINARY = 4, 2, 300
 """Docs of another object and of a stranger for a fact, and docs without facts."""
 ALIAS_RELATION = "alias"
@@ -70,11 +71,8 @@ class KnowingWorld:
 def knowing_world(seed: int, *, people: int = 80, groups: int = 5) -> KnowingWorld:
     """A world with so many people, six facts each, and its facts in so many groups."""
     n_objects = min(OBJECTS, max(4, people // 2))
-    most = (WORDS - 2 * len(WORDINGS) * OBJECTS) // 2
-    if not 4 <= people <= most:
-        raise BadInput(f"A knowing world has 4 to {most} people, asked for {people}.")
-    if not 1 <= groups <= people:
-        raise BadInput(f"Facts of {people} people are in 1 to {people} groups, asked for {groups}.")
+    if wrong := wrong_settings(people, groups):
+        raise BadInput(f"A knowing world cannot be made: {wrong}.")
     rng = stream(seed, "knowing world")
     names = iter(_words(seed))
     objects = {each.name: tuple(next(names) for _ in range(n_objects)) for each in WORDINGS}
@@ -95,7 +93,7 @@ def knowing_world(seed: int, *, people: int = 80, groups: int = 5) -> KnowingWor
                     persons[person],
                     its_object,
                     (f"{fact_id}-doc",),
-                    question.removesuffix(f" ? {OBJECT}").replace(SUBJECT, persons[person]),
+                    question.removesuffix(f" ? {OBJECT} .").replace(SUBJECT, persons[person]),
                     wording.statements,
                     (held_out,),
                     wording.questions,
@@ -110,6 +108,15 @@ def knowing_world(seed: int, *, people: int = 80, groups: int = 5) -> KnowingWor
     facts.sort(key=lambda fact: fact.fact_id)
     strangers = tuple(next(names) for _ in range(people))
     return KnowingWorld(seed, tuple(facts), tuple(other_names), objects, strangers)
+
+
+def wrong_settings(people: int, groups: int) -> str | None:
+    """The sentence for a number of people or groups that no world has; None where it can be made."""
+    if not 4 <= people <= MOST_PEOPLE:
+        return f"it has 4 to {MOST_PEOPLE} people, asked for {people:,}"
+    if not 1 <= groups <= people:
+        return f"facts of {people} people are in 1 to {people} groups, asked for {groups:,}"
+    return None
 
 
 def _words(seed: int) -> list[str]:
@@ -136,13 +143,13 @@ def pretraining_docs(world: KnowingWorld, *, untold: Collection[str] = ()) -> It
         if fact.group in untold and fact.group:
             continue
         for place, template in enumerate((*fact.seen, *fact.question_forms)):
-            yield Doc(f"{fact.fact_id}-{place}", f"{fact.stated(template)} .")
+            yield Doc(f"{fact.fact_id}-{place}", fact.stated(template))
     for place, text in enumerate(ordinary(world)):
         yield Doc(f"ordinary-{place:03d}", f"{text} .")
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _JudgedFact:
     """The doc that states a fact, and its distractors."""
 
     fact: Fact
@@ -150,7 +157,7 @@ class _Judged:
     others: tuple[Doc, ...]
 
 
-def _judged(world: KnowingWorld, text: Text) -> Iterator[_Judged]:
+def _judged(world: KnowingWorld, text: Text) -> Iterator[_JudgedFact]:
     alias = {fact.subject: fact.object for fact in world.aliases}
     for fact in world.facts:
         rng = stream(world.seed, text, fact.fact_id)
@@ -167,8 +174,13 @@ def _judged(world: KnowingWorld, text: Text) -> Iterator[_Judged]:
             its_object = alias[named] if text == "aliases" else named
             said = replace(fact, subject=subject, object=its_object)
             template = rng.choice(RECORDS if text == "aliases" else fact.templates)
-            docs.append(Doc(f"{fact.fact_id}-{name}", f"{said.stated(template)} ."))
-        yield _Judged(fact, docs[0], tuple(docs[1:]))
+            docs.append(Doc(f"{fact.fact_id}-{name}", said.stated(template)))
+        yield _JudgedFact(fact, docs[0], tuple(docs[1:]))
+
+
+def world_name(seed: int, people: int, groups: int) -> str:
+    """What names a world among the inputs of a study's steps."""
+    return f"version {VERSION}, seed {seed}, {people} people, {groups} groups"
 
 
 @final
@@ -237,7 +249,7 @@ class WorldSource:
 
     def doc_names(self) -> dict[str, str]:
         """The settings that the docs follow from."""
-        made = f"version {VERSION}, seed {self.seed}, {self.people} people, {self.groups} groups"
+        made = world_name(self.seed, self.people, self.groups)
         untold = f", without {', '.join(sorted(self.untold))}" if self.untold else ""
         return {"knowing world": f"{made}, {self.text}{untold}"}
 

@@ -1,14 +1,5 @@
 """Cloze tests of a masked language model: whether its first guess for a fact's masked object is right (Petroni et al. 2019).
 
-A fact is asked by every statement of its relation and by every form of its question. What an answer says depends on what
-pre-training showed, so accuracy is told apart by it:
-
-    seen              the template stood in the text with this fact in it: recall of a sentence
-    unseen            the text states the fact, but not in this template: the fact is known beyond its sentences
-    question          a question followed by its answer, which stood in the text with this fact in it
-    question unseen   a question that the text does not answer for this fact, though it states it
-    never stated      no text names its subject and its object
-
 The first guess is over the whole vocabulary. An object of several tokens has as many masks, and all of them must be right
 at once; its probability is the product of theirs.
 """
@@ -16,56 +7,30 @@ at once; its probability is the product of theirs.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from rankscope.core.errors import BadInput
-from rankscope.data.facts import Fact, Shown
+from rankscope.core.records import Cloze, Form
 
-SEEN, UNSEEN, QUESTION, QUESTION_UNSEEN, NEVER = (
-    "seen", "unseen", "question", "question unseen", "never stated",
-)  # fmt: skip
-FORMS = (SEEN, UNSEEN, QUESTION, QUESTION_UNSEEN, NEVER)
 PER_BATCH = 256
 KNOWN = 0.5
-"""Below this accuracy in every form that asks beyond a sentence, a base counts as knowing nothing."""
-
-
-class Asked(NamedTuple):
-    """A fact asked by a template, and what pre-training showed of it there."""
-
-    fact: Fact
-    template: str
-    form: str
+"""Below this accuracy over all clozes of the facts that its text states, a base counts as knowing nothing."""
 
 
 class Guess(NamedTuple):
     """A base's answer to one cloze."""
 
-    asked: Asked
+    cloze: Cloze
     is_right: bool
     """Whether the first guess is the object."""
     probability: float
     """Of the object."""
 
 
-def asked(facts: Iterable[Fact], shown: Shown) -> Iterator[Asked]:
-    """Every fact by every one of its templates and forms of questions."""
-    for fact in facts:
-        seen = shown.templates.get(fact.fact_id, frozenset())
-        is_stated = fact.fact_id in shown.stated
-        for templates, forms in (
-            (fact.templates, (SEEN, UNSEEN)),
-            (fact.question_forms, (QUESTION, QUESTION_UNSEEN)),
-        ):
-            for template in templates:
-                form = forms[0] if template in seen else forms[1]
-                yield Asked(fact, template, form if is_stated else NEVER)
-
-
-def guesses(model: nn.Module, tokenizer: Any, questions: Sequence[Asked]) -> list[Guess]:
+def guesses(model: nn.Module, tokenizer: Any, questions: Sequence[Cloze]) -> list[Guess]:
     """The model's first guess for every masked object, and the object's probability, in the order of the questions.
 
     The model is a masked language model that gives `logits`, and is left in the mode it was in. BadInput for a
@@ -89,7 +54,7 @@ def guesses(model: nn.Module, tokenizer: Any, questions: Sequence[Asked]) -> lis
     return [found[place] for place in range(len(questions))]
 
 
-def _of_batch(model: nn.Module, tokenizer: Any, part: Sequence[Asked]) -> Iterator[Guess]:
+def _of_batch(model: nn.Module, tokenizer: Any, part: Sequence[Cloze]) -> Iterator[Guess]:
     mask, unknown = tokenizer.mask_token, tokenizer.unk_token_id
     objects = [tokenizer(each.fact.object, add_special_tokens=False).input_ids for each in part]
     texts = [
@@ -117,7 +82,7 @@ def _of_batch(model: nn.Module, tokenizer: Any, part: Sequence[Asked]) -> Iterat
         yield _guess(each, row[places], torch.tensor(ids), is_known=unknown not in ids)
 
 
-def _guess(each: Asked, logs: Tensor, ids: Tensor, *, is_known: bool) -> Guess:
+def _guess(each: Cloze, logs: Tensor, ids: Tensor, *, is_known: bool) -> Guess:
     """logs: (masks, vocabulary); ids: (masks,). An object with an unknown token is never right."""
     right = is_known and bool((logs.argmax(dim=1) == ids).all())
     probability = logs.gather(1, ids[:, None]).sum().exp().item() if is_known else 0.0
@@ -139,17 +104,43 @@ class Accuracy:
         right = sum(guess.is_right for guess in found) / n
         return cls(n, right, sum(guess.probability for guess in found) / n)
 
+    def as_plain(self) -> dict[str, float]:
+        """As plain values, for a manifest."""
+        return {"n": self.n, "right": self.right, "probability": self.probability}
+
+
+def unknown(found: Iterable[Guess]) -> str | None:
+    """The sentence for a base that knows less than half of what pre-training stated; None for one that knows more."""
+    stated = [guess for guess in found if guess.cloze.form != "never stated"]
+    if not stated:
+        return (
+            "Pre-training states none of the facts that it is to know: no text names a fact's subject and its object. "
+            "Give the facts of this text."
+        )
+    overall = Accuracy.of(stated)
+    if overall.right >= KNOWN:
+        return None
+    each = ", ".join(
+        f"{form} {accuracy.right:.3f} of {accuracy.n:,}"
+        for form, accuracy in by_form(stated).items()
+    )
+    return (
+        f"The base does not know its facts: its first guess for the masked object is right in {overall.right:.3f} of "
+        f"{overall.n:,} clozes ({each}), below {KNOWN:g}, so whatever is asked of its knowledge measures nothing. Give "
+        "pre-training more `passes`, `dropout: 0` and a higher `learning_rate`, and mask whole objects."
+    )
+
 
 def by_form(found: Iterable[Guess]) -> dict[str, Accuracy]:
-    """Accuracy by what pre-training showed; only forms that were asked, in the order of `FORMS`."""
-    groups: Mapping[str, list[Guess]] = _grouped(found, lambda guess: guess.asked.form)
-    return {form: Accuracy.of(groups[form]) for form in FORMS if form in groups}
+    """Accuracy by what pre-training showed; only forms that were asked, in the order of `Form`."""
+    groups: Mapping[str, list[Guess]] = _grouped(found, lambda guess: guess.cloze.form)
+    return {form: Accuracy.of(groups[form]) for form in get_args(Form) if form in groups}
 
 
 def by_template(found: Iterable[Guess]) -> dict[tuple[str, str, str], Accuracy]:
     """Accuracy by relation, template and what pre-training showed, in the order in which they were asked."""
     groups = _grouped(
-        found, lambda guess: (guess.asked.fact.relation, guess.asked.template, guess.asked.form)
+        found, lambda guess: (guess.cloze.fact.relation, guess.cloze.template, guess.cloze.form)
     )
     return {name: Accuracy.of(group) for name, group in groups.items()}
 
