@@ -15,8 +15,8 @@ The judged docs of a question, its fact's id the query's: grade 1 for the doc th
 the same person with another object of the relation (`aliases` alone: in words they would contradict the fact), for
 docs of a stranger with the fact's object, and for the doc of another fact of the same person.
 
-Facts are in groups, balanced over every relation. Pre-training may leave groups out, and so may the questions of a
-training and its judged docs: a fact is then never stated, never asked, or never shown.
+Facts are in groups, balanced over every relation. Pre-training may leave groups out, and so may the questions and the
+docs of a training: a fact is then never stated, never asked, or never shown.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -49,7 +49,7 @@ OBJECTS = 30
 MOST_PEOPLE = (WORDS - 2 * len(WORDINGS) * OBJECTS) // 2
 """A stranger for every person; the other words are names of objects and their aliases."""
 WRONG, STRANGERS, ORDINARY = 4, 2, 300
-"""Docs of another object and of a stranger for a fact, and docs without facts."""
+"""Docs of another object and of a stranger for a fact, and docs without facts, at most."""
 ALIAS_RELATION = "alias"
 Text = Literal["pretraining", "aliases", "worded"]
 
@@ -134,7 +134,7 @@ def ordinary(world: KnowingWorld) -> list[str]:
         " ".join([name, *(rng.choice(words) for words in (ACTIONS, THINGS, ENDINGS))])
         for name in world.strangers
     ]
-    return rng.sample(made, ORDINARY) + named
+    return rng.sample(made, min(ORDINARY, 5 * len(named))) + named
 
 
 def pretraining_docs(world: KnowingWorld, *, untold: Collection[str] = ()) -> Iterator[Doc]:
@@ -197,16 +197,17 @@ class WorldSource:
     asked: tuple[str, ...] | None = None
     """Groups of facts whose questions are asked; None for all."""
     shown: tuple[str, ...] | None = None
-    """Groups of facts whose docs may be another question's distractors; None for those asked."""
+    """Groups of facts whose docs are there; None for all. A training over the others never reads them."""
 
     def docs(self) -> Iterator[Doc]:
-        """The docs, those of all groups but what pre-training leaves out."""
+        """The docs of the groups shown; of pre-training, without those that state a fact of the groups untold."""
         if self.text == "pretraining":
             yield from pretraining_docs(self._world(), untold=self.untold)
             return
         for judged in _judged(self._world(), self.text):
-            yield judged.gold
-            yield from judged.others
+            if self.shown is None or judged.fact.group in self.shown:
+                yield judged.gold
+                yield from judged.others
 
     def queries(self) -> Iterator[Query]:
         """The questions of the facts asked; none of pre-training."""
@@ -219,7 +220,6 @@ class WorldSource:
         if not asked:
             return []
         world = self._world()
-        shown = self.asked if self.shown is None else self.shown
         qrels: list[Qrel] = []
         for judged in _judged(world, self.text):
             fact = judged.fact
@@ -230,7 +230,7 @@ class WorldSource:
                 for other in world.facts
                 if other.subject == fact.subject
                 and other != fact
-                and (shown is None or other.group in shown)
+                and (self.shown is None or other.group in self.shown)
             ]
             chosen = stream(self.seed, "neighbour", fact.fact_id).sample(near, min(1, len(near)))
             docs = [doc.doc_id for doc in judged.others] + [f"{name}-doc" for name in chosen]
@@ -249,17 +249,17 @@ class WorldSource:
 
     def doc_names(self) -> dict[str, str]:
         """The settings that the docs follow from."""
-        made = world_name(self.seed, self.people, self.groups)
-        untold = f", without {', '.join(sorted(self.untold))}" if self.untold else ""
-        return {"knowing world": f"{made}, {self.text}{untold}"}
+        named = {
+            "knowing world": world_name(self.seed, self.people, self.groups),
+            "text": self.text,
+        }
+        if self.text == "pretraining":
+            return {**named, "untold": ", ".join(sorted(self.untold))}
+        return {**named, "shown": _listed(self.shown)}
 
     def topic_names(self) -> dict[str, str]:
         """The settings that queries and qrels follow from."""
-        asked, shown = (
-            "all" if groups is None else ", ".join(sorted(groups))
-            for groups in (self.asked, self.asked if self.shown is None else self.shown)
-        )
-        return {**self.doc_names(), "asked": asked, "shown": shown}
+        return {**self.doc_names(), "asked": _listed(self.asked)}
 
     def doc_files(self) -> tuple[Path, ...]:
         """None: the settings name the content."""
@@ -268,3 +268,7 @@ class WorldSource:
     def topic_files(self) -> tuple[Path, ...]:
         """None: the settings name the content."""
         return ()
+
+
+def _listed(groups: tuple[str, ...] | None) -> str:
+    return "all" if groups is None else ", ".join(sorted(groups))

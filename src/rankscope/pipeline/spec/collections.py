@@ -146,17 +146,18 @@ class WorldSpec(TopicsSpec):
     groups: Count = GROUPS
     untold: Groups = Field(
         (),
-        description="Groups of facts that `text: pretraining` never states.",
+        description="Groups of facts that `text: pretraining` never states (the question of Reichman & Heck 2024).",
         json_schema_extra=BY_PLAN,
     )
     asked: Groups | None = Field(
         None,
-        description="Groups of facts whose questions are the queries; all, if left out.",
+        description="Groups of facts whose questions are the queries; all, if left out (Reichman & Heck 2024).",
         json_schema_extra=BY_PLAN,
     )
     shown: Groups | None = Field(
         None,
-        description="Groups of facts whose docs may be another question's distractor; those asked, if left out.",
+        description="Groups of facts whose docs are there; all, if left out. What a training is not shown it cannot "
+        "learn (Reichman & Heck 2024).",
         json_schema_extra=BY_PLAN,
     )
 
@@ -174,6 +175,17 @@ class WorldSpec(TopicsSpec):
             raise ValueError("`asked` and `shown` go with the other texts: nothing is asked of it")
         if self.text != "pretraining" and self.untold:
             raise ValueError("`untold` goes with `text: pretraining`")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_asked_is_shown(self) -> Self:
+        if self.shown is not None:
+            asked = range(self.groups) if self.asked is None else self.asked
+            hidden = [group for group in asked if group not in self.shown]
+            if hidden:
+                raise ValueError(
+                    f"`asked` has the group {hidden[0]}, whose docs `shown` leaves out; leave it out of both"
+                )
         return self
 
 
