@@ -70,13 +70,17 @@ def test_the_step_says_what_the_base_knows(study: Path) -> None:
         "seen": 24 * 4 + 24 * 3, "unseen": 24, "question": 48,
     }  # fmt: skip
     assert all(accuracy["right"] < 0.5 for accuracy in forms.values())
-    rows = json.loads((folder / "cloze.json").read_text("utf-8"))
+    rows = summary["cloze_by_template"]
     assert sum(row["n"] for row in rows) == sum(accuracy["n"] for accuracy in forms.values())
     assert {row["form"] for row in rows} == set(forms)
     assert "does not know its facts" in summary["guards"]["unknown_facts"]
     page = (folder.parents[1] / "report.html").read_text("utf-8")
     assert "does not know its facts" in page
-    assert "unseen n 24" in page
+    assert "What the bases know" in page
+    assert '<td>stated, but not in this template</td><td class="number">24</td>' in page
+    table = (folder.parents[1] / "tables/cloze.csv").read_text("utf-8").splitlines()
+    assert table[0] == "base,relation,template,form,n,right,probability"
+    assert len(table) == 1 + len(rows)
 
 
 def test_a_study_of_what_a_base_knows_ends_where_it_knows_nothing(study: Path) -> None:

@@ -1,10 +1,8 @@
 """The step of a backbone from nothing: its vocabulary, its pre-training, and what it then knows of facts."""
 
-import json
 import math
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -27,9 +25,6 @@ from rankscope.train.guards import Watch
 from rankscope.train.loop import fit
 from rankscope.train.objectives.pretraining import MaskedLanguageObjective
 from rankscope.train.recipe import Recipe
-
-CLOZES = "cloze.json"
-"""The file of a base's accuracy by relation, template and what pre-training showed."""
 
 
 def facts_of(params: FactsParams) -> list[Fact]:
@@ -142,21 +137,14 @@ def _asked(
     found = cloze.guesses(model, tokenizer, list(clozes(facts, shown)))
     forms = cloze.by_form(found)
     watch.tell("unknown_facts", cloze.unknown(found))
-    if work.processes.is_first:
-        _write(work.out / CLOZES, cloze.by_template(found))
     return {
         "n_facts": len(facts),
         "n_facts_stated": len(shown.stated),
         "passes": n_updates(chosen, len(stored)) * chosen.docs_per_update / len(stored),
         "n_docs_of_a_fact": shown.n_docs / max(1, len(shown.stated)),
         "cloze": {form: accuracy.as_plain() for form, accuracy in forms.items()},
+        "cloze_by_template": [
+            {"relation": relation, "template": template, "form": form, **accuracy.as_plain()}
+            for (relation, template, form), accuracy in cloze.by_template(found).items()
+        ],
     }
-
-
-def _write(path: Path, accuracies: dict[tuple[str, str, str], cloze.Accuracy]) -> None:
-    """Write accuracy by relation, template and form, a row each."""
-    rows = [
-        {"relation": relation, "template": template, "form": form, **accuracy.as_plain()}
-        for (relation, template, form), accuracy in accuracies.items()
-    ]
-    path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", "utf-8")
