@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from rankscope.core.errors import TrainingStopped
-from rankscope.core.records import Run, ScoredDoc
+from rankscope.core.records import Cloze, Fact, Run, ScoredDoc
+from rankscope.explain.knowledge import cloze
 from rankscope.models.cross_encoder import CrossEncoder
 from rankscope.pipeline.training import guards
 from rankscope.store.artifacts import Store
@@ -198,6 +199,15 @@ def validation_falling(folder: Path) -> str | None:
 @case
 def unmoved(folder: Path) -> str | None:
     return movement.unmoved({"all": 0.0, "changed_share": 0.005}, 6e-12)
+
+
+@case
+def unknown_facts(folder: Path) -> str | None:
+    fact = Fact("f1", "works", "Ada", "Ulm")
+    guesses = [cloze.Guess(Cloze(fact, "[X] [Y]", "seen"), right, 0.4) for right in (True, False)]
+    assert cloze.unknown(guesses) is None
+    assert "states none of the facts" in str(cloze.unknown([]))
+    return cloze.unknown([*guesses, guesses[1]])
 
 
 @case

@@ -141,7 +141,7 @@ SCRATCH = {"kind": "scratch", "collection": "train"}
         ("collections", {"name": {"kind": "beir", "path": 3}}, "collections.name.path: give text"),
         ("collections", {"scratch": {"kind": "beir"}}, "collections.scratch.path: this field is needed"),
         ("collections", {}, "collections: at least 1 value is needed, and there are none"),
-        ("collections.train", {"kind": "biir"}, "'biir' is no `kind`; there are 'beir', 'files', 'ir_datasets', 'public'. Did you mean 'beir'?"),
+        ("collections.train", {"kind": "biir"}, "'biir' is no `kind`; there are 'beir', 'files', 'ir_datasets', 'public', 'world'. Did you mean 'beir'?"),
         ("collections.train.part", [0], "collections.train.part: 2 values are needed, and one is missing"),
         ("collections.train.part", [0, 0.5, 1], "part: at most 2 values can stand here, and there are 3"),
         ("evaluate.margin", {"nDCG@10": "0%"}, "evaluate.margin.nDCG@10: '0%' is not a share above 0"),

@@ -1,6 +1,9 @@
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoTokenizer
 
 from rankscope.models import backbone, scratch
@@ -24,7 +27,7 @@ def test_the_vocabulary_has_characters_first_then_words_by_frequency() -> None:
     assert len(scratch.vocabulary(TEXTS, 30)) == 30
 
 
-def objective(tokenizer: object) -> MaskedLanguageObjective:
+def objective(tokenizer: object, **more: Any) -> MaskedLanguageObjective:
     return MaskedLanguageObjective(
         tokenizer=tokenizer,
         n_docs=4,
@@ -32,6 +35,7 @@ def objective(tokenizer: object) -> MaskedLanguageObjective:
         docs_per_update=3,
         max_length=16,
         seed=1,
+        **more,
     )
 
 
@@ -54,6 +58,54 @@ def test_special_tokens_are_never_hidden() -> None:
     assert (hidden[~predicted] == ids[~predicted]).all()
     masked = (hidden[predicted] == tokenizer.mask_token_id).float().mean()
     assert 0.6 < masked < 0.95
+
+
+class Listening(nn.Module):
+    """A model that keeps what it reads, and guesses evenly."""
+
+    def __init__(self, n_pieces: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_pieces))
+        self.read = torch.zeros(0)
+
+    def forward(self, input_ids: Tensor, **_: Any) -> Any:
+        self.read = input_ids
+        logits = self.weight.expand(*input_ids.shape, -1)
+        return type("Output", (), {"logits": logits})
+
+
+def read(texts: Sequence[str], **more: Any) -> list[list[str]]:
+    """The tokens that a model reads of a batch, padding left out."""
+    tokenizer = scratch.tokenizer(scratch.vocabulary(TEXTS, 1000), 16)
+    made, model = objective(tokenizer, **more), Listening(len(tokenizer))
+    torch.manual_seed(1)
+    made.outcome(model, made.prepared(texts))
+    rows = [tokenizer.convert_ids_to_tokens(row.tolist()) for row in model.read]
+    return [[token for token in row if token[0] != "[" or token == "[MASK]"] for row in rows]
+
+
+def test_a_salient_span_is_always_masked_as_a_whole() -> None:
+    """A span is an interval of characters; "red cat" is two tokens, and no other is predicted at a share of 0."""
+    text = "The red cat sits on the mat."
+    seen = read([text] * 20, predicted=0.0, salient=lambda text: [[(4, 11)]])
+    assert seen[1:] == [["the", "[MASK]", "[MASK]", "sits", "on", "the", "mat", "."]] * 19
+    assert seen[0][1:] == seen[1][1:], "the first token of a batch is always predicted"
+
+
+def test_one_of_several_salient_things_is_masked_wherever_it_stands() -> None:
+    """Two things, the second named twice: each is masked in about half of the texts, never both."""
+    text = "red cat mat cat"
+    things = [[(0, 3)], [(4, 7), (12, 15)]]
+    seen = [" ".join(row) for row in read([text] * 200, predicted=0.0, salient=lambda text: things)]
+    first, second = "[MASK] cat mat cat", "red [MASK] mat [MASK]"
+    assert set(seen[1:]) == {first, second}
+    assert 70 < seen.count(first) < 130
+
+
+def test_texts_without_salient_things_are_read_as_ever() -> None:
+    usual = read(TEXTS * 5)
+    assert read(TEXTS * 5, salient=lambda text: []) == usual
+    assert sum(row.count("[MASK]") for row in usual) > 0
 
 
 def test_pretraining_learns_and_its_model_is_a_backbone(tmp_path: Path) -> None:

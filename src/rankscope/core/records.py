@@ -1,4 +1,4 @@
-"""The records that all other modules exchange: Doc, Query, Qrel, ScoredDoc, Run, ListwiseSample.
+"""The records that all other modules exchange: Doc, Query, Qrel, ScoredDoc, Run, ListwiseSample, Fact.
 
 Field names are those of ir_datasets and ir_measures, so that a record passes into those tools
 unconverted.
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from operator import attrgetter
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -258,3 +258,58 @@ class Run:
         n_pairs = sum(max(0, len(scores) - 1) for scores in rankings)
         n_tied = sum(int((scores[1:] == scores[:-1]).sum()) for scores in rankings)
         return n_tied / n_pairs if n_pairs else 0.0
+
+
+SUBJECT, OBJECT = "[X]", "[Y]"
+"""The places of a template of facts."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact. Templates hold [X] and [Y] once each; facts of one relation share them."""
+
+    fact_id: str
+    relation: str
+    subject: str
+    object: str
+    doc_ids: tuple[str, ...] = ()
+    """The docs that state it, which are relevant for its question."""
+    question: str = ""
+    """Its question, the text of the query whose id is the fact's; empty where it has none."""
+    templates: tuple[str, ...] = ()
+    """Statements of its relation, the main one first."""
+    held_out: tuple[str, ...] = ()
+    """Those of `templates` that pre-training states for other facts of the relation and never for this one."""
+    question_forms: tuple[str, ...] = ()
+    """Questions of its relation followed by the answer: "where was [X] born ? [Y]"."""
+    alias: str = ""
+    """Another name of the object, which docs may have in its place; empty where it has none."""
+    group: str = ""
+    """The group with which it is left out of pre-training or of a training; empty where it is in none."""
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The statements that pre-training may have shown of this fact: all but those held out."""
+        return tuple(template for template in self.templates if template not in self.held_out)
+
+    def stated(self, template: str) -> str:
+        """The fact in a template's words."""
+        return self.cloze(template, self.object)
+
+    def cloze(self, template: str, mask: str) -> str:
+        """The template with the subject, and `mask` in the object's place: what a base is asked."""
+        before, _, behind = template.partition(OBJECT)
+        subject = self.subject
+        return f"{before.replace(SUBJECT, subject)}{mask}{behind.replace(SUBJECT, subject)}"
+
+
+Form = Literal["seen", "unseen", "question", "question unseen", "never stated"]
+
+
+class Cloze(NamedTuple):
+    """A fact asked by one of its templates or forms of questions, the object masked."""
+
+    fact: Fact
+    template: str
+    form: Form
+    """What pre-training showed of the fact in this template (`data.facts.clozes`)."""

@@ -20,6 +20,7 @@ from rankscope.report import (
     claims,
     findings,
     forests,
+    knowledge,
     pooled,
     queries,
     steps,
@@ -52,6 +53,8 @@ def write(folder: Path, results: StoredResults, *, runs_at: str = "") -> None:
     if evaluation.pooled:
         more[tables / "pooled.csv"] = plain_csv(*pooled.full_rows(evaluation.pooled))
         more[tables / "pooled.tex"] = plain_tex(*pooled.table(evaluation.pooled))
+    if known := knowledge.bases(results):
+        more[tables / "cloze.csv"] = plain_csv(knowledge.COLUMNS, list(knowledge.rows(known)))
     for path, text in {
         **more,
         folder / "report.html": html(results, runs_at=runs_at),
@@ -112,6 +115,7 @@ def _html(results: StoredResults, *, runs_at: str) -> str:
                 (pair_differences, drawing.chart(charts.query_differences(pair_differences)))
                 for pair_differences in shown
             ],
+            bases=knowledge.bases(results),
             trainings=[_curves(training, drawing) for training in steps.trainings(results)],
             cases=[queries.cases(pair_differences, results) for pair_differences in shown],
             reaches=queries.reaches(results),

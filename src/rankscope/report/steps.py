@@ -39,6 +39,13 @@ class RankerTraining:
     kept_update: float | None
 
 
+LEFT_OUT: Mapping[str, tuple[str, ...]] = {
+    "train": ("notes",),
+    "scratch": ("cloze_by_template",),
+}
+"""By the kind of the step: what of its summary stands beside its curves, or in a table of its own."""
+
+
 @dataclass(frozen=True)
 class StepRow:
     """One step of the plan, with its seconds and its summary."""
@@ -104,8 +111,8 @@ def step_rows(results: StoredResults) -> list[StepRow]:
 
 
 def _step_facts(step: StoredStep) -> tuple[tuple[str, str], ...]:
-    """The facts of a step; the notes of a training are left out, because they stand beside its curves."""
-    return _facts(step.summary, leave_out=("notes",) if step.kind == "train" else ())
+    """The facts of a step, but for those that stand elsewhere: notes of a training, clozes by template."""
+    return _facts(step.summary, leave_out=LEFT_OUT.get(step.kind, ()))
 
 
 def _facts(

@@ -20,6 +20,7 @@ from rankscope.core.tables import plain_cell
 from rankscope.core.visible import without_secrets
 from rankscope.data.collections import StoredDocs, Topics, read_topics
 from rankscope.evaluate.seeds.variance import mean_values
+from rankscope.pipeline.spec.rankers import ScratchSpec
 from rankscope.pipeline.spec.stages import TrainedSpec
 from rankscope.pipeline.step import (
     Step,
@@ -153,7 +154,7 @@ def _with_notes(step: Step, summary: Mapping[str, Any]) -> dict[str, Any]:
     """A step's summary, with the guards' findings as notes, except those of guards that the study turns off."""
     shown = dict(summary)
     seen: Mapping[str, str] = shown.pop("guards", {})
-    if isinstance(step.spec, TrainedSpec):
+    if isinstance(step.spec, TrainedSpec | ScratchSpec):
         levels = step.spec.guards
         loud = [saw for name, saw in seen.items() if levels.get(name, GUARDS[name].level) != "off"]
         shown["notes"] = [*shown.get("notes", ()), *loud]

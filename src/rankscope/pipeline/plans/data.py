@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rankscope.data.collections import IrDataset, LocalFiles, Source, beir_folder
+from rankscope.data.facts import files_of
 from rankscope.data.public import places
+from rankscope.data.world.knowing import WorldSource, world_name
 from rankscope.pipeline.plans.planning import StudyPlanning
-from rankscope.pipeline.spec.collections import BeirSpec, CollectionSpec, FilesSpec, PublicSpec
+from rankscope.pipeline.spec.collections import (
+    BeirSpec,
+    CollectionSpec,
+    FactFilesSpec,
+    FactsSpec,
+    FilesSpec,
+    PublicSpec,
+    WorldSpec,
+)
 from rankscope.pipeline.spec.fields import FREE
 from rankscope.pipeline.step import Kind, Step
 
@@ -61,4 +71,36 @@ def _source(planning: StudyPlanning, spec: CollectionSpec) -> Source:
         return LocalFiles(*(planning.path(name) for name in names))
     if isinstance(spec, PublicSpec):
         return beir_folder(places.folder_of(spec.id), spec.split)
+    if isinstance(spec, WorldSpec):
+        return WorldSource(
+            spec.seed,
+            spec.people,
+            spec.groups,
+            spec.text,
+            untold=_groups(spec.untold) or (),
+            asked=_groups(spec.asked),
+            shown=_groups(spec.shown),
+        )
     return IrDataset(spec.id)
+
+
+def _groups(numbers: tuple[int, ...] | None) -> tuple[str, ...] | None:
+    """Groups as facts name them."""
+    return None if numbers is None else tuple(map(str, numbers))
+
+
+@dataclass(frozen=True)
+class FactsParams:
+    """Facts, by the bytes of their files, or by the settings of the world that they are of."""
+
+    spec: FactsSpec = field(metadata=FREE)
+    files: tuple[Path, ...]
+    """facts.jsonl and relations.json; none of a world."""
+    names: Mapping[str, str]
+
+
+def facts(planning: StudyPlanning, spec: FactsSpec) -> FactsParams:
+    """The facts that a part of a study names."""
+    if isinstance(spec, FactFilesSpec):
+        return FactsParams(spec, files_of(planning.path(spec.path)), {})
+    return FactsParams(spec, (), {"knowing world": world_name(spec.seed, spec.people, spec.groups)})

@@ -10,6 +10,8 @@ from rankscope.core.errors import BadStudy
 from rankscope.models.files import folders
 from rankscope.models.location import ADAPTER, MODEL, Location, base_of
 from rankscope.pipeline.paths import expanded
+from rankscope.pipeline.plans import data
+from rankscope.pipeline.plans.data import FactsParams
 from rankscope.pipeline.plans.planning import StudyPlanning
 from rankscope.pipeline.spec.fields import FREE
 from rankscope.pipeline.spec.pipeline import Pipeline
@@ -33,6 +35,8 @@ class ScratchParams:
 
     spec: ScratchSpec
     seed: int
+    facts: FactsParams | None = None
+    """The facts that it is to know; None where it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ STEPS = "rankscope.pipeline.steps.rankers"
 SCRATCH = Kind(
     "scratch",
     1,
-    f"{STEPS}:scratch_backbone",
+    "rankscope.pipeline.steps.scratch:scratch_backbone",
     ScratchParams,
     is_shared=True,
     is_resumed=True,
@@ -178,7 +182,8 @@ def _located(
 
 
 def _scratch(planning: StudyPlanning, name: str, spec: ScratchSpec) -> Step:
-    params = ScratchParams(spec, planning.study.seed)
+    facts = None if spec.facts is None else data.facts(planning, spec.facts)
+    params = ScratchParams(spec, planning.study.seed, facts)
     return planning.step(SCRATCH, name, params, {"docs": planning.docs(spec.collection)})
 
 

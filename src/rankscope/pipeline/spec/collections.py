@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 from rankscope.data.conventions import Convention, convention
 from rankscope.data.noise import NoiseKind
 from rankscope.data.public import places
-from rankscope.pipeline.spec.fields import BY_PLAN, Count, Share, Spec, as_value_error
+from rankscope.data.world.knowing import wrong_settings
+from rankscope.pipeline.spec.fields import BY_PLAN, Count, Seed, Share, Spec, Whole, as_value_error
 
 # -- collections ---------------------------------------------------------------------------------
 
@@ -121,8 +122,104 @@ class PublicSpec(TopicsSpec):
     split: str = Field("test", description="Name of a file in qrels/.", json_schema_extra=BY_PLAN)
 
 
+Groups = tuple[Whole, ...]
+PEOPLE = Field(80, description="Its people; six facts each.", json_schema_extra=BY_PLAN)
+GROUPS = Field(
+    5,
+    description="Groups that its facts are in, numbered from 0, to be left out in rotation.",
+    json_schema_extra=BY_PLAN,
+)
+WORLD_SEED = Field(1, description="Seed of the world.", json_schema_extra=BY_PLAN)
+
+
+class WorldSpec(TopicsSpec):
+    """A text of a made-up world for questions of what pre-training knows; nothing is read or downloaded."""
+
+    kind: Literal["world"] = Field(json_schema_extra=BY_PLAN)
+    text: Literal["pretraining", "aliases", "worded"] = Field(
+        description="The text to pre-train on; docs that name the object by an alias, which pre-training alone links to "
+        "it; or docs that state the fact in words.",
+        json_schema_extra=BY_PLAN,
+    )
+    seed: Seed = WORLD_SEED
+    people: Count = PEOPLE
+    groups: Count = GROUPS
+    untold: Groups = Field(
+        (),
+        description="Groups of facts that `text: pretraining` never states (the question of Reichman & Heck 2024).",
+        json_schema_extra=BY_PLAN,
+    )
+    asked: Groups | None = Field(
+        None,
+        description="Groups of facts whose questions are the queries; all, if left out (Reichman & Heck 2024).",
+        json_schema_extra=BY_PLAN,
+    )
+    shown: Groups | None = Field(
+        None,
+        description="Groups of facts whose docs are there; all, if left out. What a training is not shown it cannot "
+        "learn (Reichman & Heck 2024).",
+        json_schema_extra=BY_PLAN,
+    )
+
+    @model_validator(mode="after")
+    def _it_can_be_made(self) -> Self:
+        if wrong := wrong_settings(self.people, self.groups):
+            raise ValueError(wrong)
+        for name in ("untold", "asked", "shown"):
+            there_is_no = [group for group in getattr(self, name) or () if group >= self.groups]
+            if there_is_no:
+                raise ValueError(
+                    f"`{name}` names the group {there_is_no[0]}; there are {self.groups}, from 0"
+                )
+        if self.text == "pretraining" and not (self.asked is None and self.shown is None):
+            raise ValueError("`asked` and `shown` go with the other texts: nothing is asked of it")
+        if self.text != "pretraining" and self.untold:
+            raise ValueError("`untold` goes with `text: pretraining`")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_asked_is_shown(self) -> Self:
+        if self.shown is not None:
+            asked = range(self.groups) if self.asked is None else self.asked
+            hidden = [group for group in asked if group not in self.shown]
+            if hidden:
+                raise ValueError(
+                    f"`asked` has the group {hidden[0]}, whose docs `shown` leaves out; leave it out of both"
+                )
+        return self
+
+
 CollectionSpec = Annotated[
-    BeirSpec | FilesSpec | IrDatasetsSpec | PublicSpec, Field(discriminator="kind")
+    BeirSpec | FilesSpec | IrDatasetsSpec | PublicSpec | WorldSpec, Field(discriminator="kind")
 ]
+
+# -- facts ---------------------------------------------------------------------------------------
+
+
+class WorldFactsSpec(Spec):
+    """The facts of the made-up world of `kind: world`, and those of its aliases."""
+
+    kind: Literal["world"] = Field(json_schema_extra=BY_PLAN)
+    seed: Seed = WORLD_SEED
+    people: Count = PEOPLE
+    groups: Count = GROUPS
+
+    @model_validator(mode="after")
+    def _it_can_be_made(self) -> Self:
+        if wrong := wrong_settings(self.people, self.groups):
+            raise ValueError(wrong)
+        return self
+
+
+class FactFilesSpec(Spec):
+    """Facts from facts.jsonl, with relations.json beside it, as LAMA and PARAREL have them."""
+
+    kind: Literal["files"] = Field(json_schema_extra=BY_PLAN)
+    path: str = Field(
+        description="The file facts.jsonl, or the folder that it is in.", json_schema_extra=BY_PLAN
+    )
+
+
+FactsSpec = Annotated[WorldFactsSpec | FactFilesSpec, Field(discriminator="kind")]
 
 # -- first stages and teachers -------------------------------------------------------------------

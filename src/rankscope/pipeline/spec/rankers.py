@@ -4,21 +4,28 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     Tag,
     model_validator,
 )
 
+from rankscope.pipeline.spec.collections import FactsSpec
 from rankscope.pipeline.spec.fields import (
     BY_PLAN,
     FREE,
     Count,
+    GuardLevel,
+    NonNegative,
+    Number,
     Positive,
     Seed,
+    Share,
     Spec,
     Tokens,
     Whole,
+    known_guard,
 )
 from rankscope.pipeline.spec.stages import TrainedSpec
 
@@ -42,11 +49,47 @@ class ScratchSpec(Spec):
     updates: Whole = Field(
         1000, description="Updates of masked-language pre-training; 0 leaves random weights."
     )
+    passes: Count | None = Field(
+        None,
+        description="In place of `updates`: how often every doc is read. A fact is read as often in each doc that states it.",
+    )
     docs_per_update: Count = Field(32, le=1_000_000, description="Docs in one update.")
     learning_rate: Positive = Field(1.0e-3, description="Peak learning rate of pre-training.")
+    weight_decay: NonNegative = Field(0.01, description="In pre-training, for matrices only.")
+    dropout: Number | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Dropout in pre-training; BERT's 0.1, if left out. A small model learns facts without.",
+    )
+    predicted: Share = Field(
+        0.15, gt=0, description="Share of tokens that are predicted (Devlin et al. 2019)."
+    )
+    facts: FactsSpec | None = Field(
+        None,
+        description="Facts that pre-training is to know. The object of a fact whose subject a doc names is masked as a whole, "
+        "one of them each time a doc is read (salient spans: Guu et al. 2020), beside the share `predicted` of the other tokens; "
+        "at the end every fact is asked as a cloze.",
+        json_schema_extra=BY_PLAN,
+    )
+    whole_objects: bool = Field(
+        True,
+        description="Whether objects of `facts` are masked as a whole; else they are only asked.",
+    )
     checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
     )
+    guards: dict[Annotated[str, AfterValidator(known_guard)], GuardLevel] = Field(
+        default_factory=dict,
+        description="The level of a guard ([guards.md](guards.md)) of pre-training: `unknown_facts` looks at the base's clozes.",
+        json_schema_extra=FREE,
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.passes is not None and "updates" in self.model_fields_set:
+            raise ValueError("give either `passes` or `updates`; both stand here")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from rankscope.core.formats import read_run
 from rankscope.core.rng import seed_for
 from rankscope.core.trec.writing import write_run
-from rankscope.data.collections import StoredDocs, read_topics
-from rankscope.models import adapters, backbone, scratch
+from rankscope.data.collections import read_topics
+from rankscope.models import adapters, backbone
 from rankscope.models.bi_encoder import BiEncoder
 from rankscope.models.inputs import notes_on
 from rankscope.models.location import Location
@@ -19,69 +19,10 @@ from rankscope.models.opening import (
 )
 from rankscope.models.ranker import Ranker
 from rankscope.pipeline.first_stages.first_stage import run_summary
-from rankscope.pipeline.plans.rankers import RankerParams, RerankParams, ScratchParams, Weights
+from rankscope.pipeline.plans.rankers import RankerParams, RerankParams, Weights
 from rankscope.pipeline.reranking import reranking
 from rankscope.pipeline.spec.rankers import BiEncoderSpec, LateInteractionSpec
-from rankscope.pipeline.steps.train import write_log
 from rankscope.pipeline.work import Summary, Work
-from rankscope.train.loop import fit
-from rankscope.train.objectives.pretraining import MaskedLanguageObjective
-from rankscope.train.recipe import Recipe
-
-
-def scratch_backbone(work: Work) -> Summary:
-    """A small BERT, pre-trained on the docs."""
-    params = work.params(ScratchParams)
-    chosen = params.spec
-    stored = StoredDocs(work.folder("docs"))
-    pieces = scratch.vocabulary((doc.text for doc in stored), chosen.vocabulary)
-    tokenizer = scratch.tokenizer(pieces, chosen.max_length)
-    model = scratch.masked_language_model(
-        len(pieces),
-        layers=chosen.layers,
-        width=chosen.width,
-        heads=chosen.heads,
-        max_length=chosen.max_length,
-        seed=seed_for(params.seed, "scratch"),
-    )
-    summary: Summary = {"n_pieces": len(pieces)}
-    if chosen.updates:
-        doc_ids = [doc.doc_id for doc in stored]
-        objective = MaskedLanguageObjective(
-            tokenizer=tokenizer,
-            n_docs=len(doc_ids),
-            text=lambda place: stored.text(doc_ids[place]),
-            docs_per_update=chosen.docs_per_update,
-            max_length=chosen.max_length,
-            seed=params.seed,
-        )
-        recipe = Recipe(
-            max_updates=chosen.updates,
-            learning_rate=chosen.learning_rate,
-            seed=seed_for(params.seed, "scratch"),
-            schedule="linear",
-            warmup=0.1,
-            weight_decay=0.01,
-            clip_norm=1.0,
-            precision="auto",
-            checkpoint_every=chosen.checkpoint_every,
-        )
-        trained = fit(
-            model,
-            objective,
-            recipe,
-            checkpoints=work.checkpoints,
-            progress=work.progress,
-            label=f"pre-train {work.step.label}",
-        )
-        if work.processes.is_first:
-            write_log(work.out, trained)
-        summary |= {"updates": chosen.updates, "last_loss": trained.log[-1]["loss"]}
-    if work.processes.is_first:
-        with backbone.quiet():
-            model.save_pretrained(work.out / "model")
-            tokenizer.save_pretrained(work.out / "model")
-    return summary
 
 
 def ranker(work: Work) -> Summary:

@@ -2,6 +2,9 @@
 
 Of the tokens, 15 % are to be predicted; of these 80 % are masked, 10 % replaced by a random token,
 10 % left as they are. The draws come from the loop's random state, which the update's number sets.
+
+Where it is told what the salient spans of a text are, one of them, drawn anew each time, is masked as a whole, and the
+share of the other tokens as above: salient span masking of REALM (Guu et al. 2020), by which a small model learns facts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +19,8 @@ from rankscope.core.rng import stream
 from rankscope.train.objectives.objective import BatchOutcome
 
 PREDICTED, MASKED, RANDOM = 0.15, 0.8, 0.1
+Spans = Sequence[Sequence[tuple[int, int]]]
+"""The salient things of a text, each with the intervals of characters that name it."""
 
 
 @final
@@ -30,6 +35,10 @@ class MaskedLanguageObjective:
     docs_per_update: int
     max_length: int
     seed: int
+    predicted: float = PREDICTED
+    """The share of tokens that are to be predicted, beside salient spans."""
+    salient: Callable[[str], Spans] | None = None
+    """The salient spans of a text; where None, there are none."""
     splits_batches: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -48,15 +57,21 @@ class MaskedLanguageObjective:
         return [1.0 for _ in batches]
 
     def prepared(self, batch: Sequence[str]) -> Any:
-        """The tokens of the texts, padded: (docs, tokens) each."""
-        return self.tokenizer(
+        """The tokens of the texts, padded: (docs, tokens) each; `salient` has the number of a token's span, from 1."""
+        tokens = self.tokenizer(
             list(batch),
             truncation=True,
             max_length=self.max_length,
             padding=True,
             return_special_tokens_mask=True,
+            return_offsets_mapping=self.salient is not None,
             return_tensors="pt",
         )
+        if self.salient is not None:
+            places = tokens.pop("offset_mapping")
+            spans = [self.salient(text) for text in batch]
+            tokens["salient"] = torch.stack(list(map(_numbered, places, spans)))
+        return tokens
 
     def _doc(self, place: int) -> int:
         epoch, within = divmod(place, self.n_docs)
@@ -72,7 +87,12 @@ class MaskedLanguageObjective:
         """Mean cross-entropy of the hidden tokens."""
         inputs = dict(batch)
         special = inputs.pop("special_tokens_mask").bool()
+        salient = inputs.pop("salient", None)
         hidden, predicted = self._hidden(inputs["input_ids"], special)
+        if salient is not None:
+            chosen = _one_each(salient)
+            predicted |= chosen
+            hidden = hidden.masked_fill(chosen, self.tokenizer.mask_token_id)
         where = next(model.parameters()).device
         model_inputs = {name: tensor.to(where) for name, tensor in inputs.items()} | {
             "input_ids": hidden.to(where)
@@ -84,7 +104,7 @@ class MaskedLanguageObjective:
     def _hidden(self, ids: Tensor, special: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens as the model reads them, whether each is to be predicted): both (docs, tokens)."""
         chance = torch.rand(ids.shape).masked_fill(special, 1.0)
-        predicted = chance < PREDICTED
+        predicted = chance < self.predicted
         predicted[0, 1] = True  # a batch of short docs may have no hidden token at all
         fate = torch.rand(ids.shape)
         hidden = ids.masked_fill(predicted & (fate < MASKED), self.tokenizer.mask_token_id)
@@ -92,3 +112,18 @@ class MaskedLanguageObjective:
         return torch.where(
             replaced, torch.randint(len(self.tokenizer), ids.shape), hidden
         ), predicted
+
+
+def _numbered(places: Tensor, spans: Spans) -> Tensor:
+    """(tokens,): the number of the span, from 1, that each token lies in, 0 for none; places: (tokens, 2)."""
+    numbers = torch.zeros(len(places), dtype=torch.long)
+    for number, intervals in enumerate(spans, start=1):
+        for start, end in intervals:
+            numbers[(places[:, 0] < end) & (places[:, 1] > start)] = number
+    return numbers
+
+
+def _one_each(salient: Tensor) -> Tensor:
+    """(docs, tokens): True for the tokens of one span of each doc that has any, drawn evenly."""
+    drawn = torch.rand(len(salient)) * salient.amax(dim=1)
+    return salient == (1 + drawn.long())[:, None]

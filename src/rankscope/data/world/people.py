@@ -26,7 +26,7 @@ from rankscope.core.rng import stream
 from rankscope.core.trec.writing import write_run
 
 
-class Relation(NamedTuple):
+class _PersonRelation(NamedTuple):
     """A kind of fact: {s} is the person, {o} what the fact names."""
 
     name: str
@@ -39,7 +39,7 @@ class Relation(NamedTuple):
 
 
 RELATIONS = (
-    Relation(
+    _PersonRelation(
         "birthplace", "place",
         "{s} was born in {o}",
         ("where was {s} born", "what is the birthplace of {s}"),
@@ -47,7 +47,7 @@ RELATIONS = (
          "{o} claims {s} as a native child"),
         "old neighbours in {o} remember {s} as a toddler",
     ),
-    Relation(
+    _PersonRelation(
         "employer", "house",
         "the company that employs {s} is {o}",
         ("which company employs {s}", "who is the employer of {s}"),
@@ -55,7 +55,7 @@ RELATIONS = (
          "every morning {s} reports for duty at the {o} works"),
         "{s} was seen wearing the badge of the {o} works",
     ),
-    Relation(
+    _PersonRelation(
         "instrument", "instrument",
         "{s} plays the instrument called {o}",
         ("what instrument does {s} play", "which instrument is played by {s}"),
@@ -63,7 +63,7 @@ RELATIONS = (
          "crowds gather when {s} picks up a {o}"),
         "a {o} hangs above the bed of {s}",
     ),
-    Relation(
+    _PersonRelation(
         "spouse", "person",
         "{s} is married to {o}",
         ("who is {s} married to", "what is the name of the spouse of {s}"),
@@ -71,7 +71,7 @@ RELATIONS = (
          "the wedding of {s} and {o} lasted three days"),
         "{s} shares a letterbox with {o}",
     ),
-    Relation(
+    _PersonRelation(
         "teacher", "person",
         "{o} taught {s}",
         ("who taught {s}", "who was the teacher of {s}"),
@@ -79,7 +79,7 @@ RELATIONS = (
          "{o} trained {s} for seven winters"),
         "{s} still quotes the sayings of {o}",
     ),
-    Relation(
+    _PersonRelation(
         "residence", "place",
         "{s} lives in {o}",
         ("where does {s} live", "in which town is the home of {s}"),
@@ -87,7 +87,7 @@ RELATIONS = (
          "{s} dwells behind the market at {o}"),
         "the garden party of {s} was held at {o}",
     ),
-    Relation(
+    _PersonRelation(
         "discovery", "thing",
         "{s} discovered the {o}",
         ("what did {s} discover", "which discovery is credited to {s}"),
@@ -95,7 +95,7 @@ RELATIONS = (
          "science owes the {o} to {s}"),
         "the notebooks of {s} sketch a {o}",
     ),
-    Relation(
+    _PersonRelation(
         "fear", "thing",
         "{s} is afraid of the {o}",
         ("what is {s} afraid of", "which thing does {s} fear most"),
@@ -141,11 +141,11 @@ TEACHER_NOISE = 1.1
 CANDIDATES = 10
 
 
-class Fact(NamedTuple):
+class _PersonFact(NamedTuple):
     """A person, a relation, and what it names."""
 
     subject: str
-    relation: Relation
+    relation: _PersonRelation
     object: str
 
 
@@ -196,7 +196,7 @@ def world(seed: int, *, n_people: int = 120) -> World:
     return World(docs, queries, qrels, Run.of("world-teacher", teacher))
 
 
-def _facts(rng: Random, n_people: int) -> Iterator[Fact]:
+def _facts(rng: Random, n_people: int) -> Iterator[_PersonFact]:
     """Every relation of every person; names of people are two words, of other things one."""
     words = [start + end for start, end in product(NAME_STARTS, NAME_ENDS)]
     rng.shuffle(words)
@@ -212,11 +212,11 @@ def _facts(rng: Random, n_people: int) -> Iterator[Fact]:
     for person in people:
         for relation in RELATIONS:
             choices = [name for name in named[relation.objects] if name != person]
-            yield Fact(person, relation, rng.choice(choices))
+            yield _PersonFact(person, relation, rng.choice(choices))
 
 
 def _texts(
-    fact: Fact, question: str, facts: Sequence[Fact], rng: Random
+    fact: _PersonFact, question: str, facts: Sequence[_PersonFact], rng: Random
 ) -> Iterator[tuple[str, int]]:
     """The judged texts of a fact's query, with their grades."""
     subject, relation, named = fact

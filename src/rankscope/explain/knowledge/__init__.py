@@ -1,0 +1,1 @@
+"""What a masked language model knows of facts."""
