@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rankscope.core.errors import BadStudy, TrainingStopped
+from rankscope.core.errors import BadInput, BadStudy, TrainingStopped
 from rankscope.core.records import Fact
 from rankscope.data.facts import write_facts
 from rankscope.data.world.knowing import knowing_world
@@ -105,7 +105,7 @@ def test_facts_of_files_are_their_bytes(study: Path) -> None:
         return next(step.fingerprint for step in made.steps if step.kind == "scratch")
 
     folder = study.parent / "facts"
-    with pytest.raises(BadStudy, match="facts.jsonl: there is no such file"):
+    with pytest.raises(BadInput, match="there is no such file. Facts are facts.jsonl with"):
         fingerprint()
     folder.mkdir()
     facts = list(knowing_world(1, people=4, groups=2).facts)

@@ -20,7 +20,6 @@ from rankscope.report import (
     claims,
     findings,
     forests,
-    knowledge,
     pooled,
     queries,
     steps,
@@ -31,7 +30,7 @@ from rankscope.report.means import means
 from rankscope.report.rendering import rendered
 from rankscope.report.section import Drawing
 from rankscope.report.stored import StoredResults, place_name
-from rankscope.report.tables import browser
+from rankscope.report.tables import browser, knowledge
 from rankscope.report.tables.as_csv import comparisons_csv, means_csv, plain_csv, seeds_csv
 from rankscope.report.tables.as_latex import comparisons_tex, means_tex, plain_tex
 from rankscope.report.tables.columns import on_page, terms_of
