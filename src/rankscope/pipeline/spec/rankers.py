@@ -74,7 +74,7 @@ class ScratchSpec(Spec):
     )
     whole_objects: bool = Field(
         True,
-        description="Whether objects of `facts` are masked as a whole; else they are only asked.",
+        description="Whether objects of `facts` are masked as a whole; else they are only asked. (salient spans: Guu et al. 2020, REALM)",
     )
     checkpoint_every: Count = Field(
         200, description="Updates between checkpoints.", json_schema_extra=FREE
